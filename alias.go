@@ -1,0 +1,126 @@
+package teal
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// The aliases that Teal keeps itself.
+const (
+	AliasLive    = "live"    // what routes use
+	AliasPreview = "preview" // follows the newest version that is not live
+)
+
+// Alias is a named pointer to one version, or to two with a weight. Its store
+// revision is what a compare-and-swap compares.
+type Alias struct {
+	App       string    `json:"app"`
+	Name      string    `json:"name"`
+	Targets   []Target  `json:"versions"` // one or two; the first is the primary
+	UpdatedAt time.Time `json:"updated_at"`
+	UpdatedBy string    `json:"updated_by"` // "release hello-3", "alias set", …
+}
+
+// Target is one version that an alias points to, and its share.
+type Target struct {
+	Version int    `json:"version"`
+	Weight  Weight `json:"weight"`
+}
+
+// Only returns the targets of an alias that points to one version alone.
+func Only(version int) []Target { return []Target{{Version: version, Weight: All}} }
+
+// Primary returns the version that the alias belongs to: the first target. 0
+// for an alias without targets.
+func (a Alias) Primary() int {
+	if len(a.Targets) == 0 {
+		return 0
+	}
+	return a.Targets[0].Version
+}
+
+// Weight returns the share that version gets through the alias; 0 when the
+// alias does not point to it.
+func (a Alias) Weight(version int) Weight {
+	for _, t := range a.Targets {
+		if t.Version == version {
+			return t.Weight
+		}
+	}
+	return 0
+}
+
+// PointsTo reports whether version is a target, at any weight.
+func (a Alias) PointsTo(version int) bool {
+	for _, t := range a.Targets {
+		if t.Version == version {
+			return true
+		}
+	}
+	return false
+}
+
+// IsOnly reports whether version gets everything and nothing else is a target.
+func (a Alias) IsOnly(version int) bool {
+	return len(a.Targets) == 1 && a.Targets[0] == Target{Version: version, Weight: All}
+}
+
+// CheckTargets returns an error with CodeInvalidWeights unless targets are one
+// or two different versions whose weights add up to exactly All.
+func CheckTargets(targets []Target) error {
+	if len(targets) == 0 || len(targets) > 2 {
+		return Errorf(CodeInvalidWeights, "an alias points to one version or to two; got %d", len(targets))
+	}
+	var sum Weight
+	for _, t := range targets {
+		if t.Version < 1 {
+			return Errorf(CodeInvalidWeights, "%d is not a version number; versions start at 1", t.Version)
+		}
+		if t.Weight < 0 || t.Weight > All {
+			return Errorf(CodeInvalidWeights, "the weight of version %d is %s; expected 0 to 100", t.Version, t.Weight)
+		}
+		sum += t.Weight
+	}
+	if len(targets) == 2 && targets[0].Version == targets[1].Version {
+		return Errorf(CodeInvalidWeights, "version %d is named twice", targets[0].Version)
+	}
+	if sum != All {
+		return Errorf(CodeInvalidWeights, "the weights add up to %s; they must add up to exactly 100", sum)
+	}
+	return nil
+}
+
+// ParseTargets reads targets as the command line writes them: "2", or
+// "1=90" and "2=10". It checks them with CheckTargets.
+func ParseTargets(args []string) ([]Target, error) {
+	targets := make([]Target, 0, len(args))
+	for _, arg := range args {
+		number, weight, weighted := strings.Cut(arg, "=")
+		version, err := strconv.Atoi(number)
+		if err != nil {
+			return nil, Errorf(CodeInvalidWeights, "%q is not VERSION or VERSION=WEIGHT, such as 2 or 2=10", arg)
+		}
+		target := Target{Version: version, Weight: All}
+		if weighted {
+			if target.Weight, err = ParseWeight(weight); err != nil {
+				return nil, err
+			}
+		}
+		targets = append(targets, target)
+	}
+	return targets, CheckTargets(targets)
+}
+
+// FormatTargets writes targets for people: "version 2", or "version 1 at 90 %,
+// version 2 at 10 %".
+func FormatTargets(targets []Target) string {
+	if len(targets) == 1 {
+		return "version " + strconv.Itoa(targets[0].Version)
+	}
+	parts := make([]string, len(targets))
+	for i, t := range targets {
+		parts[i] = "version " + strconv.Itoa(t.Version) + " at " + t.Weight.String() + " %"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,422 @@
+package teal
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// App is the unit of release: everything that must switch together. The record
+// holds only what changes from release to release; the content is in versions.
+type App struct {
+	Name        string    `json:"name"`
+	CreatedAt   time.Time `json:"created_at"`
+	LastVersion int       `json:"last_version"` // the highest version number ever given out
+	LastRelease int       `json:"last_release"` // the highest release number ever given out
+	// Active is the ID of the one release that may change the app's aliases,
+	// or "". Claimed and cleared by compare-and-swap: this field is what makes
+	// two releases of one app impossible.
+	Active string `json:"active,omitempty"`
+}
+
+// ComponentKind says who runs a component.
+type ComponentKind string
+
+// The kinds of component.
+const (
+	KindFunction ComponentKind = "function" // code that Teal runs per invocation
+	KindService  ComponentKind = "service"  // a long-running HTTP process that Teal runs
+	KindUpstream ComponentKind = "upstream" // an HTTP address that somebody else runs
+)
+
+// Component is one part of an app. Exactly one field is set.
+type Component struct {
+	Function *Function `json:"function,omitempty"`
+	Service  *Service  `json:"service,omitempty"`
+	Upstream *Upstream `json:"upstream,omitempty"`
+}
+
+// Kind returns which field of c is set, or "" when none is.
+func (c Component) Kind() ComponentKind {
+	switch {
+	case c.Function != nil:
+		return KindFunction
+	case c.Service != nil:
+		return KindService
+	case c.Upstream != nil:
+		return KindUpstream
+	}
+	return ""
+}
+
+// Function is code that Teal runs per invocation, as AWS Lambda does.
+type Function struct {
+	Runtime     string            `json:"runtime"`           // python3[.x], nodejs[NN.x], provided[.*]
+	Handler     string            `json:"handler,omitempty"` // module.function; not used by provided
+	Code        string            `json:"code"`              // digest of the bundle
+	Memory      Bytes             `json:"memory"`
+	Timeout     Duration          `json:"timeout"` // of one invocation
+	Init        Duration          `json:"init"`    // of one initialisation
+	Idle        Duration          `json:"idle"`    // how long an instance above Min is kept without work
+	Concurrency Concurrency       `json:"concurrency"`
+	Payload     string            `json:"payload"` // "2.0" or "1.0": the HTTP event format
+	Env         map[string]string `json:"env,omitempty"`
+}
+
+// Concurrency bounds the instances of a function; each serves one invocation at
+// a time.
+type Concurrency struct {
+	Min int `json:"min"` // kept warm
+	Max int `json:"max"` // more invocations than this at once wait, then get 429
+}
+
+// Service is a long-running HTTP process that listens on $PORT.
+type Service struct {
+	Command   []string          `json:"command"`
+	Code      string            `json:"code"` // digest of the bundle; the working directory
+	Health    Health            `json:"health"`
+	Instances int               `json:"instances"`
+	Memory    Bytes             `json:"memory,omitempty"` // 0: not limited
+	Grace     Duration          `json:"grace"`            // between SIGTERM and SIGKILL
+	Env       map[string]string `json:"env,omitempty"`
+}
+
+// Upstream is a set of HTTP addresses that somebody else runs.
+type Upstream struct {
+	URLs   []string `json:"urls"`
+	Health Health   `json:"health"`
+}
+
+// Health says how to ask one instance whether it can take requests: a GET that
+// must be answered with a status from 200 to 399.
+type Health struct {
+	Path     string   `json:"path"`
+	Interval Duration `json:"interval"`
+	Timeout  Duration `json:"timeout"`
+	// Failures is how many checks in a row must fail before an instance that
+	// was healthy gets no more requests.
+	Failures int `json:"failures"`
+}
+
+// Route leads requests for a host and a path prefix to a component. The longest
+// prefix wins; prefixes match whole segments: /a matches /a and /a/b, not /ab.
+type Route struct {
+	Host string `json:"host,omitempty"` // "" is any host
+	Path string `json:"path"`
+	To   string `json:"to"`
+}
+
+// Spec is the content of a version: what it is made of and which requests it
+// answers. The release policy is not part of it: how to release changes nothing
+// about what runs.
+type Spec struct {
+	App        string               `json:"app"`
+	Components map[string]Component `json:"components"`
+	Routes     []Route              `json:"routes"`
+}
+
+// Defaults of what a manifest may leave out.
+const (
+	DefaultMemory         = 128 * MiB
+	DefaultTimeout        = Duration(3 * time.Second)
+	DefaultInit           = Duration(10 * time.Second)
+	DefaultIdle           = Duration(5 * time.Minute)
+	DefaultConcurrencyMin = 1
+	DefaultConcurrencyMax = 10
+	DefaultPayload        = "2.0"
+	DefaultInstances      = 1
+	DefaultGrace          = Duration(10 * time.Second)
+	DefaultHealthPath     = "/"
+	DefaultHealthInterval = Duration(time.Second)
+	DefaultHealthTimeout  = Duration(5 * time.Second)
+	DefaultHealthFailures = 3
+)
+
+// Limits on what a spec may ask for.
+const (
+	MaxNameLength   = 48
+	MaxComponents   = 100
+	MaxRoutes       = 1000
+	MaxConcurrency  = 1000
+	MaxInstances    = 100
+	MaxUpstreamURLs = 100
+	MaxMemory       = 64 * GiB
+	MinMemory       = 16 * MiB
+	MaxTimeout      = Duration(15 * time.Minute)
+	MaxEnvironment  = 64 * KiB // all names and values of one component
+)
+
+var (
+	namePattern    = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	runtimePattern = regexp.MustCompile(`^(python3(\.\d+)?|nodejs(\d+\.x)?|provided(\.[a-z0-9]+)?)$`)
+	handlerPattern = regexp.MustCompile(`^[^\s]+\.[^\s.]+$`)
+	hostPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+	digestPattern  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+)
+
+// CheckName returns an error that says what a name of the given sort ("app",
+// "component", "alias") must look like, or nil.
+func CheckName(sort, name string) error {
+	if len(name) > MaxNameLength || !namePattern.MatchString(name) {
+		return Errorf(CodeInvalidInput, "%q is not a name for an %s; use lower-case letters, digits and dashes, starting with a letter, at most %d", name, sort, MaxNameLength)
+	}
+	return nil
+}
+
+// RuntimeFamily returns the family of a Lambda runtime identifier: "python3",
+// "nodejs" or "provided"; "" for one that Teal does not know.
+func RuntimeFamily(runtime string) string {
+	if !runtimePattern.MatchString(runtime) {
+		return ""
+	}
+	for _, family := range []string{"python3", "nodejs", "provided"} {
+		if strings.HasPrefix(runtime, family) {
+			return family
+		}
+	}
+	return ""
+}
+
+// Problem is one thing wrong with a spec. Path leads to the field, in the
+// manifest's own terms: "functions", "hello", "memory".
+type Problem struct {
+	Path    []string
+	Message string
+}
+
+// String returns the problem as one line: "functions.hello.memory: …".
+func (p Problem) String() string { return strings.Join(p.Path, ".") + ": " + p.Message }
+
+// Check returns everything that is wrong with the spec, in a stable order; none
+// means that it can be run. It does not look at code or at other apps.
+func (s Spec) Check() []Problem {
+	c := &checker{}
+	c.name("app", s.App, "app")
+	if len(s.Components) == 0 {
+		c.addf([]string{"app"}, "has no component; add one under functions, services or upstreams")
+	}
+	if len(s.Components) > MaxComponents {
+		c.addf([]string{"app"}, "has %d components; at most %d are allowed", len(s.Components), MaxComponents)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Components)) {
+		c.component(name, s.Components[name])
+	}
+	c.routes(s)
+	return c.problems
+}
+
+// Validate returns Check's findings as one *Error with CodeInvalidInput, or nil.
+func (s Spec) Validate() error {
+	problems := s.Check()
+	if len(problems) == 0 {
+		return nil
+	}
+	lines := make([]string, len(problems))
+	for i, p := range problems {
+		lines[i] = p.String()
+	}
+	return Errorf(CodeInvalidInput, "%s", strings.Join(lines, "\n"))
+}
+
+type checker struct{ problems []Problem }
+
+func (c *checker) addf(path []string, format string, args ...any) {
+	c.problems = append(c.problems, Problem{Path: slices.Clone(path), Message: fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) name(sort, name string, path ...string) {
+	if err := CheckName(sort, name); err != nil {
+		c.addf(path, "%s", err)
+	}
+}
+
+func (c *checker) component(name string, comp Component) {
+	switch comp.Kind() {
+	case KindFunction:
+		path := []string{"functions", name}
+		c.name("component", name, path...)
+		c.function(path, comp.Function)
+	case KindService:
+		path := []string{"services", name}
+		c.name("component", name, path...)
+		c.service(path, comp.Service)
+	case KindUpstream:
+		path := []string{"upstreams", name}
+		c.name("component", name, path...)
+		c.upstream(path, comp.Upstream)
+	default:
+		c.addf([]string{"components", name}, "is neither a function, a service nor an upstream")
+	}
+}
+
+func (c *checker) function(path []string, f *Function) {
+	at := func(key string) []string { return append(slices.Clone(path), key) }
+	family := RuntimeFamily(f.Runtime)
+	if family == "" {
+		c.addf(at("runtime"), "%q is not a runtime; use python3, nodejs or provided, or one of AWS's names such as python3.12, nodejs22.x, provided.al2023", f.Runtime)
+	}
+	if family != "provided" && family != "" && !handlerPattern.MatchString(f.Handler) {
+		c.addf(at("handler"), "%q is not a handler; write file.function, such as app.lambda_handler", f.Handler)
+	}
+	c.digest(at("code"), f.Code)
+	c.memory(at("memory"), f.Memory)
+	if f.Timeout <= 0 || f.Timeout > MaxTimeout {
+		c.addf(at("timeout"), "is %s; expected more than 0s and at most %s", f.Timeout, MaxTimeout)
+	}
+	if f.Init <= 0 || f.Init > MaxTimeout {
+		c.addf(at("init"), "is %s; expected more than 0s and at most %s", f.Init, MaxTimeout)
+	}
+	if f.Concurrency.Max < 1 || f.Concurrency.Max > MaxConcurrency {
+		c.addf(append(at("concurrency"), "max"), "is %d; expected 1 to %d", f.Concurrency.Max, MaxConcurrency)
+	}
+	if f.Concurrency.Min < 0 || f.Concurrency.Min > f.Concurrency.Max {
+		c.addf(append(at("concurrency"), "min"), "is %d; expected 0 to max (%d)", f.Concurrency.Min, f.Concurrency.Max)
+	}
+	if f.Payload != "2.0" && f.Payload != "1.0" {
+		c.addf(at("payload"), "%q is not an event format; use \"2.0\" or \"1.0\"", f.Payload)
+	}
+	c.env(at("env"), f.Env)
+}
+
+func (c *checker) service(path []string, s *Service) {
+	at := func(key string) []string { return append(slices.Clone(path), key) }
+	if len(s.Command) == 0 || s.Command[0] == "" {
+		c.addf(at("command"), "is empty; write the program and its arguments, such as [\"./web\"]")
+	}
+	c.digest(at("code"), s.Code)
+	c.health(at("health"), s.Health)
+	if s.Instances < 1 || s.Instances > MaxInstances {
+		c.addf(at("instances"), "is %d; expected 1 to %d", s.Instances, MaxInstances)
+	}
+	if s.Memory != 0 {
+		c.memory(at("memory"), s.Memory)
+	}
+	c.env(at("env"), s.Env)
+}
+
+func (c *checker) upstream(path []string, u *Upstream) {
+	at := func(key string) []string { return append(slices.Clone(path), key) }
+	if len(u.URLs) == 0 || len(u.URLs) > MaxUpstreamURLs {
+		c.addf(at("urls"), "has %d addresses; expected 1 to %d", len(u.URLs), MaxUpstreamURLs)
+	}
+	for _, raw := range u.URLs {
+		if err := CheckUpstreamURL(raw); err != nil {
+			c.addf(at("urls"), "%s", err)
+		}
+	}
+	c.health(at("health"), u.Health)
+}
+
+// CheckUpstreamURL returns an error that says what an upstream's address must
+// look like, or nil: http or https, a host, and nothing after the port but an
+// optional path without query, fragment or dot segments.
+func CheckUpstreamURL(raw string) error {
+	rest, ok := strings.CutPrefix(raw, "http://")
+	if !ok {
+		rest, ok = strings.CutPrefix(raw, "https://")
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	if !ok || host == "" || strings.ContainsAny(rest, "?#@\\ \t\r\n") || strings.Contains(rest+"/", "/../") {
+		return Errorf(CodeInvalidInput, "%q is not an upstream address; write http://HOST:PORT or https://HOST, without user, query or fragment", raw)
+	}
+	return nil
+}
+
+func (c *checker) health(path []string, h Health) {
+	if !strings.HasPrefix(h.Path, "/") {
+		c.addf(append(slices.Clone(path), "path"), "%q does not start with /", h.Path)
+	}
+	if h.Interval.Std() < 10*time.Millisecond {
+		c.addf(append(slices.Clone(path), "interval"), "is %s; expected at least 10ms", h.Interval)
+	}
+	if h.Timeout.Std() < 10*time.Millisecond {
+		c.addf(append(slices.Clone(path), "timeout"), "is %s; expected at least 10ms", h.Timeout)
+	}
+	if h.Failures < 1 {
+		c.addf(append(slices.Clone(path), "failures"), "is %d; expected at least 1", h.Failures)
+	}
+}
+
+func (c *checker) digest(path []string, digest string) {
+	if !digestPattern.MatchString(digest) {
+		c.addf(path, "%q is not the digest of a bundle; expected sha256: and 64 hexadecimal digits", digest)
+	}
+}
+
+func (c *checker) memory(path []string, b Bytes) {
+	if b < MinMemory || b > MaxMemory {
+		c.addf(path, "is %s; expected %s to %s", b, MinMemory, MaxMemory)
+	}
+}
+
+func (c *checker) env(path []string, env map[string]string) {
+	size := 0
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		size += len(name) + len(env[name])
+		if !envPattern.MatchString(name) {
+			c.addf(path, "%q is not the name of an environment variable", name)
+		}
+		if ReservedEnv(name) {
+			c.addf(path, "%s is set by Teal and cannot be changed", name)
+		}
+		if strings.ContainsRune(env[name], 0) {
+			c.addf(path, "%s contains a NUL byte", name)
+		}
+	}
+	if Bytes(size) > MaxEnvironment {
+		c.addf(path, "holds %d bytes; at most %s are allowed", size, MaxEnvironment)
+	}
+}
+
+// ReservedEnv reports whether Teal itself sets the environment variable for
+// the components that it runs.
+func ReservedEnv(name string) bool {
+	switch name {
+	case "PORT", "_HANDLER", "_X_AMZN_TRACE_ID", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR":
+		return true
+	}
+	return strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "TEAL_")
+}
+
+func (c *checker) routes(s Spec) {
+	if len(s.Routes) > MaxRoutes {
+		c.addf([]string{"routes"}, "has %d routes; at most %d are allowed", len(s.Routes), MaxRoutes)
+	}
+	seen := map[[2]string]int{}
+	for i, r := range s.Routes {
+		at := func(key string) []string { return []string{"routes", fmt.Sprint(i), key} }
+		if r.Host != "" && (len(r.Host) > 253 || !hostPattern.MatchString(r.Host)) {
+			c.addf(at("host"), "%q is not a host name; write it in lower case, without a port", r.Host)
+		}
+		if err := checkRoutePath(r.Path); err != nil {
+			c.addf(at("path"), "%s", err)
+		}
+		if _, ok := s.Components[r.To]; !ok {
+			c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
+		}
+		key := [2]string{r.Host, r.Path}
+		if first, dup := seen[key]; dup {
+			c.addf(at("path"), "repeats route %d: %s%s", first, r.Host, r.Path)
+		} else {
+			seen[key] = i
+		}
+	}
+}
+
+func checkRoutePath(path string) error {
+	switch {
+	case !strings.HasPrefix(path, "/"):
+		return fmt.Errorf("%q does not start with /", path)
+	case path != "/" && strings.HasSuffix(path, "/"):
+		return fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimRight(path, "/"))
+	case strings.Contains(path, "//") || strings.ContainsAny(path, "?#* \t\r\n"):
+		return fmt.Errorf("%q is not a plain path prefix", path)
+	case strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
+		return fmt.Errorf("%q has a dot segment", path)
+	}
+	return nil
+}

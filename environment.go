@@ -1,0 +1,72 @@
+package teal
+
+import "time"
+
+// Slot is one of the two places in which an app's versions run. The roles
+// alternate from release to release.
+type Slot string
+
+// The slots. An environment that a user's own alias keeps running beside the
+// two has none.
+const (
+	SlotNone  Slot = ""
+	SlotBlue  Slot = "blue"
+	SlotGreen Slot = "green"
+)
+
+// Other returns the opposite slot; blue for none, because the first environment
+// of an app is blue.
+func (s Slot) Other() Slot {
+	if s == SlotBlue {
+		return SlotGreen
+	}
+	return SlotBlue
+}
+
+// EnvironmentState says how the instances of an environment are.
+type EnvironmentState string
+
+// The states of an environment. A stopped one has no record.
+const (
+	EnvironmentStarting EnvironmentState = "starting" // not every component has been healthy yet
+	EnvironmentReady    EnvironmentState = "ready"    // every component is healthy
+	EnvironmentDegraded EnvironmentState = "degraded" // was ready; a component has no healthy instance now
+	EnvironmentDraining EnvironmentState = "draining" // takes no new request, finishes those it has, then stops
+)
+
+// Environment is a version that is running. The record is the wish that it run:
+// it exists before the first process starts, and until the last one has ended.
+type Environment struct {
+	App       string           `json:"app"`
+	Version   int              `json:"version"`
+	Slot      Slot             `json:"slot,omitempty"`
+	State     EnvironmentState `json:"state"`
+	Reason    string           `json:"reason,omitempty"` // why it is not ready, for people
+	Output    string           `json:"output,omitempty"` // the last lines of what failed
+	CreatedAt time.Time        `json:"created_at"`
+	StateAt   time.Time        `json:"state_at"`
+}
+
+// Role says what an environment does for its app at the moment. It is derived,
+// never stored.
+type Role string
+
+// The roles.
+const (
+	RoleServing Role = "serving" // live sends it requests
+	RoleStandby Role = "standby" // was live; warm until the confidence period ends
+	RolePreview Role = "preview" // reachable by header or by another alias
+)
+
+// RoleOf returns what the environment of version does, given the app's live
+// alias and its active release (nil for none).
+func RoleOf(version int, live Alias, active *Release) Role {
+	switch {
+	case live.Weight(version) > 0:
+		return RoleServing
+	case active != nil && active.From == version && active.Phase == PhaseWatching:
+		return RoleStandby
+	default:
+		return RolePreview
+	}
+}

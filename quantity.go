@@ -1,0 +1,144 @@
+package teal
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration that is written as text ("1m30s") in JSON and
+// YAML. A number without a unit is refused: nobody can tell seconds from
+// milliseconds.
+type Duration time.Duration
+
+// Std returns d as the standard library's type.
+func (d Duration) Std() time.Duration { return time.Duration(d) }
+
+// String formats d as time.Duration does, without trailing zero units: "5m",
+// not "5m0s".
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	if err != nil {
+		return Errorf(CodeInvalidInput, "%q is not a duration; write a number with a unit, such as 300ms, 30s, 5m or 1h", text)
+	}
+	if v < 0 {
+		return Errorf(CodeInvalidInput, "the duration %q is negative", text)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Bytes is a size in bytes that is written as text ("128MiB") in JSON and YAML.
+type Bytes int64
+
+// The units that Bytes understands.
+const (
+	KiB Bytes = 1 << 10
+	MiB Bytes = 1 << 20
+	GiB Bytes = 1 << 30
+)
+
+// byteUnits is ordered so that no suffix hides a longer one.
+var byteUnits = []struct {
+	suffix string
+	size   float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1},
+}
+
+// String formats b in the largest binary unit that divides it: "128MiB".
+func (b Bytes) String() string {
+	switch {
+	case b != 0 && b%GiB == 0:
+		return strconv.FormatInt(int64(b/GiB), 10) + "GiB"
+	case b != 0 && b%MiB == 0:
+		return strconv.FormatInt(int64(b/MiB), 10) + "MiB"
+	case b != 0 && b%KiB == 0:
+		return strconv.FormatInt(int64(b/KiB), 10) + "KiB"
+	default:
+		return strconv.FormatInt(int64(b), 10) + "B"
+	}
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (b Bytes) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	s := string(text)
+	for _, u := range byteUnits {
+		number, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || v < 0 || v*u.size > math.MaxInt64/2 || math.IsNaN(v) {
+			break
+		}
+		*b = Bytes(v * u.size)
+		return nil
+	}
+	return Errorf(CodeInvalidInput, "%q is not a size; write a number with a unit, such as 512KiB, 128MiB or 1GiB", text)
+}
+
+// Weight is a share of traffic in hundredths of a percent: 0 is nothing, All is
+// everything, 1250 is 12.5 %. In JSON and on the command line it is a number in
+// percent. An integer, so that weights add up exactly.
+type Weight int32
+
+// All is the whole of the traffic.
+const All Weight = 10_000
+
+// Percent returns the weight of a whole number of percent.
+func Percent(p int) Weight { return Weight(p * 100) }
+
+// ParseWeight reads a weight written in percent, such as "10" or "12.5"; a
+// trailing % sign is allowed. It must be between 0 and 100, with at most two
+// decimals.
+func ParseWeight(s string) (Weight, error) {
+	v, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
+	if err != nil || math.IsNaN(v) || v < 0 || v > 100 {
+		return 0, Errorf(CodeInvalidWeights, "%q is not a weight; write a percentage between 0 and 100", s)
+	}
+	w := math.Round(v * 100)
+	if math.Abs(w-v*100) > 1e-6 {
+		return 0, Errorf(CodeInvalidWeights, "the weight %s has more than two decimals", s)
+	}
+	return Weight(w), nil
+}
+
+// String formats the weight in percent without a sign: "90", "12.5".
+func (w Weight) String() string {
+	return strconv.FormatFloat(float64(w)/100, 'f', -1, 64)
+}
+
+// MarshalJSON implements json.Marshaler: a number in percent.
+func (w Weight) MarshalJSON() ([]byte, error) { return []byte(w.String()), nil }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (w *Weight) UnmarshalJSON(data []byte) error {
+	v, err := ParseWeight(string(data))
+	if err != nil {
+		return fmt.Errorf("weight: %w", err)
+	}
+	*w = v
+	return nil
+}

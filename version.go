@@ -1,0 +1,54 @@
+package teal
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+)
+
+// Version is an immutable, numbered snapshot of an app. Two versions of one app
+// never have the same digest.
+type Version struct {
+	App       string    `json:"app"`
+	Number    int       `json:"number"` // 1, 2, 3 …
+	Digest    string    `json:"digest"` // of Spec
+	Spec      Spec      `json:"spec"`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// Digest returns "sha256:" and the hexadecimal hash of the spec's canonical
+// JSON. Equal content has equal digests: routes keep their order, which is part
+// of the content; map keys are sorted.
+func (s Spec) Digest() string {
+	data, err := json.Marshal(s)
+	if err != nil {
+		// A Spec holds only strings, integers and text marshalers that never fail.
+		panic("teal: spec cannot be encoded: " + err.Error())
+	}
+	sum := sha256.Sum256(data)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Bundles returns the digests of the code bundles that the spec needs, without
+// repetition, in no particular order.
+func (s Spec) Bundles() []string {
+	seen := map[string]bool{}
+	var digests []string
+	for _, c := range s.Components {
+		var digest string
+		switch c.Kind() {
+		case KindFunction:
+			digest = c.Function.Code
+		case KindService:
+			digest = c.Service.Code
+		case KindUpstream:
+			continue
+		}
+		if !seen[digest] {
+			seen[digest] = true
+			digests = append(digests, digest)
+		}
+	}
+	return digests
+}
