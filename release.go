@@ -1,6 +1,10 @@
 package teal
 
-import "time"
+import (
+	"strconv"
+	"strings"
+	"time"
+)
 
 // Strategy names how the traffic moves.
 type Strategy string
@@ -143,4 +147,17 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 		}
 	}
 	return nil
+}
+
+// ReleaseID returns the ID of an app's nth release.
+func ReleaseID(app string, n int) string { return app + "-" + strconv.Itoa(n) }
+
+// AppOfRelease returns the app that a release ID belongs to: all before the
+// last dash. "" when the ID has none.
+func AppOfRelease(id string) string {
+	i := strings.LastIndexByte(id, '-')
+	if i < 0 {
+		return ""
+	}
+	return id[:i]
 }

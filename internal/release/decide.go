@@ -1,0 +1,245 @@
+package release
+
+import (
+	"fmt"
+	"time"
+
+	"teal"
+)
+
+// Observation is the world as the engine saw it before one decision.
+type Observation struct {
+	Now   time.Time
+	Route Route  // the alias that the release moves
+	From  Health // of the environment that the alias left; zero for a first release
+	To    Health // of the environment that the alias moves to
+}
+
+// Route is an alias and whether what it says is in force.
+type Route struct {
+	Alias    teal.Alias
+	Revision uint64 // 0: the alias does not exist yet
+	// Holds is false while some part of the data plane may still send requests
+	// by an older state of the alias.
+	Holds bool
+}
+
+// Health is how an environment is. The zero value is one that is not running
+// and that nobody wants to run.
+type Health struct {
+	Running bool // it has been provisioned and not retired
+	State   teal.EnvironmentState
+	Reason  string
+	Output  string // the last lines of what failed
+}
+
+func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentReady }
+
+// why returns the reason for not being ready, for people.
+func (h Health) why() string {
+	switch {
+	case !h.Running:
+		return "it is not running"
+	case h.Reason == "":
+		return "it is " + string(h.State)
+	case h.Output == "":
+		return h.Reason
+	}
+	return h.Reason + "\n" + h.Output
+}
+
+// Decision is what to do next about a release. A decision without an act and
+// without a next phase is to wait: until the observation changes or, when it is
+// set, until Until.
+type Decision struct {
+	Intent teal.Intent // the act; ActNone when only the record changes
+	Next   teal.Phase  // the phase to enter when the act is done; "" to stay
+	Reason string
+	Until  time.Time
+}
+
+// Waits reports whether there is nothing to do now.
+func (d Decision) Waits() bool { return d.Intent.Act == teal.ActNone && d.Next == "" }
+
+// Decide returns what to do about a release that has not ended. It is pure, and
+// total: every phase has an answer for every observation. Its rules keep what
+// the guarantees promise: the alias is only given to a version whose
+// environment is ready, and an environment is only retired once the alias is
+// seen to hold elsewhere.
+func Decide(r teal.Release, o Observation) Decision {
+	switch r.Phase {
+	case teal.PhaseQueued:
+		return decideQueued(r, o)
+	case teal.PhaseProvisioning, teal.PhaseWarming, teal.PhaseVerifying:
+		return decideProvisioning(r, o)
+	case teal.PhaseShifting:
+		return decideShifting(r, o)
+	case teal.PhaseWatching:
+		return decideWatching(r, o)
+	case teal.PhaseRollingBack:
+		return decideRollingBack(r, o)
+	}
+	return Decision{}
+}
+
+func decideQueued(r teal.Release, o Observation) Decision {
+	if reason, stop := stopBeforeTraffic(r, o); stop {
+		return Decision{Next: teal.PhaseAborted, Reason: reason}
+	}
+	return Decision{
+		Intent: provision(r.To),
+		Next:   teal.PhaseProvisioning,
+		Reason: fmt.Sprintf("starting version %d", r.To),
+	}
+}
+
+func decideProvisioning(r teal.Release, o Observation) Decision {
+	if reason, stop := stopBeforeTraffic(r, o); stop {
+		return abort(r, o, reason)
+	}
+	switch {
+	case o.To.ready():
+		return Decision{Next: teal.PhaseShifting, Reason: fmt.Sprintf("every component of version %d is healthy", r.To)}
+	case !o.Now.Before(r.ReadyBy):
+		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why()))
+	case !o.To.Running:
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}
+	}
+	return Decision{Until: r.ReadyBy}
+}
+
+// stopBeforeTraffic returns why a release that has not moved any traffic must
+// end, if it must.
+func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool) {
+	switch {
+	case ordered(r, teal.OrderRollback):
+		return orderReason(r), true
+	case o.Route.Alias.Primary() != r.From:
+		return fmt.Sprintf("%s was moved to %s while the release was starting",
+			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
+	}
+	return "", false
+}
+
+// abort ends a release before any traffic moved: green goes away, unless the
+// alias had already given it a share by hand.
+func abort(r teal.Release, o Observation, reason string) Decision {
+	d := Decision{Next: teal.PhaseAborted, Reason: reason}
+	if o.To.Running && !o.Route.Alias.PointsTo(r.To) {
+		d.Intent = retire(r.To)
+	}
+	return d
+}
+
+func decideShifting(r teal.Release, o Observation) Decision {
+	if r.From != 0 && ordered(r, teal.OrderRollback) {
+		return goBack(r, o, orderReason(r))
+	}
+	if o.Route.Alias.IsOnly(r.To) {
+		return decideShifted(r, o)
+	}
+	if !o.To.ready() {
+		if r.From == 0 {
+			return Decision{} // nothing to go back to: wait until it recovers
+		}
+		return goBack(r, o, fmt.Sprintf("version %d stopped being healthy before the switch: %s", r.To, o.To.why()))
+	}
+	return Decision{
+		Intent: shift(r.To, o.Route.Revision),
+		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
+	}
+}
+
+// decideShifted decides about a release whose alias points to green alone.
+func decideShifted(r teal.Release, o Observation) Decision {
+	switch {
+	case !o.Route.Holds:
+		return Decision{}
+	case r.From == 0:
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
+	case r.Policy.Confidence == 0:
+		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
+	}
+	return Decision{
+		Next:   teal.PhaseWatching,
+		Reason: fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence),
+	}
+}
+
+func decideWatching(r teal.Release, o Observation) Decision {
+	until := r.CreatedAt
+	if r.WatchUntil != nil {
+		until = *r.WatchUntil
+	}
+	switch {
+	case ordered(r, teal.OrderRollback):
+		return goBack(r, o, orderReason(r))
+	case o.To.State == teal.EnvironmentDegraded && o.From.ready():
+		return goBack(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why()))
+	case ordered(r, teal.OrderFinish):
+		return finish(r, o, orderReason(r))
+	case !o.Now.Before(until):
+		return finish(r, o, fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence))
+	case !o.From.Running:
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
+	}
+	return Decision{Until: until}
+}
+
+// goBack begins a rollback. Where blue can take requests now, the alias goes
+// back in the same step: that is what blue stood by for.
+func goBack(r teal.Release, o Observation, reason string) Decision {
+	d := Decision{Next: teal.PhaseRollingBack, Reason: reason}
+	if o.From.ready() && !o.Route.Alias.IsOnly(r.From) {
+		d.Intent = shift(r.From, o.Route.Revision)
+	}
+	return d
+}
+
+func decideRollingBack(r teal.Release, o Observation) Decision {
+	switch {
+	case !o.Route.Alias.IsOnly(r.From) && !o.From.Running:
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
+		return Decision{Intent: shift(r.From, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
+	case !o.Route.Alias.IsOnly(r.From) || !o.Route.Holds:
+		return Decision{}
+	}
+	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
+	if o.To.Running {
+		d.Intent = retire(r.To)
+	}
+	return d
+}
+
+// finish ends a release that went well: blue is decommissioned.
+func finish(r teal.Release, o Observation, reason string) Decision {
+	d := Decision{Next: teal.PhaseCompleted, Reason: reason}
+	if o.From.Running {
+		d.Intent = retire(r.From)
+	}
+	return d
+}
+
+func ordered(r teal.Release, kind teal.OrderKind) bool {
+	return r.Order != nil && r.Order.Kind == kind
+}
+
+func orderReason(r teal.Release) string {
+	if r.Order.Why == "" {
+		return "asked for by " + r.Order.By
+	}
+	return fmt.Sprintf("asked for by %s: %s", r.Order.By, r.Order.Why)
+}
+
+func provision(version int) teal.Intent {
+	return teal.Intent{Act: teal.ActProvision, Version: version}
+}
+
+func shift(version int, revision uint64) teal.Intent {
+	return teal.Intent{Act: teal.ActShift, Version: version, AliasRevision: revision}
+}
+
+func retire(version int) teal.Intent {
+	return teal.Intent{Act: teal.ActRetire, Version: version}
+}

@@ -1,0 +1,434 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"teal"
+)
+
+// Journal keeps the records of releases, and who may run one. Every write is a
+// compare-and-swap; a lost one returns an error for which Conflict reports true.
+type Journal interface {
+	// Load returns a release and its revision; teal.CodeUnknownRelease when
+	// there is none.
+	Load(ctx context.Context, id string) (teal.Release, uint64, error)
+	// Save replaces a release whose newest revision is the one given, and
+	// returns the new revision.
+	Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error)
+	// Claim makes the release the app's active one, gives it its ID, and
+	// records it. previous is the ID that the app's record must still hold as
+	// the active one ("" for none).
+	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
+	// Active returns the app's active release ID, or "".
+	Active(ctx context.Context, app string) (string, error)
+	// Unclaim clears the app's active release if it is still id. Idempotent.
+	Unclaim(ctx context.Context, app, id string) error
+	// Unfinished returns the active release IDs of all apps.
+	Unfinished(ctx context.Context) ([]string, error)
+	// Conflict reports whether err is a lost compare-and-swap.
+	Conflict(err error) bool
+}
+
+// Runner runs environments. Its methods are idempotent: each may be called
+// again after a crash that hid its answer.
+type Runner interface {
+	// Provision returns once the wish to run the version is durable; its
+	// instances start in the background.
+	Provision(ctx context.Context, app string, version int) error
+	// Observe does not block on the instances.
+	Observe(ctx context.Context, app string, version int) (Health, error)
+	// Retire returns once no new request reaches the environment and the wish
+	// to stop it is durable; it finishes what it has within drain in the
+	// background. An environment that another alias of the app uses is left
+	// running; one that the live alias uses is refused with
+	// teal.CodeVersionInUse.
+	Retire(ctx context.Context, app string, version int, drain time.Duration) error
+}
+
+// Router moves aliases.
+type Router interface {
+	// Observe returns the alias and whether it is in force; a zero Alias at
+	// revision 0 when there is none yet.
+	Observe(ctx context.Context, app, alias string) (Route, error)
+	// Set replaces the alias whose newest revision is the one given. A router
+	// whose Set returns before the alias is in force everywhere says so in
+	// Observe.
+	Set(ctx context.Context, alias teal.Alias, revision uint64) error
+}
+
+// Config is what an Engine needs.
+type Config struct {
+	Journal Journal
+	Runner  Runner
+	Router  Router
+	Logger  *slog.Logger
+	// Boundary, where set, is called between the steps of a tick with a name
+	// such as "shift:intended". Tests crash there.
+	Boundary func(name string)
+}
+
+// Engine runs releases, one goroutine each while Run is running.
+type Engine struct {
+	cfg Config
+
+	mu      sync.Mutex
+	workers map[string]*worker // by release ID
+	spawn   func(id string)    // nil unless Run is running
+	changed chan struct{}      // closed and replaced when a release has been saved
+}
+
+type worker struct {
+	app  string
+	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
+}
+
+// New returns an engine. It starts nothing.
+func New(cfg Config) *Engine {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(string) {}
+	}
+	return &Engine{cfg: cfg, workers: map[string]*worker{}, changed: make(chan struct{})}
+}
+
+// Run takes up every unfinished release, runs those that Start adds, and blocks
+// until ctx ends and all of them have stopped where they were. It returns an
+// error only when the unfinished releases cannot be read.
+func (e *Engine) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	e.setSpawn(func(id string) {
+		w := &worker{app: teal.AppOfRelease(id), wake: make(chan struct{}, 1)}
+		e.workers[id] = w
+		running.Go(func() { e.drive(ctx, id, w) })
+	})
+	defer e.setSpawn(nil)
+	// Only now: a release that Start records from here on is begun by Start.
+	unfinished, err := e.cfg.Journal.Unfinished(ctx)
+	if err != nil {
+		return fmt.Errorf("release: list unfinished releases: %w", err)
+	}
+	for _, id := range unfinished {
+		e.cfg.Logger.Info("taking up release", "release", id)
+		e.begin(id)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+func (e *Engine) setSpawn(spawn func(id string)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.spawn = spawn
+}
+
+// Request asks for a release of an app's live alias.
+type Request struct {
+	App    string
+	To     int
+	Policy teal.Policy
+	By     string // "deploy", "promote", "rollback"
+	At     time.Time
+}
+
+// Start records a release and begins to run it. An active release that only
+// watches is finished first: its standby makes way. It returns an error with
+// teal.CodeReleaseInProgress while another release moves the alias.
+func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
+	for {
+		active, err := e.makeWay(ctx, req)
+		if err != nil {
+			return teal.Release{}, err
+		}
+		route, err := e.cfg.Router.Observe(ctx, req.App, teal.AliasLive)
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: observe %s: %w", req.App, err)
+		}
+		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, route.Alias.Primary()), active)
+		if e.cfg.Journal.Conflict(err) {
+			continue // somebody else changed the app's record: look again
+		}
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: record: %w", err)
+		}
+		e.cfg.Boundary("start:recorded")
+		e.begin(r.ID)
+		return r, nil
+	}
+}
+
+func newRelease(req Request, from int) teal.Release {
+	return teal.Release{
+		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy,
+		Phase: teal.PhaseQueued, Reason: "recorded",
+		CreatedAt: req.At, CreatedBy: req.By, ReadyBy: req.At.Add(req.Policy.ReadyWithin.Std()),
+		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},
+	}
+}
+
+// makeWay returns the active release ID that a claim may replace: none, or one
+// that has ended.
+func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
+	id, err := e.cfg.Journal.Active(ctx, req.App)
+	if err != nil || id == "" {
+		return "", err
+	}
+	active, _, err := e.cfg.Journal.Load(ctx, id)
+	switch {
+	case teal.IsCode(err, teal.CodeUnknownRelease):
+		return id, nil // claimed and never recorded: the server died in between
+	case err != nil:
+		return "", fmt.Errorf("release: load %s: %w", id, err)
+	case active.Phase.Ended():
+		return id, nil
+	case active.Phase != teal.PhaseWatching:
+		return "", teal.Errorf(teal.CodeReleaseInProgress,
+			"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
+			id, req.App, active.Phase, active.From, active.To, req.App)
+	}
+	order := teal.Order{Kind: teal.OrderFinish, By: req.By, Why: fmt.Sprintf("version %d is being released", req.To), At: req.At}
+	if _, err := e.Order(ctx, id, order); err != nil {
+		return "", err
+	}
+	_, err = e.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
+	return id, err
+}
+
+// begin starts the worker of a release, if Run is running and it has none.
+func (e *Engine) begin(id string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, has := e.workers[id]; !has && e.spawn != nil {
+		e.spawn(id)
+	}
+}
+
+// Order records what a person asks of a running release and wakes it. The first
+// rollback stands; an order to a release that has ended changes nothing. It
+// returns the release as it was recorded and does not wait for the effect.
+func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.Release, error) {
+	for {
+		r, revision, err := e.cfg.Journal.Load(ctx, id)
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: load %s: %w", id, err)
+		}
+		if r.Phase.Ended() || ordered(r, teal.OrderRollback) || ordered(r, order.Kind) {
+			return r, nil
+		}
+		r.Order = &order
+		_, err = e.cfg.Journal.Save(ctx, r, revision)
+		if e.cfg.Journal.Conflict(err) {
+			continue
+		}
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: order %s of %s: %w", order.Kind, id, err)
+		}
+		e.Wake(r.App)
+		return r, nil
+	}
+}
+
+// Wake makes the releases of an app look at the world again. It does not block.
+func (e *Engine) Wake(app string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, w := range e.workers {
+		if w.app != app {
+			continue
+		}
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Await blocks until the release satisfies the condition, and returns it then;
+// or until ctx ends. A release that has ended will not change any more: it is
+// returned whatever the condition says.
+func (e *Engine) Await(ctx context.Context, id string, until func(teal.Release) bool) (teal.Release, error) {
+	for {
+		e.mu.Lock()
+		changed := e.changed
+		e.mu.Unlock()
+		r, _, err := e.cfg.Journal.Load(ctx, id)
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: load %s: %w", id, err)
+		}
+		if until(r) || r.Phase.Ended() {
+			return r, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+}
+
+// The pause after a tick that failed: the store or a driver may be down, and a
+// release never gives up.
+const (
+	retryFirst = 50 * time.Millisecond
+	retryMost  = 5 * time.Second
+)
+
+// drive ticks one release until it has ended or ctx has.
+func (e *Engine) drive(ctx context.Context, id string, w *worker) {
+	defer func() {
+		e.mu.Lock()
+		delete(e.workers, id)
+		e.mu.Unlock()
+	}()
+	retry := retryFirst
+	for ctx.Err() == nil {
+		next, err := e.Tick(ctx, id)
+		switch {
+		case next.Ended:
+			return
+		case err == nil && !next.Waits:
+			retry = retryFirst
+			continue
+		case err != nil && ctx.Err() == nil:
+			e.cfg.Logger.Warn("release step failed; trying again", "release", id, "error", err, "in", retry)
+			next.Until = time.Now().Add(retry)
+			retry = min(2*retry, retryMost)
+		}
+		sleep(ctx, w.wake, next.Until)
+	}
+}
+
+// sleep blocks until ctx ends, wake has a value, or until has come (never, when
+// it is zero).
+func sleep(ctx context.Context, wake <-chan struct{}, until time.Time) {
+	var alarm <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-wake:
+	case <-alarm:
+	}
+}
+
+// Next says how a tick left a release.
+type Next struct {
+	Ended bool
+	Waits bool      // nothing to do until something changes, or Until
+	Until time.Time // zero: no time limit
+}
+
+// Tick takes one decision about one release and carries it out. It blocks for
+// as long as the act takes. A lost compare-and-swap is not an error: the next
+// tick loads what won.
+func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
+	r, revision, err := e.cfg.Journal.Load(ctx, id)
+	if teal.IsCode(err, teal.CodeUnknownRelease) {
+		// Claimed and never recorded: the server died in between.
+		return Next{Ended: true}, e.cfg.Journal.Unclaim(ctx, teal.AppOfRelease(id), id)
+	}
+	if err != nil {
+		return Next{}, fmt.Errorf("load: %w", err)
+	}
+	if r.Phase.Ended() {
+		if err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID); err != nil {
+			return Next{}, fmt.Errorf("end: %w", err)
+		}
+		e.announce()
+		return Next{Ended: true}, nil
+	}
+	o, err := e.observe(ctx, r)
+	if err != nil {
+		return Next{}, fmt.Errorf("observe: %w", err)
+	}
+	d := Decide(r, o)
+	if d.Waits() {
+		return Next{Waits: true, Until: d.Until}, nil
+	}
+	err = e.carryOut(ctx, r, revision, d)
+	if e.cfg.Journal.Conflict(err) {
+		return Next{}, nil
+	}
+	return Next{}, err
+}
+
+func (e *Engine) observe(ctx context.Context, r teal.Release) (Observation, error) {
+	o := Observation{Now: time.Now()}
+	var errs [3]error
+	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
+	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
+	if r.From != 0 {
+		o.From, errs[2] = e.cfg.Runner.Observe(ctx, r.App, r.From)
+	}
+	return o, errors.Join(errs[:]...)
+}
+
+// carryOut records the intent, acts, and records the outcome. The names of the
+// boundaries are the act's, or the next phase's where only the record changes.
+func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, d Decision) error {
+	name := string(d.Intent.Act)
+	if d.Intent.Act == teal.ActNone {
+		name = string(d.Next)
+	}
+	e.cfg.Boundary(name + ":decided")
+	if d.Intent.Act != teal.ActNone {
+		intent := d.Intent
+		r.Intent = &intent
+		var err error
+		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
+			return fmt.Errorf("record intent %s: %w", name, err)
+		}
+		e.cfg.Boundary(name + ":intended")
+		if err := e.act(ctx, r, intent); err != nil {
+			return fmt.Errorf("%s version %d: %w", name, intent.Version, err)
+		}
+		e.cfg.Boundary(name + ":acted")
+	}
+	return e.recordOutcome(ctx, r, revision, d, name)
+}
+
+func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, name string) error {
+	r.Intent = nil
+	if d.Next != "" && d.Next != r.Phase {
+		if err := r.Enter(d.Next, time.Now(), d.Reason); err != nil {
+			return err
+		}
+		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
+	}
+	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
+		return fmt.Errorf("record outcome %s: %w", name, err)
+	}
+	e.announce()
+	e.cfg.Boundary(name + ":recorded")
+	return nil
+}
+
+func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) error {
+	switch intent.Act {
+	case teal.ActProvision:
+		return e.cfg.Runner.Provision(ctx, r.App, intent.Version)
+	case teal.ActShift:
+		return e.cfg.Router.Set(ctx, teal.Alias{
+			App: r.App, Name: r.Alias, Targets: teal.Only(intent.Version),
+			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,
+		}, intent.AliasRevision)
+	case teal.ActRetire:
+		return e.cfg.Runner.Retire(ctx, r.App, intent.Version, r.Policy.Drain.Std())
+	}
+	return fmt.Errorf("release: no such act %q", intent.Act)
+}
+
+// announce wakes everybody who awaits a release.
+func (e *Engine) announce() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
