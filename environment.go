@@ -31,6 +31,7 @@ const (
 	EnvironmentStarting EnvironmentState = "starting" // not every component has been healthy yet
 	EnvironmentReady    EnvironmentState = "ready"    // every component is healthy
 	EnvironmentDegraded EnvironmentState = "degraded" // was ready; a component has no healthy instance now
+	EnvironmentFailed   EnvironmentState = "failed"   // a component tried to start several times and never managed; it goes on trying
 	EnvironmentDraining EnvironmentState = "draining" // takes no new request, finishes those it has, then stops
 )
 

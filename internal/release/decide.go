@@ -100,6 +100,8 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	switch {
 	case o.To.ready():
 		return Decision{Next: teal.PhaseShifting, Reason: fmt.Sprintf("every component of version %d is healthy", r.To)}
+	case o.To.Running && o.To.State == teal.EnvironmentFailed:
+		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why()))
 	case !o.Now.Before(r.ReadyBy):
 		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why()))
 	case !o.To.Running:
