@@ -39,7 +39,7 @@ func readZip(r io.ReaderAt, size int64, limits Limits) (*archive, error) {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, explainZip(r, err)
 	}
-	budget.r, budget.left = r, -1
+	budget.left = -1
 	a := &archive{limits: limits, files: make(map[string]*zip.File, len(zr.File))}
 	b := newBuilder(limits)
 	for _, f := range zr.File {
@@ -216,13 +216,16 @@ func explainZip(r io.ReaderAt, err error) error {
 var errBudget = errors.New("the zip's directory is too large")
 
 // budgetReader fails once more than left bytes have been read; a negative left
-// is no limit.
+// is no limit. Offsets come out of the zip and may be anything.
 type budgetReader struct {
 	r    io.ReaderAt
 	left int64
 }
 
 func (b *budgetReader) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, zip.ErrFormat
+	}
 	if b.left >= 0 {
 		if b.left -= int64(len(p)); b.left < 0 {
 			b.left = 0
