@@ -1,0 +1,46 @@
+package gateway
+
+import (
+	"context"
+
+	"teal"
+)
+
+// Address is where an instance listens.
+type Address struct {
+	Scheme string // "http" or "https"
+	Host   string // host:port
+	Path   string // a prefix for every request's path, such as "/base"; "" for none
+}
+
+// Endpoint is one address, claimed for one request.
+type Endpoint interface {
+	// Address returns where to send the request.
+	Address() Address
+	// Done says that the request is over; it is called exactly once. failed
+	// means that no connection could be made.
+	Done(failed bool)
+}
+
+// Endpoints hands out the healthy addresses of one service or upstream.
+type Endpoints interface {
+	// Claim chooses an address for one request, without blocking. The error
+	// carries teal.CodeNoHealthyInstance when there is none.
+	Claim() (Endpoint, error)
+}
+
+// Function runs invocations. Invoke blocks until the function has answered, its
+// time is over, or ctx ends.
+type Function interface {
+	Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, error)
+}
+
+// Component is one part of an environment as the gateway sees it: something to
+// invoke, or something to proxy to. Exactly one of Function and Endpoints is
+// set.
+type Component struct {
+	Name      string
+	Function  Function
+	Payload   string // the format of a function's HTTP events: "2.0" or "1.0"
+	Endpoints Endpoints
+}

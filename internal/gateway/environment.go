@@ -1,0 +1,184 @@
+package gateway
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"sync/atomic"
+
+	"teal"
+)
+
+// EnvironmentConfig is what an environment is made of.
+type EnvironmentConfig struct {
+	App        string
+	Version    int
+	Routes     []teal.Route
+	Components map[string]*Component
+}
+
+// Environment is one running version as the gateway sees it: its own routes,
+// its components, and the count of what it has in flight.
+type Environment struct {
+	app        string
+	version    int
+	label      string // the version as the wire has it
+	routes     routes
+	components map[string]*Component
+
+	gate        gate
+	life        context.Context // ends with Cancel
+	cancel      context.CancelCauseFunc
+	connections atomic.Pointer[Connections]
+}
+
+// Connections is a pool of idle connections to the instances of one
+// environment. It belongs to the environment, so that nothing of a version that
+// is gone is kept open or used again.
+type Connections interface {
+	CloseIdleConnections()
+}
+
+// NewEnvironment compiles an environment. It starts nothing. The configuration
+// must have passed teal.Spec's check; a route to a component that is not there
+// leads nowhere.
+func NewEnvironment(config EnvironmentConfig) *Environment {
+	life, cancel := context.WithCancelCause(context.Background())
+	components := maps.Clone(config.Components)
+	return &Environment{
+		app:        config.App,
+		version:    config.Version,
+		label:      strconv.Itoa(config.Version),
+		routes:     compileRoutes(config.Routes, components),
+		components: components,
+		gate:       newGate(),
+		life:       life,
+		cancel:     cancel,
+	}
+}
+
+// App returns the name of the app.
+func (e *Environment) App() string { return e.app }
+
+// Version returns the number of the version.
+func (e *Environment) Version() int { return e.version }
+
+// Component returns the component of that name, or an error with
+// teal.CodeUnknownComponent.
+func (e *Environment) Component(name string) (*Component, error) {
+	if c, ok := e.components[name]; ok {
+		return c, nil
+	}
+	return nil, teal.Errorf(teal.CodeUnknownComponent, "version %d of app %q has no component %q; it has %s",
+		e.version, e.app, name, quoteAll(slices.Sorted(maps.Keys(e.components))))
+}
+
+// onlyFunction returns the function that an invocation without a component's
+// name means.
+func (e *Environment) onlyFunction() (*Component, error) {
+	var names []string
+	for name, c := range e.components {
+		if c.Function != nil {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 1 {
+		return e.components[names[0]], nil
+	}
+	if len(names) == 0 {
+		return nil, teal.Errorf(teal.CodeUnknownComponent, "version %d of app %q has no function to invoke", e.version, e.app)
+	}
+	slices.Sort(names)
+	return nil, teal.Errorf(teal.CodeUnknownComponent, "app %q has several functions; name one of %s", e.app, quoteAll(names))
+}
+
+// function returns the named function, or the only one for "".
+func (e *Environment) function(name string) (*Component, error) {
+	if name == "" {
+		return e.onlyFunction()
+	}
+	c, err := e.Component(name)
+	if err == nil && c.Function == nil {
+		return nil, teal.Errorf(teal.CodeUnknownComponent, "component %q of app %q is not a function; only functions can be invoked", name, e.app)
+	}
+	return c, err
+}
+
+// Acquire counts a request in. It reports false when the environment has been
+// retired: the caller must look at the table again. Whoever was counted in must
+// call Release once. It neither blocks nor allocates.
+func (e *Environment) Acquire() bool { return e.gate.acquire() }
+
+// Enter counts in a request that comes from inside the environment: one of its
+// components calls another. It is never refused, because the request that made
+// the component call keeps the environment alive, and refusing would break that
+// request. While the environment drains, such calls are waited for like any
+// other. A call that no request stands behind, from a component's own timer, may
+// come after draining: it is counted, but nobody waits for it any more, and it
+// meets instances that are being stopped.
+func (e *Environment) Enter() { e.gate.enter() }
+
+// Release counts a request out. It panics when called more often than Acquire
+// and Enter.
+func (e *Environment) Release() {
+	if e.gate.release() {
+		e.closeConnections()
+	}
+}
+
+// Retire ends admission: from now on Acquire reports false. The channel that it
+// returns is closed when nothing is in flight. Take the environment out of the
+// table first. It may be called again, and by several callers; all get the same
+// channel.
+func (e *Environment) Retire() <-chan struct{} {
+	if e.gate.retire() {
+		e.closeConnections()
+	}
+	return e.gate.drained
+}
+
+// Cancel ends what is still in flight because the drain deadline has passed: a
+// request whose answer has not begun gets 504, streams and upgraded connections
+// are closed. It does not wait for them; the channel of Retire says when they
+// are gone.
+func (e *Environment) Cancel() {
+	e.cancel(teal.Errorf(teal.CodeTimeout, "version %d of app %q was stopped before it had answered; send the request again", e.version, e.app))
+}
+
+// InFlight returns how many requests and connections the environment has at the
+// moment.
+func (e *Environment) InFlight() int { return e.gate.count() }
+
+// Bind returns a context that ends with parent, or when Cancel is called; then
+// its cause is a *teal.Error that says so. The caller must call the returned
+// function when the request is over.
+func (e *Environment) Bind(parent context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(parent)
+	stop := context.AfterFunc(e.life, func() { cancel(context.Cause(e.life)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// Connections returns the environment's pool, made by open on the first call.
+// Its idle connections are closed when the environment has drained. open must
+// not connect anything: it may be called and its result dropped when two
+// callers are first.
+func (e *Environment) Connections(open func() Connections) Connections {
+	if pool := e.connections.Load(); pool != nil {
+		return *pool
+	}
+	pool := open()
+	if e.connections.CompareAndSwap(nil, &pool) {
+		return pool
+	}
+	return *e.connections.Load()
+}
+
+func (e *Environment) closeConnections() {
+	if pool := e.connections.Load(); pool != nil {
+		(*pool).CloseIdleConnections()
+	}
+}

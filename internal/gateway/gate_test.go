@@ -1,0 +1,210 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"teal"
+
+	"pgregory.net/rapid"
+)
+
+func testEnvironment(app string, version int, list ...teal.Route) *Environment {
+	components := map[string]*Component{}
+	for _, r := range list {
+		components[r.To] = &Component{Name: r.To}
+	}
+	return NewEnvironment(EnvironmentConfig{App: app, Version: version, Routes: list, Components: components})
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func receive[T any](t *testing.T, c <-chan T, what string) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(10 * time.Second):
+		t.Fatalf("timed out waiting for %s", what)
+		panic("unreachable")
+	}
+}
+
+// Any sequence of calls: Acquire succeeds exactly while open; drained fires
+// exactly when the count of a retired environment is first zero.
+func TestEnvironmentFollowsTheProtocol(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		env := testEnvironment("shop", 1)
+		count, retired, drained := 0, false, false
+		for range rapid.IntRange(1, 60).Draw(t, "calls") {
+			switch rapid.SampledFrom([]string{"acquire", "enter", "release", "retire"}).Draw(t, "call") {
+			case "acquire":
+				if got := env.Acquire(); got == retired {
+					t.Fatalf("Acquire = %v, retired = %v", got, retired)
+				}
+				if !retired {
+					count++
+				}
+			case "enter":
+				env.Enter()
+				count++
+			case "release":
+				if count == 0 {
+					continue
+				}
+				env.Release()
+				count--
+			case "retire":
+				env.Retire()
+				retired = true
+			}
+			drained = drained || retired && count == 0
+			if got := isClosed(env.gate.drained); got != drained {
+				t.Fatalf("drained = %v, want %v with %d in flight, retired %v", got, drained, count, retired)
+			}
+			if got := env.InFlight(); got != count {
+				t.Fatalf("InFlight = %d, want %d", got, count)
+			}
+		}
+	})
+}
+
+// Many requests race one retirement. None may be let in once the environment
+// has drained, and it must drain.
+//
+// Seen red with acquire as check-then-add (load, test the bit, Add(1)) and with
+// retire setting the bit with a plain Store.
+func TestNothingIsAdmittedAfterDraining(t *testing.T) {
+	for range 300 {
+		env := testEnvironment("shop", 1)
+		var gone atomic.Bool
+		var late atomic.Int64
+		var workers sync.WaitGroup
+		start := make(chan struct{})
+		for range 8 {
+			workers.Go(func() {
+				<-start
+				for env.Acquire() {
+					if gone.Load() {
+						late.Add(1)
+					}
+					env.Enter()
+					env.Release()
+					if gone.Load() {
+						late.Add(1)
+					}
+					env.Release()
+				}
+			})
+		}
+		close(start)
+		receive(t, env.Retire(), "the environment to drain")
+		gone.Store(true)
+		workers.Wait()
+		if n := late.Load(); n > 0 {
+			t.Fatalf("%d times a request was in flight after the environment had drained", n)
+		}
+		if n := env.InFlight(); n != 0 {
+			t.Fatalf("%d in flight at the end", n)
+		}
+	}
+}
+
+// Everybody may retire; the channel is one and is closed once.
+//
+// Seen red (close of closed channel) with release closing whenever the count of
+// a retired gate reaches zero, without the drained bit.
+func TestDrainedFiresOnce(t *testing.T) {
+	for range 200 {
+		env := testEnvironment("shop", 1)
+		if !env.Acquire() {
+			t.Fatal("a new environment refuses")
+		}
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() { <-env.Retire() })
+			callers.Go(func() { env.Enter(); env.Release() })
+		}
+		env.Release()
+		callers.Wait()
+		env.Enter() // a component's own timer, after the end
+		env.Release()
+	}
+}
+
+func TestEnterKeepsADrainingEnvironment(t *testing.T) {
+	env := testEnvironment("shop", 1)
+	env.Acquire()
+	drained := env.Retire()
+	env.Enter()
+	env.Release()
+	if isClosed(drained) {
+		t.Fatal("drained while a call from inside was in flight")
+	}
+	env.Release()
+	receive(t, drained, "drain")
+}
+
+func TestReleaseWithoutAcquirePanics(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Fatal("Release of nothing went unnoticed")
+		}
+	}()
+	testEnvironment("shop", 1).Release()
+}
+
+func TestCancelEndsBoundContexts(t *testing.T) {
+	env := testEnvironment("shop", 3)
+	ctx, done := env.Bind(context.Background())
+	defer done()
+	if ctx.Err() != nil {
+		t.Fatal("cancelled too early")
+	}
+	env.Cancel()
+	receive(t, ctx.Done(), "the context to end")
+	if cause := context.Cause(ctx); !teal.IsCode(cause, teal.CodeTimeout) {
+		t.Fatalf("cause = %v", cause)
+	}
+	other, end := testEnvironment("shop", 4).Bind(context.Background())
+	end()
+	if !errors.Is(context.Cause(other), context.Canceled) {
+		t.Fatalf("cause after the end = %v", context.Cause(other))
+	}
+}
+
+type closeCounter struct{ closed atomic.Int64 }
+
+func (c *closeCounter) CloseIdleConnections() { c.closed.Add(1) }
+
+func TestDrainingClosesIdleConnections(t *testing.T) {
+	for _, order := range []string{"release last", "retire last"} {
+		env := testEnvironment("shop", 1)
+		pool := &closeCounter{}
+		env.Acquire()
+		if env.Connections(func() Connections { return pool }) != env.Connections(func() Connections { return &closeCounter{} }) {
+			t.Fatal("two pools")
+		}
+		if order == "release last" {
+			env.Retire()
+			env.Release()
+		} else {
+			env.Release()
+			env.Retire()
+		}
+		if n := pool.closed.Load(); n != 1 {
+			t.Errorf("%s: closed %d times", order, n)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package gateway
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"teal"
+)
+
+// Gateway holds the current table and claims environments for requests.
+type Gateway struct {
+	table   atomic.Pointer[Table]
+	writing sync.Mutex // serialises Update; no reader takes it
+}
+
+// New returns a gateway with an empty table.
+func New() *Gateway {
+	g := &Gateway{}
+	g.table.Store(&Table{})
+	return g
+}
+
+// Table returns the current table.
+func (g *Gateway) Table() *Table { return g.table.Load() }
+
+// Update replaces the table by what change makes of it. Writers wait for each
+// other; requests wait for nobody: each sees the table before or the table
+// after, whole. When Update has returned, every request that starts sees the new
+// one. An error of change leaves the table as it is.
+func (g *Gateway) Update(change func(*Table) (*Table, error)) error {
+	g.writing.Lock()
+	defer g.writing.Unlock()
+	next, err := change(g.table.Load())
+	if err != nil {
+		return err
+	}
+	g.table.Store(next)
+	return nil
+}
+
+// Head is what a request says about where it wants to go.
+type Head struct {
+	Host string // as sent: any case, with or without port
+	Path string // starts with "/"
+	// Version and Alias are the values of the override headers, "" for none.
+	Version string
+	Alias   string
+}
+
+// Claim is one request's hold on an environment: as long as it is held, the
+// environment is not stopped (before the drain deadline). Release it exactly
+// once.
+type Claim struct {
+	Env       *Environment
+	Component *Component
+	// Version is the version that was chosen. It is set as soon as one is
+	// known, so also together with an error.
+	Version int
+	Alias   string // through which the version was chosen; "" when asked for by number
+}
+
+// Release gives the claim back.
+func (c Claim) Release() { c.Env.Release() }
+
+// claimAttempts bounds how often a claim looks at the table again. Each failed
+// try means that the environment found was retired after the table had been
+// loaded. Whoever retires has swapped the table first, so the next load finds
+// another one: a try can only fail again when yet another switch went by in the
+// meantime. So many in one claim do not happen; a table that goes on pointing to
+// a retired environment does, and is a defect of the writer.
+const claimAttempts = 64
+
+// Claim finds the app, version and component for a request and counts the
+// request in. point, from 0 up to but not including teal.All, decides between
+// the two versions of an alias: a random number, or the hash of an affinity key.
+// It takes no lock, does not block, and allocates nothing unless it fails.
+//
+// Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
+// CodeInvalidInput (of an override), or CodeUnavailable.
+func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
+	by, err := h.selector()
+	if err != nil {
+		return Claim{}, err
+	}
+	host := normalHost(h.Host)
+	return g.acquire(func(t *Table) (Claim, error) {
+		r := t.find(host, h.Path, by)
+		if r == nil {
+			return Claim{}, teal.Errorf(teal.CodeNoRoute, "no app has a route for %s", excerpt(host, h.Path))
+		}
+		return r.route(host, h.Path, by, point)
+	})
+}
+
+// ClaimQualifier claims a function of an app for an invocation by name.
+// qualifier is an alias, a version number, or "" for live; component is the
+// function's name, or "" for the app's only one. Errors are those of Claim, and
+// teal.CodeUnknownApp and CodeUnknownComponent.
+func (g *Gateway) ClaimQualifier(app, qualifier, component string, point teal.Weight) (Claim, error) {
+	by := selectorOf(qualifier)
+	return g.acquire(func(t *Table) (Claim, error) {
+		r, ok := t.apps.get(app)
+		if !ok {
+			return Claim{}, teal.Errorf(teal.CodeUnknownApp, "there is no app %q", app)
+		}
+		claim, err := r.choose(by, point)
+		if err != nil {
+			return claim, err
+		}
+		claim.Component, err = claim.Env.function(component)
+		return claim, err
+	})
+}
+
+// acquire repeats look until the environment that it finds admits the request.
+func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
+	var claim Claim
+	var err error
+	for range claimAttempts {
+		claim, err = look(g.table.Load())
+		if err != nil {
+			return Claim{Version: claim.Version}, err
+		}
+		if claim.Env.Acquire() {
+			return claim, nil
+		}
+	}
+	return Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %d of app %q is being stopped and nothing has taken its place; try again", claim.Version, claim.Env.app)
+}
+
+// route chooses the version for a request, then the component by that version's
+// own routes.
+func (r *record) route(host, path string, by selector, point teal.Weight) (Claim, error) {
+	claim, err := r.choose(by, point)
+	if err != nil {
+		return claim, err
+	}
+	if claim.Component = claim.Env.routes.match(host, path); claim.Component == nil {
+		return claim, teal.Errorf(teal.CodeNoRoute, "version %d of app %q has no route for %s", claim.Version, r.Name, excerpt(host, path))
+	}
+	return claim, nil
+}
+
+// choose picks the version and finds its environment.
+func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
+	version, alias := by.version, ""
+	if version == 0 {
+		alias = by.aliasName()
+		targets := r.Aliases[alias]
+		if len(targets) == 0 {
+			return Claim{}, teal.Errorf(teal.CodeUnknownAlias, "app %q has no alias %q", r.Name, alias)
+		}
+		version = pick(targets, point)
+	}
+	if env, ok := r.Environments[version]; ok {
+		return Claim{Env: env, Version: version, Alias: alias}, nil
+	}
+	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
+		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %d of app %q is starting; try again in a moment", version, r.Name)
+	}
+	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %d of app %q is not running (%s)", version, r.Name, r.versions())
+}
+
+// pick chooses between the versions of an alias. The points below the second
+// one's weight are the second one's: raising that weight moves points from the
+// first to the second and never back, 0 is nothing and teal.All is everything.
+func pick(targets []teal.Target, point teal.Weight) int {
+	if len(targets) == 2 && point < targets[1].Weight {
+		return targets[1].Version
+	}
+	return targets[0].Version
+}
+
+// selector says how the version is chosen: by number, by the named alias, or,
+// as its zero value, by live.
+type selector struct {
+	version int
+	alias   string
+}
+
+func (s selector) overrides() bool { return s != selector{} }
+
+func (s selector) aliasName() string {
+	if s.alias == "" {
+		return teal.AliasLive
+	}
+	return s.alias
+}
+
+func selectorOf(qualifier string) selector {
+	if version, err := strconv.Atoi(qualifier); err == nil && version > 0 {
+		return selector{version: version}
+	}
+	return selector{alias: qualifier}
+}
+
+func (h Head) selector() (selector, error) {
+	switch {
+	case h.Version == "":
+		return selector{alias: h.Alias}, nil
+	case h.Alias != "":
+		return selector{}, teal.Errorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
+	}
+	by := selectorOf(h.Version)
+	if by.version == 0 {
+		return selector{}, teal.Errorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
+	}
+	return by, nil
+}
+
+// excerpt returns what a client asked for, short enough for a sentence.
+func excerpt(host, path string) string {
+	const enough = 200
+	asked := host + path
+	if len(asked) > enough {
+		asked = asked[:enough] + "…"
+	}
+	return asked
+}
+
+func joinInts(numbers []int) string {
+	words := make([]string, len(numbers))
+	for i, n := range numbers {
+		words[i] = strconv.Itoa(n)
+	}
+	return strings.Join(words, ", ")
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	return strings.Join(quoted, ", ")
+}

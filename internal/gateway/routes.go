@@ -1,0 +1,97 @@
+package gateway
+
+import (
+	"strings"
+
+	"teal"
+)
+
+// place is where a route stands: a host in normal form, "" for any, and a path
+// prefix without its trailing slash, so that "/" is "".
+type place struct{ host, prefix string }
+
+func placeOf(r teal.Route) place {
+	return place{host: normalHost(r.Host), prefix: strings.TrimRight(r.Path, "/")}
+}
+
+// String returns the place as a person writes it.
+func (p place) String() string {
+	if p.prefix == "" {
+		return p.host + "/"
+	}
+	return p.host + p.prefix
+}
+
+// normalHost returns a Host header in the form that routes have: lower case,
+// without port, brackets and trailing dot. It allocates only for upper case.
+func normalHost(host string) string {
+	if end := strings.LastIndexByte(host, ':'); end >= 0 && strings.IndexByte(host[end:], ']') < 0 {
+		host = host[:end]
+	}
+	host = strings.TrimSuffix(host, ".")
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	return strings.ToLower(host)
+}
+
+// nextSegment returns the length of the prefix of path that is one whole segment
+// longer than path[:end], or -1 when path[:end] is all of it. Starting at 0 it
+// walks "/a/b" as "", "/a", "/a/b".
+func nextSegment(path string, end int) int {
+	if end >= len(path) {
+		return -1
+	}
+	if i := strings.IndexByte(path[end+1:], '/'); i >= 0 {
+		return end + 1 + i
+	}
+	return len(path)
+}
+
+// routes leads places to components. Every prefix on the way to a route is
+// there, with nil when no route stands on it, so that a walk ends at the deepest
+// route below it, however long the path that a client sends. It is never changed
+// after compileRoutes.
+type routes map[place]*Component
+
+func compileRoutes(list []teal.Route, components map[string]*Component) routes {
+	compiled := routes{}
+	for _, r := range list {
+		at := placeOf(r)
+		for end := 0; end >= 0; end = nextSegment(at.prefix, end) {
+			step := place{at.host, at.prefix[:end]}
+			compiled[step] = compiled[step]
+		}
+		if compiled[at] == nil {
+			compiled[at] = components[r.To]
+		}
+	}
+	return compiled
+}
+
+// match returns the component for a host in normal form and a path: the longest
+// prefix among the routes of that very host, else among those of any host; nil
+// when there is none.
+func (r routes) match(host, path string) *Component {
+	if !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	if c := r.longest(host, path); c != nil || host == "" {
+		return c
+	}
+	return r.longest("", path)
+}
+
+func (r routes) longest(host, path string) *Component {
+	var best *Component
+	for end := 0; end >= 0; end = nextSegment(path, end) {
+		c, ok := r[place{host, path[:end]}]
+		if !ok {
+			break
+		}
+		if c != nil {
+			best = c
+		}
+	}
+	return best
+}

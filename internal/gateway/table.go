@@ -1,0 +1,265 @@
+package gateway
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"teal"
+)
+
+// App is what the table knows of one app.
+type App struct {
+	Name    string
+	Aliases map[string][]teal.Target
+	// Environments holds every running version that may be asked for, by
+	// number.
+	Environments map[int]*Environment
+	// Starting holds the routes of versions that an alias points to and that
+	// have no environment yet. Requests for them are answered "try again"
+	// instead of "no such route".
+	Starting map[int][]teal.Route
+}
+
+// Table says which app, version and component answers which request. It is
+// immutable: With and Without return a new table that shares what they did not
+// change. Reading it takes no lock. The zero value is an empty table.
+//
+// The places of all apps are in one hash map, as the nodes of a tree: the node
+// of every prefix on the way to a route is there. A lookup walks down from "/"
+// while there is a node, so its cost depends on the depth of the routes, not on
+// their number, nor on the path that a client sends. A node names the app that
+// claims its place; the app's record, in a second map, is all that changes when
+// a release only moves weights.
+type Table struct {
+	apps  shards[string, *record]
+	nodes shards[place, node]
+}
+
+// record is one app and the places that it claims.
+type record struct {
+	App
+	claims map[place]bool // true: by a version that live sends requests to
+}
+
+// node is one place.
+type node struct {
+	live   string   // the app that has it; "" for none
+	hidden []string // apps with a running version that has it but gets nothing from live; sorted
+	below  int      // claims here and below; a node without any is removed
+}
+
+// With returns a table in which app is as given, whatever it was before. The
+// error carries teal.CodeRouteTaken when a live route of the app is already
+// another app's. The caller must not change the maps of app afterwards.
+func (t *Table) With(app App) (*Table, error) {
+	next := newRecord(app)
+	var before map[place]bool
+	if old, ok := t.apps.get(app.Name); ok {
+		before = old.claims
+	}
+	nodes, err := t.changeClaims(app.Name, before, next.claims)
+	if err != nil {
+		return nil, err
+	}
+	apps := t.apps.edit()
+	apps.set(app.Name, next)
+	return &Table{apps: apps.done(), nodes: nodes}, nil
+}
+
+// Without returns a table that does not know the app.
+func (t *Table) Without(app string) *Table {
+	old, ok := t.apps.get(app)
+	if !ok {
+		return t
+	}
+	edit := nodeEdit{t.nodes.edit()}
+	for at, live := range old.claims {
+		edit.withdraw(app, at, live)
+	}
+	apps := t.apps.edit()
+	apps.delete(app)
+	return &Table{apps: apps.done(), nodes: edit.done()}
+}
+
+// App returns what the table knows of an app. The caller must not change it.
+func (t *Table) App(name string) (App, bool) {
+	if r, ok := t.apps.get(name); ok {
+		return r.App, true
+	}
+	return App{}, false
+}
+
+// changeClaims returns the nodes after an app's claims have changed. It touches
+// only the places whose claim is different.
+func (t *Table) changeClaims(app string, before, after map[place]bool) (shards[place, node], error) {
+	gone, added := difference(before, after), difference(after, before)
+	if len(gone) == 0 && len(added) == 0 {
+		return t.nodes, nil
+	}
+	edit := nodeEdit{t.nodes.edit()}
+	for _, at := range gone {
+		edit.withdraw(app, at, before[at])
+	}
+	for _, at := range added {
+		if err := edit.claim(app, at, after[at]); err != nil {
+			return shards[place, node]{}, err
+		}
+	}
+	return edit.done(), nil
+}
+
+// difference returns, sorted, the places of a that b lacks or claims otherwise.
+func difference(a, b map[place]bool) []place {
+	var list []place
+	for at, live := range a {
+		if other, ok := b[at]; !ok || other != live {
+			list = append(list, at)
+		}
+	}
+	slices.SortFunc(list, func(x, y place) int {
+		return cmp.Or(strings.Compare(x.host, y.host), strings.Compare(x.prefix, y.prefix))
+	})
+	return list
+}
+
+func newRecord(app App) *record {
+	r := &record{App: app, claims: map[place]bool{}}
+	live := map[int]bool{}
+	for _, target := range app.Aliases[teal.AliasLive] {
+		live[target.Version] = target.Weight > 0
+	}
+	for version, env := range app.Environments {
+		for at, component := range env.routes {
+			if component != nil {
+				r.claims[at] = r.claims[at] || live[version]
+			}
+		}
+	}
+	for version, list := range app.Starting {
+		for _, route := range list {
+			r.claims[placeOf(route)] = r.claims[placeOf(route)] || live[version]
+		}
+	}
+	return r
+}
+
+// nodeEdit changes the claims on places.
+type nodeEdit struct {
+	*shardsEdit[place, node]
+}
+
+func (e nodeEdit) claim(app string, at place, live bool) error {
+	e.count(at, 1)
+	n, _ := e.get(at)
+	if !live {
+		n.hidden = append(slices.Clone(n.hidden), app)
+		slices.Sort(n.hidden)
+	} else if n.live != "" {
+		return teal.Errorf(teal.CodeRouteTaken, "the route %s of app %q is already app %q's; change the host or the path of one of them", at, app, n.live)
+	} else {
+		n.live = app
+	}
+	e.set(at, n)
+	return nil
+}
+
+func (e nodeEdit) withdraw(app string, at place, live bool) {
+	n, _ := e.get(at)
+	if live {
+		n.live = ""
+	} else {
+		n.hidden = slices.DeleteFunc(slices.Clone(n.hidden), func(name string) bool { return name == app })
+	}
+	e.set(at, n)
+	e.count(at, -1)
+}
+
+// count adds to the number of claims of every node from the root to at.
+func (e nodeEdit) count(at place, change int) {
+	for end := 0; end >= 0; end = nextSegment(at.prefix, end) {
+		step := place{at.host, at.prefix[:end]}
+		n, _ := e.get(step)
+		if n.below += change; n.below == 0 {
+			e.delete(step)
+		} else {
+			e.set(step, n)
+		}
+	}
+}
+
+// find returns the app that a request belongs to: the longest prefix among the
+// places of its very host, else among those of any host; nil when there is
+// none. Only a selector that overrides sees places that live does not lead to.
+func (t *Table) find(host, path string, by selector) *record {
+	if !strings.HasPrefix(path, "/") {
+		return nil
+	}
+	if r := t.longest(host, path, by); r != nil || host == "" {
+		return r
+	}
+	return t.longest("", path, by)
+}
+
+func (t *Table) longest(host, path string, by selector) *record {
+	var best *record
+	for end := 0; end >= 0; end = nextSegment(path, end) {
+		at := place{host, path[:end]}
+		n, ok := t.nodes.get(at)
+		if !ok {
+			break
+		}
+		if r := t.owner(n, at, by); r != nil {
+			best = r
+		}
+	}
+	return best
+}
+
+// owner returns the app that a place belongs to for a request: the live one
+// before any other.
+func (t *Table) owner(n node, at place, by selector) *record {
+	if n.live != "" {
+		r, _ := t.apps.get(n.live)
+		return r
+	}
+	if !by.overrides() {
+		return nil
+	}
+	for _, name := range n.hidden {
+		if r, _ := t.apps.get(name); r.selects(by, at) {
+			return r
+		}
+	}
+	return nil
+}
+
+// selects reports whether a version that the override names has a route at the
+// very place.
+func (r *record) selects(by selector, at place) bool {
+	if by.version > 0 {
+		return r.has(by.version, at)
+	}
+	for _, target := range r.Aliases[by.alias] {
+		if target.Weight > 0 && r.has(target.Version, at) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *record) has(version int, at place) bool {
+	if env, ok := r.Environments[version]; ok {
+		return env.routes[at] != nil
+	}
+	return slices.ContainsFunc(r.Starting[version], func(route teal.Route) bool { return placeOf(route) == at })
+}
+
+// versions returns the numbers of the running versions, for people.
+func (r *record) versions() string {
+	if len(r.Environments) == 0 {
+		return "none is"
+	}
+	return "running: " + joinInts(slices.Sorted(maps.Keys(r.Environments)))
+}
