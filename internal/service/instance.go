@@ -1,0 +1,192 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"teal/internal/process"
+)
+
+// forgiven is how long a process must have been up for its end to be treated as
+// the first one: restarted at once.
+const forgiven = 10 * time.Second
+
+// restarter says how long to wait before a restart: not at all the first time,
+// then longer and longer.
+type restarter struct {
+	backoff process.Backoff
+	tried   bool
+}
+
+func (r *restarter) delay(upFor time.Duration) time.Duration {
+	delay := r.backoff.Next(upFor)
+	if !r.tried || upFor >= forgiven {
+		r.tried = true
+		return 0
+	}
+	return delay
+}
+
+// life is how one run of a process went.
+type life struct {
+	upFor   time.Duration
+	healthy bool // passed a check
+}
+
+// runService keeps one process running until ctx ends. A life that ends before
+// its first good check may have ended because the program cannot bind a port
+// that is kept for it, so the next one is tried the other way.
+func (s *Set) runService(ctx context.Context, sl *slot) {
+	var restart restarter
+	for keep := true; ctx.Err() == nil; {
+		l := s.live(ctx, sl, keep)
+		if ctx.Err() != nil {
+			return
+		}
+		if !l.healthy {
+			keep = !keep
+		}
+		delay := restart.delay(l.upFor)
+		s.cfg.Logger.Warn("an instance is not running; starting it again", "instance", sl.name, "reason", s.reasonOf(sl), "in", delay)
+		sleep(ctx, delay, nil)
+	}
+}
+
+// live starts the process, checks it until it ends or ctx does, and returns when
+// it is gone.
+func (s *Set) live(ctx context.Context, sl *slot, keep bool) life {
+	port, err := choose(keep)
+	if err != nil {
+		s.notStarted(sl, err)
+		return life{}
+	}
+	defer func() {
+		if err := port.release(); err != nil {
+			s.cfg.Logger.Warn("a port's reservation could not be given back", "port", port.port, "error", err)
+		}
+	}()
+	began := time.Now()
+	proc, err := s.start(sl, port.port)
+	if err != nil {
+		s.notStarted(sl, err)
+		return life{}
+	}
+	wasHealthy := s.attend(ctx, sl, proc, port.port)
+	return life{upFor: time.Since(began), healthy: wasHealthy}
+}
+
+func (s *Set) start(sl *slot, port int) (*process.Process, error) {
+	service := s.cfg.Service
+	env := environment(os.LookupEnv, service.Env, s.cfg.Env, port)
+	program, err := findProgram(service.Command[0], s.cfg.Dir, env["PATH"])
+	if err != nil {
+		return nil, err
+	}
+	return s.cfg.Start(process.Spec{
+		Path:   program,
+		Args:   service.Command[1:],
+		Env:    pairs(env),
+		Dir:    s.cfg.Dir,
+		Memory: service.Memory,
+		Output: func(stream string, line []byte) {
+			text := string(line)
+			sl.tail.add(stream, text)
+			s.cfg.Log(sl.name, stream, text)
+		},
+	})
+}
+
+// attend opens the endpoint of a running process, checks it, and closes it when
+// the process ends or ctx does; then it sees to it that the process is gone. It
+// reports whether a check was ever passed.
+func (s *Set) attend(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
+	host := net.JoinHostPort(loopback, strconv.Itoa(port))
+	e := s.open(sl, &Endpoint{scheme: "http", host: host, address: host, name: sl.name})
+	p := &probe{transport: s.transport, url: "http://" + host + s.path, shown: host + s.path, timeout: s.timeout}
+
+	alive, cancel := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-proc.Done():
+			cancel()
+		case <-alive.Done():
+		}
+	})
+	s.monitor(alive, sl, e, s.checkOf(p, &listener{pid: proc.PID(), port: port}))
+	cancel()
+	watching.Wait()
+
+	if ctx.Err() != nil {
+		s.down(sl)
+		proc.Stop(s.cfg.Service.Grace.Std())
+		return true
+	}
+	return s.ended(sl, proc.Exit())
+}
+
+// checkOf returns a check that believes an answer only when it comes from the
+// process itself.
+func (s *Set) checkOf(p *probe, l *listener) func(context.Context) error {
+	return func(ctx context.Context) error {
+		err := p.check(ctx)
+		var unreachable *errUnreachable
+		if errors.As(err, &unreachable) {
+			return err
+		}
+		switch owner := l.verify(); {
+		case errors.Is(owner, errCannotTell):
+			s.warned.Do(func() {
+				s.cfg.Logger.Warn("health checks believe whoever answers on an instance's port", "reason", owner)
+			})
+		case owner != nil:
+			return fmt.Errorf("%w %s", owner, p.shown)
+		}
+		return err
+	}
+}
+
+// notStarted records that there is no process, and why.
+func (s *Set) notStarted(sl *slot, err error) {
+	s.update(func() {
+		sl.trouble = ""
+		sl.exit = "cannot be started: " + err.Error()
+		sl.ends++
+	})
+}
+
+// ended records how a process ended, and reports whether it had been healthy.
+func (s *Set) ended(sl *slot, exit process.Exit) bool {
+	var wasHealthy bool
+	s.update(func() {
+		wasHealthy = sl.health.proven
+		sl.endpoint = nil
+		sl.health.died()
+		sl.trouble = ""
+		sl.exit = describe(exit)
+		sl.ends++
+	})
+	return wasHealthy
+}
+
+func describe(exit process.Exit) string {
+	switch {
+	case exit.OutOfMemory:
+		return "ended: " + exit.String() + "; give it more memory"
+	case exit.Code == 0 && exit.Signal == "":
+		return "ended by itself with exit status 0; a service must keep running in the foreground"
+	}
+	return "ended: " + exit.String()
+}
+
+func (s *Set) reasonOf(sl *slot) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return sl.reason()
+}

@@ -1,0 +1,9 @@
+package service
+
+import "errors"
+
+// errCannotTell says that nobody knows whose socket listens on a port.
+var errCannotTell = errors.New("cannot tell which process listens on a port")
+
+// errStranger says that another process listens on the port of an instance.
+var errStranger = errors.New("another process listens on")

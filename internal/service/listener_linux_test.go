@@ -1,0 +1,137 @@
+package service
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+const tcpTable = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0FA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1265 1 00000000e4a58875 100 0 0 10 0
+   1: 0A00000A:0FA0 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1266 1 00000000e4a58875 100 0 0 10 0
+   2: 00000000:0FA1 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1267 1 00000000e4a58875 100 0 0 10 0
+   3: 0100007F:0FA0 0100007F:A363 01 00000000:00000000 03:0000168E 00000000     0        0 1268 3 000000006e3f4710
+`
+
+func TestParseListening(t *testing.T) {
+	t.Parallel()
+	for port, want := range map[int][]string{4000: {"1265"}, 4001: {"1267"}, 4002: nil} {
+		got, err := parseListening(strings.NewReader(tcpTable), port)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("port %d: %v, %v; want %v", port, got, err, want)
+		}
+	}
+}
+
+func FuzzParseListening(f *testing.F) {
+	f.Add(tcpTable, 4000)
+	f.Add("", 0)
+	f.Add("\n:\n a b c 0A e f g h i j\n", -1)
+	f.Fuzz(func(t *testing.T, table string, port int) {
+		got, _ := parseListening(strings.NewReader(table), port)
+		for _, inode := range got {
+			if !strings.Contains(table, inode) {
+				t.Errorf("made up %q", inode)
+			}
+		}
+	})
+}
+
+func FuzzParseStat(f *testing.F) {
+	f.Add("42 (web) S 1 42 42 0 -1")
+	f.Add("42 (a) b) S 7 8 9)")
+	f.Add("42 (")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, stat string) {
+		r, ok := parseStat(stat)
+		if !ok && r != (relation{}) {
+			t.Errorf("%+v, but not ok", r)
+		}
+	})
+}
+
+func TestParseStatWithAnOddName(t *testing.T) {
+	t.Parallel()
+	got, ok := parseStat("42 (x) S 9 9 (9) R 7 40 39 0")
+	if !ok || got != (relation{7, 40, 39}) {
+		t.Errorf("%+v, %v", got, ok)
+	}
+}
+
+// A process belongs to a root when the root is reached by going up; loops, which
+// a table read while processes end can hold, must not hang.
+func TestFamilyByAncestry(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 12).Draw(t, "processes")
+		table := map[int]relation{}
+		for pid := 1; pid <= n; pid++ {
+			table[pid] = relation{parent: rapid.IntRange(0, n).Draw(t, "parent"), group: 1000, session: 1000}
+		}
+		reached := []int{1}
+		for range n {
+			for pid, r := range table {
+				if slices.Contains(reached, r.parent) && !slices.Contains(reached, pid) {
+					reached = append(reached, pid)
+				}
+			}
+		}
+		got := family(table, 1)
+		slices.Sort(got)
+		slices.Sort(reached)
+		if !slices.Equal(got, reached) {
+			t.Fatalf("family of 1 in %v is %v, want %v", table, got, reached)
+		}
+	})
+}
+
+func TestListenerKnowsItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
+		socket, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		port := socket.Addr().(*net.TCPAddr).Port
+		own := &listener{pid: os.Getpid(), port: port}
+		if err := own.verify(); err != nil || own.known == "" {
+			t.Errorf("%s: own socket: %v (known %q)", address, err, own.known)
+		}
+		if err := (&listener{pid: 1 << 30, port: port}).verify(); !errors.Is(err, errStranger) {
+			t.Errorf("%s: socket of another process: %v", address, err)
+		}
+		if err := socket.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := own.verify(); err == nil {
+			t.Errorf("%s: closed, and still believed", address)
+		}
+	}
+}
+
+// While a port is reserved the kernel gives it to nobody who did not ask for it
+// by number.
+func TestAReservedPortIsNotHandedOut(t *testing.T) {
+	t.Parallel()
+	r, err := reservePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.release() }()
+	if socket, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", r.port)); err != nil {
+		t.Errorf("whoever sets SO_REUSEADDR must be able to listen: %v", err)
+	} else if err := socket.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2000 {
+		if port, err := choosePort(); err != nil || port == r.port {
+			t.Fatalf("chose %d (%v), which is reserved", port, err)
+		}
+	}
+}
