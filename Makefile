@@ -1,0 +1,45 @@
+# Everything here works on a fresh clone with Go installed. `make demo` also
+# wants Python 3; `make test` installs the Python and Node that it wants.
+
+GOLANGCI_VERSION := v2.15.0
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X teal/internal/cli.Version=$(VERSION)
+
+.PHONY: build demo test lint bench e2e fuzz clean
+
+build: ## bin/teal, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
+
+demo: build ## blue, green, 90/10, promote, roll back, in under a minute
+	@./scripts/demo bin/teal
+
+test: ## every test, with the race detector
+	@./scripts/need python3 node
+	go test -race -timeout 20m ./...
+
+lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
+	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
+	go vet ./...
+	go vet -tags faults ./internal/daemon ./test/...
+	bin/golangci-lint-$(GOLANGCI_VERSION) run ./...
+	GOOS=linux GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/teal
+	GOOS=darwin GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/teal
+	GOOS=darwin GOARCH=arm64 go vet ./internal/... ./cmd/... .
+
+bin/golangci-lint-$(GOLANGCI_VERSION):
+	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv bin/golangci-lint $@
+
+e2e: ## only the tests that drive the real binary
+	@./scripts/need python3 node
+	go test -race -timeout 20m -v ./test/e2e/...
+
+bench: build ## the numbers of docs/benchmarks.md
+	@./scripts/need python3 node
+	go run ./test/bench -teal bin/teal
+
+fuzz: ## every fuzz target for FUZZTIME each
+	@./scripts/fuzz $(or $(FUZZTIME),30s)
+
+clean:
+	rm -rf bin

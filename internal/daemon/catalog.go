@@ -1,0 +1,134 @@
+package daemon
+
+import (
+	"context"
+	"strconv"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/store"
+)
+
+// Status implements [api.Catalog].
+func (c *control) Status(ctx context.Context, app string) (api.Status, error) {
+	record, err := c.store.Apps.Get(ctx, app)
+	if err != nil {
+		return api.Status{}, err
+	}
+	return c.status(ctx, record.Value)
+}
+
+func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) {
+	records := api.Records{App: app.Name, Revisions: map[string]uint64{}}
+	for _, alias := range c.router.Aliases(app.Name) {
+		records.Aliases = append(records.Aliases, alias.Value)
+		records.Revisions[alias.Value.Name] = alias.Revision
+	}
+	environments, err := c.store.Environments.List(ctx, app.Name)
+	if err != nil {
+		return api.Status{}, err
+	}
+	records.Environments = values(environments)
+	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil {
+		return api.Status{}, err
+	}
+	if app.LastRelease > 0 {
+		last, err := c.store.Releases.Get(ctx, teal.ReleaseID(app.Name, app.LastRelease))
+		if err == nil {
+			records.Last = &last.Value
+		}
+	}
+	return api.NewStatus(records), nil
+}
+
+// Apps implements [api.Catalog].
+func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
+	apps, err := c.store.Apps.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	list := make([]api.Status, 0, len(apps))
+	for _, app := range apps {
+		status, err := c.status(ctx, app.Value)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, status)
+	}
+	return list, nil
+}
+
+// Versions implements [api.Catalog].
+func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
+	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+		return nil, err
+	}
+	list, err := c.store.Versions.List(ctx, app)
+	return values(list), err
+}
+
+// Releases implements [api.Catalog].
+func (c *control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
+	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+		return nil, err
+	}
+	list, err := c.store.Releases.List(ctx, app)
+	return values(list), err
+}
+
+// Release implements [api.Catalog].
+func (c *control) Release(ctx context.Context, id string) (teal.Release, error) {
+	record, err := c.store.Releases.Get(ctx, id)
+	return record.Value, err
+}
+
+// Watch implements [api.Watcher].
+func (c *control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
+	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+		return nil, err
+	}
+	changes, err := c.store.WatchApp(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	events := make(chan api.Event)
+	go func() {
+		defer close(events)
+		defer changes.Stop()
+		for _, change := range changes.Snapshot {
+			if !send(ctx, events, change) {
+				return
+			}
+		}
+		for {
+			change, err := changes.Next(ctx)
+			if err != nil || !send(ctx, events, change) {
+				return
+			}
+		}
+	}()
+	return events, nil
+}
+
+func send(ctx context.Context, events chan<- api.Event, change store.Change) bool {
+	select {
+	case events <- toEvent(change):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func toEvent(change store.Change) api.Event {
+	name := change.Name
+	switch {
+	case change.Kind == store.KindRelease:
+		name = teal.ReleaseID(change.App, change.Number)
+	case change.Number != 0:
+		name = strconv.Itoa(change.Number)
+	}
+	return api.Event{
+		Revision: change.Revision, Kind: api.EventKind(change.Kind), App: change.App,
+		Name: name, Deleted: change.Deleted, Value: change.Value,
+	}
+}

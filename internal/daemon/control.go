@@ -1,0 +1,280 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/environment"
+	"teal/internal/gateway"
+	"teal/internal/release"
+	"teal/internal/store"
+)
+
+// control answers the REST API: it turns wishes into records, releases and
+// aliases.
+type control struct {
+	store   *store.Store
+	bundles interface{ Has(digest string) bool }
+	engine  *release.Engine
+	manager *environment.Manager
+	router  *router
+	journal journal
+	gateway *gateway.Gateway
+	logger  *slog.Logger
+}
+
+var _ api.Control = (*control)(nil)
+
+// Deploy implements [api.Deployer].
+func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
+	if err := c.checkDeploy(ctx, d); err != nil {
+		return api.Deployed{}, err
+	}
+	version, created, err := c.record(ctx, d)
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	out := api.Deployed{Version: version, Created: created}
+	switch {
+	case c.router.Alias(version.App, teal.AliasLive).Value.IsOnly(version.Number):
+		out.Live = true
+	case !d.Release:
+		err = c.manager.Provision(ctx, version.App, version.Number)
+	default:
+		var r teal.Release
+		r, err = c.engine.Start(ctx, release.Request{App: version.App, To: version.Number, Policy: d.Policy, By: d.By, At: time.Now()})
+		out.Release = &r
+	}
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	return out, nil
+}
+
+// checkDeploy refuses what could not be released, before anything is recorded.
+func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
+	if err := d.Spec.Validate(); err != nil {
+		return err
+	}
+	if err := d.Policy.Validate(); err != nil {
+		return err
+	}
+	for _, digest := range d.Spec.Bundles() {
+		if !c.bundles.Has(digest) {
+			return teal.Errorf(teal.CodeUnknownBundle, "the bundle %s has not been uploaded; PUT it to /v1/bundles/%s first", digest, digest)
+		}
+	}
+	if err := c.router.CheckRoutes(d.Spec); err != nil {
+		return err
+	}
+	return c.checkIdle(ctx, d.Spec.App)
+}
+
+// checkIdle returns teal.CodeReleaseInProgress while a release of the app moves
+// traffic or is about to. One that only watches makes way.
+func (c *control) checkIdle(ctx context.Context, app string) error {
+	moving, err := c.journal.moving(ctx, app)
+	if teal.IsCode(err, teal.CodeUnknownApp) || (err == nil && moving == nil) {
+		return nil
+	}
+	if err != nil || moving.Phase == teal.PhaseWatching {
+		return err
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress,
+		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
+		moving.ID, app, moving.Phase, moving.From, moving.To, app)
+}
+
+// record returns the version that has the spec's content: the one that is there,
+// or a new one.
+func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	app, err := c.store.Apps.Upsert(ctx, d.Spec.App, func(a *teal.App, exists bool) error {
+		if !exists {
+			a.Name, a.CreatedAt = d.Spec.App, time.Now()
+		}
+		a.Policy = d.Policy
+		return nil
+	})
+	if err != nil {
+		return version, false, err
+	}
+	digest := d.Spec.Digest()
+	list, err := c.store.Versions.List(ctx, d.Spec.App)
+	if err != nil {
+		return version, false, err
+	}
+	number := app.Value.LastVersion
+	for _, v := range list {
+		if v.Value.Digest == digest {
+			return v.Value, false, nil
+		}
+		number = max(number, v.Value.Number)
+	}
+	created2, err := c.store.Versions.Create(ctx, teal.Version{
+		App: d.Spec.App, Number: number + 1, Digest: digest, Spec: d.Spec, CreatedAt: time.Now(),
+	})
+	if err != nil {
+		return version, false, err
+	}
+	_, err = c.store.Apps.Modify(ctx, d.Spec.App, func(a *teal.App) error {
+		a.LastVersion = max(a.LastVersion, number+1)
+		return nil
+	})
+	return created2.Value, true, err
+}
+
+// Promote implements [api.Releaser].
+func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, error) {
+	record, err := c.store.Apps.Get(ctx, app)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	if err := c.checkIdle(ctx, app); err != nil {
+		return teal.Release{}, err
+	}
+	to := c.candidate(app)
+	if to == 0 {
+		return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote, "%s has no version beside the live one; `teal deploy --no-release` starts one", app)
+	}
+	return c.engine.Start(ctx, release.Request{App: app, To: to, Policy: record.Value.Policy, By: by, At: time.Now()})
+}
+
+// candidate returns the version that a promotion would make live: the second of
+// a split, else the preview; 0 for none.
+func (c *control) candidate(app string) int {
+	if live := c.router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
+		return live.Targets[1].Version
+	}
+	for _, alias := range c.router.Aliases(app) {
+		if alias.Value.Name == teal.AliasPreview {
+			return alias.Value.Primary()
+		}
+	}
+	return 0
+}
+
+// Abort implements [api.Releaser].
+func (c *control) Abort(ctx context.Context, app, by, why string) (teal.Release, error) {
+	moving, err := c.journal.moving(ctx, app)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	if moving == nil {
+		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "%s has no release to abort; `teal history %s` shows how the last one ended", app, app)
+	}
+	return c.orderBack(ctx, *moving, by, why)
+}
+
+// orderBack ends a running release where it came from, and waits for that.
+func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string) (teal.Release, error) {
+	order := teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: time.Now()}
+	if _, err := c.engine.Order(ctx, r.ID, order); err != nil {
+		return teal.Release{}, err
+	}
+	return c.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
+}
+
+// SetAlias implements [api.Aliaser].
+func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView, error) {
+	if err := c.checkAlias(ctx, set); err != nil {
+		return api.AliasView{}, err
+	}
+	for _, t := range set.Targets {
+		if err := c.ensureReady(ctx, set.App, t.Version); err != nil {
+			return api.AliasView{}, err
+		}
+	}
+	// The revision is read before the look for a release: a release that begins
+	// in between changes the alias, and this write then loses.
+	revision := c.router.Alias(set.App, set.Alias).Revision
+	if set.Revision != nil {
+		revision = *set.Revision
+	}
+	if set.Alias == teal.AliasLive {
+		if err := c.checkNoRelease(ctx, set.App); err != nil {
+			return api.AliasView{}, err
+		}
+	}
+	alias := teal.Alias{App: set.App, Name: set.Alias, Targets: set.Targets, UpdatedAt: time.Now(), UpdatedBy: set.By}
+	if err := c.router.Set(ctx, alias, revision); err != nil {
+		return api.AliasView{}, err
+	}
+	record := c.router.Alias(set.App, set.Alias)
+	return api.ViewAlias(record.Value, record.Revision), nil
+}
+
+func (c *control) checkAlias(ctx context.Context, set api.SetAlias) error {
+	if _, err := c.store.Apps.Get(ctx, set.App); err != nil {
+		return err
+	}
+	if err := teal.CheckName("alias", set.Alias); err != nil {
+		return err
+	}
+	if set.Alias == teal.AliasPreview {
+		return teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
+	}
+	if err := teal.CheckTargets(set.Targets); err != nil {
+		return err
+	}
+	for _, t := range set.Targets {
+		if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: t.Version}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *control) checkNoRelease(ctx context.Context, app string) error {
+	moving, err := c.journal.moving(ctx, app)
+	if err != nil || moving == nil {
+		return err
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress,
+		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
+}
+
+// ensureReady starts a version that does not run and waits until it is ready.
+func (c *control) ensureReady(ctx context.Context, app string, version int) error {
+	if !c.manager.Runs(app, version) {
+		if err := c.manager.Provision(ctx, app, version); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, teal.DefaultReadyWithin.Std())
+	defer cancel()
+	health, err := c.manager.Await(ctx, app, version)
+	switch {
+	case health.State == teal.EnvironmentReady:
+		return nil
+	case health.Reason != "":
+		return teal.Errorf(teal.CodeUnavailable, "version %d of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
+	case err != nil:
+		return teal.Errorf(teal.CodeUnavailable, "version %d of %s did not become healthy", version, app)
+	}
+	return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s was retired while it was starting; try again", version, app)
+}
+
+// Invoke implements [api.Invoker].
+func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
+	if _, err := c.store.Apps.Get(ctx, call.App); err != nil {
+		return api.Invoked{}, err
+	}
+	claim, err := c.gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))
+	if err != nil {
+		return api.Invoked{}, err
+	}
+	defer claim.Release()
+	if claim.Component.Function == nil {
+		return api.Invoked{}, teal.Errorf(teal.CodeInvalidInput, "%s of %s is not a function; only functions can be invoked", claim.Component.Name, call.App)
+	}
+	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
+	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
+	if answer.FunctionError != "" {
+		return invoked, nil // what the function said is the answer, as AWS has it
+	}
+	return invoked, err
+}

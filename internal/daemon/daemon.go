@@ -1,0 +1,260 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/artifact"
+	"teal/internal/environment"
+	"teal/internal/gateway"
+	"teal/internal/logs"
+	"teal/internal/process"
+	"teal/internal/release"
+	"teal/internal/store"
+	"teal/internal/store/natskv"
+)
+
+// Config is what a server is told from outside.
+type Config struct {
+	Data  string // directory; created where needed, owned by one server at a time
+	HTTP  string // address of the gateway
+	Admin string // address of the REST API
+	// Override says who may choose a version with a request header; nil is
+	// nobody.
+	Override func(client netip.Addr) bool
+	Guard    []string // the command that runs process.Guard; empty: no guard
+	Version  string   // of Teal, shown to API clients
+	Logger   *slog.Logger
+	// RecoveryPatience is how long the gateway's port stays closed for the
+	// environments that live needs, after a restart; clients wait in the
+	// kernel's queue meanwhile. 0 is the default of 10 s.
+	RecoveryPatience time.Duration
+}
+
+// GuardArgument is the one argument with which the server's own program runs
+// process.Guard on its standard input.
+const GuardArgument = "guard"
+
+// Daemon is a whole Teal server.
+type Daemon struct {
+	cfg   Config
+	ready chan struct{} // closed when both addresses answer
+
+	httpAddr, adminAddr net.Addr // set before ready is closed
+}
+
+// New returns a server. It opens nothing and starts nothing.
+func New(cfg Config) *Daemon {
+	if cfg.RecoveryPatience == 0 {
+		cfg.RecoveryPatience = 10 * time.Second
+	}
+	return &Daemon{cfg: cfg, ready: make(chan struct{})}
+}
+
+// Ready is closed once both addresses answer.
+func (d *Daemon) Ready() <-chan struct{} { return d.ready }
+
+// HTTPAddr returns the gateway's address; valid once Ready is closed.
+func (d *Daemon) HTTPAddr() net.Addr { return d.httpAddr }
+
+// AdminAddr returns the REST API's address; valid once Ready is closed.
+func (d *Daemon) AdminAddr() net.Addr { return d.adminAddr }
+
+// Run serves until ctx ends, then finishes the requests in flight, stops every
+// process that it started, and returns nil. It returns an error when the server
+// cannot start or a part of it fails.
+func (d *Daemon) Run(ctx context.Context) error {
+	parts := newStages(d.cfg.Logger)
+	defer parts.stop()
+	s, err := d.open(ctx, parts)
+	if err != nil {
+		return err
+	}
+	if err := s.start(ctx, parts); err != nil {
+		return err
+	}
+	close(d.ready)
+	select {
+	case <-ctx.Done():
+		d.cfg.Logger.Info("stopping: finishing the requests in flight")
+		return nil
+	case err := <-parts.failed:
+		return fmt.Errorf("daemon: %w", err)
+	}
+}
+
+// server is everything that a running daemon is made of.
+type server struct {
+	daemon    *Daemon
+	data      *dataDir
+	token     string
+	front     net.Listener
+	admin     net.Listener
+	db        *natskv.DB
+	bundles   *artifact.Store
+	logs      *logs.Store
+	processes *process.Runner
+	gateway   *gateway.Gateway
+	web       *gateway.Server
+	router    *router
+	manager   *environment.Manager
+	engine    *release.Engine
+	control   *control
+}
+
+// open takes everything that another process could hold, before anything runs:
+// a server that cannot have its ports leaves its data alone.
+func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
+	s := &server{daemon: d}
+	var err error
+	if s.data, err = openData(d.cfg.Data); err != nil {
+		return nil, err
+	}
+	parts.closer("data directory", s.data.Close)
+	if s.token, err = s.data.token(); err != nil {
+		return nil, err
+	}
+	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
+		return nil, err
+	}
+	parts.closer("http port", func() error { return closeListener(s.front) })
+	if s.admin, err = listen("--admin", d.cfg.Admin); err != nil {
+		return nil, err
+	}
+	parts.closer("admin port", func() error { return closeListener(s.admin) })
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.Limits{}); err != nil {
+		return nil, err
+	}
+	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
+		return nil, err
+	}
+	parts.closer("store", s.db.Close)
+	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger}); err != nil {
+		return nil, err
+	}
+	parts.closer("logs", s.logs.Close)
+	return s, s.assemble(ctx)
+}
+
+// closeListener closes a listener that its server may have closed already.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func listen(flag, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, teal.Errorf(teal.CodePortTaken, "the address %s is taken by another program; stop it, or choose another address with %s", address, flag)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, teal.Errorf(teal.CodeInvalidInput, "this user may not listen on %s; ports below 1024 need a privilege. Choose another address with %s", address, flag)
+	case err != nil:
+		return nil, teal.Errorf(teal.CodeInvalidInput, "cannot listen on %q: %w; choose an address such as 127.0.0.1:8080 with %s", address, err, flag)
+	}
+	return l, nil
+}
+
+// assemble connects the parts with each other.
+func (s *server) assemble(ctx context.Context) error {
+	cfg := s.daemon.cfg
+	var err error
+	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: instanceName(s.data.path)})
+	if err != nil {
+		return fmt.Errorf("daemon: %w", err)
+	}
+	typed := store.New(s.db)
+	journal := journal{store: typed}
+	s.gateway = gateway.New()
+	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override})
+	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	s.manager = environment.New(environment.Config{
+		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
+		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
+	})
+	s.router.fleet = s.manager
+	s.engine = release.New(release.Config{
+		Journal: journal, Runner: s.manager, Router: s.router, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+	})
+	s.control = &control{
+		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
+		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+	}
+	return s.router.load(ctx)
+}
+
+// start starts the parts in the order of their needs. The gateway comes last:
+// until then its port is open and its clients wait.
+func (s *server) start(ctx context.Context, parts *stages) error {
+	logger := s.daemon.cfg.Logger
+	parts.start("processes", s.processes.Run)
+	parts.start("environments", s.manager.Run)
+	select {
+	case <-s.manager.Recovered():
+	case err := <-parts.failed:
+		return fmt.Errorf("daemon: %w", err)
+	case <-ctx.Done():
+		return nil
+	}
+	parts.start("releases", s.engine.Run)
+	parts.start("admin API", s.serveAdmin)
+	s.awaitLive(ctx)
+	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
+	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
+	for file, addr := range map[string]net.Addr{adminAddressFile: s.admin.Addr(), httpAddressFile: s.front.Addr()} {
+		if err := writeFile(s.data.join(file), addr.String()+"\n", 0o600); err != nil {
+			return err
+		}
+		parts.closer(file, func() error { return os.Remove(s.data.join(file)) })
+	}
+	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
+		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
+	return nil
+}
+
+// awaitLive blocks until every environment that a live alias needs is ready or
+// has failed, for as long as the recovery may take.
+func (s *server) awaitLive(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
+	defer cancel()
+	for app, version := range s.router.liveTargets() {
+		health, err := s.manager.Await(ctx, app, version)
+		if err != nil || health.State != teal.EnvironmentReady {
+			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
+		}
+	}
+}
+
+func (s *server) serveAdmin(ctx context.Context) error {
+	return api.New(api.Config{
+		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
+		Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+	}).Run(ctx, s.admin)
+}
+
+// isReady reports whether the gateway serves.
+func (s *server) isReady() (bool, string) {
+	select {
+	case <-s.daemon.ready:
+		return true, ""
+	default:
+		return false, "the environments that were running are being started again"
+	}
+}
+
+// instanceName tells this server's resources from those of another server on
+// the same machine.
+func instanceName(data string) string { return "teal-" + shortHash(data) }

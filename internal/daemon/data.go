@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"teal"
+)
+
+// The files and folders of a data directory.
+const (
+	lockFile         = "lock"
+	tokenFile        = "admin.token"
+	adminAddressFile = "admin.addr" // where the server listens, while it runs
+	httpAddressFile  = "http.addr"
+	storeDir         = "store"
+	bundleDir        = "bundles"
+	logDir           = "logs"
+	workDir          = "work"
+)
+
+// dataDir is a data directory that this process holds alone.
+type dataDir struct {
+	path string
+	lock *os.File
+}
+
+// openData creates the directory where needed and locks it. It returns
+// teal.CodeDataInUse when another server holds it.
+func openData(path string) (*dataDir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be created: %w; choose another with --data", path, err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be written: %w; choose another with --data", path, err)
+	}
+	if err := lockExclusively(lock); err != nil {
+		_ = lock.Close() // the lock is what matters
+		return nil, teal.Errorf(teal.CodeDataInUse, "the data directory %s is in use by another teal server; stop that one, or choose another directory with --data", path)
+	}
+	return &dataDir{path: path, lock: lock}, nil
+}
+
+func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
+
+// Close gives the directory free.
+func (d *dataDir) Close() error { return d.lock.Close() }
+
+// token returns the admin token: the one in the file, or a new one that it
+// writes there for its owner alone.
+func (d *dataDir) token() (string, error) {
+	file := d.join(tokenFile)
+	data, err := os.ReadFile(file)
+	switch {
+	case err == nil && strings.TrimSpace(string(data)) != "":
+		return strings.TrimSpace(string(data)), nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", teal.Errorf(teal.CodeInvalidInput, "the admin token %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", file, err)
+	}
+	secret := make([]byte, 32)
+	_, _ = rand.Read(secret) // never fails, see crypto/rand
+	token := base64.RawURLEncoding.EncodeToString(secret)
+	return token, writeFile(file, token+"\n", 0o600)
+}
+
+// writeFile replaces a file in one step: a reader, or a crash, sees the old
+// content or the new one.
+func writeFile(path, content string, mode fs.FileMode) error {
+	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = temp.WriteString(content)
+	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
+	if err == nil {
+		err = os.Rename(temp.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temp.Name()))
+	}
+	return nil
+}
+
+// shortHash returns a name for a path that may stand in other names.
+func shortHash(path string) string {
+	if absolute, err := filepath.Abs(path); err == nil {
+		path = absolute
+	}
+	sum := sha256.Sum256([]byte(path))
+	return hex.EncodeToString(sum[:6])
+}

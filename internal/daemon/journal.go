@@ -1,0 +1,91 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"teal"
+	"teal/internal/release"
+	"teal/internal/store"
+)
+
+// journal keeps releases in the store.
+type journal struct{ store *store.Store }
+
+var _ release.Journal = journal{}
+
+func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
+	record, err := j.store.Releases.Get(ctx, id)
+	return record.Value, record.Revision, err
+}
+
+func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
+	record, err := j.store.Releases.Update(ctx, r, revision)
+	return record.Revision, err
+}
+
+// Claim first takes the app's one place for an active release, then records it:
+// a crash in between leaves a place taken by a release that does not exist,
+// which counts as free.
+func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
+	app, err := j.store.Apps.Get(ctx, r.App)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	if app.Value.Active != previous {
+		return teal.Release{}, store.ErrConflict
+	}
+	app.Value.LastRelease++
+	r.ID = teal.ReleaseID(r.App, app.Value.LastRelease)
+	app.Value.Active = r.ID
+	if _, err := j.store.Apps.Update(ctx, app.Value, app.Revision); err != nil {
+		return teal.Release{}, err
+	}
+	record, err := j.store.Releases.Create(ctx, r)
+	return record.Value, err
+}
+
+func (j journal) Active(ctx context.Context, app string) (string, error) {
+	record, err := j.store.Apps.Get(ctx, app)
+	return record.Value.Active, err
+}
+
+func (j journal) Unclaim(ctx context.Context, app, id string) error {
+	_, err := j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
+		if a.Active != id {
+			return store.ErrUnchanged
+		}
+		a.Active = ""
+		return nil
+	})
+	return err
+}
+
+func (j journal) Unfinished(ctx context.Context) ([]string, error) {
+	apps, err := j.store.Apps.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, app := range apps {
+		if app.Value.Active != "" {
+			ids = append(ids, app.Value.Active)
+		}
+	}
+	return ids, nil
+}
+
+func (j journal) Conflict(err error) bool { return errors.Is(err, store.ErrConflict) }
+
+// moving returns the app's release that has not ended, or nil.
+func (j journal) moving(ctx context.Context, app string) (*teal.Release, error) {
+	id, err := j.Active(ctx, app)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	r, _, err := j.Load(ctx, id)
+	if teal.IsCode(err, teal.CodeUnknownRelease) || r.Phase.Ended() {
+		return nil, nil
+	}
+	return &r, err
+}

@@ -1,0 +1,61 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+
+	"teal"
+	"teal/internal/environment"
+	"teal/internal/store"
+)
+
+// records keeps versions and environments in the store.
+type records struct{ store *store.Store }
+
+var _ environment.Records = records{}
+
+func (r records) Version(ctx context.Context, app string, number int) (teal.Version, error) {
+	record, err := r.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
+	return record.Value, err
+}
+
+func (r records) Environments(ctx context.Context, app string) ([]teal.Environment, error) {
+	list, err := r.store.Environments.List(ctx, app)
+	return values(list), err
+}
+
+func (r records) Wish(ctx context.Context, e teal.Environment) error {
+	_, err := r.store.Environments.Upsert(ctx, store.VersionKey{App: e.App, Number: e.Version},
+		func(stored *teal.Environment, _ bool) error { *stored = e; return nil })
+	return err
+}
+
+func (r records) Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error {
+	_, err := r.store.Environments.Modify(ctx, store.VersionKey{App: app, Number: version},
+		func(e *teal.Environment) error { note(e); return nil })
+	return ignoreMissing(err)
+}
+
+func (r records) Forget(ctx context.Context, app string, version int) error {
+	key := store.VersionKey{App: app, Number: version}
+	record, err := r.store.Environments.Get(ctx, key)
+	if err == nil {
+		err = r.store.Environments.Delete(ctx, key, record.Revision)
+	}
+	return ignoreMissing(err)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func values[T any](list []store.Record[T]) []T {
+	out := make([]T, len(list))
+	for i, record := range list {
+		out[i] = record.Value
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"teal"
+	"teal/internal/release"
+	"teal/internal/store"
+)
+
+// Rollback implements [api.Releaser]. A running release is ordered back: while
+// blue stands by that is a swap of a pointer. Otherwise the version before the
+// live one, or the one asked for, is started again by a release of its own.
+func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
+	record, err := c.store.Apps.Get(ctx, app)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	moving, err := c.journal.moving(ctx, app)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	if moving != nil && (to == 0 || to == moving.From) {
+		return c.orderBack(ctx, *moving, by, why)
+	}
+	history, err := c.store.Releases.List(ctx, app)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	live := c.router.Alias(app, teal.AliasLive).Value
+	target, done, err := rollbackTarget(app, live, values(history), to)
+	if err != nil || done != nil {
+		return derefRelease(done), err
+	}
+	if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: app, Number: target}); err != nil {
+		return teal.Release{}, err
+	}
+	return c.goTo(ctx, app, target, record.Value.Policy, by)
+}
+
+func derefRelease(r *teal.Release) teal.Release {
+	if r == nil {
+		return teal.Release{}
+	}
+	return *r
+}
+
+// goTo releases a version without a confidence period: what is left behind was
+// not good enough to stand by.
+func (c *control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
+	if policy == (teal.Policy{}) {
+		policy = teal.DefaultPolicy()
+	}
+	policy.Confidence = 0
+	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, By: by, At: time.Now()})
+	if err != nil {
+		return teal.Release{}, err
+	}
+	r, err = c.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
+	if err == nil && r.Phase != teal.PhaseCompleted {
+		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", version, r.Reason)
+	}
+	return r, err
+}
+
+// rollbackTarget decides where a rollback leads when no release is running: to
+// the version asked for; out of a split to its primary version; else to the
+// version that was live before. A rollback that has happened already is done,
+// and is returned instead: two callers who ask for the same thing both get it.
+func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int) (target int, done *teal.Release, err error) {
+	last := lastMove(history)
+	switch {
+	case len(live.Targets) == 0:
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has never been live", app)
+	case to != 0 && !live.IsOnly(to):
+		return to, nil, nil
+	case to == 0 && len(live.Targets) == 2:
+		return live.Primary(), nil, nil
+	case last == nil:
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "version %d of %s is live and no release has brought it there; name a version with --to", live.Primary(), app)
+	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), isRollback(*last) && live.IsOnly(last.To):
+		return 0, last, nil
+	case !live.IsOnly(last.To) || last.From == 0:
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, live.Primary())
+	}
+	return last.From, nil, nil
+}
+
+func isRollback(r teal.Release) bool { return r.CreatedBy == "rollback" }
+
+// lastMove returns the newest release that has moved traffic, or nil.
+func lastMove(history []teal.Release) *teal.Release {
+	for i := len(history) - 1; i >= 0; i-- {
+		if history[i].Phase != teal.PhaseAborted {
+			return &history[i]
+		}
+	}
+	return nil
+}

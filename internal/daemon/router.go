@@ -1,0 +1,270 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/environment"
+	"teal/internal/gateway"
+	"teal/internal/release"
+	"teal/internal/store"
+)
+
+// fleet is what the router asks about running environments.
+type fleet interface {
+	Running(app string) []environment.Running
+	Runs(app string, version int) bool
+}
+
+// router keeps the gateway's table equal to the aliases in the store. It is the
+// only writer of both, so the copy of the aliases that it holds is never behind.
+type router struct {
+	gateway *gateway.Gateway
+	aliases *store.Table[store.AliasKey, teal.Alias]
+	journal journal
+	logger  *slog.Logger
+	fleet   fleet // set once, before anything is routed
+
+	// mu guards apps, and orders writes: the store and the table change
+	// together or not at all. No request waits for it.
+	mu   sync.Mutex
+	apps map[string]map[string]store.Record[teal.Alias]
+}
+
+var (
+	_ release.Router    = (*router)(nil)
+	_ environment.Usage = (*router)(nil)
+)
+
+// load reads every alias from the store.
+func (r *router) load(ctx context.Context) error {
+	list, err := r.aliases.List(ctx, "")
+	if err != nil {
+		return fmt.Errorf("router: load aliases: %w", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.apps = map[string]map[string]store.Record[teal.Alias]{}
+	for _, record := range list {
+		r.keep(record)
+	}
+	return nil
+}
+
+func (r *router) keep(record store.Record[teal.Alias]) {
+	app := record.Value.App
+	if r.apps[app] == nil {
+		r.apps[app] = map[string]store.Record[teal.Alias]{}
+	}
+	r.apps[app][record.Value.Name] = record
+}
+
+// Alias returns an alias and its revision; a zero record when there is none.
+func (r *router) Alias(app, name string) store.Record[teal.Alias] {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.apps[app][name]
+}
+
+// Aliases returns the stored aliases of an app and, derived, its preview.
+func (r *router) Aliases(app string) []store.Record[teal.Alias] {
+	running := r.fleet.Running(app)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []store.Record[teal.Alias]
+	for _, record := range r.apps[app] {
+		list = append(list, record)
+	}
+	if version, since := preview(r.apps[app][teal.AliasLive].Value, running); version != 0 {
+		list = append(list, store.Record[teal.Alias]{Value: teal.Alias{
+			App: app, Name: teal.AliasPreview, Targets: teal.Only(version), UpdatedAt: since, UpdatedBy: "teal",
+		}})
+	}
+	return list
+}
+
+// Observe implements [release.Router]. A table that is swapped in one process
+// holds everywhere at once.
+func (r *router) Observe(_ context.Context, app, alias string) (release.Route, error) {
+	record := r.Alias(app, alias)
+	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: true}, nil
+}
+
+// Set implements [release.Router]: when it returns without an error, the alias
+// is durable and no request that starts from now on follows an older state. It
+// refuses a version that does not run with teal.CodeVersionNotRunning, and
+// routes that another app has with teal.CodeRouteTaken; then nothing has
+// changed.
+func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
+	if err := teal.CheckTargets(alias.Targets); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, t := range alias.Targets {
+		if !r.fleet.Runs(alias.App, t.Version) {
+			return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
+		}
+	}
+	next := map[string]store.Record[teal.Alias]{}
+	maps.Copy(next, r.apps[alias.App])
+	next[alias.Name] = store.Record[teal.Alias]{Value: alias}
+	err := r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
+		table, err := t.With(r.app(alias.App, next))
+		if err != nil {
+			return nil, err
+		}
+		record, err := r.write(ctx, alias, revision)
+		if err != nil {
+			return nil, err
+		}
+		r.keep(record)
+		return table, nil
+	})
+	if err != nil {
+		return r.refresh(ctx, alias, err)
+	}
+	return nil
+}
+
+func (r *router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
+	if revision == 0 {
+		return r.aliases.Create(ctx, alias)
+	}
+	return r.aliases.Update(ctx, alias, revision)
+}
+
+// refresh makes the copy of an alias and the table follow the store again after
+// a write that failed, possibly only seemingly. It returns the error that led
+// here.
+func (r *router) refresh(ctx context.Context, alias teal.Alias, cause error) error {
+	record, err := r.aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name})
+	if err != nil {
+		return cause
+	}
+	r.keep(record)
+	r.reroute(alias.App)
+	return cause
+}
+
+// Reroute implements [environment.Usage].
+func (r *router) Reroute(app string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reroute(app)
+}
+
+func (r *router) reroute(app string) {
+	err := r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
+		return t.With(r.app(app, r.apps[app]))
+	})
+	if err != nil {
+		r.logger.Error("routes of app cannot be used", "app", app, "error", err)
+	}
+}
+
+// CheckRoutes returns teal.CodeRouteTaken when the routes of a spec, were it
+// live, would take requests away from another app.
+func (r *router) CheckRoutes(spec teal.Spec) error {
+	const trial = 1
+	app := gateway.App{
+		Name:     spec.App,
+		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(trial)},
+		Starting: map[int][]teal.Route{trial: spec.Routes},
+	}
+	return r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
+		_, err := t.With(app)
+		return t, err
+	})
+}
+
+// app returns what the table is to know of an app.
+func (r *router) app(name string, aliases map[string]store.Record[teal.Alias]) gateway.App {
+	app := gateway.App{
+		Name:         name,
+		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
+		Environments: map[int]*gateway.Environment{},
+		Starting:     map[int][]teal.Route{},
+	}
+	for alias, record := range aliases {
+		app.Aliases[alias] = record.Value.Targets
+	}
+	running := r.fleet.Running(name)
+	for _, e := range running {
+		if e.Handle == nil {
+			app.Starting[e.Version] = e.Routes
+		} else {
+			app.Environments[e.Version] = e.Handle
+		}
+	}
+	if version, _ := preview(aliases[teal.AliasLive].Value, running); version != 0 {
+		app.Aliases[teal.AliasPreview] = teal.Only(version)
+	}
+	return app
+}
+
+// liveTargets yields every app and version that live sends requests to.
+func (r *router) liveTargets() iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		for _, live := range r.lives() {
+			for _, t := range live.Targets {
+				if t.Weight > 0 && !yield(live.App, t.Version) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (r *router) lives() []teal.Alias {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var list []teal.Alias
+	for _, aliases := range r.apps {
+		list = append(list, aliases[teal.AliasLive].Value)
+	}
+	return list
+}
+
+// preview returns the version that the preview alias follows, and since when:
+// the newest that is not live, if it was started after the one that is. A blue
+// on standby is older than live, and not a preview. 0 for none.
+func preview(live teal.Alias, running []environment.Running) (version int, since time.Time) {
+	for _, e := range running {
+		if live.Primary() == e.Version {
+			since = e.Since
+		}
+	}
+	for _, e := range running {
+		if !live.PointsTo(e.Version) && e.Since.After(since) {
+			version, since = e.Version, e.Since
+		}
+	}
+	return version, since
+}
+
+// Uses implements [environment.Usage].
+func (r *router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
+	active, err := r.journal.moving(ctx, app)
+	if err != nil {
+		return environment.Use{}, err
+	}
+	use := environment.Use{Release: active != nil && (active.From == version || active.To == version)}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for name, record := range r.apps[app] {
+		switch {
+		case name == teal.AliasLive && record.Value.Weight(version) > 0:
+			use.Live = true
+		case record.Value.PointsTo(version):
+			use.Alias = true
+		}
+	}
+	return use, nil
+}

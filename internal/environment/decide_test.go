@@ -1,0 +1,64 @@
+package environment
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"teal"
+)
+
+func TestChooseSlot(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		taken []teal.Slot
+		live  teal.Slot
+		want  teal.Slot
+	}{
+		{"the first environment is blue", nil, teal.SlotNone, teal.SlotBlue},
+		{"green beside a live blue", []teal.Slot{teal.SlotBlue}, teal.SlotBlue, teal.SlotGreen},
+		{"blue beside a live green: the roles alternate", []teal.Slot{teal.SlotGreen}, teal.SlotGreen, teal.SlotBlue},
+		{"a preview is green even while nothing is live", []teal.Slot{teal.SlotBlue}, teal.SlotNone, teal.SlotGreen},
+		{"both taken", []teal.Slot{teal.SlotBlue, teal.SlotGreen}, teal.SlotBlue, teal.SlotNone},
+		{"one beside the slots takes none", []teal.Slot{teal.SlotBlue, teal.SlotNone}, teal.SlotBlue, teal.SlotGreen},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			taken := map[teal.Slot]bool{}
+			for _, slot := range c.taken {
+				taken[slot] = true
+			}
+			if got := chooseSlot(taken, c.live); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestSummarize(t *testing.T) {
+	ready := condition{ready: true}
+	starting := condition{reason: "1 of 2 healthy", output: "listening soon"}
+	failed := condition{failed: true, reason: "exit status 1", output: "SyntaxError"}
+	for _, c := range []struct {
+		name       string
+		conditions map[string]condition
+		wasReady   bool
+		want       health
+	}{
+		{"all ready", map[string]condition{"a": ready, "b": ready}, false, health{state: teal.EnvironmentReady}},
+		{"one is starting", map[string]condition{"a": ready, "b": starting}, false,
+			health{state: teal.EnvironmentStarting, reason: "b: 1 of 2 healthy", output: "listening soon"}},
+		{"one does not start", map[string]condition{"a": starting, "b": failed}, false,
+			health{state: teal.EnvironmentFailed, reason: "a: 1 of 2 healthy; b: exit status 1", output: "listening soon"}},
+		{"trouble after it was ready is not a failed start", map[string]condition{"a": ready, "b": failed}, true,
+			health{state: teal.EnvironmentDegraded, reason: "b: exit status 1", output: "SyntaxError"}},
+		{"no reason given", map[string]condition{"a": {}}, false,
+			health{state: teal.EnvironmentStarting, reason: "a: is starting"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			names := []string{"a", "b"}[:len(c.conditions)]
+			if got := summarize(names, c.conditions, c.wasReady); got != c.want {
+				t.Error(cmp.Diff(c.want, got, cmp.AllowUnexported(health{})))
+			}
+		})
+	}
+}

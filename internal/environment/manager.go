@@ -1,0 +1,450 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/logs"
+	"teal/internal/process"
+	"teal/internal/release"
+)
+
+// Records keeps versions and environments.
+type Records interface {
+	Version(ctx context.Context, app string, number int) (teal.Version, error)
+	// Environments returns those of an app, or of all apps for "".
+	Environments(ctx context.Context, app string) ([]teal.Environment, error)
+	// Wish creates the record, or replaces the one that is there.
+	Wish(ctx context.Context, e teal.Environment) error
+	// Note changes what the record says about the state; nothing when there is
+	// no record.
+	Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error
+	// Forget deletes the record; nothing when there is none.
+	Forget(ctx context.Context, app string, version int) error
+}
+
+// Bundles unpacks code.
+type Bundles interface {
+	Dir(ctx context.Context, digest string) (string, error)
+}
+
+// Processes starts processes.
+type Processes interface {
+	Start(process.Spec) (*process.Process, error)
+}
+
+// Siblings serves the loopback listener of one component of one environment
+// until ctx ends, and then closes it.
+type Siblings interface {
+	ServeComponent(ctx context.Context, l net.Listener, env *gateway.Environment, component string) error
+}
+
+// Logs takes the lines that components print.
+type Logs interface{ Write(logs.Line) }
+
+// Use says who needs an environment.
+type Use struct {
+	Live    bool // the live alias sends it requests
+	Alias   bool // another alias points to it
+	Release bool // a release that has not ended moves from it or to it
+}
+
+// Usage says who needs an environment, and makes the data plane follow.
+type Usage interface {
+	Uses(ctx context.Context, app string, version int) (Use, error)
+	// Reroute makes the data plane see which environments of the app there
+	// are, before it returns.
+	Reroute(app string)
+}
+
+// Config is what a Manager needs.
+type Config struct {
+	Records   Records
+	Bundles   Bundles
+	Processes Processes
+	Siblings  Siblings
+	Logs      Logs
+	Usage     Usage
+	WorkDir   string // private and writable; emptied at the start
+	Logger    *slog.Logger
+	// Changed is called after an environment of the app has changed its
+	// health. It must not block.
+	Changed func(app string)
+}
+
+// Manager runs environments. It is the engine's [release.Runner] for this
+// machine.
+type Manager struct {
+	cfg       Config
+	recovered chan struct{}
+
+	changing sync.Mutex // one Provision or Retire at a time
+
+	mu      sync.Mutex
+	envs    map[key]*running                     // not draining
+	spawn   func(r *running)                     // nil unless Run is running
+	after   func(work func(ctx context.Context)) // runs work in the background; nil like spawn
+	changed chan struct{}                        // closed and replaced when a health or envs has changed
+}
+
+type key struct {
+	app     string
+	version int
+}
+
+var _ release.Runner = (*Manager)(nil)
+
+// New returns a manager. It starts nothing.
+func New(cfg Config) *Manager {
+	return &Manager{cfg: cfg, recovered: make(chan struct{}), envs: map[key]*running{}, changed: make(chan struct{})}
+}
+
+// Recovered is closed once Run has begun to start every recorded environment
+// and knows them all.
+func (m *Manager) Recovered() <-chan struct{} { return m.recovered }
+
+// Run starts the recorded environments, then blocks until ctx ends and
+// everything that it ever started has ended.
+func (m *Manager) Run(ctx context.Context) error {
+	if err := os.RemoveAll(m.cfg.WorkDir); err != nil {
+		return fmt.Errorf("environment: empty the work folder: %w", err)
+	}
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	m.setSpawn(func(r *running) {
+		own, stop := context.WithCancel(ctx)
+		r.stop = stop
+		tasks.Go(func() { defer stop(); r.run(own) })
+	}, func(f func(context.Context)) {
+		tasks.Go(func() { f(ctx) })
+	})
+	defer m.setSpawn(nil, nil)
+	if err := m.recover(ctx); err != nil {
+		return fmt.Errorf("environment: recover: %w", err)
+	}
+	close(m.recovered)
+	<-ctx.Done()
+	return nil
+}
+
+func (m *Manager) setSpawn(spawn func(*running), after func(func(context.Context))) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.spawn, m.after = spawn, after
+}
+
+// recover starts what the records wish for. An environment that was draining
+// when the server died has been stopped by that.
+func (m *Manager) recover(ctx context.Context) error {
+	records, err := m.cfg.Records.Environments(ctx, "")
+	if err != nil {
+		return err
+	}
+	for _, e := range records {
+		if e.State == teal.EnvironmentDraining {
+			if err := m.cfg.Records.Forget(ctx, e.App, e.Version); err != nil {
+				return err
+			}
+			continue
+		}
+		version, err := m.cfg.Records.Version(ctx, e.App, e.Version)
+		if err != nil {
+			return err
+		}
+		m.cfg.Logger.Info("starting environment again", "app", e.App, "version", e.Version)
+		if err := m.begin(version, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin starts a version that does not run.
+func (m *Manager) begin(version teal.Version, e teal.Environment) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.spawn == nil {
+		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
+	}
+	r := &running{
+		manager: m, version: version, slot: e.Slot, since: e.CreatedAt,
+		dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
+		health: health{state: teal.EnvironmentStarting},
+	}
+	m.envs[key{version.App, version.Number}] = r
+	m.spawn(r)
+	return nil
+}
+
+// Provision implements [release.Runner]. It also makes room: environments that
+// nothing needs any more, such as an older preview, are retired.
+func (m *Manager) Provision(ctx context.Context, app string, number int) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	version, err := m.cfg.Records.Version(ctx, app, number)
+	if err != nil {
+		return err
+	}
+	neighbours, err := m.neighbours(ctx, app, number)
+	if err != nil {
+		return err
+	}
+	e, err := m.wish(ctx, version, neighbours)
+	if err != nil || m.find(app, number) != nil {
+		return err
+	}
+	m.cfg.Logger.Info("starting environment", "app", app, "version", number, "slot", e.Slot)
+	return m.begin(version, e)
+}
+
+// neighbours returns the slots of the app's other environments, by version,
+// after retiring those that nobody needs.
+func (m *Manager) neighbours(ctx context.Context, app string, number int) (map[int]teal.Slot, error) {
+	records, err := m.cfg.Records.Environments(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	slots := map[int]teal.Slot{}
+	for _, e := range records {
+		if e.Version == number || e.State == teal.EnvironmentDraining {
+			continue
+		}
+		use, err := m.cfg.Usage.Uses(ctx, app, e.Version)
+		if err != nil {
+			return nil, err
+		}
+		if use == (Use{}) {
+			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		slots[e.Version] = e.Slot
+	}
+	return slots, nil
+}
+
+// wish records that the version is to run. One that runs in a slot already keeps
+// its record; one that runs beside the slots moves into a free one.
+func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
+	now := time.Now()
+	e := teal.Environment{
+		App: version.App, Version: version.Number,
+		State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now,
+	}
+	r := m.find(version.App, version.Number)
+	if r != nil {
+		if r.slot != teal.SlotNone {
+			return e, nil
+		}
+		e.State, e.CreatedAt = r.currentHealth().state, r.since
+	}
+	taken := map[teal.Slot]bool{}
+	live := teal.SlotNone
+	for number, slot := range neighbours {
+		taken[slot] = true
+		use, err := m.cfg.Usage.Uses(ctx, version.App, number)
+		if err != nil {
+			return e, err
+		}
+		if use.Live {
+			live = slot
+		}
+	}
+	e.Slot = chooseSlot(taken, live)
+	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+		return e, err
+	}
+	if r != nil {
+		r.slot = e.Slot
+	}
+	return e, nil
+}
+
+// Observe implements [release.Runner].
+func (m *Manager) Observe(_ context.Context, app string, version int) (release.Health, error) {
+	r := m.find(app, version)
+	if r == nil {
+		return release.Health{}, nil
+	}
+	h := r.currentHealth()
+	return release.Health{Running: true, State: h.state, Reason: h.reason, Output: h.output}, nil
+}
+
+// Await blocks until the environment is ready, has failed, or does not run; or
+// until ctx ends, then with ctx's error. It returns the health at that moment.
+func (m *Manager) Await(ctx context.Context, app string, version int) (release.Health, error) {
+	for {
+		m.mu.Lock()
+		changed := m.changed
+		m.mu.Unlock()
+		h, err := m.Observe(ctx, app, version)
+		if err != nil || !h.Running || h.State == teal.EnvironmentReady || h.State == teal.EnvironmentFailed {
+			return h, err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return h, ctx.Err()
+		}
+	}
+}
+
+// announce wakes everybody who awaits an environment.
+func (m *Manager) announce() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Retire implements [release.Runner].
+func (m *Manager) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	return m.retire(ctx, app, version, drain)
+}
+
+// retire is Retire for callers that hold changing. The environment is taken out
+// of sight and its use looked at once more: an alias is only ever given to a
+// version in sight, so none can be given to it in between.
+func (m *Manager) retire(ctx context.Context, app string, version int, drain time.Duration) error {
+	if keep, err := m.needed(ctx, app, version); keep || err != nil {
+		return err
+	}
+	r := m.hide(app, version)
+	if r == nil {
+		return m.forgetStopped(ctx, app, version)
+	}
+	keep, err := m.needed(ctx, app, version)
+	if err == nil && !keep {
+		err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
+		})
+	}
+	if err != nil || keep {
+		m.show(r)
+		return err
+	}
+	m.announce()
+	m.cfg.Usage.Reroute(app)
+	m.finish(r, drain)
+	return nil
+}
+
+// needed reports whether an alias other than live points to the version; one
+// that live points to is an error.
+func (m *Manager) needed(ctx context.Context, app string, version int) (bool, error) {
+	use, err := m.cfg.Usage.Uses(ctx, app, version)
+	if err != nil {
+		return false, err
+	}
+	if use.Live {
+		return true, teal.Errorf(teal.CodeVersionInUse, "version %d of %s is live; it cannot be retired", version, app)
+	}
+	return use.Alias, nil
+}
+
+// forgetStopped deletes the record of an environment that does not run. One
+// that is draining will be forgotten when it has stopped.
+func (m *Manager) forgetStopped(ctx context.Context, app string, version int) error {
+	records, err := m.cfg.Records.Environments(ctx, app)
+	if err != nil {
+		return err
+	}
+	for _, e := range records {
+		if e.Version == version && e.State != teal.EnvironmentDraining {
+			return m.cfg.Records.Forget(ctx, app, version)
+		}
+	}
+	return nil
+}
+
+// finish drains and stops an environment in the background, then forgets it,
+// unless the same version has been provisioned again meanwhile.
+func (m *Manager) finish(r *running, drain time.Duration) {
+	m.mu.Lock()
+	after := m.after
+	m.mu.Unlock()
+	if after == nil {
+		return // the server stops, and everything with it
+	}
+	after(func(ctx context.Context) {
+		r.drain(ctx, drain)
+		m.changing.Lock()
+		defer m.changing.Unlock()
+		if ctx.Err() != nil || m.find(r.version.App, r.version.Number) != nil {
+			return
+		}
+		r.logger().Info("environment stopped")
+		if err := m.cfg.Records.Forget(ctx, r.version.App, r.version.Number); err != nil {
+			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
+		}
+	})
+}
+
+// Running is one environment that has been provisioned and not retired.
+type Running struct {
+	Version int
+	Since   time.Time // when it was wished for
+	Routes  []teal.Route
+	Handle  *gateway.Environment // nil while it is being built
+}
+
+// Running returns the app's environments.
+func (m *Manager) Running(app string) []Running {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []Running
+	for k, r := range m.envs {
+		if k.app == app {
+			list = append(list, Running{Version: k.version, Since: r.since, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
+		}
+	}
+	return list
+}
+
+// Runs reports whether the version has been provisioned and not retired.
+func (m *Manager) Runs(app string, version int) bool { return m.find(app, version) != nil }
+
+func (m *Manager) find(app string, version int) *running {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.envs[key{app, version}]
+}
+
+func (m *Manager) hide(app string, version int) *running {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.envs[key{app, version}]
+	delete(m.envs, key{app, version})
+	return r
+}
+
+func (m *Manager) show(r *running) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.envs[key{r.version.App, r.version.Number}] = r
+}
+
+// recordHealth makes the record say how the environment is.
+func (m *Manager) recordHealth(ctx context.Context, r *running, h health) {
+	if m.find(r.version.App, r.version.Number) != r {
+		return
+	}
+	err := m.cfg.Records.Note(ctx, r.version.App, r.version.Number, func(e *teal.Environment) {
+		if e.State != teal.EnvironmentDraining {
+			e.State, e.Reason, e.Output, e.StateAt = h.state, h.reason, h.output, time.Now()
+		}
+	})
+	if err != nil && ctx.Err() == nil {
+		r.logger().Error("state of environment could not be recorded", "error", err)
+	}
+}

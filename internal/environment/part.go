@@ -1,0 +1,109 @@
+package environment
+
+import (
+	"context"
+	"strings"
+
+	"teal"
+	"teal/internal/function"
+	"teal/internal/gateway"
+	"teal/internal/service"
+)
+
+// part is one component of a running environment.
+type part struct {
+	name      string
+	run       func(ctx context.Context) error
+	condition func() condition
+	component *gateway.Component
+}
+
+// condition is how one component is.
+type condition struct {
+	ready  bool
+	failed bool   // it has tried to start several times and never managed
+	reason string // why it is not ready
+	output string // its last lines
+}
+
+func functionPart(name string, pool *function.Pool, f *teal.Function) part {
+	return part{
+		name: name,
+		run:  pool.Run,
+		condition: func() condition {
+			s := pool.State()
+			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output}
+		},
+		component: &gateway.Component{Name: name, Function: pool, Payload: f.Payload},
+	}
+}
+
+func endpointPart(name string, set *service.Set) part {
+	return part{
+		name: name,
+		run:  set.Run,
+		condition: func() condition {
+			s := set.State()
+			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output}
+		},
+		component: &gateway.Component{Name: name, Endpoints: endpoints{set}},
+	}
+}
+
+// endpoints makes a service.Set what the gateway asks for.
+type endpoints struct{ set *service.Set }
+
+func (e endpoints) Claim() (gateway.Endpoint, error) {
+	claimed, err := e.set.Claim()
+	if err != nil {
+		return nil, err
+	}
+	return endpoint{claimed}, nil
+}
+
+// endpoint holds one pointer, so that making an interface of it does not
+// allocate.
+type endpoint struct{ *service.Endpoint }
+
+func (e endpoint) Address() gateway.Address {
+	return gateway.Address{Scheme: e.Scheme(), Host: e.Host(), Path: e.Path()}
+}
+
+// health is the state of an environment as a whole.
+type health struct {
+	state  teal.EnvironmentState
+	reason string
+	output string
+}
+
+// summarize returns the health of an environment from the conditions of its
+// components, by name in a stable order. wasReady: it has been ready before.
+func summarize(names []string, conditions map[string]condition, wasReady bool) health {
+	waiting := health{state: teal.EnvironmentStarting}
+	if wasReady {
+		waiting.state = teal.EnvironmentDegraded
+	}
+	var reasons []string
+	for _, name := range names {
+		c := conditions[name]
+		if c.ready {
+			continue
+		}
+		if c.failed && !wasReady {
+			waiting.state = teal.EnvironmentFailed
+		}
+		reason := c.reason
+		if reason == "" {
+			reason = "is starting"
+		}
+		reasons = append(reasons, name+": "+reason)
+		if waiting.output == "" {
+			waiting.output = c.output
+		}
+	}
+	if len(reasons) == 0 {
+		return health{state: teal.EnvironmentReady}
+	}
+	waiting.reason = strings.Join(reasons, "; ")
+	return waiting
+}

@@ -1,0 +1,296 @@
+package environment
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/function"
+	"teal/internal/gateway"
+	"teal/internal/logs"
+	"teal/internal/service"
+)
+
+// running is one environment of this process: from the moment it is wished for
+// until its last process has ended.
+type running struct {
+	manager *Manager
+	version teal.Version
+	slot    teal.Slot     // guarded by manager.changing
+	since   time.Time     // when it was wished for
+	dirty   chan struct{} // capacity 1: a component's condition may have changed
+	stopped chan struct{} // closed when everything has ended
+
+	stop context.CancelFunc // ends the components; set before run starts
+
+	mu     sync.Mutex
+	handle *gateway.Environment // nil until built
+	health health
+}
+
+func (r *running) logger() *slog.Logger {
+	return r.manager.cfg.Logger.With("app", r.version.App, "version", r.version.Number)
+}
+
+// run builds the environment and keeps it running until ctx ends. It returns
+// when nothing of it runs any more.
+func (r *running) run(ctx context.Context) {
+	defer close(r.stopped)
+	parts, listeners, err := r.build(ctx)
+	if err != nil {
+		r.logger().Warn("environment cannot be built", "error", err)
+		r.setHealth(ctx, health{state: teal.EnvironmentFailed, reason: teal.MessageOf(err)})
+		<-ctx.Done()
+		return
+	}
+	var tasks sync.WaitGroup
+	for _, p := range parts {
+		tasks.Go(func() {
+			if err := p.run(ctx); err != nil && ctx.Err() == nil {
+				r.logger().Error("component stopped", "component", p.name, "error", err)
+			}
+		})
+		tasks.Go(func() {
+			err := r.manager.cfg.Siblings.ServeComponent(ctx, listeners[p.name], r.handle, p.name)
+			if err != nil && ctx.Err() == nil {
+				r.logger().Error("sibling listener stopped", "component", p.name, "error", err)
+			}
+		})
+	}
+	r.follow(ctx, parts)
+	tasks.Wait()
+}
+
+// follow turns the conditions of the components into the health of the
+// environment until ctx ends.
+func (r *running) follow(ctx context.Context, parts []part) {
+	names := make([]string, len(parts))
+	conditions := make(map[string]condition, len(parts))
+	wasReady := false
+	for {
+		for i, p := range parts {
+			names[i], conditions[p.name] = p.name, p.condition()
+		}
+		now := summarize(names, conditions, wasReady)
+		wasReady = wasReady || now.state == teal.EnvironmentReady
+		r.setHealth(ctx, now)
+		select {
+		case <-r.dirty:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// setHealth records a change of health and tells the manager's owner.
+func (r *running) setHealth(ctx context.Context, now health) {
+	r.mu.Lock()
+	changed := now != r.health
+	r.health = now
+	r.mu.Unlock()
+	if changed && ctx.Err() == nil {
+		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
+		r.manager.recordHealth(ctx, r, now)
+		r.manager.announce()
+		r.manager.cfg.Changed(r.version.App)
+	}
+}
+
+func (r *running) currentHealth() health {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.health
+}
+
+func (r *running) currentHandle() *gateway.Environment {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.handle
+}
+
+// touch says that a component's condition may have changed. It does not block.
+func (r *running) touch() {
+	select {
+	case r.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// build makes everything that the environment is made of, and starts none of
+// it. On an error nothing is left open.
+func (r *running) build(ctx context.Context) (parts []part, listeners map[string]net.Listener, err error) {
+	spec := r.version.Spec
+	dirs, err := r.unpack(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	listeners, err = listen(slices.Sorted(maps.Keys(spec.Components)))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() {
+		if err != nil {
+			closeAll(listeners)
+		}
+	}()
+	components := make(map[string]*gateway.Component, len(spec.Components))
+	for _, name := range slices.Sorted(maps.Keys(spec.Components)) {
+		p, err := r.part(name, spec.Components[name], dirs[name], r.environment(name, listeners))
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, p)
+		components[name] = p.component
+	}
+	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
+		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
+	})
+	r.mu.Lock()
+	r.handle = handle
+	r.mu.Unlock()
+	return parts, listeners, nil
+}
+
+// unpack returns the code folder of each component that has code.
+func (r *running) unpack(ctx context.Context) (map[string]string, error) {
+	dirs := map[string]string{}
+	for name, c := range r.version.Spec.Components {
+		var digest string
+		switch c.Kind() {
+		case teal.KindFunction:
+			digest = c.Function.Code
+		case teal.KindService:
+			digest = c.Service.Code
+		case teal.KindUpstream:
+			continue
+		}
+		dir, err := r.manager.cfg.Bundles.Dir(ctx, digest)
+		if err != nil {
+			return nil, fmt.Errorf("code of %s: %w", name, err)
+		}
+		dirs[name] = dir
+	}
+	return dirs, nil
+}
+
+func listen(names []string) (map[string]net.Listener, error) {
+	listeners := make(map[string]net.Listener, len(names))
+	for _, name := range names {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			closeAll(listeners)
+			return nil, fmt.Errorf("listen for calls to %s: %w", name, err)
+		}
+		listeners[name] = l
+	}
+	return listeners, nil
+}
+
+func closeAll(listeners map[string]net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // nothing was served on it
+	}
+}
+
+// environment returns the variables that Teal gives to a component.
+func (r *running) environment(name string, listeners map[string]net.Listener) map[string]string {
+	env := map[string]string{
+		"TEAL_APP":       r.version.App,
+		"TEAL_VERSION":   strconv.Itoa(r.version.Number),
+		"TEAL_COMPONENT": name,
+	}
+	for sibling, l := range listeners {
+		env["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(sibling, "-", "_"))] = "http://" + l.Addr().String()
+	}
+	return env
+}
+
+func (r *running) part(name string, c teal.Component, dir string, env map[string]string) (part, error) {
+	app, version := r.version.App, r.version.Number
+	if c.Kind() == teal.KindFunction {
+		work := filepath.Join(r.manager.cfg.WorkDir, app, strconv.Itoa(version), name)
+		if err := os.MkdirAll(work, 0o755); err != nil {
+			return part{}, fmt.Errorf("work folder of %s: %w", name, err)
+		}
+		pool, err := function.New(function.Config{
+			App: app, Version: version, Name: name, Function: *c.Function,
+			Dir: dir, WorkDir: work, Env: env,
+			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
+			Logger: r.logger(), OnChange: r.touch,
+		})
+		if err != nil {
+			return part{}, fmt.Errorf("function %s: %w", name, err)
+		}
+		return functionPart(name, pool, c.Function), nil
+	}
+	set, err := service.New(service.Config{
+		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
+		Dir: dir, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
+		Logger: r.logger(), OnChange: r.touch,
+	})
+	if err != nil {
+		return part{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return endpointPart(name, set), nil
+}
+
+func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {
+	return func(instance, requestID, stream, text string) {
+		r.manager.cfg.Logs.Write(logs.Line{
+			At: time.Now(), App: r.version.App, Version: r.version.Number, Component: name,
+			Instance: instance, RequestID: requestID, Stream: stream, Text: text,
+		})
+	}
+}
+
+func (r *running) serviceLog(name string) func(instance, stream, text string) {
+	log := r.functionLog(name)
+	return func(instance, stream, text string) { log(instance, "", stream, text) }
+}
+
+// drain lets the environment finish what it has, then stops it. It blocks until
+// nothing runs any more. New requests must already be led elsewhere.
+func (r *running) drain(ctx context.Context, deadline time.Duration) {
+	if handle := r.currentHandle(); handle != nil {
+		r.await(ctx, handle, deadline)
+	}
+	r.stop()
+	<-r.stopped
+}
+
+func (r *running) await(ctx context.Context, handle *gateway.Environment, deadline time.Duration) {
+	drained := handle.Retire()
+	timer := time.NewTimer(deadline)
+	defer timer.Stop()
+	select {
+	case <-drained:
+		return
+	case <-ctx.Done():
+		return
+	case <-timer.C:
+	}
+	r.logger().Warn("drain deadline passed; cancelling what is still in flight",
+		"in_flight", handle.InFlight(), "deadline", deadline)
+	handle.Cancel()
+	// What was cancelled needs a moment to write its last bytes.
+	last := time.NewTimer(cancelGrace)
+	defer last.Stop()
+	select {
+	case <-drained:
+	case <-ctx.Done():
+	case <-last.C:
+	}
+}
+
+// cancelGrace is how long cancelled requests may take to tell their clients.
+const cancelGrace = time.Second
