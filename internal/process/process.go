@@ -1,10 +1,8 @@
 package process
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"teal"
 )
@@ -68,65 +66,3 @@ func (e Exit) String() string {
 	}
 	return fmt.Sprintf("exit status %d", e.Code)
 }
-
-// Runner starts processes and sees to their end. It is safe for concurrent use.
-type Runner struct{}
-
-// Process is a running or ended process. It is safe for concurrent use.
-type Process struct{}
-
-// New finds out what limits the machine offers and removes what a dead server
-// of the same name left behind. It starts nothing.
-//
-// On cgroup v2, where only leaves may hold processes, it moves the server into
-// a leaf of its own cgroup, if it is alone there.
-func New(cfg Config) (*Runner, error) { return &Runner{}, nil }
-
-// Run keeps the guard running (a new one learns what the old one knew) until
-// ctx ends; then it kills every process that is left, and returns when all of
-// them, the guard and the Runner's goroutines have ended. It returns nil then.
-// It may be called once.
-func (r *Runner) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// MemoryLimit returns how memory is limited, for people: "cgroup v2", "cgroup
-// v1", or a sentence that starts with "rlimit (coarse)" or "none" and says why
-// it is not better.
-func (r *Runner) MemoryLimit() string { return "none" }
-
-// Start starts a process. It returns when the program has been executed, a
-// millisecond or so; a program that cannot be executed is an error of Start.
-//
-// Start may be called before Run; once Run's context has ended it returns an
-// error with teal.CodeUnavailable.
-//
-// The kernel ties a child's death signal to the thread that forked it, not to
-// the process. All forks therefore happen on one thread that the Runner holds
-// from the first Start to the end of Run; a Runner whose Run is never called
-// holds it for ever.
-func (r *Runner) Start(spec Spec) (*Process, error) {
-	return nil, teal.Errorf(teal.CodeUnavailable, "not yet")
-}
-
-// PID returns the process ID, which is the ID of its process group too.
-func (p *Process) PID() int { return 0 }
-
-// Done returns a channel that is closed when the process has been reaped, its
-// group and its cgroup have been killed and its output has been read.
-func (p *Process) Done() <-chan struct{} { return nil }
-
-// Exit returns how the process ended; the zero Exit before Done is closed.
-func (p *Process) Exit() Exit { return Exit{} }
-
-// Stop sends SIGTERM to the group, SIGKILL to the group and the cgroup after
-// grace, and returns when the process is gone (see Done). It may be called many
-// times and from many goroutines: SIGTERM is sent once, the shortest grace wins.
-func (p *Process) Stop(grace time.Duration) {}
-
-// Kill sends SIGKILL to the group and the cgroup, and does not wait.
-func (p *Process) Kill() {}
-
-// PeakMemory returns the most memory that was resident so far: of the cgroup,
-// which includes children and the page cache they caused, else of the process
-// alone. It keeps its last value when the process has ended. It reads one small
-// file.
-func (p *Process) PeakMemory() teal.Bytes { return 0 }

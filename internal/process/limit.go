@@ -1,0 +1,54 @@
+package process
+
+import "teal"
+
+// limitKind is a way of limiting memory.
+type limitKind int
+
+const (
+	limitNone limitKind = iota
+	limitRlimit
+	limitCgroupV1
+	limitCgroupV2
+)
+
+// rlimitHeadroom is added to a limit that is enforced with RLIMIT_DATA. That
+// limit counts what a process may write to, not what is resident: thread
+// stacks, and the heaps that Go, Node and the C library reserve beforehand. It
+// also holds for each process alone, not for the sum of them.
+const rlimitHeadroom = 256 * teal.MiB
+
+// limit is how memory is limited.
+type limit struct {
+	kind     limitKind
+	sentence string
+}
+
+// facts are what survey found out about the machine.
+type facts struct {
+	v2, v1       *hierarchy // usable, or nil
+	v2Why, v1Why string     // why not
+	rlimit       bool
+}
+
+// choose picks the best limit that the machine offers.
+func choose(f facts) limit {
+	why := f.v2Why + "; " + f.v1Why
+	switch {
+	case f.v2 != nil:
+		return limit{limitCgroupV2, "cgroup v2"}
+	case f.v1 != nil:
+		return limit{limitCgroupV1, "cgroup v1"}
+	case f.rlimit:
+		return limit{limitRlimit, "rlimit (coarse): each process may write to " + rlimitHeadroom.String() + " more than its limit, and going over is not seen as such, because " + why}
+	}
+	return limit{limitNone, "none: memory is not limited, because " + why}
+}
+
+// hierarchy is the one whose cgroups processes are put into, or nil.
+func (f facts) hierarchy() *hierarchy {
+	if f.v2 != nil {
+		return f.v2
+	}
+	return f.v1
+}

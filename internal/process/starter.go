@@ -1,0 +1,141 @@
+package process
+
+import (
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+)
+
+// starter forks on one thread that lives as long as the children may: the
+// kernel sends a child its death signal when the forking thread ends, and on
+// cgroup v1 a thread that is put into a cgroup for the time of the fork is what
+// lets the child be born there.
+type starter struct {
+	once     sync.Once
+	requests chan forkCall
+	quit     chan struct{}
+	ended    chan struct{}
+	// forks is held while a child is forked, so that whoever reaps can keep
+	// process IDs from being given away for a moment.
+	forks sync.Mutex
+}
+
+// forkRequest says what to execute. group may be nil.
+type forkRequest struct {
+	path    string
+	argv    []string
+	env     []string
+	dir     string
+	files   []uintptr // of the standard streams
+	group   *cgroup
+	dies    bool // with the server: its own process group, and a death signal
+	session bool // its own session
+}
+
+type forkCall struct {
+	forkRequest
+	reply chan<- forkResult
+}
+
+type forkResult struct {
+	child child
+	err   error
+}
+
+// child is a forked process that has not been reaped. pidfd is -1 where there
+// is none.
+type child struct{ pid, pidfd int }
+
+func newStarter() *starter {
+	return &starter{requests: make(chan forkCall), quit: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// begin starts the thread, once.
+func (s *starter) begin() {
+	s.once.Do(func() {
+		go func() {
+			defer close(s.ended)
+			onOwnThread(s.serve)
+		}()
+	})
+}
+
+// end ends the thread and waits for it; begin must have been called before.
+func (s *starter) end() {
+	close(s.quit)
+	<-s.ended
+}
+
+func (s *starter) serve() {
+	for {
+		select {
+		case <-s.quit:
+			return
+		case call := <-s.requests:
+			s.forks.Lock()
+			c, err := forkExec(call.forkRequest)
+			s.forks.Unlock()
+			call.reply <- forkResult{c, err}
+		}
+	}
+}
+
+// fork executes a program and returns when it has been executed.
+func (s *starter) fork(req forkRequest) (child, error) {
+	reply := make(chan forkResult, 1)
+	select {
+	case s.requests <- forkCall{req, reply}:
+		res := <-reply
+		return res.child, res.err
+	case <-s.quit:
+		return child{}, os.ErrProcessDone
+	}
+}
+
+// onOwnThread calls f on a thread of its own that is not the program's first
+// one, and returns when f has returned and the thread is about to end. The
+// first thread stands for the whole program in a cgroup and never ends.
+func onOwnThread(f func()) {
+	locked, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		if threadID() != os.Getpid() {
+			close(locked)
+			f()
+			return
+		}
+		// Holding the first thread keeps the next goroutine off it.
+		next := make(chan struct{})
+		go func() {
+			defer close(next)
+			runtime.LockOSThread()
+			close(locked)
+			f()
+		}()
+		<-locked
+		runtime.UnlockOSThread()
+		<-next
+	}()
+	<-done
+}
+
+// forkExec must be called on the starter's thread.
+func forkExec(req forkRequest) (child, error) {
+	if req.group == nil {
+		return forkPlain(req, -1)
+	}
+	return req.group.fork(req)
+}
+
+func forkPlain(req forkRequest, cgroupFD int) (child, error) {
+	c := child{pidfd: -1}
+	attr := &syscall.ProcAttr{Dir: req.dir, Env: req.env, Files: req.files, Sys: attributes(req, cgroupFD, &c.pidfd)}
+	if attr.Env == nil {
+		attr.Env = []string{}
+	}
+	var err error
+	c.pid, err = syscall.ForkExec(req.path, req.argv, attr)
+	return c, err
+}
