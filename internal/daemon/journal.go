@@ -20,6 +20,10 @@ func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, err
 }
 
 func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
+	if revision == 0 {
+		record, err := j.store.Releases.Create(ctx, r)
+		return record.Revision, err
+	}
 	record, err := j.store.Releases.Update(ctx, r, revision)
 	return record.Revision, err
 }
@@ -75,7 +79,9 @@ func (j journal) Unfinished(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-func (j journal) Conflict(err error) bool { return errors.Is(err, store.ErrConflict) }
+func (j journal) Conflict(err error) bool {
+	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists)
+}
 
 // moving returns the app's release that has not ended, or nil.
 func (j journal) moving(ctx context.Context, app string) (*teal.Release, error) {
