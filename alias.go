@@ -113,9 +113,12 @@ func ParseTargets(args []string) ([]Target, error) {
 }
 
 // FormatTargets writes targets for people: "version 2", or "version 1 at 90 %,
-// version 2 at 10 %".
+// version 2 at 10 %", or "no version".
 func FormatTargets(targets []Target) string {
-	if len(targets) == 1 {
+	switch len(targets) {
+	case 0:
+		return "no version"
+	case 1:
 		return "version " + strconv.Itoa(targets[0].Version)
 	}
 	parts := make([]string, len(targets))

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,7 @@ type App struct {
 	CreatedAt   time.Time `json:"created_at"`
 	LastVersion int       `json:"last_version"` // the highest version number ever given out
 	LastRelease int       `json:"last_release"` // the highest release number ever given out
+	Policy      Policy    `json:"policy"`       // of the last deploy; promote and rollback use it
 	// Active is the ID of the one release that may change the app's aliases,
 	// or "". Claimed and cleared by compare-and-swap: this field is what makes
 	// two releases of one app impossible.
@@ -50,6 +52,17 @@ func (c Component) Kind() ComponentKind {
 		return KindUpstream
 	}
 	return ""
+}
+
+// fields returns how many fields of c are set.
+func (c Component) fields() int {
+	n := 0
+	for _, set := range []bool{c.Function != nil, c.Service != nil, c.Upstream != nil} {
+		if set {
+			n++
+		}
+	}
+	return n
 }
 
 // Function is code that Teal runs per invocation, as AWS Lambda does.
@@ -162,7 +175,7 @@ var (
 // "component", "alias") must look like, or nil.
 func CheckName(sort, name string) error {
 	if len(name) > MaxNameLength || !namePattern.MatchString(name) {
-		return Errorf(CodeInvalidInput, "%q is not a name for an %s; use lower-case letters, digits and dashes, starting with a letter, at most %d", name, sort, MaxNameLength)
+		return Errorf(CodeInvalidInput, "%q is not a valid %s name; use lower-case letters, digits and dashes, starting with a letter, at most %d", name, sort, MaxNameLength)
 	}
 	return nil
 }
@@ -235,6 +248,10 @@ func (c *checker) name(sort, name string, path ...string) {
 }
 
 func (c *checker) component(name string, comp Component) {
+	if comp.fields() > 1 {
+		c.addf([]string{"components", name}, "is more than one of a function, a service and an upstream")
+		return
+	}
 	switch comp.Kind() {
 	case KindFunction:
 		path := []string{"functions", name}
@@ -320,15 +337,35 @@ func CheckUpstreamURL(raw string) error {
 		rest, ok = strings.CutPrefix(raw, "https://")
 	}
 	host, _, _ := strings.Cut(rest, "/")
-	if !ok || host == "" || strings.ContainsAny(rest, "?#@\\ \t\r\n") || strings.Contains(rest+"/", "/../") {
+	if !ok || !validHostPort(host) || strings.ContainsAny(rest, "?#@\\ \t\r\n") || strings.Contains(rest+"/", "/../") {
 		return Errorf(CodeInvalidInput, "%q is not an upstream address; write http://HOST:PORT or https://HOST, without user, query or fragment", raw)
 	}
 	return nil
 }
 
+// validHostPort reports whether s is HOST or HOST:PORT with a port from 1 to
+// 65535; an IPv6 address stands in brackets.
+func validHostPort(s string) bool {
+	host := s
+	if i := strings.LastIndexByte(s, ':'); i > strings.LastIndexByte(s, ']') {
+		port, err := strconv.ParseUint(s[i+1:], 10, 16)
+		if err != nil || port == 0 {
+			return false
+		}
+		host = s[:i]
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		return strings.HasSuffix(inner, "]") && strings.Contains(inner, ":")
+	}
+	return host != "" && !strings.ContainsAny(host, ":[]")
+}
+
 func (c *checker) health(path []string, h Health) {
-	if !strings.HasPrefix(h.Path, "/") {
+	switch {
+	case !strings.HasPrefix(h.Path, "/"):
 		c.addf(append(slices.Clone(path), "path"), "%q does not start with /", h.Path)
+	case strings.ContainsFunc(h.Path, notInPath):
+		c.addf(append(slices.Clone(path), "path"), "%q holds a character that a request's path cannot hold; percent-encode it", h.Path)
 	}
 	if h.Interval.Std() < 10*time.Millisecond {
 		c.addf(append(slices.Clone(path), "interval"), "is %s; expected at least 10ms", h.Interval)
@@ -340,6 +377,8 @@ func (c *checker) health(path []string, h Health) {
 		c.addf(append(slices.Clone(path), "failures"), "is %d; expected at least 1", h.Failures)
 	}
 }
+
+func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
 
 func (c *checker) digest(path []string, digest string) {
 	if !digestPattern.MatchString(digest) {
@@ -411,10 +450,10 @@ func checkRoutePath(path string) error {
 	switch {
 	case !strings.HasPrefix(path, "/"):
 		return fmt.Errorf("%q does not start with /", path)
-	case path != "/" && strings.HasSuffix(path, "/"):
-		return fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimRight(path, "/"))
 	case strings.Contains(path, "//") || strings.ContainsAny(path, "?#* \t\r\n"):
 		return fmt.Errorf("%q is not a plain path prefix", path)
+	case path != "/" && strings.HasSuffix(path, "/"):
+		return fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimSuffix(path, "/"))
 	case strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
 		return fmt.Errorf("%q has a dot segment", path)
 	}

@@ -33,7 +33,7 @@ var transitions = map[Phase][]Phase{
 	PhaseProvisioning: {PhaseWarming, PhaseVerifying, PhaseShifting, PhaseAborted},
 	PhaseWarming:      {PhaseVerifying, PhaseShifting, PhaseAborted},
 	PhaseVerifying:    {PhaseShifting, PhaseAborted},
-	PhaseShifting:     {PhaseWatching, PhaseCompleted, PhaseRollingBack},
+	PhaseShifting:     {PhaseWatching, PhaseCompleted, PhaseRollingBack, PhaseAborted},
 	PhaseWatching:     {PhaseCompleted, PhaseRollingBack},
 	PhaseRollingBack:  {PhaseRolledBack},
 }

@@ -89,7 +89,13 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 		if !ok {
 			continue
 		}
-		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		number = strings.TrimSpace(number)
+		// Integers first: a float holds them exactly only up to 2^53.
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil && n >= 0 && n <= math.MaxInt64/int64(u.size) {
+			*b = Bytes(n * int64(u.size))
+			return nil
+		}
+		v, err := strconv.ParseFloat(number, 64)
 		if err != nil || v < 0 || v*u.size > math.MaxInt64/2 || math.IsNaN(v) {
 			break
 		}
@@ -119,7 +125,7 @@ func ParseWeight(s string) (Weight, error) {
 		return 0, Errorf(CodeInvalidWeights, "%q is not a weight; write a percentage between 0 and 100", s)
 	}
 	w := math.Round(v * 100)
-	if math.Abs(w-v*100) > 1e-6 {
+	if w/100 != v { // both are the float nearest to their decimal
 		return 0, Errorf(CodeInvalidWeights, "the weight %s has more than two decimals", s)
 	}
 	return Weight(w), nil

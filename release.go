@@ -1,6 +1,7 @@
 package teal
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -70,6 +71,11 @@ type Release struct {
 	// nil between acts. An act found here after a crash may or may not have
 	// happened, so every act may be done again.
 	Intent *Intent `json:"intent,omitempty"`
+	// Fence is the lowest revision of the alias at which no shift that was ever
+	// intended can still happen: each names the revision that it replaces. Until
+	// the alias has got there, a shift whose answer was lost, or one of another
+	// engine that is slow, may still come, and no environment may be stopped.
+	Fence uint64 `json:"fence,omitempty"`
 	// Order is what a person asked of the running release; the first one
 	// stands.
 	Order *Order `json:"order,omitempty"`
@@ -127,6 +133,14 @@ type Order struct {
 	At   time.Time `json:"at"`
 }
 
+// Intend notes the act that is about to be done.
+func (r *Release) Intend(intent Intent) {
+	r.Intent = &intent
+	if intent.Act == ActShift {
+		r.Fence = max(r.Fence, intent.AliasRevision+1)
+	}
+}
+
 // Enter moves the release to a phase at a time and records the step. It returns
 // an error with CodeTransition, and changes nothing, when the table of
 // transitions does not list the move.
@@ -135,7 +149,8 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 		return Errorf(CodeTransition, "release %s is %s and cannot become %s", r.ID, r.Phase, next)
 	}
 	r.Phase, r.Reason = next, reason
-	r.Steps = append(r.Steps, Step{Phase: next, At: at, Reason: reason})
+	// Clipped: copies of a release must not share what is appended.
+	r.Steps = append(slices.Clip(r.Steps), Step{Phase: next, At: at, Reason: reason})
 	switch {
 	case next == PhaseWatching:
 		until := at.Add(r.Policy.Confidence.Std())

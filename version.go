@@ -21,6 +21,9 @@ type Version struct {
 // JSON. Equal content has equal digests: routes keep their order, which is part
 // of the content; map keys are sorted.
 func (s Spec) Digest() string {
+	if s.Routes == nil {
+		s.Routes = []Route{} // no route is no route, however it is written
+	}
 	data, err := json.Marshal(s)
 	if err != nil {
 		// A Spec holds only strings, integers and text marshalers that never fail.
@@ -42,7 +45,7 @@ func (s Spec) Bundles() []string {
 			digest = c.Function.Code
 		case KindService:
 			digest = c.Service.Code
-		case KindUpstream:
+		default:
 			continue
 		}
 		if !seen[digest] {

@@ -35,6 +35,12 @@ type Health struct {
 
 func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentReady }
 
+// broken reports whether the environment has stopped working. One that is
+// starting has not: after a restart of the server all of them are.
+func (h Health) broken() bool {
+	return !h.Running || h.State == teal.EnvironmentDegraded || h.State == teal.EnvironmentFailed
+}
+
 // why returns the reason for not being ready, for people.
 func (h Health) why() string {
 	switch {
@@ -134,17 +140,18 @@ func abort(r teal.Release, o Observation, reason string) Decision {
 }
 
 func decideShifting(r teal.Release, o Observation) Decision {
-	if r.From != 0 && ordered(r, teal.OrderRollback) {
+	first := r.From == 0
+	switch {
+	case !first && ordered(r, teal.OrderRollback):
 		return goBack(r, o, orderReason(r))
+	case first && r.Fence == 0 && ordered(r, teal.OrderRollback):
+		return abort(r, o, orderReason(r))
 	}
 	if o.Route.Alias.IsOnly(r.To) {
 		return decideShifted(r, o)
 	}
 	if !o.To.ready() {
-		if r.From == 0 {
-			return Decision{} // nothing to go back to: wait until it recovers
-		}
-		return goBack(r, o, fmt.Sprintf("version %d stopped being healthy before the switch: %s", r.To, o.To.why()))
+		return decideUnready(r, o)
 	}
 	return Decision{
 		Intent: shift(r.To, o.Route.Revision),
@@ -152,9 +159,29 @@ func decideShifting(r teal.Release, o Observation) Decision {
 	}
 }
 
+// decideUnready decides about a release whose green was healthy and is not, just
+// before the switch.
+func decideUnready(r teal.Release, o Observation) Decision {
+	reason := fmt.Sprintf("version %d stopped being healthy before the switch: %s", r.To, o.To.why())
+	late := !o.Now.Before(r.ReadyBy)
+	switch {
+	case r.From != 0 && (late || o.To.broken()):
+		return goBack(r, o, reason)
+	case r.From == 0 && r.Fence == 0 && late:
+		return abort(r, o, reason)
+	case !o.To.Running:
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+	case late: // a first switch that may have been made: wait until green recovers
+		return Decision{}
+	}
+	return Decision{Until: r.ReadyBy}
+}
+
 // decideShifted decides about a release whose alias points to green alone.
 func decideShifted(r teal.Release, o Observation) Decision {
 	switch {
+	case r.From != 0 && o.To.broken() && o.From.ready():
+		return goBack(r, o, fmt.Sprintf("version %d stopped being healthy during the switch: %s", r.To, o.To.why()))
 	case !o.Route.Holds:
 		return Decision{}
 	case r.From == 0:
@@ -173,17 +200,23 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	if r.WatchUntil != nil {
 		until = *r.WatchUntil
 	}
+	over := !o.Now.Before(until)
 	switch {
 	case ordered(r, teal.OrderRollback):
 		return goBack(r, o, orderReason(r))
-	case o.To.State == teal.EnvironmentDegraded && o.From.ready():
+	case !o.Route.Alias.IsOnly(r.To):
+		// Possibly by a rollback of ours that a crash kept from being recorded.
+		return goBack(r, o, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
+	case o.To.broken() && o.From.ready():
 		return goBack(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why()))
 	case ordered(r, teal.OrderFinish):
 		return finish(r, o, orderReason(r))
-	case !o.Now.Before(until):
+	case over && o.To.ready():
 		return finish(r, o, fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence))
 	case !o.From.Running:
 		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
+	case over: // nobody knows yet which of the two will be healthy: keep both
+		return Decision{}
 	}
 	return Decision{Until: until}
 }
@@ -206,6 +239,8 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 		return Decision{Intent: shift(r.From, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
 	case !o.Route.Alias.IsOnly(r.From) || !o.Route.Holds:
 		return Decision{}
+	case !settled(r, o):
+		return confirm(r, o, r.From)
 	}
 	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
 	if o.To.Running {
@@ -214,8 +249,27 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 	return d
 }
 
-// finish ends a release that went well: blue is decommissioned.
+// settled reports whether no shift that was ever intended can still happen.
+func settled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.Fence }
+
+// confirm gives the alias to the version that has it already. That changes its
+// revision, so that a shift which is still on its way fails.
+func confirm(r teal.Release, o Observation, version int) Decision {
+	return Decision{
+		Intent: shift(version, o.Route.Revision),
+		Reason: fmt.Sprintf("making sure that %s stays with version %d", r.Alias, version),
+	}
+}
+
+// finish ends a release that went well, once it is certain that green has
+// everything and keeps it: blue is decommissioned.
 func finish(r teal.Release, o Observation, reason string) Decision {
+	switch {
+	case !o.Route.Holds:
+		return Decision{}
+	case !settled(r, o):
+		return confirm(r, o, r.To)
+	}
 	d := Decision{Next: teal.PhaseCompleted, Reason: reason}
 	if o.From.Running {
 		d.Intent = retire(r.From)

@@ -18,11 +18,14 @@ type Journal interface {
 	// there is none.
 	Load(ctx context.Context, id string) (teal.Release, uint64, error)
 	// Save replaces a release whose newest revision is the one given, and
-	// returns the new revision.
+	// returns the new revision. At revision 0 it creates the record: a lost
+	// compare-and-swap when there is one already.
 	Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error)
-	// Claim makes the release the app's active one, gives it its ID, and
-	// records it. previous is the ID that the app's record must still hold as
-	// the active one ("" for none).
+	// Claim makes the release the app's active one, gives it its ID, and then
+	// creates its record. previous is the ID that the app's record must still
+	// hold as the active one ("" for none). A record that exists already is a
+	// lost compare-and-swap: somebody took the claim for one of a server that
+	// died between the two writes.
 	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
 	// Active returns the app's active release ID, or "".
 	Active(ctx context.Context, app string) (string, error)
@@ -79,7 +82,7 @@ type Engine struct {
 	mu      sync.Mutex
 	workers map[string]*worker // by release ID
 	spawn   func(id string)    // nil unless Run is running
-	changed chan struct{}      // closed and replaced when a release has been saved
+	changed chan struct{}      // closed and replaced when a release may have changed
 }
 
 type worker struct {
@@ -101,6 +104,8 @@ func New(cfg Config) *Engine {
 func (e *Engine) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	e.setSpawn(func(id string) {
 		w := &worker{app: teal.AppOfRelease(id), wake: make(chan struct{}, 1)}
 		e.workers[id] = w
@@ -148,7 +153,13 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 		if err != nil {
 			return teal.Release{}, fmt.Errorf("release: observe %s: %w", req.App, err)
 		}
-		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, route.Alias.Primary()), active)
+		from := route.Alias.Primary()
+		if from == req.To {
+			return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote,
+				"%s of %s belongs to %s already; to change the weights use `teal alias set`",
+				teal.AliasLive, req.App, teal.FormatTargets(route.Alias.Targets))
+		}
+		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, from), active)
 		if e.cfg.Journal.Conflict(err) {
 			continue // somebody else changed the app's record: look again
 		}
@@ -180,12 +191,13 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	active, _, err := e.cfg.Journal.Load(ctx, id)
 	switch {
 	case teal.IsCode(err, teal.CodeUnknownRelease):
-		return id, nil // claimed and never recorded: the server died in between
+		return id, e.bury(ctx, req.App, id)
 	case err != nil:
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
 		return id, nil
 	case active.Phase != teal.PhaseWatching:
+		e.begin(id) // it may have been recorded although Start was told otherwise
 		return "", teal.Errorf(teal.CodeReleaseInProgress,
 			"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
 			id, req.App, active.Phase, active.From, active.To, req.App)
@@ -196,6 +208,26 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	}
 	_, err = e.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	return id, err
+}
+
+// bury records a release that was claimed and never recorded as ended: the
+// server died in between. Creating the record is what decides, should the claim
+// be somebody's who is still at it.
+func (e *Engine) bury(ctx context.Context, app, id string) error {
+	now := time.Now()
+	const reason = "the server stopped before it was recorded"
+	_, err := e.cfg.Journal.Save(ctx, teal.Release{
+		ID: id, App: app, Alias: teal.AliasLive, Phase: teal.PhaseAborted, Reason: reason,
+		CreatedAt: now, EndedAt: &now,
+		Steps: []teal.Step{{Phase: teal.PhaseAborted, At: now, Reason: reason}},
+	}, 0)
+	if e.cfg.Journal.Conflict(err) {
+		return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s has just begun; wait for it, or end it with `teal abort %s`", id, app, app)
+	}
+	if err != nil {
+		return fmt.Errorf("release: bury %s: %w", id, err)
+	}
+	return nil
 }
 
 // begin starts the worker of a release, if Run is running and it has none.
@@ -216,7 +248,11 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if err != nil {
 			return teal.Release{}, fmt.Errorf("release: load %s: %w", id, err)
 		}
-		if r.Phase.Ended() || ordered(r, teal.OrderRollback) || ordered(r, order.Kind) {
+		if r.Phase.Ended() {
+			return r, nil
+		}
+		if ordered(r, teal.OrderRollback) || ordered(r, order.Kind) {
+			e.begin(id)
 			return r, nil
 		}
 		r.Order = &order
@@ -227,13 +263,16 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if err != nil {
 			return teal.Release{}, fmt.Errorf("release: order %s of %s: %w", order.Kind, id, err)
 		}
+		e.begin(id)
 		e.Wake(r.App)
 		return r, nil
 	}
 }
 
-// Wake makes the releases of an app look at the world again. It does not block.
+// Wake makes the releases of an app, and everybody who awaits one, look at the
+// world again. It does not block.
 func (e *Engine) Wake(app string) {
+	e.announce()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, w := range e.workers {
@@ -290,10 +329,12 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 		switch {
 		case next.Ended:
 			return
-		case err == nil && !next.Waits:
+		case err == nil:
 			retry = retryFirst
-			continue
-		case err != nil && ctx.Err() == nil:
+			if !next.Waits {
+				continue
+			}
+		case ctx.Err() == nil:
 			e.cfg.Logger.Warn("release step failed; trying again", "release", id, "error", err, "in", retry)
 			next.Until = time.Now().Add(retry)
 			retry = min(2*retry, retryMost)
@@ -331,8 +372,7 @@ type Next struct {
 func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
 	r, revision, err := e.cfg.Journal.Load(ctx, id)
 	if teal.IsCode(err, teal.CodeUnknownRelease) {
-		// Claimed and never recorded: the server died in between.
-		return Next{Ended: true}, e.cfg.Journal.Unclaim(ctx, teal.AppOfRelease(id), id)
+		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
 	}
 	if err != nil {
 		return Next{}, fmt.Errorf("load: %w", err)
@@ -379,15 +419,14 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 	}
 	e.cfg.Boundary(name + ":decided")
 	if d.Intent.Act != teal.ActNone {
-		intent := d.Intent
-		r.Intent = &intent
+		r.Intend(d.Intent)
 		var err error
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
 		}
 		e.cfg.Boundary(name + ":intended")
-		if err := e.act(ctx, r, intent); err != nil {
-			return fmt.Errorf("%s version %d: %w", name, intent.Version, err)
+		if err := e.act(ctx, r, d.Intent); err != nil {
+			return fmt.Errorf("%s version %d: %w", name, d.Intent.Version, err)
 		}
 		e.cfg.Boundary(name + ":acted")
 	}
