@@ -162,6 +162,7 @@ func TestTheLastSuspectIsStillUsedUntilACheckFails(t *testing.T) {
 	}
 }
 
+// Seen to fail with refused() that does not compare endpoints.
 func TestDoneOfAnOldLifeSaysNothingAboutTheNewOne(t *testing.T) {
 	t.Parallel()
 	s := idle(t, 1)

@@ -75,9 +75,10 @@ func aService(mode string, instances int) *teal.Service {
 // harness runs a Set with real processes.
 type harness struct {
 	*Set
-	starts atomic.Int64
-	pids   chan int
-	stop   func() // ends Run and waits for it; may be called again
+	starts    atomic.Int64
+	lastStart atomic.Int64 // in Unix nanoseconds
+	pids      chan int
+	stop      func() // ends Run and waits for it; may be called again
 }
 
 func run(t *testing.T, cfg Config) *harness {
@@ -94,6 +95,7 @@ func run(t *testing.T, cfg Config) *harness {
 		cfg.Dir = fixture
 	}
 	cfg.Start = func(spec process.Spec) (*process.Process, error) {
+		h.lastStart.Store(time.Now().UnixNano())
 		h.starts.Add(1)
 		p, err := runner.Start(spec)
 		if err == nil {
