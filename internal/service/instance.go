@@ -13,6 +13,9 @@ import (
 	"teal/internal/process"
 )
 
+// platform is the stream of what Teal itself has to say in an instance's log.
+const platform = "platform"
+
 // forgiven is how long a process must have been up for its end to be treated as
 // the first one: restarted at once.
 const forgiven = 10 * time.Second
@@ -52,8 +55,9 @@ func (s *Set) runService(ctx context.Context, sl *slot) {
 		if !l.healthy {
 			keep = !keep
 		}
-		delay := restart.delay(l.upFor)
-		s.cfg.Logger.Warn("an instance is not running; starting it again", "instance", sl.name, "reason", s.reasonOf(sl), "in", delay)
+		delay, reason := restart.delay(l.upFor), s.reasonOf(sl)
+		s.cfg.Logger.Warn("an instance is not running; starting it again", "instance", sl.name, "reason", reason, "in", delay)
+		s.cfg.Log(sl.name, platform, fmt.Sprintf("%s; starting it again in %s", reason, delay))
 		sleep(ctx, delay, nil)
 	}
 }

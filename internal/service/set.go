@@ -33,8 +33,9 @@ type Config struct {
 	Env map[string]string
 	// Start starts a process: [process.Runner.Start]. Only a service needs it.
 	Start func(process.Spec) (*process.Process, error)
-	// Log gets every line that a process writes; nil discards them. It is
-	// called from many goroutines, and a process waits while it runs.
+	// Log gets every line that a process writes, with the stream "stdout" or
+	// "stderr", and why it was started again, with "platform"; nil discards
+	// them. It is called from many goroutines, and a process waits while it runs.
 	Log func(instance, stream, text string)
 	// Logger gets changes of state; nil discards them.
 	Logger *slog.Logger

@@ -180,7 +180,12 @@ func TestSlowStart(t *testing.T) {
 // Seen to fail with a restarter that never waits.
 func TestCrashLoopIsSlowAndExplained(t *testing.T) {
 	t.Parallel()
-	h := run(t, Config{Service: aService("crash", 1)})
+	var explained atomic.Int64
+	h := run(t, Config{Service: aService("crash", 1), Log: func(instance, stream, text string) {
+		if instance == "web-1" && stream == platform && strings.Contains(text, "web ended: exit status 3") {
+			explained.Add(1)
+		}
+	}})
 	began := time.Now()
 	eventually(t, "four starts", func() bool { return h.starts.Load() >= 4 })
 	// 0, 200, 400 ms lie between four starts.
@@ -195,6 +200,9 @@ func TestCrashLoopIsSlowAndExplained(t *testing.T) {
 	lines := strings.Split(st.Output, "\n")
 	if len(lines) != tailLines || !strings.Contains(st.Output, "no such table: orders") {
 		t.Errorf("%d lines of output:\n%s", len(lines), st.Output)
+	}
+	if n := explained.Load(); n < 3 {
+		t.Errorf("the log explains %d restarts", n)
 	}
 	if _, err := h.Claim(); err == nil || !strings.Contains(err.Error(), "web ended: exit status 3") {
 		t.Errorf("Claim: %v", err)
