@@ -1,0 +1,158 @@
+package archtest
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const modulePath = "teal"
+
+// module is what the rules look at: the packages of a source tree, by folder
+// ("" for the root).
+type module map[string]*pkg
+
+type pkg struct {
+	name  string
+	files []file
+}
+
+// file is one Go file that is not a test.
+type file struct {
+	name    string
+	doc     string
+	imports []string
+	clock   []string // positions where time is asked for
+	spawns  []string // positions of go statements
+}
+
+// load reads every Go file of a tree, whatever its build constraints.
+func load(t testing.TB, tree fs.FS) module {
+	t.Helper()
+	m := module{}
+	err := fs.WalkDir(tree, ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != "." && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		source, err := fs.ReadFile(tree, name)
+		if err != nil {
+			return err
+		}
+		return m.add(name, source)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m module) add(name string, source []byte) error {
+	files := token.NewFileSet()
+	parsed, err := parser.ParseFile(files, name, source, parser.ParseComments|parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	dir := path.Dir(name)
+	if dir == "." {
+		dir = ""
+	}
+	if m[dir] == nil {
+		m[dir] = &pkg{name: parsed.Name.Name}
+	}
+	f := file{name: path.Base(name), doc: parsed.Doc.Text()}
+	for _, spec := range parsed.Imports {
+		imported, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			return err
+		}
+		f.imports = append(f.imports, imported)
+	}
+	ast.Inspect(parsed, func(n ast.Node) bool {
+		at := func() string { return files.Position(n.Pos()).String() }
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			f.spawns = append(f.spawns, at())
+		case *ast.SelectorExpr:
+			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
+				f.clock = append(f.clock, at())
+			}
+		}
+		return true
+	})
+	m[dir].files = append(m[dir].files, f)
+	return nil
+}
+
+// clock lists what in package time reads the clock or waits for it.
+var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
+
+// has reports whether a folder holds a package, itself or below it.
+func (m module) has(dir string) bool {
+	for d := range m {
+		if within(d, dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// dirs returns the folders of all packages in a stable order.
+func (m module) dirs() []string {
+	dirs := make([]string, 0, len(m))
+	for dir := range m {
+		dirs = append(dirs, dir)
+	}
+	slices.Sort(dirs)
+	return dirs
+}
+
+// within reports whether dir is tree or below it.
+func within(dir, tree string) bool { return dir == tree || strings.HasPrefix(dir, tree+"/") }
+
+// folder returns the folder of an import path of this module.
+func folder(imported string) (dir string, ours bool) {
+	if imported == modulePath {
+		return "", true
+	}
+	return strings.CutPrefix(imported, modulePath+"/")
+}
+
+// standard reports whether an import path belongs to the standard library: only
+// its first elements have no dot.
+func standard(imported string) bool {
+	first, _, _ := strings.Cut(imported, "/")
+	_, ours := folder(imported)
+	return !ours && !strings.Contains(first, ".")
+}
+
+// eachImport calls f for everything that the packages at and below a folder
+// import.
+func (m module) eachImport(tree string, f func(dir, name, imported string)) {
+	for _, dir := range m.dirs() {
+		if tree != "*" && dir != tree && (tree == "" || !within(dir, tree)) {
+			continue
+		}
+		for _, file := range m[dir].files {
+			for _, imported := range file.imports {
+				f(dir, path.Join(dir, file.name), imported)
+			}
+		}
+	}
+}
+
+// findings collects what breaks a rule.
+type findings []string
+
+func (f *findings) addf(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }

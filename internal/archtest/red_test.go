@@ -1,0 +1,92 @@
+package archtest
+
+import (
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+// A small module that keeps every rule.
+func cleanTree() fstest.MapFS {
+	tree := fstest.MapFS{}
+	for name, source := range map[string]string{
+		"doc.go":                            "// Package teal is.\npackage teal\nimport \"time\"\nvar _ time.Time",
+		"app_test.go":                       "package teal\nimport _ \"net/http\"",
+		"internal/gateway/doc.go":           "// Package gateway is.\npackage gateway\nimport _ \"teal\"",
+		"internal/gateway/front_http.go":    "package gateway\nimport _ \"net/http\"\nimport _ \"golang.org/x/sync/errgroup\"",
+		"internal/gateway/payload/doc.go":   "// Package payload is.\npackage payload\nimport _ \"teal/internal/gateway\"",
+		"internal/process/doc.go":           "// Package process is.\npackage process",
+		"internal/function/doc.go":          "// Package function is.\npackage function\nimport _ \"teal/internal/process\"",
+		"internal/store/natskv/doc.go":      "// Package natskv is.\npackage natskv\nimport _ \"github.com/nats-io/nats.go\"",
+		"internal/function/testdata/x/x.go": "package util\nimport _ \"teal/internal/gateway\"",
+		"cmd/teal/main.go":                  "// Command teal is.\npackage main",
+	} {
+		tree[name] = &fstest.MapFile{Data: []byte(source)}
+	}
+	return tree
+}
+
+var smallRules = rules{
+	only: map[string][]string{
+		"internal/gateway":  {"internal/http1"},
+		"internal/function": {"internal/process"},
+		"internal/process":  {},
+	},
+	vendors: map[string][]string{
+		"github.com/nats-io/": {"internal/store/natskv"},
+		"golang.org/x/sync/":  {everyone},
+	},
+	later: []string{"internal/http1"},
+}
+
+// Each rule is seen to find what breaks it: this is the proof that
+// TestImportsFollowTheDesign can fail.
+func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
+	t.Parallel()
+	if broken := smallRules.broken(load(t, cleanTree())); len(broken) != 0 {
+		t.Fatalf("the clean module breaks rules: %v", broken)
+	}
+	cases := map[string]struct{ file, source, finds string }{
+		"root uses a part":       {"x.go", "package teal\nimport _ \"teal/internal/process\"", "x.go imports teal/internal/process; the root package uses"},
+		"root uses a vendor":     {"x.go", "package teal\nimport _ \"golang.org/x/sync/errgroup\"", "the root package uses"},
+		"root uses os":           {"x.go", "package teal\nimport _ \"os\"", "x.go imports os; the root package does no I/O"},
+		"root uses os/exec":      {"x.go", "package teal\nimport _ \"os/exec\"", "imports os/exec"},
+		"root uses net/http":     {"x.go", "package teal\nimport _ \"net/http\"", "imports net/http; the root package does no I/O"},
+		"root reads the clock":   {"x.go", "package teal\nimport \"time\"\nvar now = time.Now", "reads the clock"},
+		"root spawns":            {"x.go", "package teal\nfunc f() { go f() }", "starts a goroutine"},
+		"sideways":               {"internal/process/x.go", "package process\nimport _ \"teal/internal/gateway\"", "internal/process/x.go imports teal/internal/gateway; internal/process may import the root"},
+		"sideways from below":    {"internal/gateway/payload/x.go", "package payload\nimport _ \"teal/internal/process\"", "internal/gateway may import the root, internal/http1"},
+		"sideways into below":    {"internal/process/x.go", "package process\nimport _ \"teal/internal/gateway/payload\"", "imports teal/internal/gateway/payload"},
+		"sideways on one system": {"internal/process/x_darwin.go", "//go:build darwin\n\npackage process\nimport _ \"teal/internal/gateway\"", "x_darwin.go imports"},
+		"vendor elsewhere":       {"internal/process/x.go", "package process\nimport _ \"github.com/nats-io/nats.go\"", "only internal/store/natskv may"},
+		"vendor beside":          {"internal/store/x.go", "// Package store is.\npackage store\nimport _ \"github.com/nats-io/nats.go/jetstream\"", "only internal/store/natskv may"},
+		"unknown vendor":         {"internal/process/x.go", "package process\nimport _ \"example.com/x\"", "which no rule knows"},
+		"package util":           {"internal/tools/x.go", "// Package util is.\npackage util", "says nothing"},
+		"folder helpers":         {"internal/helpers/x.go", "// Package tools is.\npackage tools", "says nothing"},
+		"no doc":                 {"internal/new/x.go", "package new", `package new in "internal/new" has no doc comment`},
+		"doc of another name":    {"internal/new/x.go", "// Package old is.\npackage new", "has no doc comment"},
+		"net/http in gateway":    {"internal/gateway/route.go", "package gateway\nimport _ \"net/http/httputil\"", "only front_*.go"},
+		"net/http below gateway": {"internal/gateway/payload/x.go", "package payload\nimport _ \"net/http\"", "only front_*.go"},
+		"later has come":         {"internal/http1/x.go", "// Package http1 is.\npackage http1", "take it off the list"},
+	}
+	for name, c := range cases {
+		tree := cleanTree()
+		tree[c.file] = &fstest.MapFile{Data: []byte(c.source)}
+		broken := smallRules.broken(load(t, tree))
+		if len(broken) != 1 || !strings.Contains(broken[0], c.finds) {
+			t.Errorf("%s: want one finding with %q, got %q", name, c.finds, broken)
+		}
+	}
+	for gone, finds := range map[string]string{
+		"internal/process":      "a rule names internal/process, which does not exist",
+		"internal/store/natskv": "a rule names internal/store/natskv, which does not exist",
+	} {
+		tree := cleanTree()
+		delete(tree, gone+"/doc.go")
+		tree["internal/function/doc.go"] = &fstest.MapFile{Data: []byte("// Package function is.\npackage function")}
+		broken := smallRules.broken(load(t, tree))
+		if len(broken) != 1 || broken[0] != finds {
+			t.Errorf("without %s: %q", gone, broken)
+		}
+	}
+}

@@ -1,0 +1,214 @@
+package archtest
+
+import (
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rules is one set of rules; the real one is below, and the test of the rules
+// has its own.
+type rules struct {
+	// only names, for a part, the other parts that it may import besides the
+	// root and what is below itself.
+	only map[string][]string
+	// vendors names, for a prefix of import paths, the parts that may use it.
+	// What no prefix covers may be used by none.
+	vendors map[string][]string
+	// later names parts that the design has and the code does not have yet.
+	later []string
+}
+
+// everyone in a vendor rule stands for all parts but the root.
+const everyone = "*"
+
+var designed = rules{
+	only: map[string][]string{
+		"internal/analysis":    {},
+		"internal/artifact":    {},
+		"internal/check":       {},
+		"internal/function":    {"internal/process", "internal/http1"},
+		"internal/gateway":     {"internal/http1"},
+		"internal/http1":       {},
+		"internal/logs":        {},
+		"internal/manifest":    {},
+		"internal/process":     {},
+		"internal/release":     {},
+		"internal/service":     {"internal/process"},
+		"internal/store":       {},
+		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
+	},
+	vendors: map[string][]string{
+		"github.com/nats-io/":            {"internal/store/natskv"},
+		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
+		"github.com/spf13/":              {"internal/cli"},
+		"github.com/charmbracelet/":      {"internal/cli"},
+		"golang.org/x/term":              {"internal/cli"},
+		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/aws/":                {"internal/target", "examples"},
+		"github.com/docker/":             {"internal/target"},
+		"k8s.io/":                        {"internal/target"},
+		"golang.org/x/sync/":             {everyone},
+		"golang.org/x/sys/":              {everyone},
+		"github.com/google/go-cmp/":      {"internal/store/storetest"},
+		"pgregory.net/rapid":             {"internal/store/storetest"},
+	},
+	later: []string{"internal/http1", "internal/check", "internal/analysis", "internal/target", "internal/console", "examples"},
+}
+
+// forbiddenToRoot are the trees of the standard library that do I/O.
+var forbiddenToRoot = []string{"net", "os", "syscall", "log", "plugin", "io/ioutil"}
+
+// noNames say what a package is like instead of what it is for.
+var noNames = []string{"util", "utils", "common", "helper", "helpers", "type", "types", "model", "models", "misc", "shared", "base"}
+
+func (r rules) broken(m module) []string {
+	var found findings
+	found.root(m)
+	found.sideways(m, r)
+	found.vendors(m, r)
+	found.names(m)
+	found.docs(m)
+	found.gateway(m)
+	found.stale(m, r)
+	return found
+}
+
+// root: the domain imports only the standard library, does no I/O, starts no
+// goroutine and reads no clock.
+func (f *findings) root(m module) {
+	m.eachImport("", func(_, name, imported string) {
+		if !standard(imported) {
+			f.addf("%s imports %s; the root package uses the standard library alone", name, imported)
+		}
+		for _, tree := range forbiddenToRoot {
+			if within(imported, tree) {
+				f.addf("%s imports %s; the root package does no I/O", name, imported)
+			}
+		}
+	})
+	if m[""] == nil {
+		f.addf("there is no root package")
+		return
+	}
+	for _, file := range m[""].files {
+		for _, at := range file.clock {
+			f.addf("%s reads the clock; in the root package time is a parameter", at)
+		}
+		for _, at := range file.spawns {
+			f.addf("%s starts a goroutine in the root package", at)
+		}
+	}
+}
+
+// sideways: a part imports the root, itself, and what its line lists.
+func (f *findings) sideways(m module, r rules) {
+	for _, part := range slices.Sorted(maps.Keys(r.only)) {
+		m.eachImport(part, func(_, name, imported string) {
+			dir, ours := folder(imported)
+			if !ours || dir == "" || within(dir, part) {
+				return
+			}
+			for _, allowed := range r.only[part] {
+				if within(dir, allowed) {
+					return
+				}
+			}
+			f.addf("%s imports %s; %s may import %s", name, imported, part,
+				strings.Join(append([]string{"the root"}, r.only[part]...), ", "))
+		})
+	}
+}
+
+// vendors: an SDK appears in its driver alone.
+func (f *findings) vendors(m module, r rules) {
+	m.eachImport("*", func(dir, name, imported string) {
+		if _, ours := folder(imported); ours || standard(imported) || dir == "" {
+			return
+		}
+		for prefix, parts := range r.vendors {
+			if !strings.HasPrefix(imported, prefix) {
+				continue
+			}
+			for _, part := range parts {
+				if within(dir, part) || part == everyone {
+					return
+				}
+			}
+			f.addf("%s imports %s; only %s may", name, imported, strings.Join(parts, ", "))
+			return
+		}
+		f.addf("%s imports %s, which no rule knows; say in archtest who may", name, imported)
+	})
+}
+
+func (f *findings) names(m module) {
+	for _, dir := range m.dirs() {
+		for _, name := range []string{m[dir].name, path.Base(dir)} {
+			if slices.Contains(noNames, name) {
+				f.addf("package %s in %q has a name that says nothing", name, dir)
+				break
+			}
+		}
+	}
+}
+
+func (f *findings) docs(m module) {
+	for _, dir := range m.dirs() {
+		p := m[dir]
+		begins := "Package " + p.name + " "
+		if p.name == "main" {
+			begins = "Command "
+		}
+		documented := func(file file) bool { return strings.HasPrefix(file.doc, begins) }
+		if !slices.ContainsFunc(p.files, documented) {
+			f.addf("package %s in %q has no doc comment that begins with %q", p.name, dir, begins)
+		}
+	}
+}
+
+// gateway: routing, picking and acquiring know no net/http type, so that
+// another front end can take net/http's place.
+func (f *findings) gateway(m module) {
+	m.eachImport("internal/gateway", func(_, name, imported string) {
+		if within(imported, "net/http") && !strings.HasPrefix(path.Base(name), "front_") {
+			f.addf("%s imports %s; in the gateway only front_*.go does", name, imported)
+		}
+	})
+}
+
+// stale: a rule about a package that is gone protects nothing.
+func (f *findings) stale(m module, r rules) {
+	var named []string
+	for part, others := range r.only {
+		named = append(append(named, part), others...)
+	}
+	for _, parts := range r.vendors {
+		named = append(named, parts...)
+	}
+	slices.Sort(named)
+	for _, part := range slices.Compact(named) {
+		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {
+			f.addf("a rule names %s, which does not exist", part)
+		}
+	}
+	for _, part := range r.later {
+		if m.has(part) {
+			f.addf("%s exists now; take it off the list of what comes later", part)
+		}
+	}
+}
+
+func TestImportsFollowTheDesign(t *testing.T) {
+	t.Parallel()
+	m := load(t, os.DirFS("../.."))
+	if len(m) < 5 {
+		t.Fatalf("found only %v", m.dirs())
+	}
+	for _, broken := range designed.broken(m) {
+		t.Error(broken)
+	}
+}
