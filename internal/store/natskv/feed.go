@@ -1,0 +1,359 @@
+package natskv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"teal/internal/store"
+)
+
+const (
+	// A pull asks for so much at once; that bounds what a watch holds here.
+	pullMessages = 256
+	pullBytes    = 2 * maxPayload
+	// How long the server keeps a pull open, and how often it says that it does.
+	pullExpires   = 30 * time.Second
+	pullHeartbeat = 5 * time.Second
+	// The server forgets a consumer that nobody has pulled from for so long;
+	// the feed then makes a new one.
+	inactiveThreshold = 5 * time.Minute
+)
+
+// feed reads a stream through a consumer without acknowledgements. It pulls only
+// when Next is waiting: what the consumer of the watch does not take stays in the
+// stream, where newer changes replace older ones.
+type feed struct {
+	db      *DB
+	subject string // with wildcards
+
+	mu       sync.Mutex // guards the next three against Close
+	closed   bool
+	consumer string // the server's name for it
+	inbox    *nats.Subscription
+
+	expected uint64 // the consumer's number of its next message
+	position uint64 // the revision up to which everything has been shown
+	pulled   int    // messages asked for and not received yet
+	lastCall time.Time
+}
+
+// errLost means that the consumer cannot go on and must be made anew.
+var errLost = errors.New("natskv: the consumer is gone or lost a message")
+
+// List implements store.KV.
+func (db *DB) List(ctx context.Context, pattern string) ([]store.Entry, error) {
+	f, snapshot, err := db.openFeed(ctx, pattern)
+	if err != nil {
+		return nil, err
+	}
+	f.Close()
+	return snapshot, nil
+}
+
+// Watch implements store.KV.
+func (db *DB) Watch(ctx context.Context, pattern string) (*store.Watch, error) {
+	f, snapshot, err := db.openFeed(ctx, pattern)
+	if err != nil {
+		return nil, err
+	}
+	return store.NewWatch(ctx, snapshot, f), nil
+}
+
+func (db *DB) openFeed(ctx context.Context, pattern string) (*feed, []store.Entry, error) {
+	if err := store.CheckPattern(pattern); err != nil {
+		return nil, nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	if db.nc.IsClosed() {
+		return nil, nil, store.ErrClosed
+	}
+	f := &feed{db: db, subject: db.subject(pattern), lastCall: wallClock()}
+	snapshot, err := f.start(ctx)
+	if err != nil {
+		f.Close()
+		return nil, nil, db.readError(ctx, "read "+pattern, err)
+	}
+	return f, snapshot, nil
+}
+
+// start reads the newest message of every subject, and on until it has caught up
+// with the stream. Stopping earlier would miss keys: one that is overwritten
+// while the snapshot is read has only its new message left, which comes later.
+func (f *feed) start(ctx context.Context) ([]store.Entry, error) {
+	if err := f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}); err != nil {
+		return nil, err
+	}
+	entries := map[string]store.Entry{}
+	for {
+		before := f.position
+		if err := f.drain(ctx, entries); err != nil {
+			return nil, err
+		}
+		// The server also says "no messages" where one that it was about to
+		// deliver has just been overwritten.
+		if done, err := f.caughtUp(ctx); done || err != nil {
+			return sorted(entries), err
+		}
+		if f.position == before {
+			if err := f.pull(pullRequest{Batch: 1, Expires: time.Second}); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// drain folds what the server has ready into entries, until the pull ends.
+func (f *feed) drain(ctx context.Context, entries map[string]store.Entry) error {
+	for {
+		if f.pulled == 0 {
+			if err := f.pull(pullRequest{Batch: pullMessages, MaxBytes: pullBytes, NoWait: true}); err != nil {
+				return err
+			}
+		}
+		msg, status, err := f.receive(ctx)
+		if err != nil || status == statusNoMessages || status == statusTimeout {
+			return err
+		}
+		if msg == nil {
+			continue
+		}
+		event := f.event(msg)
+		if delete(entries, event.Key); !event.Deleted {
+			entries[event.Key] = event.Entry
+		}
+	}
+}
+
+// caughtUp reports whether nothing that matches is newer than what was received.
+func (f *feed) caughtUp(ctx context.Context) (bool, error) {
+	if wallClock().Sub(f.lastCall) > f.db.markerTTL/2 {
+		return false, store.ErrLagged
+	}
+	newest, err := f.db.stream.GetLastMsgForSubject(ctx, f.subject)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return true, nil
+	}
+	return err == nil && newest.Sequence <= f.position, err
+}
+
+func sorted(entries map[string]store.Entry) []store.Entry {
+	return slices.SortedFunc(maps.Values(entries), func(a, b store.Entry) int { return strings.Compare(a.Key, b.Key) })
+}
+
+// Next implements store.Feed.
+func (f *feed) Next(ctx context.Context) (store.Event, error) {
+	defer func() { f.lastCall = wallClock() }()
+	if wallClock().Sub(f.lastCall) > f.db.markerTTL/2 {
+		return store.Event{}, store.ErrLagged
+	}
+	for {
+		msg, err := f.nextMessage(ctx)
+		switch {
+		case errors.Is(err, errLost):
+			if err := f.resume(ctx); err != nil {
+				return store.Event{}, f.db.readError(ctx, "resume a watch", err)
+			}
+		case err != nil:
+			return store.Event{}, f.db.readError(ctx, "watch", err)
+		case msg != nil:
+			return f.event(msg), nil
+		}
+	}
+}
+
+// nextMessage returns one message, or nil when there was only news about the
+// pull.
+func (f *feed) nextMessage(ctx context.Context) (*nats.Msg, error) {
+	if f.pulled == 0 {
+		err := f.pull(pullRequest{Batch: pullMessages, MaxBytes: pullBytes, Expires: pullExpires, Heartbeat: pullHeartbeat})
+		if err != nil {
+			return nil, err
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, 2*pullHeartbeat+time.Second)
+	defer cancel()
+	msg, _, err := f.receive(waiting)
+	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
+		return nil, errLost // no heartbeat
+	}
+	if err != nil || msg == nil {
+		return nil, err
+	}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	if time.Since(meta.Timestamp) > f.db.markerTTL/2 {
+		return nil, store.ErrLagged
+	}
+	return msg, nil
+}
+
+// resume replaces a consumer that is gone by one that goes on after the last
+// change shown.
+func (f *feed) resume(ctx context.Context) error {
+	f.mu.Lock()
+	f.detachLocked()
+	f.mu.Unlock()
+	return f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.position + 1})
+}
+
+func (f *feed) subscribe(ctx context.Context, cfg jetstream.ConsumerConfig) error {
+	cfg.FilterSubject = f.subject
+	cfg.AckPolicy = jetstream.AckNonePolicy
+	cfg.MemoryStorage = true
+	cfg.Replicas = 1
+	cfg.InactiveThreshold = inactiveThreshold
+	consumer, err := f.db.stream.CreateConsumer(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	info := consumer.CachedInfo()
+	f.expected, f.pulled = 1, 0
+	f.position = max(f.position, info.Delivered.Stream)
+	return f.attach(info.Name)
+}
+
+// attach takes over a consumer that has just been made.
+func (f *feed) attach(consumer string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.consumer = consumer
+	if f.closed {
+		f.detachLocked()
+		return store.ErrStopped
+	}
+	var err error
+	f.inbox, err = f.db.nc.SubscribeSync(nats.NewInbox())
+	return err
+}
+
+// detachLocked gives the consumer up. Where that message does not arrive, the
+// server forgets it by itself later.
+func (f *feed) detachLocked() {
+	if f.inbox != nil {
+		_ = f.inbox.Unsubscribe()
+		f.inbox = nil
+	}
+	if f.consumer != "" {
+		_ = f.db.nc.Publish("$JS.API.CONSUMER.DELETE."+f.db.streamName()+"."+f.consumer, nil)
+		f.consumer = ""
+	}
+}
+
+// pullRequest is the JSON of JetStream's "get next messages" request.
+type pullRequest struct {
+	Batch     int           `json:"batch"`
+	MaxBytes  int           `json:"max_bytes,omitempty"`
+	NoWait    bool          `json:"no_wait,omitempty"`
+	Expires   time.Duration `json:"expires,omitempty"`
+	Heartbeat time.Duration `json:"idle_heartbeat,omitempty"`
+}
+
+func (f *feed) pull(r pullRequest) error {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	consumer, inbox, ok := f.target()
+	if !ok {
+		return errLost
+	}
+	f.pulled = r.Batch
+	return f.db.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.db.streamName()+"."+consumer, inbox.Subject, data)
+}
+
+// The statuses that a message without a change can carry.
+const (
+	statusHeartbeat    = "100"
+	statusNoMessages   = "404" // the end of the stream has been reached
+	statusTimeout      = "408" // the pull has expired
+	statusConflict     = "409" // the pull has ended: enough bytes, or the consumer is gone
+	statusNoResponders = "503" // there is no such consumer
+)
+
+// receive returns the next message of the consumer, or nil and a status.
+func (f *feed) receive(ctx context.Context) (*nats.Msg, string, error) {
+	_, inbox, ok := f.target()
+	if !ok {
+		return nil, "", errLost
+	}
+	msg, err := inbox.NextMsgWithContext(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	status := msg.Header.Get("Status")
+	switch status {
+	case "":
+		return f.accept(msg)
+	case statusHeartbeat:
+		return nil, status, nil
+	case statusNoMessages, statusTimeout:
+		f.pulled = 0
+		return nil, status, nil
+	case statusConflict:
+		f.pulled = 0
+		if strings.Contains(msg.Header.Get("Description"), "MaxBytes") {
+			return nil, status, nil
+		}
+		return nil, status, errLost
+	case statusNoResponders:
+		return nil, status, errLost
+	}
+	return nil, status, fmt.Errorf("natskv: the NATS server refused a read: %s %s", status, msg.Header.Get("Description"))
+}
+
+func (f *feed) accept(msg *nats.Msg) (*nats.Msg, string, error) {
+	meta, err := msg.Metadata()
+	if err != nil {
+		return nil, "", err
+	}
+	if meta.Sequence.Consumer != f.expected {
+		return nil, "", errLost
+	}
+	f.expected++
+	f.pulled--
+	f.position = meta.Sequence.Stream
+	return msg, "", nil
+}
+
+// event reads a message that accept has let through.
+func (f *feed) event(msg *nats.Msg) store.Event {
+	event := store.Event{Entry: store.Entry{Key: f.db.key(msg.Subject), Revision: f.position}}
+	if event.Deleted = isMarker(msg.Header); !event.Deleted {
+		event.Value = msg.Data
+	}
+	return event
+}
+
+// Close implements store.Feed.
+func (f *feed) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	f.detachLocked()
+}
+
+// target returns where to pull from and where answers come in; false after
+// Close.
+func (f *feed) target() (consumer string, inbox *nats.Subscription, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.consumer, f.inbox, f.inbox != nil
+}
+
+// wallClock is the time without Go's monotonic reading, which stands still while
+// the machine sleeps; markers expire by the calendar.
+func wallClock() time.Time { return time.Now().Round(0) }

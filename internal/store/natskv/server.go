@@ -1,0 +1,168 @@
+package natskv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"teal"
+)
+
+// Defaults of Config and Remote.
+const (
+	DefaultBucket    = "teal"
+	DefaultMarkerTTL = time.Hour
+)
+
+const (
+	// A message is a value and a few headers.
+	maxPayload = 8 << 20
+	// Only the state of watches is in the server's memory storage.
+	maxMemoryStorage = 64 << 20
+	// The disk is the limit. A figure is needed because the server otherwise
+	// takes three quarters of what is free when it starts, and would refuse
+	// writes to a directory that has since been moved to a fuller disk.
+	maxFileStorage = 1 << 50
+	startTimeout   = 30 * time.Second
+)
+
+// Config says how to open an embedded server.
+type Config struct {
+	Dir       string       // made when it does not exist; one process at a time may have it open
+	Bucket    string       // "": DefaultBucket
+	Logger    *slog.Logger // gets the server's warnings and errors; nil: nobody does
+	MarkerTTL time.Duration
+}
+
+// Open starts a server on cfg.Dir that listens on no port, and returns its
+// bucket. It blocks until the data has been recovered and checked, or ctx ends.
+//
+// The error has teal.CodeDataInUse when another process has the directory open,
+// and wraps ErrDamaged when what is in it cannot all be read; Open then changes
+// nothing that it could not read.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	cfg.Bucket, cfg.MarkerTTL = withDefaults(cfg.Bucket, cfg.MarkerTTL)
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("natskv: %w", err)
+	}
+	lock, err := lockDir(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	db := &DB{bucket: cfg.Bucket, markerTTL: cfg.MarkerTTL, replicas: 1}
+	db.cleanup("data lock", lock.Close)
+	if err := db.start(ctx, cfg); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func (db *DB) start(ctx context.Context, cfg Config) error {
+	var err error
+	if db.mark, err = openMark(cfg.Dir); err != nil {
+		return err
+	}
+	db.cleanup("mark", db.mark.file.Close)
+	if err := breakSeal(cfg.Dir); err != nil {
+		return err
+	}
+	log := newServerLog(cfg.Logger)
+	srv, err := startServer(ctx, cfg.Dir, log)
+	if err != nil {
+		return err
+	}
+	db.cleanup("data seal", func() error { return seal(cfg.Dir) })
+	db.cleanup("server", func() error {
+		srv.Shutdown()
+		srv.WaitForShutdown()
+		return nil
+	})
+	nc, err := nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect(), nats.Name("teal"))
+	if err != nil {
+		return fmt.Errorf("natskv: connect to the embedded server: %w", err)
+	}
+	db.cleanup("connection", func() error { nc.Close(); return nil })
+	if err := db.bind(nc); err != nil {
+		return err
+	}
+	return db.recover(ctx, cfg.Dir, log)
+}
+
+// recover opens the bucket and makes sure that it is all there; it makes the
+// bucket if the directory has never had one.
+func (db *DB) recover(ctx context.Context, dir string, log *serverLog) error {
+	err := db.openStream(ctx)
+	warnings := log.startWarnings()
+	newest := uint64(0)
+	switch {
+	case err == nil:
+		newest = db.stream.CachedInfo().State.LastSeq
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("natskv: open the bucket %s: %w", db.bucket, err)
+	}
+	if err := db.mark.check(dir, newest, warnings); err != nil {
+		return err
+	}
+	if err == nil {
+		return nil
+	}
+	if err := db.createStream(ctx); err != nil {
+		return fmt.Errorf("natskv: make the bucket %s: %w", db.bucket, err)
+	}
+	return nil
+}
+
+func startServer(ctx context.Context, dir string, log *serverLog) (*server.Server, error) {
+	srv, err := server.NewServer(&server.Options{
+		ServerName:             "teal",
+		DontListen:             true,
+		NoSigs:                 true,
+		JetStream:              true,
+		DisableJetStreamBanner: true,
+		StoreDir:               dir,
+		SyncAlways:             true,
+		MaxPayload:             maxPayload,
+		JetStreamMaxMemory:     maxMemoryStorage,
+		JetStreamMaxStore:      maxFileStorage,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("natskv: configure the embedded server: %w", err)
+	}
+	srv.SetLoggerV2(log, false, false, false)
+	srv.Start()
+	timeout := startTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = time.Until(deadline)
+	}
+	if srv.ReadyForConnections(timeout) && srv.JetStreamEnabled() {
+		return srv, nil
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	if fatal := log.fatalMessage(); fatal != "" {
+		return nil, fmt.Errorf("natskv: the embedded server did not start on %s: %s", dir, fatal)
+	}
+	return nil, fmt.Errorf("natskv: the embedded server was not ready on %s in %s", dir, timeout.Round(time.Second))
+}
+
+func withDefaults(bucket string, ttl time.Duration) (string, time.Duration) {
+	if bucket == "" {
+		bucket = DefaultBucket
+	}
+	if ttl == 0 {
+		ttl = DefaultMarkerTTL
+	}
+	return bucket, ttl
+}
+
+func dataInUse(dir string, err error) error {
+	return &teal.Error{Code: teal.CodeDataInUse, Err: err, Message: "The data directory " + filepath.Clean(dir) + " is in use by another Teal server; stop that one, or give this one another directory with --data."}
+}
