@@ -24,6 +24,14 @@ type limit struct {
 	sentence string
 }
 
+// data returns the RLIMIT_DATA of a process with a limit of memory; 0 is none.
+func (l limit) data(memory teal.Bytes) teal.Bytes {
+	if l.kind != limitRlimit || memory <= 0 {
+		return 0
+	}
+	return memory + rlimitHeadroom
+}
+
 // facts are what survey found out about the machine.
 type facts struct {
 	v2, v1       *hierarchy // usable, or nil

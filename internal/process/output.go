@@ -196,7 +196,10 @@ func (s *lineSplitter) take(n int) {
 		seen = start
 	}
 	filled := end == len(s.buf)
-	s.n = copy(s.buf, s.buf[start:end])
+	s.n = end - start
+	if start > 0 {
+		copy(s.buf, s.buf[start:end])
+	}
 	if filled && len(s.buf) < MaxLine {
 		s.buf = append(make([]byte, 0, MaxLine), s.buf[:s.n]...)[:MaxLine]
 	}

@@ -164,7 +164,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	if err == nil {
 		p.child, err = r.starter.fork(forkRequest{
 			path: path, argv: append([]string{spec.Path}, spec.Args...), env: spec.Env, dir: spec.Dir,
-			files: files.child(), group: p.group, dies: true,
+			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory),
 		})
 	}
 	files.closeChild()
@@ -179,11 +179,6 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 
 // follow makes a process that has just been forked known, and watches it.
 func (r *Runner) follow(p *Process) {
-	if r.limit.kind == limitRlimit && p.memory > 0 {
-		if err := limitData(p.pid, p.memory+rlimitHeadroom); err != nil {
-			r.log.Warn("a process runs without a memory limit", "pid", p.pid, "error", err)
-		}
-	}
 	r.mu.Lock()
 	r.running[p] = struct{}{}
 	closing := r.closing

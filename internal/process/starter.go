@@ -1,10 +1,13 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"runtime"
 	"sync"
 	"syscall"
+
+	"teal"
 )
 
 // starter forks on one thread that lives as long as the children may: the
@@ -29,8 +32,9 @@ type forkRequest struct {
 	dir     string
 	files   []uintptr // of the standard streams
 	group   *cgroup
-	dies    bool // with the server: its own process group, and a death signal
-	session bool // its own session
+	dies    bool       // with the server: its own process group, and a death signal
+	session bool       // its own session
+	data    teal.Bytes // RLIMIT_DATA; 0 is none
 }
 
 type forkCall struct {
@@ -136,6 +140,17 @@ func forkPlain(req forkRequest, cgroupFD int) (child, error) {
 		attr.Env = []string{}
 	}
 	var err error
-	c.pid, err = syscall.ForkExec(req.path, req.argv, attr)
-	return c, err
+	if c.pid, err = syscall.ForkExec(req.path, req.argv, attr); err != nil || req.data == 0 {
+		return c, err
+	}
+	// The program runs already: what it allocates or forks in the microseconds
+	// until now goes unlimited, which a coarse limit may. A program that has
+	// ended meanwhile needs none.
+	if err := limitData(c.pid, req.data); err != nil && !errors.Is(err, syscall.ESRCH) {
+		send(c.pid, syscall.SIGKILL)
+		c.awaitExit()
+		_, _, reapErr := reap(c.pid)
+		return c, errors.Join(err, reapErr)
+	}
+	return c, nil
 }

@@ -351,7 +351,7 @@ func TestRunKillsWhatIsLeft(t *testing.T) {
 // follow.
 func TestStartsWhileRunEnds(t *testing.T) {
 	t.Parallel()
-	for range 20 {
+	for range 5 {
 		r := run(t, process.Config{Guard: guardCmd})
 		var wg sync.WaitGroup
 		var mu sync.Mutex
@@ -460,5 +460,33 @@ func BenchmarkStart(b *testing.B) {
 			}
 			b.ReportMetric(float64(starting.Microseconds())/float64(b.N), "µs/start")
 		})
+	}
+}
+
+// On a machine without cgroups all but the escapees still die, the limit is
+// coarse, and the peak is the process's own.
+func TestWithoutCgroups(t *testing.T) {
+	t.Parallel()
+	r := run(t, process.Config{Guard: guardCmd}, (*process.Runner).WithoutCgroups)
+	if !strings.HasPrefix(r.MemoryLimit(), "rlimit (coarse)") {
+		t.Skip(r.MemoryLimit())
+	}
+	out := newOutput()
+	p := r.start(process.Spec{Path: "/bin/sh", Args: []string{"-c", `"$0" eat 100 & wait`, os.Args[0]}, Memory: 256 * teal.MiB, Output: out.add})
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", p.PID()))
+	if err != nil || !bytes.Contains(limits, []byte("536870912")) {
+		t.Errorf("the limit is not set: %v\n%s", err, limits)
+	}
+	out.line(t, 0)
+	if p.PeakMemory() == 0 {
+		t.Error("no peak while running")
+	}
+	p.Stop(10 * time.Second)
+	if p.PeakMemory() == 0 || p.Exit().OutOfMemory {
+		t.Errorf("peak %s, exit %+v", p.PeakMemory(), p.Exit())
+	}
+	eater := r.start(process.Spec{Path: os.Args[0], Args: []string{"eat", "5000"}, Memory: 64 * teal.MiB})
+	if got := done(t, eater); got.Code == 0 && got.Signal == "" {
+		t.Errorf("ate far too much: %s", got)
 	}
 }

@@ -21,6 +21,8 @@ import (
 
 // TestMain makes the test binary play the parts that need a program of ours.
 func TestMain(m *testing.M) {
+	// Else every part that is built with -race waits for a second at its end.
+	must(os.Setenv("GORACE", "atexit_sleep_ms=0"))
 	if len(os.Args) > 1 {
 		if part, ok := parts[os.Args[1]]; ok {
 			part(os.Args[2:])
@@ -81,7 +83,7 @@ type running struct {
 	stop func()
 }
 
-func run(t testing.TB, cfg process.Config) *running {
+func run(t testing.TB, cfg process.Config, changes ...func(*process.Runner)) *running {
 	t.Helper()
 	if cfg.Name == "" {
 		cfg.Name = "test"
@@ -92,6 +94,9 @@ func run(t testing.TB, cfg process.Config) *running {
 	r, err := process.New(cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, change := range changes {
+		change(r)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
