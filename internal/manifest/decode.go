@@ -1,0 +1,307 @@
+package manifest
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"teal"
+)
+
+// decoder fills the types of this package from a tree and reports everything
+// that does not fit.
+type decoder struct{ *findings }
+
+// place is where a value is: the path that leads to it and where it is named.
+type place struct {
+	path []string
+	key  position // its key; of an item of a list, the item
+}
+
+func (p place) below(key string, at position) place {
+	return place{append(slices.Clone(p.path), key), at}
+}
+
+var (
+	textType    = reflect.TypeFor[text]()
+	percentType = reflect.TypeFor[percent]()
+)
+
+// decode reads n into v. On an error v keeps what it has, its default.
+func (d *decoder) decode(n *node, v reflect.Value, at place) {
+	if n.kind == kindNull {
+		d.addf(at.key, at.path, "has no value; expected %s%s", wanted(v.Type()), emptyHint(v.Type()))
+		return
+	}
+	switch t := v.Type(); {
+	case t == textType:
+		d.text(n, v, at)
+	case t == percentType:
+		d.percent(n, v, at)
+	case isText(t):
+		d.unit(n, v, at)
+	case t.Kind() == reflect.Pointer:
+		v.Set(reflect.New(t.Elem()))
+		d.decode(n, v.Elem(), at)
+	case t.Kind() == reflect.Struct:
+		d.structure(n, v, at)
+	case t.Kind() == reflect.Map:
+		d.mapping(n, v, at)
+	case t.Kind() == reflect.Slice:
+		d.list(n, v, at)
+	case t.Kind() == reflect.Int:
+		d.integer(n, v, at)
+	default:
+		d.plain(n, v, at)
+	}
+}
+
+func isText(t reflect.Type) bool {
+	return reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
+}
+
+// wanted names what a value of type t must be written as.
+func wanted(t reflect.Type) string {
+	switch {
+	case t == textType:
+		return "text, a number, true or false"
+	case t == percentType:
+		return "a percentage such as 10 or 12.5"
+	case t == reflect.TypeFor[teal.Duration]():
+		return "a duration such as 300ms, 30s or 5m"
+	case t == reflect.TypeFor[teal.Bytes]():
+		return "a size such as 128MiB"
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return wanted(t.Elem())
+	case reflect.Struct, reflect.Map:
+		return "a mapping"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Int:
+		return "a whole number"
+	default:
+		return "text"
+	}
+}
+
+func emptyHint(t reflect.Type) string {
+	if t == textType {
+		return `; "" is the empty text`
+	}
+	return ""
+}
+
+func (d *decoder) mismatch(n *node, t reflect.Type, at place) {
+	where := n.at
+	if !n.scalar() {
+		where = at.key
+	}
+	hint := ""
+	if n.scalar() && t.Kind() == reflect.String && t != textType {
+		hint = fmt.Sprintf("; write %q in quotes if that is meant", n.text)
+	}
+	d.addf(where, at.path, "is %s; expected %s%s", n.kind, wanted(t), hint)
+}
+
+func (d *decoder) text(n *node, v reflect.Value, at place) {
+	if !n.scalar() {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	v.SetString(n.text)
+}
+
+func (d *decoder) plain(n *node, v reflect.Value, at place) {
+	if n.kind != kindText {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	v.SetString(n.text)
+}
+
+func (d *decoder) integer(n *node, v reflect.Value, at place) {
+	if n.kind != kindInt {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	i, err := strconv.ParseInt(n.text, 0, 32)
+	if err != nil {
+		d.addf(n.at, at.path, "%s is out of range; expected a smaller whole number", n.text)
+		return
+	}
+	v.SetInt(i)
+}
+
+func (d *decoder) percent(n *node, v reflect.Value, at place) {
+	if !n.scalar() || n.kind == kindBool {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	w, err := teal.ParseWeight(n.text)
+	if err != nil {
+		d.addf(n.at, at.path, "%s", err)
+		return
+	}
+	v.SetInt(int64(w))
+}
+
+// unit reads a quantity with a unit.
+func (d *decoder) unit(n *node, v reflect.Value, at place) {
+	switch n.kind {
+	case kindText:
+	case kindInt, kindFloat:
+		d.addf(n.at, at.path, "%s has no unit; expected %s", n.text, wanted(v.Type()))
+		return
+	default:
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	target := reflect.New(v.Type())
+	unmarshaler, ok := target.Interface().(encoding.TextUnmarshaler)
+	if !ok {
+		return
+	}
+	if strings.Trim(n.text, "0123456789.+-") == "" {
+		d.addf(n.at, at.path, "%q has no unit; expected %s", n.text, wanted(v.Type()))
+		return
+	}
+	if err := unmarshaler.UnmarshalText([]byte(n.text)); err != nil {
+		d.addf(n.at, at.path, "%s", err)
+		return
+	}
+	v.Set(target.Elem())
+}
+
+func (d *decoder) list(n *node, v reflect.Value, at place) {
+	if n.kind != kindList {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
+	for i, item := range n.items {
+		setDefaults(list.Index(i))
+		d.decode(item, list.Index(i), at.below(strconv.Itoa(i), item.at))
+	}
+	v.Set(list)
+}
+
+func (d *decoder) mapping(n *node, v reflect.Value, at place) {
+	if n.kind != kindMapping {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	m := reflect.MakeMapWithSize(v.Type(), len(n.pairs))
+	for _, p := range n.pairs {
+		value := reflect.New(v.Type().Elem()).Elem()
+		d.decode(p.value, value, at.below(p.key, p.at))
+		if value.Kind() == reflect.Pointer && value.IsNil() {
+			value.Set(reflect.New(value.Type().Elem()))
+		}
+		m.SetMapIndex(reflect.ValueOf(p.key), value)
+	}
+	v.Set(m)
+}
+
+func (d *decoder) structure(n *node, v reflect.Value, at place) {
+	setDefaults(v)
+	if n.kind != kindMapping {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	known := fieldsOf(v.Type())
+	for _, p := range n.pairs {
+		i, ok := known.index[p.key]
+		if !ok {
+			d.addf(p.at, append(slices.Clone(at.path), p.key), "the key is not known; %s", known.suggest(p.key))
+			continue
+		}
+		inner := at.below(p.key, p.at)
+		d.decode(p.value, v.Field(i), inner)
+		if v.Type().Field(i).Tag.Get("later") != "" {
+			d.addf(p.at, inner.path, "is %s; remove it", notAvailable)
+		}
+	}
+	for _, key := range known.needed {
+		if !n.has(key) {
+			d.addf(at.key, append(slices.Clone(at.path), key), "is missing; expected %s", wanted(v.Field(known.index[key]).Type()))
+		}
+	}
+}
+
+const notAvailable = "not available in this version of Teal, which releases all-at-once"
+
+// setDefaults gives v the values of what a file leaves out.
+func setDefaults(v reflect.Value) {
+	if d, ok := v.Addr().Interface().(interface{ setDefaults() }); ok {
+		d.setDefaults()
+	}
+}
+
+// fields is what the tags of a struct say.
+type fields struct {
+	keys   []string
+	index  map[string]int
+	needed []string
+}
+
+func fieldsOf(t reflect.Type) fields {
+	f := fields{index: map[string]int{}}
+	for i := range t.NumField() {
+		tag := t.Field(i).Tag
+		key := tag.Get("yaml")
+		f.keys = append(f.keys, key)
+		f.index[key] = i
+		if tag.Get("need") != "" {
+			f.needed = append(f.needed, key)
+		}
+	}
+	return f
+}
+
+// suggest says what a key that is not known may have been meant to be.
+func (f fields) suggest(key string) string {
+	best, distance := "", 3
+	for _, k := range f.keys {
+		if n := editDistance(strings.ToLower(key), k); n < distance && n < len(k) {
+			best, distance = k, n
+		}
+	}
+	if best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "expected one of " + strings.Join(f.keys, ", ")
+}
+
+// editDistance counts the insertions, deletions, replacements and swaps of
+// neighbours that lead from a to b. A long a is as good as far away.
+func editDistance(a, b string) int {
+	if len(a) > 2*len(b)+4 {
+		return len(a)
+	}
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for j := range rows[0] {
+		rows[0][j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			rows[i][j] = min(rows[i-1][j]+1, rows[i][j-1]+1, rows[i-1][j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				rows[i][j] = min(rows[i][j], rows[i-2][j-2]+1)
+			}
+		}
+	}
+	return rows[len(a)][len(b)]
+}

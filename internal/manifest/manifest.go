@@ -1,0 +1,154 @@
+// Package manifest reads teal.yaml, the file in which users describe an app.
+//
+// It is strict: an unknown key, a wrong type or a reference to nothing is an
+// error. All errors of a file are reported at once, each with its line and
+// column, what is wrong and what was expected. What an app may ask for is
+// decided by teal.Spec.Check alone; this package finds the place in the file.
+//
+// Two things are lenient because users expect them to be. Values under env and
+// the arguments of a command may be written as numbers or true and false: their
+// source text is taken, so 8080 is "8080" and 1.10 stays "1.10". Anchors, aliases
+// and merge keys work as in YAML 1.1, within bounds.
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"teal"
+)
+
+// Manifest is a teal.yaml that has been read and checked.
+type Manifest struct {
+	// Spec has every default filled in. The Code of its functions and services
+	// is empty; Resolve fills it in.
+	Spec   teal.Spec
+	Policy teal.Policy
+	// Code maps each function and service to its code: a folder or a .zip file,
+	// relative to Dir.
+	Code map[string]string
+	// Dir is the folder that the file is in.
+	Dir string
+}
+
+// FileName is the name under which Load looks for a manifest. The ending .yml is
+// accepted too.
+const FileName = "teal.yaml"
+
+// maxSize bounds the file, in bytes.
+const maxSize = 1 << 20
+
+// Load reads the manifest at location, a folder with a teal.yaml or the file
+// itself, and checks that the code it names is there. What is wrong with the
+// content is returned as Errors.
+func Load(location string) (*Manifest, error) {
+	file, err := find(location)
+	if err != nil {
+		return nil, err
+	}
+	data, err := read(file)
+	if err != nil {
+		return nil, err
+	}
+	r := parse(file, data)
+	r.checkCode()
+	return r.result()
+}
+
+// Parse reads a manifest from data without looking at the disk: the code that it
+// names is not checked. The name of the file is used in errors and for Dir.
+func Parse(file string, data []byte) (*Manifest, error) {
+	return parse(file, data).result()
+}
+
+// Resolve returns the final spec, given the digest of the code of each function
+// and service.
+func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
+	for name := range m.Code {
+		if digests[name] == "" {
+			return teal.Spec{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
+		}
+	}
+	spec := withCode(m.Spec, func(name string) string { return digests[name] })
+	if err := spec.Validate(); err != nil {
+		return teal.Spec{}, err
+	}
+	return spec, nil
+}
+
+// withCode returns a copy of spec whose components have the code that digest
+// names.
+func withCode(spec teal.Spec, digest func(component string) string) teal.Spec {
+	spec.Components = maps.Clone(spec.Components)
+	for name, c := range spec.Components {
+		switch c.Kind() {
+		case teal.KindFunction:
+			f := *c.Function
+			f.Code = digest(name)
+			spec.Components[name] = teal.Component{Function: &f}
+		case teal.KindService:
+			s := *c.Service
+			s.Code = digest(name)
+			spec.Components[name] = teal.Component{Service: &s}
+		case teal.KindUpstream:
+		}
+	}
+	return spec
+}
+
+// find returns the path of the manifest at location.
+func find(location string) (string, error) {
+	info, err := os.Stat(location)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", teal.Errorf(teal.CodeInvalidManifest, "%s does not exist; give the folder of an app, or write a new one with `teal init`", location)
+	}
+	if err != nil {
+		return "", teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", location, err)
+	}
+	if !info.IsDir() {
+		return location, nil
+	}
+	long := filepath.Join(location, FileName)
+	short := filepath.Join(location, "teal.yml")
+	hasLong, hasShort := exists(long), exists(short)
+	switch {
+	case hasLong && hasShort:
+		return "", teal.Errorf(teal.CodeInvalidManifest, "%s has both teal.yaml and teal.yml; keep one of them", location)
+	case hasLong:
+		return long, nil
+	case hasShort:
+		return short, nil
+	}
+	return "", teal.Errorf(teal.CodeInvalidManifest, "%s has no teal.yaml; write one with `teal init`", location)
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func read(file string) (data []byte, err error) {
+	if !strings.HasSuffix(file, ".yaml") && !strings.HasSuffix(file, ".yml") {
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a manifest; expected a folder or a .yaml file", file)
+	}
+	info, err := os.Stat(file)
+	if err == nil && !info.Mode().IsRegular() {
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a regular file", file)
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", file, err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", file, err)
+	}
+	return data, nil
+}

@@ -1,0 +1,172 @@
+package manifest
+
+import (
+	"maps"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+
+	"teal"
+)
+
+// reading is a manifest while it is being read.
+type reading struct {
+	*findings
+	root     *node // nil when the file is not YAML
+	manifest Manifest
+}
+
+func parse(file string, data []byte) *reading {
+	r := &reading{findings: &findings{file: file}}
+	r.root = readYAML(r.findings, data)
+	if r.root == nil {
+		return r
+	}
+	var doc document
+	doc.Release.setDefaults()
+	d := &decoder{r.findings}
+	d.decode(r.root, reflect.ValueOf(&doc).Elem(), place{key: r.root.at})
+	if r.root.kind != kindMapping {
+		r.root = nil
+		return r
+	}
+	r.manifest = Manifest{Code: map[string]string{}, Dir: filepath.Dir(file)}
+	r.manifest.Policy = r.policy(doc.Release)
+	r.manifest.Spec = teal.Spec{App: doc.App, Components: map[string]teal.Component{}}
+	r.components(doc)
+	for _, route := range doc.Routes {
+		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, teal.Route{Host: route.Host, Path: route.Path, To: route.To})
+	}
+	r.checkSpec()
+	return r
+}
+
+func (r *reading) result() (*Manifest, error) {
+	if len(r.errors) > 0 {
+		return nil, r.sorted()
+	}
+	return &r.manifest, nil
+}
+
+// at reports an error about the value at path.
+func (r *reading) at(path []string, format string, args ...any) {
+	r.addf(r.root.locate(path), path, format, args...)
+}
+
+func (r *reading) components(doc document) {
+	for _, name := range slices.Sorted(maps.Keys(doc.Functions)) {
+		f := doc.Functions[name]
+		r.component("functions", name, teal.Component{Function: f.domain()})
+		r.manifest.Code[name] = f.Code
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Services)) {
+		s := doc.Services[name]
+		if r.component("services", name, teal.Component{Service: s.domain()}) {
+			r.manifest.Code[name] = s.Code
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
+		u := doc.Upstreams[name]
+		r.component("upstreams", name, teal.Component{Upstream: &teal.Upstream{URLs: u.URLs, Health: u.Health.domain()}})
+	}
+}
+
+// component adds a component and reports whether its name was free.
+func (r *reading) component(section, name string, c teal.Component) bool {
+	if first, taken := r.manifest.Spec.Components[name]; taken {
+		other := string(first.Kind()) + "s"
+		r.at([]string{section, name}, "the name is taken by %s.%s on line %d; every component needs a name of its own",
+			other, name, r.root.locate([]string{other, name}).line)
+		return false
+	}
+	r.manifest.Spec.Components[name] = c
+	return true
+}
+
+func (f *function) domain() *teal.Function {
+	return &teal.Function{
+		Runtime: f.Runtime, Handler: f.Handler,
+		Memory: f.Memory, Timeout: f.Timeout, Init: f.Init, Idle: f.Idle,
+		Concurrency: teal.Concurrency{Min: f.Concurrency.Min, Max: f.Concurrency.Max},
+		Payload:     string(f.Payload), Env: environment(f.Env),
+	}
+}
+
+func (s *service) domain() *teal.Service {
+	return &teal.Service{
+		Command: texts(s.Command), Health: s.Health.domain(), Instances: s.Instances,
+		Memory: s.Memory, Grace: s.Grace, Env: environment(s.Env),
+	}
+}
+
+func (h health) domain() teal.Health {
+	return teal.Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Failures: h.Failures}
+}
+
+func environment(env map[string]text) map[string]string {
+	if len(env) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(env))
+	for name, value := range env {
+		out[name] = string(value)
+	}
+	return out
+}
+
+func texts(list []text) []string {
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = string(t)
+	}
+	return out
+}
+
+// anyDigest stands for digests that are not known yet.
+const anyDigest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
+// checkSpec reports what the domain finds wrong, where the file says it.
+func (r *reading) checkSpec() {
+	spec := withCode(r.manifest.Spec, func(string) string { return anyDigest })
+	for _, p := range spec.Check() {
+		if r.covers(p.Path) || len(spec.Components) == 0 && r.noise(p) {
+			continue
+		}
+		r.at(p.Path, "%s", p.Message)
+	}
+}
+
+// noise reports whether p only repeats that components could not be read.
+func (r *reading) noise(p teal.Problem) bool {
+	if p.Path[0] != "app" || teal.CheckName("app", r.manifest.Spec.App) != nil {
+		return false
+	}
+	return r.covers([]string{"functions"}) || r.covers([]string{"services"}) || r.covers([]string{"upstreams"})
+}
+
+var (
+	allAtOnce = regexp.MustCompile(`^(all-at-once|(CodeDeployDefault\.)?(Lambda|ECS)?AllAtOnce)$`)
+	gradual   = regexp.MustCompile(`^(canary|linear|(CodeDeployDefault\.)?(Lambda|ECS)?(Canary|Linear)\d+Percent(Every)?\d+Minutes?)$`)
+)
+
+// policy returns the release policy and reports what this version cannot do.
+func (r *reading) policy(rel release) teal.Policy {
+	p := teal.Policy{
+		Strategy:    teal.StrategyAllAtOnce,
+		ReadyWithin: rel.ReadyWithin, Confidence: rel.Watch.Confidence, Drain: rel.Drain,
+	}
+	at := []string{"release", "strategy"}
+	switch {
+	case allAtOnce.MatchString(rel.Strategy):
+	case gradual.MatchString(rel.Strategy):
+		r.at(at, "%q is %s", rel.Strategy, notAvailable)
+	default:
+		r.at(at, "%q is not a strategy; expected %s", rel.Strategy, teal.StrategyAllAtOnce)
+	}
+	if err := p.Validate(); err != nil {
+		r.at([]string{"release", "ready_within"}, "%s", strings.TrimPrefix(err.Error(), "release.ready_within "))
+	}
+	return p
+}

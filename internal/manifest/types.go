@@ -1,0 +1,162 @@
+package manifest
+
+import "teal"
+
+// The types below are the manifest. The decoder and the JSON Schema are both
+// made from them and their tags:
+//
+//	yaml      the key
+//	need      "yes": the key must be there
+//	desc      what it means, for editors
+//	pattern   of text, for editors; the domain checks the value
+//	enum      allowed values, for editors
+//	min, max  of a number, for editors
+//	later     "yes": decoded, then refused, because this version cannot do it
+
+type document struct {
+	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	Functions map[string]*function `yaml:"functions" desc:"Code that Teal runs per invocation, by name."`
+	Services  map[string]*service  `yaml:"services" desc:"Long-running HTTP processes that Teal runs, by name."`
+	Upstreams map[string]*upstream `yaml:"upstreams" desc:"HTTP addresses that somebody else runs, by name."`
+	Routes    []route              `yaml:"routes" desc:"Which requests lead to which component. The longest path prefix wins."`
+	Release   release              `yaml:"release" desc:"How to release the app."`
+}
+
+type function struct {
+	Runtime     string          `yaml:"runtime" need:"yes" desc:"python3, nodejs or provided, or one of AWS's names such as python3.12, nodejs22.x, provided.al2023." pattern:"^(python3(\\.\\d+)?|nodejs(\\d+\\.x)?|provided(\\.[a-z0-9]+)?)$"`
+	Handler     string          `yaml:"handler" desc:"file.function, such as app.lambda_handler. Not used by provided, which runs the executable bootstrap."`
+	Code        string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file."`
+	Memory      teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 128MiB."`
+	Timeout     teal.Duration   `yaml:"timeout" desc:"How long one invocation may take, such as 3s."`
+	Init        teal.Duration   `yaml:"init" desc:"How long an instance may take to start, such as 10s."`
+	Idle        teal.Duration   `yaml:"idle" desc:"How long an instance above concurrency.min is kept without work, such as 5m."`
+	Concurrency concurrency     `yaml:"concurrency" desc:"How many instances there are; each serves one invocation at a time."`
+	Payload     text            `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
+	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written."`
+}
+
+func (f *function) setDefaults() {
+	*f = function{
+		Code: ".", Memory: teal.DefaultMemory, Timeout: teal.DefaultTimeout,
+		Init: teal.DefaultInit, Idle: teal.DefaultIdle, Payload: teal.DefaultPayload,
+	}
+	f.Concurrency.setDefaults()
+}
+
+type concurrency struct {
+	Min int `yaml:"min" desc:"Instances that are kept warm." min:"0" max:"1000"`
+	Max int `yaml:"max" desc:"Instances at most; invocations beyond wait, then get 429." min:"1" max:"1000"`
+}
+
+func (c *concurrency) setDefaults() {
+	*c = concurrency{Min: teal.DefaultConcurrencyMin, Max: teal.DefaultConcurrencyMax}
+}
+
+type service struct {
+	Command   []text          `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT. A path with a slash is looked for in the code folder."`
+	Code      string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file. It is the working directory."`
+	Health    health          `yaml:"health" desc:"How to ask an instance whether it can take requests."`
+	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
+	Memory    teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
+	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
+	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written."`
+}
+
+func (s *service) setDefaults() {
+	*s = service{Code: ".", Instances: teal.DefaultInstances, Grace: teal.DefaultGrace}
+	s.Health.setDefaults()
+}
+
+type upstream struct {
+	URLs   []string `yaml:"urls" need:"yes" desc:"Addresses such as http://10.0.0.7:9000."`
+	Health health   `yaml:"health" desc:"How to ask an address whether it can take requests."`
+}
+
+func (u *upstream) setDefaults() { u.Health.setDefaults() }
+
+type health struct {
+	Path     string        `yaml:"path" desc:"A GET of this path must be answered with a status from 200 to 399." pattern:"^/"`
+	Interval teal.Duration `yaml:"interval" desc:"The time between two checks, such as 1s."`
+	Timeout  teal.Duration `yaml:"timeout" desc:"How long one check may take, such as 5s."`
+	Failures int           `yaml:"failures" desc:"How many checks in a row must fail before an instance gets no more requests." min:"1"`
+}
+
+func (h *health) setDefaults() {
+	*h = health{
+		Path: teal.DefaultHealthPath, Interval: teal.DefaultHealthInterval,
+		Timeout: teal.DefaultHealthTimeout, Failures: teal.DefaultHealthFailures,
+	}
+}
+
+type route struct {
+	Host string `yaml:"host" desc:"A host name. Left out: any host."`
+	Path string `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab." pattern:"^/"`
+	To   string `yaml:"to" need:"yes" desc:"The name of a component."`
+}
+
+type release struct {
+	Strategy    string        `yaml:"strategy" desc:"How the traffic moves." pattern:"^(all-at-once|(CodeDeployDefault\\.)?(Lambda|ECS)?AllAtOnce)$"`
+	Steps       []step        `yaml:"steps" later:"yes" desc:"The weights that green takes, one after the other."`
+	Checks      []check       `yaml:"checks" later:"yes" desc:"Questions put to green before it takes traffic."`
+	Watch       watch         `yaml:"watch" desc:"What happens after the switch."`
+	ReadyWithin teal.Duration `yaml:"ready_within" desc:"Green must be healthy by then, or the release fails; such as 2m."`
+	Drain       teal.Duration `yaml:"drain" desc:"How long a retired version may take to finish its requests, such as 30s."`
+}
+
+func (r *release) setDefaults() {
+	p := teal.DefaultPolicy()
+	*r = release{Strategy: string(p.Strategy), ReadyWithin: p.ReadyWithin, Drain: p.Drain}
+	r.Watch.setDefaults()
+}
+
+type step struct {
+	Weight percent       `yaml:"weight" need:"yes" desc:"The share of green in percent."`
+	Hold   teal.Duration `yaml:"hold" desc:"How long the step lasts, such as 5m."`
+}
+
+type check struct {
+	Name    string  `yaml:"name" need:"yes" desc:"The name of the check."`
+	To      string  `yaml:"to" desc:"The component that is asked."`
+	Request request `yaml:"request" desc:"The request that is sent."`
+	Command []text  `yaml:"command" desc:"A program and its arguments; it must end with 0."`
+	Expect  expect  `yaml:"expect" desc:"What the answer must be."`
+}
+
+type request struct {
+	Method  string          `yaml:"method" desc:"The HTTP method."`
+	Path    string          `yaml:"path" desc:"The path."`
+	Headers map[string]text `yaml:"headers" desc:"Headers to send."`
+	Body    string          `yaml:"body" desc:"The body to send."`
+}
+
+type expect struct {
+	Status int           `yaml:"status" desc:"The HTTP status."`
+	Body   string        `yaml:"body" desc:"Text that the body must contain."`
+	Within teal.Duration `yaml:"within" desc:"How long the answer may take, such as 500ms."`
+}
+
+type watch struct {
+	Confidence teal.Duration `yaml:"confidence" desc:"How long blue stands by after the switch, such as 10m."`
+	ErrorRate  errorRate     `yaml:"error_rate" later:"yes" desc:"The share of failed requests that green may have."`
+	Latency    latency       `yaml:"latency" later:"yes" desc:"How slow green may be."`
+	Compare    string        `yaml:"compare" later:"yes" desc:"The alias that green is compared with."`
+}
+
+func (w *watch) setDefaults() { w.Confidence = teal.DefaultPolicy().Confidence }
+
+type errorRate struct {
+	Max percent `yaml:"max" desc:"The limit, such as 1%."`
+}
+
+type latency struct {
+	P50 teal.Duration `yaml:"p50" desc:"The limit of the median, such as 50ms."`
+	P90 teal.Duration `yaml:"p90" desc:"The limit of the 90th percentile, such as 100ms."`
+	P95 teal.Duration `yaml:"p95" desc:"The limit of the 95th percentile, such as 200ms."`
+	P99 teal.Duration `yaml:"p99" desc:"The limit of the 99th percentile, such as 300ms."`
+}
+
+// text is a scalar whose source text is taken, whatever YAML makes of it.
+type text string
+
+// percent is a share written as 10, 12.5 or "1%".
+type percent teal.Weight
