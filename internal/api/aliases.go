@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+// AliasList is the answer of GET /v1/apps/{app}/aliases.
+type AliasList struct {
+	Aliases map[string]AliasView `json:"aliases"`
+}
+
+// AliasBody is the body of PUT /v1/apps/{app}/aliases/{alias}.
+type AliasBody struct {
+	Versions []teal.Target `json:"versions" minItems:"1" maxItems:"2" doc:"One version or two; the weights add up to 100."`
+	Revision *uint64       `json:"revision,omitempty" doc:"Write only if the alias has this revision; left out: whatever it has."`
+	By       string        `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+}
+
+type aliasInput struct {
+	InApp
+	Alias string `path:"alias" doc:"Name of the alias"`
+	Body  AliasBody
+}
+
+func (in *aliasInput) validate() error {
+	if err := in.InApp.validate(); err != nil {
+		return err
+	}
+	if err := teal.CheckName("alias", in.Alias); err != nil {
+		return err
+	}
+	return teal.CheckTargets(in.Body.Versions)
+}
+
+func (s *Server) registerAliases() {
+	register(s, huma.Operation{
+		OperationID: "list-aliases", Method: http.MethodGet, Path: "/v1/apps/{app}/aliases",
+		Summary: "All aliases of an app", Tags: []string{"aliases"},
+	}, func(ctx context.Context, in *InApp) (*body[AliasList], error) {
+		status, err := s.cfg.Control.Status(ctx, in.App)
+		return &body[AliasList]{AliasList{Aliases: status.Aliases}}, err
+	})
+	register(s, huma.Operation{
+		OperationID: "set-alias", Method: http.MethodPut, Path: "/v1/apps/{app}/aliases/{alias}",
+		Summary: "Point an alias to one version, or to two with weights", Tags: []string{"aliases"},
+	}, s.setAlias)
+}
+
+func (s *Server) setAlias(ctx context.Context, in *aliasInput) (*body[AliasView], error) {
+	view, err := s.cfg.Control.SetAlias(ctx, SetAlias{
+		App: in.App, Alias: in.Alias, Targets: in.Body.Versions,
+		Revision: in.Body.Revision, By: or(in.Body.By, "alias set"),
+	})
+	return &body[AliasView]{view}, err
+}

@@ -1,0 +1,737 @@
+package api_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/api/apitest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// caller talks to a server as any HTTP client would.
+type caller struct {
+	t      *testing.T
+	base   string
+	client *http.Client
+}
+
+func serve(t *testing.T, fake *apitest.Teal, cfg api.Config) *caller {
+	t.Helper()
+	addr := apitest.Serve(t, fake, cfg)
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &caller{t: t, base: "http://" + addr, client: &http.Client{Transport: transport}}
+}
+
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func (a answer) problem(t *testing.T) api.Problem {
+	t.Helper()
+	var p api.Problem
+	if err := json.Unmarshal([]byte(a.body), &p); err != nil {
+		t.Fatalf("not a problem: %q: %v", a.body, err)
+	}
+	if got := a.header.Get("Content-Type"); got != api.ProblemType {
+		t.Errorf("media type of a problem is %q", got)
+	}
+	if p.Status != a.status {
+		t.Errorf("problem says %d, the response %d", p.Status, a.status)
+	}
+	return p
+}
+
+func (c *caller) request(method, path, body string, header ...string) *http.Request {
+	c.t.Helper()
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+apitest.Token)
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	return r
+}
+
+func (c *caller) do(r *http.Request) answer {
+	c.t.Helper()
+	resp, err := c.client.Do(r)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		c.t.Fatal(err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(data)}
+}
+
+func (c *caller) call(method, path, body string, header ...string) answer {
+	c.t.Helper()
+	return c.do(c.request(method, path, body, header...))
+}
+
+func spec(app, stage string) teal.Spec {
+	return teal.Spec{
+		App: app,
+		Components: map[string]teal.Component{"hello": {Function: &teal.Function{
+			Runtime: "python3", Handler: "app.handler", Code: "sha256:" + strings.Repeat("a", 64),
+			Memory: teal.DefaultMemory, Timeout: teal.DefaultTimeout, Init: teal.DefaultInit, Idle: teal.DefaultIdle,
+			Concurrency: teal.Concurrency{Min: 1, Max: 10}, Payload: teal.DefaultPayload,
+			Env: map[string]string{"STAGE": stage},
+		}}},
+		Routes: []teal.Route{{Path: "/", To: "hello"}},
+	}
+}
+
+func deployBody(t *testing.T, s teal.Spec) string {
+	t.Helper()
+	data, err := json.Marshal(api.DeployBody{Spec: s, Release: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// twoVersions returns a server with version 2 live and version 1 standing by.
+func twoVersions(t *testing.T) (*caller, *apitest.Teal) {
+	t.Helper()
+	fake := apitest.New()
+	fake.Script = apitest.AtOnce
+	c := serve(t, fake, api.Config{})
+	for _, stage := range []string{"one", "two"} {
+		if a := c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", stage))); a.status != 200 {
+			t.Fatalf("deploy: %d %s", a.status, a.body)
+		}
+	}
+	return c, fake
+}
+
+func TestTokenIsAskedForEverywhereButOnTheOpenPaths(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{})
+	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
+	paths := []string{"/", "/v1", "/v1/apps", "/V1/apps", "//v1/apps", "/v1/../v1/apps", "/%76%31/apps", "/v1/nothing", "/healthz", "/readyz", "/openapi.json"}
+	for _, authorization := range []string{"", "Bearer wrong", "Bearer ", "Basic " + apitest.Token, apitest.Token, "Bearer " + apitest.Token + "x"} {
+		for _, path := range paths {
+			a := c.call("GET", path, "", "Authorization", authorization)
+			if open[path] {
+				if a.status != 200 {
+					t.Errorf("%s with %q: %d", path, authorization, a.status)
+				}
+				continue
+			}
+			if p := a.problem(t); a.status != 401 || p.Code != teal.CodeUnauthorized || !strings.Contains(p.Detail, "admin.token") || !strings.Contains(p.Detail, "TEAL_TOKEN") {
+				t.Errorf("%s with %q: %d %s", path, authorization, a.status, a.body)
+			}
+		}
+	}
+	if a := c.call("GET", "/v1/apps", "", "Authorization", "bearer "+apitest.Token); a.status != 200 {
+		t.Errorf("the scheme's case matters: %d", a.status)
+	}
+}
+
+func TestWithoutATokenNothingIsAllowed(t *testing.T) {
+	t.Parallel()
+	for _, header := range []string{"Bearer ", "Bearer", ""} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "/v1/apps", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", header)
+		w := &memory{header: http.Header{}}
+		api.New(api.Config{Control: apitest.New(), Logs: apitest.New(), Bundles: apitest.NewBundles()}).ServeHTTP(w, r)
+		if w.status != 401 {
+			t.Errorf("empty token, %q: %d", header, w.status)
+		}
+	}
+}
+
+// memory is an http.ResponseWriter without a connection.
+type memory struct {
+	header http.Header
+	status int
+	bytes.Buffer
+}
+
+func (m *memory) Header() http.Header    { return m.header }
+func (m *memory) WriteHeader(status int) { m.status = status }
+
+func TestForeignPagesAreRefused(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{})
+	for _, header := range [][]string{
+		{"Origin", "https://evil.example"}, {"Origin", "null"}, {"Origin", "://"},
+		{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"},
+	} {
+		for _, path := range []string{"/v1/apps", "/openapi.json"} {
+			if a := c.call("GET", path, "", header...); a.status != 403 || a.problem(t).Code != "foreign_origin" {
+				t.Errorf("%v on %s: %d %s", header, path, a.status, a.body)
+			}
+		}
+	}
+	if a := c.call("GET", "/v1/apps", "", "Origin", c.base, "Sec-Fetch-Site", "same-origin"); a.status != 200 {
+		t.Errorf("own origin: %d", a.status)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{Ready: func() (bool, string) { return false, "the store is opening" }})
+	if a := c.call("GET", "/readyz", ""); a.status != 503 || !strings.Contains(a.body, "the store is opening") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	good := deployBody(t, spec("hello", "three"))
+	tests := []struct {
+		name, method, path, body string
+		status                   int
+		code                     teal.Code
+		says                     string
+	}{
+		{"unknown path", "GET", "/v1/nothing", "", 404, "not_found", "/openapi.json"},
+		{"wrong method", "DELETE", "/v1/apps/hello", "", 405, "method_not_allowed", "use GET"},
+		{"unknown app", "GET", "/v1/apps/nope", "", 404, "unknown_app", `"nope"`},
+		{"name with store wildcard", "GET", "/v1/apps/*", "", 404, "unknown_app", `"*"`},
+		{"name with a dot", "GET", "/v1/apps/a.b/versions", "", 404, "unknown_app", `"a.b"`},
+		{"unknown version", "GET", "/v1/apps/hello/versions/7", "", 404, "unknown_version", "no version 7"},
+		{"version is a word", "GET", "/v1/apps/hello/versions/x", "", 404, "unknown_version", "no version x"},
+		{"unknown release", "GET", "/v1/releases/hello-77", "", 404, "unknown_release", "hello-77"},
+		{"not a release", "GET", "/v1/releases/HELLO", "", 404, "unknown_release", "look like shop-3"},
+		{"unknown app's log", "GET", "/v1/apps/nope/logs", "", 404, "unknown_app", "nope"},
+		{"unknown app's events", "GET", "/v1/apps/nope/events", "", 404, "unknown_app", "nope"},
+		{"unknown query", "GET", "/v1/apps/hello/logs?folow=true", "", 400, "invalid_input", "folow"},
+		{"tail is a word", "GET", "/v1/apps/hello/logs?tail=x", "", 400, "invalid_input", "tail"},
+		{"not JSON", "POST", "/v1/apps/hello/versions", "{", 400, "invalid_input", "body"},
+		{"empty body", "POST", "/v1/apps/hello/versions", "", 400, "invalid_input", "body"},
+		{"unknown field", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"release":`, `"relase":true,"release":`, 1), 400, "invalid_input", "relase"},
+		{"duration without unit", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"timeout":"3s"`, `"timeout":"3"`, 1), 400, "invalid_input", "300ms"},
+		{"bad spec", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"python3"`, `"cobol"`, 1), 400, "invalid_input", "functions.hello.runtime"},
+		{"another app's spec", "POST", "/v1/apps/other/versions", good, 400, "invalid_input", `app "hello"`},
+		{"strategy of the future", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"release":true`, `"release":true,"policy":{"strategy":"canary","ready_within":"1s","confidence":"1s","drain":"1s"}`, 1), 400, "unsupported", "all-at-once"},
+		{"too large", "POST", "/v1/apps/hello/promote", `{"by":"` + strings.Repeat("x", 70_000) + `"}`, 413, "too_large", "too large"},
+		{"weights of 90", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":40},{"version":2,"weight":50}]}`, 400, "invalid_weights", "exactly 100"},
+		{"weight of 101", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":101}]}`, 400, "invalid_input", "100"},
+		{"weight is a word", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":"all"}]}`, 400, "invalid_input", "number"},
+		{"alias to nowhere", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":9,"weight":100}]}`, 404, "unknown_version", "no version 9"},
+		{"stale revision", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":100}],"revision":1}`, 409, "conflict", "read it again"},
+		{"alias name", "PUT", "/v1/apps/hello/aliases/No!", `{"versions":[{"version":1,"weight":100}]}`, 400, "invalid_input", "No!"},
+		{"nothing to roll back to", "POST", "/v1/apps/hello/rollback", `{"to":77}`, 409, "nothing_to_roll_back_to", "go back"},
+		{"negative version", "POST", "/v1/apps/hello/rollback", `{"to":-1}`, 400, "invalid_input", "to"},
+		{"event is not JSON", "POST", "/v1/apps/hello/invoke", `{`, 400, "invalid_input", "not JSON"},
+		{"event of 6 MB and a byte", "POST", "/v1/apps/hello/invoke", `"` + strings.Repeat("x", 6<<20-1) + `"`, 413, "too_large", "6MiB"},
+		{"unknown component", "POST", "/v1/apps/hello/invoke?component=nope", `{}`, 404, "unknown_component", "nope"},
+		{"digest is a word", "PUT", "/v1/bundles/abc", "x", 400, "invalid_input", "64 hexadecimal"},
+		{"digest of something else", "PUT", "/v1/bundles/" + apitest.Digest([]byte("x")), "y", 400, "invalid_bundle", "digest"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := c.call(tt.method, tt.path, tt.body, "Content-Type", "application/json")
+			p := a.problem(t)
+			if a.status != tt.status || p.Code != tt.code || !strings.Contains(p.Detail, tt.says) {
+				t.Errorf("got %d %s: %s\nwant %d %s: … %s …", a.status, p.Code, p.Detail, tt.status, tt.code, tt.says)
+			}
+		})
+	}
+}
+
+func TestRefusedBodiesAreNotEchoed(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{})
+	body := strings.Replace(deployBody(t, spec("hello", "s3cret")), `"memory":"128MiB"`, `"memory":"s3cret"`, 1)
+	if a := c.call("POST", "/v1/apps/hello/versions", strings.Replace(body, `"STAGE":"s3cret"`, `"STAGE":{"x":"s3cret"}`, 1)); a.status != 400 || strings.Contains(a.body, "s3cret") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+func TestDeployAndLook(t *testing.T) {
+	t.Parallel()
+	c, fake := twoVersions(t)
+	again := c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "two")))
+	var deployed api.Deployed
+	decode(t, again.body, &deployed)
+	if deployed.Created || !deployed.Live || deployed.Release != nil || deployed.Version.Number != 2 {
+		t.Errorf("second deploy of the same: %+v", deployed)
+	}
+
+	var status map[string]any
+	decode(t, c.call("GET", "/v1/apps/hello", "").body, &status)
+	live := status["aliases"].(map[string]any)["live"].(map[string]any)["versions"]
+	if diff := cmp.Diff([]any{map[string]any{"version": 2.0, "weight": 100.0}}, live); diff != "" {
+		t.Error(diff)
+	}
+	var typed api.Status
+	decode(t, c.call("GET", "/v1/apps/hello", "").body, &typed)
+	var states []string
+	for _, e := range typed.Environments {
+		states = append(states, fmt.Sprintf("%d %s %s", e.Version, e.Slot, e.State))
+	}
+	if diff := cmp.Diff([]string{"1 blue standby", "2 green serving"}, states); diff != "" {
+		t.Error(diff)
+	}
+	if until := typed.Environments[0].StandbyUntil; until == nil || !until.Equal(fake.Now().Add(10*time.Minute)) {
+		t.Errorf("standby until %v", until)
+	}
+	if typed.Release.ID != "hello-2" || typed.Release.Phase != teal.PhaseWatching {
+		t.Errorf("release %+v", typed.Release)
+	}
+
+	var apps api.AppList
+	decode(t, c.call("GET", "/v1/apps", "").body, &apps)
+	if len(apps.Apps) != 1 || apps.Apps[0].App != "hello" {
+		t.Errorf("apps %+v", apps)
+	}
+	var versions api.VersionList
+	decode(t, c.call("GET", "/v1/apps/hello/versions", "").body, &versions)
+	var one teal.Version
+	decode(t, c.call("GET", "/v1/apps/hello/versions/2", "").body, &one)
+	if diff := cmp.Diff(versions.Versions[1], one); diff != "" || one.Digest != one.Spec.Digest() {
+		t.Errorf("version changed on the wire: %s", diff)
+	}
+}
+
+func TestSplitRollbackAndReleases(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	var view api.AliasView
+	decode(t, c.call("PUT", "/v1/apps/hello/aliases/beta", `{"versions":[{"version":1,"weight":87.5},{"version":2,"weight":12.5}]}`).body, &view)
+	if view.Versions[1].Weight != 1250 || view.UpdatedBy != "alias set" {
+		t.Errorf("alias %+v", view)
+	}
+	swap := fmt.Sprintf(`{"versions":[{"version":1,"weight":100}],"revision":%d}`, view.Revision)
+	if a := c.call("PUT", "/v1/apps/hello/aliases/beta", swap); a.status != 200 {
+		t.Errorf("compare-and-swap: %d %s", a.status, a.body)
+	}
+	if a := c.call("PUT", "/v1/apps/hello/aliases/beta", swap); a.status != 409 {
+		t.Errorf("the same compare-and-swap again: %d", a.status)
+	}
+
+	var release teal.Release
+	decode(t, c.call("POST", "/v1/apps/hello/rollback", `{"why":"it smells","by":"ann"}`).body, &release)
+	if release.Phase != teal.PhaseRolledBack || release.Reason != "asked for by ann: it smells" {
+		t.Errorf("release %+v", release)
+	}
+	var releases api.ReleaseList
+	decode(t, c.call("GET", "/v1/apps/hello/releases", "").body, &releases)
+	var one teal.Release
+	decode(t, c.call("GET", "/v1/releases/hello-2", "").body, &one)
+	if diff := cmp.Diff(releases.Releases[1], one); diff != "" {
+		t.Error(diff)
+	}
+	for _, path := range []string{"/v1/apps/hello/promote", "/v1/apps/hello/abort"} { // a body may be left out
+		if a := c.call("POST", path, ""); a.status != 409 {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
+		}
+	}
+}
+
+func TestInvoke(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	a := c.call("POST", "/v1/apps/hello/invoke?qualifier=1&component=hello", ` {"n": 1.0} `)
+	if a.body != ` {"n": 1.0} ` || a.header.Get("Teal-Version") != "1" || a.header.Get("Teal-Request-Id") != "req-1" || a.header.Get("Teal-Function-Error") != "" {
+		t.Errorf("%d %q %v", a.status, a.body, a.header)
+	}
+	if a := c.call("POST", "/v1/apps/hello/invoke", `"fail"`); a.status != 200 || a.header.Get("Teal-Function-Error") != "Unhandled" || a.header.Get("Teal-Version") != "2" {
+		t.Errorf("%d %q %v", a.status, a.body, a.header)
+	}
+	if a := c.call("POST", "/v1/apps/hello/invoke", ""); a.body != "{}" {
+		t.Errorf("no event: %q", a.body)
+	}
+}
+
+func TestBundles(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{MaxBundle: 1000})
+	content := strings.Repeat("x", 1000)
+	path := "/v1/bundles/" + apitest.Digest([]byte(content))
+	if a := c.call("HEAD", path, ""); a.status != 404 {
+		t.Errorf("before: %d", a.status)
+	}
+	if a := c.call("PUT", path, content, "Content-Type", "application/zip"); a.status != 201 {
+		t.Errorf("put: %d %s", a.status, a.body)
+	}
+	if a := c.call("HEAD", path, ""); a.status != 200 {
+		t.Errorf("after: %d", a.status)
+	}
+	if a := c.call("PUT", path, content+"x"); a.status != 413 || a.problem(t).Code != teal.CodeTooLarge {
+		t.Errorf("one byte more: %d %s", a.status, a.body)
+	}
+}
+
+// TestBodyThatNeverEnds was seen to fail (the test hangs) without the limit in
+// putBundle and with io.ReadAll(in.content) in invoke.
+func TestBodyThatNeverEnds(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{MaxBundle: 1000})
+	for _, target := range [][2]string{
+		{"PUT", "/v1/bundles/" + apitest.Digest(nil)}, {"POST", "/v1/apps/hello/invoke"}, {"POST", "/v1/apps/hello/versions"},
+	} {
+		r := c.request(target[0], target[1], "")
+		r.Body, r.ContentLength = io.NopCloser(endless{}), -1
+		resp, err := c.client.Do(r)
+		if err != nil { // the server may close the connection while the client still writes
+			continue
+		}
+		if resp.StatusCode != 413 {
+			t.Errorf("%v: %d", target, resp.StatusCode)
+		}
+		if err := resp.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return copy(p, bytes.Repeat([]byte(" "), len(p))), nil }
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{Version: "0.1.0"})
+	var document struct {
+		OpenAPI string
+		Info    struct{ Version string }
+		Paths   map[string]map[string]struct {
+			Responses map[string]struct{ Content map[string]any }
+		}
+		Components struct{ Schemas map[string]any }
+	}
+	decode(t, c.call("GET", "/openapi.json", "", "Authorization", "").body, &document)
+	if !strings.HasPrefix(document.OpenAPI, "3.1") || document.Info.Version != "0.1.0" {
+		t.Errorf("%s of %s", document.OpenAPI, document.Info.Version)
+	}
+	var operations []string
+	for path, methods := range document.Paths {
+		for method, operation := range methods {
+			operations = append(operations, strings.ToUpper(method)+" "+path)
+			if _, ok := operation.Responses["default"].Content[api.ProblemType]; !ok {
+				t.Errorf("%s %s does not document its problems", method, path)
+			}
+		}
+	}
+	slices.Sort(operations)
+	want := []string{
+		"GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
+		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
+		"GET /v1/apps/{app}/versions/{version}", "GET /v1/releases/{id}", "HEAD /v1/bundles/{digest}",
+		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/promote",
+		"POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
+		"PUT /v1/apps/{app}/aliases/{alias}", "PUT /v1/bundles/{digest}",
+	}
+	if diff := cmp.Diff(want, operations); diff != "" {
+		t.Error(diff)
+	}
+	if _, ok := document.Components.Schemas["ErrorModel"]; ok {
+		t.Error("the document describes huma's errors, which are never sent")
+	}
+}
+
+func TestNothingSecretIsLogged(t *testing.T) {
+	t.Parallel()
+	var out locked
+	c := serve(t, apitest.New(), api.Config{Logger: slog.New(slog.NewTextHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	c.call("GET", "/v1/apps?secret-query=1", "")
+	c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "secret-env")))
+	c.call("GET", "/v1/apps", "", "Authorization", "Bearer secret-guess")
+	log := out.String()
+	if !strings.Contains(log, "path=/v1/apps ") || !strings.Contains(log, "status=401") {
+		t.Errorf("requests are not logged:\n%s", log)
+	}
+	if strings.Contains(log, "secret") || strings.Contains(log, apitest.Token) {
+		t.Errorf("a secret is in the log:\n%s", log)
+	}
+}
+
+type locked struct {
+	mu sync.Mutex
+	bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Buffer.Write(p)
+}
+
+func (l *locked) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Buffer.String()
+}
+
+// TestPanicIsAProblem was seen to fail (EOF) without recovered in observe.
+func TestPanicIsAProblem(t *testing.T) {
+	t.Parallel()
+	fake := apitest.New()
+	fake.Script = func(*apitest.Teal, teal.Release) { panic("boom") }
+	c := serve(t, fake, api.Config{})
+	a := c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "one")))
+	if p := a.problem(t); a.status != 500 || p.Code != teal.CodeInternal || strings.Contains(a.body, "boom") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// impatient runs a server whose clients may pause for 50 ms.
+func impatient(t *testing.T, control api.Control) *caller {
+	t.Helper()
+	server := api.New(api.Config{Control: control, Bundles: apitest.NewBundles(), Logs: apitest.New(), Token: apitest.Token})
+	server.SetStall(50 * time.Millisecond)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- server.Run(ctx, ln) }()
+	transport := &http.Transport{}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return &caller{t: t, base: "http://" + ln.Addr().String(), client: &http.Client{Transport: transport}}
+}
+
+// slowControl takes its time to promote.
+type slowControl struct{ *apitest.Teal }
+
+func (slowControl) Promote(ctx context.Context, _, _ string) (teal.Release, error) {
+	select {
+	case <-ctx.Done():
+		return teal.Release{}, fmt.Errorf("wait: %w", ctx.Err())
+	case <-time.After(300 * time.Millisecond):
+		return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote, "nothing")
+	}
+}
+
+// TestDeadlineOfTheBodyIsTakenAway was seen to fail (503, context canceled) when
+// patientBody left its deadline behind: it cancels the request when it passes.
+func TestDeadlineOfTheBodyIsTakenAway(t *testing.T) {
+	t.Parallel()
+	c := impatient(t, slowControl{apitest.New()})
+	if a := c.call("POST", "/v1/apps/hello/promote", `{"by":"ann"}`); a.status != 409 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestBodyThatStalls was seen to hang without the deadlines in patientBody, once
+// in Read and once in Close.
+func TestBodyThatStalls(t *testing.T) {
+	t.Parallel()
+	c := impatient(t, apitest.New())
+	for _, target := range [][2]string{
+		{"PUT", "/v1/bundles/" + apitest.Digest(nil)}, {"POST", "/v1/apps/hello/invoke"}, {"POST", "/v1/apps/hello/versions"},
+	} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 100\r\n\r\n{", target[0], target[1], apitest.Token); err != nil {
+			t.Fatal(err)
+		}
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatalf("%v: %v", target, err)
+		}
+		data, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p := (answer{resp.StatusCode, resp.Header, string(data)}).problem(t); p.Code != teal.CodeTimeout || resp.StatusCode != 504 {
+			t.Errorf("%v: %d %s", target, resp.StatusCode, data)
+		}
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func decode(t *testing.T, text string, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), into); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+func (c *caller) open(path string) (*bufio.Reader, func()) {
+	c.t.Helper()
+	resp, err := c.client.Do(c.request("GET", path, ""))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if resp.StatusCode != 200 {
+		c.t.Fatalf("%s: %d", path, resp.StatusCode)
+	}
+	return bufio.NewReader(resp.Body), func() {
+		if err := resp.Body.Close(); err != nil {
+			c.t.Error(err)
+		}
+	}
+}
+
+func line(t *testing.T, r *bufio.Reader) string {
+	t.Helper()
+	text, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatalf("stream ended: %v", err)
+	}
+	return strings.TrimSuffix(text, "\n")
+}
+
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	c, fake := twoVersions(t)
+	r, end := c.open("/v1/apps/hello/events")
+	defer end()
+	var kinds []string
+	for len(kinds) < 8 {
+		if kind, ok := strings.CutPrefix(line(t, r), "event: "); ok {
+			kinds = append(kinds, kind)
+		}
+	}
+	if diff := cmp.Diff([]string{"app", "version", "version", "alias", "environment", "environment", "release", "release"}, kinds); diff != "" {
+		t.Fatal(diff)
+	}
+	for line(t, r) != "" { // the rest of the last event
+	}
+	fake.Complete("hello")
+	var frame []string
+	for len(frame) == 0 || frame[len(frame)-1] != "" {
+		frame = append(frame, line(t, r))
+	}
+	var event api.Event
+	decode(t, strings.TrimPrefix(frame[2], "data: "), &event)
+	if frame[0] != fmt.Sprintf("id: %d", event.Revision) || frame[1] != "event: environment" || !event.Deleted || event.Name != "1" {
+		t.Errorf("frame %q", frame)
+	}
+}
+
+func TestSilentEventStreamHasHeartbeats(t *testing.T) {
+	t.Parallel()
+	fake := apitest.New()
+	fake.Script = apitest.AtOnce
+	c := serve(t, fake, api.Config{Heartbeat: time.Millisecond})
+	c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "one")))
+	r, end := c.open("/v1/apps/hello/events")
+	defer end()
+	for line(t, r) != ": heartbeat" {
+	}
+}
+
+// TestStreamsEndWithTheServer was seen to fail (ten seconds, then a cut) without
+// s.stop in Run. The server's own clean-up checks that Run returns nil.
+func TestStreamsEndWithTheServer(t *testing.T) {
+	t.Parallel()
+	fake := apitest.New()
+	fake.Script = apitest.AtOnce
+	start := time.Now()
+	t.Run("serve", func(t *testing.T) {
+		var ends []func()
+		t.Cleanup(func() { // after the server has ended
+			for _, end := range ends {
+				end()
+			}
+		})
+		c := serve(t, fake, api.Config{})
+		c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "one")))
+		for _, path := range []string{"/v1/apps/hello/events", "/v1/apps/hello/logs?follow=true"} {
+			_, end := c.open(path)
+			ends = append(ends, end)
+		}
+	})
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	c, fake := twoVersions(t)
+	for i := range 5 {
+		fake.Log(api.LogLine{App: "hello", Version: i%2 + 1, Component: "hello", Stream: "stdout", Text: fmt.Sprint("line ", i)})
+	}
+	lines := func(query string) []string {
+		var texts []string
+		for l := range strings.Lines(c.call("GET", "/v1/apps/hello/logs"+query, "").body) {
+			var entry api.LogEntry
+			decode(t, l, &entry)
+			if entry.Error != nil {
+				texts = append(texts, string(entry.Error.Code))
+				continue
+			}
+			texts = append(texts, entry.Text)
+		}
+		return texts
+	}
+	for query, want := range map[string][]string{
+		"":                   {"line 0", "line 1", "line 2", "line 3", "line 4"},
+		"?version=2":         {"line 1", "line 3"},
+		"?tail=2":            {"line 3", "line 4"},
+		"?component=other":   nil,
+		"?request_id=broken": {"first", "unavailable"},
+		"?version=1&tail=1":  {"line 4"},
+	} {
+		if diff := cmp.Diff(want, lines(query)); diff != "" {
+			t.Errorf("%s: %s", query, diff)
+		}
+	}
+
+	r, end := c.open("/v1/apps/hello/logs?follow=true&tail=1")
+	defer end()
+	line(t, r)
+	fake.Log(api.LogLine{App: "hello", Text: "later"})
+	if got := line(t, r); !strings.Contains(got, `"text":"later"`) {
+		t.Errorf("followed line %s", got)
+	}
+}
+
+func TestSlowHeadersAreCutOff(t *testing.T) {
+	t.Parallel()
+	c := serve(t, apitest.New(), api.Config{})
+	conn, err := net.Dial("tcp", strings.TrimPrefix(c.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(conn, "GET /v1/apps HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n", strings.Repeat("x", 80<<10)); err != nil {
+		t.Log(err) // the server may have closed already
+	}
+	answer, _ := io.ReadAll(conn)
+	if !strings.Contains(string(answer), "431") {
+		t.Errorf("80 KiB of headers: %q", answer)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}

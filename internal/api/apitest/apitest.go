@@ -1,0 +1,100 @@
+// Package apitest is a small Teal in memory for tests of whatever talks to the
+// REST API: it keeps versions, aliases, environments and releases as the real
+// one does, runs nothing, and moves a release only when it is told to.
+package apitest
+
+import (
+	"context"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+)
+
+// Token is the bearer token of every server that Serve starts.
+const Token = "correct-horse-battery-staple"
+
+// Teal implements api.Control and api.Logs. Its clock stands still except
+// through Advance.
+type Teal struct {
+	// OnWatch, when set, is called for every watch after its snapshot.
+	OnWatch func(app string)
+	// Script moves a release as soon as it is recorded; nil leaves it queued.
+	Script func(t *Teal, r teal.Release)
+
+	mu       sync.Mutex
+	now      time.Time
+	revision uint64
+	apps     map[string]*app
+	lines    []api.LogLine
+	more     chan struct{} // closed when a line is added
+	watchers map[*watcher]bool
+}
+
+type app struct {
+	record       teal.App
+	versions     []teal.Version
+	aliases      map[string]teal.Alias
+	revisions    map[string]uint64
+	environments map[int]teal.Environment
+	releases     []teal.Release
+}
+
+// New returns an empty Teal. Its clock says 10:32 on 2 January 2026, UTC.
+func New() *Teal {
+	return &Teal{
+		now:      time.Date(2026, 1, 2, 10, 32, 0, 0, time.UTC),
+		apps:     map[string]*app{},
+		more:     make(chan struct{}),
+		watchers: map[*watcher]bool{},
+	}
+}
+
+// Now returns the time of the clock.
+func (t *Teal) Now() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.now
+}
+
+// Advance moves the clock.
+func (t *Teal) Advance(d time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.now = t.now.Add(d)
+}
+
+// Serve runs the API over a socket of the kernel's choice until the test ends,
+// and returns its address. Fields of cfg that are not set get a working value.
+func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
+	tb.Helper()
+	if cfg.Control == nil {
+		cfg.Control = t
+	}
+	if cfg.Logs == nil {
+		cfg.Logs = t
+	}
+	if cfg.Bundles == nil {
+		cfg.Bundles = NewBundles()
+	}
+	if cfg.Token == "" {
+		cfg.Token = Token
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- api.New(cfg).Run(ctx, ln) }()
+	tb.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			tb.Errorf("serve: %v", err)
+		}
+	})
+	return ln.Addr().String()
+}

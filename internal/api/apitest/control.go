@@ -1,0 +1,308 @@
+package apitest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	"teal"
+	"teal/internal/api"
+)
+
+var _ api.Control = (*Teal)(nil)
+
+// find returns an app; the caller holds the lock.
+func (t *Teal) find(name string) (*app, error) {
+	if a, ok := t.apps[name]; ok {
+		return a, nil
+	}
+	return nil, teal.Errorf(teal.CodeUnknownApp, "there is no app %q", name)
+}
+
+func (a *app) active() *teal.Release {
+	if n := len(a.releases); n > 0 && !a.releases[n-1].Phase.Ended() {
+		return &a.releases[n-1]
+	}
+	return nil
+}
+
+// Deploy implements api.Deployer.
+func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
+	t.mu.Lock()
+	a := t.create(d.Spec.App)
+	version, created := t.version(a, d.Spec)
+	out := api.Deployed{Version: version, Created: created}
+	out.Live = a.aliases[teal.AliasLive].IsOnly(version.Number)
+	if out.Live || !d.Release {
+		if !out.Live {
+			t.setEnvironment(a, version.Number, teal.EnvironmentReady, "", "")
+			t.setAlias(a, teal.AliasPreview, teal.Only(version.Number), "deploy")
+		}
+		t.mu.Unlock()
+		return out, nil
+	}
+	release, err := t.start(a, version.Number, d.Policy, d.By)
+	t.mu.Unlock()
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	out.Release = &release
+	t.script(release)
+	return out, nil
+}
+
+func (t *Teal) script(r teal.Release) {
+	if t.Script != nil {
+		t.Script(t, r)
+	}
+}
+
+func (t *Teal) create(name string) *app {
+	a, ok := t.apps[name]
+	if !ok {
+		a = &app{
+			record:  teal.App{Name: name, CreatedAt: t.now},
+			aliases: map[string]teal.Alias{}, revisions: map[string]uint64{}, environments: map[int]teal.Environment{},
+		}
+		t.apps[name] = a
+		t.tell(api.EventApp, name, "", a.record)
+	}
+	return a
+}
+
+func (t *Teal) version(a *app, spec teal.Spec) (teal.Version, bool) {
+	for _, v := range a.versions {
+		if v.Digest == spec.Digest() {
+			return v, false
+		}
+	}
+	v := teal.Version{App: a.record.Name, Number: len(a.versions) + 1, Digest: spec.Digest(), Spec: spec, CreatedAt: t.now}
+	a.versions = append(a.versions, v)
+	t.tell(api.EventVersion, v.App, strconv.Itoa(v.Number), v)
+	return v, true
+}
+
+func (t *Teal) start(a *app, to int, policy teal.Policy, by string) (teal.Release, error) {
+	if active := a.active(); active != nil && active.Phase != teal.PhaseWatching {
+		return teal.Release{}, teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
+			active.ID, active.App, active.Phase, active.From, active.To, active.App)
+	} else if active != nil {
+		t.enter(a, active, teal.PhaseCompleted, "another version is being released")
+	}
+	r := teal.Release{
+		ID: fmt.Sprintf("%s-%d", a.record.Name, len(a.releases)+1), App: a.record.Name, Alias: teal.AliasLive,
+		From: a.aliases[teal.AliasLive].Primary(), To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "recorded",
+		CreatedAt: t.now, CreatedBy: by, ReadyBy: t.now.Add(policy.ReadyWithin.Std()),
+		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: t.now, Reason: "recorded"}},
+	}
+	a.releases = append(a.releases, r)
+	t.tell(api.EventRelease, r.App, r.ID, r)
+	return r, nil
+}
+
+func (t *Teal) enter(a *app, r *teal.Release, next teal.Phase, reason string) {
+	if err := r.Enter(next, t.now, reason); err != nil {
+		panic(err)
+	}
+	if next == teal.PhaseCompleted && r.From != 0 {
+		t.dropEnvironment(a, r.From)
+	}
+	t.tell(api.EventRelease, r.App, r.ID, *r)
+}
+
+// Promote implements api.Releaser.
+func (t *Teal) Promote(_ context.Context, name, by string) (teal.Release, error) {
+	t.mu.Lock()
+	a, err := t.find(name)
+	if err != nil {
+		t.mu.Unlock()
+		return teal.Release{}, err
+	}
+	live, to := a.aliases[teal.AliasLive], a.aliases[teal.AliasPreview].Primary()
+	if len(live.Targets) == 2 {
+		to = live.Targets[1].Version
+	}
+	if to == 0 || live.IsOnly(to) {
+		t.mu.Unlock()
+		return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote, "%s has no preview version to promote; deploy one with `teal deploy --no-release`", name)
+	}
+	release, err := t.start(a, to, teal.DefaultPolicy(), by)
+	t.mu.Unlock()
+	if err == nil {
+		t.script(release)
+	}
+	return release, err
+}
+
+// Rollback implements api.Releaser.
+func (t *Teal) Rollback(_ context.Context, name string, to int, by, why string) (teal.Release, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	r := a.active()
+	if r == nil || r.From == 0 || (to != 0 && to != r.From) {
+		return teal.Release{}, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version to go back to", name)
+	}
+	reason := "asked for by " + by
+	if why != "" {
+		reason += ": " + why
+	}
+	t.enter(a, r, teal.PhaseRollingBack, reason)
+	t.setAlias(a, teal.AliasLive, teal.Only(r.From), "release "+r.ID)
+	t.enter(a, r, teal.PhaseRolledBack, reason)
+	t.dropEnvironment(a, r.To)
+	return *r, nil
+}
+
+// Abort implements api.Releaser.
+func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, error) {
+	t.mu.Lock()
+	a, err := t.find(name)
+	if err != nil {
+		t.mu.Unlock()
+		return teal.Release{}, err
+	}
+	r := a.active()
+	if r == nil {
+		t.mu.Unlock()
+		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "no release of %s is running; there is nothing to abort", name)
+	}
+	if !r.Phase.BeforeTraffic() {
+		t.mu.Unlock()
+		return t.Rollback(ctx, name, 0, by, why)
+	}
+	defer t.mu.Unlock()
+	if r.Phase == teal.PhaseQueued {
+		t.enter(a, r, teal.PhaseProvisioning, "starting")
+	}
+	t.enter(a, r, teal.PhaseAborted, "asked for by "+by)
+	t.dropEnvironment(a, r.To)
+	return *r, nil
+}
+
+// SetAlias implements api.Aliaser.
+func (t *Teal) SetAlias(_ context.Context, set api.SetAlias) (api.AliasView, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(set.App)
+	if err != nil {
+		return api.AliasView{}, err
+	}
+	for _, target := range set.Targets {
+		if target.Version > len(a.versions) {
+			return api.AliasView{}, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %d", set.App, target.Version)
+		}
+	}
+	if set.Revision != nil && *set.Revision != a.revisions[set.Alias] {
+		return api.AliasView{}, teal.Errorf(teal.CodeConflict, "the alias %s has revision %d, not %d; read it again", set.Alias, a.revisions[set.Alias], *set.Revision)
+	}
+	t.setAlias(a, set.Alias, set.Targets, set.By)
+	return api.ViewAlias(a.aliases[set.Alias], a.revisions[set.Alias]), nil
+}
+
+// Status implements api.Catalog.
+func (t *Teal) Status(_ context.Context, name string) (api.Status, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return api.Status{}, err
+	}
+	return a.status(), nil
+}
+
+func (a *app) status() api.Status {
+	r := api.Records{
+		App: a.record.Name, Revisions: a.revisions, Active: a.active(),
+		Aliases:      slices.Collect(maps.Values(a.aliases)),
+		Environments: slices.Collect(maps.Values(a.environments)),
+	}
+	if n := len(a.releases); n > 0 {
+		last := a.releases[n-1]
+		r.Last = &last
+	}
+	return api.NewStatus(r)
+}
+
+// Apps implements api.Catalog.
+func (t *Teal) Apps(context.Context) ([]api.Status, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	all := []api.Status{}
+	for _, name := range slices.Sorted(maps.Keys(t.apps)) {
+		all = append(all, t.apps[name].status())
+	}
+	return all, nil
+}
+
+// Versions implements api.Catalog.
+func (t *Teal) Versions(_ context.Context, name string) ([]teal.Version, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(a.versions), nil
+}
+
+// Releases implements api.Catalog.
+func (t *Teal) Releases(_ context.Context, name string) ([]teal.Release, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(a.releases), nil
+}
+
+// Release implements api.Catalog.
+func (t *Teal) Release(_ context.Context, id string) (teal.Release, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, a := range t.apps {
+		for _, r := range a.releases {
+			if r.ID == id {
+				return r, nil
+			}
+		}
+	}
+	return teal.Release{}, teal.Errorf(teal.CodeUnknownRelease, "there is no release %q", id)
+}
+
+// Invoke implements api.Invoker: it answers with the event. An event that
+// contains "fail" is answered as a handler that raised an exception.
+func (t *Teal) Invoke(_ context.Context, call api.Invoke) (api.Invoked, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(call.App)
+	if err != nil {
+		return api.Invoked{}, err
+	}
+	if call.Component != "" && call.Component != "hello" {
+		return api.Invoked{}, teal.Errorf(teal.CodeUnknownComponent, "%s has no function %q", call.App, call.Component)
+	}
+	version, err := strconv.Atoi(call.Qualifier)
+	if err != nil {
+		alias := call.Qualifier
+		if alias == "" {
+			alias = teal.AliasLive
+		}
+		if version = a.aliases[alias].Primary(); version == 0 {
+			return api.Invoked{}, teal.Errorf(teal.CodeUnknownAlias, "%s has no alias %q", call.App, alias)
+		}
+	}
+	answer := teal.Answer{RequestID: "req-1", Payload: call.Event}
+	if bytes.Contains(call.Event, []byte("fail")) {
+		answer.FunctionError = "Unhandled"
+		answer.Payload = []byte(`{"errorMessage":"it failed","errorType":"ValueError"}`)
+	}
+	return api.Invoked{Version: version, Answer: answer}, nil
+}

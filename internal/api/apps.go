@@ -1,0 +1,150 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+	"strconv"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+// InApp is the part of an input that names an app. Like every embedded part of
+// an input it is exported because huma looks at exported fields alone.
+type InApp struct {
+	App string `path:"app" doc:"Name of the app"`
+}
+
+// validate keeps names that no app can have away from the store.
+func (in InApp) validate() error {
+	if teal.CheckName("app", in.App) != nil {
+		return teal.Errorf(teal.CodeUnknownApp, "there is no app %q", in.App)
+	}
+	return nil
+}
+
+// body is an output that is one JSON document.
+type body[T any] struct{ Body T }
+
+func (s *Server) registerApps() {
+	register(s, huma.Operation{
+		OperationID: "list-apps", Method: http.MethodGet, Path: "/v1/apps",
+		Summary: "All apps with their status", Tags: []string{"apps"},
+	}, func(ctx context.Context, _ *struct{}) (*body[AppList], error) {
+		apps, err := s.cfg.Control.Apps(ctx)
+		return &body[AppList]{AppList{Apps: apps}}, err
+	})
+	register(s, huma.Operation{
+		OperationID: "get-status", Method: http.MethodGet, Path: "/v1/apps/{app}",
+		Summary: "Who is live, at what weight, what runs and what the release is doing", Tags: []string{"apps"},
+	}, func(ctx context.Context, in *InApp) (*body[Status], error) {
+		status, err := s.cfg.Control.Status(ctx, in.App)
+		return &body[Status]{status}, err
+	})
+}
+
+// AppList is the answer of GET /v1/apps.
+type AppList struct {
+	Apps []Status `json:"apps"`
+}
+
+// VersionList is the answer of GET /v1/apps/{app}/versions.
+type VersionList struct {
+	Versions []teal.Version `json:"versions"`
+}
+
+// DeployBody is the body of POST /v1/apps/{app}/versions.
+type DeployBody struct {
+	Spec    teal.Spec    `json:"spec" doc:"The whole content of the version. Its bundles must have been uploaded."`
+	Policy  *teal.Policy `json:"policy,omitempty" doc:"How to release; left out: the default policy."`
+	Release bool         `json:"release" doc:"false: record the version and release nothing"`
+	By      string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+}
+
+type deployInput struct {
+	InApp
+	Body DeployBody
+}
+
+func (in *deployInput) validate() error {
+	if err := teal.CheckName("app", in.App); err != nil {
+		return err
+	}
+	if in.Body.Spec.App != in.App {
+		return teal.Errorf(teal.CodeInvalidInput, "the spec is of app %q and was sent to app %q", in.Body.Spec.App, in.App)
+	}
+	if err := in.Body.Spec.Validate(); err != nil {
+		return err
+	}
+	if in.Body.Policy != nil {
+		return in.Body.Policy.Validate()
+	}
+	return nil
+}
+
+func (s *Server) registerVersions() {
+	register(s, huma.Operation{
+		OperationID: "deploy", Method: http.MethodPost, Path: "/v1/apps/{app}/versions", MaxBodyBytes: maxSpec,
+		Summary: "Record a version and, if asked, start its release", Tags: []string{"versions"},
+	}, s.deploy)
+	register(s, huma.Operation{
+		OperationID: "list-versions", Method: http.MethodGet, Path: "/v1/apps/{app}/versions",
+		Summary: "All versions, oldest first", Tags: []string{"versions"},
+	}, func(ctx context.Context, in *InApp) (*body[VersionList], error) {
+		versions, err := s.cfg.Control.Versions(ctx, in.App)
+		return &body[VersionList]{VersionList{Versions: versions}}, err
+	})
+	register(s, huma.Operation{
+		OperationID: "get-version", Method: http.MethodGet, Path: "/v1/apps/{app}/versions/{version}",
+		Summary: "One version", Tags: []string{"versions"},
+	}, s.version)
+}
+
+func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[Deployed], error) {
+	order := Deploy{Spec: in.Body.Spec, Policy: teal.DefaultPolicy(), Release: in.Body.Release, By: or(in.Body.By, "deploy")}
+	if in.Body.Policy != nil {
+		order.Policy = *in.Body.Policy
+	}
+	deployed, err := s.cfg.Control.Deploy(ctx, order)
+	return &body[Deployed]{deployed}, err
+}
+
+type inVersion struct {
+	InApp
+	Version string `path:"version" doc:"Version number"`
+}
+
+func (s *Server) version(ctx context.Context, in *inVersion) (*body[teal.Version], error) {
+	versions, err := s.cfg.Control.Versions(ctx, in.App)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range versions {
+		if strconv.Itoa(v.Number) == in.Version {
+			return &body[teal.Version]{v}, nil
+		}
+	}
+	return nil, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s", in.App, in.Version)
+}
+
+var releasePattern = regexp.MustCompile(`^[a-z][a-z0-9-]*-[0-9]+$`)
+
+type inRelease struct {
+	ID string `path:"id" doc:"Release ID, such as shop-3"`
+}
+
+func (in inRelease) validate() error {
+	if len(in.ID) > teal.MaxNameLength+20 || !releasePattern.MatchString(in.ID) {
+		return teal.Errorf(teal.CodeUnknownRelease, "there is no release %q; IDs look like shop-3", in.ID)
+	}
+	return nil
+}
+
+func or(s, fallback string) string {
+	if s == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,180 @@
+package api
+
+import (
+	"context"
+	"io"
+	"iter"
+	"time"
+
+	"teal"
+)
+
+// Control is everything that the API can ask of the release controller. Every
+// method returns a *teal.Error for a failure that a user may see, and may be
+// called by many goroutines at once.
+type Control interface {
+	Deployer
+	Releaser
+	Catalog
+	Aliaser
+	Invoker
+	Watcher
+}
+
+// Deployer turns a spec into a version and, if asked, into a release.
+type Deployer interface {
+	// Deploy records the spec as a version, or finds the version that has the
+	// same content, and starts a release of live to it. It returns as soon as
+	// the release is recorded and does not wait for it.
+	Deploy(ctx context.Context, d Deploy) (Deployed, error)
+}
+
+// Releaser moves the live alias of an app.
+type Releaser interface {
+	// Promote starts a release of live to the preview version, or to the
+	// secondary version of a split. It does not wait for the release.
+	Promote(ctx context.Context, app, by string) (teal.Release, error)
+	// Rollback returns when live points back; the release may still be
+	// retiring the version that was left. To 0 means where the traffic came
+	// from. Calling it again is not an error.
+	Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error)
+	// Abort ends the active release: before the switch nothing has moved, after
+	// it the alias goes back.
+	Abort(ctx context.Context, app, by, why string) (teal.Release, error)
+}
+
+// Catalog answers questions about what is recorded. An app that does not exist
+// is a CodeUnknownApp.
+type Catalog interface {
+	Status(ctx context.Context, app string) (Status, error)
+	Apps(ctx context.Context) ([]Status, error)                       // by name
+	Versions(ctx context.Context, app string) ([]teal.Version, error) // oldest first
+	Releases(ctx context.Context, app string) ([]teal.Release, error) // oldest first
+	Release(ctx context.Context, id string) (teal.Release, error)
+}
+
+// Aliaser writes aliases by hand.
+type Aliaser interface {
+	// SetAlias points an alias to versions and returns when every request
+	// follows it. With a Revision it is a compare-and-swap: CodeConflict when
+	// the alias has another one. While a release runs, its alias is refused
+	// with CodeReleaseInProgress.
+	SetAlias(ctx context.Context, set SetAlias) (AliasView, error)
+}
+
+// Invoker calls a function directly, without a route.
+type Invoker interface {
+	Invoke(ctx context.Context, call Invoke) (Invoked, error)
+}
+
+// Watcher tells what happens to an app.
+type Watcher interface {
+	// Watch sends the present records of the app, then every change, in order
+	// and without a gap. The channel is closed when ctx ends, and may be closed
+	// earlier (a consumer that is too slow, a store that is gone); the caller
+	// then watches again and gets a new snapshot. It returns CodeUnknownApp
+	// before anything is sent.
+	Watch(ctx context.Context, app string) (<-chan Event, error)
+}
+
+// Bundles is where code is kept, by digest.
+type Bundles interface {
+	// Has reports whether the bundle is stored completely.
+	Has(digest string) bool
+	// Put stores the zip archive that r holds and returns its digest. A digest
+	// other than want is a CodeInvalidBundle and stores nothing.
+	Put(ctx context.Context, r io.Reader, want string) (string, error)
+}
+
+// Logs is what components have written.
+type Logs interface {
+	// Read yields the lines that match, oldest first. With Follow it goes on
+	// until ctx ends. After an error it yields nothing more.
+	Read(ctx context.Context, q LogQuery) iter.Seq2[LogLine, error]
+}
+
+// Deploy is the wish to have a spec recorded and, with Release, released.
+type Deploy struct {
+	Spec    teal.Spec
+	Policy  teal.Policy
+	Release bool   // false: the version is only recorded and reachable by header
+	By      string // who asks, for the record
+}
+
+// Deployed is what became of a Deploy.
+type Deployed struct {
+	Version teal.Version  `json:"version"`
+	Created bool          `json:"created" doc:"false: a version with the same content was there already"`
+	Release *teal.Release `json:"release" doc:"The release that was started; null when there is nothing to release."`
+	Live    bool          `json:"live" doc:"The version already has all traffic, so there is nothing to do."`
+}
+
+// SetAlias is the wish to point an alias to versions.
+type SetAlias struct {
+	App      string
+	Alias    string
+	Targets  []teal.Target
+	Revision *uint64 // nil: whatever it is now
+	By       string
+}
+
+// Invoke is one direct call of a function.
+type Invoke struct {
+	App       string
+	Qualifier string // an alias or a version number; "" is live
+	Component string // "" is the app's only function
+	Event     []byte // JSON
+}
+
+// Invoked is what a function answered, and the version that did.
+type Invoked struct {
+	Version int
+	Answer  teal.Answer
+}
+
+// EventKind says which sort of record an Event is about.
+type EventKind string
+
+// The kinds of event, each with the type of its value.
+const (
+	EventApp         EventKind = "app"         // teal.App
+	EventVersion     EventKind = "version"     // teal.Version
+	EventAlias       EventKind = "alias"       // teal.Alias
+	EventEnvironment EventKind = "environment" // teal.Environment
+	EventRelease     EventKind = "release"     // teal.Release
+)
+
+// Event is one record as it is now, or the news that it is gone.
+type Event struct {
+	Revision uint64    `json:"revision"` // of the record in the store
+	Kind     EventKind `json:"kind"`
+	App      string    `json:"app"`
+	// Name tells the record from others of its kind in the app: the version
+	// number, the alias's name, the release's ID; "" for the app itself.
+	Name    string `json:"name,omitempty"`
+	Deleted bool   `json:"deleted,omitempty"`
+	// Value is the record of the kind's type, or its JSON; nil when deleted.
+	Value any `json:"value,omitempty"`
+}
+
+// LogQuery selects log lines. Zero fields select everything.
+type LogQuery struct {
+	App       string
+	Version   int
+	Component string
+	RequestID string
+	Tail      int // only the last so many lines of what is there; 0 is all
+	Follow    bool
+}
+
+// LogLine is one line that a component has written.
+type LogLine struct {
+	At        time.Time `json:"at"`
+	App       string    `json:"app"`
+	Version   int       `json:"version"`
+	Component string    `json:"component"`
+	Instance  string    `json:"instance,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	Stream    string    `json:"stream"` // stdout, stderr, or platform for Teal's own lines
+	Text      string    `json:"text"`
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+func (s *Server) registerEvents() {
+	register(s, huma.Operation{
+		OperationID: "watch-events", Method: http.MethodGet, Path: "/v1/apps/{app}/events",
+		Summary: "The app's records, then every change of them, as server-sent events", Tags: []string{"apps"},
+		Description: "The name of an event is its kind, its id the revision of the record, its data an Event. " +
+			"When the stream ends, connect again: it begins with all records as they are then.",
+		Responses: streamResponse("text/event-stream"),
+	}, s.events)
+}
+
+func streamResponse(mediaType string) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: "A stream that goes on until the client or the server ends it",
+		Content:     map[string]*huma.MediaType{mediaType: {Schema: &huma.Schema{Type: huma.TypeString}}},
+	}}
+}
+
+func (s *Server) events(ctx context.Context, in *InApp) (*huma.StreamResponse, error) {
+	ctx, end := s.streaming(ctx)
+	changes, err := s.cfg.Control.Watch(ctx, in.App)
+	if err != nil {
+		end()
+		return nil, err //nolint:wrapcheck // translated by register
+	}
+	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		defer end()
+		out := openStream(hctx, "text/event-stream")
+		s.streamEnded(in.App, sendEvents(ctx, out, changes, s.cfg.Heartbeat))
+	}}, nil
+}
+
+// sendEvents writes events until the channel is closed, ctx ends or the client
+// is gone. The comments keep proxies from closing a silent connection and let
+// the client see that the server is there.
+func sendEvents(ctx context.Context, out *stream, changes <-chan Event, heartbeat time.Duration) error {
+	ticker := time.NewTicker(heartbeat)
+	defer ticker.Stop()
+	if err := out.send([]byte(": events\n\n")); err != nil {
+		return err
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event, open := <-changes:
+			if !open {
+				return nil
+			}
+			frame, err := eventFrame(event)
+			if err != nil {
+				return err
+			}
+			if err := out.send(frame); err != nil {
+				return err
+			}
+		case <-ticker.C:
+			if err := out.send([]byte(": heartbeat\n\n")); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func eventFrame(e Event) ([]byte, error) {
+	data, err := json.Marshal(e) // has no line breaks, so it is one data field
+	if err != nil {
+		return nil, fmt.Errorf("encode %s event of %s: %w", e.Kind, e.App, err)
+	}
+	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", e.Revision, e.Kind, data), nil
+}
+
+// stream is an answer that is sent piece by piece.
+type stream struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+}
+
+// openStream sends the headers, so that the client knows that it is connected.
+func openStream(ctx huma.Context, mediaType string) *stream {
+	ctx.SetHeader("Content-Type", mediaType)
+	ctx.SetHeader("Cache-Control", "no-store")
+	ctx.SetStatus(http.StatusOK)
+	w := ctx.BodyWriter().(http.ResponseWriter) //nolint:forcetypeassert // humago's writer is the request's
+	return &stream{w: w, control: http.NewResponseController(w)}
+}
+
+// send writes one piece and pushes it out.
+func (s *stream) send(piece []byte) error {
+	if _, err := s.w.Write(piece); err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	if err := s.control.Flush(); err != nil {
+		return fmt.Errorf("flush: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) streamEnded(app string, err error) {
+	if err != nil {
+		s.cfg.Logger.Debug("admin API: stream ended", "app", app, "error", err)
+	}
+}

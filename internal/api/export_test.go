@@ -1,0 +1,6 @@
+package api
+
+import "time"
+
+// SetStall shortens how long a client may pause, before the server runs.
+func (s *Server) SetStall(d time.Duration) { s.stall = d }

@@ -1,0 +1,83 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+type logsInput struct {
+	InApp
+	Version   int    `query:"version" minimum:"1" doc:"Only this version"`
+	Component string `query:"component" maxLength:"48" doc:"Only this component"`
+	RequestID string `query:"request_id" maxLength:"200" doc:"Only this request"`
+	Tail      int    `query:"tail" minimum:"1" maximum:"1000000" doc:"Only the last so many lines of what is there"`
+	Follow    bool   `query:"follow" doc:"Go on with what is written from now on"`
+}
+
+// LogEntry is one line of a log stream: a LogLine or, as the last line, why the
+// stream ended early.
+type LogEntry struct {
+	*LogLine
+	Error *LogError `json:"error,omitempty"`
+}
+
+// LogError says why a log stream ended early.
+type LogError struct {
+	Code    teal.Code `json:"code"`
+	Message string    `json:"message"`
+}
+
+func (s *Server) registerLogs() {
+	register(s, huma.Operation{
+		OperationID: "read-logs", Method: http.MethodGet, Path: "/v1/apps/{app}/logs",
+		Summary: "What the app's components have written, as JSON Lines", Tags: []string{"apps"},
+		Responses: streamResponse("application/jsonl"),
+	}, s.logs)
+}
+
+func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
+	// A log that does not exist and an empty one look alike; the catalogue knows.
+	if _, err := s.cfg.Control.Status(ctx, in.App); err != nil {
+		return nil, err //nolint:wrapcheck // translated by register
+	}
+	query := LogQuery{
+		App: in.App, Version: in.Version, Component: in.Component,
+		RequestID: in.RequestID, Tail: in.Tail, Follow: in.Follow,
+	}
+	return &huma.StreamResponse{Body: func(hctx huma.Context) {
+		ctx, end := s.streaming(ctx)
+		defer end()
+		out := openStream(hctx, "application/jsonl")
+		s.streamEnded(in.App, s.sendLogs(ctx, out, query))
+	}}, nil
+}
+
+func (s *Server) sendLogs(ctx context.Context, out *stream, query LogQuery) error {
+	if err := out.send(nil); err != nil {
+		return err
+	}
+	for line, err := range s.cfg.Logs.Read(ctx, query) {
+		if ctx.Err() != nil {
+			return nil
+		}
+		entry := LogEntry{LogLine: &line}
+		if err != nil {
+			problem := s.fail(ctx, "read-logs", err)
+			entry = LogEntry{Error: &LogError{Code: problem.Code, Message: problem.Detail}}
+		}
+		data, encodeErr := json.Marshal(entry)
+		if encodeErr != nil {
+			return fmt.Errorf("encode log line: %w", encodeErr)
+		}
+		if sendErr := out.send(append(data, '\n')); sendErr != nil || err != nil {
+			return sendErr
+		}
+	}
+	return nil
+}

@@ -1,0 +1,190 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"teal"
+)
+
+// chain wraps the endpoints with what holds for all of them. The order matters:
+// time limits and logging see everything, a foreign page learns nothing, and
+// nothing is parsed before the token has been checked.
+func (s *Server) chain(next http.Handler) http.Handler {
+	return s.observe(s.refuseForeign(s.authenticate(next)))
+}
+
+// observe bounds the time of reading and writing, logs the request and turns a
+// panic into a problem. Headers and query are not logged: they may hold
+// secrets.
+func (s *Server) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		control := http.NewResponseController(w)
+		rec := &recorder{ResponseWriter: w, control: control, stall: s.stall}
+		body := &patientBody{ReadCloser: r.Body, control: control, stall: s.stall}
+		r.Body = body
+		defer func() {
+			s.recovered(recover(), rec, r)
+			// net/http reads what is left of a body; that must end too. A
+			// connection without deadlines (a test's recorder) has no such body.
+			_ = control.SetReadDeadline(time.Now().Add(body.leftover()))
+			_ = control.SetWriteDeadline(time.Now().Add(s.stall + leftoverLimit))
+			s.cfg.Logger.Debug("admin API: request", "method", r.Method, "path", r.URL.Path,
+				"status", rec.status, "bytes", rec.bytes, "took", time.Since(start))
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+func (s *Server) recovered(cause any, w *recorder, r *http.Request) {
+	if cause == nil {
+		return
+	}
+	if err, ok := cause.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // the sentinel is never wrapped
+		panic(cause)
+	}
+	s.cfg.Logger.Error("admin API: panic", "method", r.Method, "path", r.URL.Path, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	if w.status != 0 {
+		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
+	}
+	s.refuse(w, newProblem(http.StatusInternalServerError, teal.CodeInternal, "Something inside Teal failed; the server's log says what."))
+}
+
+// refuseForeign refuses requests that a browser makes for another site's page.
+func (s *Server) refuseForeign(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if foreign(r) {
+			s.refuse(w, newProblem(http.StatusForbidden, codeForeignOrigin, "requests from pages of another origin are refused"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func foreign(r *http.Request) bool {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
+		return true
+	}
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return false
+	}
+	u, err := url.Parse(origin)
+	return err != nil || u.Host != r.Host
+}
+
+// authenticate asks for the token everywhere but on the open paths.
+func (s *Server) authenticate(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isOpen(r.URL.Path) && !s.authorized(r.Header.Get("Authorization")) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
+			s.refuse(w, problemOf(teal.Errorf(teal.CodeUnauthorized, "%s", unauthorized(r))))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isOpen(path string) bool {
+	return path == "/healthz" || path == "/readyz" || path == "/openapi.json"
+}
+
+func unauthorized(r *http.Request) string {
+	problem := "the token is wrong"
+	if r.Header.Get("Authorization") == "" {
+		problem = "a token is needed"
+	}
+	return problem + "; the server keeps it in DATA/admin.token: set TEAL_TOKEN to it, or send it as Authorization: Bearer TOKEN"
+}
+
+// authorized compares hashes, so that neither the content nor the length of the
+// token can be told from the time that it takes.
+func (s *Server) authorized(header string) bool {
+	scheme, token, _ := strings.Cut(header, " ")
+	given := sha256.Sum256([]byte(token))
+	same := subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
+	return same && strings.EqualFold(scheme, "Bearer") && s.cfg.Token != ""
+}
+
+// refuse writes a problem without huma.
+func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
+	w.Header().Set("Content-Type", ProblemType)
+	w.WriteHeader(p.Status)
+	if err := json.NewEncoder(w).Encode(p); err != nil {
+		s.cfg.Logger.Debug("admin API: the client went away", "error", err)
+	}
+}
+
+// patientBody gives each read of a body its own deadline, and takes it away
+// again: a deadline that is left behind would cancel a long handler.
+type patientBody struct {
+	io.ReadCloser
+	control *http.ResponseController
+	stall   time.Duration
+	broken  bool // what is left of it will not come either
+}
+
+// leftover returns how long to wait for what the handler has not read.
+func (b *patientBody) leftover() time.Duration {
+	if b.broken {
+		return 0
+	}
+	return leftoverLimit
+}
+
+func (b *patientBody) Read(p []byte) (int, error) {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.stall)) // see observe
+	n, err := b.ReadCloser.Read(p)
+	_ = b.control.SetReadDeadline(time.Time{})
+	b.broken = err != nil && err != io.EOF //nolint:errorlint // io.EOF is never wrapped here
+	return n, err                          //nolint:wrapcheck // io.EOF must stay io.EOF
+}
+
+// Close gives the rest of the body little time: net/http reads on in Close to
+// save the connection, and would wait for ever.
+func (b *patientBody) Close() error {
+	_ = b.control.SetReadDeadline(time.Now().Add(b.leftover())) // see observe
+	err := b.ReadCloser.Close()
+	_ = b.control.SetReadDeadline(time.Time{})
+	return err //nolint:wrapcheck // nothing to add
+}
+
+// recorder remembers the status for the log and gives each write a deadline.
+type recorder struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+	status  int
+	bytes   int64
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader sends the status once; later calls change nothing.
+func (w *recorder) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *recorder) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) // see observe
+	n, err := w.ResponseWriter.Write(p)
+	w.bytes += int64(n)
+	return n, err //nolint:wrapcheck // callers look at the connection's own error
+}

@@ -1,0 +1,104 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+// ReleaseList is the answer of GET /v1/apps/{app}/releases.
+type ReleaseList struct {
+	Releases []teal.Release `json:"releases"`
+}
+
+// PromoteBody is the body of POST /v1/apps/{app}/promote; it may be left out.
+type PromoteBody struct {
+	By string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+}
+
+// RollbackBody is the body of POST /v1/apps/{app}/rollback; it may be left out.
+type RollbackBody struct {
+	To  int    `json:"to,omitempty" minimum:"0" doc:"Version to go back to; 0 or left out: where the traffic came from"`
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
+}
+
+// AbortBody is the body of POST /v1/apps/{app}/abort; it may be left out.
+type AbortBody struct {
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
+}
+
+type promoteInput struct {
+	InApp
+	Body *PromoteBody
+}
+
+type rollbackInput struct {
+	InApp
+	Body *RollbackBody
+}
+
+type abortInput struct {
+	InApp
+	Body *AbortBody
+}
+
+func (s *Server) registerReleases() {
+	register(s, huma.Operation{
+		OperationID: "list-releases", Method: http.MethodGet, Path: "/v1/apps/{app}/releases",
+		Summary: "All releases, oldest first", Tags: []string{"releases"},
+	}, func(ctx context.Context, in *InApp) (*body[ReleaseList], error) {
+		releases, err := s.cfg.Control.Releases(ctx, in.App)
+		return &body[ReleaseList]{ReleaseList{Releases: releases}}, err
+	})
+	register(s, huma.Operation{
+		OperationID: "get-release", Method: http.MethodGet, Path: "/v1/releases/{id}",
+		Summary: "One release with all its steps", Tags: []string{"releases"},
+	}, func(ctx context.Context, in *inRelease) (*body[teal.Release], error) {
+		release, err := s.cfg.Control.Release(ctx, in.ID)
+		return &body[teal.Release]{release}, err
+	})
+	register(s, huma.Operation{
+		OperationID: "promote", Method: http.MethodPost, Path: "/v1/apps/{app}/promote",
+		Summary: "Release live to the preview version, or to the secondary version of a split", Tags: []string{"releases"},
+	}, s.promote)
+	register(s, huma.Operation{
+		OperationID: "rollback", Method: http.MethodPost, Path: "/v1/apps/{app}/rollback",
+		Summary: "Point live back; answers when it does. May be called again", Tags: []string{"releases"},
+	}, s.rollback)
+	register(s, huma.Operation{
+		OperationID: "abort", Method: http.MethodPost, Path: "/v1/apps/{app}/abort",
+		Summary: "End the active release and give the old version everything", Tags: []string{"releases"},
+	}, s.abort)
+}
+
+func (s *Server) promote(ctx context.Context, in *promoteInput) (*body[teal.Release], error) {
+	by := "promote"
+	if in.Body != nil {
+		by = or(in.Body.By, by)
+	}
+	release, err := s.cfg.Control.Promote(ctx, in.App, by)
+	return &body[teal.Release]{release}, err
+}
+
+func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*body[teal.Release], error) {
+	order := RollbackBody{}
+	if in.Body != nil {
+		order = *in.Body
+	}
+	release, err := s.cfg.Control.Rollback(ctx, in.App, order.To, or(order.By, "rollback"), order.Why)
+	return &body[teal.Release]{release}, err
+}
+
+func (s *Server) abort(ctx context.Context, in *abortInput) (*body[teal.Release], error) {
+	order := AbortBody{}
+	if in.Body != nil {
+		order = *in.Body
+	}
+	release, err := s.cfg.Control.Abort(ctx, in.App, or(order.By, "abort"), order.Why)
+	return &body[teal.Release]{release}, err
+}

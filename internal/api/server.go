@@ -1,0 +1,146 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+// Config is what a Server needs. Control, Bundles, Logs and Token are required.
+type Config struct {
+	Control Control
+	Bundles Bundles
+	Logs    Logs
+	// Token is the bearer token. With an empty one every request that needs a
+	// token is refused.
+	Token  string
+	Logger *slog.Logger // nil: nothing is logged
+	// Ready says whether the server can do its work and, if not, why; nil is
+	// always ready.
+	Ready     func() (bool, string)
+	MaxBundle teal.Bytes    // the largest zip that is accepted; 0 is DefaultMaxBundle
+	Heartbeat time.Duration // between comments on a silent event stream; 0 is DefaultHeartbeat
+	Version   string        // of Teal, shown in the OpenAPI document
+}
+
+// Defaults of a Config.
+const (
+	DefaultMaxBundle = 300 * teal.MiB
+	DefaultHeartbeat = 15 * time.Second
+)
+
+// Limits on requests and on the time that a client may take.
+const (
+	maxHeader     = 64 << 10
+	maxJSON       = 64 << 10         // of a small body
+	maxSpec       = 8 << 20          // of a version: 100 components with 64 KiB of environment each
+	headerTimeout = 10 * time.Second // for the request line and the headers
+	stallTimeout  = 30 * time.Second // for the next byte of a body, or for a client to take one
+	idleTimeout   = 2 * time.Minute  // between requests of one connection
+	leftoverLimit = 5 * time.Second  // for the rest of a body that nobody reads
+	stopTimeout   = 10 * time.Second // for requests in flight when the server stops
+)
+
+// Server is the REST API as an http.Handler. Run serves it with the time limits
+// that only a listener can have.
+type Server struct {
+	cfg     Config
+	token   [sha256.Size]byte
+	mux     *http.ServeMux
+	api     huma.API
+	openAPI []byte
+	handler http.Handler
+	stall   time.Duration // stallTimeout
+	// stopping ends the streams, which would otherwise outlast any shutdown.
+	stopping context.Context
+	stop     context.CancelFunc
+}
+
+// New builds the API. It panics when two endpoints contradict each other, which
+// no input can cause.
+func New(cfg Config) *Server {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Ready == nil {
+		cfg.Ready = func() (bool, string) { return true, "" }
+	}
+	if cfg.MaxBundle == 0 {
+		cfg.MaxBundle = DefaultMaxBundle
+	}
+	if cfg.Heartbeat == 0 {
+		cfg.Heartbeat = DefaultHeartbeat
+	}
+	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux(), stall: stallTimeout}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.api = newHuma(s.mux, cfg.Version)
+	s.registerAll()
+	s.openAPI = describe(s.api)
+	s.handler = s.chain(s.mux)
+	return s
+}
+
+func (s *Server) registerAll() {
+	s.registerApps()
+	s.registerVersions()
+	s.registerAliases()
+	s.registerReleases()
+	s.registerInvoke()
+	s.registerBundles()
+	s.registerEvents()
+	s.registerLogs()
+	s.registerOpen()
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Run serves the API on ln until ctx ends, then ends the streams, gives the
+// other requests in flight ten seconds and returns nil. It closes ln. It returns
+// an error when serving fails. A Server runs once.
+func (s *Server) Run(ctx context.Context, ln net.Listener) error {
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("api: serve %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	s.stop()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	err := server.Shutdown(grace)
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.cfg.Logger.Warn("admin API: requests in flight were cut off", "after", stopTimeout)
+		err = server.Close()
+	}
+	<-served
+	if err != nil {
+		return fmt.Errorf("api: stop: %w", err)
+	}
+	return nil
+}
+
+// streaming returns a context for a stream: it ends with the request or with
+// the server. The caller must call the function when the stream ends.
+func (s *Server) streaming(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(s.stopping, cancel)
+	return ctx, func() { unhook(); cancel() }
+}

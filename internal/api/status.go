@@ -1,0 +1,123 @@
+package api
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"teal"
+)
+
+// Status is an app at one moment: who is live, what runs, what the release does.
+type Status struct {
+	App          string               `json:"app"`
+	Aliases      map[string]AliasView `json:"aliases"`
+	Environments []EnvironmentView    `json:"environments"`
+	// Release is the active release, else the one that ended last; nil when the
+	// app has never had one.
+	Release *teal.Release `json:"release"`
+}
+
+// AliasView is an alias with the revision that a compare-and-swap names.
+type AliasView struct {
+	Revision  uint64        `json:"revision"`
+	Versions  []teal.Target `json:"versions"`
+	UpdatedAt time.Time     `json:"updated_at"`
+	UpdatedBy string        `json:"updated_by"`
+}
+
+// State says in one word what an environment does and how it is.
+type State string
+
+// The states of an environment as users see them.
+const (
+	StateServing  State = "serving"  // live sends it requests
+	StateStandby  State = "standby"  // was live; warm until the confidence period ends
+	StatePreview  State = "preview"  // runs; reachable by header or by another alias
+	StateStarting State = "starting" // not every component has been healthy yet
+	StateFailed   State = "failed"   // a component never managed to start
+	StateDegraded State = "degraded" // a component has no healthy instance now
+	StateDraining State = "draining" // finishes the requests that it has, then stops
+)
+
+// EnvironmentView is a version that is running.
+type EnvironmentView struct {
+	Version      int        `json:"version"`
+	Slot         teal.Slot  `json:"slot,omitempty"`
+	State        State      `json:"state"`
+	Reason       string     `json:"reason,omitempty"`
+	Output       string     `json:"output,omitempty"` // the last lines of what failed
+	Since        time.Time  `json:"since"`
+	StandbyUntil *time.Time `json:"standby_until,omitempty"` // when a standby is retired
+	// Instances counts the instances of each component, where that is known.
+	Instances map[string]Instances `json:"instances,omitempty"`
+}
+
+// Instances counts the instances of one component.
+type Instances struct {
+	Healthy int `json:"healthy"`
+	Total   int `json:"total"`
+}
+
+// Records is what a status is made of, as the store has it.
+type Records struct {
+	App          string
+	Aliases      []teal.Alias
+	Revisions    map[string]uint64 // of the aliases, by name
+	Environments []teal.Environment
+	Active       *teal.Release // nil: none
+	Last         *teal.Release // the newest release, active or not
+}
+
+// NewStatus puts records together for users. Environments are ordered by
+// version.
+func NewStatus(r Records) Status {
+	status := Status{
+		App:          r.App,
+		Aliases:      make(map[string]AliasView, len(r.Aliases)),
+		Environments: make([]EnvironmentView, 0, len(r.Environments)),
+		Release:      cmp.Or(r.Active, r.Last),
+	}
+	var live teal.Alias
+	for _, a := range r.Aliases {
+		status.Aliases[a.Name] = ViewAlias(a, r.Revisions[a.Name])
+		if a.Name == teal.AliasLive {
+			live = a
+		}
+	}
+	for _, env := range r.Environments {
+		status.Environments = append(status.Environments, ViewEnvironment(env, live, r.Active))
+	}
+	slices.SortFunc(status.Environments, func(a, b EnvironmentView) int { return cmp.Compare(a.Version, b.Version) })
+	return status
+}
+
+// ViewAlias returns an alias as the API shows it.
+func ViewAlias(a teal.Alias, revision uint64) AliasView {
+	return AliasView{Revision: revision, Versions: a.Targets, UpdatedAt: a.UpdatedAt, UpdatedBy: a.UpdatedBy}
+}
+
+// ViewEnvironment returns an environment as the API shows it, given the app's
+// live alias and its active release (nil for none). Trouble hides the role: a
+// version that is live and degraded is shown as degraded.
+func ViewEnvironment(env teal.Environment, live teal.Alias, active *teal.Release) EnvironmentView {
+	view := EnvironmentView{
+		Version: env.Version, Slot: env.Slot, Reason: env.Reason, Output: env.Output, Since: env.StateAt,
+	}
+	switch env.State {
+	case teal.EnvironmentStarting:
+		view.State = StateStarting
+	case teal.EnvironmentFailed:
+		view.State = StateFailed
+	case teal.EnvironmentDegraded:
+		view.State = StateDegraded
+	case teal.EnvironmentDraining:
+		view.State = StateDraining
+	case teal.EnvironmentReady:
+		view.State = State(teal.RoleOf(env.Version, live, active))
+	}
+	if view.State == StateStandby {
+		view.StandbyUntil = active.WatchUntil
+	}
+	return view
+}
