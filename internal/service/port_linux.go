@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ func reservePort() (reservation, error) {
 	}
 	port, err := bindReusable(fd)
 	if err != nil {
-		return reservation{}, fmt.Errorf("reserve a port: %w (close: %v)", err, unix.Close(fd))
+		return reservation{}, fmt.Errorf("reserve a port: %w", errors.Join(err, unix.Close(fd)))
 	}
 	return reservation{port: port, held: true, release: func() error { return unix.Close(fd) }}, nil
 }
