@@ -200,7 +200,7 @@ func (e *Endpoint) Deliver(ev *Event) error {
 func (e *Endpoint) Abandon() (underWay bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	underWay = e.phase == phaseBusy
+	underWay = e.current != ""
 	e.phase, e.waiting, e.current = phaseEnded, nil, ""
 	return underWay
 }
@@ -300,9 +300,9 @@ func (e *Endpoint) expects(id []byte) *refusal {
 
 func (e *Endpoint) expectsLocked(id []byte) *refusal {
 	switch {
-	case e.phase == phaseBusy && string(id) == e.current:
+	case e.current != "" && string(id) == e.current:
 		return nil
-	case e.phase != phaseBusy && e.last != "" && string(id) == e.last:
+	case e.last != "" && string(id) == e.last:
 		return e.refuseTransition("Responded")
 	default:
 		return &refusal{400, typeInvalidRequestID, "Invalid request ID"}
@@ -317,9 +317,16 @@ func (e *Endpoint) reply(id []byte, r Reply) *refusal {
 		return no
 	}
 	r.RequestID = e.current
-	e.last, e.current, e.phase = e.current, "", phaseReplied
+	e.last, e.current = e.current, ""
 	e.mu.Unlock()
 	e.owner.Replied(r)
+	// Only now may a next come: the owner hears Replied before Idle, also from
+	// a runtime that does not wait for the answer to its outcome.
+	e.mu.Lock()
+	if e.phase == phaseBusy {
+		e.phase = phaseReplied
+	}
+	e.mu.Unlock()
 	return nil
 }
 

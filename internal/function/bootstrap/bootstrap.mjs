@@ -1,0 +1,265 @@
+// Runs a Node.js handler: the loop between the Lambda Runtime API and the code.
+//
+// The API is spoken over one plain socket. Its answers always carry a
+// Content-Length, which is all the HTTP that this needs.
+
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+const PREFIX = '/2018-06-01/runtime/';
+const env = process.env;
+
+// Api is the connection to the Runtime API; one request at a time.
+class Api {
+  constructor(address) {
+    const colon = address.lastIndexOf(':');
+    this.host = address;
+    this.chunks = [];
+    this.size = 0;
+    this.wanted = 0; // bytes until a whole answer is here; 0: its head is not
+    this.socket = net.connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)), noDelay: true });
+    this.socket.on('data', (chunk) => this.receive(chunk));
+    // The server is gone, and so is the reason to live.
+    this.socket.on('error', () => process.exit(1));
+    this.socket.on('close', () => process.exit(1));
+  }
+
+  request(method, target, body, headers = '') {
+    const length = body === undefined ? 0 : Buffer.byteLength(body);
+    // While the handler runs, only what the handler does keeps the event loop
+    // alive; while the API is asked, the answer does.
+    this.socket.ref();
+    this.socket.write(`${method} ${PREFIX}${target} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Length: ${length}\r\n${headers}\r\n${body ?? ''}`);
+    return new Promise((resolve) => { this.resolve = resolve; });
+  }
+
+  receive(chunk) {
+    this.chunks.push(chunk);
+    this.size += chunk.length;
+    if (this.size < this.wanted) return;
+    const data = this.chunks.length === 1 ? chunk : Buffer.concat(this.chunks);
+    this.chunks = [data];
+    const end = data.indexOf('\r\n\r\n');
+    if (end < 0) return;
+    const head = parseHead(data.latin1Slice(0, end));
+    this.wanted = end + 4 + Number(head.headers['content-length'] ?? 0);
+    if (this.size < this.wanted) return;
+    this.chunks = [];
+    this.size = this.wanted = 0;
+    this.socket.unref();
+    this.resolve({ ...head, body: data.subarray(end + 4) });
+  }
+
+  async next() {
+    const answer = await this.request('GET', 'invocation/next');
+    if (answer.status !== 200) {
+      console.error(`The Runtime API answered ${answer.status} to next: ${answer.body}`);
+      process.exit(1);
+    }
+    return answer;
+  }
+
+  result(id, body) {
+    return this.request('POST', `invocation/${id}/response`, body, 'Content-Type: application/json\r\n');
+  }
+
+  error(target, document) {
+    const type = String(document.errorType).replace(/[^ -~]/g, '?');
+    return this.request('POST', target, JSON.stringify(document), `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${type}\r\n`);
+  }
+}
+
+function parseHead(text) {
+  const [first, ...lines] = text.split('\r\n');
+  const headers = {};
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    headers[line.slice(0, colon).toLowerCase()] = line.slice(colon + 1).trim();
+  }
+  return { status: Number(first.split(' ')[1]), headers };
+}
+
+class RuntimeError extends Error {
+  constructor(type, message, stack) {
+    super(message);
+    this.name = type;
+    this.stack = stack ?? `${type}: ${message}`;
+  }
+}
+
+// toDocument writes whatever was thrown in AWS's form.
+function toDocument(thrown) {
+  if (!(thrown instanceof Error) && !(thrown !== null && typeof thrown === 'object' && 'message' in thrown)) {
+    return { errorType: thrown === null ? 'object' : typeof thrown, errorMessage: String(thrown), trace: [] };
+  }
+  return { errorType: String(thrown.name ?? 'Error'), errorMessage: String(thrown.message), trace: String(thrown.stack ?? '').split('\n') };
+}
+
+function report(document) {
+  process.stderr.write(`${document.trace.length > 0 ? document.trace.join('\n') : `${document.errorType}: ${document.errorMessage}`}\n`);
+}
+
+// moduleFile returns the file that a handler's module names.
+function moduleFile(root, name) {
+  const base = path.resolve(root, name);
+  for (const extension of ['.js', '.mjs', '.cjs', '/index.js', '/index.mjs', '/index.cjs']) {
+    if (fs.existsSync(base + extension)) return base + extension;
+  }
+  throw new RuntimeError('Runtime.ImportModuleError', `Error: Cannot find module '${name}'`);
+}
+
+async function importModule(root, name) {
+  const file = moduleFile(root, name);
+  try {
+    return await import(pathToFileURL(file).href);
+  } catch (e) {
+    if (e instanceof SyntaxError) throw new RuntimeError('Runtime.UserCodeSyntaxError', `SyntaxError: ${e.message}`, e.stack);
+    if (e?.code === 'MODULE_NOT_FOUND' || e?.code === 'ERR_MODULE_NOT_FOUND') throw new RuntimeError('Runtime.ImportModuleError', `Error: ${e.message}`, e.stack);
+    throw e;
+  }
+}
+
+// load resolves dir/file.name or dir/file.object.name.
+async function load(root, handler) {
+  const parts = /^(.*?)([^/.]+)\.(.+)$/.exec(handler);
+  if (parts === null || handler.includes('..')) {
+    throw new RuntimeError('Runtime.MalformedHandlerName', `Bad handler '${handler}'`);
+  }
+  const namespace = await importModule(root, parts[1] + parts[2]);
+  for (const exports of [namespace, namespace.default]) {
+    let at = exports;
+    let owner;
+    for (const key of parts[3].split('.')) {
+      owner = at;
+      at = at?.[key];
+    }
+    if (typeof at === 'function') return owner === namespace ? at : at.bind(owner);
+    if (at !== undefined) throw new RuntimeError('Runtime.HandlerNotFound', `${handler} is not a function`);
+  }
+  throw new RuntimeError('Runtime.HandlerNotFound', `${handler} is undefined or not exported`);
+}
+
+// makeContext returns the second argument of a handler.
+function makeContext(headers, finish) {
+  const deadline = Number(headers['lambda-runtime-deadline-ms']);
+  const clientContext = headers['lambda-runtime-client-context'];
+  const identity = headers['lambda-runtime-cognito-identity'];
+  return {
+    callbackWaitsForEmptyEventLoop: true,
+    awsRequestId: headers['lambda-runtime-aws-request-id'],
+    invokedFunctionArn: headers['lambda-runtime-invoked-function-arn'],
+    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    clientContext: clientContext ? JSON.parse(Buffer.from(clientContext, 'base64').toString()) : undefined,
+    identity: identity ? JSON.parse(identity) : undefined,
+    getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
+    done: (error, value) => finish({ error, value }),
+    fail: (error) => finish({ error: error ?? new Error('handled') }),
+    succeed: (value) => finish({ value }),
+  };
+}
+
+// emptyLoop is called when nothing is left to wait for while a handler runs.
+let emptyLoop = () => {};
+process.on('beforeExit', () => emptyLoop());
+
+// call runs the handler once and resolves to {value} or {error}.
+function call(handler, event, headers) {
+  return new Promise((resolve) => {
+    let called; // what the callback was given, while the loop is not empty
+    const context = makeContext(headers, resolve);
+    const callback = (error, value) => {
+      called ??= { error, value };
+      // Lambda waits for the event loop only after the handler has returned, so
+      // that the handler can still change its mind.
+      setImmediate(() => { if (!context.callbackWaitsForEmptyEventLoop) resolve(called); });
+    };
+    let returned;
+    emptyLoop = () => resolve(called ?? (isPromise(returned)
+      ? { error: new RuntimeError('Runtime.NodeJsExit', "The handler's promise was never settled and nothing is left to wait for") }
+      : { value: null }));
+    try {
+      returned = handler(event, context, callback);
+    } catch (error) {
+      resolve({ error: error ?? new Error(String(error)) });
+      return;
+    }
+    if (isPromise(returned)) returned.then((value) => resolve({ value }), (error) => resolve({ error: error ?? new Error(String(error)) }));
+    // What is not a promise is no answer, as in Lambda: the callback is.
+  });
+}
+
+function isPromise(value) { return typeof value?.then === 'function'; }
+
+function encode(value) {
+  try {
+    return JSON.stringify(value === undefined ? null : value) ?? 'null';
+  } catch (e) {
+    throw new RuntimeError('Runtime.MarshalError', `Unable to stringify response body: ${e.message}`);
+  }
+}
+
+async function handleOne(handler, { headers, body }) {
+  let event;
+  try {
+    event = JSON.parse(body.toString());
+  } catch (e) {
+    return { error: new RuntimeError('Runtime.UnmarshalError', `Unable to parse the event: ${e.message}`) };
+  }
+  const outcome = await call(handler, event, headers);
+  if (outcome.error !== undefined && outcome.error !== null) return outcome;
+  try {
+    return { body: encode(outcome.value) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+async function serve(api, handler) {
+  for (;;) {
+    const invocation = await api.next();
+    const id = invocation.headers['lambda-runtime-aws-request-id'];
+    if (invocation.headers['lambda-runtime-trace-id']) env._X_AMZN_TRACE_ID = invocation.headers['lambda-runtime-trace-id'];
+    current = id;
+    const outcome = await handleOne(handler, invocation);
+    emptyLoop = () => {};
+    if (outcome.error === undefined) {
+      await api.result(id, outcome.body);
+    } else {
+      const document = toDocument(outcome.error);
+      report(document);
+      await api.error(`invocation/${id}/error`, document);
+    }
+    current = undefined;
+  }
+}
+
+// current is the request that the handler works on. What is thrown outside of
+// the handler's promise fails that request, and ends the process, whose state
+// nobody knows any more.
+let current;
+let loading = true;
+function fatal(type, error) {
+  const inner = toDocument(error);
+  const document = type === undefined ? inner : { ...inner, errorType: type, errorMessage: `${inner.errorType}: ${inner.errorMessage}` };
+  report(document);
+  const target = loading ? 'init/error' : current !== undefined && `invocation/${current}/error`;
+  if (!target) process.exit(1);
+  api.error(target, document).finally(() => process.exit(1));
+}
+process.on('uncaughtException', (error) => fatal(undefined, error));
+process.on('unhandledRejection', (reason) => fatal('Runtime.UnhandledPromiseRejection', reason));
+
+const api = new Api(env.AWS_LAMBDA_RUNTIME_API);
+try {
+  const handler = await load(env.LAMBDA_TASK_ROOT, env._HANDLER);
+  loading = false;
+  await serve(api, handler);
+} catch (error) {
+  fatal(undefined, error);
+}

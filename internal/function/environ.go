@@ -1,0 +1,98 @@
+package function
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"teal"
+)
+
+// What a function sees of the place that it runs in.
+const (
+	region  = "us-east-1"
+	account = "000000000000"
+)
+
+// defaultPath is the PATH of a function when the server has none.
+const defaultPath = "/usr/local/bin:/usr/bin:/bin"
+
+// LambdaName returns the name by which AWS's interfaces know a component: a
+// function F is an app F with the one component F; other components are called
+// APP-COMPONENT.
+func LambdaName(app, component string) string {
+	if app == component {
+		return app
+	}
+	return app + "-" + component
+}
+
+// ARN returns the Amazon resource name of a function's version or alias.
+func ARN(name, qualifier string) string {
+	return "arn:aws:lambda:" + region + ":" + account + ":function:" + name + ":" + qualifier
+}
+
+// megabytes returns a memory size as Lambda counts it, rounded up.
+func megabytes(b teal.Bytes) int64 { return int64((b + teal.MiB - 1) / teal.MiB) }
+
+// serverPath returns the PATH that functions and interpreters are looked up
+// in. It is the only thing that a function gets of the server's environment.
+func serverPath() string {
+	if path := os.Getenv("PATH"); path != "" {
+		return path
+	}
+	return defaultPath
+}
+
+// place is where one instance lives.
+type place struct {
+	api     string // host:port of its Runtime API
+	stream  string // the log stream, AWS's name for the instance
+	scratch string // its own writable directory
+}
+
+// environ returns the whole environment of an instance as NAME=value, sorted.
+// What comes later wins: defaults, the user's variables, Teal's own, and then
+// what Lambda reserves.
+func (cfg *Config) environ(at place, path string) []string {
+	runtimeDir := cfg.runtimeDir()
+	env := map[string]string{
+		"PATH": path, "LANG": "en_US.UTF-8", "TZ": ":UTC",
+		"HOME": at.scratch, "TMPDIR": at.scratch,
+		"AWS_REGION": region, "AWS_DEFAULT_REGION": region,
+	}
+	name := LambdaName(cfg.App, cfg.Name)
+	fixed := map[string]string{
+		"AWS_LAMBDA_RUNTIME_API":          at.api,
+		"AWS_LAMBDA_FUNCTION_NAME":        name,
+		"AWS_LAMBDA_FUNCTION_VERSION":     strconv.Itoa(cfg.Version),
+		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.FormatInt(megabytes(cfg.Function.Memory), 10),
+		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + name,
+		"AWS_LAMBDA_LOG_STREAM_NAME":      at.stream,
+		"AWS_LAMBDA_INITIALIZATION_TYPE":  "on-demand",
+		"LAMBDA_TASK_ROOT":                cfg.Dir,
+		"LAMBDA_RUNTIME_DIR":              runtimeDir,
+		"_HANDLER":                        cfg.Function.Handler,
+	}
+	switch teal.RuntimeFamily(cfg.Function.Runtime) {
+	case "python3":
+		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + cfg.Function.Runtime
+		env["PYTHONPATH"] = runtimeDir
+		// The code is shared and read-only; compiled modules go beside the pool.
+		env["PYTHONPYCACHEPREFIX"] = filepath.Join(cfg.WorkDir, "pycache")
+	case "nodejs":
+		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + cfg.Function.Runtime
+		env["NODE_PATH"] = fmt.Sprintf("%s/node_modules:%s:%s", runtimeDir, runtimeDir, cfg.Dir)
+	}
+	for _, more := range []map[string]string{cfg.Function.Env, cfg.Env, fixed} {
+		maps.Copy(env, more)
+	}
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}

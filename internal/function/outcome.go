@@ -1,0 +1,262 @@
+package function
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/function/runtimeapi"
+	"teal/internal/process"
+)
+
+// streamPlatform is the log stream of what Teal says about an invocation.
+const streamPlatform = "platform"
+
+// unhandled is AWS's word for every failure of a function.
+const unhandled = "Unhandled"
+
+// The error types of AWS's documents.
+const (
+	typeTimeout     = "Sandbox.Timedout"
+	typeExit        = "Runtime.ExitError"
+	typeOutOfMemory = "Runtime.OutOfMemory"
+	typeStart       = "Runtime.InvalidEntrypoint"
+	typeTooLarge    = "Function.ResponseSizeTooLarge"
+	typeUnknown     = "Runtime.Unknown"
+)
+
+// outcome is what Invoke returns.
+type outcome struct {
+	answer teal.Answer
+	err    error
+}
+
+// turn is one invocation in one instance.
+type turn struct {
+	id      string
+	started time.Time
+	init    time.Duration // of the instance, on its first turn
+	// outcome has room for the one outcome; whoever ends the invocation at the
+	// instance's endpoint sends it.
+	outcome  chan outcome
+	duration time.Duration // written before the outcome is sent
+}
+
+// await returns the turn's outcome. When ctx ends first the turn goes on by
+// itself.
+func (t *turn) await(ctx context.Context) (teal.Answer, error) {
+	select {
+	case out := <-t.outcome:
+		return out.answer, out.err
+	case <-ctx.Done():
+		return teal.Answer{}, left(ctx)
+	}
+}
+
+// answer returns the answer to a turn that has ended.
+func (t *turn) answer(functionError string, payload []byte) teal.Answer {
+	return teal.Answer{RequestID: t.id, Payload: payload, FunctionError: functionError, Duration: t.duration, InitDuration: t.init}
+}
+
+// replied is the outcome of a turn that the runtime ended.
+func (t *turn) replied(r runtimeapi.Reply) outcome {
+	switch {
+	case r.TooLarge:
+		message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", teal.MaxPayload)
+		return outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTooLarge, message)),
+			teal.Errorf(teal.CodeTooLarge, "the function's answer is larger than %d bytes; return a reference to the data instead", teal.MaxPayload)}
+	case r.Failed:
+		return outcome{answer: t.answer(unhandled, documentOf(r.Payload, r.ErrorType))}
+	default:
+		return outcome{answer: t.answer("", integrationAnswer(r))}
+	}
+}
+
+// documentOf returns the error document that a runtime posted, or one in its
+// place.
+func documentOf(document []byte, errorType string) []byte {
+	if len(document) > 0 {
+		return document
+	}
+	if errorType == "" {
+		errorType = typeUnknown
+	}
+	return runtimeapi.ErrorDocument(errorType, "The function failed without saying why.")
+}
+
+// forRequest puts AWS's beginning before a message.
+func forRequest(id, message string) string { return "RequestId: " + id + " Error: " + message }
+
+// exitReason says how a process ended in AWS's words, and of which type that
+// is.
+func exitReason(exit process.Exit) (errorType, message string) {
+	switch {
+	case exit.OutOfMemory:
+		return typeOutOfMemory, "Runtime exited with error: signal: killed (" + exit.String() + ")"
+	case exit.Signal != "":
+		return typeExit, "Runtime exited with error: signal: " + exit.Signal
+	case exit.Code == 0:
+		return typeExit, "Runtime exited without providing a reason"
+	default:
+		return typeExit, "Runtime exited with error: " + exit.String()
+	}
+}
+
+// crash settles a turn whose process ended.
+func (i *instance) crash(t *turn, exit process.Exit, now time.Time) {
+	errorType, message := exitReason(exit)
+	t.duration = now.Sub(t.started)
+	document := runtimeapi.ErrorDocument(errorType, forRequest(t.id, message))
+	t.outcome <- outcome{t.answer(unhandled, document),
+		teal.Errorf(teal.CodeFunctionFailed, "function %s crashed: %s; its log holds the last output", i.pool.cfg.Name, exit)}
+	i.platform(forRequest(t.id, message))
+	i.report(t, "\tStatus: error\tError Type: "+errorType)
+}
+
+// timeout settles a turn that took too long.
+func (i *instance) timeout(t *turn, now time.Time) {
+	limit := i.pool.cfg.Function.Timeout.Std()
+	message := fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())
+	t.duration = now.Sub(t.started)
+	t.outcome <- outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTimeout, forRequest(t.id, message))),
+		teal.Errorf(teal.CodeFunctionTimeout, "function %s did not finish within its timeout of %s; make it faster or raise timeout", i.pool.cfg.Name, teal.Duration(limit))}
+	i.platform(now.UTC().Format("2006-01-02T15:04:05.000Z") + " " + t.id + " " + message)
+	i.report(t, "\tStatus: timeout")
+}
+
+// report logs the end of a turn as AWS does.
+func (i *instance) report(t *turn, status string) {
+	log, now := i.pool.cfg.Log, time.Now()
+	log(i.name, t.id, streamPlatform, "END RequestId: "+t.id)
+	line := make([]byte, 0, 256)
+	line = append(line, "REPORT RequestId: "...)
+	line = append(line, t.id...)
+	line = appendMillis(append(line, "\tDuration: "...), t.duration)
+	line = append(line, "\tBilled Duration: "...)
+	line = strconv.AppendInt(line, int64(math.Ceil(millis(t.duration))), 10)
+	line = append(line, " ms\tMemory Size: "...)
+	line = strconv.AppendInt(line, megabytes(i.pool.cfg.Function.Memory), 10)
+	line = append(line, " MB\tMax Memory Used: "...)
+	line = strconv.AppendInt(line, megabytes(i.peakMemory(now)), 10)
+	line = append(line, " MB"...)
+	if t.init > 0 {
+		line = appendMillis(append(line, "\tInit Duration: "...), t.init)
+	}
+	log(i.name, t.id, streamPlatform, string(append(line, status...)))
+}
+
+func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func appendMillis(to []byte, d time.Duration) []byte {
+	return append(strconv.AppendFloat(to, millis(d), 'f', 2, 64), " ms"...)
+}
+
+// failure is why there is no instance, or one less.
+type failure struct {
+	instance string
+	reason   string // a sentence
+	output   string // the last lines of what failed
+	init     bool   // it happened before the instance was ready
+	// document is what invocations get that find nothing but the failure; nil:
+	// made of errorType and message with the invocation's id.
+	document  []byte
+	errorType string
+	message   string
+}
+
+// about adds what only the instance knows.
+func (f *failure) about(i *instance) {
+	f.instance = i.name
+	f.output = i.tail.String()
+}
+
+// outcome is the outcome of an invocation that found nothing but the failure.
+func (f *failure) outcome(id string) outcome {
+	document := f.document
+	if document == nil {
+		document = runtimeapi.ErrorDocument(f.errorType, forRequest(id, f.message))
+	}
+	return outcome{
+		answer: teal.Answer{RequestID: id, Payload: document, FunctionError: unhandled},
+		err:    teal.Errorf(teal.CodeFunctionFailed, "the function has no instance: %s", f.reason),
+	}
+}
+
+// initFailure is what a runtime posted to init/error.
+func initFailure(posted runtimeapi.InitFailure) *failure {
+	var said struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	document := documentOf(posted.Document, posted.ErrorType)
+	if json.Unmarshal(document, &said) != nil || said.Type == "" {
+		said.Type = posted.ErrorType
+	}
+	return &failure{init: true, document: document, reason: strings.TrimSuffix("it cannot initialise: "+said.Type+": "+said.Message, ": ")}
+}
+
+func initExit(exit process.Exit) *failure {
+	errorType, message := exitReason(exit)
+	return &failure{init: true, errorType: errorType, message: message, reason: "it ended before it was initialised: " + exit.String()}
+}
+
+func initTimeout(limit time.Duration) *failure {
+	return &failure{init: true, errorType: typeTimeout, message: fmt.Sprintf("Init timed out after %.2f seconds", limit.Seconds()),
+		reason: "it was not initialised within " + teal.Duration(limit).String() + "; make the start faster or raise init"}
+}
+
+func startFailure(err error) *failure {
+	reason := teal.MessageOf(err)
+	if teal.CodeOf(err) == teal.CodeInternal {
+		reason = err.Error() // for the operator of the same machine; there is no secret in it
+	}
+	return &failure{init: true, errorType: typeStart, message: reason, reason: reason}
+}
+
+func crashFailure(exit process.Exit) *failure {
+	errorType, message := exitReason(exit)
+	return &failure{errorType: errorType, message: message, reason: "it crashed: " + exit.String()}
+}
+
+// validRequestID reports whether id may stand in a header, in a path and in a
+// log line.
+func validRequestID(id string) bool {
+	if len(id) > 128 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if !(c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '_') {
+			return false
+		}
+	}
+	return true
+}
+
+// newRequestID returns a random UUID.
+func newRequestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails: it ends the program instead
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	var text [36]byte
+	hex.Encode(text[0:8], b[0:4])
+	hex.Encode(text[9:13], b[4:6])
+	hex.Encode(text[14:18], b[6:8])
+	hex.Encode(text[19:23], b[8:10])
+	hex.Encode(text[24:36], b[10:16])
+	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
+	return string(text[:])
+}
+
+// newTraceID returns a trace header that says: not sampled.
+func newTraceID(now time.Time) string {
+	seconds := uint32(now.Unix())
+	return "Root=1-" + hex.EncodeToString([]byte{byte(seconds >> 24), byte(seconds >> 16), byte(seconds >> 8), byte(seconds)}) +
+		"-" + randomHex(12) + ";Sampled=0"
+}

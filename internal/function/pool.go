@@ -1,0 +1,526 @@
+package function
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/function/runtimeapi"
+	"teal/internal/process"
+)
+
+// Defaults of a Config.
+const (
+	DefaultQueueTimeout = time.Second
+	queuePerInstance    = 10
+)
+
+// deliveries is how many instances an invocation is offered to when those that
+// it got turn out to have died while they were idle.
+const deliveries = 5
+
+// Back-off after an instance that had finished an invocation before it ended: it
+// can work, so it is started again soon, at the rate at which it is asked to
+// crash but not faster than this.
+const (
+	crashDelay    = 50 * time.Millisecond
+	crashMaxDelay = time.Second
+)
+
+// Config is what a Pool needs to know.
+type Config struct {
+	App      string
+	Version  int
+	Name     string // the component's
+	Function teal.Function
+
+	Dir     string            // the unpacked code, LAMBDA_TASK_ROOT; only read
+	WorkDir string            // a directory of the pool's own; made by Run if it is missing, left by it
+	Env     map[string]string // what Teal adds: TEAL_APP, TEAL_VERSION, TEAL_URL_…
+
+	Start func(process.Spec) (*process.Process, error)
+	// Log gets the lines of a function: stream is "stdout", "stderr" or
+	// "platform" for what Teal says about an invocation. requestID is the
+	// invocation that the instance has or had last, "" before the first. It is
+	// called from many goroutines, and while it runs the instance waits. Nil
+	// discards the lines.
+	Log    func(instance, requestID, stream, text string)
+	Logger *slog.Logger // nil discards
+
+	// QueueTimeout is how long an invocation waits when all instances are busy,
+	// 0 for a second; one that an instance is being started for waits for it.
+	QueueTimeout time.Duration
+	// QueueLimit is how many invocations may wait; 0 is ten for each instance
+	// of Concurrency.Max.
+	QueueLimit int
+
+	// OnChange is called when what State says, other than its numbers, may have
+	// changed; it must not block. Nil is allowed.
+	OnChange func()
+}
+
+// State is how a pool is.
+type State struct {
+	// Ready means that an invocation can be expected to be served: the minimum
+	// of instances, or at least one, has been ready, and it is not known that
+	// none can be started now.
+	Ready bool
+	// Failing means that the last start failed and the next one is delayed.
+	Failing bool
+	Reason  string // the last failure, for people; "" when there is none to tell
+	Output  string // the last lines of what failed
+
+	Instances int // ready or busy
+	Busy      int
+}
+
+// Pool runs the instances of one function of one environment. It is safe for
+// concurrent use.
+type Pool struct {
+	cfg     Config
+	name    string // as AWS's interfaces call the function
+	version string
+	log     *slog.Logger
+	wake    chan struct{}
+
+	lookup sync.Mutex // held while the interpreter is looked for
+	found  *program
+
+	mu        sync.Mutex
+	running   bool
+	instances map[*instance]struct{} // every one that has a goroutine
+	counts    [stages]int
+	idle      []*instance // the one used last is the last one
+	waiters   []*waiter   // the oldest first
+	proven    bool
+	failing   bool
+	failure   *failure // the last one; nil again when an instance has become ready
+	notBefore time.Time
+	slow      process.Backoff // of what has not finished an invocation
+	quick     process.Backoff // of what has
+	sequence  int
+	shown     State // what OnChange was last called for
+}
+
+// waiter is an invocation without an instance.
+type waiter struct {
+	turn *turn
+	// settled gets the instance, whose turn has begun, or the reason why there
+	// is none; exactly once, after the waiter has left the queue.
+	settled chan settlement
+}
+
+type settlement struct {
+	instance *instance
+	failed   outcome
+}
+
+// New checks cfg and returns a pool that does nothing before Run.
+func New(cfg Config) (*Pool, error) {
+	if teal.RuntimeFamily(cfg.Function.Runtime) == "" {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "%q is not a runtime", cfg.Function.Runtime)
+	}
+	if cfg.Start == nil || cfg.Dir == "" || cfg.WorkDir == "" {
+		return nil, errors.New("function: Start, Dir and WorkDir must be set")
+	}
+	cfg.Function.Concurrency.Max = max(cfg.Function.Concurrency.Max, cfg.Function.Concurrency.Min, 1)
+	cfg.Function.Timeout = cmp.Or(cfg.Function.Timeout, teal.DefaultTimeout)
+	cfg.Function.Init = cmp.Or(cfg.Function.Init, teal.DefaultInit)
+	cfg.Function.Idle = cmp.Or(cfg.Function.Idle, teal.DefaultIdle)
+	cfg.QueueTimeout = cmp.Or(cfg.QueueTimeout, DefaultQueueTimeout)
+	cfg.QueueLimit = cmp.Or(cfg.QueueLimit, queuePerInstance*cfg.Function.Concurrency.Max)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Log == nil {
+		cfg.Log = func(_, _, _, _ string) {}
+	}
+	if cfg.OnChange == nil {
+		cfg.OnChange = func() {}
+	}
+	return &Pool{
+		cfg:       cfg,
+		name:      LambdaName(cfg.App, cfg.Name),
+		version:   strconv.Itoa(cfg.Version),
+		log:       cfg.Logger.With("app", cfg.App, "version", cfg.Version, "component", cfg.Name),
+		wake:      make(chan struct{}, 1),
+		instances: map[*instance]struct{}{},
+		quick:     process.Backoff{First: crashDelay, Max: crashMaxDelay},
+	}, nil
+}
+
+// State returns how the pool is now.
+func (p *Pool) State() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stateLocked()
+}
+
+func (p *Pool) stateLocked() State {
+	s := State{
+		Failing:   p.failing,
+		Instances: p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning],
+		Busy:      p.counts[stageBusy] + p.counts[stageReturning],
+	}
+	s.Ready = p.running && p.proven && (s.Instances > 0 || !p.failing)
+	if p.failure != nil {
+		s.Reason, s.Output = p.failure.reason, p.failure.output
+	}
+	return s
+}
+
+// changed calls OnChange if what it is about has changed. The lock must not be
+// held.
+func (p *Pool) changed() {
+	p.mu.Lock()
+	now := p.stateLocked()
+	now.Instances, now.Busy = 0, 0
+	same := now == p.shown
+	p.shown = now
+	p.mu.Unlock()
+	if !same {
+		p.cfg.OnChange()
+	}
+}
+
+// nudge makes Run look at the pool.
+func (p *Pool) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Invoke runs one invocation and blocks until its outcome is known, or ctx ends.
+// What it returns is in the package's documentation.
+func (p *Pool) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, error) {
+	if teal.Bytes(len(in.Event)) > teal.MaxPayload {
+		return teal.Answer{}, teal.Errorf(teal.CodeTooLarge, "the event has %d bytes; at most %d are allowed", len(in.Event), teal.MaxPayload)
+	}
+	if in.RequestID == "" {
+		in.RequestID = newRequestID()
+	} else if !validRequestID(in.RequestID) {
+		return teal.Answer{}, teal.Errorf(teal.CodeInvalidInput, "%.100q is not a request id; use up to 128 letters, digits, dashes and underscores", in.RequestID)
+	}
+	for range deliveries {
+		t := &turn{id: in.RequestID, outcome: make(chan outcome, 1)}
+		inst, failed := p.acquire(ctx, t)
+		if inst == nil {
+			return failed.answer, failed.err
+		}
+		err := inst.deliver(t, &in)
+		if err == nil {
+			return t.await(ctx)
+		}
+		if !errors.Is(err, runtimeapi.ErrNotIdle) && !errors.Is(err, runtimeapi.ErrNotDelivered) {
+			return teal.Answer{}, err
+		}
+	}
+	return teal.Answer{}, teal.Errorf(teal.CodeUnavailable, "the instances of function %s end as soon as they are to be used; the function's log may say why", p.cfg.Name)
+}
+
+// left is the error of a caller whose context ended.
+func left(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return teal.Errorf(teal.CodeTimeout, "the caller did not wait for the function any longer: %w", ctx.Err())
+	}
+	return teal.Errorf(teal.CodeUnavailable, "the caller went away: %w", ctx.Err())
+}
+
+// acquire returns an instance on which t has begun, or the outcome that t has
+// without one.
+func (p *Pool) acquire(ctx context.Context, t *turn) (*instance, outcome) {
+	now := time.Now()
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 && p.running {
+		inst := p.idle[n-1]
+		p.beginLocked(inst, t, now)
+		p.mu.Unlock()
+		return inst, outcome{}
+	}
+	if failed, refused := p.refuseLocked(t.id, now); refused {
+		p.mu.Unlock()
+		return nil, failed
+	}
+	w := &waiter{turn: t, settled: make(chan settlement, 1)}
+	p.waiters = append(p.waiters, w)
+	p.mu.Unlock()
+	p.nudge()
+	return p.wait(ctx, w)
+}
+
+// refuseLocked says whether an invocation has nothing to wait for.
+func (p *Pool) refuseLocked(id string, now time.Time) (outcome, bool) {
+	switch {
+	case !p.running:
+		return p.stoppedOutcome(), true
+	case p.failing && p.liveLocked() == 0 && p.notBefore.Sub(now) > p.cfg.QueueTimeout:
+		return p.failure.outcome(id), true
+	case len(p.waiters) >= p.cfg.QueueLimit:
+		return outcome{err: teal.Errorf(teal.CodeThrottled, "all %d instances of function %s are busy and %d invocations wait already; try again later or raise concurrency.max", p.cfg.Function.Concurrency.Max, p.cfg.Name, len(p.waiters))}, true
+	}
+	return outcome{}, false
+}
+
+func (p *Pool) stoppedOutcome() outcome {
+	return outcome{err: teal.Errorf(teal.CodeUnavailable, "version %s of function %s is not running; it has been stopped or not been started", p.version, p.cfg.Name)}
+}
+
+// liveLocked counts the instances that work or may soon.
+func (p *Pool) liveLocked() int {
+	return p.counts[stageStarting] + p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning]
+}
+
+// wait waits for w's turn in the queue.
+func (p *Pool) wait(ctx context.Context, w *waiter) (*instance, outcome) {
+	timer := time.NewTimer(p.cfg.QueueTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case s := <-w.settled:
+			return s.instance, s.failed
+		case <-timer.C:
+			if out, over := p.giveUp(w); over {
+				return nil, out
+			}
+			timer.Reset(p.cfg.QueueTimeout)
+		case <-ctx.Done():
+			if p.leaveQueue(w) {
+				return nil, outcome{err: left(ctx)}
+			}
+			// It was settled at the same moment: the invocation is on its way.
+			s := <-w.settled
+			return s.instance, s.failed
+		}
+	}
+}
+
+// giveUp takes w out of the queue when its time is over, unless an instance is
+// being started for it.
+func (p *Pool) giveUp(w *waiter) (outcome, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.waiters, w)
+	if at < 0 || at < p.counts[stageStarting] {
+		return outcome{}, false
+	}
+	p.waiters = slices.Delete(p.waiters, at, at+1)
+	if p.failing && p.liveLocked() == 0 {
+		return p.failure.outcome(w.turn.id), true
+	}
+	return outcome{err: teal.Errorf(teal.CodeThrottled, "no instance of function %s became free within %s; at most %d run at once: try again later or raise concurrency.max", p.cfg.Name, p.cfg.QueueTimeout, p.cfg.Function.Concurrency.Max)}, true
+}
+
+func (p *Pool) leaveQueue(w *waiter) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.waiters, w)
+	if at >= 0 {
+		p.waiters = slices.Delete(p.waiters, at, at+1)
+	}
+	return at >= 0
+}
+
+// settleAllLocked empties the queue with one and the same kind of outcome.
+func (p *Pool) settleAllLocked(failed func(id string) outcome) {
+	for _, w := range p.waiters {
+		w.settled <- settlement{failed: failed(w.turn.id)}
+	}
+	p.waiters = nil
+}
+
+// moveLocked changes where an instance is.
+func (p *Pool) moveLocked(i *instance, to stage, now time.Time) {
+	if i.stage == stageIdle {
+		at := len(p.idle) - 1
+		for p.idle[at] != i {
+			at--
+		}
+		p.idle = slices.Delete(p.idle, at, at+1)
+	}
+	p.counts[i.stage]--
+	p.counts[to]++
+	i.stage, i.since = to, now
+	if to == stageIdle {
+		p.idle = append(p.idle, i)
+	}
+}
+
+// beginLocked gives an instance to an invocation.
+func (p *Pool) beginLocked(i *instance, t *turn, now time.Time) {
+	p.moveLocked(i, stageBusy, now)
+	t.started = now
+	t.init, i.init = i.init, 0
+	i.turn = t
+	i.armLocked(now, p.cfg.Function.Timeout.Std())
+}
+
+// freeLocked gives an instance that waits for work to whoever waits longest.
+func (p *Pool) freeLocked(i *instance, now time.Time) {
+	if len(p.waiters) == 0 {
+		p.moveLocked(i, stageIdle, now)
+		return
+	}
+	w := p.waiters[0]
+	p.waiters = slices.Delete(p.waiters, 0, 1)
+	p.beginLocked(i, w.turn, now)
+	w.settled <- settlement{instance: i}
+}
+
+// failed records that a start failed or an instance ended by itself, and
+// delays the next start.
+func (p *Pool) failed(f *failure, up time.Duration, steady bool) {
+	now := time.Now()
+	p.mu.Lock()
+	backoff := &p.slow
+	if steady {
+		backoff = &p.quick
+	}
+	delay := backoff.Next(up)
+	p.notBefore = now.Add(delay)
+	p.failure = f
+	if f.init || delay > p.cfg.QueueTimeout {
+		p.failing = true
+	}
+	if p.failing && p.liveLocked() == 0 {
+		p.settleAllLocked(f.outcome)
+	}
+	p.mu.Unlock()
+	p.log.Warn("function instance failed", "instance", f.instance, "reason", f.reason, "next_start_in", delay)
+	p.changed()
+	p.nudge()
+}
+
+// program returns what to execute, looked for until it has been found.
+func (p *Pool) program(ctx context.Context) (program, error) {
+	p.lookup.Lock()
+	defer p.lookup.Unlock()
+	if p.found != nil {
+		return *p.found, nil
+	}
+	found, err := findProgram(ctx, &p.cfg)
+	if err != nil {
+		return program{}, err
+	}
+	p.log.Info("function runtime found", "runtime", p.cfg.Function.Runtime, "program", found.note)
+	p.found = &found
+	return found, nil
+}
+
+// Run starts the minimum of instances (at least one, so that it is known to
+// work), and sees to the pool until ctx ends. Then it refuses and ends every
+// invocation, stops every instance, and returns nil when the last one is gone.
+// It may be called once.
+func (p *Pool) Run(ctx context.Context) error {
+	if err := p.cfg.prepare(); err != nil {
+		return fmt.Errorf("function %s: %w", p.cfg.Name, err)
+	}
+	p.mu.Lock()
+	p.running = true
+	p.mu.Unlock()
+	var lives sync.WaitGroup
+	for ctx.Err() == nil {
+		p.sleep(ctx, p.tick(ctx, &lives))
+	}
+	p.stop()
+	lives.Wait()
+	p.changed()
+	return nil
+}
+
+// sleep returns when ctx ends, when the pool is nudged, or at the given time.
+func (p *Pool) sleep(ctx context.Context, until time.Time) {
+	var alarm <-chan time.Time
+	if !until.IsZero() {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		alarm = timer.C
+	}
+	select {
+	case <-ctx.Done():
+	case <-p.wake:
+	case <-alarm:
+	}
+}
+
+// tick does what is to be done now, and returns when to look again.
+func (p *Pool) tick(ctx context.Context, lives *sync.WaitGroup) time.Time {
+	now := time.Now()
+	p.mu.Lock()
+	todo := decide(p.viewLocked(now))
+	reaped := slices.Clone(p.idle[:todo.reap])
+	for _, i := range reaped {
+		p.moveLocked(i, stageEnding, now)
+	}
+	started := make([]*instance, todo.start)
+	for n := range started {
+		p.sequence++
+		started[n] = newInstance(p, p.sequence)
+		p.instances[started[n]] = struct{}{}
+		p.counts[stageStarting]++
+	}
+	p.mu.Unlock()
+	for _, i := range reaped {
+		i.end(stopGently)
+	}
+	for _, i := range started {
+		lives.Go(func() { i.live(ctx) })
+	}
+	return todo.wake
+}
+
+func (p *Pool) viewLocked(now time.Time) view {
+	v := view{
+		now: now, min: p.cfg.Function.Concurrency.Min, max: p.cfg.Function.Concurrency.Max,
+		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
+		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.waiters),
+		notBefore: p.notBefore,
+	}
+	for _, i := range p.idle {
+		v.idle = append(v.idle, i.since)
+	}
+	for i := range p.instances {
+		if i.stage == stageReturning {
+			v.returning = append(v.returning, i.since)
+		}
+	}
+	return v
+}
+
+// stop ends every invocation and every instance, without waiting for them.
+func (p *Pool) stop() {
+	now := time.Now()
+	p.mu.Lock()
+	p.running = false
+	p.settleAllLocked(func(string) outcome { return p.stoppedOutcome() })
+	all := make([]*instance, 0, len(p.instances))
+	for i := range p.instances {
+		if i.stage != stageEnding {
+			p.moveLocked(i, stageEnding, now)
+		}
+		all = append(all, i)
+	}
+	p.mu.Unlock()
+	for _, i := range all {
+		if t := i.abandon(); t != nil {
+			t.outcome <- outcome{err: teal.Errorf(teal.CodeUnavailable, "version %s was stopped while function %s was running", p.version, p.cfg.Name)}
+		}
+		i.end(stopGently)
+	}
+}
+
+// forget is the end of an instance.
+func (p *Pool) forget(i *instance) {
+	p.mu.Lock()
+	p.counts[i.stage]--
+	delete(p.instances, i)
+	p.mu.Unlock()
+	p.nudge()
+}

@@ -1,0 +1,143 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/function/bootstrap"
+)
+
+// lookupTimeout bounds asking one interpreter who it is.
+const lookupTimeout = 15 * time.Second
+
+// program is what an instance executes.
+type program struct {
+	path string
+	args []string
+	note string // what runs the runtime, for the log
+}
+
+// runtimeDir holds the loaders.
+func (cfg *Config) runtimeDir() string { return filepath.Join(cfg.WorkDir, "runtime") }
+
+// prepare writes what instances share.
+func (cfg *Config) prepare() error {
+	if err := os.MkdirAll(cfg.runtimeDir(), 0o755); err != nil {
+		return fmt.Errorf("make the function's working directory: %w", err)
+	}
+	for name, source := range map[string][]byte{bootstrap.PythonFile: bootstrap.Python, bootstrap.NodeFile: bootstrap.Node} {
+		if err := os.WriteFile(filepath.Join(cfg.runtimeDir(), name), source, 0o644); err != nil {
+			return fmt.Errorf("write a loader: %w", err)
+		}
+	}
+	return nil
+}
+
+// findProgram returns what runs the function on this machine. An error is for
+// people: it says what is missing.
+func findProgram(ctx context.Context, cfg *Config) (program, error) {
+	loader := func(name string) string { return filepath.Join(cfg.runtimeDir(), name) }
+	switch family := teal.RuntimeFamily(cfg.Function.Runtime); family {
+	case "python3":
+		found, err := findInterpreter(ctx, cfg.Function.Runtime, pythonAsks)
+		found.args = []string{loader(bootstrap.PythonFile)}
+		return found, err
+	case "nodejs":
+		found, err := findInterpreter(ctx, cfg.Function.Runtime, nodeAsks)
+		// V8 sizes its heap by the machine and not by the function's limit; told
+		// the limit, it collects instead of being killed.
+		heap := max(16, megabytes(cfg.Function.Memory)*9/10)
+		found.args = []string{fmt.Sprintf("--max-old-space-size=%d", heap), loader(bootstrap.NodeFile)}
+		return found, err
+	default:
+		return findBootstrap(cfg.Dir)
+	}
+}
+
+// findBootstrap returns the executable of a provided runtime.
+func findBootstrap(dir string) (program, error) {
+	path := filepath.Join(dir, "bootstrap")
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return program{}, teal.Errorf(teal.CodeFunctionFailed, "the code holds no file called bootstrap; a provided runtime starts that file, so put the program there under that name")
+	case err != nil:
+		return program{}, teal.Errorf(teal.CodeFunctionFailed, "the file bootstrap cannot be looked at: %w", err)
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+		return program{}, teal.Errorf(teal.CodeFunctionFailed, "the file bootstrap is not executable; run chmod +x bootstrap before deploying")
+	}
+	return program{path: path, note: "bootstrap"}, nil
+}
+
+// question is how an interpreter is asked for its own path and version.
+type question []string
+
+var (
+	pythonAsks = question{"-c", "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))"}
+	nodeAsks   = question{"-p", "process.execPath + '\\n' + process.versions.node"}
+)
+
+// interpreters returns the names under which a runtime's interpreter may be
+// found, the best one first.
+func interpreters(runtime string) []string {
+	if version, ok := strings.CutPrefix(runtime, "nodejs"); ok {
+		if major, _, versioned := strings.Cut(version, "."); versioned {
+			return []string{"node" + major, "node"}
+		}
+		return []string{"node"}
+	}
+	if runtime != "python3" {
+		return []string{runtime, "python3"}
+	}
+	return []string{"python3"}
+}
+
+// findInterpreter asks the interpreters of a runtime one by one. A name in PATH
+// is not enough: version managers put programs there that only say that they
+// cannot run. The path that the interpreter gives of itself is what is started,
+// so that a version manager's wrapper costs nothing per instance.
+func findInterpreter(ctx context.Context, runtime string, ask question) (program, error) {
+	var missing []string
+	for _, name := range interpreters(runtime) {
+		path, version, err := ask.put(ctx, name)
+		if err != nil {
+			missing = append(missing, err.Error())
+			continue
+		}
+		note := fmt.Sprintf("%s %s", path, version)
+		if len(missing) > 0 {
+			note += " (" + strings.Join(missing, "; ") + ")"
+		}
+		return program{path: path, note: note}, nil
+	}
+	return program{}, teal.Errorf(teal.CodeFunctionFailed, "the runtime %s needs an interpreter that this machine does not have: %s; install it, or put it into the server's PATH", runtime, strings.Join(missing, "; "))
+}
+
+// put asks the interpreter called name.
+func (ask question) put(ctx context.Context, name string) (path, version string, err error) {
+	found, err := exec.LookPath(name)
+	if err != nil {
+		return "", "", fmt.Errorf("%s is not in PATH", name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, found, ask...)
+	cmd.Env = []string{"PATH=" + serverPath(), "HOME=" + os.Getenv("HOME")}
+	cmd.WaitDelay = time.Second
+	out, err := cmd.Output()
+	if err != nil {
+		return "", "", fmt.Errorf("%s does not run: %w", found, err)
+	}
+	path, version, ok := strings.Cut(strings.TrimSpace(string(out)), "\n")
+	if !ok || !filepath.IsAbs(path) {
+		return "", "", fmt.Errorf("%s did not say who it is", found)
+	}
+	return path, version, nil
+}

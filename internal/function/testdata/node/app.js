@@ -1,0 +1,36 @@
+// Handlers for the tests, as CommonJS.
+exports.context = async (event, context) => ({
+  awsRequestId: context.awsRequestId,
+  functionName: context.functionName,
+  functionVersion: context.functionVersion,
+  invokedFunctionArn: context.invokedFunctionArn,
+  memoryLimitInMB: context.memoryLimitInMB,
+  remaining: context.getRemainingTimeInMillis(),
+  clientContext: context.clientContext,
+});
+exports.pid = async () => process.pid;
+exports.echo = async (event) => event;
+exports.callback = (event, context, callback) => { setTimeout(() => callback(null, { from: 'callback' }), 5); };
+exports.callbackError = (event, context, callback) => { callback(new RangeError('out of range')); };
+exports.waits = (event, context, callback) => {
+  const answer = { timer: false };
+  setTimeout(() => { answer.timer = true; }, 50);
+  callback(null, answer);
+};
+exports.doesNotWait = (event, context, callback) => {
+  context.callbackWaitsForEmptyEventLoop = false;
+  setInterval(() => {}, 1000);
+  callback(null, 'at once');
+};
+exports.succeed = (event, context) => setTimeout(() => context.succeed('succeeded'), 5);
+exports.nothing = () => 'ignored';
+exports.never = () => new Promise(() => {});
+exports.raises = async () => { throw new TypeError('bad type'); };
+exports.raisesText = async () => { throw 'just text'; };
+exports.circular = async () => { const a = {}; a.a = a; return a; };
+exports.uncaught = () => new Promise(() => { setTimeout(() => { throw new Error('from a timer'); }, 5); });
+exports.unhandled = () => new Promise(() => { Promise.reject(new Error('rejected')); setTimeout(() => {}, 1000); });
+exports.prints = async () => { console.log('printed'); return null; };
+exports.exits = async () => process.exit(4);
+exports.object = { inner: async () => 'inner' };
+exports.value = 42;

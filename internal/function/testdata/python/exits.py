@@ -1,0 +1,4 @@
+import sys
+
+print("cannot go on")
+sys.exit(5)

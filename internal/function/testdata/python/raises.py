@@ -1,0 +1,2 @@
+print("configuring")
+raise ValueError("no configuration")
