@@ -32,7 +32,10 @@ var (
 
 // decode reads n into v. On an error v keeps what it has, its default.
 func (d *decoder) decode(n *node, v reflect.Value, at place) {
-	if n.kind == kindNull {
+	switch n.kind {
+	case kindBroken:
+		return
+	case kindNull:
 		d.addf(at.key, at.path, "has no value; expected %s%s", wanted(v.Type()), emptyHint(v.Type()))
 		return
 	}
@@ -91,7 +94,7 @@ func wanted(t reflect.Type) string {
 
 func emptyHint(t reflect.Type) string {
 	if t == textType {
-		return `; "" is the empty text`
+		return `; write "" for the empty text`
 	}
 	return ""
 }

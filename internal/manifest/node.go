@@ -6,7 +6,8 @@ import "strconv"
 type kind int
 
 const (
-	kindNull kind = iota
+	kindBroken kind = iota // an error has been reported instead
+	kindNull
 	kindBool
 	kindInt
 	kindFloat
@@ -17,7 +18,7 @@ const (
 
 // String names the kind as error messages do.
 func (k kind) String() string {
-	return [...]string{"empty", "true or false", "a whole number", "a number", "text", "a mapping", "a list"}[k]
+	return [...]string{"broken", "empty", "true or false", "a whole number", "a number", "text", "a mapping", "a list"}[k]
 }
 
 // node is a YAML value with its position. Aliases and merge keys have been

@@ -130,10 +130,12 @@ const anyDigest = "sha256:000000000000000000000000000000000000000000000000000000
 // checkSpec reports what the domain finds wrong, where the file says it.
 func (r *reading) checkSpec() {
 	spec := withCode(r.manifest.Spec, func(string) string { return anyDigest })
-	for _, p := range spec.Check() {
-		if r.covers(p.Path) || len(spec.Components) == 0 && r.noise(p) {
-			continue
-		}
+	// All are judged before any is reported: two problems of one place are two
+	// errors.
+	problems := slices.DeleteFunc(spec.Check(), func(p teal.Problem) bool {
+		return r.covers(p.Path) || len(spec.Components) == 0 && r.noise(p)
+	})
+	for _, p := range problems {
 		r.at(p.Path, "%s", p.Message)
 	}
 }

@@ -214,7 +214,7 @@ func (r *yamlReader) read(n ast.Node, path []string) *node {
 }
 
 func (r *yamlReader) scalar(at position, n ast.Node, path []string) *node {
-	value := &node{at: at, size: 1}
+	value := &node{at: at, kind: kindNull, size: 1}
 	switch v := n.(type) {
 	case *ast.StringNode:
 		value.kind, value.text = kindText, v.Value
@@ -228,6 +228,7 @@ func (r *yamlReader) scalar(at position, n ast.Node, path []string) *node {
 	case *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		value.kind, value.text = kindFloat, v.GetToken().Value
 	default:
+		value.kind = kindBroken
 		r.addf(at, path, "this kind of YAML is not used in a manifest; expected text, a number, a list or a mapping")
 	}
 	return value
@@ -268,13 +269,15 @@ func (r *yamlReader) alias(at position, a *ast.AliasNode, path []string) *node {
 		r.addf(at, path, "the alias *%s has no anchor; expected &%s before it, and not around it", name, name)
 		return &node{at: at, size: 1}
 	}
-	return target
+	here := *target
+	here.at = at
+	return &here
 }
 
 func (r *yamlReader) tagged(at position, t *ast.TagNode, path []string) *node {
 	tag := t.GetToken().Value
 	if t.Value == nil {
-		return &node{at: at, size: 1}
+		return &node{at: at, kind: kindNull, size: 1}
 	}
 	value := r.read(t.Value, path)
 	switch tag {
@@ -298,9 +301,12 @@ func (r *yamlReader) mapping(at position, values []*ast.MappingValueNode, path [
 			merged = append(merged, r.read(v.Value, append(slices.Clone(path), "<<")))
 			continue
 		}
-		key := r.read(v.Key, path)
+		key := r.read(v.Key, append(slices.Clone(path), v.Key.String()))
+		if key.kind == kindBroken {
+			continue
+		}
 		if !key.scalar() {
-			r.addf(key.at, path, "a key is %s; expected text", key.kind)
+			r.addf(key.at, append(slices.Clone(path), v.Key.String()), "a key is %s; expected text", key.kind)
 			continue
 		}
 		below := append(slices.Clone(path), key.text)
@@ -326,6 +332,7 @@ func (r *yamlReader) mapping(at position, values []*ast.MappingValueNode, path [
 // have.
 func (r *yamlReader) merge(n, m *node, seen map[string]position, path []string) {
 	switch m.kind {
+	case kindBroken:
 	case kindList:
 		for _, item := range m.items {
 			if item.kind == kindMapping {
