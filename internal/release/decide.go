@@ -90,6 +90,9 @@ func Decide(r teal.Release, o Observation) Decision {
 
 func decideQueued(r teal.Release, o Observation) Decision {
 	if reason, stop := stopBeforeTraffic(r, o); stop {
+		if r.Intent != nil { // green was started, and that was not recorded
+			return abort(r, o, reason)
+		}
 		return Decision{Next: teal.PhaseAborted, Reason: reason}
 	}
 	return Decision{

@@ -263,6 +263,7 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if err != nil {
 			return teal.Release{}, fmt.Errorf("release: order %s of %s: %w", order.Kind, id, err)
 		}
+		e.cfg.Boundary("order:recorded")
 		e.begin(id)
 		e.Wake(r.App)
 		return r, nil
