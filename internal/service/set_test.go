@@ -194,7 +194,7 @@ func TestCrashLoopIsSlowAndExplained(t *testing.T) {
 	}
 	eventually(t, "the fourth end", func() bool { return strings.Contains(h.State().Reason, "(4 times in a row)") })
 	st := h.State()
-	if st.Ready || !strings.HasPrefix(st.Reason, "web ended: exit status 3") {
+	if st.Ready || !st.Failed || !strings.HasPrefix(st.Reason, "web ended: exit status 3") {
 		t.Errorf("state %+v", st)
 	}
 	lines := strings.Split(st.Output, "\n")

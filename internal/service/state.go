@@ -6,12 +6,19 @@ import "fmt"
 type State struct {
 	// Ready is whether every instance has been healthy at least once and at
 	// least one is now.
-	Ready   bool
+	Ready bool
+	// Failed is whether an instance has ended several times in a row and has
+	// never been healthy. It is still being started again.
+	Failed  bool
 	Healthy int // instances that are healthy now
 	Total   int
 	Reason  string // why not all are healthy, for people; "" when they are
 	Output  string // the last lines, 20 at most, that the instance which Reason speaks of has written
 }
+
+// hopeless is how many lives of an instance that has never been healthy make a
+// failed start. The first may have ended for want of a port, see runService.
+const hopeless = 4
 
 // State returns how the endpoints are now. It does not block.
 func (s *Set) State() State {
@@ -32,6 +39,7 @@ func (s *Set) stateLocked() State {
 			state.Healthy++
 		}
 		state.Ready = state.Ready && sl.health.ever
+		state.Failed = state.Failed || (!sl.health.ever && sl.ends >= hopeless)
 	}
 	state.Ready = state.Ready && state.Healthy > 0
 	state.Reason, _ = s.reasonLocked()
