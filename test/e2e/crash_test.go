@@ -1,0 +1,101 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// boundaries are the places between the steps of a release at which the server
+// can be told to die: before the intent is recorded, after that, after the act,
+// and after the outcome is recorded.
+func boundaries(acts ...string) []string {
+	var names []string
+	for _, act := range acts {
+		for _, step := range []string{":decided", ":intended", ":acted", ":recorded"} {
+			names = append(names, act+step)
+		}
+	}
+	return names
+}
+
+// changes are the boundaries of a step that changes nothing but the record.
+func changes(phases ...string) []string {
+	var names []string
+	for _, phase := range phases {
+		names = append(names, phase+":decided", phase+":recorded")
+	}
+	return names
+}
+
+// C9: kill -9 at every step boundary of a release, start again: the release goes
+// on and ends once, always in the same state.
+func TestCrashInARelease(t *testing.T) {
+	names := append([]string{"start:recorded"}, boundaries("provision", "shift", "retire")...)
+	names = append(names, changes("shifting")...)
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t)
+			blue, green := newApp(t, manifestWith("0s"), "blue"), newApp(t, manifestWith("0s"), "green")
+			s.ok("deploy", blue.dir)
+			s.stop()
+			s.start("TEAL_CRASH_AT=" + name)
+			s.teal("deploy", green.dir) // whatever it says: the server dies meanwhile
+			s.awaitDeath()
+			s.start()
+			s.awaitPhase("web", "completed")
+			waitFor(t, 30*time.Second, "blue to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			const want = "live 2=100 environment 2 serving release web-2 completed"
+			if got := s.status("web").summary(); got != want {
+				t.Errorf("end state:\n got %s\nwant %s", got, want)
+			}
+			if _, version, _ := s.get("/"); version != "2" {
+				t.Errorf("version %s answers", version)
+			}
+			steps := s.status("web").Release.Steps
+			if got := phases(steps); got != "queued provisioning shifting completed" {
+				t.Errorf("phases: %s", got)
+			}
+		})
+	}
+}
+
+// The same while a release is rolled back.
+func TestCrashInARollback(t *testing.T) {
+	names := append(boundaries("shift", "retire"), "order:recorded")
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t)
+			blue, green := newApp(t, manifestWith("10m"), "blue"), newApp(t, manifestWith("10m"), "green")
+			s.ok("deploy", blue.dir)
+			s.ok("deploy", green.dir)
+			s.stop()
+			s.start("TEAL_CRASH_AT=" + name)
+			if st := s.status("web"); st.Release.Phase != "watching" {
+				t.Fatalf("after a restart the release is %s, not watching", st.Release.Phase)
+			}
+			s.teal("rollback", "web")
+			s.awaitDeath()
+			s.start()
+			s.awaitPhase("web", "rolled-back")
+			waitFor(t, 30*time.Second, "green to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			const want = "live 1=100 environment 1 serving release web-2 rolled-back"
+			if got := s.status("web").summary(); got != want {
+				t.Errorf("end state:\n got %s\nwant %s", got, want)
+			}
+			if _, version, _ := s.get("/"); version != "1" {
+				t.Errorf("version %s answers", version)
+			}
+		})
+	}
+}
+
+func phases(steps []struct{ Phase, Reason string }) string {
+	var names []string
+	for _, step := range steps {
+		names = append(names, step.Phase)
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,118 @@
+// Command web is the service of the test apps. Everything it answers says which
+// version it is.
+package main
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+var version = os.Getenv("TEAL_VERSION")
+
+func main() {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "version %s", version) })
+	mux.HandleFunc("/slow", slow)
+	mux.HandleFunc("/upload", upload)
+	mux.HandleFunc("/sse", sse)
+	mux.HandleFunc("/ws", ws)
+	mux.HandleFunc("/chain", chain)
+	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
+}
+
+func number(r *http.Request, name string, otherwise int) int {
+	n, err := strconv.Atoi(r.URL.Query().Get(name))
+	if err != nil {
+		return otherwise
+	}
+	return n
+}
+
+// slow answers in several pieces over the asked number of milliseconds.
+func slow(w http.ResponseWriter, r *http.Request) {
+	const pieces = 5
+	pause := time.Duration(number(r, "ms", 250)) * time.Millisecond / pieces
+	for i := range pieces {
+		fmt.Fprintf(w, "piece %d of version %s\n", i, version)
+		w.(http.Flusher).Flush()
+		time.Sleep(pause)
+	}
+	fmt.Fprint(w, "done")
+}
+
+func upload(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, r.Body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	fmt.Fprintf(w, "version %s got %d", version, n)
+}
+
+func sse(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	for i := range number(r, "events", 10) {
+		fmt.Fprintf(w, "id: %d\ndata: version %s\n\n", i, version)
+		w.(http.Flusher).Flush()
+		time.Sleep(25 * time.Millisecond)
+	}
+	fmt.Fprint(w, "event: end\ndata: end\n\n")
+}
+
+// ws sends every message back, with the version in front, until the client
+// closes.
+func ws(w http.ResponseWriter, r *http.Request) {
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for {
+		kind, data, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		if err := conn.Write(r.Context(), kind, append([]byte(version+" "), data...)); err != nil {
+			return
+		}
+	}
+}
+
+// chain answers with its own version and, behind it, what the sibling named in
+// the query answers for the rest of the way: ?via=one,two.
+func chain(w http.ResponseWriter, r *http.Request) {
+	next, rest := cut(r.URL.Query().Get("via"))
+	if next == "" {
+		fmt.Fprint(w, version)
+		return
+	}
+	resp, err := http.Get(os.Getenv("TEAL_URL_"+next) + "/chain?via=" + rest)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadGateway)
+		return
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		http.Error(w, fmt.Sprintf("%s answered %d %s: %v", next, resp.StatusCode, body, err), http.StatusBadGateway)
+		return
+	}
+	fmt.Fprintf(w, "%s %s", version, body)
+}
+
+func cut(via string) (next, rest string) {
+	for i := range via {
+		if via[i] == ',' {
+			return via[:i], via[i+1:]
+		}
+	}
+	return via, ""
+}
