@@ -88,13 +88,19 @@ func (db *DB) openFeed(ctx context.Context, pattern string) (*feed, []store.Entr
 	return f, snapshot, nil
 }
 
-// start reads the newest message of every subject, and on until it has caught up
-// with the stream. Stopping earlier would miss keys: one that is overwritten
-// while the snapshot is read has only its new message left, which comes later.
+// start makes a consumer of the newest message of every subject and what comes
+// later, and reads the snapshot.
 func (f *feed) start(ctx context.Context) ([]store.Entry, error) {
 	if err := f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}); err != nil {
 		return nil, err
 	}
+	return f.snapshot(ctx)
+}
+
+// snapshot reads until it has caught up with the stream. Stopping earlier would
+// miss keys: one that is overwritten while the snapshot is read has only its new
+// message left, which comes later.
+func (f *feed) snapshot(ctx context.Context) ([]store.Entry, error) {
 	entries := map[string]store.Entry{}
 	for {
 		before := f.position
@@ -277,11 +283,10 @@ func (f *feed) pull(r pullRequest) error {
 
 // The statuses that a message without a change can carry.
 const (
-	statusHeartbeat    = "100"
-	statusNoMessages   = "404" // the end of the stream has been reached
-	statusTimeout      = "408" // the pull has expired
-	statusConflict     = "409" // the pull has ended: enough bytes, or the consumer is gone
-	statusNoResponders = "503" // there is no such consumer
+	statusHeartbeat  = "100"
+	statusNoMessages = "404" // the pull has ended: there is nothing to deliver at the moment
+	statusTimeout    = "408" // the pull has expired
+	statusConflict   = "409" // see conflict
 )
 
 // receive returns the next message of the consumer, or nil and a status.
@@ -291,6 +296,9 @@ func (f *feed) receive(ctx context.Context) (*nats.Msg, string, error) {
 		return nil, "", errLost
 	}
 	msg, err := inbox.NextMsgWithContext(ctx)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, "", errLost
+	}
 	if err != nil {
 		return nil, "", err
 	}
@@ -304,15 +312,23 @@ func (f *feed) receive(ctx context.Context) (*nats.Msg, string, error) {
 		f.pulled = 0
 		return nil, status, nil
 	case statusConflict:
-		f.pulled = 0
-		if strings.Contains(msg.Header.Get("Description"), "MaxBytes") {
-			return nil, status, nil
-		}
-		return nil, status, errLost
-	case statusNoResponders:
-		return nil, status, errLost
+		return nil, status, f.conflict(msg.Header.Get("Description"))
 	}
 	return nil, status, fmt.Errorf("natskv: the NATS server refused a read: %s %s", status, msg.Header.Get("Description"))
+}
+
+// conflict tells the ways apart in which the server ends a pull early.
+func (f *feed) conflict(description string) error {
+	switch description {
+	case "Batch Completed":
+		// About a pull that has delivered everything, which its messages have
+		// shown already; the next one may be under way.
+		return nil
+	case "Message Size Exceeds MaxBytes":
+		f.pulled = 0
+		return nil
+	}
+	return errLost
 }
 
 func (f *feed) accept(msg *nats.Msg) (*nats.Msg, string, error) {

@@ -5,14 +5,10 @@ import (
 	"log/slog"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 	"teal/internal/store/storetest"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t testing.TB, dir string) *natskv.DB {
 	t.Helper()

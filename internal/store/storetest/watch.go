@@ -113,7 +113,7 @@ func testWatchSlow(t *testing.T, kv store.KV) {
 // what is stored; what is there all the time must be in every snapshot.
 //
 // Seen to fail when memkv took the snapshot and registered the watch under two
-// locks, and when natskv ended its snapshot at the server's first "no messages".
+// locks, and when natskv did not see that the messages of a pull had all come.
 func testWatchNoGap(t *testing.T, kv store.KV) {
 	const watches = 12
 	stop := churn(t, kv, 4)
@@ -129,7 +129,7 @@ func testWatchNoGap(t *testing.T, kv store.KV) {
 	}
 }
 
-// Seen to fail when natskv ended a list at the server's first "no messages".
+// Seen to fail when natskv ended a list after one pull.
 func testListComplete(t *testing.T, kv store.KV) {
 	stop := churn(t, kv, 4)
 	defer stop()
@@ -142,11 +142,15 @@ func testListComplete(t *testing.T, kv store.KV) {
 	}
 }
 
-// hot keys are updated all the time and never deleted.
-const hotKeys = 5
+// hot keys are updated all the time, in no simple order, and never deleted. There
+// are so many of each writer.
+const hotKeys = 97
 
-// churn starts writers: each has its share of the hot keys, and keys that come
-// and go. The function that it returns ends them and waits.
+// maxStaying bounds the keys that come and stay of each writer.
+const maxStaying = 2000
+
+// churn starts writers: each updates its hot keys, and has keys that come and go
+// and keys that come and stay. The function that it returns ends them and waits.
 func churn(t *testing.T, kv store.KV, writers int) (stop func()) {
 	t.Helper()
 	ctx := deadline(t)
@@ -160,13 +164,16 @@ func churn(t *testing.T, kv store.KV, writers int) (stop func()) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; !stopped.Load(); i++ {
-				hot := fmt.Sprintf("hot.%d.%d", w, i%hotKeys)
+				hot := fmt.Sprintf("hot.%d.%d", w, i*37%hotKeys)
 				entry, err := kv.Get(ctx, hot)
 				if err == nil {
 					_, err = kv.Update(ctx, hot, fmt.Append(nil, i), entry.Revision)
 				}
 				if err == nil && i%4 == 0 {
 					err = toggle(ctx, kv, fmt.Sprintf("cold.%d.%d", w, i%3))
+				}
+				if err == nil && i%2 == 0 && i < maxStaying {
+					_, err = kv.Create(ctx, fmt.Sprintf("stay.%d.%d", w, i), nil)
 				}
 				if err != nil {
 					t.Error(err)
