@@ -537,7 +537,8 @@ func (slowControl) Promote(ctx context.Context, _, _ string) (teal.Release, erro
 }
 
 // TestDeadlineOfTheBodyIsTakenAway was seen to fail (503, context canceled) when
-// patientBody left its deadline behind: it cancels the request when it passes.
+// patientBody left its deadlines behind in Read and Close: the request is
+// cancelled when one passes.
 func TestDeadlineOfTheBodyIsTakenAway(t *testing.T) {
 	t.Parallel()
 	c := impatient(t, slowControl{apitest.New()})
@@ -587,7 +588,8 @@ func decode(t *testing.T, text string, into any) {
 
 func (c *caller) open(path string) (*bufio.Reader, func()) {
 	c.t.Helper()
-	resp, err := c.client.Do(c.request("GET", path, ""))
+	// The test's own context ends before its clean-ups do.
+	resp, err := c.client.Do(c.request("GET", path, "").WithContext(context.Background()))
 	if err != nil {
 		c.t.Fatal(err)
 	}

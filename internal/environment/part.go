@@ -32,7 +32,7 @@ func functionPart(name string, pool *function.Pool, f *teal.Function) part {
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
-			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output}
+			return condition{ready: s.Ready, failed: s.Failing, reason: s.Reason, output: s.Output}
 		},
 		component: &gateway.Component{Name: name, Function: pool, Payload: f.Payload},
 	}

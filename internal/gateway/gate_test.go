@@ -84,8 +84,7 @@ func TestEnvironmentFollowsTheProtocol(t *testing.T) {
 // One request races one retirement, over and over. A request that was let in
 // holds the environment: it must not have drained before the release.
 //
-// Seen red with acquire as check-then-add (load, test the bit, Add(1)), and with
-// retire setting the bit with a plain Store: the count is lost.
+// Seen red with acquire as check-then-add: load, test the bit, Add(1).
 func TestNothingIsAdmittedAfterDraining(t *testing.T) {
 	const rounds = 100_000
 	envs := make([]*Environment, rounds)
