@@ -537,8 +537,8 @@ func (slowControl) Promote(ctx context.Context, _, _ string) (teal.Release, erro
 }
 
 // TestDeadlineOfTheBodyIsTakenAway was seen to fail (503, context canceled) when
-// patientBody left its deadlines behind in Read and Close: the request is
-// cancelled when one passes.
+// patientBody.Close left its deadline behind: the request is cancelled when it
+// passes.
 func TestDeadlineOfTheBodyIsTakenAway(t *testing.T) {
 	t.Parallel()
 	c := impatient(t, slowControl{apitest.New()})

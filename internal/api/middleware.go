@@ -30,14 +30,14 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		start := time.Now()
 		control := http.NewResponseController(w)
 		rec := &recorder{ResponseWriter: w, control: control, stall: s.stall}
-		body := &patientBody{ReadCloser: r.Body, control: control, stall: s.stall}
+		body := &patientBody{ReadCloser: r.Body, control: control, stall: s.stall, rest: s.rest}
 		r.Body = body
 		defer func() {
 			s.recovered(recover(), rec, r)
 			// net/http reads what is left of a body; that must end too. A
 			// connection without deadlines (a test's recorder) has no such body.
 			_ = control.SetReadDeadline(time.Now().Add(body.leftover()))
-			_ = control.SetWriteDeadline(time.Now().Add(s.stall + leftoverLimit))
+			_ = control.SetWriteDeadline(time.Now().Add(s.stall + s.rest))
 			s.cfg.Logger.Debug("admin API: request", "method", r.Method, "path", r.URL.Path,
 				"status", rec.status, "bytes", rec.bytes, "took", time.Since(start))
 		}()
@@ -124,13 +124,13 @@ func (s *Server) refuse(w http.ResponseWriter, p *Problem) {
 	}
 }
 
-// patientBody gives each read of a body its own deadline, and takes it away
-// again: a deadline that is left behind would cancel a long handler.
+// patientBody gives each read of a body its own deadline.
 type patientBody struct {
 	io.ReadCloser
 	control *http.ResponseController
 	stall   time.Duration
-	broken  bool // what is left of it will not come either
+	rest    time.Duration // for what the handler has not read
+	broken  bool          // what is left of it will not come either
 }
 
 // leftover returns how long to wait for what the handler has not read.
@@ -138,19 +138,20 @@ func (b *patientBody) leftover() time.Duration {
 	if b.broken {
 		return 0
 	}
-	return leftoverLimit
+	return b.rest
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.stall)) // see observe
 	n, err := b.ReadCloser.Read(p)
-	_ = b.control.SetReadDeadline(time.Time{})
 	b.broken = err != nil && err != io.EOF //nolint:errorlint // io.EOF is never wrapped here
 	return n, err                          //nolint:wrapcheck // io.EOF must stay io.EOF
 }
 
 // Close gives the rest of the body little time: net/http reads on in Close to
-// save the connection, and would wait for ever.
+// save the connection, and would wait for ever. The deadline is taken away
+// again: at the end of a body net/http begins to watch for the client to leave,
+// and a deadline that is left behind would look like that to a long handler.
 func (b *patientBody) Close() error {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.leftover())) // see observe
 	err := b.ReadCloser.Close()

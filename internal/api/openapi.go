@@ -59,8 +59,7 @@ func register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxJSON
 	}
-	// The body's own reader sets deadlines; one that huma set would outlast the
-	// body and cancel a handler that takes longer.
+	// patientBody sets the deadlines.
 	op.BodyReadTimeout = -1
 	if op.Responses == nil {
 		op.Responses = map[string]*huma.Response{}

@@ -60,6 +60,7 @@ type Server struct {
 	openAPI []byte
 	handler http.Handler
 	stall   time.Duration // stallTimeout
+	rest    time.Duration // leftoverLimit
 	// stopping ends the streams, which would otherwise outlast any shutdown.
 	stopping context.Context
 	stop     context.CancelFunc
@@ -80,7 +81,7 @@ func New(cfg Config) *Server {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = DefaultHeartbeat
 	}
-	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux(), stall: stallTimeout}
+	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux(), stall: stallTimeout, rest: leftoverLimit}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.api = newHuma(s.mux, cfg.Version)
 	s.registerAll()
