@@ -229,6 +229,13 @@ func (r *running) await(what string, holds func(State) bool) State {
 	}
 }
 
+// quiet waits until no instance is busy: an answer comes before the instance
+// that gave it is free again.
+func (r *running) quiet() {
+	r.t.Helper()
+	r.await("quiet", func(s State) bool { return s.Busy == 0 })
+}
+
 func (r *running) invoke(event string) (teal.Answer, error) {
 	return r.Invoke(context.Background(), teal.Invocation{Event: []byte(event)})
 }
