@@ -165,8 +165,8 @@ func TestLargeFileIsRefused(t *testing.T) {
 	}
 }
 
-// Seen red without the bounds of checkTokens: "keys" took minutes, and
-// "brackets" ended the process, out of stack.
+// Seen red: "dashes" without the bound on depth (the process was killed, out of
+// memory), "keys" without the bounds on keys and tokens (too long).
 func TestHostileFilesAreCheap(t *testing.T) {
 	t.Parallel()
 	for name, unit := range map[string]string{
@@ -177,8 +177,8 @@ func TestHostileFilesAreCheap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			size := maxSize / 4
-			if name == "keys" || name == "brackets" {
-				size = maxSize
+			if name == "keys" {
+				size = maxSize / 2
 			}
 			start := time.Now()
 			_, err := Parse("teal.yaml", []byte(strings.Repeat(unit, size/len(unit))))
