@@ -142,22 +142,17 @@ type Request struct {
 
 // Start records a release and begins to run it. An active release that only
 // watches is finished first: its standby makes way. It returns an error with
-// teal.CodeReleaseInProgress while another release moves the alias.
+// teal.CodeReleaseInProgress while another release moves the alias, and with
+// teal.CodeNothingToPromote when the alias belongs to the version already.
 func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 	for {
 		active, err := e.makeWay(ctx, req)
 		if err != nil {
 			return teal.Release{}, err
 		}
-		route, err := e.cfg.Router.Observe(ctx, req.App, teal.AliasLive)
+		from, err := e.blue(ctx, req)
 		if err != nil {
-			return teal.Release{}, fmt.Errorf("release: observe %s: %w", req.App, err)
-		}
-		from := route.Alias.Primary()
-		if from == req.To {
-			return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote,
-				"%s of %s belongs to %s already; to change the weights use `teal alias set`",
-				teal.AliasLive, req.App, teal.FormatTargets(route.Alias.Targets))
+			return teal.Release{}, err
 		}
 		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, from), active)
 		if e.cfg.Journal.Conflict(err) {
@@ -170,6 +165,23 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 		e.begin(r.ID)
 		return r, nil
 	}
+}
+
+// blue returns the version that a release would take the traffic from. It
+// returns an error with teal.CodeNothingToPromote when that is the version to
+// release.
+func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
+	route, err := e.cfg.Router.Observe(ctx, req.App, teal.AliasLive)
+	if err != nil {
+		return 0, fmt.Errorf("release: observe %s: %w", req.App, err)
+	}
+	from := route.Alias.Primary()
+	if from == req.To {
+		return 0, teal.Errorf(teal.CodeNothingToPromote,
+			"%s of %s belongs to %s already; to change the weights use `teal alias set`",
+			teal.AliasLive, req.App, teal.FormatTargets(route.Alias.Targets))
+	}
+	return from, nil
 }
 
 func newRelease(req Request, from int) teal.Release {
@@ -191,7 +203,11 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	active, _, err := e.cfg.Journal.Load(ctx, id)
 	switch {
 	case teal.IsCode(err, teal.CodeUnknownRelease):
-		return id, e.bury(ctx, req.App, id)
+		if err := e.bury(ctx, req.App, id); err != nil {
+			return "", err
+		}
+		e.begin(id) // to clear the claim, should this start not get as far
+		return id, nil
 	case err != nil:
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
@@ -201,6 +217,9 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 		return "", teal.Errorf(teal.CodeReleaseInProgress,
 			"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
 			id, req.App, active.Phase, active.From, active.To, req.App)
+	}
+	if _, err := e.blue(ctx, req); err != nil {
+		return "", err // before the standby is given up for nothing
 	}
 	order := teal.Order{Kind: teal.OrderFinish, By: req.By, Why: fmt.Sprintf("version %d is being released", req.To), At: req.At}
 	if _, err := e.Order(ctx, id, order); err != nil {

@@ -1,0 +1,466 @@
+package release_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"teal"
+	"teal/internal/release"
+)
+
+var (
+	oneSeed   = flag.Uint64("release.seed", 0, "play only this schedule and print its trace")
+	schedules = flag.Int("release.schedules", 2400, "how many schedules to play")
+)
+
+// schedule plays one world with a seed: it decides which goroutine of which
+// server takes the next step and what becomes of it, when servers die and start,
+// when instances become healthy or break, when people want something, and how
+// time passes. Between two decisions everything is at rest, so the same seed
+// gives the same play.
+type schedule struct {
+	*world
+	rng       *rand.Rand
+	processes []*process
+	launched  int
+	people    int
+	beside    bool // version 2 ran beside live when the play began
+}
+
+const shop = "shop"
+
+func newSchedule(seed uint64) *schedule {
+	s := &schedule{rng: rand.New(rand.NewPCG(seed, 1))}
+	s.world = newWorld(s.chance(25))
+	s.instant = s.chance(50)
+	s.apps[shop] = &appRecord{}
+	live := s.live(shop)
+	run := func(version int) { e := s.env(shop, version); e.running, e.state = true, teal.EnvironmentReady }
+	switch s.rng.IntN(10) {
+	case 0, 1: // nothing has been released yet
+		return s
+	case 2:
+		live.alias.Targets = []teal.Target{{Version: 1, Weight: teal.Percent(90)}, {Version: 2, Weight: teal.Percent(10)}}
+		run(2)
+		s.beside = true
+	case 3:
+		live.alias.Targets = teal.Only(1)
+		run(2) // a preview
+		s.beside = true
+	default:
+		live.alias.Targets = teal.Only(1)
+	}
+	run(1)
+	live.revision = s.next()
+	return s
+}
+
+func (s *schedule) chance(percent int) bool { return s.rng.IntN(100) < percent }
+
+// play runs a whole schedule: a time of trouble, then calm in which everything
+// that has begun must end.
+func (s *schedule) play() {
+	s.start()
+	for range 60 + s.rng.IntN(160) {
+		s.settle()
+		s.trouble()
+		s.settle()
+		s.checkAlways()
+		if len(s.wrong) > 0 {
+			break
+		}
+	}
+	if len(s.wrong) == 0 {
+		s.calmDown()
+	}
+	for _, p := range s.processes {
+		s.kill(p)
+	}
+	s.settle()
+}
+
+// settle waits until every goroutine waits for its turn, for time, or for
+// something to happen.
+func (s *schedule) settle() { synctest.Wait() }
+
+func (s *schedule) alive() []*process {
+	return slices.DeleteFunc(slices.Clone(s.processes), func(p *process) bool { return p.dead })
+}
+
+func (s *schedule) start() {
+	s.launched++
+	name := fmt.Sprint("server", s.launched)
+	s.notef("%s starts", name)
+	s.processes = append(s.processes, s.launch(name))
+}
+
+// kill ends a process where it is. What it was about to do may still have
+// happened.
+func (s *schedule) kill(p *process) {
+	if p.dead {
+		return
+	}
+	p.dead = true
+	s.notef("%s †", p.name)
+	for _, c := range s.waiting() {
+		if c.process == p {
+			how := diesBefore
+			if c.mortal && s.chance(30) {
+				how = diesAfter
+			}
+			s.grant(c, how)
+			s.settle()
+		}
+	}
+	p.cancel()
+	if !s.twins { // the instances were its children
+		for _, key := range s.envKeys() {
+			if e := s.envs[key]; e.running {
+				e.state = teal.EnvironmentStarting
+			}
+		}
+	}
+}
+
+func (s *schedule) grant(c *call, how outcome) {
+	s.forget(c)
+	s.notef("%s %s%s", c.process.name, c.name, outcomes[how])
+	c.grant <- how
+}
+
+// urgent returns a call whose intent has just been recorded, when two engines
+// run: between the intent and a start or a stop there must be no step of the
+// other. A start or a stop carries nothing by which a runner could tell that it
+// comes too late (a shift does: the revision), so two engines are safe only as
+// far as none of them sleeps there. One server has one engine.
+func (s *schedule) urgent(waiting []*call) *call {
+	for _, c := range waiting {
+		if s.twins && (strings.HasPrefix(c.name, "provision ") || strings.HasPrefix(c.name, "retire ")) && c.mortal {
+			return c
+		}
+	}
+	return nil
+}
+
+func (s *schedule) trouble() {
+	waiting := s.waiting()
+	if c := s.urgent(waiting); c != nil {
+		s.step(c)
+		return
+	}
+	switch n := s.rng.IntN(100); {
+	case len(s.alive()) == 0 && n < 70:
+		s.start()
+	case s.twins && len(s.alive()) < 2 && n < 10:
+		s.start()
+	case len(waiting) > 0 && n < 75:
+		s.step(waiting[s.rng.IntN(len(waiting))])
+	case n < 86:
+		s.happen()
+	case n < 93:
+		s.person()
+	default:
+		s.pass([]time.Duration{100 * time.Millisecond, 3 * time.Second, 30 * time.Second, 2 * time.Minute, 11 * time.Minute}[s.rng.IntN(5)])
+	}
+}
+
+func (s *schedule) step(c *call) {
+	how := works
+	switch n := s.rng.IntN(100); {
+	case n < 3:
+		s.dieAt(c)
+		return
+	case n < 6 && c.mortal:
+		how = failsBefore
+	case n < 9 && c.mortal:
+		how = failsAfter
+	}
+	s.grant(c, how)
+}
+
+// dieAt ends a process at a call, with everything else that it does.
+func (s *schedule) dieAt(c *call) {
+	if c.mortal && s.chance(50) {
+		s.grant(c, diesAfter)
+	} else {
+		s.grant(c, diesBefore)
+	}
+	s.settle()
+	s.kill(c.process)
+}
+
+func (s *schedule) pass(d time.Duration) {
+	s.notef("%s pass", d)
+	time.Sleep(d)
+}
+
+func (s *schedule) envKeys() []string {
+	var keys []string
+	for key, e := range s.envs {
+		if e.running {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// happen lets something happen to the instances or to the data plane.
+func (s *schedule) happen() {
+	if live := s.live(shop); len(live.stale) > 0 && s.chance(50) {
+		clear(live.stale)
+		s.notef("    the data plane follows")
+		s.wake()
+		return
+	}
+	keys := s.envKeys()
+	if len(keys) == 0 {
+		return
+	}
+	e := s.envs[keys[s.rng.IntN(len(keys))]]
+	switch {
+	case e.state == teal.EnvironmentStarting && s.chance(10):
+		e.never = true
+	case e.state == teal.EnvironmentStarting && s.chance(10):
+		e.state = teal.EnvironmentFailed
+	case e.state == teal.EnvironmentReady && s.chance(15):
+		e.state = teal.EnvironmentDegraded
+	case !e.never && e.state != teal.EnvironmentReady:
+		e.state = teal.EnvironmentReady
+	}
+	s.notef("    version %d is %s", e.version, e.state)
+	s.wake()
+}
+
+func (s *schedule) wake() {
+	for _, p := range s.alive() {
+		p.engine.Wake(shop)
+	}
+}
+
+// person lets somebody ask a server for something, in a goroutine of their own.
+func (s *schedule) person() {
+	alive := s.alive()
+	if len(alive) == 0 {
+		return
+	}
+	p := alive[s.rng.IntN(len(alive))]
+	s.people++
+	who := fmt.Sprint("person", s.people)
+	id := teal.ReleaseID(shop, max(1, s.apps[shop].last-s.rng.IntN(5)/4))
+	switch n := s.rng.IntN(10); {
+	case n < 5:
+		s.deploy(p, who)
+	case n < 8:
+		s.order(p, who, id, teal.OrderRollback)
+	default:
+		s.order(p, who, id, teal.OrderFinish)
+	}
+}
+
+func (s *schedule) ask(p *process, what string, f func(ctx context.Context) error) {
+	s.notef("%s: %s", p.name, what)
+	w := s.world
+	go func() {
+		err := f(p.ctx)
+		switch teal.CodeOf(err) {
+		case "", teal.CodeReleaseInProgress, teal.CodeNothingToPromote, teal.CodeUnknownRelease:
+			return
+		}
+		if !p.dead && p.ctx.Err() == nil && !strings.Contains(err.Error(), errDown.Error()) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.wrong = append(w.wrong, what+": "+err.Error())
+		}
+	}()
+}
+
+func (s *schedule) deploy(p *process, who string) {
+	policy := teal.DefaultPolicy()
+	policy.Confidence = []teal.Duration{0, teal.Duration(30 * time.Second), policy.Confidence}[s.rng.IntN(3)]
+	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: policy, By: who, At: time.Now()}
+	s.ask(p, fmt.Sprintf("%s releases version %d, confidence %s", who, req.To, policy.Confidence), func(ctx context.Context) error {
+		_, err := p.engine.Start(ctx, req)
+		return err
+	})
+}
+
+func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
+	s.ask(p, fmt.Sprintf("%s orders %s of %s", who, kind, id), func(ctx context.Context) error {
+		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: time.Now()})
+		return err
+	})
+}
+
+// calmDown lets everything work, people be content, and time pass, until nothing
+// is left to do; and says what is not done by then.
+func (s *schedule) calmDown() {
+	s.notef("calm")
+	visited := false
+	for round := 0; round < 120; {
+		s.settle()
+		s.checkAlways()
+		waiting := s.waiting()
+		switch {
+		case len(s.wrong) > 0:
+			return
+		case len(s.alive()) == 0:
+			s.start()
+		case len(waiting) > 0:
+			c := s.urgent(waiting)
+			if c == nil {
+				c = waiting[s.rng.IntN(len(waiting))]
+			}
+			s.grant(c, works)
+		case s.apps[shop].active == "":
+			s.checkEndOfPlay()
+			return
+		case !visited: // somebody looks in: a release whose start went unanswered is taken up again
+			visited = true
+			s.deploy(s.alive()[0], "visitor")
+		default:
+			round++
+			s.heal(round > 20)
+			s.pass(time.Minute)
+		}
+	}
+	for id, r := range s.releases {
+		s.must(r.Phase.Ended(), "%s never ends: it is %s: %s", id, r.Phase, r.Reason)
+	}
+	s.must(s.apps[shop].active == "", "%s stays the active release", s.apps[shop].active)
+}
+
+func (s *schedule) heal(all bool) {
+	clear(s.live(shop).stale)
+	for _, key := range s.envKeys() {
+		if e := s.envs[key]; all || !e.never {
+			e.state = teal.EnvironmentReady
+		}
+	}
+	s.wake()
+}
+
+// checkEndOfPlay: nothing runs that only a release wanted. (What ran beside live
+// before, as a preview or with a small share, is not a release's to stop.)
+func (s *schedule) checkEndOfPlay() {
+	wanted := map[int]bool{}
+	for _, t := range s.live(shop).alias.Targets {
+		wanted[t.Version] = true
+	}
+	for _, r := range s.releases {
+		for _, version := range []int{r.From, r.To} {
+			s.must(wanted[version] || !s.env(shop, version).running || version == 2 && s.beside,
+				"version %d runs and nobody wants it", version)
+		}
+	}
+}
+
+// playSeed plays one schedule in a world of its own time.
+func playSeed(t *testing.T, seed uint64) (s *schedule) {
+	synctest.Test(t, func(*testing.T) {
+		s = newSchedule(seed)
+		s.play()
+	})
+	return s
+}
+
+// TestSchedules plays thousands of schedules of trouble.
+func TestSchedules(t *testing.T) {
+	t.Parallel()
+	if *oneSeed != 0 {
+		s := playSeed(t, *oneSeed)
+		t.Log(strings.Join(s.trace, "\n"))
+		for _, wrong := range s.wrong {
+			t.Error(wrong)
+		}
+		return
+	}
+	const shards = 4
+	var (
+		mu     sync.Mutex
+		seen   = map[string]int{}
+		failed int
+	)
+	t.Run("shards", func(t *testing.T) {
+		for shard := range uint64(shards) {
+			t.Run(fmt.Sprint(shard), func(t *testing.T) {
+				t.Parallel()
+				for seed := shard + 1; seed <= uint64(*schedules); seed += shards {
+					s := playSeed(t, seed)
+					mu.Lock()
+					for what, n := range s.seen {
+						seen[what] += n
+					}
+					if len(s.wrong) > 0 {
+						failed++
+					}
+					enough := failed > 3
+					mu.Unlock()
+					if len(s.wrong) > 0 {
+						t.Errorf("schedule %d: %s\nplay it again with -run TestSchedules -release.seed=%d\n%s",
+							seed, strings.Join(s.wrong, "\n"), seed, strings.Join(s.trace, "\n"))
+					}
+					if enough {
+						return
+					}
+				}
+			})
+		}
+	})
+	if failed == 0 && *schedules >= 1000 {
+		checkCoverage(t, seen)
+	}
+}
+
+// checkCoverage: the schedules have been everywhere.
+func checkCoverage(t *testing.T, seen map[string]int) {
+	t.Log(seen)
+	for _, end := range []teal.Phase{teal.PhaseCompleted, teal.PhaseRolledBack, teal.PhaseAborted} {
+		if seen[string(end)] < 100 {
+			t.Errorf("only %d releases were %s", seen[string(end)], end)
+		}
+	}
+	for _, name := range boundaries() {
+		if seen["crash at "+name] == 0 {
+			t.Errorf("no server ever died at %s", name)
+		}
+	}
+}
+
+// boundaries lists every place at which an engine can be told to die.
+func boundaries() []string {
+	names := []string{"start:recorded", "order:recorded"}
+	for _, act := range []teal.Act{teal.ActProvision, teal.ActShift, teal.ActRetire} {
+		for _, step := range []string{"decided", "intended", "acted", "recorded"} {
+			names = append(names, string(act)+":"+step)
+		}
+	}
+	for _, next := range []teal.Phase{"shifting", "watching", "rolling-back", "completed", "rolled-back", "aborted"} {
+		names = append(names, string(next)+":decided", string(next)+":recorded")
+	}
+	return names
+}
+
+// A schedule that fails is only of use when it fails again.
+func TestASeedPlaysTheSameTwice(t *testing.T) {
+	t.Parallel()
+	for seed := uint64(1); seed <= 40; seed++ {
+		first, second := playSeed(t, seed).trace, playSeed(t, seed).trace
+		if !slices.Equal(first, second) {
+			for i := range min(len(first), len(second)) {
+				if first[i] != second[i] {
+					t.Fatalf("schedule %d, line %d:\n%s\n%s", seed, i, first[i], second[i])
+				}
+			}
+			t.Fatalf("schedule %d: %d lines, then %d", seed, len(first), len(second))
+		}
+	}
+}

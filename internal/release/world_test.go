@@ -1,0 +1,465 @@
+package release_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/release"
+)
+
+// world is everything that outlives an engine: the records, the aliases, the
+// environments. It does what the engine's interfaces promise and no more, checks
+// the guarantees whenever something changes, and lets a schedule decide when each
+// call takes effect and whether its answer arrives.
+type world struct {
+	twins   bool // two engines may run at once
+	instant bool // the data plane follows the alias at once, as Teal's own does
+
+	revision uint64
+	apps     map[string]*appRecord
+	releases map[string]*releaseRecord
+	aliases  map[string]*aliasState
+	envs     map[string]*env // by "app/version"
+
+	mu      sync.Mutex
+	pending []*call
+
+	began time.Time
+	trace []string
+	wrong []string // broken guarantees
+	seen  map[string]int
+}
+
+type appRecord struct {
+	active string
+	last   int
+}
+
+type releaseRecord struct {
+	teal.Release
+	revision   uint64
+	finishing  bool   // a retirement was intended by order
+	aliasAtBeg uint64 // the alias's revision when the release was claimed
+	liveAtBeg  []teal.Target
+}
+
+type aliasState struct {
+	alias    teal.Alias
+	revision uint64
+	stale    map[int]bool // versions that some part of the data plane may still use
+}
+
+type env struct {
+	app     string
+	version int
+	state   teal.EnvironmentState
+	running bool
+	never   bool // does not become ready before things calm down
+}
+
+var (
+	errConflict = errors.New("the revision is not the newest")
+	errDown     = errors.New("no answer")
+)
+
+func newWorld(twins bool) *world {
+	return &world{
+		twins: twins, apps: map[string]*appRecord{}, releases: map[string]*releaseRecord{},
+		aliases: map[string]*aliasState{}, envs: map[string]*env{}, began: time.Now(), seen: map[string]int{},
+	}
+}
+
+func (w *world) notef(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf("%9s  ", time.Since(w.began).Round(time.Millisecond))+fmt.Sprintf(format, args...))
+}
+
+func (w *world) must(ok bool, format string, args ...any) {
+	if !ok {
+		w.wrong = append(w.wrong, fmt.Sprintf(format, args...))
+		w.notef("BROKEN: "+format, args...)
+	}
+}
+
+func (w *world) next() uint64 { w.revision++; return w.revision }
+
+func (w *world) env(app string, version int) *env {
+	key := fmt.Sprint(app, "/", version)
+	if w.envs[key] == nil {
+		w.envs[key] = &env{app: app, version: version}
+	}
+	return w.envs[key]
+}
+
+func (w *world) live(app string) *aliasState {
+	if w.aliases[app] == nil {
+		w.aliases[app] = &aliasState{alias: teal.Alias{App: app, Name: teal.AliasLive}, stale: map[int]bool{}}
+	}
+	return w.aliases[app]
+}
+
+// active returns the record of the app's active release, or nil.
+func (w *world) active(app string) *releaseRecord { return w.releases[w.apps[app].active] }
+
+// outcome is what becomes of a call.
+type outcome int
+
+const (
+	works       outcome = iota
+	failsBefore         // no effect, an error
+	failsAfter          // the effect, an error
+	diesBefore          // the process ends without the effect
+	diesAfter           // the process ends with the effect
+)
+
+var outcomes = []string{"", " fails before", " fails after", " † before", " † after"}
+
+// call is a step that a goroutine of a process wants to take.
+type call struct {
+	process *process
+	name    string
+	mortal  bool // may fail; a boundary may not
+	grant   chan outcome
+}
+
+// process is one server: an engine and what it sees of the world.
+type process struct {
+	w      *world
+	name   string
+	engine *release.Engine
+	ctx    context.Context
+	cancel context.CancelFunc
+	dead   bool
+	seen   map[string]teal.EnvironmentState // what Observe last said
+}
+
+var (
+	_ release.Journal = (*process)(nil)
+	_ release.Runner  = runner{}
+	_ release.Router  = router{}
+)
+
+// launch starts a server.
+func (w *world) launch(name string) *process {
+	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.engine = release.New(release.Config{
+		Journal: p, Runner: runner{p}, Router: router{p}, Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
+	})
+	go func() {
+		if err := p.engine.Run(p.ctx); err != nil {
+			p.dead = true // a server whose engine does not start ends
+			p.cancel()
+		}
+	}()
+	return p
+}
+
+// boundary lets a process die between two steps.
+func (p *process) boundary(name string) {
+	if p.w.twins && (name == "provision:intended" || name == "retire:intended") {
+		return // see (*schedule).urgent
+	}
+	if p.wait(name, false) >= diesBefore {
+		p.w.seen["crash at "+name]++
+		runtime.Goexit()
+	}
+}
+
+// do waits for its turn, and then has its effect or not.
+func (p *process) do(name string, effect func() error) error {
+	switch p.wait(name, true) {
+	case failsBefore:
+		return errDown
+	case failsAfter:
+		if err := effect(); errors.Is(err, errConflict) {
+			return err
+		}
+		return errDown
+	case diesBefore:
+		runtime.Goexit()
+	case diesAfter:
+		_ = effect()
+		runtime.Goexit()
+	}
+	return effect()
+}
+
+func (p *process) wait(name string, mortal bool) outcome {
+	if p.dead {
+		runtime.Goexit()
+	}
+	c := &call{process: p, name: name, mortal: mortal, grant: make(chan outcome)}
+	p.w.mu.Lock()
+	p.w.pending = append(p.w.pending, c)
+	p.w.mu.Unlock()
+	return <-c.grant
+}
+
+// The journal: records in a map, replaced by compare-and-swap.
+
+func (p *process) Load(_ context.Context, id string) (r teal.Release, revision uint64, err error) {
+	err = p.do("load "+id, func() error {
+		stored, ok := p.w.releases[id]
+		if !ok {
+			return teal.Errorf(teal.CodeUnknownRelease, "no release %s", id)
+		}
+		r, revision = stored.Release, stored.revision
+		return nil
+	})
+	return r, revision, err
+}
+
+func (p *process) Save(_ context.Context, r teal.Release, revision uint64) (written uint64, err error) {
+	name := fmt.Sprintf("save %s %s", r.ID, r.Phase)
+	if r.Intent != nil {
+		name += fmt.Sprintf(" intent %s %d@%d", r.Intent.Act, r.Intent.Version, r.Intent.AliasRevision)
+	}
+	if r.Order != nil {
+		name += " order " + string(r.Order.Kind)
+	}
+	err = p.do(name, func() error {
+		written, err = p.w.write(r, revision)
+		return err
+	})
+	return written, err
+}
+
+func (w *world) write(r teal.Release, revision uint64) (uint64, error) {
+	old := w.releases[r.ID]
+	switch {
+	case old == nil && revision != 0, old != nil && revision != old.revision:
+		return 0, errConflict
+	case old == nil: // somebody buries it
+		w.releases[r.ID] = &releaseRecord{Release: r, revision: w.next()}
+		return w.revision, nil
+	}
+	w.must(!old.Phase.Ended(), "C9: %s has ended and is written again", r.ID)
+	w.must(old.Phase == r.Phase || old.Phase.CanBecome(r.Phase), "%s goes from %s to %s", r.ID, old.Phase, r.Phase)
+	if r.Phase.Ended() {
+		w.checkEnd(r, old)
+	}
+	if r.Intent != nil && r.Intent.Act == teal.ActRetire && r.Order != nil && r.Order.Kind == teal.OrderFinish {
+		old.finishing = true
+	}
+	old.Release, old.revision = r, w.next()
+	return old.revision, nil
+}
+
+func (p *process) Claim(_ context.Context, r teal.Release, previous string) (teal.Release, error) {
+	err := p.do("claim "+r.App+" after "+previous, func() error {
+		app := p.w.apps[r.App]
+		if app.active != previous {
+			return errConflict
+		}
+		app.last++
+		r.ID = teal.ReleaseID(r.App, app.last)
+		app.active = r.ID
+		p.w.notef("    %s is %d to %d", r.ID, r.From, r.To)
+		return nil
+	})
+	if err != nil {
+		return teal.Release{}, err
+	}
+	err = p.do("create "+r.ID, func() error {
+		if p.w.releases[r.ID] != nil {
+			return errConflict
+		}
+		live := p.w.live(r.App)
+		p.w.releases[r.ID] = &releaseRecord{
+			Release: r, revision: p.w.next(), aliasAtBeg: live.revision, liveAtBeg: live.alias.Targets,
+		}
+		return nil
+	})
+	return r, err
+}
+
+func (p *process) Active(_ context.Context, app string) (id string, err error) {
+	err = p.do("active "+app, func() error { id = p.w.apps[app].active; return nil })
+	return id, err
+}
+
+func (p *process) Unclaim(_ context.Context, app, id string) error {
+	return p.do("unclaim "+id, func() error {
+		if p.w.apps[app].active == id {
+			p.w.apps[app].active = ""
+		}
+		return nil
+	})
+}
+
+func (p *process) Unfinished(context.Context) (ids []string, err error) {
+	err = p.do("unfinished", func() error {
+		for _, app := range p.w.apps {
+			if app.active != "" {
+				ids = append(ids, app.active)
+			}
+		}
+		slices.Sort(ids)
+		return nil
+	})
+	return ids, err
+}
+
+func (p *process) Conflict(err error) bool { return errors.Is(err, errConflict) }
+
+// The runner: environments that the schedule makes ready, late, or never.
+
+type runner struct{ *process }
+
+func (r runner) Provision(_ context.Context, app string, version int) error {
+	return r.do(fmt.Sprint("provision ", version), func() error {
+		active := r.w.active(app)
+		r.w.must(active != nil && (version == active.From || version == active.To), "version %d is started for no release", version)
+		if e := r.w.env(app, version); !e.running {
+			e.running, e.state = true, teal.EnvironmentStarting
+		}
+		return nil
+	})
+}
+
+func (r runner) Observe(_ context.Context, app string, version int) (h release.Health, err error) {
+	err = r.do(fmt.Sprint("observe ", app, "/", version), func() error {
+		e := r.w.env(app, version)
+		r.seen[fmt.Sprint(app, "/", version)] = ""
+		if e.running {
+			h = release.Health{Running: true, State: e.state}
+			r.seen[fmt.Sprint(app, "/", version)] = e.state
+		}
+		return nil
+	})
+	return h, err
+}
+
+func (r runner) Retire(_ context.Context, app string, version int, _ time.Duration) error {
+	return r.do(fmt.Sprint("retire ", version), func() error {
+		live, e := r.w.live(app), r.w.env(app, version)
+		r.w.must(e.running, "C14: version %d is stopped twice", version)
+		r.w.must(!live.stale[version], "C11: version %d is stopped and the data plane may still use it", version)
+		r.w.checkRetire(r.w.active(app), version, live.alias)
+		if live.alias.Weight(version) > 0 {
+			r.w.must(false, "C11: live points to version %d, which is to be stopped", version)
+			return teal.Errorf(teal.CodeVersionInUse, "version %d is live", version)
+		}
+		e.running, e.state = false, ""
+		return nil
+	})
+}
+
+func (w *world) checkRetire(r *releaseRecord, version int, live teal.Alias) {
+	if r == nil || r.Phase.Ended() {
+		w.must(false, "C11: version %d is stopped for no release", version)
+		return
+	}
+	switch version {
+	case r.From:
+		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
+		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0,
+			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
+		w.must(live.IsOnly(r.To), "C11: version %d is stopped before %d has everything", version, r.To)
+	case r.To:
+		w.must(r.Phase.BeforeTraffic() || r.Phase == teal.PhaseShifting && r.From == 0 || r.Phase == teal.PhaseRollingBack && live.IsOnly(r.From),
+			"C11: green %d of %s is stopped while it is %s", version, r.ID, r.Phase)
+	default:
+		w.must(false, "C11: %s stops version %d, which is not its own", r.ID, version)
+	}
+}
+
+// The router: an alias, and a data plane that may follow late.
+
+type router struct{ *process }
+
+func (r router) Observe(_ context.Context, app, _ string) (route release.Route, err error) {
+	err = r.do("observe "+app, func() error {
+		live := r.w.live(app)
+		route = release.Route{Alias: live.alias, Revision: live.revision, Holds: len(live.stale) == 0}
+		return nil
+	})
+	return route, err
+}
+
+func (r router) Set(_ context.Context, alias teal.Alias, revision uint64) error {
+	version := alias.Primary()
+	return r.do(fmt.Sprintf("set %d replacing %d", version, revision), func() error {
+		live, e := r.w.live(alias.App), r.w.env(alias.App, version)
+		if live.revision != revision {
+			return errConflict
+		}
+		active := r.w.active(alias.App)
+		r.w.must(active != nil && !active.Phase.Ended() && alias.UpdatedBy == "release "+active.ID,
+			"C10: %s moves live, which is not the active release", alias.UpdatedBy)
+		if !live.alias.IsOnly(version) {
+			r.w.must(e.running, "C7: live is given to version %d, which does not run", version)
+			saw := r.process.seen[fmt.Sprint(alias.App, "/", version)]
+			r.w.must(e.state == teal.EnvironmentReady || saw == teal.EnvironmentReady, "C7: live is given to version %d, which is %s and was seen %s", version, e.state, saw)
+		}
+		for _, t := range live.alias.Targets {
+			if t.Version != version {
+				live.stale[t.Version] = true // until the data plane has followed
+			}
+		}
+		delete(live.stale, version)
+		if r.w.instant {
+			clear(live.stale)
+		}
+		live.alias, live.revision = alias, r.w.next()
+		return nil
+	})
+}
+
+// checkEnd: a release that ends, ends in agreement with the world.
+func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
+	w.seen[string(r.Phase)]++
+	live := w.live(r.App)
+	from, to := w.env(r.App, r.From), w.env(r.App, r.To)
+	w.must(r.EndedAt != nil, "%s has ended at no time", r.ID)
+	w.must(w.apps[r.App].active == r.ID, "C10: %s ends and is not the active release", r.ID)
+	switch r.Phase {
+	case teal.PhaseCompleted:
+		w.must(live.alias.IsOnly(r.To) && len(live.stale) == 0, "%s is completed; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
+		w.must(to.running && !from.running, "%s is completed; blue runs %v, green %v", r.ID, from.running, to.running)
+	case teal.PhaseRolledBack:
+		w.must(live.alias.IsOnly(r.From) && len(live.stale) == 0, "%s is rolled back; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
+		w.must(from.running && !to.running, "%s is rolled back; blue runs %v, green %v", r.ID, from.running, to.running)
+	case teal.PhaseAborted:
+		w.must(live.revision == before.aliasAtBeg && slices.Equal(live.alias.Targets, before.liveAtBeg), "%s is aborted; live was %v and is %v", r.ID, before.liveAtBeg, live.alias.Targets)
+		untouched := before.Phase == teal.PhaseQueued && before.Intent == nil
+		w.must(!to.running || live.alias.PointsTo(r.To) || untouched, "%s is aborted; green %d still runs", r.ID, r.To)
+	}
+}
+
+// checkAlways: what holds between any two steps.
+func (w *world) checkAlways() {
+	for id, r := range w.releases {
+		w.must(r.Phase.Ended() || w.apps[r.App].active == id, "C10: %s is %s, and the active release is %q", id, r.Phase, w.apps[r.App].active)
+	}
+	for app, live := range w.aliases {
+		for _, t := range live.alias.Targets {
+			w.must(t.Weight == 0 || w.env(app, t.Version).running, "C7: live points to version %d, which does not run", t.Version)
+		}
+	}
+}
+
+// take removes and returns the calls that wait, in an order that depends on
+// nothing but what they are.
+func (w *world) waiting() []*call {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	slices.SortStableFunc(w.pending, func(a, b *call) int {
+		return strings.Compare(a.process.name+a.name, b.process.name+b.name)
+	})
+	return slices.Clone(w.pending)
+}
+
+func (w *world) forget(c *call) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.pending = slices.DeleteFunc(w.pending, func(x *call) bool { return x == c })
+}
