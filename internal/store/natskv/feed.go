@@ -213,7 +213,7 @@ func (f *feed) resume(ctx context.Context) error {
 	f.mu.Lock()
 	f.detachLocked()
 	f.mu.Unlock()
-	return f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverNewPolicy})
+	return f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.position + 1})
 }
 
 func (f *feed) subscribe(ctx context.Context, cfg jetstream.ConsumerConfig) error {
