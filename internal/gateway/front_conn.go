@@ -1,0 +1,231 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// listener wraps what it accepts in conn.
+type listener struct {
+	net.Listener
+	writeStall time.Duration
+}
+
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, writeStall: l.writeStall}, nil
+}
+
+// conn is a client's connection. Every write has its own deadline, so that a
+// response may last as long as its client keeps taking it; net/http only knows a
+// deadline for the whole.
+type conn struct {
+	net.Conn
+	writeStall time.Duration
+	spent      atomic.Bool
+	closed     atomic.Bool
+}
+
+type connKey struct{}
+
+func connOf(ctx context.Context) *conn {
+	c, _ := ctx.Value(connKey{}).(*conn)
+	return c
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(c.writeStall)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// Read implements net.Conn. A spent connection has nothing more to say.
+func (c *conn) Read(p []byte) (int, error) {
+	if c.spent.Load() {
+		return 0, io.EOF
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite lets an upgraded connection be half closed.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
+// spend ends the reading side for good, because a body was left unread: what
+// follows on the connection is the rest of that body and must never be taken for
+// a request. A read in progress returns.
+func (c *conn) spend() {
+	c.spent.Store(true)
+	_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
+}
+
+// How much of an unread body is read and thrown away before the connection is
+// closed. Closing with data unread makes the kernel send a reset, which can
+// destroy the response on its way to the client.
+const (
+	lingerTime  = 250 * time.Millisecond
+	lingerBytes = 1 << 20
+)
+
+// Close implements net.Conn.
+func (c *conn) Close() error {
+	if c.spent.Load() && !c.closed.Swap(true) && c.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+	return c.Conn.Close()
+}
+
+var (
+	errBodyStalled = errors.New("the client stopped sending the request's body")
+	errBodyLeft    = errors.New("the request is over")
+)
+
+// requestBody is the body of a request, with a deadline for every read. The
+// goroutine that sends it to an instance may outlive the handler: after finish,
+// reads fail instead of touching what belongs to the next request.
+type requestBody struct {
+	conn    *conn
+	source  io.ReadCloser
+	expects bool // Expect: 100-continue: the first read tells the client to go on
+	stall   time.Duration
+	until   time.Time // for the whole; zero for no limit
+
+	mu      sync.Mutex
+	started bool
+	reading bool
+	ended   bool // read to its end, or never there
+	over    bool // finish was called
+	failure error
+}
+
+// newRequestBody takes over the body of r; nil when there is none.
+func newRequestBody(r *http.Request, stall time.Duration) *requestBody {
+	c := connOf(r.Context())
+	if r.Body == nil || r.Body == http.NoBody || c == nil {
+		return nil
+	}
+	return &requestBody{
+		conn:    c,
+		source:  r.Body,
+		expects: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
+		stall:   stall,
+	}
+}
+
+// Read implements io.Reader.
+func (b *requestBody) Read(p []byte) (int, error) {
+	if !b.begin() {
+		return 0, errBodyLeft
+	}
+	n, err := b.source.Read(p)
+	return n, b.end(err)
+}
+
+func (b *requestBody) begin() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return false
+	}
+	b.started, b.reading = true, true
+	deadline := time.Now().Add(b.stall)
+	if !b.until.IsZero() && b.until.Before(deadline) {
+		deadline = b.until
+	}
+	_ = b.conn.SetReadDeadline(deadline) // a closed connection fails the read itself
+	return true
+}
+
+func (b *requestBody) end(err error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reading = false
+	if !b.over {
+		// net/http watches the connection while the handler runs; a deadline
+		// left behind would look to it like a client that has gone.
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	if err == io.EOF {
+		b.ended = true
+		return err
+	}
+	if err == nil {
+		return nil
+	}
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		err = errBodyStalled
+	}
+	if b.failure == nil {
+		b.failure = err
+	}
+	return err
+}
+
+// Close implements io.Closer. It does nothing; finish ends the body.
+func (b *requestBody) Close() error { return nil }
+
+// failed returns why the body could not be read, or nil. b may be nil.
+func (b *requestBody) failed() error {
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.failure
+}
+
+// A short rest of a body is read to keep the connection usable.
+const (
+	restTime  = 20 * time.Millisecond
+	restBytes = 64 << 10
+)
+
+// finish ends the body when its request is over. It reports whether the
+// connection can take another request; one with an unread rest is spent. It may
+// be called again. b may be nil.
+func (b *requestBody) finish() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return b.ended
+	}
+	b.over = true
+	untouched := b.expects && !b.started // to read now would tell the client to send it
+	if !b.ended && !untouched && !b.reading && b.failure == nil {
+		b.ended = b.skipRest()
+	}
+	if !b.ended {
+		b.conn.spend()
+	}
+	return b.ended
+}
+
+func (b *requestBody) skipRest() bool {
+	_ = b.conn.SetReadDeadline(time.Now().Add(restTime))
+	_, err := io.CopyN(io.Discard, b.source, restBytes)
+	if err != io.EOF {
+		return false
+	}
+	_ = b.conn.SetReadDeadline(time.Time{})
+	return true
+}

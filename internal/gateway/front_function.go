@@ -1,0 +1,179 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/gateway/payload"
+)
+
+const headerTrace = "X-Amzn-Trace-Id"
+
+// invoke answers with what the component's function says.
+//
+// A client that goes away once its body has arrived does not end the
+// invocation, as it does not on AWS: the handler may be half way through. The
+// drain deadline and the end of the server do.
+func (x *exchange) invoke() {
+	ctx, done := x.claim.Env.Bind(x.front.life)
+	defer done()
+	response, err := x.call(ctx)
+	if err != nil {
+		x.fail(x.explain(ctx, err))
+		return
+	}
+	x.answer(response)
+}
+
+func (x *exchange) call(ctx context.Context) (payload.Response, error) {
+	body, err := x.readBody()
+	if err != nil {
+		return payload.Response{}, err
+	}
+	request := x.event(body, time.Now())
+	format, encode := payload.V2, payload.EventV2
+	if x.claim.Component.Payload == payload.V1 {
+		format, encode = payload.V1, payload.EventV1
+	}
+	event := encode(request)
+	if err := x.checkSize(int64(len(event))); err != nil {
+		return payload.Response{}, err
+	}
+	answer, err := x.claim.Component.Function.Invoke(ctx, teal.Invocation{
+		RequestID: request.RequestID,
+		Event:     event,
+		TraceID:   request.Headers[headerTrace][0],
+		Alias:     x.claim.Alias,
+	})
+	if err != nil {
+		return payload.Response{}, err
+	}
+	if answer.FunctionError != "" {
+		return payload.Response{}, x.functionFailed(answer, request.RequestID)
+	}
+	return payload.Decode(answer.Payload, format)
+}
+
+// functionFailed says that the handler failed. What it said, and its stack
+// trace, go to the log alone.
+func (x *exchange) functionFailed(answer teal.Answer, requestID string) error {
+	var said struct {
+		ErrorType    string `json:"errorType"`
+		ErrorMessage string `json:"errorMessage"`
+	}
+	cause := errors.New("no error document")
+	if json.Unmarshal(answer.Payload, &said) == nil {
+		cause = fmt.Errorf("%s: %s", said.ErrorType, said.ErrorMessage)
+	}
+	return &teal.Error{
+		Code:    teal.CodeFunctionFailed,
+		Message: fmt.Sprintf("function %q of version %d failed; the app's log says why at request %s", x.claim.Component.Name, x.claim.Version, requestID),
+		Err:     cause,
+	}
+}
+
+func (x *exchange) checkSize(size int64) error {
+	if limit := x.front.server.limits.FunctionBytes; size > int64(limit) {
+		return teal.Errorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
+	}
+	return nil
+}
+
+func (x *exchange) readBody() ([]byte, error) {
+	if x.body == nil {
+		return nil, nil
+	}
+	if err := x.checkSize(x.in.ContentLength); err != nil {
+		return nil, err
+	}
+	limits := x.front.server.limits
+	x.body.until = time.Now().Add(limits.FunctionBody)
+	data, err := io.ReadAll(io.LimitReader(x.body, int64(limits.FunctionBytes)+1))
+	if err != nil {
+		return nil, err
+	}
+	return data, x.checkSize(int64(len(data)))
+}
+
+// event describes the request to the function.
+func (x *exchange) event(body []byte, now time.Time) payload.Request {
+	h := x.in.Header.Clone()
+	removeHopByHop(h)
+	x.setForwarded(h)
+	h.Set("Host", x.in.Host)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set(headerTrace, traceID(h.Get(headerTrace), now))
+	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && h.Get("X-Forwarded-Port") == "" {
+		if _, port, err := net.SplitHostPort(address.String()); err == nil {
+			h.Set("X-Forwarded-Port", port)
+		}
+	}
+	return payload.Request{
+		Method:    x.in.Method,
+		Path:      x.in.URL.EscapedPath(),
+		RawQuery:  x.in.URL.RawQuery,
+		Protocol:  x.in.Proto,
+		Host:      x.in.Host,
+		SourceIP:  x.sourceIP(),
+		Headers:   h,
+		Body:      body,
+		RequestID: newRequestID(),
+		Time:      now,
+	}
+}
+
+// answer writes a function's response.
+func (x *exchange) answer(r payload.Response) {
+	h := x.w.Header()
+	for _, pair := range r.Headers {
+		h.Add(pair[0], pair[1])
+	}
+	for _, cookie := range r.Cookies {
+		h.Add("Set-Cookie", cookie)
+	}
+	h.Set(headerVersion, x.claim.Env.label)
+	bodyless := r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
+	if bodyless {
+		x.w.WriteHeader(r.Status)
+		return
+	}
+	if _, typed := h["Content-Type"]; !typed {
+		h["Content-Type"] = nil // do not guess
+	}
+	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	x.w.WriteHeader(r.Status)
+	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
+}
+
+// traceID returns the trace that the client is in, or a new one, as X-Ray writes
+// it: the time in seconds and 96 random bits.
+func traceID(sent string, now time.Time) string {
+	const longest = 512 // it becomes an environment variable of the function
+	if strings.Contains(sent, "Root=") && len(sent) <= longest {
+		return sent
+	}
+	return fmt.Sprintf("Root=1-%08x-%x", now.Unix(), randomBytes(12))
+}
+
+// newRequestID returns a random UUID, the form that Lambda's request IDs have.
+func newRequestID() string {
+	b := randomBytes(16)
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
+}
+
+func randomBytes(n int) []byte {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails: it crashes the program instead
+	return b
+}

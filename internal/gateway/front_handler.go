@@ -1,0 +1,83 @@
+package gateway
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+
+	"teal"
+)
+
+// front handles the requests of one listener.
+type front struct {
+	server  *Server
+	claim   func(*http.Request) (Claim, error)
+	trusted func(netip.Addr) bool
+	life    context.Context // ends when the grace period of a shutdown is over
+	gate    gate            // counts the handlers that run
+}
+
+// ServeHTTP implements http.Handler: claim, answer, release.
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.gate.enter()
+	defer f.gate.release()
+	if c := connOf(r.Context()); c != nil && c.spent.Load() {
+		// What net/http took for a request is the rest of an unread body.
+		panic(http.ErrAbortHandler)
+	}
+	defer f.reportPanic(r)
+
+	x := &exchange{front: f, w: w, in: r, body: newRequestBody(r, f.server.limits.BodyStall)}
+	defer x.body.finish()
+	if x.body != nil {
+		// Otherwise net/http reads the rest of the body, without a deadline,
+		// before it lets the response begin.
+		_ = http.NewResponseController(w).EnableFullDuplex()
+	}
+	claim, err := f.claim(r)
+	x.claim = claim
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	defer claim.Release()
+	if claim.Component.Function != nil {
+		x.invoke()
+	} else {
+		x.proxy()
+	}
+}
+
+// reportPanic logs a defect with its stack. net/http then closes the connection.
+func (f *front) reportPanic(r *http.Request) {
+	if v := recover(); v != nil {
+		if v != http.ErrAbortHandler {
+			f.server.logger.Error("a request caused a panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// exchange is one request and its response.
+type exchange struct {
+	front    *front
+	w        http.ResponseWriter
+	in       *http.Request
+	body     *requestBody // nil for none
+	claim    Claim
+	endpoint Endpoint // of the attempt that goes on; nil for none
+}
+
+// randomPoint decides a request that has no affinity key.
+func randomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
+
+// remoteAddr returns the address of the peer; the zero Addr when it has none.
+func remoteAddr(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return peer.Addr().Unmap()
+}

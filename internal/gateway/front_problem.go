@@ -1,0 +1,120 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"teal"
+)
+
+// problem is an error of Teal's own as RFC 9457 writes it, with Teal's code.
+type problem struct {
+	Type   string    `json:"type"`
+	Title  string    `json:"title"`
+	Status int       `json:"status"`
+	Code   teal.Code `json:"code"`
+	Detail string    `json:"detail"`
+}
+
+// retryAfter is what clients are told to wait, in seconds, when trying again may
+// help.
+const retryAfter = "1"
+
+var statuses = map[teal.Kind]int{
+	teal.KindInvalid:      http.StatusBadRequest,
+	teal.KindUnauthorized: http.StatusUnauthorized,
+	teal.KindForbidden:    http.StatusForbidden,
+	teal.KindNotFound:     http.StatusNotFound,
+	teal.KindConflict:     http.StatusConflict,
+	teal.KindTooLarge:     http.StatusRequestEntityTooLarge,
+	teal.KindThrottled:    http.StatusTooManyRequests,
+	teal.KindUnavailable:  http.StatusServiceUnavailable,
+	teal.KindTimeout:      http.StatusGatewayTimeout,
+	teal.KindBadGateway:   http.StatusBadGateway,
+	teal.KindInternal:     http.StatusInternalServerError,
+}
+
+// fail answers with err as a problem, or closes the connection when the client
+// has gone. The head of a response must not have been sent.
+func (x *exchange) fail(err error) {
+	if errors.Is(err, errClientGone) {
+		panic(http.ErrAbortHandler)
+	}
+	status := statuses[teal.CodeOf(err).Kind()]
+	if errors.Is(err, errBodyStalled) {
+		status = http.StatusRequestTimeout // the client's delay, not an instance's
+	}
+	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
+		x.log(err)
+	}
+	h := x.w.Header()
+	clear(h)
+	if x.claim.Version > 0 {
+		h.Set(headerVersion, strconv.Itoa(x.claim.Version))
+	}
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		h.Set("Retry-After", retryAfter)
+	}
+	data, encodeErr := json.Marshal(problem{
+		Type:   "about:blank",
+		Title:  http.StatusText(status),
+		Status: status,
+		Code:   teal.CodeOf(err),
+		Detail: teal.MessageOf(err),
+	})
+	if encodeErr != nil {
+		panic("gateway: problem cannot be encoded: " + encodeErr.Error()) // it holds strings and an int
+	}
+	if !x.body.finish() {
+		h.Set("Connection", "close")
+	}
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	x.w.WriteHeader(status)
+	_, _ = x.w.Write(data) // the client may have gone; nobody is left to tell
+}
+
+// log says why a request was answered with an error that is not the client's. A
+// cause goes to the log only: it may say more than a client should know.
+func (x *exchange) log(err error) {
+	attributes := []any{"code", teal.CodeOf(err), "reason", teal.MessageOf(err), "method", x.in.Method, "path", x.in.URL.Path}
+	if env := x.claim.Env; env != nil {
+		attributes = append(attributes, "app", env.app, "version", env.version)
+	}
+	if x.claim.Component != nil {
+		attributes = append(attributes, "component", x.claim.Component.Name)
+	}
+	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+		if errors.Unwrap(cause) == nil && cause.Error() != teal.MessageOf(err) {
+			attributes = append(attributes, "cause", cause.Error())
+		}
+	}
+	x.front.server.logger.Warn("request failed", attributes...)
+}
+
+// errClientGone ends a request that nobody waits for any more.
+var errClientGone = errors.New("the client has gone")
+
+// explain turns what went wrong into the error to answer with. The end of the
+// request's context, or of its body, explains most other errors, so they are
+// asked first.
+func (x *exchange) explain(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		var own *teal.Error
+		if errors.As(cause, &own) {
+			return own
+		}
+		return errClientGone
+	}
+	switch failure := x.body.failed(); {
+	case failure == nil:
+		return err
+	case errors.Is(failure, errBodyStalled):
+		return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled)
+	default:
+		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
+	}
+}

@@ -1,0 +1,194 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+
+	"teal"
+)
+
+// connectAttempts bounds how many endpoints are tried for one request when
+// connections cannot be made. Nothing has been sent by then, so trying another
+// one is always safe.
+const connectAttempts = 3
+
+// connectError is a connection to an instance that could not be made.
+type connectError struct{ err error }
+
+func (e *connectError) Error() string { return e.err.Error() }
+func (e *connectError) Unwrap() error { return e.err }
+
+// proxy sends the request to an endpoint and the response back, both as they
+// come.
+func (x *exchange) proxy() {
+	ctx, done := x.claim.Env.Bind(x.in.Context())
+	defer done()
+	defer x.endAttempt(false)
+
+	// A nil value keeps net/http from guessing a type that the instance did
+	// not give.
+	x.w.Header()["Content-Type"] = nil
+	in := x.in.WithContext(ctx)
+	if x.body != nil {
+		in.Body = x.body
+	}
+	proxy := httputil.ReverseProxy{
+		Rewrite:        x.rewrite,
+		Transport:      x,
+		FlushInterval:  -1, // what an instance has sent is passed on at once
+		ModifyResponse: x.stamp,
+		ErrorHandler:   x.proxyFailed,
+		ErrorLog:       x.front.server.errorLog,
+		BufferPool:     buffers,
+	}
+	proxy.ServeHTTP(x.w, in)
+}
+
+// rewrite makes the request as the instance gets it. ReverseProxy has removed
+// what is hop-by-hop.
+func (x *exchange) rewrite(r *httputil.ProxyRequest) {
+	r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent; ReverseProxy has dropped what it could not parse
+	r.Out.Host = r.In.Host
+	r.Out.Trailer = r.In.Trailer // filled in when the body has been read
+	x.setForwarded(r.Out.Header)
+}
+
+// stamp marks the response with the version.
+func (x *exchange) stamp(r *http.Response) error {
+	r.Header.Set(headerVersion, x.claim.Env.label)
+	return nil
+}
+
+// RoundTrip implements http.RoundTripper: it sends the request to an endpoint,
+// and to another one when no connection could be made.
+func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
+	transport := x.front.server.transport(x.claim.Env)
+	var failure *connectError
+	for range connectAttempts {
+		endpoint, err := x.claim.Component.Endpoints.Claim()
+		if err != nil {
+			return nil, err
+		}
+		x.endpoint = endpoint
+		response, err := transport.RoundTrip(requestTo(r, endpoint.Address()))
+		if err == nil {
+			return response, nil
+		}
+		failed := errors.As(err, &failure) && r.Context().Err() == nil
+		x.endAttempt(failed)
+		if !failed {
+			return nil, err
+		}
+	}
+	return nil, failure
+}
+
+// endAttempt gives the endpoint back. It does nothing when that has been done.
+func (x *exchange) endAttempt(failed bool) {
+	if x.endpoint != nil {
+		x.endpoint.Done(failed)
+		x.endpoint = nil
+	}
+}
+
+// requestTo returns r as it goes to an address. r stays as it is, for the next
+// attempt.
+func requestTo(r *http.Request, to Address) *http.Request {
+	out := *r
+	target := *r.URL
+	target.Scheme, target.Host = to.Scheme, to.Host
+	if base := strings.TrimSuffix(to.Path, "/"); base != "" {
+		target.Path = base + target.Path
+		if target.RawPath != "" {
+			target.RawPath = (&url.URL{Path: base}).EscapedPath() + target.RawPath
+		}
+	}
+	out.URL = &target
+	if r.Body != nil {
+		// A transport that cannot connect closes the body; the next attempt
+		// needs it.
+		out.Body = io.NopCloser(r.Body)
+	}
+	return &out
+}
+
+// proxyFailed answers when there is no response from the instance.
+func (x *exchange) proxyFailed(_ http.ResponseWriter, r *http.Request, err error) {
+	err = x.explain(r.Context(), err)
+	if own := (*teal.Error)(nil); !errors.As(err, &own) && !errors.Is(err, errClientGone) {
+		err = x.upstreamError(err)
+	}
+	x.fail(err)
+}
+
+// upstreamError says how an instance failed. The cause, with its address, is for
+// the log alone.
+func (x *exchange) upstreamError(err error) error {
+	name, version := x.claim.Component.Name, x.claim.Version
+	var connect *connectError
+	var timeout net.Error
+	code, reason := teal.CodeUpstreamFailed, "broke the connection before it had answered"
+	switch {
+	case errors.As(err, &connect):
+		reason = "takes no connections"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		code, reason = teal.CodeTimeout, fmt.Sprintf("did not answer within %s", x.front.server.limits.FirstByte)
+	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
+		reason = "answered with something that is not HTTP, or with headers that are too long"
+	}
+	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", name, version, reason), Err: err}
+}
+
+// transport returns the connections to the instances of one environment.
+func (s *Server) transport(env *Environment) http.RoundTripper {
+	pool := env.Connections(func() Connections { return s.newTransport() })
+	return pool.(*http.Transport)
+}
+
+func (s *Server) newTransport() *http.Transport {
+	dialer := &net.Dialer{Timeout: s.limits.Connect}
+	secure := &tls.Dialer{NetDialer: dialer}
+	return &http.Transport{
+		DialContext:            reportConnect(dialer.DialContext),
+		DialTLSContext:         reportConnect(secure.DialContext),
+		DisableCompression:     true, // what an instance sends is what the client gets
+		MaxIdleConnsPerHost:    256,
+		IdleConnTimeout:        s.limits.BackendIdle,
+		ResponseHeaderTimeout:  s.limits.FirstByte,
+		ExpectContinueTimeout:  s.limits.Continue,
+		MaxResponseHeaderBytes: int64(s.limits.HeaderBytes),
+	}
+}
+
+type dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+func reportConnect(connect dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, &connectError{err}
+		}
+		return c, nil
+	}
+}
+
+// bufferPool lends the buffers through which bodies are copied.
+type bufferPool struct{ pool sync.Pool }
+
+// buffers is shared by all servers: memory that is lent, not state.
+var buffers = &bufferPool{pool: sync.Pool{New: func() any { return new([32 << 10]byte) }}}
+
+// Get implements httputil.BufferPool.
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[32 << 10]byte)[:] }
+
+// Put implements httputil.BufferPool.
+func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[32 << 10]byte)(buffer)) }

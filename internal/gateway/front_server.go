@@ -1,0 +1,207 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"teal"
+)
+
+// Limits bounds every phase of a request. A zero field takes its default.
+type Limits struct {
+	Head         time.Duration // for a request's head, from its first byte; default 10 s
+	BodyStall    time.Duration // between two reads of a request's body; default 30 s
+	FunctionBody time.Duration // for the whole body of a request to a function; default 60 s
+	Connect      time.Duration // for a connection to an instance, with its TLS handshake; default 5 s
+	Continue     time.Duration // that an instance may take to answer Expect: 100-continue; default 1 s
+	FirstByte    time.Duration // between the end of a request and the head of the instance's response; default 60 s
+	WriteStall   time.Duration // that a client may take to accept one write; default 60 s
+	KeepAlive    time.Duration // between two requests on a client's connection; default 75 s
+	// BackendIdle is how long an unused connection to an instance is kept. It
+	// must be shorter than the servers behind keep it, or requests are sent into
+	// connections that are just being closed; Node's server, the shortest of the
+	// common ones, closes after 5 s. Default 4 s.
+	BackendIdle time.Duration
+	// ShutdownGrace is what requests in flight get to finish when the server
+	// stops; default 30 s.
+	ShutdownGrace time.Duration
+	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
+	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&l.Head, 10 * time.Second}, {&l.BodyStall, 30 * time.Second}, {&l.FunctionBody, 60 * time.Second},
+		{&l.Connect, 5 * time.Second}, {&l.Continue, time.Second}, {&l.FirstByte, 60 * time.Second},
+		{&l.WriteStall, 60 * time.Second}, {&l.KeepAlive, 75 * time.Second}, {&l.BackendIdle, 4 * time.Second},
+		{&l.ShutdownGrace, 30 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if l.HeaderBytes == 0 {
+		l.HeaderBytes = 64 << 10
+	}
+	if l.FunctionBytes == 0 {
+		l.FunctionBytes = teal.MaxPayload
+	}
+	return l
+}
+
+// ServerConfig is what a Server needs. Gateway is required.
+type ServerConfig struct {
+	Gateway *Gateway
+	Logger  *slog.Logger // nil: nothing is logged
+	// Override says who may choose a version with the Teal-Version and
+	// Teal-Alias headers; nil is nobody. Others who try get 403.
+	Override func(remote netip.Addr) bool
+	// Trusted says whose X-Forwarded-* headers are believed and added to: a load
+	// balancer in front. nil is nobody; what others send is replaced.
+	Trusted func(remote netip.Addr) bool
+	Limits  Limits
+}
+
+// Server is the HTTP/1.1 front end. It may serve several listeners at once.
+type Server struct {
+	gateway  *Gateway
+	logger   *slog.Logger
+	override func(netip.Addr) bool
+	trusted  func(netip.Addr) bool
+	limits   Limits
+	errorLog *log.Logger // what net/http has to say
+}
+
+// NewServer returns a server that serves nothing yet.
+func NewServer(config ServerConfig) *Server {
+	s := &Server{
+		gateway:  config.Gateway,
+		logger:   config.Logger,
+		override: config.Override,
+		trusted:  config.Trusted,
+		limits:   config.Limits.withDefaults(),
+	}
+	nobody := func(netip.Addr) bool { return false }
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.override == nil {
+		s.override = nobody
+	}
+	if s.trusted == nil {
+		s.trusted = nobody
+	}
+	s.errorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)
+	return s
+}
+
+// Serve answers the public requests that come in on l, by the gateway's table.
+// It blocks until ctx ends; then it accepts nothing more, lets what is in flight
+// finish for at most Limits.ShutdownGrace, cuts off the rest, and returns nil.
+// It returns an error when l fails. Either way l is closed. l must yield plain
+// connections, without TLS.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
+}
+
+// ServeComponent answers calls from inside env to one of its components: every
+// request on l goes to that component of that very environment, whatever the
+// table says, so that green talks to green. It blocks and ends as Serve does,
+// and returns an error with teal.CodeUnknownComponent when there is no such
+// component.
+func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Environment, component string) error {
+	c, err := env.Component(component)
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
+	claim := func(*http.Request) (Claim, error) {
+		env.Enter()
+		return Claim{Env: env, Component: c, Version: env.version}, nil
+	}
+	// The callers run inside Teal, so what they say about forwarding stands.
+	everybody := func(netip.Addr) bool { return true }
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: everybody})
+}
+
+func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	f.life, f.gate = life, newGate()
+	server := &http.Server{
+		Handler:           f,
+		ReadHeaderTimeout: s.limits.Head,
+		IdleTimeout:       s.limits.KeepAlive,
+		MaxHeaderBytes:    s.limits.HeaderBytes,
+		BaseContext:       func(net.Listener) context.Context { return life },
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
+		ErrorLog:          s.errorLog,
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(&listener{Listener: l, writeStall: s.limits.WriteStall}) }()
+
+	var failure error
+	select {
+	case err := <-served:
+		failure = fmt.Errorf("accept on %s: %w", l.Addr(), err)
+		served <- err
+	case <-ctx.Done():
+	}
+	s.shutDown(server, f, end)
+	<-served
+	return failure
+}
+
+// cutOff is what requests get, after they have been told that the grace period
+// is over, to say so to their clients.
+const cutOff = time.Second
+
+// shutDown waits for what is in flight, then cuts off what is left. Upgraded
+// connections are not among those that net/http waits for; the gate counts them
+// too.
+func (s *Server) shutDown(server *http.Server, f *front, end context.CancelCauseFunc) {
+	if s.finish(server, f, s.limits.ShutdownGrace) {
+		return
+	}
+	s.logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", f.gate.count(), "grace", s.limits.ShutdownGrace)
+	end(teal.Errorf(teal.CodeUnavailable, "the server is shutting down; try again"))
+	if s.finish(server, f, cutOff) {
+		return
+	}
+	if err := server.Close(); err != nil {
+		s.logger.Debug("close the server", "error", err)
+	}
+	<-f.gate.drained
+}
+
+// finish reports whether everything has ended within the time given.
+func (s *Server) finish(server *http.Server, f *front, within time.Duration) bool {
+	grace, cancel := context.WithTimeout(context.WithoutCancel(f.life), within)
+	defer cancel()
+	finished := server.Shutdown(grace) == nil
+	f.gate.retire()
+	select {
+	case <-f.gate.drained:
+		return finished
+	case <-grace.Done():
+		return false
+	}
+}
+
+// claimPublic claims by host, path and override headers.
+func (s *Server) claimPublic(r *http.Request) (Claim, error) {
+	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
+	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
+		return Claim{}, teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
+	}
+	return s.gateway.Claim(head, randomPoint())
+}
