@@ -201,19 +201,21 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 		return "", err
 	}
 	active, _, err := e.cfg.Journal.Load(ctx, id)
+	if err == nil {
+		e.begin(id) // its own start may have been told that it failed, and its claim may be left over
+	}
 	switch {
 	case teal.IsCode(err, teal.CodeUnknownRelease):
 		if err := e.bury(ctx, req.App, id); err != nil {
 			return "", err
 		}
-		e.begin(id) // to clear the claim, should this start not get as far
+		e.begin(id)
 		return id, nil
 	case err != nil:
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
 		return id, nil
 	case active.Phase != teal.PhaseWatching:
-		e.begin(id) // it may have been recorded although Start was told otherwise
 		return "", teal.Errorf(teal.CodeReleaseInProgress,
 			"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
 			id, req.App, active.Phase, active.From, active.To, req.App)
