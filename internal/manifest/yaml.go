@@ -122,13 +122,15 @@ func parseTokens(tokens token.Tokens) (file *ast.File, err error) {
 }
 
 func reportSyntax(f *findings, err error) {
-	at, message := position{1, 1}, err.Error()
+	at, message := position{1, 1}, ""
 	var syntax yaml.Error
 	if errors.As(err, &syntax) {
+		// Its Error method would print the source around the place, in quadratic
+		// time.
 		message = syntax.GetMessage()
-		if t := syntax.GetToken(); t != nil {
-			at = tokenPosition(t)
-		}
+		at = tokenPosition(syntax.GetToken())
+	} else {
+		message = err.Error()
 	}
 	if strings.Contains(message, "'\t'") {
 		f.addf(at, nil, "there is a tab; expected spaces, because YAML does not allow tabs for indentation")
