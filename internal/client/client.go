@@ -1,0 +1,209 @@
+// Package client is the Go client of Teal's REST API. The command line and the
+// tests use it; it can do what the API can, and nothing else.
+//
+// Failures keep their code across the wire: teal.CodeOf of an error that a
+// method returns is the code that the server sent. A server that does not answer
+// at all is an error for which errors.Is(err, ErrUnreachable) holds.
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+)
+
+// ErrUnreachable is in the chain of every error that means that there was no
+// answer from the server, or only the beginning of one.
+var ErrUnreachable = errors.New("server unreachable")
+
+// DefaultAddress is where a server listens that was told nothing else.
+const DefaultAddress = "127.0.0.1:8081"
+
+// Config says which server to talk to.
+type Config struct {
+	Address    string       // HOST:PORT or a URL; "" is DefaultAddress
+	Token      string       // the bearer token
+	HTTPClient *http.Client // nil: one of its own
+	// Patience is how long an event stream may be silent, heartbeats included,
+	// before the connection counts as broken; 0 is 45 s.
+	Patience time.Duration
+}
+
+// Client talks to one server. It is safe for concurrent use.
+type Client struct {
+	base     string
+	token    string
+	http     *http.Client
+	patience time.Duration
+}
+
+// New returns a client. It opens no connection. An address that is none is a
+// CodeInvalidInput.
+func New(cfg Config) (*Client, error) {
+	base, err := baseURL(cfg.Address)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{base: base, token: cfg.Token, http: cfg.HTTPClient, patience: cfg.Patience}
+	if c.http == nil {
+		c.http = &http.Client{Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			IdleConnTimeout:     30 * time.Second,
+		}}
+	}
+	if c.patience == 0 {
+		c.patience = 3 * api.DefaultHeartbeat
+	}
+	return c, nil
+}
+
+func baseURL(address string) (string, error) {
+	if address == "" {
+		address = DefaultAddress
+	}
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	u, err := url.Parse(address)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.Path != strings.Repeat("/", len(u.Path)) || u.RawQuery != "" || u.User != nil {
+		return "", teal.Errorf(teal.CodeInvalidInput, "%q is not the address of a server; write HOST:PORT, http://HOST:PORT or https://HOST", address)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
+
+// Address returns the URL of the server.
+func (c *Client) Address() string { return c.base }
+
+// Close closes connections that are not in use. The client can be used on.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// request is one call of the API.
+type request struct {
+	method  string
+	path    []string // segments after /v1, not escaped
+	query   url.Values
+	body    io.Reader
+	size    int64 // of body; 0 for unknown
+	content string
+}
+
+func (c *Client) url(r request) string {
+	var b strings.Builder
+	b.WriteString(c.base + "/v1")
+	for _, segment := range r.path {
+		b.WriteString("/" + url.PathEscape(segment))
+	}
+	if len(r.query) > 0 {
+		b.WriteString("?" + r.query.Encode())
+	}
+	return b.String()
+}
+
+// send returns a response with a status below 300; the caller closes its body.
+func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, r.method, c.url(r), r.body)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the request cannot be made: %w", err)
+	}
+	if r.size > 0 {
+		req.ContentLength = r.size
+	}
+	if r.content != "" {
+		req.Header.Set("Content-Type", r.content)
+	}
+	req.Header.Set("Authorization", "Bearer "+c.token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if resp.StatusCode >= 300 {
+		defer discard(resp.Body)
+		return nil, problem(resp)
+	}
+	return resp, nil
+}
+
+// discard reads the little that may be left, so that the connection can be used
+// again.
+func discard(body io.ReadCloser) {
+	_, _ = io.Copy(io.Discard, io.LimitReader(body, 64<<10))
+	_ = body.Close()
+}
+
+// call sends in as JSON (nil: no body) and decodes the answer into out.
+func (c *Client) call(ctx context.Context, r request, in, out any) error {
+	if in != nil {
+		data, err := json.Marshal(in)
+		if err != nil {
+			return fmt.Errorf("client: encode the request: %w", err)
+		}
+		r.body, r.size, r.content = bytes.NewReader(data), int64(len(data)), "application/json"
+	}
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer discard(resp.Body)
+	if out == nil {
+		return nil
+	}
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return c.badAnswer(ctx, err)
+	}
+	return nil
+}
+
+// unreachable explains why there was no answer. A context of the caller's that
+// has ended is returned as such.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("client: %w", context.Cause(ctx))
+	}
+	cause := fmt.Errorf("%w: %w", ErrUnreachable, err)
+	var dial *net.OpError
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return &teal.Error{Code: teal.CodeUnavailable, Err: cause, Message: fmt.Sprintf(
+			"no Teal server answers at %s; start one with `teal server`, or set TEAL_ADDR to where it runs", c.base)}
+	}
+	return &teal.Error{Code: teal.CodeUnavailable, Err: cause, Message: fmt.Sprintf(
+		"the connection to the Teal server at %s broke; what was asked for may have been done: look at `teal status`", c.base)}
+}
+
+func (c *Client) badAnswer(ctx context.Context, err error) error {
+	var syntax *json.SyntaxError
+	var mismatch *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &mismatch) {
+		return teal.Errorf(teal.CodeBadAnswer, "what answers at %s does not speak this version of Teal's API: %w", c.base, err)
+	}
+	return c.unreachable(ctx, err)
+}
+
+// problem returns the error that the response describes.
+func problem(resp *http.Response) error {
+	var p api.Problem
+	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)
+	if err == nil && p.Code != "" {
+		return &teal.Error{Code: p.Code, Message: p.Detail}
+	}
+	if resp.StatusCode == http.StatusNotFound { // the answer to a HEAD has no body
+		return teal.Errorf(teal.CodeNotFound, "%s does not exist on the server", resp.Request.URL.Path)
+	}
+	return notTeal(resp)
+}
+
+func notTeal(resp *http.Response) error {
+	return teal.Errorf(teal.CodeBadAnswer, "what answers at %s is not a Teal server: it said %s", resp.Request.URL.Host, resp.Status)
+}

@@ -1,0 +1,173 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"teal"
+	"teal/internal/api"
+)
+
+// Ping asks whether a server answers at all. It needs no token.
+func (c *Client) Ping(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.base+"/healthz", nil)
+	if err != nil {
+		return fmt.Errorf("client: %w", err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return c.unreachable(ctx, err)
+	}
+	discard(resp.Body)
+	return nil
+}
+
+// Apps returns the status of every app, by name.
+func (c *Client) Apps(ctx context.Context) ([]api.Status, error) {
+	var out api.AppList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps"}}, nil, &out)
+	return out.Apps, err
+}
+
+// Status returns the status of one app.
+func (c *Client) Status(ctx context.Context, app string) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app}}, nil, &out)
+	return out, err
+}
+
+// Deploy records the spec as a version of its app and, if asked, starts a
+// release. It does not wait for the release.
+func (c *Client) Deploy(ctx context.Context, body api.DeployBody) (api.Deployed, error) {
+	var out api.Deployed
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", body.Spec.App, "versions"}}, body, &out)
+	return out, err
+}
+
+// Versions returns all versions of an app, oldest first.
+func (c *Client) Versions(ctx context.Context, app string) ([]teal.Version, error) {
+	var out api.VersionList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "versions"}}, nil, &out)
+	return out.Versions, err
+}
+
+// Version returns one version of an app.
+func (c *Client) Version(ctx context.Context, app string, number int) (teal.Version, error) {
+	var out teal.Version
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "versions", strconv.Itoa(number)}}, nil, &out)
+	return out, err
+}
+
+// Aliases returns the aliases of an app by name.
+func (c *Client) Aliases(ctx context.Context, app string) (map[string]api.AliasView, error) {
+	var out api.AliasList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "aliases"}}, nil, &out)
+	return out.Aliases, err
+}
+
+// SetAlias points an alias of an app to versions.
+func (c *Client) SetAlias(ctx context.Context, app, alias string, body api.AliasBody) (api.AliasView, error) {
+	var out api.AliasView
+	err := c.call(ctx, request{method: http.MethodPut, path: []string{"apps", app, "aliases", alias}}, body, &out)
+	return out, err
+}
+
+// Releases returns all releases of an app, oldest first.
+func (c *Client) Releases(ctx context.Context, app string) ([]teal.Release, error) {
+	var out api.ReleaseList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "releases"}}, nil, &out)
+	return out.Releases, err
+}
+
+// Release returns one release.
+func (c *Client) Release(ctx context.Context, id string) (teal.Release, error) {
+	var out teal.Release
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"releases", id}}, nil, &out)
+	return out, err
+}
+
+// Promote starts a release of live to the version in preview. It does not wait
+// for the release.
+func (c *Client) Promote(ctx context.Context, app string, body api.PromoteBody) (teal.Release, error) {
+	return c.order(ctx, app, "promote", body)
+}
+
+// Rollback returns when live points back.
+func (c *Client) Rollback(ctx context.Context, app string, body api.RollbackBody) (teal.Release, error) {
+	return c.order(ctx, app, "rollback", body)
+}
+
+// Abort ends the active release of an app.
+func (c *Client) Abort(ctx context.Context, app string, body api.AbortBody) (teal.Release, error) {
+	return c.order(ctx, app, "abort", body)
+}
+
+func (c *Client) order(ctx context.Context, app, what string, body any) (teal.Release, error) {
+	var out teal.Release
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, what}}, body, &out)
+	return out, err
+}
+
+// HasBundle reports whether the server has the bundle.
+func (c *Client) HasBundle(ctx context.Context, digest string) (bool, error) {
+	err := c.call(ctx, request{method: http.MethodHead, path: []string{"bundles", digest}}, nil, nil)
+	if teal.IsCode(err, teal.CodeNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// PutBundle sends a zip archive. The server refuses it when its content has
+// another digest.
+func (c *Client) PutBundle(ctx context.Context, digest string, archive io.Reader) error {
+	return c.call(ctx, request{
+		method: http.MethodPut, path: []string{"bundles", digest}, body: archive, content: "application/zip",
+	}, nil, nil)
+}
+
+// Invoked is a function's answer.
+type Invoked struct {
+	Version       int
+	RequestID     string
+	FunctionError string // "" for a normal result
+	Payload       []byte
+}
+
+// Invoke calls a function. An answer with a FunctionError is not an error.
+func (c *Client) Invoke(ctx context.Context, call api.Invoke) (Invoked, error) {
+	query := url.Values{}
+	set(query, "qualifier", call.Qualifier)
+	set(query, "component", call.Component)
+	r := request{method: http.MethodPost, path: []string{"apps", call.App, "invoke"}, query: query, content: "application/json"}
+	if len(call.Event) > 0 {
+		r.body = bytes.NewReader(call.Event)
+	}
+	resp, err := c.send(ctx, r)
+	if err != nil {
+		return Invoked{}, err
+	}
+	defer discard(resp.Body)
+	payload, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return Invoked{}, c.unreachable(ctx, err)
+	}
+	version, err := strconv.Atoi(resp.Header.Get(api.HeaderVersion))
+	if err != nil {
+		return Invoked{}, notTeal(resp)
+	}
+	return Invoked{
+		Version: version, RequestID: resp.Header.Get(api.HeaderRequestID),
+		FunctionError: resp.Header.Get(api.HeaderFunctionError), Payload: payload,
+	}, nil
+}
+
+func set(query url.Values, key, value string) {
+	if value != "" {
+		query.Set(key, value)
+	}
+}
