@@ -1,7 +1,6 @@
 package function
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -312,49 +311,21 @@ func (i *instance) disarmLocked() {
 	i.timer.Stop()
 }
 
-// deliver hands the event to the runtime. An error means that it did not get it
-// and that the instance is gone.
-func (i *instance) deliver(t *turn, in *teal.Invocation) error {
+// deliver hands the event of a turn that has begun to the runtime. When the
+// instance turns out to be gone the turn is submitted again.
+func (i *instance) deliver(t *turn) {
 	p := i.pool
 	i.request.Store(&t.id)
-	event := runtimeapi.Event{
-		RequestID: t.id, Deadline: t.started.Add(p.cfg.Function.Timeout.Std()),
-		ARN: ARN(p.name, cmp.Or(in.Alias, p.version)), TraceID: in.TraceID, ClientContext: in.ClientContext, Payload: in.Event,
-	}
-	if event.TraceID == "" {
-		event.TraceID = newTraceID(t.started)
-	}
-	if len(event.Payload) == 0 {
-		event.Payload = emptyEvent
-	}
 	p.cfg.Log(i.name, t.id, streamPlatform, "START RequestId: "+t.id+" Version: "+p.version)
-	err := i.endpoint.Deliver(&event)
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, runtimeapi.ErrNotDelivered):
-		if i.abandon() == nil {
-			// Somebody has settled the turn: its outcome stands.
-			return nil
-		}
-	case !errors.Is(err, runtimeapi.ErrNotIdle):
-		p.giveBack(i)
-		return err
+	err := i.endpoint.Deliver(&t.event)
+	if err == nil {
+		return
+	}
+	if errors.Is(err, runtimeapi.ErrNotDelivered) && i.abandon() == nil {
+		return // somebody has settled the turn already
 	}
 	i.drop()
-	return err
-}
-
-var emptyEvent = []byte("{}")
-
-// giveBack returns an instance that was not used.
-func (p *Pool) giveBack(i *instance) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if i.stage == stageBusy {
-		i.disarmLocked()
-		p.freeLocked(i, time.Now())
-	}
+	p.submit(t)
 }
 
 // overdue is called when the turn's deadline has passed, or a little after a
@@ -396,8 +367,13 @@ func (i *instance) Idle() {
 		return
 	}
 	i.disarmLocked()
-	p.freeLocked(i, now)
+	next := p.freeLocked(i, now)
 	p.mu.Unlock()
+	if next != nil {
+		// From here, the goroutine of the connection: waking the one that waits
+		// for the outcome just to write the event would cost more than the write.
+		i.deliver(next)
+	}
 	if first {
 		close(i.ready)
 		p.log.Debug("function instance ready", "instance", i.name, "init", now.Sub(i.began))

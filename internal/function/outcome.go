@@ -1,6 +1,7 @@
 package function
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -43,11 +44,32 @@ type turn struct {
 	id      string
 	started time.Time
 	init    time.Duration // of the instance, on its first turn
+	event   runtimeapi.Event
+
+	deliveries int // how many instances it has been given to
 	// outcome has room for the one outcome; whoever ends the invocation at the
 	// instance's endpoint sends it.
 	outcome  chan outcome
 	duration time.Duration // written before the outcome is sent
 }
+
+// newTurn returns the turn of an invocation; its times are set when it begins.
+func (p *Pool) newTurn(in *teal.Invocation) *turn {
+	t := &turn{id: in.RequestID, outcome: make(chan outcome, 1)}
+	t.event = runtimeapi.Event{
+		RequestID: in.RequestID, ARN: ARN(p.name, cmp.Or(in.Alias, p.version)),
+		TraceID: in.TraceID, ClientContext: in.ClientContext, Payload: in.Event,
+	}
+	if t.event.TraceID == "" {
+		t.event.TraceID = newTraceID(time.Now())
+	}
+	if len(t.event.Payload) == 0 {
+		t.event.Payload = emptyEvent
+	}
+	return t
+}
+
+var emptyEvent = []byte("{}")
 
 // await returns the turn's outcome. When ctx ends first the turn goes on by
 // itself.

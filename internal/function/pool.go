@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/function/runtimeapi"
 	"teal/internal/process"
 )
 
@@ -22,9 +21,9 @@ const (
 	queuePerInstance    = 10
 )
 
-// deliveries is how many instances an invocation is offered to when those that
-// it got turn out to have died while they were idle.
-const deliveries = 5
+// maxDeliveries is how many instances an invocation is offered to when those
+// that it got turn out to have died while they were idle.
+const maxDeliveries = 5
 
 // Back-off after an instance that had finished an invocation before it ended: it
 // can work, so it is started again soon, at the rate at which it is asked to
@@ -98,7 +97,9 @@ type Pool struct {
 	instances map[*instance]struct{} // every one that has a goroutine
 	counts    [stages]int
 	idle      []*instance // the one used last is the last one
-	waiters   []*waiter   // the oldest first
+	queue     []*turn     // invocations without an instance, the oldest first
+	recheck   *time.Timer // nudges returnGrace after something was queued
+	rechecks  bool        // recheck is running
 	proven    bool
 	failing   bool
 	failure   *failure // the last one; nil again when an instance has become ready
@@ -107,19 +108,6 @@ type Pool struct {
 	quick     process.Backoff // of what has
 	sequence  int
 	shown     State // what OnChange was last called for
-}
-
-// waiter is an invocation without an instance.
-type waiter struct {
-	turn *turn
-	// settled gets the instance, whose turn has begun, or the reason why there
-	// is none; exactly once, after the waiter has left the queue.
-	settled chan settlement
-}
-
-type settlement struct {
-	instance *instance
-	failed   outcome
 }
 
 // New checks cfg and returns a pool that does nothing before Run.
@@ -145,7 +133,7 @@ func New(cfg Config) (*Pool, error) {
 	if cfg.OnChange == nil {
 		cfg.OnChange = func() {}
 	}
-	return &Pool{
+	p := &Pool{
 		cfg:       cfg,
 		name:      LambdaName(cfg.App, cfg.Name),
 		version:   strconv.Itoa(cfg.Version),
@@ -153,7 +141,10 @@ func New(cfg Config) (*Pool, error) {
 		wake:      make(chan struct{}, 1),
 		instances: map[*instance]struct{}{},
 		quick:     process.Backoff{First: crashDelay, Max: crashMaxDelay},
-	}, nil
+	}
+	p.recheck = time.AfterFunc(time.Hour, p.lookAgain)
+	p.recheck.Stop()
+	return p, nil
 }
 
 // State returns how the pool is now.
@@ -209,21 +200,14 @@ func (p *Pool) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, err
 	} else if !validRequestID(in.RequestID) {
 		return teal.Answer{}, teal.Errorf(teal.CodeInvalidInput, "%.100q is not a request id; use up to 128 letters, digits, dashes and underscores", in.RequestID)
 	}
-	for range deliveries {
-		t := &turn{id: in.RequestID, outcome: make(chan outcome, 1)}
-		inst, failed := p.acquire(ctx, t)
-		if inst == nil {
-			return failed.answer, failed.err
-		}
-		err := inst.deliver(t, &in)
-		if err == nil {
-			return t.await(ctx)
-		}
-		if !errors.Is(err, runtimeapi.ErrNotIdle) && !errors.Is(err, runtimeapi.ErrNotDelivered) {
-			return teal.Answer{}, err
-		}
+	t := p.newTurn(&in)
+	if err := t.event.Check(); err != nil {
+		return teal.Answer{}, err
 	}
-	return teal.Answer{}, teal.Errorf(teal.CodeUnavailable, "the instances of function %s end as soon as they are to be used; the function's log may say why", p.cfg.Name)
+	if queued := p.submit(t); queued {
+		return p.awaitQueued(ctx, t)
+	}
+	return t.await(ctx)
 }
 
 // left is the error of a caller whose context ended.
@@ -234,37 +218,65 @@ func left(ctx context.Context) error {
 	return teal.Errorf(teal.CodeUnavailable, "the caller went away: %w", ctx.Err())
 }
 
-// acquire returns an instance on which t has begun, or the outcome that t has
-// without one.
-func (p *Pool) acquire(ctx context.Context, t *turn) (*instance, outcome) {
+// submit gives t to an idle instance, and delivers it; or it puts t into the
+// queue, or settles it when there is nothing to wait for.
+func (p *Pool) submit(t *turn) (queued bool) {
 	now := time.Now()
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 && p.running {
 		inst := p.idle[n-1]
 		p.beginLocked(inst, t, now)
 		p.mu.Unlock()
-		return inst, outcome{}
+		inst.deliver(t)
+		return false
 	}
-	if failed, refused := p.refuseLocked(t.id, now); refused {
+	if refused, ok := p.refuseLocked(t, now); ok {
 		p.mu.Unlock()
-		return nil, failed
+		t.outcome <- refused
+		return false
 	}
-	w := &waiter{turn: t, settled: make(chan settlement, 1)}
-	p.waiters = append(p.waiters, w)
+	if t.deliveries > 0 {
+		p.queue = slices.Insert(p.queue, 0, t)
+	} else {
+		p.queue = append(p.queue, t)
+	}
+	p.queuedLocked()
 	p.mu.Unlock()
-	p.nudge()
-	return p.wait(ctx, w)
+	return true
 }
 
-// refuseLocked says whether an invocation has nothing to wait for.
-func (p *Pool) refuseLocked(id string, now time.Time) (outcome, bool) {
+// queuedLocked has Run look at the queue: at once, or a little later when
+// enough instances are about to be free, as the one is that has just answered
+// the same caller.
+func (p *Pool) queuedLocked() {
+	if len(p.queue) > p.counts[stageStarting]+p.counts[stageReturning] {
+		p.nudge()
+		return
+	}
+	if !p.rechecks {
+		p.rechecks = true
+		p.recheck.Reset(returnGrace)
+	}
+}
+
+func (p *Pool) lookAgain() {
+	p.mu.Lock()
+	p.rechecks = false
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// refuseLocked says whether t has nothing to wait for.
+func (p *Pool) refuseLocked(t *turn, now time.Time) (refused outcome, ok bool) {
 	switch {
 	case !p.running:
 		return p.stoppedOutcome(), true
 	case p.failing && p.liveLocked() == 0 && p.notBefore.Sub(now) > p.cfg.QueueTimeout:
-		return p.failure.outcome(id), true
-	case len(p.waiters) >= p.cfg.QueueLimit:
-		return outcome{err: teal.Errorf(teal.CodeThrottled, "all %d instances of function %s are busy and %d invocations wait already; try again later or raise concurrency.max", p.cfg.Function.Concurrency.Max, p.cfg.Name, len(p.waiters))}, true
+		return p.failure.outcome(t.id), true
+	case t.deliveries >= maxDeliveries:
+		return outcome{err: teal.Errorf(teal.CodeUnavailable, "the instances of function %s end as soon as they are to be used; the function's log may say why", p.cfg.Name)}, true
+	case len(p.queue) >= p.cfg.QueueLimit && t.deliveries == 0:
+		return outcome{err: teal.Errorf(teal.CodeThrottled, "all %d instances of function %s are busy and %d invocations wait already; try again later or raise concurrency.max", p.cfg.Function.Concurrency.Max, p.cfg.Name, len(p.queue))}, true
 	}
 	return outcome{}, false
 }
@@ -278,62 +290,56 @@ func (p *Pool) liveLocked() int {
 	return p.counts[stageStarting] + p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning]
 }
 
-// wait waits for w's turn in the queue.
-func (p *Pool) wait(ctx context.Context, w *waiter) (*instance, outcome) {
+// awaitQueued returns the outcome of a turn that was put into the queue.
+func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
 	timer := time.NewTimer(p.cfg.QueueTimeout)
 	defer timer.Stop()
 	for {
 		select {
-		case s := <-w.settled:
-			return s.instance, s.failed
+		case out := <-t.outcome:
+			return out.answer, out.err
 		case <-timer.C:
-			if out, over := p.giveUp(w); over {
-				return nil, out
+			if out, over := p.giveUp(t); over {
+				return out.answer, out.err
 			}
 			timer.Reset(p.cfg.QueueTimeout)
 		case <-ctx.Done():
-			if p.leaveQueue(w) {
-				return nil, outcome{err: left(ctx)}
-			}
-			// It was settled at the same moment: the invocation is on its way.
-			s := <-w.settled
-			return s.instance, s.failed
+			p.leaveQueue(t) // a turn that has left it already goes on by itself
+			return teal.Answer{}, left(ctx)
 		}
 	}
 }
 
-// giveUp takes w out of the queue when its time is over, unless an instance is
-// being started for it.
-func (p *Pool) giveUp(w *waiter) (outcome, bool) {
+// giveUp takes t out of the queue when its time is over, unless an instance is
+// being started for it, or it has left the queue.
+func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := slices.Index(p.waiters, w)
+	at := slices.Index(p.queue, t)
 	if at < 0 || at < p.counts[stageStarting] {
 		return outcome{}, false
 	}
-	p.waiters = slices.Delete(p.waiters, at, at+1)
+	p.queue = slices.Delete(p.queue, at, at+1)
 	if p.failing && p.liveLocked() == 0 {
-		return p.failure.outcome(w.turn.id), true
+		return p.failure.outcome(t.id), true
 	}
 	return outcome{err: teal.Errorf(teal.CodeThrottled, "no instance of function %s became free within %s; at most %d run at once: try again later or raise concurrency.max", p.cfg.Name, p.cfg.QueueTimeout, p.cfg.Function.Concurrency.Max)}, true
 }
 
-func (p *Pool) leaveQueue(w *waiter) bool {
+func (p *Pool) leaveQueue(t *turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	at := slices.Index(p.waiters, w)
-	if at >= 0 {
-		p.waiters = slices.Delete(p.waiters, at, at+1)
+	if at := slices.Index(p.queue, t); at >= 0 {
+		p.queue = slices.Delete(p.queue, at, at+1)
 	}
-	return at >= 0
 }
 
 // settleAllLocked empties the queue with one and the same kind of outcome.
 func (p *Pool) settleAllLocked(failed func(id string) outcome) {
-	for _, w := range p.waiters {
-		w.settled <- settlement{failed: failed(w.turn.id)}
+	for _, t := range p.queue {
+		t.outcome <- failed(t.id)
 	}
-	p.waiters = nil
+	p.queue = nil
 }
 
 // moveLocked changes where an instance is.
@@ -357,21 +363,24 @@ func (p *Pool) moveLocked(i *instance, to stage, now time.Time) {
 func (p *Pool) beginLocked(i *instance, t *turn, now time.Time) {
 	p.moveLocked(i, stageBusy, now)
 	t.started = now
+	t.event.Deadline = now.Add(p.cfg.Function.Timeout.Std())
 	t.init, i.init = i.init, 0
+	t.deliveries++
 	i.turn = t
 	i.armLocked(now, p.cfg.Function.Timeout.Std())
 }
 
-// freeLocked gives an instance that waits for work to whoever waits longest.
-func (p *Pool) freeLocked(i *instance, now time.Time) {
-	if len(p.waiters) == 0 {
+// freeLocked gives an instance that waits for work to whoever waits longest,
+// and returns that turn for the caller to deliver; or nil.
+func (p *Pool) freeLocked(i *instance, now time.Time) *turn {
+	if len(p.queue) == 0 {
 		p.moveLocked(i, stageIdle, now)
-		return
+		return nil
 	}
-	w := p.waiters[0]
-	p.waiters = slices.Delete(p.waiters, 0, 1)
-	p.beginLocked(i, w.turn, now)
-	w.settled <- settlement{instance: i}
+	t := p.queue[0]
+	p.queue = slices.Delete(p.queue, 0, 1)
+	p.beginLocked(i, t, now)
+	return t
 }
 
 // failed records that a start failed or an instance ended by itself, and
@@ -431,6 +440,7 @@ func (p *Pool) Run(ctx context.Context) error {
 	}
 	p.stop()
 	lives.Wait()
+	p.recheck.Stop()
 	p.changed()
 	return nil
 }
@@ -480,7 +490,7 @@ func (p *Pool) viewLocked(now time.Time) view {
 	v := view{
 		now: now, min: p.cfg.Function.Concurrency.Min, max: p.cfg.Function.Concurrency.Max,
 		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
-		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.waiters),
+		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.queue),
 		notBefore: p.notBefore,
 	}
 	for _, i := range p.idle {

@@ -239,7 +239,7 @@ func TestQueueIsFair(t *testing.T) {
 	waiting := func() int {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return len(r.waiters)
+		return len(r.queue)
 	}
 	for n := range 5 {
 		all.Go(func() {

@@ -27,8 +27,9 @@ type Event struct {
 	Payload         []byte
 }
 
-// check refuses what would break out of a header line.
-func (ev *Event) check() error {
+// Check returns an error with teal.CodeInvalidInput if a field would break out
+// of its header line.
+func (ev *Event) Check() error {
 	for _, value := range []string{ev.RequestID, ev.ARN, ev.TraceID, ev.ClientContext, ev.CognitoIdentity} {
 		for i := range len(value) {
 			if value[i] < ' ' || value[i] == 0x7f {
@@ -58,9 +59,10 @@ type InitFailure struct {
 }
 
 // Owner is told what the runtime does. Calls come from the endpoint's
-// goroutines, never with the endpoint's lock held; they must not block.
+// goroutines, never with the endpoint's lock held; they must not block for long.
 type Owner interface {
-	// Idle: the runtime waits for its next invocation; Deliver may be called.
+	// Idle: the runtime waits for its next invocation; Deliver may be called,
+	// also from within.
 	Idle()
 	// Lost: the connection that waited is gone; Deliver fails until Idle.
 	Lost()
@@ -167,13 +169,11 @@ func (e *Endpoint) forget(c *conn) {
 	e.wg.Done()
 }
 
-// Deliver hands ev to the runtime that waits, on the caller's goroutine. It
-// blocks as long as the runtime does not read; Close ends that. ErrNotIdle and
-// ErrNotDelivered mean that the runtime has not seen the event.
+// Deliver hands ev, which must have passed Check, to the runtime that waits, on
+// the caller's goroutine. It blocks as long as the runtime does not read; Close
+// ends that. The errors are ErrNotIdle and ErrNotDelivered: the runtime has not
+// seen the event.
 func (e *Endpoint) Deliver(ev *Event) error {
-	if err := ev.check(); err != nil {
-		return err
-	}
 	e.mu.Lock()
 	if e.phase != phaseIdle {
 		e.mu.Unlock()

@@ -308,7 +308,7 @@ func TestDeliverNeedsAWaitingRuntime(t *testing.T) {
 	receive(t, o.idle, "idle")
 	bad := event("id-1")
 	bad.ClientContext = "x\r\nLambda-Runtime-Deadline-Ms: 0"
-	if err := e.Deliver(bad); !teal.IsCode(err, teal.CodeInvalidInput) {
+	if err := bad.Check(); !teal.IsCode(err, teal.CodeInvalidInput) {
 		t.Errorf("a header in a header: %v", err)
 	}
 	if err := p.nc.Close(); err != nil {
