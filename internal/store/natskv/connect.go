@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"teal"
+	"teal/internal/store"
 )
 
 // Remote says how to use a NATS cluster that somebody else runs.
@@ -39,6 +40,10 @@ func Connect(ctx context.Context, servers string, remote Remote) (*DB, error) {
 	db.cleanup("connection", func() error { nc.Close(); return nil })
 	if err := db.bind(nc); err != nil {
 		return nil, errors.Join(err, db.Close())
+	}
+	if limit := nc.MaxPayload(); limit < store.MaxValue+messageOverhead {
+		return nil, errors.Join(teal.Errorf(teal.CodeInvalidInput, "The NATS server at %s takes messages of at most %s; set its max_payload to %s.",
+			redact(servers), teal.Bytes(limit), teal.Bytes(maxPayload)), db.Close())
 	}
 	err = db.openStream(ctx)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {

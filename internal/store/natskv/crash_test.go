@@ -62,8 +62,8 @@ func writeForever(dir string) error {
 // TestKill kills a writer again and again and looks whether what it was told was
 // written is there.
 //
-// Seen to fail when the writer printed a write before it did it. (A process that
-// is killed leaves the system's file cache behind, so this says nothing about a
+// Seen to fail when the bucket was in the server's memory. (A process that is
+// killed leaves the system's file cache behind, so this says nothing about a
 // machine that loses power; that is what SyncAlways is for.)
 func TestKill(t *testing.T) {
 	t.Parallel()

@@ -107,8 +107,7 @@ func (f *feed) snapshot(ctx context.Context) ([]store.Entry, error) {
 		if err := f.drain(ctx, entries); err != nil {
 			return nil, err
 		}
-		// The server also says "no messages" where one that it was about to
-		// deliver has just been overwritten.
+		// The server says "no messages" by a counter, which may run behind.
 		if done, err := f.caughtUp(ctx); done || err != nil {
 			return sorted(entries), err
 		}
@@ -123,7 +122,7 @@ func (f *feed) snapshot(ctx context.Context) ([]store.Entry, error) {
 // drain folds what the server has ready into entries, until the pull ends.
 func (f *feed) drain(ctx context.Context, entries map[string]store.Entry) error {
 	for {
-		if f.pulled == 0 {
+		if f.pulled <= 0 {
 			if err := f.pull(pullRequest{Batch: pullMessages, MaxBytes: pullBytes, NoWait: true}); err != nil {
 				return err
 			}
@@ -182,7 +181,7 @@ func (f *feed) Next(ctx context.Context) (store.Event, error) {
 // nextMessage returns one message, or nil when there was only news about the
 // pull.
 func (f *feed) nextMessage(ctx context.Context) (*nats.Msg, error) {
-	if f.pulled == 0 {
+	if f.pulled <= 0 {
 		err := f.pull(pullRequest{Batch: pullMessages, MaxBytes: pullBytes, Expires: pullExpires, Heartbeat: pullHeartbeat})
 		if err != nil {
 			return nil, err

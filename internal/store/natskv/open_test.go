@@ -125,8 +125,8 @@ func TestClosed(t *testing.T) {
 // stop and after a kill. What is cut off after a kill must lie before the last
 // write that was acknowledged.
 //
-// Seen to fail, in each case, when the seal was not compared and the mark was not
-// checked: the server drops the records, says nothing and starts.
+// Seen to fail when the mark was not checked (the server drops the records, says
+// nothing and starts), and when the seal was not compared.
 func TestDamaged(t *testing.T) {
 	t.Parallel()
 	flip := func(data []byte) []byte { data[len(data)/2] ^= 0x55; return data }
