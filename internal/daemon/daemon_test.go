@@ -1,0 +1,213 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/artifact"
+	"teal/internal/client"
+	"teal/internal/manifest"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// harness is a daemon in this process and a client of it.
+type harness struct {
+	*client.Client
+	t      *testing.T
+	daemon *Daemon
+	data   string
+	stop   func()
+}
+
+func startDaemon(t *testing.T, data string) *harness {
+	t.Helper()
+	var log bytes.Buffer
+	d := New(Config{
+		Data: data, HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0",
+		Override: func(netip.Addr) bool { return true },
+		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	select {
+	case <-d.Ready():
+	case err := <-ended:
+		cancel()
+		t.Fatalf("the daemon did not start: %v\n%s", err, log.String())
+	}
+	token, err := os.ReadFile(filepath.Join(data, "admin.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.Config{Address: d.AdminAddr().String(), Token: strings.TrimSpace(string(token))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &harness{Client: c, t: t, daemon: d, data: data}
+	stopped := false
+	h.stop = func() {
+		if stopped {
+			return
+		}
+		stopped = true
+		c.Close()
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+		if t.Failed() {
+			t.Logf("log:\n%s", log.String())
+		}
+	}
+	t.Cleanup(h.stop)
+	return h
+}
+
+// deploy uploads and deploys a folder.
+func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) api.Deployed {
+	h.t.Helper()
+	m, err := manifest.Load(dir)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	digests := map[string]string{}
+	for component, code := range m.Code {
+		tree, err := artifact.Scan(filepath.Join(m.Dir, code), artifact.Limits{})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		digests[component] = tree.Digest
+		var zip bytes.Buffer
+		if err := tree.WriteZip(&zip); err != nil {
+			h.t.Fatal(err)
+		}
+		if err := h.PutBundle(h.t.Context(), tree.Digest, &zip); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	spec, err := m.Resolve(digests)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if change != nil {
+		change(&m.Policy)
+	}
+	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &m.Policy, Release: release})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+func (h *harness) awaitPhase(app string, want teal.Phase) teal.Release {
+	h.t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		status, err := h.Status(h.t.Context(), app)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		if status.Release != nil && status.Release.Phase == want {
+			return *status.Release
+		}
+		if status.Release != nil && status.Release.Phase.Ended() || time.Now().After(deadline) {
+			h.t.Fatalf("release is %+v, want %s", status.Release, want)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (h *harness) get(path string) (int, string, string) {
+	h.t.Helper()
+	resp, err := http.Get("http://" + h.daemon.HTTPAddr().String() + path)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Teal-Version"), string(body)
+}
+
+const examples = "../../examples/"
+
+func TestBlueGreenAndBack(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	data := t.TempDir()
+	h := startDaemon(t, data)
+	h.deploy(examples+"hello", true, nil)
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	if code, version, body := h.get("/"); code != 200 || version != "1" || body != "Hello From Blue Deployment" {
+		t.Fatalf("blue: %d %s %s", code, version, body)
+	}
+	h.deploy(examples+"hello-green", true, nil)
+	h.awaitPhase("hello", teal.PhaseWatching)
+	if code, version, body := h.get("/"); code != 200 || version != "2" || body != "Hello From Green Deployment" {
+		t.Fatalf("green: %d %s %s", code, version, body)
+	}
+
+	// A restart keeps the standby, and the rollback needs it.
+	h.stop()
+	h = startDaemon(t, data)
+	h.awaitPhase("hello", teal.PhaseWatching)
+	r, err := h.Rollback(t.Context(), "hello", api.RollbackBody{})
+	if err != nil || r.Phase != teal.PhaseRolledBack {
+		t.Fatalf("rollback: %+v %v", r, err)
+	}
+	if code, version, _ := h.get("/"); code != 200 || version != "1" {
+		t.Fatalf("after the rollback: %d %s", code, version)
+	}
+	again, err := h.Rollback(t.Context(), "hello", api.RollbackBody{})
+	if err != nil || again.ID != r.ID {
+		t.Fatalf("a second rollback is no other one: %+v %v", again, err)
+	}
+	out := h.deploy(examples+"hello", true, nil)
+	if out.Created || !out.Live || out.Release != nil {
+		t.Fatalf("deploying what is live: %+v", out)
+	}
+}
+
+func TestStartRefusals(t *testing.T) {
+	data := t.TempDir()
+	h := startDaemon(t, data)
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		code teal.Code
+	}{
+		{"data in use", Config{Data: data, HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0"}, teal.CodeDataInUse},
+		{"http port taken", Config{Data: t.TempDir(), HTTP: h.daemon.HTTPAddr().String(), Admin: "127.0.0.1:0"}, teal.CodePortTaken},
+		{"admin port taken", Config{Data: t.TempDir(), HTTP: "127.0.0.1:0", Admin: h.daemon.AdminAddr().String()}, teal.CodePortTaken},
+		{"no such address", Config{Data: t.TempDir(), HTTP: "nowhere", Admin: "127.0.0.1:0"}, teal.CodeInvalidInput},
+		{"data is a file", Config{Data: filepath.Join(data, "lock"), HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0"}, teal.CodeInvalidInput},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.cfg.Logger = slog.New(slog.DiscardHandler)
+			err := New(c.cfg).Run(t.Context())
+			var e *teal.Error
+			if !errors.As(err, &e) || e.Code != c.code {
+				t.Errorf("got %v, want code %s", err, c.code)
+			}
+		})
+	}
+}
