@@ -122,14 +122,29 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 // stopBeforeTraffic returns why a release that has not moved any traffic must
 // end, if it must.
 func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool) {
+	from, moves := leaves(o.Route.Alias, r.To)
 	switch {
 	case ordered(r, teal.OrderRollback):
 		return orderReason(r), true
-	case o.Route.Alias.Primary() != r.From:
+	case !moves || from != r.From:
 		return fmt.Sprintf("%s was moved to %s while the release was starting",
 			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
 	}
 	return "", false
+}
+
+// leaves returns the version that loses its traffic when the alias is given
+// wholly to another: the alias's primary one, or, for a way out of a split to
+// the primary, the second one; 0 for an alias that points nowhere yet. It
+// reports false when the alias is wholly to's already.
+func leaves(alias teal.Alias, to int) (from int, moves bool) {
+	if alias.Primary() != to {
+		return alias.Primary(), true
+	}
+	if len(alias.Targets) == 2 {
+		return alias.Targets[1].Version, true
+	}
+	return 0, false
 }
 
 // abort ends a release before any traffic moved: green goes away, unless the

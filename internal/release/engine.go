@@ -175,11 +175,9 @@ func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("release: observe %s: %w", req.App, err)
 	}
-	from := route.Alias.Primary()
-	if from == req.To {
-		return 0, teal.Errorf(teal.CodeNothingToPromote,
-			"%s of %s belongs to %s already; to change the weights use `teal alias set`",
-			teal.AliasLive, req.App, teal.FormatTargets(route.Alias.Targets))
+	from, moves := leaves(route.Alias, req.To)
+	if !moves {
+		return 0, teal.Errorf(teal.CodeNothingToPromote, "version %d of %s is %s already", req.To, req.App, teal.AliasLive)
 	}
 	return from, nil
 }
@@ -200,17 +198,11 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	if err != nil || id == "" {
 		return "", err
 	}
+	e.begin(id) // its own start may have been told that it failed, and its claim may be left over
 	active, _, err := e.cfg.Journal.Load(ctx, id)
-	if err == nil {
-		e.begin(id) // its own start may have been told that it failed, and its claim may be left over
-	}
 	switch {
 	case teal.IsCode(err, teal.CodeUnknownRelease):
-		if err := e.bury(ctx, req.App, id); err != nil {
-			return "", err
-		}
-		e.begin(id)
-		return id, nil
+		return id, e.bury(ctx, req.App, id)
 	case err != nil:
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
