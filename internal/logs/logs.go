@@ -12,12 +12,28 @@
 package logs
 
 import (
-	"context"
-	"iter"
+	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"teal"
+)
+
+const (
+	defaultMaxBytes = 16 * teal.MiB
+	flushAfter      = 200 * time.Millisecond
+	// MaxText is the length in bytes at which a text is cut into several lines.
+	MaxText = 64 << 10
+	// maxField bounds the other texts of a line, which are names and IDs.
+	maxField = 256
+	// discarded begins the names of directories that are being deleted.
+	discarded = ".discarded-"
 )
 
 // Config is what a Store needs to know.
@@ -57,42 +73,249 @@ type Query struct {
 }
 
 // Store writes and reads logs. It is safe for concurrent use.
-type Store struct{}
+type Store struct {
+	dir  string
+	max  int64
+	log  *slog.Logger
+	lost atomic.Int64
+	// failing is set from the first line that is lost to the next that is kept.
+	failing atomic.Bool
+	done    chan struct{} // closed by Close
+
+	// mu protects what follows. It is taken before a journal's, never after.
+	mu     sync.RWMutex
+	apps   map[string]*application
+	closed bool
+}
+
+// application is the log of one app.
+type application struct {
+	versions map[int]*journal
+	news     signal
+}
 
 // Open returns a store over cfg.Dir, which it creates if need be. What an
 // earlier store wrote there is kept.
-func Open(cfg Config) (*Store, error) { return &Store{}, nil }
+func Open(cfg Config) (*Store, error) {
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = defaultMaxBytes
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the directory for logs cannot be made; choose another data directory: %w", err)
+	}
+	s := &Store{dir: cfg.Dir, max: int64(cfg.MaxBytes), log: cfg.Logger, done: make(chan struct{}), apps: map[string]*application{}}
+	return s, s.removeDiscarded()
+}
+
+// removeDiscarded finishes removals that a crash interrupted.
+func (s *Store) removeDiscarded() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return teal.Errorf(teal.CodeInvalidInput, "the directory for logs cannot be read; check its owner and mode: %w", err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), discarded) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+		}
+	}
+	return err
+}
 
 // Write adds a line. It never waits for a reader and never fails: a line that
 // cannot be kept (the disk is full, the app's name is not a name, the store is
 // closed) is counted in Lost, and the first of a row is logged. It may wait for
 // the disk: a version that prints faster than the disk writes is slowed down.
 //
-// A zero At is now. Text that is not UTF-8 is made so; a text over 64 KiB
+// A zero At is now. Text that is not UTF-8 is made so; a text over MaxText
 // becomes several lines.
-func (s *Store) Write(l Line) {}
+func (s *Store) Write(l Line) {
+	if l.At.IsZero() {
+		l.At = time.Now()
+	}
+	for {
+		j, err := s.journal(l.App, l.Version)
+		if err != nil {
+			s.lose(1, err)
+			return
+		}
+		if j.write(&l) {
+			return
+		}
+		// It was removed between the two; there is a new one now.
+	}
+}
+
+// lose counts lines, and logs the first of a row.
+func (s *Store) lose(lines int64, err error) {
+	s.lost.Add(lines)
+	if !s.failing.Swap(true) {
+		s.log.Error("log lines are lost", "error", err)
+	}
+}
+
+// kept is called when lines have reached the disk.
+func (s *Store) kept() {
+	if s.failing.Load() && s.failing.Swap(false) {
+		s.log.Info("log lines are kept again", "lost", s.lost.Load())
+	}
+}
 
 // Lost returns how many lines could not be kept since Open.
-func (s *Store) Lost() int64 { return 0 }
+func (s *Store) Lost() int64 { return s.lost.Load() }
 
-// Read returns the lines that q selects, in the order of their time (within a
-// version: in the order of writing). Lines written before the iteration begins
-// are seen; a line that a crash tore is left out.
-//
-// With Follow the iteration goes on until ctx ends or the store is closed, and
-// ends then without an error; lines come at most 200 ms late, also of versions
-// that appear later. A reader that is slower than the writer misses the lines
-// of segments that are removed meanwhile. Without Follow, an ended ctx is the
-// last error. An error ends the iteration.
-func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Line, error] {
-	return func(func(Line, error) bool) {}
+var errClosed = errors.New("the log store is closed")
+
+// journal returns the log of a version, a new one if there is none.
+func (s *Store) journal(app string, version int) (*journal, error) {
+	s.mu.RLock()
+	a, closed := s.apps[app], s.closed
+	if a != nil && a.versions[version] != nil && !closed {
+		defer s.mu.RUnlock()
+		return a.versions[version], nil
+	}
+	s.mu.RUnlock()
+	if err := teal.CheckName("app", app); err != nil {
+		return nil, err
+	}
+	if version < 1 {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "%d is not the number of a version", version)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	a, err := s.appLocked(app)
+	if err != nil {
+		return nil, err
+	}
+	j := a.versions[version]
+	if j == nil {
+		j = newJournal(s, a, filepath.Join(s.dir, app, strconv.Itoa(version)))
+		a.versions[version] = j
+		a.news.send()
+	}
+	return j, nil
+}
+
+// appLocked returns an app's log, with the versions that the disk has.
+func (s *Store) appLocked(app string) (*application, error) {
+	if a := s.apps[app]; a != nil {
+		return a, nil
+	}
+	a := &application{versions: map[int]*journal{}, news: newSignal()}
+	entries, err := os.ReadDir(filepath.Join(s.dir, app))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	for _, e := range entries {
+		version, err := strconv.Atoi(e.Name())
+		if err != nil || version < 1 || strconv.Itoa(version) != e.Name() || !e.IsDir() {
+			continue
+		}
+		j := newJournal(s, a, filepath.Join(s.dir, app, e.Name()))
+		if err := j.load(); err != nil {
+			return nil, err
+		}
+		a.versions[version] = j
+	}
+	s.apps[app] = a
+	return a, nil
 }
 
 // Remove deletes the log of a version, or of all versions of the app when
 // version is 0. Removing what is not there is no error. A Write after it starts
 // a new log, so remove a version's log when its last instance is gone.
-func (s *Store) Remove(app string, version int) error { return nil }
+func (s *Store) Remove(app string, version int) error {
+	if err := teal.CheckName("app", app); err != nil {
+		return err
+	}
+	if version < 0 {
+		return teal.Errorf(teal.CodeInvalidInput, "%d is not the number of a version", version)
+	}
+	trash, err := s.discard(app, version)
+	if err != nil || trash == "" {
+		return err
+	}
+	return os.RemoveAll(trash)
+}
+
+// discard forgets a log and moves it out of the way, which is quick, so that
+// the slow part of deleting it needs no lock. It returns "" when there is none.
+func (s *Store) discard(app string, version int) (trash string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, err := s.appLocked(app)
+	if err != nil {
+		return "", err
+	}
+	for v, j := range a.versions {
+		if version == 0 || v == version {
+			j.abandon()
+			delete(a.versions, v)
+		}
+	}
+	path := filepath.Join(s.dir, app)
+	if version != 0 {
+		path = filepath.Join(path, strconv.Itoa(version))
+	}
+	trash, err = os.MkdirTemp(s.dir, discarded)
+	if err != nil {
+		return "", err
+	}
+	if err = os.Rename(path, filepath.Join(trash, "log")); errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return trash, err
+}
 
 // Close writes out what is buffered and ends the readers that follow. It
 // returns the first error of writing it out. Later writes are lost.
-func (s *Store) Close() error { return nil }
+func (s *Store) Close() error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	s.closed = true
+	var all []*journal
+	for _, a := range s.apps {
+		for _, j := range a.versions {
+			all = append(all, j)
+		}
+	}
+	s.mu.Unlock()
+	var first error
+	for _, j := range all {
+		if err := j.close(); first == nil {
+			first = err
+		}
+	}
+	close(s.done)
+	return first
+}
+
+// signal lets many wait for something that happens again and again.
+type signal struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func newSignal() signal { return signal{ch: make(chan struct{})} }
+
+// next returns a channel that is closed when something happens from now on.
+func (s *signal) next() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ch
+}
+
+func (s *signal) send() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.ch)
+	s.ch = make(chan struct{})
+}

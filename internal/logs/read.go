@@ -1,0 +1,364 @@
+package logs
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"time"
+
+	"teal"
+)
+
+// longestLine is more than any line that was written here: every byte of the
+// text escaped, and the fields.
+const longestLine = 1 << 20
+
+// Read returns the lines that q selects, in the order of their time (within a
+// version: in the order of writing). Lines written before the iteration begins
+// are seen; a line that a crash tore is left out.
+//
+// With Follow the iteration goes on until ctx ends or the store is closed, and
+// ends then without an error; lines come at most 200 ms late, also of versions
+// that appear later. A reader that is slower than the writer misses the lines
+// of segments that are removed meanwhile. Without Follow, an ended ctx is the
+// last error. An error ends the iteration.
+func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		if err := s.read(ctx, q, yield); err != nil {
+			yield(Line{}, err)
+		}
+	}
+}
+
+// errStopped says that the caller wants no more.
+var errStopped = errors.New("stopped")
+
+func (s *Store) read(ctx context.Context, q Query, yield func(Line, error) bool) error {
+	if err := teal.CheckName("app", q.App); err != nil {
+		return err
+	}
+	r := &reading{store: s, query: q, positions: map[*journal]position{}, yield: yield}
+	err := r.run(ctx)
+	ended := q.Follow && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
+	if errors.Is(err, errStopped) || ended {
+		return nil
+	}
+	return err
+}
+
+// reading is one call of Read.
+type reading struct {
+	store     *Store
+	query     Query
+	positions map[*journal]position // where to go on; a journal that is not here, from its start
+	yield     func(Line, error) bool
+}
+
+// position is a place in a journal. The zero position is its start.
+type position struct {
+	number int   // of the segment
+	offset int64 // in it
+}
+
+func (r *reading) run(ctx context.Context) error {
+	news, journals, err := r.look()
+	if err != nil {
+		return err
+	}
+	// Flushing here is what lets a reader see its own writes.
+	views := views(journals, true)
+	if r.query.Tail > 0 {
+		if err := r.seekTail(ctx, views); err != nil {
+			return err
+		}
+	}
+	for closed := false; ; {
+		if err := r.pass(ctx, views); err != nil || closed || !r.query.Follow {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.store.done:
+			closed = true // and what Close wrote out is still to be read
+		case <-news:
+		}
+		if news, journals, err = r.look(); err != nil {
+			return err
+		}
+		views = r.fresh(journals)
+	}
+}
+
+// look returns the journals that the query is about, and a channel that is
+// closed when there is something new in them.
+func (r *reading) look() (<-chan struct{}, []*journal, error) {
+	r.store.mu.Lock()
+	defer r.store.mu.Unlock()
+	a, err := r.store.appLocked(r.query.App)
+	if err != nil {
+		return nil, nil, err
+	}
+	var journals []*journal
+	for version, j := range a.versions {
+		if r.query.Version == 0 || r.query.Version == version {
+			journals = append(journals, j)
+		}
+	}
+	slices.SortFunc(journals, func(a, b *journal) int { return cmp.Compare(a.dir, b.dir) })
+	return a.news.next(), journals, nil
+}
+
+// view is a journal at one moment.
+type view struct {
+	journal  *journal
+	segments []segment
+}
+
+func views(journals []*journal, flush bool) []view {
+	all := make([]view, len(journals))
+	for i, j := range journals {
+		all[i] = view{j, j.snapshot(flush)}
+	}
+	return all
+}
+
+// fresh returns the views of those journals that have something to read, and
+// forgets the positions in those that were removed. It does not flush: that
+// would be news again.
+func (r *reading) fresh(journals []*journal) []view {
+	var some []view
+	for _, v := range views(journals, false) {
+		if n := len(v.segments); n > 0 && r.positions[v.journal] != (position{v.segments[n-1].number, v.segments[n-1].size}) {
+			some = append(some, v)
+		}
+	}
+	for j := range r.positions {
+		if !slices.Contains(journals, j) {
+			delete(r.positions, j)
+		}
+	}
+	return some
+}
+
+// pass yields the lines of the views from the positions on, merged by time, and
+// moves the positions to the ends.
+func (r *reading) pass(ctx context.Context, views []view) error {
+	var heads []*cursor
+	defer func() {
+		for _, c := range heads {
+			c.close()
+		}
+	}()
+	for _, v := range views {
+		c := newCursor(v, r.positions[v.journal], r.query)
+		if c.advance() {
+			heads = append(heads, c)
+		} else {
+			c.close()
+		}
+		if n := len(v.segments); n > 0 {
+			r.positions[v.journal] = position{v.segments[n-1].number, v.segments[n-1].size}
+		}
+		if c.err != nil {
+			return c.err
+		}
+	}
+	for len(heads) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		first := slices.MinFunc(heads, func(a, b *cursor) int { return a.key.Compare(b.key) })
+		if !r.yield(first.line, nil) {
+			return errStopped
+		}
+		if first.advance() {
+			continue
+		}
+		if first.err != nil {
+			return first.err
+		}
+		first.close()
+		heads = slices.DeleteFunc(heads, func(c *cursor) bool { return c == first })
+	}
+	return nil
+}
+
+// mark is the place of one selected line.
+type mark struct {
+	key     time.Time
+	journal *journal
+	at      position
+}
+
+// seekTail sets the positions so that the last query.Tail lines remain.
+func (r *reading) seekTail(ctx context.Context, views []view) error {
+	var marks []mark
+	for _, v := range views {
+		own, err := r.lastMarks(ctx, v)
+		if err != nil {
+			return err
+		}
+		marks = append(marks, own...)
+		if n := len(v.segments); n > 0 {
+			r.positions[v.journal] = position{v.segments[n-1].number, v.segments[n-1].size}
+		}
+	}
+	slices.SortStableFunc(marks, func(a, b mark) int { return a.key.Compare(b.key) })
+	marks = marks[max(0, len(marks)-r.query.Tail):]
+	// The keys of a journal do not decrease, so what is left of it is its end.
+	for _, m := range slices.Backward(marks) {
+		r.positions[m.journal] = m.at
+	}
+	return nil
+}
+
+// lastMarks returns the places of the last query.Tail lines of one view, reading
+// no more segments than it needs.
+func (r *reading) lastMarks(ctx context.Context, v view) ([]mark, error) {
+	var marks []mark
+	for i := len(v.segments) - 1; i >= 0 && len(marks) < r.query.Tail; i-- {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		var own []mark
+		c := newCursor(view{v.journal, v.segments[i : i+1]}, position{}, r.query)
+		for c.advance() {
+			own = append(own, mark{c.key, v.journal, c.start})
+		}
+		c.close()
+		if c.err != nil {
+			return nil, c.err
+		}
+		marks = append(own, marks...)
+	}
+	marks = marks[max(0, len(marks)-r.query.Tail):]
+	for i := 1; i < len(marks); i++ {
+		if marks[i].key.Before(marks[i-1].key) {
+			marks[i].key = marks[i-1].key
+		}
+	}
+	return marks, nil
+}
+
+// cursor reads the selected lines of a view, one by one.
+type cursor struct {
+	view    view
+	query   Query
+	needles [][]byte // a selected line contains all of them
+	next    position // where the next line starts
+	file    *os.File
+	scan    *bufio.Scanner
+
+	line  Line
+	start position  // of line
+	key   time.Time // line's time, or that of a line before it if that is later
+	err   error
+}
+
+func newCursor(v view, from position, q Query) *cursor {
+	c := &cursor{view: v, query: q, next: from}
+	for _, s := range []string{q.RequestID, q.Component} {
+		if s != "" {
+			c.needles = append(c.needles, appendQuoted(nil, s))
+		}
+	}
+	// Segments before the position are done; it may be in one that is gone.
+	for len(c.view.segments) > 0 && c.view.segments[0].number < from.number {
+		c.view.segments = c.view.segments[1:]
+	}
+	return c
+}
+
+// advance moves to the next selected line; false is the end, or err.
+func (c *cursor) advance() bool {
+	for c.err == nil {
+		if c.scan == nil && !c.open() {
+			return false
+		}
+		c.start = c.next
+		if !c.scan.Scan() {
+			c.shut()
+			continue
+		}
+		if l, ok := c.selects(c.scan.Bytes()); ok {
+			c.line = l
+			if l.At.After(c.key) {
+				c.key = l.At
+			}
+			return true
+		}
+	}
+	return false
+}
+
+// open opens the next segment that exists.
+func (c *cursor) open() bool {
+	for len(c.view.segments) > 0 {
+		s := c.view.segments[0]
+		if c.next.number != s.number {
+			c.next = position{number: s.number}
+		}
+		f, err := os.Open(c.view.journal.path(s.number))
+		if errors.Is(err, os.ErrNotExist) {
+			c.view.segments = c.view.segments[1:] // removed meanwhile
+			continue
+		}
+		if err != nil {
+			c.err = err
+			return false
+		}
+		c.file = f
+		c.scan = bufio.NewScanner(io.NewSectionReader(f, c.next.offset, max(0, s.size-c.next.offset)))
+		c.scan.Buffer(make([]byte, 0, 16<<10), longestLine)
+		c.scan.Split(c.split)
+		return true
+	}
+	return false
+}
+
+// split is bufio.ScanLines, counting.
+func (c *cursor) split(data []byte, atEOF bool) (int, []byte, error) {
+	advance, token, err := bufio.ScanLines(data, atEOF)
+	c.next.offset += int64(advance)
+	return advance, token, err
+}
+
+// shut ends with the current segment. A line that is too long to be ours hides
+// the rest of it.
+func (c *cursor) shut() {
+	if err := c.scan.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
+		c.err = err
+	}
+	c.close()
+	c.view.segments = c.view.segments[1:]
+}
+
+func (c *cursor) close() {
+	if c.file == nil {
+		return
+	}
+	if err := c.file.Close(); err != nil && c.err == nil {
+		c.err = err
+	}
+	c.file, c.scan = nil, nil
+}
+
+// selects decodes a line if the query wants it. Most lines that it does not
+// want are told by their bytes.
+func (c *cursor) selects(data []byte) (Line, bool) {
+	q := c.query
+	for _, needle := range c.needles {
+		if !bytes.Contains(data, needle) {
+			return Line{}, false
+		}
+	}
+	l, ok := decodeLine(data)
+	return l, ok && (q.RequestID == "" || l.RequestID == q.RequestID) && (q.Component == "" || l.Component == q.Component)
+}
