@@ -70,7 +70,6 @@ type instance struct {
 	turn     *turn
 	began    time.Time
 	init     time.Duration // for the first turn to report; then 0
-	finished int           // turns after which it asked for more
 	timer    *time.Timer
 	deadline time.Time // of the turn; zero: none
 }
@@ -226,7 +225,7 @@ func (i *instance) settle(failed *failure) {
 	now := time.Now()
 	p.mu.Lock()
 	wished := i.stage == stageEnding && failed == nil
-	steady, up := i.finished > 0, now.Sub(i.began)
+	up := now.Sub(i.began)
 	if i.stage != stageEnding {
 		p.moveLocked(i, stageEnding, now)
 	}
@@ -246,7 +245,7 @@ func (i *instance) settle(failed *failure) {
 	if failed.init {
 		i.platform(failed.reason)
 	}
-	p.failed(failed, up, steady)
+	p.failed(failed, up)
 }
 
 // startFailed tells the pool that there is no process.
@@ -264,7 +263,7 @@ func (i *instance) startFailed(err error) {
 	failed := startFailure(err)
 	failed.about(i)
 	i.platform(failed.reason)
-	p.failed(failed, 0, false)
+	p.failed(failed, 0)
 }
 
 // end makes the instance's goroutine stop the process. It does not wait; the
@@ -361,7 +360,7 @@ func (i *instance) Idle() {
 		i.init = now.Sub(i.began)
 		p.readyLocked()
 	case stageReturning:
-		i.finished++
+		p.works = true
 	default:
 		p.mu.Unlock()
 		return

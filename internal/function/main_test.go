@@ -223,7 +223,8 @@ func (r *running) await(what string, holds func(State) bool) State {
 			return s
 		}
 		if time.Now().After(deadline) {
-			r.t.Fatalf("not %s within %s: %+v\n%v", what, patience, s, r.logs.all())
+			all := r.logs.all()
+			r.t.Fatalf("not %s within %s: %+v\n%v", what, patience, s, all[max(0, len(all)-20):])
 		}
 		time.Sleep(2 * time.Millisecond)
 	}

@@ -25,12 +25,12 @@ const (
 // that it got turn out to have died while they were idle.
 const maxDeliveries = 5
 
-// Back-off after an instance that had finished an invocation before it ended: it
-// can work, so it is started again soon, at the rate at which it is asked to
-// crash but not faster than this.
+// Back-off after an instance ended by itself although an invocation has been
+// finished since the last time: the function works, some events crash it. It is
+// started again soon, but not as fast as events may ask for.
 const (
 	crashDelay    = 50 * time.Millisecond
-	crashMaxDelay = time.Second
+	crashMaxDelay = 500 * time.Millisecond
 )
 
 // Config is what a Pool needs to know.
@@ -104,8 +104,9 @@ type Pool struct {
 	failing   bool
 	failure   *failure // the last one; nil again when an instance has become ready
 	notBefore time.Time
-	slow      process.Backoff // of what has not finished an invocation
-	quick     process.Backoff // of what has
+	works     bool            // an invocation has been finished since the last failure
+	slow      process.Backoff // while it does not work
+	quick     process.Backoff // while it does
 	sequence  int
 	shown     State // what OnChange was last called for
 }
@@ -383,16 +384,22 @@ func (p *Pool) freeLocked(i *instance, now time.Time) *turn {
 	return t
 }
 
+// delayLocked returns how long the next start is to wait after an instance that
+// was up for so long has failed.
+func (p *Pool) delayLocked(f *failure, up time.Duration) time.Duration {
+	if !p.works || f.init {
+		return p.slow.Next(up)
+	}
+	p.works, p.slow = false, process.Backoff{}
+	return p.quick.Next(up)
+}
+
 // failed records that a start failed or an instance ended by itself, and
 // delays the next start.
-func (p *Pool) failed(f *failure, up time.Duration, steady bool) {
+func (p *Pool) failed(f *failure, up time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
-	backoff := &p.slow
-	if steady {
-		backoff = &p.quick
-	}
-	delay := backoff.Next(up)
+	delay := p.delayLocked(f, up)
 	p.notBefore = now.Add(delay)
 	p.failure = f
 	if f.init || delay > p.cfg.QueueTimeout {

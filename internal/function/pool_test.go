@@ -532,3 +532,43 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 }
+
+// Whatever instances do, every invocation ends once and the pool recovers.
+func TestEveryInvocationEndsWhateverInstancesDo(t *testing.T) {
+	t.Parallel()
+	r := start(t, golang, concurrency(2, 4), timeout(200*time.Millisecond), func(c *Config) { c.QueueTimeout = 3 * time.Second; c.QueueLimit = 1000 })
+	events := []string{`{}`, `{}`, `{}`, `{"do":"error"}`, `{"do":"panic"}`, `{"do":"exit"}`, `{"do":"sleep","milli":20}`, `{"do":"sleep","milli":5000}`}
+	var all sync.WaitGroup
+	for caller := range 8 {
+		all.Go(func() {
+			for n := range 12 {
+				ctx, cancel := context.WithTimeout(t.Context(), patience)
+				if n%5 == 4 {
+					cancel()
+					ctx, cancel = context.WithTimeout(t.Context(), 5*time.Millisecond)
+				}
+				event := events[(caller+n*3)%len(events)]
+				answer, err := r.Invoke(ctx, teal.Invocation{Event: []byte(event)})
+				if event == `{}` && err != nil && !teal.IsCode(err, teal.CodeTimeout) {
+					t.Errorf("%s: %v %s", event, err, answer.Payload)
+				}
+				if n%5 != 4 && teal.IsCode(err, teal.CodeTimeout) {
+					t.Errorf("%s hung", event)
+				}
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	s := r.await("recovered", func(s State) bool { return s.Ready && s.Busy == 0 && s.Instances >= 2 })
+	if s.Instances > 4 {
+		t.Errorf("state is %+v", s)
+	}
+	r.ok("{}")
+	r.stop()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.counts != [stages]int{} || len(r.instances) != 0 || len(r.idle) != 0 || len(r.queue) != 0 {
+		t.Errorf("left over: %v, %d instances, %d idle, %d queued", r.counts, len(r.instances), len(r.idle), len(r.queue))
+	}
+}
