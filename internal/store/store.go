@@ -21,7 +21,7 @@ const (
 // Store is the typed view of a KV. It holds no state of its own: any number may
 // be made of one KV.
 type Store struct {
-	Apps         *Table[string, teal.App]
+	Apps         *Table[string, teal.App] // by name
 	Versions     *Table[VersionKey, teal.Version]
 	Aliases      *Table[AliasKey, teal.Alias]
 	Environments *Table[VersionKey, teal.Environment]
@@ -33,58 +33,66 @@ type Store struct {
 // New returns the typed view of kv.
 func New(kv KV) *Store {
 	return &Store{
-		kv: kv,
-		Apps: &Table[string, teal.App]{kv: kv, schema: schema[string, teal.App]{
-			kind: KindApp,
-			key:  func(v teal.App) string { return v.Name },
-			path: appPath,
-			name: func(k string) string { return "app " + k },
-			missing: func(k string) *teal.Error {
-				return teal.Errorf(teal.CodeUnknownApp, "There is no app %s; `teal deploy` creates it.", k)
-			},
-		}},
-		Versions: &Table[VersionKey, teal.Version]{kv: kv, schema: schema[VersionKey, teal.Version]{
-			kind: KindVersion,
-			key:  func(v teal.Version) VersionKey { return VersionKey{App: v.App, Number: v.Number} },
-			path: func(k VersionKey) (string, error) { return numberPath(KindVersion, k.App, k.Number) },
-			name: versionName,
-			missing: func(k VersionKey) *teal.Error {
-				return teal.Errorf(teal.CodeUnknownVersion, "There is no %s; `teal versions %s` lists those that exist.", versionName(k), k.App)
-			},
-		}},
-		Aliases: &Table[AliasKey, teal.Alias]{kv: kv, schema: schema[AliasKey, teal.Alias]{
-			kind: KindAlias,
-			key:  func(v teal.Alias) AliasKey { return AliasKey{App: v.App, Name: v.Name} },
-			path: aliasPath,
-			name: func(k AliasKey) string { return "alias " + k.Name + " of app " + k.App },
-			missing: func(k AliasKey) *teal.Error {
-				return teal.Errorf(teal.CodeUnknownAlias, "There is no alias %[2]s of app %[1]s; `teal alias list %[1]s` lists those that exist, `teal alias set %[1]s %[2]s VERSION` creates it.", k.App, k.Name)
-			},
-		}},
-		Environments: &Table[VersionKey, teal.Environment]{kv: kv, schema: schema[VersionKey, teal.Environment]{
-			kind: KindEnvironment,
-			key:  func(v teal.Environment) VersionKey { return VersionKey{App: v.App, Number: v.Version} },
-			path: func(k VersionKey) (string, error) { return numberPath(KindEnvironment, k.App, k.Number) },
-			name: func(k VersionKey) string { return "environment of " + versionName(k) },
-			missing: func(k VersionKey) *teal.Error {
-				return teal.Errorf(teal.CodeVersionNotRunning, "The %s is not running; `teal status %s` shows which versions are.", versionName(k), k.App)
-			},
-		}},
-		Releases: &Table[string, teal.Release]{kv: kv, schema: schema[string, teal.Release]{
-			kind: KindRelease,
-			key:  func(v teal.Release) string { return v.ID },
-			path: releasePath,
-			name: func(k string) string { return "release " + k },
-			missing: func(k string) *teal.Error {
-				return teal.Errorf(teal.CodeUnknownRelease, "There is no release %s; `teal history APP` lists an app's releases.", k)
-			},
-		}},
+		Apps:         newTable(kv, apps),
+		Versions:     newTable(kv, versions),
+		Aliases:      newTable(kv, aliases),
+		Environments: newTable(kv, environments),
+		Releases:     newTable(kv, releases),
+		kv:           kv,
 	}
 }
 
-func versionName(k VersionKey) string {
-	return fmt.Sprintf("version %d of app %s", k.Number, k.App)
+var apps = schema[string, teal.App]{
+	kind: KindApp,
+	key:  func(v teal.App) string { return v.Name },
+	path: appPath,
+	name: func(k string) string { return "app " + k },
+	missing: func(k string) *teal.Error {
+		return teal.Errorf(teal.CodeUnknownApp, "There is no app %s; `teal deploy` creates it.", k)
+	},
 }
+
+var versions = schema[VersionKey, teal.Version]{
+	kind: KindVersion,
+	key:  func(v teal.Version) VersionKey { return VersionKey{App: v.App, Number: v.Number} },
+	path: func(k VersionKey) (string, error) { return numberPath(KindVersion, k.App, k.Number) },
+	name: versionName,
+	missing: func(k VersionKey) *teal.Error {
+		return teal.Errorf(teal.CodeUnknownVersion, "There is no %s; `teal versions %s` lists those that exist.", versionName(k), k.App)
+	},
+}
+
+var aliases = schema[AliasKey, teal.Alias]{
+	kind: KindAlias,
+	key:  func(v teal.Alias) AliasKey { return AliasKey{App: v.App, Name: v.Name} },
+	path: aliasPath,
+	name: func(k AliasKey) string { return "alias " + k.Name + " of app " + k.App },
+	missing: func(k AliasKey) *teal.Error {
+		return teal.Errorf(teal.CodeUnknownAlias, "There is no alias %[2]s of app %[1]s; `teal alias list %[1]s` lists those that exist, `teal alias set %[1]s %[2]s VERSION` creates it.", k.App, k.Name)
+	},
+}
+
+var environments = schema[VersionKey, teal.Environment]{
+	kind: KindEnvironment,
+	key:  func(v teal.Environment) VersionKey { return VersionKey{App: v.App, Number: v.Version} },
+	path: func(k VersionKey) (string, error) { return numberPath(KindEnvironment, k.App, k.Number) },
+	name: func(k VersionKey) string { return "environment of " + versionName(k) },
+	missing: func(k VersionKey) *teal.Error {
+		return teal.Errorf(teal.CodeVersionNotRunning, "The %s is not running; `teal status %s` shows which versions are.", versionName(k), k.App)
+	},
+}
+
+var releases = schema[string, teal.Release]{
+	kind: KindRelease,
+	key:  func(v teal.Release) string { return v.ID },
+	path: releasePath,
+	name: func(k string) string { return "release " + k },
+	missing: func(k string) *teal.Error {
+		return teal.Errorf(teal.CodeUnknownRelease, "There is no release %s; `teal history APP` lists an app's releases.", k)
+	},
+}
+
+func versionName(k VersionKey) string { return fmt.Sprintf("version %d of app %s", k.Number, k.App) }
 
 func releasePath(id string) (string, error) {
 	app, number, err := ParseReleaseID(id)

@@ -46,8 +46,9 @@ func NewWatch(ctx context.Context, snapshot []Entry, feed Feed) *Watch {
 // Next returns the next change; it blocks until there is one. When ctx ends it
 // returns ctx's error, and may be called again. When the context that the watch
 // was opened with has ended it returns that one's cause; after Stop, ErrStopped;
-// when the store was closed, ErrClosed; ErrLagged as the type says. After any of
-// these four the watch is over.
+// when the store was closed, ErrClosed; ErrLagged as the type says. Any other
+// error is a read that failed, such as a cluster that does not answer. After all
+// but the first, Stop this watch and open a new one.
 func (w *Watch) Next(ctx context.Context) (Event, error) {
 	if w.life.Err() != nil {
 		return Event{}, context.Cause(w.life)

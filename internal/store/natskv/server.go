@@ -43,11 +43,13 @@ type Config struct {
 }
 
 // Open starts a server on cfg.Dir that listens on no port, and returns its
-// bucket. It blocks until the data has been recovered and checked, or ctx ends.
+// bucket. It blocks until the data has been recovered and checked; a deadline of
+// ctx bounds that.
 //
 // The error has teal.CodeDataInUse when another process has the directory open,
-// and wraps ErrDamaged when what is in it cannot all be read; Open then changes
-// nothing that it could not read.
+// and wraps ErrDamaged when what is in it is not what was written. A directory
+// that was closed in good order is then left untouched; in one whose last owner
+// was killed the server may have cut off what it could not read.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
 	cfg.Bucket, cfg.MarkerTTL = withDefaults(cfg.Bucket, cfg.MarkerTTL)
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
