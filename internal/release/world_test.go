@@ -20,8 +20,11 @@ import (
 // the guarantees whenever something changes, and lets a schedule decide when each
 // call takes effect and whether its answer arrives.
 type world struct {
-	twins   bool // two engines may run at once
-	instant bool // the data plane follows the alias at once, as Teal's own does
+	free    bool         // no schedule: every call works at once
+	down    func() error // in a free world: what calls return instead of working
+	slow    bool         // in a free world: what is started does not become ready
+	twins   bool         // two engines may run at once
+	instant bool         // the data plane follows the alias at once, as Teal's own does
 
 	revision uint64
 	apps     map[string]*appRecord
@@ -29,8 +32,11 @@ type world struct {
 	aliases  map[string]*aliasState
 	envs     map[string]*env // by "app/version"
 
+	effects sync.Mutex // in a free world: one effect at a time
+
 	mu      sync.Mutex
 	pending []*call
+	late    []lateEffect
 
 	began time.Time
 	trace []string
@@ -115,11 +121,12 @@ const (
 	works       outcome = iota
 	failsBefore         // no effect, an error
 	failsAfter          // the effect, an error
+	failsLate           // an error, and the effect when the schedule says
 	diesBefore          // the process ends without the effect
 	diesAfter           // the process ends with the effect
 )
 
-var outcomes = []string{"", " fails before", " fails after", " † before", " † after"}
+var outcomes = []string{"", " fails before", " fails after", " fails for now", " † before", " † after"}
 
 // call is a step that a goroutine of a process wants to take.
 type call struct {
@@ -127,6 +134,12 @@ type call struct {
 	name    string
 	mortal  bool // may fail; a boundary may not
 	grant   chan outcome
+}
+
+// lateEffect is a write whose answer was lost and which is still on its way.
+type lateEffect struct {
+	name   string
+	effect func() error
 }
 
 // process is one server: an engine and what it sees of the world.
@@ -148,11 +161,7 @@ var (
 
 // launch starts a server.
 func (w *world) launch(name string) *process {
-	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
-	p.engine = release.New(release.Config{
-		Journal: p, Runner: runner{p}, Router: router{p}, Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
-	})
+	p := w.build(name)
 	go func() {
 		if err := p.engine.Run(p.ctx); err != nil {
 			p.dead = true // a server whose engine does not start ends
@@ -162,9 +171,19 @@ func (w *world) launch(name string) *process {
 	return p
 }
 
+// build makes a server that does not run yet.
+func (w *world) build(name string) *process {
+	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.engine = release.New(release.Config{
+		Journal: p, Runner: runner{p}, Router: router{p}, Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
+	})
+	return p
+}
+
 // boundary lets a process die between two steps.
 func (p *process) boundary(name string) {
-	if p.w.twins && (name == "provision:intended" || name == "retire:intended") {
+	if p.w.free || p.w.twins && (name == "provision:intended" || name == "retire:intended") {
 		return // see (*schedule).urgent
 	}
 	if p.wait(name, false) >= diesBefore {
@@ -173,8 +192,17 @@ func (p *process) boundary(name string) {
 	}
 }
 
+// whoKey is the context's key of the person who asks.
+type whoKey struct{}
+
 // do waits for its turn, and then has its effect or not.
-func (p *process) do(name string, effect func() error) error {
+func (p *process) do(ctx context.Context, name string, effect func() error) error {
+	if p.w.free {
+		return p.w.now(effect)
+	}
+	if who, ok := ctx.Value(whoKey{}).(string); ok {
+		name += " for " + who
+	}
 	switch p.wait(name, true) {
 	case failsBefore:
 		return errDown
@@ -183,11 +211,26 @@ func (p *process) do(name string, effect func() error) error {
 			return err
 		}
 		return errDown
+	case failsLate:
+		p.w.late = append(p.w.late, lateEffect{name, effect})
+		return errDown
 	case diesBefore:
 		runtime.Goexit()
 	case diesAfter:
 		_ = effect()
 		runtime.Goexit()
+	}
+	return effect()
+}
+
+// now has an effect in a free world.
+func (w *world) now(effect func() error) error {
+	w.effects.Lock()
+	defer w.effects.Unlock()
+	if w.down != nil {
+		if err := w.down(); err != nil {
+			return err
+		}
 	}
 	return effect()
 }
@@ -205,8 +248,8 @@ func (p *process) wait(name string, mortal bool) outcome {
 
 // The journal: records in a map, replaced by compare-and-swap.
 
-func (p *process) Load(_ context.Context, id string) (r teal.Release, revision uint64, err error) {
-	err = p.do("load "+id, func() error {
+func (p *process) Load(ctx context.Context, id string) (r teal.Release, revision uint64, err error) {
+	err = p.do(ctx, "load "+id, func() error {
 		stored, ok := p.w.releases[id]
 		if !ok {
 			return teal.Errorf(teal.CodeUnknownRelease, "no release %s", id)
@@ -217,7 +260,7 @@ func (p *process) Load(_ context.Context, id string) (r teal.Release, revision u
 	return r, revision, err
 }
 
-func (p *process) Save(_ context.Context, r teal.Release, revision uint64) (written uint64, err error) {
+func (p *process) Save(ctx context.Context, r teal.Release, revision uint64) (written uint64, err error) {
 	name := fmt.Sprintf("save %s %s", r.ID, r.Phase)
 	if r.Intent != nil {
 		name += fmt.Sprintf(" intent %s %d@%d", r.Intent.Act, r.Intent.Version, r.Intent.AliasRevision)
@@ -225,7 +268,7 @@ func (p *process) Save(_ context.Context, r teal.Release, revision uint64) (writ
 	if r.Order != nil {
 		name += " order " + string(r.Order.Kind)
 	}
-	err = p.do(name, func() error {
+	err = p.do(ctx, name, func() error {
 		written, err = p.w.write(r, revision)
 		return err
 	})
@@ -253,8 +296,8 @@ func (w *world) write(r teal.Release, revision uint64) (uint64, error) {
 	return old.revision, nil
 }
 
-func (p *process) Claim(_ context.Context, r teal.Release, previous string) (teal.Release, error) {
-	err := p.do("claim "+r.App+" after "+previous, func() error {
+func (p *process) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
+	err := p.do(ctx, "claim "+r.App+" after "+previous, func() error {
 		app := p.w.apps[r.App]
 		if app.active != previous {
 			return errConflict
@@ -268,7 +311,7 @@ func (p *process) Claim(_ context.Context, r teal.Release, previous string) (tea
 	if err != nil {
 		return teal.Release{}, err
 	}
-	err = p.do("create "+r.ID, func() error {
+	err = p.do(ctx, "create "+r.ID, func() error {
 		if p.w.releases[r.ID] != nil {
 			return errConflict
 		}
@@ -281,13 +324,13 @@ func (p *process) Claim(_ context.Context, r teal.Release, previous string) (tea
 	return r, err
 }
 
-func (p *process) Active(_ context.Context, app string) (id string, err error) {
-	err = p.do("active "+app, func() error { id = p.w.apps[app].active; return nil })
+func (p *process) Active(ctx context.Context, app string) (id string, err error) {
+	err = p.do(ctx, "active "+app, func() error { id = p.w.apps[app].active; return nil })
 	return id, err
 }
 
-func (p *process) Unclaim(_ context.Context, app, id string) error {
-	return p.do("unclaim "+id, func() error {
+func (p *process) Unclaim(ctx context.Context, app, id string) error {
+	return p.do(ctx, "unclaim "+id, func() error {
 		if p.w.apps[app].active == id {
 			p.w.apps[app].active = ""
 		}
@@ -295,8 +338,8 @@ func (p *process) Unclaim(_ context.Context, app, id string) error {
 	})
 }
 
-func (p *process) Unfinished(context.Context) (ids []string, err error) {
-	err = p.do("unfinished", func() error {
+func (p *process) Unfinished(ctx context.Context) (ids []string, err error) {
+	err = p.do(ctx, "unfinished", func() error {
 		for _, app := range p.w.apps {
 			if app.active != "" {
 				ids = append(ids, app.active)
@@ -314,19 +357,22 @@ func (p *process) Conflict(err error) bool { return errors.Is(err, errConflict) 
 
 type runner struct{ *process }
 
-func (r runner) Provision(_ context.Context, app string, version int) error {
-	return r.do(fmt.Sprint("provision ", version), func() error {
+func (r runner) Provision(ctx context.Context, app string, version int) error {
+	return r.do(ctx, fmt.Sprint("provision ", version), func() error {
 		active := r.w.active(app)
 		r.w.must(active != nil && (version == active.From || version == active.To), "version %d is started for no release", version)
 		if e := r.w.env(app, version); !e.running {
 			e.running, e.state = true, teal.EnvironmentStarting
+			if r.w.free && !r.w.slow {
+				e.state = teal.EnvironmentReady
+			}
 		}
 		return nil
 	})
 }
 
-func (r runner) Observe(_ context.Context, app string, version int) (h release.Health, err error) {
-	err = r.do(fmt.Sprint("observe ", app, "/", version), func() error {
+func (r runner) Observe(ctx context.Context, app string, version int) (h release.Health, err error) {
+	err = r.do(ctx, fmt.Sprint("observe ", app, "/", version), func() error {
 		e := r.w.env(app, version)
 		r.seen[fmt.Sprint(app, "/", version)] = ""
 		if e.running {
@@ -338,12 +384,12 @@ func (r runner) Observe(_ context.Context, app string, version int) (h release.H
 	return h, err
 }
 
-func (r runner) Retire(_ context.Context, app string, version int, _ time.Duration) error {
-	return r.do(fmt.Sprint("retire ", version), func() error {
+func (r runner) Retire(ctx context.Context, app string, version int, _ time.Duration) error {
+	return r.do(ctx, fmt.Sprint("retire ", version), func() error {
 		live, e := r.w.live(app), r.w.env(app, version)
 		r.w.must(e.running, "C14: version %d is stopped twice", version)
 		r.w.must(!live.stale[version], "C11: version %d is stopped and the data plane may still use it", version)
-		r.w.checkRetire(r.w.active(app), version, live.alias)
+		r.checkRetire(r.w.active(app), version, live.alias)
 		if live.alias.Weight(version) > 0 {
 			r.w.must(false, "C11: live points to version %d, which is to be stopped", version)
 			return teal.Errorf(teal.CodeVersionInUse, "version %d is live", version)
@@ -353,7 +399,8 @@ func (r runner) Retire(_ context.Context, app string, version int, _ time.Durati
 	})
 }
 
-func (w *world) checkRetire(r *releaseRecord, version int, live teal.Alias) {
+func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
+	w := p.w
 	if r == nil || r.Phase.Ended() {
 		w.must(false, "C11: version %d is stopped for no release", version)
 		return
@@ -363,6 +410,8 @@ func (w *world) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
 		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0,
 			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
+		saw := p.seen[fmt.Sprint(r.App, "/", r.To)]
+		w.must(r.finishing || saw == teal.EnvironmentReady || r.Phase == teal.PhaseShifting, "the standby %d is stopped while green was seen %s", version, saw)
 		w.must(live.IsOnly(r.To), "C11: version %d is stopped before %d has everything", version, r.To)
 	case r.To:
 		w.must(r.Phase.BeforeTraffic() || r.Phase == teal.PhaseShifting && r.From == 0 || r.Phase == teal.PhaseRollingBack && live.IsOnly(r.From),
@@ -376,8 +425,8 @@ func (w *world) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 
 type router struct{ *process }
 
-func (r router) Observe(_ context.Context, app, _ string) (route release.Route, err error) {
-	err = r.do("observe "+app, func() error {
+func (r router) Observe(ctx context.Context, app, _ string) (route release.Route, err error) {
+	err = r.do(ctx, "observe "+app, func() error {
 		live := r.w.live(app)
 		route = release.Route{Alias: live.alias, Revision: live.revision, Holds: len(live.stale) == 0}
 		return nil
@@ -385,9 +434,10 @@ func (r router) Observe(_ context.Context, app, _ string) (route release.Route, 
 	return route, err
 }
 
-func (r router) Set(_ context.Context, alias teal.Alias, revision uint64) error {
+func (r router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
 	version := alias.Primary()
-	return r.do(fmt.Sprintf("set %d replacing %d", version, revision), func() error {
+	saw := r.process.seen[fmt.Sprint(alias.App, "/", version)] // when it was decided; nobody can know more
+	return r.do(ctx, fmt.Sprintf("set %d replacing %d", version, revision), func() error {
 		live, e := r.w.live(alias.App), r.w.env(alias.App, version)
 		if live.revision != revision {
 			return errConflict
@@ -397,7 +447,6 @@ func (r router) Set(_ context.Context, alias teal.Alias, revision uint64) error 
 			"C10: %s moves live, which is not the active release", alias.UpdatedBy)
 		if !live.alias.IsOnly(version) {
 			r.w.must(e.running, "C7: live is given to version %d, which does not run", version)
-			saw := r.process.seen[fmt.Sprint(alias.App, "/", version)]
 			r.w.must(e.state == teal.EnvironmentReady || saw == teal.EnvironmentReady, "C7: live is given to version %d, which is %s and was seen %s", version, e.state, saw)
 		}
 		for _, t := range live.alias.Targets {
@@ -406,7 +455,7 @@ func (r router) Set(_ context.Context, alias teal.Alias, revision uint64) error 
 			}
 		}
 		delete(live.stale, version)
-		if r.w.instant {
+		if r.w.instant || r.w.free {
 			clear(live.stale)
 		}
 		live.alias, live.revision = alias, r.w.next()
