@@ -21,17 +21,14 @@ type AliasKey struct{ App, Name string }
 // so that their order is that of the numbers.
 const maxNumber = 999_999
 
-// ReleaseID returns the ID of an app's release: "hello-3".
-func ReleaseID(app string, number int) string { return app + "-" + strconv.Itoa(number) }
-
-// ParseReleaseID splits what ReleaseID put together. App names may hold dashes,
+// ParseReleaseID splits what teal.ReleaseID put together. App names may hold dashes,
 // so the last one counts. The error has teal.CodeInvalidInput.
 func ParseReleaseID(id string) (app string, number int, err error) {
 	if i := strings.LastIndexByte(id, '-'); i >= 0 {
 		app = id[:i]
 		number, err = strconv.Atoi(id[i+1:])
 	}
-	if err != nil || checkNumber(number) != nil || teal.CheckName("app", app) != nil || ReleaseID(app, number) != id {
+	if err != nil || checkNumber(number) != nil || teal.CheckName("app", app) != nil || teal.ReleaseID(app, number) != id {
 		return "", 0, teal.Errorf(teal.CodeInvalidInput, "%q is not the ID of a release; an ID is the app's name, a dash and a number, such as shop-3", id)
 	}
 	return app, number, nil

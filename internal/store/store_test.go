@@ -405,7 +405,7 @@ func TestReleaseIDs(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app := rapid.StringMatching(`[a-z]([a-z0-9-]{0,20}[a-z0-9])?`).Draw(t, "app")
 		number := rapid.IntRange(1, 999_999).Draw(t, "number")
-		gotApp, gotNumber, err := store.ParseReleaseID(store.ReleaseID(app, number))
+		gotApp, gotNumber, err := store.ParseReleaseID(teal.ReleaseID(app, number))
 		if err != nil || gotApp != app || gotNumber != number {
 			t.Fatalf("got %s, %d, %v", gotApp, gotNumber, err)
 		}
@@ -418,7 +418,7 @@ func FuzzParseReleaseID(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, id string) {
 		app, number, err := store.ParseReleaseID(id)
-		if err == nil && store.ReleaseID(app, number) != id {
+		if err == nil && teal.ReleaseID(app, number) != id {
 			t.Errorf("%q became %s, %d", id, app, number)
 		}
 	})
