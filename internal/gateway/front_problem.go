@@ -100,21 +100,20 @@ var errClientGone = errors.New("the client has gone")
 
 // explain turns what went wrong into the error to answer with. The end of the
 // request's context, or of its body, explains most other errors, so they are
-// asked first.
+// asked first. A body that cannot be read also ends the context, as if the
+// client had gone.
 func (x *exchange) explain(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); cause != nil {
-		var own *teal.Error
-		if errors.As(cause, &own) {
-			return own
-		}
-		return errClientGone
-	}
-	switch failure := x.body.failed(); {
-	case failure == nil:
-		return err
+	var own *teal.Error
+	cause, failure := context.Cause(ctx), x.body.failed()
+	switch {
+	case errors.As(cause, &own):
+		return own
 	case errors.Is(failure, errBodyStalled):
 		return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled)
-	default:
+	case failure != nil:
 		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
+	case cause != nil:
+		return errClientGone
 	}
+	return err
 }
