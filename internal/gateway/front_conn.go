@@ -38,10 +38,9 @@ type conn struct {
 
 type connKey struct{}
 
-func connOf(ctx context.Context) *conn {
-	c, _ := ctx.Value(connKey{}).(*conn)
-	return c
-}
+// connOf returns the connection that a request came on. Every request of a
+// Server has one.
+func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
@@ -117,12 +116,11 @@ type requestBody struct {
 
 // newRequestBody takes over the body of r; nil when there is none.
 func newRequestBody(r *http.Request, stall time.Duration) *requestBody {
-	c := connOf(r.Context())
-	if r.Body == nil || r.Body == http.NoBody || c == nil {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil
 	}
 	return &requestBody{
-		conn:    c,
+		conn:    connOf(r.Context()),
 		source:  r.Body,
 		expects: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
 		stall:   stall,

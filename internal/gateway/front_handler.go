@@ -23,7 +23,7 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.gate.enter()
 	defer f.gate.release()
-	if c := connOf(r.Context()); c != nil && c.spent.Load() {
+	if connOf(r.Context()).spent.Load() {
 		// What net/http took for a request is the rest of an unread body.
 		panic(http.ErrAbortHandler)
 	}

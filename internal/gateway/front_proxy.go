@@ -38,6 +38,11 @@ func (x *exchange) proxy() {
 	// not give.
 	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
+	if upgradesToHTTP2(in.Header) {
+		in.Header = in.Header.Clone()
+		in.Header.Del("Upgrade")
+		in.Header.Del("Http2-Settings")
+	}
 	if x.body != nil {
 		in.Body = x.body
 	}
@@ -51,6 +56,20 @@ func (x *exchange) proxy() {
 		BufferPool:     buffers,
 	}
 	proxy.ServeHTTP(x.w, in)
+}
+
+// upgradesToHTTP2 reports whether the client asks to go on in HTTP/2. An instance
+// that agreed would take further requests on that connection, none of which the
+// gateway would see. A server may ignore the wish, so it is left out.
+func upgradesToHTTP2(h http.Header) bool {
+	for _, line := range h["Upgrade"] {
+		for protocol := range strings.SplitSeq(line, ",") {
+			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(protocol)), "h2") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // rewrite makes the request as the instance gets it. ReverseProxy has removed

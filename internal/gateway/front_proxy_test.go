@@ -306,6 +306,18 @@ func TestWebSocket(t *testing.T) {
 	_ = last.CloseNow()
 }
 
+func TestAnUpgradeToHTTP2IsNotPassedOn(t *testing.T) {
+	got := make(chan http.Header, 1)
+	s := start(t, service(backend(t, func(_ http.ResponseWriter, r *http.Request) { got <- r.Header })), ServerConfig{})
+	_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: H2C\r\nHTTP2-Settings: AAMAAABk\r\n\r\n")
+	if response, _ := readResponse(t, r, "GET"); response.StatusCode != 200 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	if h := <-got; h.Get("Upgrade") != "" || h.Get("Http2-Settings") != "" {
+		t.Errorf("headers: %v", h)
+	}
+}
+
 func deadAddress(t testing.TB) string {
 	l := listen(t)
 	defer func() { _ = l.Close() }()
@@ -518,7 +530,15 @@ func TestTheDrainDeadline(t *testing.T) {
 
 func BenchmarkProxy(b *testing.B) {
 	host := backend(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-	s := start(b, service(host), ServerConfig{})
+	benchmarkRoundTrip(b, service(host))
+}
+
+func BenchmarkFunction(b *testing.B) {
+	benchmarkRoundTrip(b, says(`{"statusCode": 200, "body": "ok"}`))
+}
+
+func benchmarkRoundTrip(b *testing.B, web *Component) {
+	s := start(b, web, ServerConfig{})
 	c := client(b)
 	b.ReportAllocs()
 	for b.Loop() {
