@@ -131,7 +131,6 @@ func python(handler string) func(*Config) {
 func node(handler string) func(*Config) {
 	return func(c *Config) {
 		c.Dir, c.Function.Runtime, c.Function.Handler = "node", "nodejs", handler
-		c.Function.Memory = 256 * teal.MiB
 	}
 }
 

@@ -24,7 +24,7 @@ func TestNodeContext(t *testing.T) {
 	}
 	got := decoded[map[string]any](t, string(answer.Payload))
 	want := map[string]any{
-		"awsRequestId": "request-1", "functionName": "hello", "functionVersion": "3", "memoryLimitInMB": "256",
+		"awsRequestId": "request-1", "functionName": "hello", "functionVersion": "3", "memoryLimitInMB": "128",
 		"invokedFunctionArn": "arn:aws:lambda:us-east-1:000000000000:function:hello:3",
 	}
 	for name, value := range want {

@@ -31,6 +31,7 @@ func alive(pid int) bool {
 	return err == nil && rest[0] != 'Z'
 }
 
+// Seen to fail with end left out of overdue: the process lives on.
 func TestTimeoutKillsAndReplaces(t *testing.T) {
 	t.Parallel()
 	r := start(t, python("app.sleep"), timeout(300*time.Millisecond), concurrency(1, 1))
@@ -50,6 +51,7 @@ func TestTimeoutKillsAndReplaces(t *testing.T) {
 	}
 }
 
+// Seen to fail (hang) with crash not called for the turn in settle.
 func TestCrashInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]string{
@@ -98,6 +100,25 @@ func TestCrashWhileIdle(t *testing.T) {
 		answer, err := r.invoke("{}")
 		return err == nil && answer.FunctionError == "" && r.logs.all()[len(r.logs.all())-1].instance != first
 	})
+}
+
+// An instance that has gone before it got the event costs the invocation
+// nothing. Seen to fail (hang) with the turn not submitted again in deliver.
+func TestInstanceGoneBeforeDelivery(t *testing.T) {
+	t.Parallel()
+	r := start(t, golang, concurrency(1, 1))
+	r.ok("{}")
+	r.quiet()
+	r.mu.Lock()
+	idle := r.idle[0]
+	r.mu.Unlock()
+	idle.endpoint.Abandon()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	answer, err := r.Invoke(ctx, teal.Invocation{})
+	if err != nil || answer.FunctionError != "" {
+		t.Errorf("%v %s", err, answer.Payload)
+	}
 }
 
 func TestMemoryHog(t *testing.T) {
@@ -231,6 +252,7 @@ func TestQueueIsBrief(t *testing.T) {
 	r.ok(`{"seconds":0}`)
 }
 
+// Seen to fail with the newest taken from the queue first.
 func TestQueueIsFair(t *testing.T) {
 	t.Parallel()
 	r := start(t, python("app.sleep"), concurrency(1, 1), func(c *Config) { c.QueueTimeout = 10 * time.Second })
@@ -257,7 +279,8 @@ func TestQueueIsFair(t *testing.T) {
 }
 
 // Nothing is served twice, nothing at the same time by one instance, nothing
-// lost. Seen to fail with Replied giving the instance back to the pool at once.
+// lost. Seen to fail with Replied, and not Idle, giving the instance back to the
+// pool.
 func TestOneAtATimeUnderLoad(t *testing.T) {
 	t.Parallel()
 	r := start(t, golang, concurrency(1, 4), func(c *Config) { c.QueueTimeout = 10 * time.Second; c.QueueLimit = 1000 })
@@ -426,7 +449,8 @@ func TestProvidedNeedsAnExecutable(t *testing.T) {
 }
 
 // A stop kills everything, also what instances have started, and every
-// invocation gets an end.
+// invocation gets an end. Seen to fail (hang) with the turns under way left alone
+// in stop.
 func TestStopKillsEverything(t *testing.T) {
 	t.Parallel()
 	r := start(t, python("app.act"), concurrency(2, 2))
@@ -453,6 +477,19 @@ func TestStopKillsEverything(t *testing.T) {
 	}
 	if s := r.State(); s.Ready || s.Instances != 0 || s.Busy != 0 {
 		t.Errorf("state is %+v", s)
+	}
+}
+
+func TestLeftoversOfAKilledServerAreRemoved(t *testing.T) {
+	t.Parallel()
+	work := t.TempDir()
+	old := filepath.Join(work, "instance-1", "secret")
+	if err := os.MkdirAll(old, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	start(t, golang, func(c *Config) { c.WorkDir = work })
+	if _, err := os.Stat(old); !os.IsNotExist(err) {
+		t.Errorf("an old instance's files reach a new one: %v", err)
 	}
 }
 
@@ -533,7 +570,9 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-// Whatever instances do, every invocation ends once and the pool recovers.
+// Whatever instances do, every invocation ends once and the pool recovers. Seen
+// to fail with a back-off that looks at the one instance that crashed: plain
+// invocations were refused because others crash it.
 func TestEveryInvocationEndsWhateverInstancesDo(t *testing.T) {
 	t.Parallel()
 	r := start(t, golang, concurrency(2, 4), timeout(200*time.Millisecond), func(c *Config) { c.QueueTimeout = 3 * time.Second; c.QueueLimit = 1000 })

@@ -153,6 +153,7 @@ func TestPythonLeavesTheCodeAlone(t *testing.T) {
 	}
 }
 
+// Seen to fail with os.Environ as the beginning of the environment.
 func TestEnvironment(t *testing.T) {
 	t.Setenv("TEAL_TOKEN", "secret")
 	t.Setenv("SOME_SERVER_SETTING", "secret")

@@ -27,8 +27,18 @@ type program struct {
 // runtimeDir holds the loaders.
 func (cfg *Config) runtimeDir() string { return filepath.Join(cfg.WorkDir, "runtime") }
 
-// prepare writes what instances share.
+// prepare writes what instances share, and removes what the instances of a
+// server that was killed have left.
 func (cfg *Config) prepare() error {
+	left, err := filepath.Glob(filepath.Join(cfg.WorkDir, "instance-*"))
+	if err != nil {
+		return fmt.Errorf("look for old instances: %w", err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fmt.Errorf("remove an old instance's directory: %w", err)
+		}
+	}
 	if err := os.MkdirAll(cfg.runtimeDir(), 0o755); err != nil {
 		return fmt.Errorf("make the function's working directory: %w", err)
 	}

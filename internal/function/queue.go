@@ -1,0 +1,142 @@
+package function
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"teal"
+)
+
+// left is the error of a caller whose context ended.
+func left(ctx context.Context) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return teal.Errorf(teal.CodeTimeout, "the caller did not wait for the function any longer: %w", ctx.Err())
+	}
+	return teal.Errorf(teal.CodeUnavailable, "the caller went away: %w", ctx.Err())
+}
+
+// submit gives t to an idle instance, and delivers it; or it puts t into the
+// queue, or settles it when there is nothing to wait for.
+func (p *Pool) submit(t *turn) (queued bool) {
+	now := time.Now()
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 && p.running {
+		inst := p.idle[n-1]
+		p.beginLocked(inst, t, now)
+		p.mu.Unlock()
+		inst.deliver(t)
+		return false
+	}
+	if refused, ok := p.refuseLocked(t, now); ok {
+		p.mu.Unlock()
+		t.outcome <- refused
+		return false
+	}
+	if t.deliveries > 0 {
+		p.queue = slices.Insert(p.queue, 0, t)
+	} else {
+		p.queue = append(p.queue, t)
+	}
+	p.queuedLocked()
+	p.mu.Unlock()
+	return true
+}
+
+// queuedLocked has Run look at the queue: at once, or a little later when
+// enough instances are about to be free, as the one is that has just answered
+// the same caller.
+func (p *Pool) queuedLocked() {
+	if len(p.queue) > p.counts[stageStarting]+p.counts[stageReturning] {
+		p.nudge()
+		return
+	}
+	if !p.rechecks {
+		p.rechecks = true
+		p.recheck.Reset(returnGrace)
+	}
+}
+
+func (p *Pool) lookAgain() {
+	p.mu.Lock()
+	p.rechecks = false
+	p.mu.Unlock()
+	p.nudge()
+}
+
+// refuseLocked says whether t has nothing to wait for.
+func (p *Pool) refuseLocked(t *turn, now time.Time) (refused outcome, ok bool) {
+	switch {
+	case !p.running:
+		return p.stoppedOutcome(), true
+	case p.failing && p.liveLocked() == 0 && p.notBefore.Sub(now) > p.cfg.QueueTimeout:
+		return p.failure.outcome(t.id), true
+	case t.deliveries >= maxDeliveries:
+		return outcome{err: teal.Errorf(teal.CodeUnavailable, "the instances of function %s end as soon as they are to be used; the function's log may say why", p.cfg.Name)}, true
+	case len(p.queue) >= p.cfg.QueueLimit && t.deliveries == 0:
+		return outcome{err: teal.Errorf(teal.CodeThrottled, "all %d instances of function %s are busy and %d invocations wait already; try again later or raise concurrency.max", p.cfg.Function.Concurrency.Max, p.cfg.Name, len(p.queue))}, true
+	}
+	return outcome{}, false
+}
+
+func (p *Pool) stoppedOutcome() outcome {
+	return outcome{err: teal.Errorf(teal.CodeUnavailable, "version %s of function %s is not running; it has been stopped or not been started", p.version, p.cfg.Name)}
+}
+
+// liveLocked counts the instances that work or may soon.
+func (p *Pool) liveLocked() int {
+	return p.counts[stageStarting] + p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning]
+}
+
+// awaitQueued returns the outcome of a turn that was put into the queue.
+func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
+	timer := time.NewTimer(p.cfg.QueueTimeout)
+	defer timer.Stop()
+	for {
+		select {
+		case out := <-t.outcome:
+			return out.answer, out.err
+		case <-timer.C:
+			if out, over := p.giveUp(t); over {
+				return out.answer, out.err
+			}
+			timer.Reset(p.cfg.QueueTimeout)
+		case <-ctx.Done():
+			p.leaveQueue(t) // a turn that has left it already goes on by itself
+			return teal.Answer{}, left(ctx)
+		}
+	}
+}
+
+// giveUp takes t out of the queue when its time is over, unless an instance is
+// being started for it, or it has left the queue.
+func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	at := slices.Index(p.queue, t)
+	if at < 0 || at < p.counts[stageStarting] {
+		return outcome{}, false
+	}
+	p.queue = slices.Delete(p.queue, at, at+1)
+	if p.failing && p.liveLocked() == 0 {
+		return p.failure.outcome(t.id), true
+	}
+	return outcome{err: teal.Errorf(teal.CodeThrottled, "no instance of function %s became free within %s; at most %d run at once: try again later or raise concurrency.max", p.cfg.Name, p.cfg.QueueTimeout, p.cfg.Function.Concurrency.Max)}, true
+}
+
+func (p *Pool) leaveQueue(t *turn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if at := slices.Index(p.queue, t); at >= 0 {
+		p.queue = slices.Delete(p.queue, at, at+1)
+	}
+}
+
+// settleAllLocked empties the queue with one and the same kind of outcome.
+func (p *Pool) settleAllLocked(failed func(id string) outcome) {
+	for _, t := range p.queue {
+		t.outcome <- failed(t.id)
+	}
+	p.queue = nil
+}
