@@ -190,35 +190,32 @@ func (j *journal) writeOutLocked() (err error) {
 	return err
 }
 
-// makeRoomLocked begins a new segment when the last is full, and removes the
-// oldest ones until n more bytes are within the bound.
+// makeRoomLocked removes the oldest segments until n more bytes are within the
+// bound, and begins a new one when the last is full.
 func (j *journal) makeRoomLocked(n int64) error {
 	if len(j.segments) == 0 {
 		if err := os.MkdirAll(j.dir, 0o700); err != nil {
 			return err
 		}
+		j.segments = []segment{{number: 1}}
 	}
-	next := 1
-	if len(j.segments) > 0 {
-		last := j.segments[len(j.segments)-1]
-		if last.size == 0 || last.size+n <= j.segmentSize() {
-			return nil
-		}
-		next = last.number + 1
+	last := j.segments[len(j.segments)-1]
+	if last.size > 0 && last.size+n > j.segmentSize() {
+		last = segment{number: last.number + 1}
+		j.segments = append(j.segments, last)
+		j.torn = false
 	}
 	total := n
 	for _, s := range j.segments {
 		total += s.size
 	}
-	for len(j.segments) > 0 && total > j.store.max {
+	for total > j.store.max && len(j.segments) > 1 {
 		if err := os.Remove(j.path(j.segments[0].number)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 		total -= j.segments[0].size
 		j.segments = j.segments[1:]
 	}
-	j.segments = append(slices.Clone(j.segments), segment{number: next})
-	j.torn = false
 	return nil
 }
 

@@ -244,6 +244,20 @@ func guardOf(t *testing.T, server, not int) (guard int) {
 	return guard
 }
 
+// Seen to fail without signal.Ignore.
+func TestGuardIsDeafToSignals(t *testing.T) {
+	t.Parallel()
+	r := run(t, process.Config{Guard: guardCmd})
+	eventually(t, "there is a guard", func() bool { return r.GuardPID() != 0 })
+	eventually(t, "SIGHUP, SIGINT and SIGTERM are ignored", func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.GuardPID()))
+		_, rest, _ := strings.Cut(string(status), "SigIgn:\t")
+		mask, maskErr := strconv.ParseUint(rest[:min(16, len(rest))], 16, 64)
+		const want = 1<<(syscall.SIGHUP-1) | 1<<(syscall.SIGINT-1) | 1<<(syscall.SIGTERM-1)
+		return err == nil && maskErr == nil && mask&want == want
+	})
+}
+
 // A guard that does not read must not be told to end by closing its pipe: it
 // would kill everything. Seen to fail with detach in place of kill.
 func TestStuckGuardIsReplacedWithoutHarm(t *testing.T) {

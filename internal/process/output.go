@@ -162,6 +162,9 @@ type lineSplitter struct {
 	emit func(line []byte)
 	buf  []byte
 	n    int // buf[:n] is a line without its end so far
+	// full is set after a piece of MaxLine bytes: a line end right after it
+	// ends that piece, and is no empty line.
+	full bool
 }
 
 // readFrom reads r to its end, which is no error.
@@ -185,15 +188,19 @@ func (s *lineSplitter) readFrom(r io.Reader) (int64, error) {
 
 // take handles n new bytes at the end of the buffer.
 func (s *lineSplitter) take(n int) {
-	end, start, seen := s.n+n, 0, s.n
-	for {
+	end, start := s.n+n, 0
+	if n > 0 && s.full {
+		if s.full = false; s.buf[0] == '\n' {
+			start = 1
+		}
+	}
+	for seen := max(start, s.n); ; seen = start {
 		i := bytes.IndexByte(s.buf[seen:end], '\n')
 		if i < 0 {
 			break
 		}
 		s.emit(s.buf[start : seen+i])
 		start = seen + i + 1
-		seen = start
 	}
 	filled := end == len(s.buf)
 	s.n = end - start
@@ -205,6 +212,7 @@ func (s *lineSplitter) take(n int) {
 	}
 	if s.n == len(s.buf) {
 		s.flush()
+		s.full = true
 	}
 }
 
