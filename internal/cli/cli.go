@@ -1,0 +1,188 @@
+// Package cli is Teal's command line: one file for each command. It can do what
+// the REST API can and nothing else; the server command alone is handed in, so
+// that this package does not know how a server is built.
+//
+// Results go to the standard output, what went wrong to the standard error. With
+// --json there is exactly one JSON document on the standard output, also for an
+// error. The commands that follow something (watch, logs -f) then write one
+// document for each line.
+//
+// Exit codes: 0 done; 1 the release failed or was rolled back, or something
+// broke; 2 the command was refused and nothing has changed: usage, bad input, an
+// unknown app, a wrong token, another release is running; 3 the server cannot be
+// reached; 130 interrupted: what the server was doing goes on.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/client"
+)
+
+// The exit codes.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitRefused     = 2
+	exitUnreachable = 3
+	exitInterrupted = 130 // as a shell has it for a program that Ctrl-C ended
+)
+
+// Run executes one command line, without the program's name, and returns the
+// exit code. It blocks until the command is done; when ctx ends, commands that
+// follow something stop and leave the server's work alone.
+func Run(ctx context.Context, args []string, env Env) int {
+	s := newSession(env)
+	defer s.close()
+	root := s.root()
+	root.SetArgs(args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = s.out.failed()
+	}
+	if errors.Is(err, context.Canceled) && !errors.Is(err, errInterrupted) {
+		err = interruptedf("interrupted")
+	}
+	if err != nil {
+		s.json = s.json || wantsJSON(args)
+		s.report(err)
+	}
+	return exitCode(err)
+}
+
+// wantsJSON finds --json on a command line that could not be parsed.
+func wantsJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--" {
+			return false
+		}
+		if arg == "--json" {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *session) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "teal",
+		Short: "Release functions and HTTP services blue-green",
+		Long: "Teal releases serverless functions and HTTP services blue-green: the new version runs\n" +
+			"beside the old one, takes the traffic in one step, and goes back as fast.\n\n" +
+			"Exit codes: 0 done, 1 the release failed or was rolled back, 2 usage or bad input,\n" +
+			"3 the server cannot be reached, 130 interrupted (the server goes on).\n\n" +
+			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
+			"machine nothing needs to be set.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return cmd.Help()
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.PersistentFlags().BoolVar(&s.json, "json", false, "write one JSON document")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef(cmd, "%s", err)
+	})
+	root.AddCommand(
+		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.abortCommand(), s.rollbackCommand(),
+		s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.versionsCommand(),
+		s.logsCommand(), s.aliasCommand(), s.invokeCommand(),
+		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(),
+	)
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, name string) error {
+	hint := ""
+	if near := cmd.SuggestionsFor(name); len(near) > 0 {
+		hint = "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return teal.Errorf(teal.CodeInvalidInput, "there is no command %q%s\nSee %s --help.", name, hint, cmd.CommandPath())
+}
+
+func usagef(cmd *cobra.Command, format string, args ...any) error {
+	return teal.Errorf(teal.CodeInvalidInput, "%s\nUsage: %s", fmt.Sprintf(format, args...), cmd.UseLine())
+}
+
+// arguments checks the number of arguments and says how the command is used.
+func arguments(low, high int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < low:
+			return usagef(cmd, "%s needs more arguments", cmd.CommandPath())
+		case len(args) > high:
+			return usagef(cmd, "%s takes fewer arguments: %q is too many", cmd.CommandPath(), args[high])
+		}
+		return nil
+	}
+}
+
+// group is a command that only has others below it.
+func group(use, short string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return unknownCommand(cmd, args[0])
+			}
+			return usagef(cmd, "%s needs a command", cmd.CommandPath())
+		},
+	}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// failure is a release that did not end well. It keeps the release for --json.
+type failure struct {
+	cause   *teal.Error
+	release teal.Release
+}
+
+func (f *failure) Error() string { return f.cause.Message }
+func (f *failure) Unwrap() error { return f.cause }
+
+// errTold ends a command with exit code 1 whose output says everything already.
+var errTold = errors.New("told")
+
+// errInterrupted is in the chain of the error of a command that ctx ended.
+var errInterrupted = errors.New("interrupted")
+
+func interruptedf(format string, args ...any) error {
+	return &teal.Error{Code: codeInterrupted, Message: fmt.Sprintf(format, args...), Err: errInterrupted}
+}
+
+// codeInterrupted never leaves the command line.
+const codeInterrupted teal.Code = "interrupted"
+
+func exitCode(err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.Is(err, client.ErrUnreachable):
+		return exitUnreachable
+	case teal.IsCode(err, teal.CodeReleaseFailed):
+		return exitFailed
+	}
+	switch teal.CodeOf(err).Kind() {
+	case teal.KindInvalid, teal.KindUnauthorized, teal.KindForbidden, teal.KindNotFound, teal.KindConflict, teal.KindTooLarge:
+		return exitRefused
+	case teal.KindThrottled, teal.KindUnavailable, teal.KindTimeout, teal.KindBadGateway, teal.KindInternal:
+	}
+	return exitFailed
+}

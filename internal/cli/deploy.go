@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/artifact"
+	"teal/internal/client"
+	"teal/internal/manifest"
+)
+
+// deployed is what deploy writes with --json.
+type deployed struct {
+	App      string        `json:"app"`
+	Version  int           `json:"version"`
+	Created  bool          `json:"created"`
+	Live     bool          `json:"live"` // the version has all traffic
+	Release  *teal.Release `json:"release"`
+	Uploaded int64         `json:"uploaded_bytes"`
+}
+
+type deployFlags struct {
+	strategy  string
+	noRelease bool
+	wait      string
+}
+
+func (s *session) deployCommand() *cobra.Command {
+	var flags deployFlags
+	cmd := &cobra.Command{
+		Use:   "deploy [DIR]",
+		Short: "Record the app in DIR as a version and release it",
+		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have, and releases the\n" +
+			"version. Returns when it is live; the watch over it goes on in the server, where Ctrl-C\n" +
+			"does not reach it. When it does not start, the old version keeps all traffic.",
+		Args: arguments(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.deploy(cmd.Context(), folder(args), flags)
+		},
+	}
+	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's")
+	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
+	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
+	return cmd
+}
+
+func folder(args []string) string {
+	if len(args) == 0 {
+		return "."
+	}
+	return args[0]
+}
+
+func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) error {
+	until, err := parseWait(flags.wait)
+	if err != nil {
+		return err
+	}
+	m, bundles, err := readApp(dir)
+	if err != nil {
+		return err
+	}
+	if flags.strategy != "" {
+		m.Policy.Strategy = teal.Strategy(flags.strategy)
+	}
+	if err := m.Policy.Validate(); err != nil {
+		return err
+	}
+	spec, err := m.Resolve(digests(bundles))
+	if err != nil {
+		return err
+	}
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	sent, err := s.upload(ctx, c, bundles)
+	if err != nil {
+		return unreleased(err)
+	}
+	d, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &m.Policy, Release: !flags.noRelease, By: "deploy"})
+	if err != nil {
+		return unsure(err, spec.App)
+	}
+	return s.deployed(ctx, d, sent, until)
+}
+
+// deployed tells what became of a deploy and follows its release.
+func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, until waitFor) error {
+	app, version := d.Version.App, d.Version.Number
+	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
+	switch {
+	case d.Live:
+		s.say("%s: version %d is already live; nothing to do", app, version)
+	case d.Created:
+		s.say("%s: version %d is new (%s)", app, version, uploaded(sent))
+	default:
+		s.say("%s: version %d has this content already (%s)", app, version, uploaded(sent))
+	}
+	if d.Release != nil {
+		release, err := s.follow(ctx, *d.Release, until)
+		if err != nil {
+			return err
+		}
+		out.Live, out.Release = true, &release
+	} else if !d.Live {
+		s.say("version %d takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)
+	}
+	if s.json {
+		s.out.document(out)
+	}
+	return nil
+}
+
+func uploaded(n int64) string {
+	if n == 0 {
+		return "the server has its code"
+	}
+	return "bundle " + size(n) + " uploaded"
+}
+
+// unreleased explains an interruption before anything was asked for.
+func unreleased(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return interruptedf("interrupted; nothing has been released")
+	}
+	return err
+}
+
+// unsure explains an interruption while the server may have begun.
+func unsure(err error, app string) error {
+	if errors.Is(err, context.Canceled) {
+		return interruptedf("interrupted; the server may have begun a release: see `teal status %s`", app)
+	}
+	return err
+}
+
+// bundle is the code of one component or of several that share it.
+type bundle struct {
+	components []string
+	tree       *artifact.Tree
+}
+
+// readApp reads the manifest in dir and the code that it names, by digest.
+func readApp(dir string) (*manifest.Manifest, map[string]bundle, error) {
+	m, err := manifest.Load(dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	bundles := map[string]bundle{}
+	for _, name := range slices.Sorted(maps.Keys(m.Code)) {
+		tree, err := artifact.Scan(filepath.Join(m.Dir, filepath.FromSlash(m.Code[name])), artifact.Limits{})
+		if err != nil {
+			return nil, nil, fmt.Errorf("code of %s: %w", name, err)
+		}
+		b := bundles[tree.Digest]
+		b.tree, b.components = tree, append(b.components, name)
+		bundles[tree.Digest] = b
+	}
+	return m, bundles, nil
+}
+
+// digests returns the digest of each component's code.
+func digests(bundles map[string]bundle) map[string]string {
+	all := map[string]string{}
+	for digest, b := range bundles {
+		for _, component := range b.components {
+			all[component] = digest
+		}
+	}
+	return all
+}
+
+// upload sends the bundles that the server does not have and returns how many
+// bytes that took.
+func (s *session) upload(ctx context.Context, c *client.Client, bundles map[string]bundle) (int64, error) {
+	var sent int64
+	for _, digest := range slices.Sorted(maps.Keys(bundles)) {
+		has, err := c.HasBundle(ctx, digest)
+		if err != nil {
+			return sent, err
+		}
+		if has {
+			continue
+		}
+		n, err := s.send(ctx, c, bundles[digest].tree)
+		sent += n
+		if err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
+}
+
+// send packs a bundle and sends it at the same time.
+func (s *session) send(ctx context.Context, c *client.Client, tree *artifact.Tree) (int64, error) {
+	read, write := io.Pipe()
+	packed := make(chan error, 1)
+	go func() {
+		err := tree.WriteZip(write)
+		packed <- err
+		_ = write.CloseWithError(err) // never fails
+	}()
+	counter := &counter{Reader: read, report: func(n int64) {
+		if !s.json {
+			s.out.progress("uploading %s …", size(n))
+		}
+	}}
+	err := c.PutBundle(ctx, tree.Digest, counter)
+	_ = read.Close() // never fails; ends the packing of a bundle that was refused
+	if packErr := <-packed; packErr != nil && !errors.Is(packErr, io.ErrClosedPipe) {
+		return counter.n.Load(), packErr
+	}
+	return counter.n.Load(), err
+}
+
+// counter counts what is read. The HTTP client may read on for a moment after
+// it has returned.
+type counter struct {
+	io.Reader
+	n      atomic.Int64
+	report func(n int64)
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	if n > 0 {
+		c.report(c.n.Add(int64(n)))
+	}
+	return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
+}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// Env is what a command line gets from its process.
+type Env struct {
+	Stdin  io.Reader
+	Stdout io.Writer
+	Stderr io.Writer
+	Getenv func(string) string
+	// Terminal says that Stdout is a terminal: colour, and a live view.
+	Terminal bool
+	Now      func() time.Time // its zone is the one that times are shown in
+	Version  string           // of Teal
+	// Serve runs a server until ctx ends.
+	Serve func(ctx context.Context, o ServeOptions) error
+}
+
+// ServeOptions is what the server command was told.
+type ServeOptions struct {
+	Data         string // directory
+	HTTP         string // address of the gateway
+	Admin        string // address of the REST API
+	OverrideFrom []netip.Prefix
+	LogLevel     slog.Level
+	Version      string
+}
+
+// SystemEnv returns the environment of this process.
+func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
+	return Env{
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
+		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
+		Now:      time.Now,
+		Version:  builtVersion(),
+		Serve:    serve,
+	}
+}
+
+// builtVersion returns the module's version, or the commit that was built.
+func builtVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
+			return "devel-" + setting.Value[:12]
+		}
+	}
+	return "devel"
+}

@@ -1,0 +1,98 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"teal"
+	"teal/internal/client"
+)
+
+// How long a lost server is looked for again, and how often.
+const (
+	reconnectFor   = 30 * time.Second
+	reconnectFirst = 100 * time.Millisecond
+	reconnectMost  = 2 * time.Second
+)
+
+// events hands every event of an app to see until that says stop. A stream that
+// breaks is opened again for a while: a server that is restarted goes on with
+// its releases. It returns nil when see stopped it.
+func (s *session) events(ctx context.Context, app string, see func(client.Event) (stop bool)) error {
+	wait := reconnectFirst
+	lost := time.Time{} // when the stream broke; zero while it is whole
+	for {
+		var broken error
+		for event, err := range s.client.Events(ctx, app) {
+			if err != nil {
+				broken = err
+				break
+			}
+			wait, lost = reconnectFirst, time.Time{}
+			if see(event) {
+				return nil
+			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("follow %s: %w", app, context.Cause(ctx))
+		}
+		if !errors.Is(broken, client.ErrUnreachable) {
+			return broken
+		}
+		if lost.IsZero() {
+			lost = time.Now()
+			s.out.progress("the connection to the server broke; looking for it again …")
+		}
+		if time.Since(lost) > reconnectFor {
+			return broken
+		}
+		pause(ctx, wait)
+		wait = min(2*wait, reconnectMost)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// waitFor says until when a command follows a release.
+type waitFor string
+
+const (
+	waitLive      waitFor = "live"
+	waitCompleted waitFor = "completed"
+)
+
+func parseWait(s string) (waitFor, error) {
+	switch w := waitFor(s); w {
+	case waitLive, waitCompleted:
+		return w, nil
+	}
+	return "", teal.Errorf(teal.CodeInvalidInput, "--wait is live or completed, not %q", s)
+}
+
+// follow tells how a release goes until it is live (or completed) and returns it
+// as it is then. A release that ends badly is an error with CodeReleaseFailed.
+func (s *session) follow(ctx context.Context, r teal.Release, until waitFor) (teal.Release, error) {
+	p := newProgress(r, until, s.clock)
+	err := s.events(ctx, r.App, func(e client.Event) bool {
+		for _, line := range p.see(e) {
+			s.say("%s", line)
+		}
+		return p.done()
+	})
+	if errors.Is(err, context.Canceled) {
+		err = interruptedf("interrupted; release %s goes on in the server\nFollow it with `teal watch %s`, end it with `teal abort %s`.", r.ID, r.App, r.App)
+	}
+	if err != nil {
+		return p.release, err
+	}
+	return p.release, p.failed()
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"teal/internal/api"
+)
+
+func (s *session) logsCommand() *cobra.Command {
+	var q api.LogQuery
+	cmd := &cobra.Command{
+		Use:   "logs APP",
+		Short: "What the app's components have written",
+		Args:  arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if q.Version < 0 || q.Tail < 0 {
+				return usagef(cmd, "--version and --tail are numbers above 0")
+			}
+			q.App = args[0]
+			return s.logs(cmd.Context(), q)
+		},
+	}
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on until Ctrl-C")
+	cmd.Flags().IntVar(&q.Version, "version", 0, "only this version")
+	cmd.Flags().StringVar(&q.Component, "component", "", "only this component")
+	cmd.Flags().StringVar(&q.RequestID, "request", "", "only this request ID")
+	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only the last so many lines of what is there")
+	return cmd
+}
+
+// logList is what logs writes with --json.
+type logList struct {
+	Lines []api.LogLine `json:"lines"`
+}
+
+func (s *session) logs(ctx context.Context, q api.LogQuery) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	list := logList{Lines: []api.LogLine{}}
+	for line, err := range c.Logs(ctx, q) {
+		if err != nil {
+			return err
+		}
+		switch {
+		case s.json && q.Follow:
+			s.out.record(line)
+		case s.json:
+			list.Lines = append(list.Lines, line)
+		default:
+			s.logLine(line)
+		}
+		if s.out.failed() != nil {
+			break
+		}
+	}
+	if s.json && !q.Follow {
+		s.out.document(list)
+	}
+	return nil
+}
+
+func (s *session) logLine(l api.LogLine) {
+	head := s.local(l.At).Format("2006-01-02 15:04:05.000")
+	origin := s.out.paint(s.out.faint, head)
+	text := l.Text
+	if l.Stream == "platform" {
+		text = s.out.paint(s.out.faint, text)
+	}
+	s.out.line("%s v%d %s %s", origin, l.Version, l.Component, text)
+}

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/charmbracelet/lipgloss"
+
+	"teal"
+)
+
+// printer writes results. The first error of writing is kept, and ends the
+// command with an exit code of its own.
+type printer struct {
+	terminal bool
+
+	bold, good, bad, faint lipgloss.Style
+
+	mu        sync.Mutex // an upload reports from a goroutine of its own
+	w         io.Writer
+	err       error
+	transient bool // the cursor is behind a line that is to be written over
+}
+
+func newPrinter(env Env) *printer {
+	p := &printer{w: env.Stdout, terminal: env.Terminal}
+	if p.terminal {
+		r := lipgloss.NewRenderer(env.Stdout)
+		p.bold = r.NewStyle().Bold(true)
+		p.good = r.NewStyle().Foreground(lipgloss.Color("2"))
+		p.bad = r.NewStyle().Foreground(lipgloss.Color("1"))
+		p.faint = r.NewStyle().Faint(true)
+	}
+	return p
+}
+
+// paint applies a style on a terminal and nothing elsewhere: lipgloss would
+// also touch tabs and trailing spaces.
+func (p *printer) paint(style lipgloss.Style, text string) string {
+	if !p.terminal {
+		return text
+	}
+	return style.Render(text)
+}
+
+func (p *printer) write(text string, transient bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return
+	}
+	if p.transient {
+		text = "\r\x1b[K" + text
+	}
+	p.transient = transient
+	_, p.err = io.WriteString(p.w, text)
+}
+
+// line writes one line.
+func (p *printer) line(format string, args ...any) { p.write(fmt.Sprintf(format, args...)+"\n", false) }
+
+// progress writes a line that the next one replaces; only on a terminal.
+func (p *printer) progress(format string, args ...any) {
+	if !p.terminal {
+		return
+	}
+	p.write(fmt.Sprintf(format, args...), true)
+}
+
+// failed returns the first error of writing.
+func (p *printer) failed() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+func (p *printer) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.err = errors.Join(p.err, err)
+}
+
+// clear takes a transient line away.
+func (p *printer) clear() {
+	p.mu.Lock()
+	transient := p.transient
+	p.mu.Unlock()
+	if transient {
+		p.write("", false)
+	}
+}
+
+// document writes v as the one JSON document.
+func (p *printer) document(v any) {
+	p.encode(v, "  ")
+}
+
+// record writes v as one line of JSON.
+func (p *printer) record(v any) {
+	p.encode(v, "")
+}
+
+func (p *printer) encode(v any, indent string) {
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", indent)
+	if err := encoder.Encode(v); err != nil {
+		p.fail(err)
+		return
+	}
+	p.write(b.String(), false)
+}
+
+// table writes rows in columns; the first one is the heading.
+func (p *printer) table(rows [][]string) {
+	var b strings.Builder
+	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(columns, strings.Join(row, "\t")); err != nil {
+			p.fail(err)
+		}
+	}
+	if err := columns.Flush(); err != nil {
+		p.fail(err)
+	}
+	for i, line := range strings.Split(strings.TrimRight(b.String(), "\n"), "\n") {
+		line = strings.TrimRight(line, " ")
+		if i == 0 {
+			line = p.paint(p.bold, line)
+		}
+		p.line("%s", line)
+	}
+}
+
+// show writes v with --json, else what human writes.
+func (s *session) show(v any, human func()) {
+	if s.json {
+		s.out.document(v)
+		return
+	}
+	human()
+}
+
+// say writes a line of progress for people.
+func (s *session) say(format string, args ...any) {
+	if !s.json {
+		s.out.line(format, args...)
+	}
+}
+
+// complaint is an error as --json writes it.
+type complaint struct {
+	Error struct {
+		Code    teal.Code `json:"code"`
+		Message string    `json:"message"`
+	} `json:"error"`
+	Release *teal.Release `json:"release,omitempty"`
+}
+
+// report tells an error: as the one JSON document, or as text.
+func (s *session) report(err error) {
+	if errors.Is(err, errTold) {
+		return
+	}
+	code, message := describe(err)
+	if s.json {
+		var c complaint
+		c.Error.Code, c.Error.Message = code, message
+		var failed *failure
+		if errors.As(err, &failed) {
+			c.Release = &failed.release
+		}
+		s.out.document(c)
+		return
+	}
+	s.out.clear()
+	// There is nobody left to tell when the standard error is gone too.
+	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+message)
+}
+
+// describe returns what to tell about an error. A defect is told in full: this
+// is the user's own machine.
+func describe(err error) (teal.Code, string) {
+	var own *teal.Error
+	if errors.As(err, &own) {
+		return own.Code, own.Message
+	}
+	return teal.CodeInternal, err.Error()
+}
+
+// size writes a number of bytes for people.
+func size(n int64) string {
+	switch {
+	case n >= 1e9:
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	case n >= 1e6:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n >= 1e3:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%d B", n)
+}

@@ -1,0 +1,172 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/client"
+)
+
+// progress turns the events of an app into what a person wants to know about
+// one release. It is pure: events in, lines out.
+type progress struct {
+	release teal.Release
+	envs    map[int]teal.Environment // the last known, also of those that are gone
+	clock   func(time.Time) string
+	until   waitFor
+	started bool   // "starting" has been said
+	live    bool   // "is live" has been said
+	back    bool   // "rolling back" has been said
+	trouble string // the last reason that was said
+}
+
+func newProgress(r teal.Release, until waitFor, clock func(time.Time) string) *progress {
+	return &progress{release: r, envs: map[int]teal.Environment{}, until: until, clock: clock}
+}
+
+// see takes an event and returns the lines that it is worth.
+func (p *progress) see(e client.Event) []string {
+	if env, ok := e.Environment(); ok {
+		return p.seeEnvironment(env)
+	}
+	if r, ok := e.Release(); ok && r.ID == p.release.ID {
+		return p.seeRelease(r)
+	}
+	return nil
+}
+
+func (p *progress) seeEnvironment(env teal.Environment) []string {
+	p.envs[env.Version] = env
+	if env.Version != p.release.To {
+		return nil
+	}
+	var lines []string
+	if env.State == teal.EnvironmentStarting {
+		lines = p.starting()
+	}
+	notReady := env.State == teal.EnvironmentStarting || env.State == teal.EnvironmentFailed
+	if notReady && env.Reason != "" && env.Reason != p.trouble {
+		p.trouble = env.Reason
+		lines = append(lines, fmt.Sprintf("%s: %s", p.green(), env.Reason))
+	}
+	return lines
+}
+
+func (p *progress) seeRelease(r teal.Release) []string {
+	p.release = r
+	switch r.Phase {
+	case teal.PhaseProvisioning, teal.PhaseWarming, teal.PhaseVerifying, teal.PhaseShifting:
+		return p.starting()
+	case teal.PhaseWatching:
+		return p.wentLive()
+	case teal.PhaseCompleted:
+		lines := p.wentLive()
+		if p.until == waitCompleted {
+			lines = append(lines, fmt.Sprintf("release %s completed: %s", r.ID, r.Reason))
+		}
+		return lines
+	case teal.PhaseRollingBack:
+		return p.goingBack()
+	case teal.PhaseQueued, teal.PhaseRolledBack, teal.PhaseAborted:
+	}
+	return nil
+}
+
+func (p *progress) starting() []string {
+	if p.started {
+		return nil
+	}
+	p.started = true
+	return []string{fmt.Sprintf("%s: starting %s, version %d …", p.green(), p.release.App, p.release.To)}
+}
+
+func (p *progress) wentLive() []string {
+	if p.live {
+		return nil
+	}
+	p.live = true
+	r := p.release
+	line := fmt.Sprintf("%s is live: 100 %% on version %d", p.green(), r.To)
+	if r.ShiftedAt != nil {
+		line += " after " + took(r.ShiftedAt.Sub(r.CreatedAt))
+	}
+	switch {
+	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
+		line += fmt.Sprintf("; %s (version %d) stands by until %s", p.blue(), r.From, p.clock(*r.WatchUntil))
+	case r.From != 0:
+		line += fmt.Sprintf("; %s (version %d) has been retired", p.blue(), r.From)
+	}
+	return []string{line}
+}
+
+func (p *progress) goingBack() []string {
+	if p.back {
+		return nil
+	}
+	p.back = true
+	return []string{fmt.Sprintf("rolling back to version %d: %s", p.release.From, p.release.Reason)}
+}
+
+// done reports whether there is nothing more to wait for.
+func (p *progress) done() bool {
+	return p.release.Phase.Ended() || (p.until == waitLive && p.release.Phase == teal.PhaseWatching)
+}
+
+// failed returns what to tell when the release has ended badly, else nil.
+func (p *progress) failed() error {
+	r := p.release
+	var text string
+	switch r.Phase {
+	case teal.PhaseAborted:
+		text = fmt.Sprintf("release %s failed: %s", r.ID, p.reason())
+		if r.From != 0 {
+			text += fmt.Sprintf("\n%s untouched: version %d still has all traffic", p.blue(), r.From)
+		} else {
+			text += "\nno version is live: there was none before"
+		}
+	case teal.PhaseRolledBack:
+		text = fmt.Sprintf("release %s was rolled back: %s\n%s: version %d has all traffic again", r.ID, p.reason(), p.blue(), r.From)
+	default:
+		return nil
+	}
+	return &failure{cause: teal.Errorf(teal.CodeReleaseFailed, "%s", text), release: r}
+}
+
+// reason returns the release's reason, with green's last output unless the
+// reason holds it already.
+func (p *progress) reason() string {
+	reason := strings.TrimRight(p.release.Reason, "\n")
+	output := strings.TrimRight(p.envs[p.release.To].Output, "\n")
+	if output == "" || strings.Contains(reason, output) {
+		return reason
+	}
+	return reason + "\n" + output
+}
+
+// green names the slot of the new version, blue that of the old one. The slots
+// alternate from release to release; the words are right for the second one.
+func (p *progress) green() string { return p.slot(p.release.To, teal.SlotGreen) }
+func (p *progress) blue() string  { return p.slot(p.release.From, teal.SlotBlue) }
+
+func (p *progress) slot(version int, fallback teal.Slot) string {
+	if slot := p.envs[version].Slot; slot != teal.SlotNone {
+		return string(slot)
+	}
+	if other := p.envs[p.release.To+p.release.From-version].Slot; other != teal.SlotNone {
+		return string(other.Other())
+	}
+	return string(fallback)
+}
+
+// took writes a duration as people say it.
+func took(d time.Duration) string {
+	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return teal.Duration(d.Round(time.Second)).String()
+}

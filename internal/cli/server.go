@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+)
+
+type serverFlags struct {
+	data, http, admin, level string
+	override                 []string
+}
+
+func (s *session) serverCommand() *cobra.Command {
+	var flags serverFlags
+	cmd := &cobra.Command{
+		Use:   "server",
+		Short: "Run a server: gateway, runtime and release controller in one process",
+		Long: "Runs until SIGINT or SIGTERM, then finishes the requests in flight. The admin API's token is\n" +
+			"written to DATA/admin.token, where the other commands find it.",
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			options, err := s.serveOptions(flags)
+			if err != nil {
+				return err
+			}
+			return s.serve(cmd.Context(), options)
+		},
+	}
+	cmd.Flags().StringVar(&flags.data, "data", "", "data directory (default TEAL_DATA, $XDG_DATA_HOME/teal or ~/.local/share/teal)")
+	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
+	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API")
+	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
+	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
+	return cmd
+}
+
+func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
+	o := ServeOptions{Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version}
+	if o.Data == "" {
+		var err error
+		if o.Data, err = dataDir(s.env.Getenv); err != nil {
+			return o, err
+		}
+	}
+	for flag, address := range map[string]string{"--http": o.HTTP, "--admin": o.Admin} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return o, teal.Errorf(teal.CodeInvalidInput, "%s: %q is not an address; write HOST:PORT or :PORT", flag, address)
+		}
+	}
+	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
+		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level is debug, info, warn or error, not %q", flags.level)
+	}
+	for _, network := range flags.override {
+		prefix, err := parseNetwork(network)
+		if err != nil {
+			return o, err
+		}
+		o.OverrideFrom = append(o.OverrideFrom, prefix)
+	}
+	return o, nil
+}
+
+// parseNetwork reads a network in CIDR notation, or one address.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
+		return netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	if err != nil {
+		return netip.Prefix{}, teal.Errorf(teal.CodeInvalidInput, "--override-from: %q is not a network; write one such as 10.0.0.0/8 or ::1", text)
+	}
+	return prefix.Masked(), nil
+}
+
+// serve runs the server. That ctx ended is how a server stops.
+func (s *session) serve(ctx context.Context, o ServeOptions) error {
+	if s.env.Serve == nil {
+		return teal.Errorf(teal.CodeUnsupported, "this program was built without a server")
+	}
+	err := s.env.Serve(ctx, o)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

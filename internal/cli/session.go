@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/client"
+)
+
+// The files with which a server tells the command line on its machine where it
+// is.
+const (
+	tokenFile   = "admin.token"
+	addressFile = "admin.addr"
+)
+
+// session is one run of the program.
+type session struct {
+	env    Env
+	json   bool
+	out    *printer
+	client *client.Client // nil until connect
+}
+
+func newSession(env Env) *session {
+	s := &session{env: env}
+	s.out = newPrinter(env)
+	return s
+}
+
+func (s *session) close() {
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// connect returns a client of the server that the environment names.
+func (s *session) connect(ctx context.Context) (*client.Client, error) {
+	address, err := s.address()
+	if err != nil {
+		return nil, err
+	}
+	token, tokenErr := s.token()
+	s.client, err = client.New(client.Config{Address: address, Token: token})
+	if err != nil {
+		return nil, err
+	}
+	if errors.Is(tokenErr, fs.ErrNotExist) {
+		// Without a server there is no token either; that is the better news.
+		if err := s.client.Ping(ctx); errors.Is(err, client.ErrUnreachable) {
+			return nil, err
+		}
+	}
+	if tokenErr != nil {
+		return nil, tokenErr
+	}
+	return s.client, nil
+}
+
+// address returns TEAL_ADDR, else what the server on this machine wrote down,
+// else "".
+func (s *session) address() (string, error) {
+	if address := s.env.Getenv("TEAL_ADDR"); address != "" {
+		return address, nil
+	}
+	data, err := dataDir(s.env.Getenv)
+	if err != nil {
+		return "", err
+	}
+	text, err := os.ReadFile(filepath.Join(data, addressFile))
+	if err != nil {
+		return "", nil //nolint:nilerr // the default address is tried; the token's error says more
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+func (s *session) token() (string, error) {
+	if token := s.env.Getenv("TEAL_TOKEN"); token != "" {
+		return strings.TrimSpace(token), nil
+	}
+	data, err := dataDir(s.env.Getenv)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(data, tokenFile)
+	text, err := os.ReadFile(file)
+	token := strings.TrimSpace(string(text))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", &teal.Error{Code: teal.CodeUnauthorized, Err: err, Message: "there is no token: " + file +
+			" does not exist; set TEAL_DATA to the server's data directory, or TEAL_TOKEN to its token"}
+	case err != nil:
+		return "", teal.Errorf(teal.CodeUnauthorized, "the token cannot be read: %w; run this as the user that runs the server, or set TEAL_TOKEN", err)
+	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", teal.Errorf(teal.CodeUnauthorized, "%s does not hold a token; set TEAL_TOKEN, or delete the file and start the server again", file)
+	}
+	return token, nil
+}
+
+// dataDir returns TEAL_DATA, else the user's own place for Teal.
+func dataDir(getenv func(string) string) (string, error) {
+	if dir := getenv("TEAL_DATA"); dir != "" {
+		return dir, nil
+	}
+	if dir := getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "teal"), nil
+	}
+	if home := getenv("HOME"); home != "" {
+		return filepath.Join(home, ".local", "share", "teal"), nil
+	}
+	return "", teal.Errorf(teal.CodeInvalidInput, "neither TEAL_DATA, XDG_DATA_HOME nor HOME is set; set TEAL_DATA to the server's data directory")
+}
+
+// by says who asks, for the server's record.
+func (s *session) by(fallback string) string {
+	if user := s.env.Getenv("USER"); user != "" && len(user) <= 100 {
+		return user
+	}
+	return fallback
+}
+
+// local returns t in the zone that times are shown in.
+func (s *session) local(t time.Time) time.Time { return t.In(s.env.Now().Location()) }
+
+// clock writes a time of today short, another one with its date.
+func (s *session) clock(t time.Time) string {
+	now, t := s.env.Now(), s.local(t)
+	if t.Format(time.DateOnly) == now.Format(time.DateOnly) {
+		return t.Format("15:04")
+	}
+	return t.Format("2006-01-02 15:04")
+}
+
+// stamp writes a time in full.
+func (s *session) stamp(t time.Time) string { return s.local(t).Format(time.DateTime) }

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/api"
+)
+
+func (s *session) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status [APP]",
+		Short: "Who is live, at what weight, what the release is doing and why",
+		Args:  arguments(0, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return s.statusOfAll(cmd.Context())
+			}
+			return s.status(cmd.Context(), args[0])
+		},
+	}
+}
+
+func (s *session) status(ctx context.Context, app string) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx, app)
+	if err != nil {
+		return err
+	}
+	s.show(status, func() { s.out.write(s.statusText(status), false) })
+	return nil
+}
+
+func (s *session) statusOfAll(ctx context.Context) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	apps, err := c.Apps(ctx)
+	if err != nil {
+		return err
+	}
+	s.show(api.AppList{Apps: apps}, func() {
+		if len(apps) == 0 {
+			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
+			return
+		}
+		rows := [][]string{{"APP", "LIVE", "RELEASE", "RUNNING"}}
+		for _, status := range apps {
+			rows = append(rows, []string{status.App, liveText(status), releaseWord(status.Release), environmentWords(status)})
+		}
+		s.out.table(rows)
+	})
+	return nil
+}
+
+func liveText(status api.Status) string {
+	live, ok := status.Aliases[teal.AliasLive]
+	if !ok {
+		return "nothing"
+	}
+	return teal.FormatTargets(live.Versions)
+}
+
+func releaseWord(r *teal.Release) string {
+	if r == nil {
+		return "-"
+	}
+	return r.ID + " " + string(r.Phase)
+}
+
+func environmentWords(status api.Status) string {
+	words := make([]string, len(status.Environments))
+	for i, env := range status.Environments {
+		words[i] = fmt.Sprintf("%d %s", env.Version, env.State)
+	}
+	return strings.Join(words, ", ")
+}
+
+// statusText writes the status of one app for people.
+func (s *session) statusText(status api.Status) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, s.out.paint(s.out.bold, status.App))
+	for _, name := range aliasOrder(status.Aliases) {
+		fmt.Fprintf(&b, "  %-8s  %s\n", name, teal.FormatTargets(status.Aliases[name].Versions))
+	}
+	if _, ok := status.Aliases[teal.AliasLive]; !ok {
+		fmt.Fprintf(&b, "  %-8s  nothing; routes of this app answer nobody\n", teal.AliasLive)
+	}
+	for _, env := range status.Environments {
+		b.WriteString(s.environmentText(env))
+	}
+	b.WriteString(s.releaseText(status.Release))
+	return b.String()
+}
+
+// aliasOrder puts Teal's own aliases first.
+func aliasOrder(aliases map[string]api.AliasView) []string {
+	names := slices.Sorted(maps.Keys(aliases))
+	rank := func(name string) int { return slices.Index([]string{teal.AliasPreview, teal.AliasLive}, name) }
+	slices.SortStableFunc(names, func(a, b string) int { return rank(b) - rank(a) })
+	return names
+}
+
+func (s *session) environmentText(env api.EnvironmentView) string {
+	slot := string(env.Slot)
+	if slot == "" {
+		slot = "-"
+	}
+	state := string(env.State)
+	switch env.State {
+	case api.StateServing:
+		state = s.out.paint(s.out.good, state)
+	case api.StateDegraded, api.StateFailed:
+		state = s.out.paint(s.out.bad, state)
+	case api.StateStandby, api.StatePreview, api.StateStarting, api.StateDraining:
+	}
+	line := fmt.Sprintf("  %-8s  version %d %s", slot, env.Version, state)
+	if env.StandbyUntil != nil {
+		line += " until " + s.clock(*env.StandbyUntil)
+	}
+	for _, name := range slices.Sorted(maps.Keys(env.Instances)) {
+		line += fmt.Sprintf(", %s %d/%d", name, env.Instances[name].Healthy, env.Instances[name].Total)
+	}
+	if env.Reason != "" {
+		line += ": " + env.Reason
+	}
+	return line + "\n" + indent(env.Output)
+}
+
+func (s *session) releaseText(r *teal.Release) string {
+	if r == nil {
+		return fmt.Sprintf("  %-8s  none yet\n", "release")
+	}
+	from := "nothing"
+	if r.From != 0 {
+		from = "version " + strconv.Itoa(r.From)
+	}
+	reason, rest, _ := strings.Cut(r.Reason, "\n")
+	line := fmt.Sprintf("  %-8s  %s, from %s to version %d, is %s: %s\n", "release", r.ID, from, r.To, r.Phase, reason)
+	return line + indent(rest)
+}
+
+// indent sets a text of several lines off; "" stays "".
+func indent(text string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimRight(text, "\n")) {
+		b.WriteString("      " + strings.TrimRight(line, "\n") + "\n")
+	}
+	return b.String()
+}

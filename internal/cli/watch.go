@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/client"
+)
+
+func (s *session) watchCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "watch APP",
+		Short: "Show what happens to an app until Ctrl-C",
+		Long: "On a terminal: the status, always as it is now. Elsewhere: one line for each change;\n" +
+			"with --json, one JSON document for each event.",
+		Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return s.watch(cmd.Context(), args[0])
+		},
+	}
+}
+
+func (s *session) watch(ctx context.Context, app string) error {
+	if _, err := s.connect(ctx); err != nil {
+		return err
+	}
+	see := s.watchLines(app)
+	switch {
+	case s.json:
+		see = func(e client.Event) error { s.out.record(e); return nil }
+	case s.out.terminal:
+		see = s.watchScreen(ctx, app)
+	}
+	var failed error
+	err := s.events(ctx, app, func(e client.Event) bool {
+		failed = see(e)
+		return failed != nil || s.out.failed() != nil
+	})
+	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
+		return nil // Ctrl-C is how watching ends
+	}
+	return errors.Join(err, failed)
+}
+
+// watchScreen draws the status again for every event.
+func (s *session) watchScreen(ctx context.Context, app string) func(client.Event) error {
+	return func(client.Event) error {
+		status, err := s.client.Status(ctx, app)
+		if err != nil {
+			if errors.Is(err, client.ErrUnreachable) {
+				return nil // the stream breaks too, and is opened again
+			}
+			return err
+		}
+		// From the top, each line cleared to its end, then the rest of the screen.
+		s.out.write("\x1b[H\x1b[2J"+s.statusText(status), false)
+		return nil
+	}
+}
+
+// watchLines writes a line for each record that says something new.
+func (s *session) watchLines(app string) func(client.Event) error {
+	said := map[string]string{}
+	return func(e client.Event) error {
+		key, line := s.eventLine(e)
+		if line == "" || said[key] == line {
+			return nil
+		}
+		said[key] = line
+		s.out.line("%s %s: %s", s.stamp(s.env.Now()), app, line)
+		return nil
+	}
+}
+
+// eventLine returns what an event says, and what it is about.
+func (s *session) eventLine(e client.Event) (about, line string) {
+	about = string(e.Kind) + " " + e.Name
+	if env, ok := e.Environment(); ok {
+		line = fmt.Sprintf("version %d is %s", env.Version, env.State)
+		if env.Reason != "" {
+			line += ": " + env.Reason
+		}
+		return about, line
+	}
+	if alias, ok := e.Alias(); ok {
+		return about, fmt.Sprintf("%s is %s", alias.Name, teal.FormatTargets(alias.Targets))
+	}
+	if r, ok := e.Release(); ok {
+		return about, fmt.Sprintf("release %s is %s: %s", r.ID, r.Phase, r.Reason)
+	}
+	if e.Deleted && e.Kind == api.EventEnvironment {
+		return about, fmt.Sprintf("version %s has stopped", e.Name)
+	}
+	return about, ""
+}
