@@ -74,19 +74,18 @@ func (c *conn) spend() {
 	_ = c.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
 }
 
-// How much of an unread body is read and thrown away before the connection is
-// closed. Closing with data unread makes the kernel send a reset, which can
-// destroy the response on its way to the client.
-const (
-	lingerTime  = 250 * time.Millisecond
-	lingerBytes = 1 << 20
-)
+// lingerTime is how long the rest of an unread body is read and thrown away
+// before the connection is closed. Closing with data unread makes the kernel send
+// a reset, which can destroy the response on its way to the client. The time is
+// the only bound: a client that sends without end on a fast network must get to
+// see the response too.
+const lingerTime = 500 * time.Millisecond
 
 // Close implements net.Conn.
 func (c *conn) Close() error {
 	if c.spent.Load() && !c.closed.Swap(true) && c.CloseWrite() == nil {
 		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
-		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+		_, _ = io.Copy(io.Discard, c.Conn)
 	}
 	return c.Conn.Close()
 }
