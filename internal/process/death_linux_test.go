@@ -111,7 +111,7 @@ func (s *serverProcess) clear() {
 // Seen to fail (grandchildren live) with a Guard that returns without killing.
 func TestNothingOutlivesAKilledServer(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "killed", guardCmd...)
+	s := startServer(t, unique("killed"), guardCmd...)
 	s.kill(t)
 	all := s.pids
 	if hasCgroups(t) {
@@ -120,14 +120,14 @@ func TestNothingOutlivesAKilledServer(t *testing.T) {
 	for _, pid := range all {
 		eventually(t, fmt.Sprintf("%d of %v is gone", pid, all), func() bool { return gone(pid) })
 	}
-	eventually(t, "no cgroup is left", func() bool { return len(cgroupsNamed(t, "killed")) == 0 })
+	eventually(t, "no cgroup is left", func() bool { return len(cgroupsNamed(t, unique("killed"))) == 0 })
 }
 
 // Only the groups are known to the guard here. Seen to fail with follow not
 // registering them.
 func TestNoGroupOutlivesAKilledServerWithoutCgroups(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "without-cgroups-killed", guardCmd...)
+	s := startServer(t, unique("without-cgroups-killed"), guardCmd...)
 	s.kill(t)
 	for _, pid := range s.pids {
 		eventually(t, fmt.Sprintf("%d of %v is gone", pid, s.pids), func() bool { return gone(pid) })
@@ -139,7 +139,7 @@ func TestNoGroupOutlivesAKilledServerWithoutCgroups(t *testing.T) {
 // Pdeathsig, and without sweepDead.
 func TestNextServerClearsUpAfterOneWithoutGuard(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "noguard")
+	s := startServer(t, unique("noguard"))
 	leaders := s.pids[:0:0]
 	for _, pid := range s.pids {
 		if pgid, err := syscall.Getpgid(pid); err == nil && pgid == pid {
@@ -156,14 +156,14 @@ func TestNextServerClearsUpAfterOneWithoutGuard(t *testing.T) {
 	if !hasCgroups(t) {
 		t.Skip("no cgroups here")
 	}
-	if len(cgroupsNamed(t, "noguard")) == 0 {
+	if len(cgroupsNamed(t, unique("noguard"))) == 0 {
 		t.Fatal("nothing was left: the test tests nothing")
 	}
-	run(t, process.Config{Name: "noguard"})
+	run(t, process.Config{Name: unique("noguard")})
 	for _, pid := range append(s.pids, s.escapee...) {
 		eventually(t, "it is gone", func() bool { return gone(pid) })
 	}
-	if left := cgroupsNamed(t, "noguard"); len(left) > 0 {
+	if left := cgroupsNamed(t, unique("noguard")); len(left) > 0 {
 		t.Errorf("left: %v", left)
 	}
 }
@@ -172,8 +172,8 @@ func TestNextServerClearsUpAfterOneWithoutGuard(t *testing.T) {
 // sweepDead removing whatever bears the name.
 func TestLivingServerOfTheSameNameIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "same", guardCmd...)
-	r := run(t, process.Config{Name: "same", Guard: guardCmd})
+	s := startServer(t, unique("same"), guardCmd...)
+	r := run(t, process.Config{Name: unique("same"), Guard: guardCmd})
 	done(t, r.start(process.Spec{Path: "/bin/true"}))
 	r.stop()
 	for _, pid := range append(s.pids, s.escapee...) {
@@ -191,7 +191,7 @@ func TestLivingServerOfTheSameNameIsLeftAlone(t *testing.T) {
 // what was registered before.
 func TestGuardIsReplacedAndKnowsAll(t *testing.T) {
 	t.Parallel()
-	s := startServer(t, "replaced", guardCmd...)
+	s := startServer(t, unique("replaced"), guardCmd...)
 	first := guardOf(t, s.cmd.Process.Pid, 0)
 	if err := syscall.Kill(first, syscall.SIGTERM); err != nil {
 		t.Fatal(err)

@@ -74,6 +74,9 @@ func playEater(args []string) {
 	waitForEver()
 }
 
+// unique returns a server's name that no other run of these tests uses.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, os.Getpid()) }
+
 var guardCmd = []string{os.Args[0], "guard"}
 
 // running is a Runner whose Run runs until the test ends.

@@ -305,19 +305,19 @@ func TestPeakMemory(t *testing.T) {
 // the thread not put into the cgroup.
 func TestBornInTheCgroup(t *testing.T) {
 	t.Parallel()
-	r := run(t, process.Config{Name: "born", Guard: guardCmd})
+	r := run(t, process.Config{Name: unique("born"), Guard: guardCmd})
 	if !strings.HasPrefix(r.MemoryLimit(), "cgroup") {
 		t.Skip("no cgroups here: " + r.MemoryLimit())
 	}
 	for range 20 {
 		out := newOutput()
 		done(t, r.start(process.Spec{Path: "/bin/cat", Args: []string{"/proc/self/cgroup"}, Memory: 64 * teal.MiB, Output: out.add}))
-		if all := strings.Join(out.all(), "\n"); !strings.Contains(all, "/teal-born.") {
+		if all := strings.Join(out.all(), "\n"); !strings.Contains(all, "/teal-"+unique("born")+".") {
 			t.Fatalf("born outside:\n%s", all)
 		}
 	}
 	self, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", os.Getpid()))
-	if err != nil || bytes.Contains(self, []byte("/teal-born.")) {
+	if err != nil || bytes.Contains(self, []byte("/teal-"+unique("born")+".")) {
 		t.Errorf("the server itself is in a child's cgroup: %v\n%s", err, self)
 	}
 }
@@ -325,7 +325,7 @@ func TestBornInTheCgroup(t *testing.T) {
 // Seen to fail (cgroups left) with the thread left in the child's cgroup, and
 // (zombies) without the reaping.
 func TestNothingIsLeftAfterManyStarts(t *testing.T) {
-	r := run(t, process.Config{Name: "many", Guard: guardCmd})
+	r := run(t, process.Config{Name: unique("many"), Guard: guardCmd})
 	start := func(n int) {
 		var wg sync.WaitGroup
 		for range n {
@@ -349,7 +349,7 @@ func TestNothingIsLeftAfterManyStarts(t *testing.T) {
 	if z := zombies(t); len(z) > 0 {
 		t.Errorf("zombies: %v", z)
 	}
-	if left := cgroupsNamed(t, "many"); len(left) > 0 {
+	if left := cgroupsNamed(t, unique("many")); len(left) > 0 {
 		t.Errorf("cgroups left: %v", left)
 	}
 }
@@ -357,7 +357,7 @@ func TestNothingIsLeftAfterManyStarts(t *testing.T) {
 // Seen to fail (Run waits for ever) without the kills.
 func TestRunKillsWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	r := run(t, process.Config{Name: "left", Guard: guardCmd})
+	r := run(t, process.Config{Name: unique("left"), Guard: guardCmd})
 	var all []*process.Process
 	for range 5 {
 		out := newOutput()
@@ -370,7 +370,7 @@ func TestRunKillsWhatIsLeft(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 	}
-	if left := cgroupsNamed(t, "left"); len(left) > 0 {
+	if left := cgroupsNamed(t, unique("left")); len(left) > 0 {
 		t.Errorf("cgroups left: %v", left)
 	}
 	if _, err := r.Start(process.Spec{Path: "/bin/true"}); code(err) != teal.CodeUnavailable {
