@@ -108,6 +108,7 @@ func (s *session) root() *cobra.Command {
 
 func unknownCommand(cmd *cobra.Command, name string) error {
 	hint := ""
+	cmd.SuggestionsMinimumDistance = 2 // letters
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}

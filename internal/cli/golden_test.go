@@ -1,0 +1,246 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/api/apitest"
+)
+
+func TestTour(t *testing.T) {
+	t.Parallel()
+	s := &script{world: newWorld(t)}
+	s.teal("status")
+	s.teal("validate", s.dir)
+	s.teal("deploy", s.dir)
+	s.teal("status", "hello")
+	s.teal("deploy", s.dir)
+	s.app("two")
+	s.teal("deploy", s.dir)
+	s.teal("status", "hello")
+	s.teal("status")
+	s.teal("invoke", "hello", "--data", `{"n":1}`)
+	s.teal("invoke", "hello:1", "--component", "hello")
+	s.teal("invoke", "hello", "--data", `"fail"`)
+	s.teal("rollback", "hello", "--reason", "it smells")
+	s.teal("history", "hello")
+	s.teal("release", "show", "hello-2")
+	s.app("three")
+	s.teal("deploy", s.dir, "--no-release")
+	s.teal("alias", "set", "hello", "live", "1=90", "3=10")
+	s.teal("alias", "set", "hello", "stable", "1")
+	s.teal("alias", "list", "hello")
+	s.teal("status", "hello")
+	s.teal("promote", "hello")
+	s.teal("abort", "hello")
+	s.teal("versions", "hello")
+	s.fake.Log(
+		api.LogLine{At: s.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "from one"},
+		api.LogLine{At: s.fake.Now(), App: "hello", Version: 3, Component: "hello", Stream: "platform", Text: "REPORT 3 ms"},
+	)
+	s.teal("logs", "hello")
+	s.teal("logs", "hello", "--version", "3", "--tail", "1")
+	s.golden("tour")
+}
+
+func TestTourJSON(t *testing.T) {
+	t.Parallel()
+	s := &script{world: newWorld(t)}
+	s.teal("status", "--json")
+	s.teal("validate", s.dir, "--json")
+	s.teal("deploy", s.dir, "--json")
+	s.app("two")
+	s.teal("deploy", s.dir, "--json", "--wait", "live")
+	s.teal("deploy", s.dir, "--json")
+	s.teal("status", "hello", "--json")
+	s.teal("invoke", "hello", "--data", `{"n":1.50}`, "--json")
+	s.teal("invoke", "hello", "--data", `"fail"`, "--json")
+	s.teal("alias", "list", "hello", "--json")
+	s.teal("rollback", "hello", "--json")
+	s.teal("rollback", "hello", "--json")
+	s.teal("history", "nope", "--json")
+	s.teal("deploy", filepath.Join(s.dir, "nowhere"), "--json")
+	s.fake.Log(api.LogLine{At: s.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "<hi>"})
+	s.teal("logs", "hello", "--json")
+	s.golden("tour-json")
+}
+
+// TestOneDocument: with --json the standard output is one JSON document,
+// whatever happens.
+func TestOneDocument(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, args := range [][]string{
+		{"deploy", w.dir}, {"status"}, {"status", "hello"}, {"history", "hello"}, {"versions", "hello"}, {"alias", "list", "hello"},
+		{"release", "show", "hello-1"}, {"release", "show", "nope"}, {"logs", "hello"}, {"invoke", "hello"}, {"validate", w.dir},
+		{"init", filepath.Join(t.TempDir(), "new")}, {"schema"}, {"version"}, {"promote", "hello"}, {"abort", "hello"}, {"rollback", "hello"},
+		{"alias", "set", "hello", "beta", "1"}, {"alias", "set", "hello", "live", "7=1"}, {"frobnicate"}, {"deploy", "--nope"}, {"status", "a", "b"},
+		{"alias"}, {"server", "--http", "nope"}, {"server"},
+	} {
+		r := w.run(append(args, "--json")...)
+		decoder := json.NewDecoder(strings.NewReader(r.out))
+		var document any
+		if err := decoder.Decode(&document); err != nil || decoder.More() || r.err != "" {
+			t.Errorf("%v: exit %d, %v\nstdout: %s\nstderr: %s", args, r.code, err, r.out, r.err)
+		}
+	}
+}
+
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	s := &script{world: newWorld(t)}
+	next := s.fake.OnWatch
+	s.fake.OnWatch = func(app string) {
+		s.fake.Provision(app)
+		s.fake.Fail(app, "the handler app.handler is not in app.py", "Traceback (most recent call last):\n  NameError: handler\n")
+	}
+	s.teal("deploy", s.dir)
+	s.fake.OnWatch = next
+	s.app("two")
+	s.teal("deploy", s.dir)
+
+	s.app("three")
+	s.fake.OnWatch = func(app string) {
+		s.fake.Provision(app)
+		s.fake.Fail(app, "hello exited with 1", "boom\n")
+	}
+	s.teal("deploy", s.dir)
+	s.teal("status", "hello")
+
+	s.app("four")
+	s.fake.OnWatch = func(app string) {
+		s.fake.Provision(app)
+		s.fake.GoLive(app)
+		s.fake.Degrade(app, "version 4 has no healthy instance any more")
+	}
+	s.teal("deploy", s.dir, "--wait", "completed")
+
+	s.app("five")
+	s.fake.OnWatch = func(app string) {
+		s.fake.Provision(app)
+		s.fake.GoLive(app)
+		s.fake.Complete(app)
+	}
+	s.teal("deploy", s.dir, "--wait", "completed")
+
+	// Another release is running.
+	s.fake.OnWatch = nil
+	if _, err := s.fake.Deploy(t.Context(), api.Deploy{Spec: otherSpec(), Policy: teal.DefaultPolicy(), Release: true, By: "deploy"}); err != nil {
+		t.Fatal(err)
+	}
+	s.app("six")
+	s.teal("deploy", s.dir)
+	s.teal("abort", "hello", "--reason", "in the way")
+	s.golden("failures")
+}
+
+func otherSpec() teal.Spec { return teal.Spec{App: "hello"} }
+
+// TestFailureJSON: a failed release is one document with the error and the
+// release.
+func TestFailureJSON(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fake.OnWatch = func(app string) {
+		w.fake.Provision(app)
+		w.fake.Fail(app, "it is broken", "")
+	}
+	r := w.run("deploy", w.dir, "--json")
+	var c struct {
+		Error   struct{ Code, Message string }
+		Release teal.Release
+	}
+	if err := json.Unmarshal([]byte(r.out), &c); err != nil {
+		t.Fatal(err)
+	}
+	if r.code != 1 || c.Error.Code != "release_failed" || !strings.Contains(c.Error.Message, "it is broken") || c.Release.Phase != teal.PhaseAborted {
+		t.Errorf("exit %d: %s", r.code, r.out)
+	}
+}
+
+func TestWatch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	if r := w.run("deploy", w.dir); r.code != 0 {
+		t.Fatal(r)
+	}
+	w.app("two")
+	for _, mode := range []struct {
+		args []string
+		tty  bool
+		says []string
+	}{
+		{[]string{"watch", "hello"}, false, []string{"2026-01-02 10:32:00 hello: live is version 1\n", "hello: release hello-1 is completed: "}},
+		{[]string{"watch", "hello", "--json"}, false, []string{`"kind":"release"`}},
+		{[]string{"watch", "hello"}, true, []string{"\x1b[H\x1b[2Jhello\n", "version 1 serving"}},
+	} {
+		w.tty = mode.tty
+		out, code := w.until(mode.says, mode.args...)
+		if code != 0 {
+			t.Errorf("%v: exit %d\n%s", mode.args, code, out)
+		}
+	}
+}
+
+// TestFollowOverARestart was seen to fail (exit 3) when events returned at the
+// first broken stream.
+func TestFollowOverARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	watches := 0
+	w.fake.OnWatch = func(app string) {
+		switch watches++; watches {
+		case 1:
+			w.fake.Provision(app)
+			w.fake.Disconnect()
+		case 2:
+			w.fake.GoLive(app)
+		}
+	}
+	r := w.run("deploy", w.dir)
+	if r.code != 0 || strings.Count(r.out, "starting") != 1 || strings.Count(r.out, "is live") != 1 {
+		t.Errorf("exit %d\n%s%s", r.code, r.out, r.err)
+	}
+}
+
+func TestLogsFollow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fake.Script = apitest.AtOnce
+	if r := w.run("deploy", w.dir); r.code != 0 {
+		t.Fatal(r)
+	}
+	w.fake.Log(api.LogLine{At: w.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "early"})
+	stop := time.AfterFunc(100*time.Millisecond, func() {
+		w.fake.Log(api.LogLine{At: w.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "late"})
+	})
+	defer stop.Stop()
+	if out, code := w.until([]string{"early", "late"}, "logs", "hello", "-f"); code != 0 {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+}
+
+// TestSlotsAlternate: the third version runs in the first one's slot, and the
+// words follow the slots.
+func TestSlotsAlternate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, says := range []string{
+		"blue is live: 100 % on version 1 ",
+		"green is live: 100 % on version 2 after 0.4 s; blue (version 1) stands by",
+		"blue is live: 100 % on version 3 after 0.4 s; green (version 2) stands by",
+	} {
+		w.app(says)
+		if r := w.run("deploy", w.dir); r.code != 0 || !strings.Contains(r.out, says) {
+			t.Errorf("%+v", r)
+		}
+		if i == 1 {
+			w.fake.Complete("hello")
+		}
+	}
+}
