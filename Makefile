@@ -2,8 +2,7 @@
 # wants Python 3; `make test` installs the Python and Node that it wants.
 
 GOLANGCI_VERSION := v2.15.0
-VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-LDFLAGS := -s -w -X teal/internal/cli.Version=$(VERSION)
+LDFLAGS := -s -w
 
 .PHONY: build demo test lint bench e2e fuzz clean
 

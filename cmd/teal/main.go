@@ -3,10 +3,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"teal/internal/cli"
@@ -18,13 +20,34 @@ func main() {
 	// The server runs this program once more as its guard; that is not a
 	// command for people.
 	if len(os.Args) == 2 && os.Args[1] == daemon.GuardArgument {
-		if err := process.Guard(os.Stdin); err != nil {
-			fmt.Fprintln(os.Stderr, "teal guard:", err)
-			os.Exit(1)
-		}
-		return
+		os.Exit(guard())
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// Only the first signal asks politely; the second one ends the program.
+	context.AfterFunc(ctx, stop)
 	os.Exit(cli.Run(ctx, os.Args[1:], cli.SystemEnv(serve)))
+}
+
+func guard() int {
+	if err := process.Guard(os.Stdin); err != nil {
+		fmt.Fprintln(os.Stderr, "teal guard:", err)
+		return 1
+	}
+	return 0
+}
+
+func serve(ctx context.Context, o cli.ServeOptions) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the own program: %w", err)
+	}
+	return daemon.New(daemon.Config{
+		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
+		Override: func(client netip.Addr) bool {
+			return slices.ContainsFunc(o.OverrideFrom, func(n netip.Prefix) bool { return n.Contains(client) })
+		},
+		Guard:  []string{self, daemon.GuardArgument},
+		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel})),
+	}).Run(ctx)
 }
