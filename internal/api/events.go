@@ -32,7 +32,7 @@ func (s *Server) events(ctx context.Context, in *InApp) (*huma.StreamResponse, e
 	changes, err := s.cfg.Control.Watch(ctx, in.App)
 	if err != nil {
 		end()
-		return nil, err //nolint:wrapcheck // translated by register
+		return nil, err // translated by register
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer end()
@@ -92,7 +92,7 @@ func openStream(ctx huma.Context, mediaType string) *stream {
 	ctx.SetHeader("Content-Type", mediaType)
 	ctx.SetHeader("Cache-Control", "no-store")
 	ctx.SetStatus(http.StatusOK)
-	w := ctx.BodyWriter().(http.ResponseWriter) //nolint:forcetypeassert // humago's writer is the request's
+	w := ctx.BodyWriter().(http.ResponseWriter) // humago's writer is the request's
 	return &stream{w: w, control: http.NewResponseController(w)}
 }
 

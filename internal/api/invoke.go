@@ -45,7 +45,7 @@ func (s *Server) registerInvoke() {
 func (s *Server) invoke(ctx context.Context, in *invokeInput) (*invokeOutput, error) {
 	event, err := io.ReadAll(limit(in.content, teal.MaxPayload))
 	if err != nil {
-		return nil, err //nolint:wrapcheck // problemOf knows the reader's errors
+		return nil, err // problemOf knows the reader's errors
 	}
 	if len(event) == 0 {
 		event = []byte("{}")
@@ -55,7 +55,7 @@ func (s *Server) invoke(ctx context.Context, in *invokeInput) (*invokeOutput, er
 	}
 	done, err := s.cfg.Control.Invoke(ctx, Invoke{App: in.App, Qualifier: in.Qualifier, Component: in.Component, Event: event})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // translated by register
+		return nil, err // translated by register
 	}
 	return &invokeOutput{
 		ContentType: "application/json",

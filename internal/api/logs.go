@@ -44,7 +44,7 @@ func (s *Server) registerLogs() {
 func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
 	// A log that does not exist and an empty one look alike; the catalogue knows.
 	if _, err := s.cfg.Control.Status(ctx, in.App); err != nil {
-		return nil, err //nolint:wrapcheck // translated by register
+		return nil, err // translated by register
 	}
 	query := LogQuery{
 		App: in.App, Version: in.Version, Component: in.Component,

@@ -145,7 +145,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.stall)) // see observe
 	n, err := b.ReadCloser.Read(p)
 	b.broken = err != nil && err != io.EOF //nolint:errorlint // io.EOF is never wrapped here
-	return n, err                          //nolint:wrapcheck // io.EOF must stay io.EOF
+	return n, err                          // io.EOF must stay io.EOF
 }
 
 // Close gives the rest of the body little time: net/http reads on in Close to
@@ -156,7 +156,7 @@ func (b *patientBody) Close() error {
 	_ = b.control.SetReadDeadline(time.Now().Add(b.leftover())) // see observe
 	err := b.ReadCloser.Close()
 	_ = b.control.SetReadDeadline(time.Time{})
-	return err //nolint:wrapcheck // nothing to add
+	return err // nothing to add
 }
 
 // recorder remembers the status for the log and gives each write a deadline.
@@ -187,5 +187,5 @@ func (w *recorder) Write(p []byte) (int, error) {
 	_ = w.control.SetWriteDeadline(time.Now().Add(w.stall)) // see observe
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
-	return n, err //nolint:wrapcheck // callers look at the connection's own error
+	return n, err // callers look at the connection's own error
 }

@@ -237,5 +237,5 @@ func (c *counter) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.report(c.n.Add(int64(n)))
 	}
-	return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
+	return n, err // io.EOF must stay io.EOF
 }

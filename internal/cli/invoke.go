@@ -66,7 +66,7 @@ func (s *session) event(data string) ([]byte, error) {
 func readEvent(name string) (event []byte, err error) {
 	file, err := os.Open(name)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // names the file itself
+		return nil, err // names the file itself
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	return io.ReadAll(io.LimitReader(file, int64(teal.MaxPayload)+1))

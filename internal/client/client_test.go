@@ -211,10 +211,10 @@ func TestNobodyAnswers(t *testing.T) {
 func TestSomethingElseAnswers(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
-		"a web page":      func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html>") },
+		"a web page":      func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") },
 		"another problem": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "{}", http.StatusTeapot) },
 		"a redirect":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) },
-		"other JSON":      func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"apps":7}`) },
+		"other JSON":      func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"apps":7}`) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,7 +236,7 @@ func TestAnswerThatBreaksOff(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
-		fmt.Fprint(w, `{"apps":[`)
+		_, _ = fmt.Fprint(w, `{"apps":[`)
 	}))
 	defer server.Close()
 	c := connect(t, client.Config{Address: server.URL})

@@ -109,7 +109,7 @@ func (p *pulse) Read(b []byte) (int, error) {
 	if n > 0 {
 		p.watchdog.Reset(p.patience)
 	}
-	return n, err //nolint:wrapcheck // io.EOF must stay io.EOF
+	return n, err // io.EOF must stay io.EOF
 }
 
 // Logs yields what the app's components have written, oldest first; with Follow
