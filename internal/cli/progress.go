@@ -46,8 +46,10 @@ func (p *progress) seeEnvironment(env teal.Environment) []string {
 	if env.State == teal.EnvironmentStarting {
 		lines = p.starting()
 	}
-	notReady := env.State == teal.EnvironmentStarting || env.State == teal.EnvironmentFailed
-	if notReady && env.Reason != "" && env.Reason != p.trouble {
+	// That a component is starting is no news; that one has failed and is
+	// started again is, and then there is its output.
+	failed := env.State == teal.EnvironmentFailed || (env.State == teal.EnvironmentStarting && env.Output != "")
+	if failed && env.Reason != "" && env.Reason != p.trouble {
 		p.trouble = env.Reason
 		lines = append(lines, fmt.Sprintf("%s: %s", p.green(), env.Reason))
 	}
