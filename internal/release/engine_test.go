@@ -341,32 +341,27 @@ func TestUnknownReleases(t *testing.T) {
 	}
 }
 
-// TestEverybodyAtOnce lets many goroutines do everything; the world's own checks
-// say whether a guarantee broke.
+// TestEverybodyAtOnce lets many goroutines do everything to one engine; the
+// world's own checks say whether a guarantee broke. (Two engines: TestSchedules.)
 func TestEverybodyAtOnce(t *testing.T) {
 	t.Parallel()
-	w, p := free(t)
-	twin := w.serve(t, "server2")
+	_, p := free(t)
 	together(12, func(i int) {
 		rng := rand.New(rand.NewPCG(uint64(i), 2))
 		ctx, cancel := context.WithTimeout(t.Context(), prompt)
 		defer cancel()
 		for range 60 {
-			at := p
-			if rng.IntN(4) == 0 {
-				at = twin
-			}
-			id, _ := at.Active(ctx, shop)
+			id, _ := p.Active(ctx, shop)
 			var err error
 			switch n := rng.IntN(10); {
 			case n < 4 || id == "":
 				_, err = p.engine.Start(ctx, request(1+rng.IntN(4), time.Duration(rng.IntN(2))*time.Millisecond))
 			case n < 6:
-				_, err = at.engine.Order(ctx, id, teal.Order{Kind: teal.OrderRollback, By: "ann"})
+				_, err = p.engine.Order(ctx, id, teal.Order{Kind: teal.OrderRollback, By: "ann"})
 			case n < 8:
-				_, err = at.engine.Order(ctx, id, teal.Order{Kind: teal.OrderFinish, By: "ann"})
+				_, err = p.engine.Order(ctx, id, teal.Order{Kind: teal.OrderFinish, By: "ann"})
 			case n < 9:
-				at.engine.Wake(shop)
+				p.engine.Wake(shop)
 			default:
 				_, err = p.engine.Await(ctx, id, func(r teal.Release) bool { return !r.Phase.BeforeTraffic() })
 			}
