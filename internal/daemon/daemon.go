@@ -214,14 +214,24 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	s.awaitLive(ctx)
 	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
-	for file, addr := range map[string]net.Addr{adminAddressFile: s.admin.Addr(), httpAddressFile: s.front.Addr()} {
-		if err := writeFile(s.data.join(file), addr.String()+"\n", 0o600); err != nil {
-			return err
-		}
-		parts.closer(file, func() error { return os.Remove(s.data.join(file)) })
+	if err := s.announce(parts, adminAddressFile, s.admin.Addr()); err != nil {
+		return err
+	}
+	if err := s.announce(parts, httpAddressFile, s.front.Addr()); err != nil {
+		return err
 	}
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
 		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
+	return nil
+}
+
+// announce writes an address to a file for as long as the server runs.
+func (s *server) announce(parts *stages, file string, addr net.Addr) error {
+	path := s.data.join(file)
+	if err := writeFile(path, addr.String()+"\n", 0o600); err != nil {
+		return err
+	}
+	parts.closer(file, func() error { return os.Remove(path) })
 	return nil
 }
 

@@ -56,12 +56,22 @@ func (x *exchange) call(ctx context.Context) (payload.Response, error) {
 		Alias:     x.claim.Alias,
 	})
 	if err != nil {
-		return payload.Response{}, err
+		return payload.Response{}, functionFault(answer, err)
 	}
 	if answer.FunctionError != "" {
 		return payload.Response{}, x.functionFailed(answer, request.RequestID)
 	}
 	return payload.Decode(answer.Payload, format)
+}
+
+// functionFault returns an error of Invoke as the client is to see it. An answer
+// that is too large is the function's fault, where a request that is too large
+// is the client's.
+func functionFault(answer teal.Answer, err error) error {
+	if answer.FunctionError != "" && teal.IsCode(err, teal.CodeTooLarge) {
+		return &teal.Error{Code: teal.CodeBadAnswer, Message: teal.MessageOf(err), Err: err}
+	}
+	return err
 }
 
 // functionFailed says that the handler failed. What it said, and its stack

@@ -69,8 +69,12 @@ func (l *load) work(k kind) {
 		l.mu.Lock()
 		l.samples = append(l.samples, s)
 		l.mu.Unlock()
+		time.Sleep(pace) // the load is to be constant, not the machine's limit
 	}
 }
+
+// pace is the pause between two requests of one worker.
+const pace = 5 * time.Millisecond
 
 // once makes one request. Go's client hides a request that was lost on a reused
 // connection by sending it again: here that counts as lost.

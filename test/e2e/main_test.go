@@ -14,6 +14,7 @@ var built struct {
 	// teal is the server and command line, with the race detector on and the
 	// step boundaries of releases armed (see TEAL_CRASH_AT).
 	teal string
+	cli  string // the same program as users have it, for commands
 	web  string // the service of the test apps
 	fn   string // the function of the test apps, an aws-lambda-go bootstrap
 }
@@ -28,9 +29,11 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	built.dir = dir
-	built.teal, built.web, built.fn = filepath.Join(dir, "teal"), filepath.Join(dir, "web"), filepath.Join(dir, "bootstrap")
+	built.teal, built.cli = filepath.Join(dir, "teal-race"), filepath.Join(dir, "teal")
+	built.web, built.fn = filepath.Join(dir, "web"), filepath.Join(dir, "bootstrap")
 	for _, args := range [][]string{
 		{"-race", "-tags", "faults", "-o", built.teal, "teal/cmd/teal"},
+		{"-o", built.cli, "teal/cmd/teal"},
 		{"-tags", "lambda.norpc", "-o", built.fn, "teal/test/e2e/testdata/fn"},
 		{"-o", built.web, "teal/test/e2e/testdata/web"},
 	} {
