@@ -131,7 +131,9 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 		s.cfg.Logger.Warn("admin API: requests in flight were cut off", "after", stopTimeout)
 		err = server.Close()
 	}
-	<-served
+	if ended := <-served; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	if err != nil {
 		return fmt.Errorf("api: stop: %w", err)
 	}

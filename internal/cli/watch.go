@@ -32,7 +32,7 @@ func (s *session) watch(ctx context.Context, app string) error {
 	see := s.watchLines(app)
 	switch {
 	case s.json:
-		see = func(e client.Event) error { s.out.record(e); return nil }
+		see = s.watchRecords
 	case s.out.terminal:
 		see = s.watchScreen(ctx, app)
 	}
@@ -41,10 +41,16 @@ func (s *session) watch(ctx context.Context, app string) error {
 		failed = see(e)
 		return failed != nil || s.out.failed() != nil
 	})
-	if ctx.Err() != nil || errors.Is(err, context.Canceled) {
-		return nil // Ctrl-C is how watching ends
+	if ctx.Err() != nil { // Ctrl-C is how watching ends
+		err = nil
 	}
 	return errors.Join(err, failed)
+}
+
+// watchRecords writes each event as a line of JSON.
+func (s *session) watchRecords(e client.Event) error {
+	s.out.record(e)
+	return s.out.failed()
 }
 
 // watchScreen draws the status again for every event.
@@ -52,8 +58,8 @@ func (s *session) watchScreen(ctx context.Context, app string) func(client.Event
 	return func(client.Event) error {
 		status, err := s.client.Status(ctx, app)
 		if err != nil {
-			if errors.Is(err, client.ErrUnreachable) {
-				return nil // the stream breaks too, and is opened again
+			if errors.Is(err, client.ErrUnreachable) || ctx.Err() != nil {
+				return nil //nolint:nilerr // the stream ends too, and says why
 			}
 			return err
 		}

@@ -95,7 +95,7 @@ func (w *world) runWith(ctx context.Context, stdin string, args ...string) resul
 	w.t.Helper()
 	var out, errs buffer
 	code := cli.Run(ctx, args, w.environment(&out, &errs, stdin))
-	return result{code, out.String(), errs.String()}
+	return result{code, out.String(), errs.text.String()}
 }
 
 func (w *world) environment(out, errs *buffer, stdin string) cli.Env {
@@ -144,33 +144,33 @@ func (w *world) stable(text string) string {
 // script runs commands one after another and returns what a person would see.
 type script struct {
 	*world
-	strings.Builder
+	text strings.Builder
 }
 
 func (s *script) teal(args ...string) {
 	s.t.Helper()
 	r := s.run(args...)
-	fmt.Fprintf(s, "$ teal %s\n%s", s.stable(strings.Join(args, " ")), s.stable(r.out))
+	fmt.Fprintf(&s.text, "$ teal %s\n%s", s.stable(strings.Join(args, " ")), s.stable(r.out))
 	for line := range strings.Lines(s.stable(r.err)) {
-		fmt.Fprintf(s, "! %s", line)
+		fmt.Fprintf(&s.text, "! %s", line)
 	}
 	if r.code != 0 {
-		fmt.Fprintf(s, "(exit %d)\n", r.code)
+		fmt.Fprintf(&s.text, "(exit %d)\n", r.code)
 	}
-	s.WriteString("\n")
+	s.text.WriteString("\n")
 }
 
 func (s *script) golden(name string) {
 	s.t.Helper()
 	file := filepath.Join("testdata", name+".golden")
 	if *update {
-		write(s.t, file, s.String())
+		write(s.t, file, s.text.String())
 	}
 	want, err := os.ReadFile(file)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), s.String()); diff != "" {
+	if diff := cmp.Diff(string(want), s.text.String()); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }

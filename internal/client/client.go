@@ -130,17 +130,10 @@ func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
 		return nil, c.unreachable(ctx, err)
 	}
 	if resp.StatusCode >= 300 {
-		defer discard(resp.Body)
+		defer func() { _ = resp.Body.Close() }()
 		return nil, problem(resp)
 	}
 	return resp, nil
-}
-
-// discard reads the little that may be left, so that the connection can be used
-// again.
-func discard(body io.ReadCloser) {
-	_, _ = io.Copy(io.Discard, io.LimitReader(body, 64<<10))
-	_ = body.Close()
 }
 
 // call sends in as JSON (nil: no body) and decodes the answer into out.
@@ -156,13 +149,15 @@ func (c *Client) call(ctx context.Context, r request, in, out any) error {
 	if err != nil {
 		return err
 	}
-	defer discard(resp.Body)
+	defer func() { _ = resp.Body.Close() }()
 	if out == nil {
 		return nil
 	}
 	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
 		return c.badAnswer(ctx, err)
 	}
+	// A connection can be used again only when its answer was read to the end.
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, 4096))
 	return nil
 }
 

@@ -23,7 +23,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	if err != nil {
 		return c.unreachable(ctx, err)
 	}
-	discard(resp.Body)
+	_ = resp.Body.Close()
 	return nil
 }
 
@@ -151,7 +151,7 @@ func (c *Client) Invoke(ctx context.Context, call api.Invoke) (Invoked, error) {
 	if err != nil {
 		return Invoked{}, err
 	}
-	defer discard(resp.Body)
+	defer func() { _ = resp.Body.Close() }()
 	payload, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return Invoked{}, c.unreachable(ctx, err)
