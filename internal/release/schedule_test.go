@@ -18,7 +18,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("release.seed", 0, "play only this schedule and print its trace")
-	schedules = flag.Int("release.schedules", 6000, "how many schedules to play")
+	schedules = flag.Int("release.schedules", 4000, "how many schedules to play")
 )
 
 // schedule plays one world with a seed: it decides which goroutine of which
