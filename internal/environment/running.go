@@ -226,7 +226,7 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 			App: app, Version: version, Name: name, Function: *c.Function,
 			Dir: dir, WorkDir: work, Env: env,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
-			Logger: r.logger(), OnChange: r.touch,
+			Logger: r.manager.cfg.Logger, OnChange: r.touch,
 		})
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
@@ -236,7 +236,7 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 	set, err := service.New(service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
 		Dir: dir, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
-		Logger: r.logger(), OnChange: r.touch,
+		Logger: r.manager.cfg.Logger, OnChange: r.touch,
 	})
 	if err != nil {
 		return part{}, fmt.Errorf("%s: %w", name, err)

@@ -41,8 +41,7 @@ func TestCrashInARelease(t *testing.T) {
 			s.ok("deploy", blue.dir)
 			s.stop()
 			s.start("TEAL_CRASH_AT=" + name)
-			s.teal("deploy", green.dir) // whatever it says: the server dies meanwhile
-			s.awaitDeath()
+			s.tealUntilDeath("deploy", green.dir)
 			s.start()
 			s.awaitPhase("web", "completed")
 			waitFor(t, 30*time.Second, "blue to be gone", func() bool { return len(s.status("web").Environments) == 1 })
@@ -76,8 +75,7 @@ func TestCrashInARollback(t *testing.T) {
 			if st := s.status("web"); st.Release.Phase != "watching" {
 				t.Fatalf("after a restart the release is %s, not watching", st.Release.Phase)
 			}
-			s.teal("rollback", "web")
-			s.awaitDeath()
+			s.tealUntilDeath("rollback", "web")
 			s.start()
 			s.awaitPhase("web", "rolled-back")
 			waitFor(t, 30*time.Second, "green to be gone", func() bool { return len(s.status("web").Environments) == 1 })

@@ -74,7 +74,8 @@ func (s *server) launch(env ...string) {
 	}
 	s.log = &output{}
 	s.cmd = exec.Command(built.teal, "server", "--data", s.data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
-	s.cmd.Env = append(cleanEnv(), env...)
+	// The race detector would make every end of the server last a second.
+	s.cmd.Env = append(append(cleanEnv(), "GORACE=atexit_sleep_ms=0"), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -200,6 +201,20 @@ func cleanEnv() []string {
 	return env
 }
 
+// tealUntilDeath runs a command during which the server is to die, and returns
+// when it has. A command would wait for the server to come back; it is ended.
+func (s *server) tealUntilDeath(args ...string) {
+	s.t.Helper()
+	cmd := exec.Command(built.cli, args...)
+	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.awaitDeath()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
 // status is what `teal status --json` holds at least.
 type status struct {
 	App     string
@@ -293,16 +308,14 @@ type app struct {
 	dir string
 }
 
-// newApp writes an app from a manifest. Each mark makes another content, so
-// another version.
+// newApp writes an app from a manifest, in which {MARK} becomes the mark. Each
+// mark makes another content, so another version, of the same code.
 func newApp(t testing.TB, manifest, mark string) app {
 	t.Helper()
 	a := app{t: t, dir: t.TempDir()}
-	a.write("teal.yaml", manifest)
+	a.write("teal.yaml", strings.ReplaceAll(manifest, "{MARK}", mark))
 	a.install(built.web, "web/web")
 	a.install(built.fn, "fn/bootstrap")
-	a.write("web/mark", mark)
-	a.write("fn/mark", mark)
 	return a
 }
 
@@ -355,7 +368,7 @@ func tail(text string, lines int) string {
 const webManifest = `
 app: web
 services:
-  web: {command: ["./web"], code: ./web, health: {path: /healthz, interval: 50ms}}
+  web: {command: ["./web"], code: ./web, env: {MARK: {MARK}}, health: {path: /healthz, interval: 50ms}}
 routes:
   - {path: /, to: web}
 release:

@@ -10,9 +10,9 @@ import (
 const mixedManifest = `
 app: mixed
 functions:
-  fn: {runtime: provided, code: ./fn, timeout: 10s, concurrency: {min: 1, max: 20}}
+  fn: {runtime: provided, code: ./fn, env: {MARK: {MARK}}, timeout: 10s, concurrency: {min: 1, max: 20}}
 services:
-  web: {command: ["./web"], code: ./web, instances: 2, health: {path: /healthz, interval: 50ms}}
+  web: {command: ["./web"], code: ./web, env: {MARK: {MARK}}, instances: 2, health: {path: /healthz, interval: 50ms}}
 routes:
   - {path: /, to: web}
   - {path: /fn, to: fn}
@@ -67,10 +67,10 @@ func rounds(t *testing.T, full int) int {
 const chainManifest = `
 app: chain
 functions:
-  one: {runtime: provided, code: ./fn, timeout: 10s, concurrency: {min: 2, max: 20}}
-  two: {runtime: provided, code: ./fn, timeout: 10s, concurrency: {min: 2, max: 20}}
+  one: {runtime: provided, code: ./fn, env: {MARK: {MARK}}, timeout: 10s, concurrency: {min: 2, max: 20}}
+  two: {runtime: provided, code: ./fn, env: {MARK: {MARK}}, timeout: 10s, concurrency: {min: 2, max: 20}}
 services:
-  web: {command: ["./web"], code: ./web, health: {path: /healthz, interval: 50ms}}
+  web: {command: ["./web"], code: ./web, env: {MARK: {MARK}}, health: {path: /healthz, interval: 50ms}}
 routes:
   - {path: /, to: web}
   - {path: /one, to: one}
