@@ -114,7 +114,10 @@ func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, unti
 		}
 		out.Live, out.Release = true, &release
 	} else if !d.Live {
-		s.say("version %d takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)
+		if err := s.awaitPreview(ctx, app, version); err != nil {
+			return err
+		}
+		s.say("version %d is running and takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)
 	}
 	if s.json {
 		s.out.document(out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"teal"
@@ -96,3 +97,35 @@ func (s *session) follow(ctx context.Context, r teal.Release, until waitFor) (te
 	}
 	return p.release, p.failed()
 }
+
+// awaitPreview waits until a version that is not released is healthy. One that
+// does not start is an error with CodeReleaseFailed; live has all traffic either
+// way.
+func (s *session) awaitPreview(ctx context.Context, app string, version int) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, teal.DefaultReadyWithin.Std(), errNotReady)
+	defer cancel()
+	var last teal.Environment
+	err := s.events(ctx, app, func(e client.Event) bool {
+		env, ok := e.Environment()
+		if !ok || env.Version != version {
+			return false
+		}
+		if last.Version == 0 && env.State == teal.EnvironmentStarting {
+			s.say("%s: starting %s, version %d …", env.Slot, app, version)
+		}
+		last = env
+		return env.State == teal.EnvironmentReady || env.State == teal.EnvironmentFailed || env.State == teal.EnvironmentDraining
+	})
+	switch {
+	case errors.Is(err, context.Canceled):
+		return interruptedf("interrupted; version %d of %s goes on starting\nSee `teal status %s`.", version, app, app)
+	case err != nil && !errors.Is(err, errNotReady):
+		return err
+	case last.State == teal.EnvironmentReady:
+		return nil
+	}
+	reason := strings.TrimRight(last.Reason+"\n"+last.Output, "\n")
+	return teal.Errorf(teal.CodeReleaseFailed, "version %d of %s is not healthy: %s\nIt takes no traffic; nothing else has changed.", version, app, reason)
+}
+
+var errNotReady = errors.New("the version did not become healthy in time")
