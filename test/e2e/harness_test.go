@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,11 +20,13 @@ import (
 
 // server is one running teal server with a data directory of its own.
 type server struct {
-	t    testing.TB
-	data string
-	cmd  *exec.Cmd
-	log  *output
-	done chan struct{} // closed when the process has been reaped
+	t       testing.TB
+	data    string
+	http    string // the gateway's address; "" is the kernel's choice
+	program string // "" is built.teal
+	cmd     *exec.Cmd
+	log     *output
+	done    chan struct{} // closed when the process has been reaped
 }
 
 // output collects what a process prints.
@@ -48,15 +51,32 @@ func (o *output) String() string {
 // It is stopped, and its log checked for races, when the test ends.
 func startServer(t testing.TB) *server {
 	t.Helper()
-	s := &server{t: t, data: filepath.Join(t.TempDir(), "data")}
+	s := newServer(t)
 	s.start()
+	return s
+}
+
+// newServer is startServer without the start.
+func newServer(t testing.TB) *server {
+	t.Helper()
+	s := &server{t: t, data: filepath.Join(t.TempDir(), "data")}
 	t.Cleanup(func() {
+		if s.cmd == nil {
+			return
+		}
 		s.stop()
 		if t.Failed() {
 			t.Logf("server log:\n%s", tail(s.log.String(), 60))
 		}
 	})
 	return s
+}
+
+// in returns the server for a subtest, whose failures are then its own.
+func (s *server) in(t testing.TB) *server {
+	own := *s
+	own.t = t
+	return &own
 }
 
 // start starts the process again on the same data and waits until it serves.
@@ -73,7 +93,7 @@ func (s *server) launch(env ...string) {
 		_ = os.Remove(filepath.Join(s.data, name)) // left by a server that was killed
 	}
 	s.log = &output{}
-	s.cmd = exec.Command(built.teal, "server", "--data", s.data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	s.cmd = exec.Command(cmp.Or(s.program, built.teal), "server", "--data", s.data, "--http", cmp.Or(s.http, "127.0.0.1:0"), "--admin", "127.0.0.1:0")
 	// The race detector would make every end of the server last a second.
 	s.cmd.Env = append(append(cleanEnv(), "GORACE=atexit_sleep_ms=0"), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
