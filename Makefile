@@ -14,7 +14,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 
 test: ## every test, with the race detector
 	@./scripts/need python3 node
-	go test -race -timeout 20m ./...
+	go test -race -count=1 -timeout 20m ./...
 
 lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }
@@ -31,7 +31,7 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 
 e2e: ## only the tests that drive the real binary
 	@./scripts/need python3 node
-	go test -race -timeout 20m -v ./test/e2e/...
+	go test -race -count=1 -timeout 20m -v ./test/e2e/...
 
 bench: build ## the numbers of docs/benchmarks.md
 	@./scripts/need python3 node

@@ -181,7 +181,7 @@ type contentReader struct {
 
 func (c contentReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = explainContent(c.name, err)
 	}
 	return n, err

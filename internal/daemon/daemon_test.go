@@ -141,7 +141,7 @@ func (h *harness) get(path string) (int, string, string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		h.t.Fatal(err)

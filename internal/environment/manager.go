@@ -384,6 +384,8 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 			return
 		}
 		r.logger().Info("environment stopped")
+		// Not to be cut short by the end of the server: the store outlives it.
+		ctx = context.WithoutCancel(ctx)
 		if err := m.cfg.Records.Forget(ctx, r.version.App, r.version.Number); err != nil {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}

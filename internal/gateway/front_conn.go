@@ -159,7 +159,7 @@ func (b *requestBody) end(err error) error {
 		// left behind would look to it like a client that has gone.
 		_ = b.conn.SetReadDeadline(time.Time{})
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		b.ended = true
 		return err
 	}
@@ -220,7 +220,7 @@ func (b *requestBody) finish() bool {
 func (b *requestBody) skipRest() bool {
 	_ = b.conn.SetReadDeadline(time.Now().Add(restTime))
 	_, err := io.CopyN(io.Discard, b.source, restBytes)
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return false
 	}
 	_ = b.conn.SetReadDeadline(time.Time{})

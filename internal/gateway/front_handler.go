@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
@@ -53,7 +54,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // reportPanic logs a defect with its stack. net/http then closes the connection.
 func (f *front) reportPanic(r *http.Request) {
 	if v := recover(); v != nil {
-		if v != http.ErrAbortHandler {
+		if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 			f.server.logger.Error("a request caused a panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 		}
 		panic(http.ErrAbortHandler)

@@ -146,14 +146,17 @@ func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
 		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
 		ErrorLog:          s.errorLog,
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(&listener{Listener: l, writeStall: s.limits.WriteStall}) }()
+	served := make(chan struct{})
+	var reason error
+	go func() {
+		defer close(served)
+		reason = server.Serve(&listener{Listener: l, writeStall: s.limits.WriteStall})
+	}()
 
 	var failure error
 	select {
-	case err := <-served:
-		failure = fmt.Errorf("accept on %s: %w", l.Addr(), err)
-		served <- err
+	case <-served:
+		failure = fmt.Errorf("accept on %s: %w", l.Addr(), reason)
 	case <-ctx.Done():
 	}
 	s.shutDown(server, f, end)

@@ -60,7 +60,9 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 		at := placeOf(r)
 		for end := 0; end >= 0; end = nextSegment(at.prefix, end) {
 			step := place{at.host, at.prefix[:end]}
-			compiled[step] = compiled[step]
+			if _, known := compiled[step]; !known {
+				compiled[step] = nil // a step on the way, to be walked through
+			}
 		}
 		if compiled[at] == nil {
 			compiled[at] = components[r.To]

@@ -207,12 +207,12 @@ func (g *cgroup) destroy(patience time.Duration) error {
 // sweepDead removes the cgroups of dead servers of the given name and returns
 // how many there were.
 func (h *hierarchy) sweepDead(server string) int {
-	return h.sweep(func(n groupName) bool { return n.server == server && n.dead() }, lastResort)
+	return h.sweep(func(n groupName) bool { return n.server == server && n.dead() })
 }
 
 // sweep kills and removes the cgroups whose names are chosen, for at most
-// patience in all, and returns how many it removed.
-func (h *hierarchy) sweep(chosen func(groupName) bool, patience time.Duration) int {
+// lastResort in all, and returns how many it removed.
+func (h *hierarchy) sweep(chosen func(groupName) bool) int {
 	entries, err := os.ReadDir(h.dir)
 	if err != nil {
 		return 0
@@ -226,7 +226,7 @@ func (h *hierarchy) sweep(chosen func(groupName) bool, patience time.Duration) i
 		}
 	}
 	removed := 0
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(lastResort)
 	for _, g := range groups {
 		if g.destroy(time.Until(deadline)) == nil {
 			removed++

@@ -107,7 +107,7 @@ func (k *known) kill() {
 	for _, prefix := range k.cgroups {
 		name, _ := parseGroupName(filepath.Base(prefix))
 		h := hierarchy{version: versionOf(filepath.Dir(prefix)), dir: filepath.Dir(prefix)}
-		h.sweep(func(n groupName) bool { return n.of(name) }, lastResort)
+		h.sweep(func(n groupName) bool { return n.of(name) })
 	}
 }
 

@@ -125,7 +125,7 @@ func (o *outputReader) run() {
 	defer close(o.ended)
 	defer closeQuietly(o.pipe)
 	lines := lineSplitter{emit: func(line []byte) { o.emit(o.stream, line) }}
-	_, err := lines.readFrom(o.pipe)
+	err := lines.readFrom(o.pipe)
 	if errors.Is(err, os.ErrDeadlineExceeded) && o.pipe.SetReadDeadline(time.Time{}) == nil {
 		o.readLeftOver(&lines)
 	}
@@ -148,7 +148,7 @@ func (o *outputReader) readLeftOver(lines *lineSplitter) {
 		}
 		return n, err
 	})
-	if _, err := lines.readFrom(io.LimitReader(now, leftOver)); err != nil {
+	if err := lines.readFrom(io.LimitReader(now, leftOver)); err != nil {
 		return
 	}
 }
@@ -168,20 +168,18 @@ type lineSplitter struct {
 }
 
 // readFrom reads r to its end, which is no error.
-func (s *lineSplitter) readFrom(r io.Reader) (int64, error) {
+func (s *lineSplitter) readFrom(r io.Reader) error {
 	if s.buf == nil {
 		s.buf = make([]byte, smallBuffer)
 	}
-	total := int64(0)
 	for {
 		n, err := r.Read(s.buf[s.n:])
-		total += int64(n)
 		s.take(n)
 		if errors.Is(err, io.EOF) {
-			return total, nil
+			return nil
 		}
 		if err != nil {
-			return total, err
+			return err
 		}
 	}
 }

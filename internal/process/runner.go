@@ -88,7 +88,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	stop()
 	helpers.Wait()
 	if r.cgroups != nil {
-		r.cgroups.sweep(func(name groupName) bool { return name.of(r.cgroups.name) }, lastResort)
+		r.cgroups.sweep(func(name groupName) bool { return name.of(r.cgroups.name) })
 	}
 	r.starter.end()
 	return nil

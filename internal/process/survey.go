@@ -93,7 +93,7 @@ func delegated(own string) (string, error) {
 	if handsDownMemory(own) {
 		return own, nil
 	}
-	if !hasWord(readText(filepath.Join(own, "cgroup.controllers")), "memory") {
+	if !namesMemory(readText(filepath.Join(own, "cgroup.controllers"))) {
 		return "", errors.New("it has no memory controller here")
 	}
 	me := strconv.Itoa(os.Getpid())
@@ -114,12 +114,13 @@ func delegated(own string) (string, error) {
 }
 
 func handsDownMemory(dir string) bool {
-	return hasWord(readText(filepath.Join(dir, "cgroup.subtree_control")), "memory")
+	return namesMemory(readText(filepath.Join(dir, "cgroup.subtree_control")))
 }
 
-func hasWord(text, word string) bool {
+// namesMemory reports whether the memory controller is in a list of them.
+func namesMemory(text string) bool {
 	for w := range strings.FieldsSeq(text) {
-		if w == word {
+		if w == "memory" {
 			return true
 		}
 	}
@@ -156,7 +157,7 @@ func membership(text string, version int) (string, bool) {
 		if version == 2 && parts[0] == "0" && parts[1] == "" {
 			return parts[2], true
 		}
-		if version == 1 && hasWord(strings.ReplaceAll(parts[1], ",", " "), "memory") {
+		if version == 1 && namesMemory(strings.ReplaceAll(parts[1], ",", " ")) {
 			return parts[2], true
 		}
 	}
@@ -173,7 +174,7 @@ func cgroupMount(line string, version int) (root, point string, ok bool) {
 	}
 	switch {
 	case version == 2 && after[0] == "cgroup2":
-	case version == 1 && after[0] == "cgroup" && hasWord(strings.ReplaceAll(after[2], ",", " "), "memory"):
+	case version == 1 && after[0] == "cgroup" && namesMemory(strings.ReplaceAll(after[2], ",", " ")):
 	default:
 		return "", "", false
 	}

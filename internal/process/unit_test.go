@@ -213,7 +213,7 @@ func TestLineSplitter(t *testing.T) {
 		var got []string
 		s := lineSplitter{emit: func(line []byte) { got = append(got, string(line)) }}
 		step := rapid.SampledFrom([]int{61, smallBuffer, smallBuffer + 1, MaxLine - 1, MaxLine, 1 << 20}).Draw(t, "step")
-		if _, err := s.readFrom(&stepReader{text, step}); err != nil {
+		if err := s.readFrom(&stepReader{text, step}); err != nil {
 			t.Fatal(err)
 		}
 		s.flush()
@@ -322,7 +322,7 @@ func TestCgroupV2(t *testing.T) {
 	if h.version = versionOf(h.dir); h.version != 2 {
 		t.Errorf("the guard takes it for version %d", h.version)
 	}
-	h.sweep(func(n groupName) bool { return n.of(h.name) }, lastResort)
+	h.sweep(func(n groupName) bool { return n.of(h.name) })
 	c.awaitExit()
 	if _, _, err := reap(c.pid); err != nil {
 		t.Error(err)

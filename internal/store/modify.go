@@ -100,7 +100,7 @@ const maxPause = 20 * time.Millisecond
 func (t *Table[K, T]) retry(ctx context.Context, try func() (Record[T], error)) (Record[T], error) {
 	for pause := time.Duration(0); ; pause = min(maxPause, 2*pause+time.Millisecond/8) {
 		record, err := try()
-		if own, ok := err.(settled); ok {
+		if own := (settled{}); errors.As(err, &own) {
 			return record, own.error
 		}
 		lost := errors.Is(err, ErrConflict) || errors.Is(err, ErrExists)

@@ -37,6 +37,12 @@ func alternate(s *server, apps []app, times int) []moment {
 // C1, C2, C3: no request is lost at a switch, none that starts after a switch has
 // returned reaches the old version, and everything in flight is finished, over
 // 200 switches, each of which drains and stops what it replaced.
+//
+// Seen red with an environment that is stopped without waiting for its drain (90
+// of 1118 requests lost in 20 switches). An acquire that does not look at the
+// retired bit loses requests only when one is slow between the table and the
+// claim: with 50 ms there, 18 of 231 lost; with 50 ms and the right acquire,
+// none.
 func TestSwitchesLoseNothing(t *testing.T) {
 	s := startServer(t)
 	apps := []app{newApp(t, mixedManifest, "one"), newApp(t, mixedManifest, "two")}
@@ -81,6 +87,9 @@ release:
 
 // C4, second half: a request belongs to one version from its first byte to its
 // last, and so do the calls that it makes: green talks to green.
+//
+// Seen red with sibling listeners that follow live instead of their own
+// environment: chains such as "2 2 1 1".
 func TestNoChainOfCallsSeesTwoVersions(t *testing.T) {
 	s := startServer(t)
 	apps := []app{newApp(t, chainManifest, "one"), newApp(t, chainManifest, "two")}

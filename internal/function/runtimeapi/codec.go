@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 )
@@ -29,8 +28,8 @@ type protocolError struct {
 
 func (e *protocolError) Error() string { return e.reason }
 
-func malformed(format string, args ...any) error {
-	return &protocolError{status: 400, reason: fmt.Sprintf(format, args...)}
+func malformed(reason string) error {
+	return &protocolError{status: 400, reason: reason}
 }
 
 var errBodyTooLarge = errors.New("the body is too large")

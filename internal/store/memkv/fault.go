@@ -42,7 +42,7 @@ const (
 	AnswerLost
 )
 
-// Always, as Fault.Times, means that the fault stays until Heal.
+// Always means, as Fault.Times, that the fault stays until Heal.
 const Always = -1
 
 // Fault describes which operations fail, and how.

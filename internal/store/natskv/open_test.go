@@ -245,6 +245,9 @@ func BenchmarkUpdate(b *testing.B) {
 	db := open(b, b.TempDir())
 	value := make([]byte, 500)
 	revision, err := db.Create(b.Context(), "k", value)
+	if err != nil {
+		b.Fatal(err)
+	}
 	for b.Loop() {
 		if revision, err = db.Update(b.Context(), "k", value, revision); err != nil {
 			b.Fatal(err)
