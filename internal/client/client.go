@@ -193,8 +193,11 @@ func problem(resp *http.Response) error {
 	if err == nil && p.Code != "" {
 		return &teal.Error{Code: p.Code, Message: p.Detail}
 	}
-	if resp.StatusCode == http.StatusNotFound { // the answer to a HEAD has no body
+	switch resp.StatusCode { // the answer to a HEAD has no body
+	case http.StatusNotFound:
 		return teal.Errorf(teal.CodeNotFound, "%s does not exist on the server", resp.Request.URL.Path)
+	case http.StatusUnauthorized:
+		return teal.Errorf(teal.CodeUnauthorized, "the token is not the one of the server at %s; it is in the file admin.token of the server's data directory", resp.Request.URL.Host)
 	}
 	return notTeal(resp)
 }

@@ -162,13 +162,15 @@ func TestCodesCrossTheWire(t *testing.T) {
 	}
 	stranger := connect(t, client.Config{Address: c.Address(), Token: "guess"})
 	_, token := stranger.Apps(ctx)
+	_, headless := stranger.HasBundle(ctx, apitest.Digest(nil))
 	for name, tt := range map[string]struct {
 		err  error
 		code teal.Code
 	}{
 		"unknown app": {unknown, teal.CodeUnknownApp}, "path in a name": {wild, teal.CodeUnknownApp},
 		"weights": {weights, teal.CodeInvalidWeights}, "rollback": {nothing, teal.CodeNothingToRollBackTo},
-		"large event": {large, teal.CodeTooLarge}, "token": {token, teal.CodeUnauthorized}, "log": {log, teal.CodeUnavailable},
+		"large event": {large, teal.CodeTooLarge}, "token": {token, teal.CodeUnauthorized},
+		"token, in an answer without a body": {headless, teal.CodeUnauthorized}, "log": {log, teal.CodeUnavailable},
 	} {
 		if !teal.IsCode(tt.err, tt.code) || errors.Is(tt.err, client.ErrUnreachable) {
 			t.Errorf("%s: %v has the code %s, want %s", name, tt.err, teal.CodeOf(tt.err), tt.code)
