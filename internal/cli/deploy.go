@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"path/filepath"
@@ -164,7 +163,7 @@ func readApp(dir string) (*manifest.Manifest, map[string]bundle, error) {
 	for _, name := range slices.Sorted(maps.Keys(m.Code)) {
 		tree, err := artifact.Scan(filepath.Join(m.Dir, filepath.FromSlash(m.Code[name])), artifact.Limits{})
 		if err != nil {
-			return nil, nil, fmt.Errorf("code of %s: %w", name, err)
+			return nil, nil, teal.Errorf(teal.CodeOf(err), "the code of %s cannot be deployed: %w", name, err)
 		}
 		b := bundles[tree.Digest]
 		b.tree, b.components = tree, append(b.components, name)
