@@ -1,0 +1,322 @@
+package e2e
+
+import (
+	"archive/zip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A server that cannot have what it needs says so and leaves everything alone.
+func TestServerThatCannotStart(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
+	before := s.remember("web", "/")
+
+	none := filepath.Join(t.TempDir(), "none")
+	token := t.TempDir()
+	unreadable := filepath.Join(token, "admin.token")
+	if err := os.Mkdir(unreadable, 0o700); err != nil { // the superuser can read any file
+		t.Fatal(err)
+	}
+	plain := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(plain, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		says []string
+	}{
+		{"http port", []string{"--data", none, "--http", s.addr("http.addr"), "--admin", "127.0.0.1:0"}, []string{s.addr("http.addr"), "taken", "--http"}},
+		{"admin port", []string{"--data", none, "--http", "127.0.0.1:0", "--admin", s.addr("admin.addr")}, []string{s.addr("admin.addr"), "taken", "--admin"}},
+		{"data", []string{"--data", s.data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, []string{s.data, "in use by another teal server", "--data"}},
+		{"token", []string{"--data", token, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, []string{unreadable, "cannot be read", "delete it"}},
+		{"data is a file", []string{"--data", plain, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, []string{plain, "--data"}},
+		{"not an address", []string{"--data", none, "--http", "8080"}, []string{"--http", "HOST:PORT"}},
+		{"no such flag", []string{"--date", none}, []string{"--date", "Usage"}},
+		{"level", []string{"--data", none, "--log-level", "loud"}, []string{"--log-level", "debug, info, warn or error"}},
+	} {
+		tealWith(t, nil, append([]string{"server"}, c.args...)...).in(t, c.name).expect(t, 2, c.says...)
+	}
+	before.unchanged()
+	for _, name := range []string{"store", "bundles", "logs"} {
+		if _, err := os.Stat(filepath.Join(none, name)); err == nil {
+			t.Errorf("a server that had no port has made %s", name)
+		}
+	}
+}
+
+// in names a case in what expect prints.
+func (r result) in(t testing.TB, name string) result {
+	t.Helper()
+	r.stderr += "(" + name + ")\n"
+	return r
+}
+
+// Without a server there is nothing to be had, and exit code 3.
+func TestNoServer(t *testing.T) {
+	t.Parallel()
+	// A port that is held and not listened on.
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	env := []string{"TEAL_ADDR=" + free, "TEAL_TOKEN=x"}
+	for _, args := range [][]string{
+		{"deploy", newOdd(t, "odd", "").dir}, {"status"}, {"status", "odd"}, {"rollback", "odd"}, {"promote", "odd"},
+		{"alias", "set", "odd", "live", "1"}, {"invoke", "odd"}, {"logs", "odd"}, {"history", "odd"}, {"watch", "odd"},
+	} {
+		tealWith(t, env, args...).in(t, args[0]).expect(t, 3, "no Teal server answers at", free, "teal server")
+	}
+	// Nothing is known of a server that never ran on this data.
+	tealWith(t, []string{"TEAL_DATA=" + t.TempDir(), "TEAL_ADDR=" + free}, "status").expect(t, 3, "teal server")
+	// What needs no server works without one.
+	tealWith(t, env, "validate", newOdd(t, "odd", "").dir).expect(t, 0)
+}
+
+// Every order that cannot be carried out is refused with exit code 2 and a
+// sentence that helps, and changes nothing.
+func TestRefusedOrders(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	blue := newApp(t, manifestWith("0s"), "blue")
+	s.ok("deploy", blue.dir)
+	before := s.remember("web", "/")
+	for _, c := range []struct {
+		args string
+		says []string
+	}{
+		{"status nope", []string{"no app nope", "teal deploy"}},
+		{"watch nope", []string{"no app nope"}},
+		{"history nope", []string{"no app nope"}},
+		{"versions nope", []string{"no app nope"}},
+		{"logs nope", []string{"no app nope"}},
+		{"promote nope", []string{"no app nope"}},
+		{"rollback nope", []string{"no app nope"}},
+		{"abort nope", []string{"no app nope"}},
+		{"alias list nope", []string{"no app nope"}},
+		{"alias set nope live 1", []string{"no app nope"}},
+		{"invoke nope", []string{"no app nope"}},
+		{"release show nope-1", []string{"nope-1"}},
+		{"release show web-99", []string{"web-99"}},
+
+		{"rollback web --to 99", []string{"version 99"}},
+		{"alias set web live 99", []string{"version 99"}},
+		{"alias set web keep 99", []string{"version 99"}},
+		{"invoke web:99", []string{"version 99"}},
+		{"invoke web:nope", []string{`"nope"`}},
+		{"invoke web --component nope", []string{`"nope"`}},
+		{"invoke web --component web", []string{"not a function"}},
+		{"invoke web", []string{"no function"}},
+
+		{"rollback web", []string{"no version before version 1", "--to"}},
+		{"promote web", []string{"no version beside the live one", "--no-release"}},
+		{"abort web", []string{"no release to abort", "teal history web"}},
+
+		{"alias set web live 1=90", []string{"add up to 90", "100"}},
+		{"alias set web live 1=60 1=40", []string{"named twice"}},
+		{"alias set web live 1=50 2=40", []string{"add up to 90", "100"}},
+		{"alias set web live 1=90 2=20", []string{"add up to 110", "100"}},
+		{"alias set web live 1=101", []string{"101", "between 0 and 100"}},
+		{"alias set web live 1=-1 2=101", []string{"-1", "between 0 and 100"}},
+		{"alias set web live 1=99.999 2=0.001", []string{"two decimals"}},
+		{"alias set web live one", []string{`"one"`, "VERSION=WEIGHT"}},
+		{"alias set web live 0", []string{"versions start at 1"}},
+		{"alias set web live 1=50 2=30 3=20", []string{"Usage"}},
+		{"alias set web preview 1", []string{"cannot be set by hand"}},
+		{"alias set web Live! 1", []string{"alias name"}},
+		{"alias set web live 1 --revision 4000", []string{"revision"}},
+
+		{"deploy --strategy canary", []string{"canary", "all-at-once"}},
+		{"deploy --wait forever", []string{"--wait", "live or completed"}},
+		{"deploy a b", []string{"too many", "Usage"}},
+		{"deplay", []string{"deplay", "deploy"}},
+		{"alias", []string{"Usage"}},
+		{"invoke web --data {", []string{"not JSON"}},
+		{"invoke web --data @/does/not/exist", []string{"/does/not/exist"}},
+	} {
+		args := strings.Fields(c.args)
+		if args[0] == "deploy" && args[1] != "a" {
+			args = append(args, blue.dir)
+		}
+		s.teal(args...).in(t, c.args).expect(t, 2, c.says...)
+	}
+	before.unchanged()
+	if st := s.status("web"); st.Release.ID != "web-1" {
+		t.Errorf("a refused order has left release %s", st.Release.ID)
+	}
+}
+
+// With --json a refusal is one document with a stable code.
+func TestRefusalAsJSON(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	for args, want := range map[string]string{
+		"status nope --json":              "unknown_app",
+		"rollback nope --json":            "unknown_app",
+		"alias set nope live 1=50 --json": "invalid_weights",
+		"nonsense --json":                 "invalid_input",
+	} {
+		r := s.teal(strings.Fields(args)...)
+		var doc struct {
+			Error struct{ Code, Message string }
+			Code  string
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &doc); err != nil {
+			t.Errorf("%s: %v\n%s%s", args, err, r.stdout, r.stderr)
+			continue
+		}
+		if got := doc.Code + doc.Error.Code; got != want || r.code != 2 {
+			t.Errorf("%s: exit %d, code %q, want 2, %q\n%s", args, r.code, got, want, r.stdout)
+		}
+	}
+}
+
+// A token that is wrong, or cannot be read, opens nothing.
+func TestWrongToken(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
+	before := s.remember("web", "/")
+	for _, args := range [][]string{{"status"}, {"deploy", newApp(t, manifestWith("0s"), "green").dir}, {"rollback", "web"}, {"alias", "set", "web", "live", "1"}} {
+		tealWith(t, []string{"TEAL_DATA=" + s.data, "TEAL_TOKEN=wrong"}, args...).in(t, args[0]).expect(t, 2, "token")
+	}
+	unreadable, empty := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(filepath.Join(unreadable, "admin.token"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(empty, "admin.token"), []byte("\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at := "TEAL_ADDR=" + s.addr("admin.addr")
+	tealWith(t, []string{at, "TEAL_DATA=" + unreadable}, "status").expect(t, 2, "token cannot be read", "TEAL_TOKEN")
+	tealWith(t, []string{at, "TEAL_DATA=" + empty}, "status").expect(t, 2, "does not hold a token", "TEAL_TOKEN")
+	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "there is no token", "TEAL_DATA", "TEAL_TOKEN")
+	before.unchanged()
+}
+
+// What is wrong with an app is found before anything is sent, by validate and by
+// deploy, with the place in the file, all of it at once.
+func TestBadApps(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newFiles(t, files{"teal.yaml": oddManifest("odd", ""), "odd/odd.py": oddHandler}).dir)
+	before := s.remember("odd", "/odd")
+	head := "app: odd\nfunctions:\n  odd: {runtime: python3, handler: odd.handler, code: ./odd%s}\nroutes:\n  - {path: /odd, to: odd}\n"
+	handler := files{"odd/odd.py": oddHandler}
+	with := func(manifest string, more files) app {
+		a := newFiles(t, more)
+		a.write("teal.yaml", manifest)
+		return a
+	}
+	good := fmt.Sprintf(head, "")
+	linked := with(good, handler)
+	if err := os.Symlink("/etc/passwd", filepath.Join(linked.dir, "odd", "passwd")); err != nil {
+		t.Fatal(err)
+	}
+	climbing := with(good, handler)
+	if err := os.Symlink("../../secret", filepath.Join(climbing.dir, "odd", "up")); err != nil {
+		t.Fatal(err)
+	}
+	large := with(good, handler)
+	if err := os.Truncate(touch(t, filepath.Join(large.dir, "odd", "large")), 251<<20); err != nil {
+		t.Fatal(err)
+	}
+	bomb := with(strings.ReplaceAll(good, "./odd", "./odd.zip"), nil)
+	writeBomb(t, filepath.Join(bomb.dir, "odd.zip"))
+	text := with(strings.ReplaceAll(good, "./odd", "./odd.zip"), files{"odd.zip": "this is no zip"})
+
+	for _, c := range []struct {
+		name      string
+		app       app
+		validates bool // only the code is wrong, which validate may not look into
+		says      []string
+	}{
+		{"handler file", with(good, files{"odd/other.py": ""}), false, []string{"teal.yaml:3:36", "odd.handler", "odd.py", "there is other.py"}},
+		{"node handler file", with(strings.ReplaceAll(good, "python3", "nodejs22.x"), files{"odd/odd.py": ""}), false, []string{"teal.yaml:3:39", "odd.js or odd.mjs or odd.cjs"}},
+		{"no code", with(good, nil), false, []string{"teal.yaml:3:55", "./odd does not exist"}},
+		{"unknown key", with(fmt.Sprintf(head, ", memroy: 1GiB"), handler), false, []string{"teal.yaml:3:62", "memroy", "memory"}},
+		{"wrong type", with(fmt.Sprintf(head, ", timeout: 3"), handler), false, []string{"teal.yaml:3:71", "no unit"}},
+		{"route to nothing", with(good+"  - {path: /x, to: nothing}\n", handler), false, []string{"teal.yaml:6:20", `"nothing"`, "odd"}},
+		{"command", with("app: odd\nservices:\n  s: {command: [./s], code: ./odd}\n", handler), false, []string{"teal.yaml:3:17", `"./s" is not in ./odd`}},
+		{"bootstrap", with("app: odd\nfunctions:\n  f: {runtime: provided, code: ./odd}\n", handler), false, []string{"teal.yaml:3:", "bootstrap"}},
+		{"not YAML", with("app: [odd\n", handler), false, []string{"teal.yaml:"}},
+		{"empty", with("", handler), false, []string{"teal.yaml"}},
+		{"no manifest", newFiles(t, handler), false, []string{"teal.yaml", "teal init"}},
+		{"no folder", app{t: t, dir: filepath.Join(t.TempDir(), "nowhere")}, false, []string{"nowhere"}},
+		{"later", with(good+"release:\n  strategy: canary\n  steps: [{weight: 10, hold: 5m}]\n", handler), false, []string{"teal.yaml:7:13", "teal.yaml:8:", "all-at-once"}},
+		{"several", with("app: Odd\nfunctions:\n  odd: {runtime: python4, handler: odd, memory: 1}\nroutes:\n  - {path: odd, to: nothing}\nextra: 1\n", handler), false,
+			[]string{"teal.yaml:1:6", "teal.yaml:3:18", "teal.yaml:3:", "teal.yaml:5:12", "teal.yaml:6:1", "python4", "extra"}},
+		{"link to a file outside", linked, true, []string{"passwd", "outside"}},
+		{"link to a folder outside", climbing, true, []string{"up", "outside"}},
+		{"too large", large, true, []string{"250MiB", "code of odd"}},
+		{"zip bomb", bomb, true, []string{"250MiB"}},
+		{"not a zip", text, false, []string{"teal.yaml:3:", "odd.zip", "zip"}},
+	} {
+		s.teal("deploy", c.app.dir).in(t, "deploy: "+c.name).expect(t, 2, c.says...)
+		if !c.validates {
+			s.teal("validate", c.app.dir).in(t, "validate: "+c.name).expect(t, 2, c.says...)
+		}
+	}
+	before.unchanged()
+}
+
+func touch(t testing.TB, path string) string {
+	t.Helper()
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// writeBomb writes a zip of a few bytes that says that it holds 300 MiB.
+func writeBomb(t testing.TB, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := zip.NewWriter(f)
+	_, first := z.Create("odd.py")
+	_, second := z.CreateRaw(&zip.FileHeader{Name: "bomb", Method: zip.Deflate, UncompressedSize64: 300 << 20})
+	if err := errors.Join(first, second, z.Close(), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A request goes to one app. A route that another app has is refused; the app
+// that has it keeps it.
+func TestRoutesOfTwoAppsThatCollide(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
+	before := s.remember("web", "/")
+	manifest := strings.Replace(manifestWith("0s"), "app: web", "app: other", 1)
+	other := newApp(t, manifest, "blue")
+	s.teal("deploy", other.dir).expect(t, 2, "other", "web", "/")
+	s.teal("deploy", other.dir, "--no-release").expect(t, 2, "web")
+	before.unchanged()
+	s.teal("status", "other").expect(t, 2, "no app other") // nothing of it has been recorded
+
+	// Below another app's prefix, or on a host of its own, it may be.
+	s.ok("deploy", newApp(t, strings.Replace(manifest, "path: /,", "path: /below,", 1), "blue").dir)
+	before.unchanged()
+	if code, _, body := s.get("/below"); code != 200 {
+		t.Errorf("GET /below: %d %s", code, body)
+	}
+	// Nor can a version that is released later take it.
+	both := newApp(t, strings.Replace(manifestWith("0s"), "{path: /, to: web}", "{path: /, to: web}\n  - {path: /below, to: web}", 1), "green")
+	s.teal("deploy", both.dir).expect(t, 2, "/below", "other")
+	before.unchanged()
+}
