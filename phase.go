@@ -35,7 +35,7 @@ var transitions = map[Phase][]Phase{
 	PhaseVerifying:    {PhaseShifting, PhaseAborted},
 	PhaseShifting:     {PhaseWatching, PhaseCompleted, PhaseRollingBack, PhaseAborted},
 	PhaseWatching:     {PhaseCompleted, PhaseRollingBack},
-	PhaseRollingBack:  {PhaseRolledBack},
+	PhaseRollingBack:  {PhaseRolledBack, PhaseCompleted}, // completed: blue could not be started again
 }
 
 // Next returns the phases that may follow p; none for a phase that ends a

@@ -15,7 +15,7 @@ var moves = map[teal.Phase][]teal.Phase{
 	"verifying":    {"shifting", "aborted"},
 	"shifting":     {"watching", "completed", "rolling-back", "aborted"},
 	"watching":     {"completed", "rolling-back"},
-	"rolling-back": {"rolled-back"},
+	"rolling-back": {"rolled-back", "completed"},
 	"completed":    {},
 	"rolled-back":  {},
 	"aborted":      {},

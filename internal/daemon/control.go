@@ -175,7 +175,11 @@ func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string)
 	if _, err := c.engine.Order(ctx, r.ID, order); err != nil {
 		return teal.Release{}, err
 	}
-	return c.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
+	r, err := c.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
+	if err == nil && r.Phase == teal.PhaseCompleted {
+		return r, teal.Errorf(teal.CodeReleaseFailed, "release %s was not rolled back: %s", r.ID, r.Reason)
+	}
+	return r, err
 }
 
 // SetAlias implements [api.Aliaser].

@@ -255,6 +255,10 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
 	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
 		return Decision{Intent: shift(r.From, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
+	case o.Route.Alias.IsOnly(r.To) && o.To.ready() && o.From.State == teal.EnvironmentFailed:
+		// Waiting for a blue that does not start would keep every later release
+		// from starting, the one with the cure among them.
+		return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
 	case !o.Route.Alias.IsOnly(r.From) || !o.Route.Holds:
 		return Decision{}
 	case !settled(r, o):

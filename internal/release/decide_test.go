@@ -179,7 +179,9 @@ func TestDecide(t *testing.T) {
 
 		{"blue that is gone is started again", in("rolling-back", only2, blue(stopped)), "provision 1", ""},
 		{"blue that starts is waited for", in("rolling-back", only2, blue(starting)), "wait", ""},
-		{"blue that is broken is waited for", in("rolling-back", only2, blue(failed)), "wait", ""},
+		{"blue that is broken is waited for", in("rolling-back", only2, blue(degraded)), "wait", ""},
+		{"blue that does not start is given up while green is healthy", in("rolling-back", only2, blue(failed)), "retire 1, be completed", "could not be gone back to"},
+		{"blue that does not start is waited for while green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "wait", ""},
 		{"healthy blue gets the alias back", in("rolling-back", only2), "shift to 1 replacing 7", "giving live back to version 1"},
 		{"the way back is waited for until it holds", in("rolling-back", notEverywhere), "wait", ""},
 		{"then green is stopped", in("rolling-back"), "retire 2, be rolled-back", "version 1 has everything again"},

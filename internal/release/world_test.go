@@ -408,7 +408,8 @@ func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 	switch version {
 	case r.From:
 		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
-		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0,
+		hopeless := r.Phase == teal.PhaseRollingBack && p.seen[fmt.Sprint(r.App, "/", r.From)] == teal.EnvironmentFailed
+		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0 || hopeless,
 			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
 		saw := p.seen[fmt.Sprint(r.App, "/", r.To)]
 		w.must(r.finishing || saw == teal.EnvironmentReady || r.Phase == teal.PhaseShifting, "the standby %d is stopped while green was seen %s", version, saw)
