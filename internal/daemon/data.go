@@ -35,7 +35,14 @@ type dataDir struct {
 
 // openData creates the directory where needed and locks it. It returns
 // teal.CodeDataInUse when another server holds it.
+//
+// The path is made absolute first: children get paths below it in their command
+// lines and variables, and run in a folder of their own.
 func openData(path string) (*dataDir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the folder that this runs in is gone: %w; choose an absolute data directory with --data", err)
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be created: %w; choose another with --data", path, err)
 	}
