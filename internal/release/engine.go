@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -10,59 +9,6 @@ import (
 
 	"teal"
 )
-
-// Journal keeps the records of releases, and who may run one. Every write is a
-// compare-and-swap; a lost one returns an error for which Conflict reports true.
-type Journal interface {
-	// Load returns a release and its revision; teal.CodeUnknownRelease when
-	// there is none.
-	Load(ctx context.Context, id string) (teal.Release, uint64, error)
-	// Save replaces a release whose newest revision is the one given, and
-	// returns the new revision. At revision 0 it creates the record: a lost
-	// compare-and-swap when there is one already.
-	Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error)
-	// Claim makes the release the app's active one, gives it its ID, and then
-	// creates its record. previous is the ID that the app's record must still
-	// hold as the active one ("" for none). A record that exists already is a
-	// lost compare-and-swap: somebody took the claim for one of a server that
-	// died between the two writes.
-	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
-	// Active returns the app's active release ID, or "".
-	Active(ctx context.Context, app string) (string, error)
-	// Unclaim clears the app's active release if it is still id. Idempotent.
-	Unclaim(ctx context.Context, app, id string) error
-	// Unfinished returns the active release IDs of all apps.
-	Unfinished(ctx context.Context) ([]string, error)
-	// Conflict reports whether err is a lost compare-and-swap.
-	Conflict(err error) bool
-}
-
-// Runner runs environments. Its methods are idempotent: each may be called
-// again after a crash that hid its answer.
-type Runner interface {
-	// Provision returns once the wish to run the version is durable; its
-	// instances start in the background.
-	Provision(ctx context.Context, app string, version int) error
-	// Observe does not block on the instances.
-	Observe(ctx context.Context, app string, version int) (Health, error)
-	// Retire returns once no new request reaches the environment and the wish
-	// to stop it is durable; it finishes what it has within drain in the
-	// background. An environment that another alias of the app uses is left
-	// running; one that the live alias uses is refused with
-	// teal.CodeVersionInUse.
-	Retire(ctx context.Context, app string, version int, drain time.Duration) error
-}
-
-// Router moves aliases.
-type Router interface {
-	// Observe returns the alias and whether it is in force; a zero Alias at
-	// revision 0 when there is none yet.
-	Observe(ctx context.Context, app, alias string) (Route, error)
-	// Set replaces the alias whose newest revision is the one given. A router
-	// whose Set returns before the alias is in force everywhere says so in
-	// Observe.
-	Set(ctx context.Context, alias teal.Alias, revision uint64) error
-}
 
 // Config is what an Engine needs.
 type Config struct {
@@ -371,111 +317,6 @@ func sleep(ctx context.Context, wake <-chan struct{}, until time.Time) {
 	case <-wake:
 	case <-alarm:
 	}
-}
-
-// Next says how a tick left a release.
-type Next struct {
-	Ended bool
-	Waits bool      // nothing to do until something changes, or Until
-	Until time.Time // zero: no time limit
-}
-
-// Tick takes one decision about one release and carries it out. It blocks for
-// as long as the act takes. A lost compare-and-swap is not an error: the next
-// tick loads what won.
-func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
-	r, revision, err := e.cfg.Journal.Load(ctx, id)
-	if teal.IsCode(err, teal.CodeUnknownRelease) {
-		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
-	}
-	if err != nil {
-		return Next{}, fmt.Errorf("load: %w", err)
-	}
-	if r.Phase.Ended() {
-		if err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID); err != nil {
-			return Next{}, fmt.Errorf("end: %w", err)
-		}
-		e.announce()
-		return Next{Ended: true}, nil
-	}
-	o, err := e.observe(ctx, r)
-	if err != nil {
-		return Next{}, fmt.Errorf("observe: %w", err)
-	}
-	d := Decide(r, o)
-	if d.Waits() {
-		return Next{Waits: true, Until: d.Until}, nil
-	}
-	err = e.carryOut(ctx, r, revision, d)
-	if e.cfg.Journal.Conflict(err) {
-		return Next{}, nil
-	}
-	return Next{}, err
-}
-
-func (e *Engine) observe(ctx context.Context, r teal.Release) (Observation, error) {
-	o := Observation{Now: time.Now()}
-	var errs [3]error
-	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
-	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
-	if r.From != 0 {
-		o.From, errs[2] = e.cfg.Runner.Observe(ctx, r.App, r.From)
-	}
-	return o, errors.Join(errs[:]...)
-}
-
-// carryOut records the intent, acts, and records the outcome. The names of the
-// boundaries are the act's, or the next phase's where only the record changes.
-func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, d Decision) error {
-	name := string(d.Intent.Act)
-	if d.Intent.Act == teal.ActNone {
-		name = string(d.Next)
-	}
-	e.cfg.Boundary(name + ":decided")
-	if d.Intent.Act != teal.ActNone {
-		r.Intend(d.Intent)
-		var err error
-		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
-			return fmt.Errorf("record intent %s: %w", name, err)
-		}
-		e.cfg.Boundary(name + ":intended")
-		if err := e.act(ctx, r, d.Intent); err != nil {
-			return fmt.Errorf("%s version %d: %w", name, d.Intent.Version, err)
-		}
-		e.cfg.Boundary(name + ":acted")
-	}
-	return e.recordOutcome(ctx, r, revision, d, name)
-}
-
-func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, name string) error {
-	r.Intent = nil
-	if d.Next != "" && d.Next != r.Phase {
-		if err := r.Enter(d.Next, time.Now(), d.Reason); err != nil {
-			return err
-		}
-		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
-	}
-	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
-		return fmt.Errorf("record outcome %s: %w", name, err)
-	}
-	e.announce()
-	e.cfg.Boundary(name + ":recorded")
-	return nil
-}
-
-func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) error {
-	switch intent.Act {
-	case teal.ActProvision:
-		return e.cfg.Runner.Provision(ctx, r.App, intent.Version)
-	case teal.ActShift:
-		return e.cfg.Router.Set(ctx, teal.Alias{
-			App: r.App, Name: r.Alias, Targets: teal.Only(intent.Version),
-			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,
-		}, intent.AliasRevision)
-	case teal.ActRetire:
-		return e.cfg.Runner.Retire(ctx, r.App, intent.Version, r.Policy.Drain.Std())
-	}
-	return fmt.Errorf("release: no such act %q", intent.Act)
 }
 
 // announce wakes everybody who awaits a release.
