@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"math/rand/v2"
@@ -184,11 +185,12 @@ func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string)
 
 // SetAlias implements [api.Aliaser].
 func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView, error) {
-	if err := c.checkAlias(ctx, set); err != nil {
+	patience, err := c.checkAlias(ctx, set)
+	if err != nil {
 		return api.AliasView{}, err
 	}
 	for _, t := range set.Targets {
-		if err := c.ensureReady(ctx, set.App, t.Version); err != nil {
+		if err := c.ensureReady(ctx, set.App, t.Version, patience); err != nil {
 			return api.AliasView{}, err
 		}
 	}
@@ -211,25 +213,28 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 	return api.ViewAlias(record.Value, record.Revision), nil
 }
 
-func (c *control) checkAlias(ctx context.Context, set api.SetAlias) error {
-	if _, err := c.store.Apps.Get(ctx, set.App); err != nil {
-		return err
+// checkAlias refuses what cannot be set, and returns how long the app's versions
+// may take to become healthy.
+func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
+	app, err := c.store.Apps.Get(ctx, set.App)
+	if err != nil {
+		return 0, err
 	}
 	if err := teal.CheckName("alias", set.Alias); err != nil {
-		return err
+		return 0, err
 	}
 	if set.Alias == teal.AliasPreview {
-		return teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
+		return 0, teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
 	}
 	if err := teal.CheckTargets(set.Targets); err != nil {
-		return err
+		return 0, err
 	}
 	for _, t := range set.Targets {
 		if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: t.Version}); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	return nil
+	return cmp.Or(app.Value.Policy.ReadyWithin, teal.DefaultReadyWithin).Std(), nil
 }
 
 func (c *control) checkNoRelease(ctx context.Context, app string) error {
@@ -242,13 +247,26 @@ func (c *control) checkNoRelease(ctx context.Context, app string) error {
 }
 
 // ensureReady starts a version that does not run and waits until it is ready.
-func (c *control) ensureReady(ctx context.Context, app string, version int) error {
-	if !c.manager.Runs(app, version) {
-		if err := c.manager.Provision(ctx, app, version); err != nil {
-			return err
-		}
+// One that it has started in vain is stopped again.
+func (c *control) ensureReady(ctx context.Context, app string, version int, patience time.Duration) error {
+	if c.manager.Runs(app, version) {
+		return c.awaitReady(ctx, app, version, patience)
 	}
-	ctx, cancel := context.WithTimeout(ctx, teal.DefaultReadyWithin.Std())
+	if err := c.manager.Provision(ctx, app, version); err != nil {
+		return err
+	}
+	err := c.awaitReady(ctx, app, version, patience)
+	if err == nil {
+		return nil
+	}
+	if retireErr := c.manager.Retire(context.WithoutCancel(ctx), app, version, 0); retireErr != nil {
+		c.logger.Warn("a version that did not become healthy goes on trying", "app", app, "version", version, "error", retireErr)
+	}
+	return err
+}
+
+func (c *control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	health, err := c.manager.Await(ctx, app, version)
 	switch {
