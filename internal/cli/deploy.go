@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -91,11 +92,17 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err != nil {
 		return unsure(err, spec.App)
 	}
-	return s.deployed(ctx, d, sent, until)
+	return s.deployed(ctx, d, sent, patience{until: until, ready: m.Policy.ReadyWithin.Std()})
+}
+
+// patience says what deploy waits for, and for how long.
+type patience struct {
+	until waitFor
+	ready time.Duration // of a version that is not released
 }
 
 // deployed tells what became of a deploy and follows its release.
-func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, until waitFor) error {
+func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, wait patience) error {
 	app, version := d.Version.App, d.Version.Number
 	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
 	switch {
@@ -107,13 +114,13 @@ func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, unti
 		s.say("%s: version %d has this content already (%s)", app, version, uploaded(sent))
 	}
 	if d.Release != nil {
-		release, err := s.follow(ctx, *d.Release, until)
+		release, err := s.follow(ctx, *d.Release, wait.until)
 		if err != nil {
 			return err
 		}
 		out.Live, out.Release = true, &release
 	} else if !d.Live {
-		if err := s.awaitPreview(ctx, app, version); err != nil {
+		if err := s.awaitPreview(ctx, d.Version, wait.ready); err != nil {
 			return err
 		}
 		s.say("version %d is running and takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)

@@ -98,11 +98,12 @@ func (s *session) follow(ctx context.Context, r teal.Release, until waitFor) (te
 	return p.release, p.failed()
 }
 
-// awaitPreview waits until a version that is not released is healthy. One that
-// does not start is an error with CodeReleaseFailed; live has all traffic either
-// way.
-func (s *session) awaitPreview(ctx context.Context, app string, version int) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, teal.DefaultReadyWithin.Std(), errNotReady)
+// awaitPreview waits until a version that is not released is healthy, for as
+// long as its app may take. One that does not start is an error with
+// CodeReleaseFailed; live has all traffic either way.
+func (s *session) awaitPreview(ctx context.Context, v teal.Version, limit time.Duration) error {
+	app, version := v.App, v.Number
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
 	defer cancel()
 	var last teal.Environment
 	err := s.events(ctx, app, func(e client.Event) bool {
