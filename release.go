@@ -64,6 +64,9 @@ type Release struct {
 	From   int    `json:"from"` // 0: the alias pointed nowhere
 	To     int    `json:"to"`
 	Policy Policy `json:"policy"`
+	// Back says that the release is itself a rollback: it leads to a version
+	// that had been retired and is started again.
+	Back bool `json:"back,omitempty"`
 
 	Phase  Phase  `json:"phase"`
 	Reason string `json:"reason"` // why it is in this phase, for people
@@ -81,7 +84,7 @@ type Release struct {
 	Order *Order `json:"order,omitempty"`
 
 	CreatedAt  time.Time  `json:"created_at"`
-	CreatedBy  string     `json:"created_by"` // "deploy", "promote", "rollback"
+	CreatedBy  string     `json:"created_by"` // who asked: "deploy", "promote", a person's name
 	ReadyBy    time.Time  `json:"ready_by"`   // the end of Policy.ReadyWithin
 	ShiftedAt  *time.Time `json:"shifted_at,omitempty"`
 	WatchUntil *time.Time `json:"watch_until,omitempty"`

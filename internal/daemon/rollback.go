@@ -11,7 +11,8 @@ import (
 
 // Rollback implements [api.Releaser]. A running release is ordered back: while
 // blue stands by that is a swap of a pointer. Otherwise the version before the
-// live one, or the one asked for, is started again by a release of its own.
+// live one, or the one asked for, is started again by a release of its own; who
+// asks for that once more while it runs waits for it too.
 func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
 	record, err := c.store.Apps.Get(ctx, app)
 	if err != nil {
@@ -21,7 +22,10 @@ func (c *control) Rollback(ctx context.Context, app string, to int, by, why stri
 	if err != nil {
 		return teal.Release{}, err
 	}
-	if moving != nil && (to == 0 || to == moving.From) {
+	switch {
+	case moving != nil && moving.Back && (to == 0 || to == moving.To):
+		return c.awaitBack(ctx, moving.ID)
+	case moving != nil && (to == 0 || to == moving.From):
 		return c.orderBack(ctx, *moving, by, why)
 	}
 	history, err := c.store.Releases.List(ctx, app)
@@ -53,13 +57,24 @@ func (c *control) goTo(ctx context.Context, app string, version int, policy teal
 		policy = teal.DefaultPolicy()
 	}
 	policy.Confidence = 0
-	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, By: by, At: time.Now()})
+	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
+	if teal.IsCode(err, teal.CodeReleaseInProgress) {
+		// Another caller may have begun the same rollback a moment ago.
+		if moving, lookErr := c.journal.moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
+			return c.awaitBack(ctx, moving.ID)
+		}
+	}
 	if err != nil {
 		return teal.Release{}, err
 	}
-	r, err = c.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
+	return c.awaitBack(ctx, r.ID)
+}
+
+// awaitBack waits for the end of a release that is a rollback.
+func (c *control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
+	r, err := c.engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	if err == nil && r.Phase != teal.PhaseCompleted {
-		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", version, r.Reason)
+		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", r.To, r.Reason)
 	}
 	return r, err
 }
@@ -79,15 +94,13 @@ func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int)
 		return live.Primary(), nil, nil
 	case last == nil:
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "version %d of %s is live and no release has brought it there; name a version with --to", live.Primary(), app)
-	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), isRollback(*last) && live.IsOnly(last.To):
+	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), last.Back && live.IsOnly(last.To):
 		return 0, last, nil
 	case !live.IsOnly(last.To) || last.From == 0:
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, live.Primary())
 	}
 	return last.From, nil, nil
 }
-
-func isRollback(r teal.Release) bool { return r.CreatedBy == "rollback" }
 
 // lastMove returns the newest release that has moved traffic, or nil.
 func lastMove(history []teal.Release) *teal.Release {

@@ -11,7 +11,7 @@ import (
 func TestRollbackTarget(t *testing.T) {
 	first := teal.Release{ID: "shop-1", From: 0, To: 1, Phase: teal.PhaseCompleted, CreatedBy: "deploy"}
 	second := teal.Release{ID: "shop-2", From: 1, To: 2, Phase: teal.PhaseCompleted, CreatedBy: "deploy"}
-	back := teal.Release{ID: "shop-3", From: 2, To: 1, Phase: teal.PhaseCompleted, CreatedBy: "rollback"}
+	back := teal.Release{ID: "shop-3", From: 2, To: 1, Phase: teal.PhaseCompleted, CreatedBy: "ann", Back: true}
 	rolledBack := teal.Release{ID: "shop-2", From: 1, To: 2, Phase: teal.PhaseRolledBack, CreatedBy: "deploy"}
 	aborted := teal.Release{ID: "shop-3", From: 2, To: 3, Phase: teal.PhaseAborted, CreatedBy: "deploy"}
 	only := func(version int) teal.Alias { return teal.Alias{Targets: teal.Only(version)} }

@@ -82,7 +82,8 @@ type Request struct {
 	App    string
 	To     int
 	Policy teal.Policy
-	By     string // "deploy", "promote", "rollback"
+	Back   bool   // a rollback to a version that no longer runs
+	By     string // who asks
 	At     time.Time
 }
 
@@ -130,7 +131,7 @@ func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
 
 func newRelease(req Request, from int) teal.Release {
 	return teal.Release{
-		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy,
+		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy, Back: req.Back,
 		Phase: teal.PhaseQueued, Reason: "recorded",
 		CreatedAt: req.At, CreatedBy: req.By, ReadyBy: req.At.Add(req.Policy.ReadyWithin.Std()),
 		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},

@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"teal"
+	"teal/internal/api"
+)
+
+// app writes a one-function app whose content depends on the word.
+func (h *harness) app(name, path, word string) string {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	for file, text := range map[string]string{
+		"teal.yaml": "app: " + name + "\nfunctions:\n  f: {runtime: python3, handler: app.handler, code: ./f}\nroutes:\n  - {path: " + path + ", to: f}\n",
+		"f/app.py":  "def handler(event, context):\n    return '" + word + "'\n",
+	} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755); err != nil {
+			h.t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// noStandby is a policy that retires blue at once.
+func noStandby(p *teal.Policy) { p.Confidence = 0 }
+
+// releaseAll deploys versions one after the other; only the last one runs then.
+func (h *harness) releaseAll(app, path string, words ...string) {
+	h.t.Helper()
+	for _, word := range words {
+		h.deploy(h.app(app, path, word), true, noStandby)
+		h.awaitPhase(app, teal.PhaseCompleted)
+	}
+}
+
+func (h *harness) live(app string) int {
+	h.t.Helper()
+	aliases, err := h.Aliases(h.t.Context(), app)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return aliases[teal.AliasLive].Versions[0].Version
+}
+
+// Whoever asks, a rollback that has happened is not undone by asking again.
+func TestRollbackTwiceWithoutAStandby(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.releaseAll("shop", "/", "one", "two")
+	first, err := h.Rollback(t.Context(), "shop", api.RollbackBody{By: "ann"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := h.Rollback(t.Context(), "shop", api.RollbackBody{By: "bob"})
+	if err != nil || second.ID != first.ID || h.live("shop") != 1 {
+		t.Fatalf("the second rollback is %s (%v), live is version %d; want %s and version 1", second.ID, err, h.live("shop"), first.ID)
+	}
+}
+
+// A second caller does not call off the rollback that is under way.
+func TestRollbackTwiceAtTheSameTime(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.releaseAll("shop", "/", "one", "two")
+	type result struct {
+		release teal.Release
+		err     error
+	}
+	results := make(chan result, 2)
+	roll := func() {
+		r, err := h.Rollback(context.WithoutCancel(t.Context()), "shop", api.RollbackBody{By: "ann"})
+		results <- result{r, err}
+	}
+	go roll()
+	for status := (api.Status{}); status.Release == nil || status.Release.To != 1 || status.Release.Phase.Ended(); {
+		var err error
+		if status, err = h.Status(t.Context(), "shop"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	go roll()
+	first, second := <-results, <-results
+	if first.err != nil || second.err != nil || first.release.ID != second.release.ID || h.live("shop") != 1 {
+		t.Fatalf("rollbacks %+v and %+v, live is version %d; want the same one twice and version 1", first, second, h.live("shop"))
+	}
+}
