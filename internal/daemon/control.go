@@ -69,7 +69,7 @@ func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
 			return teal.Errorf(teal.CodeUnknownBundle, "the bundle %s has not been uploaded; PUT it to /v1/bundles/%s first", digest, digest)
 		}
 	}
-	if err := c.router.CheckRoutes(d.Spec); err != nil {
+	if err := c.router.CheckRoutes(ctx, d.Spec); err != nil {
 		return err
 	}
 	return c.checkIdle(ctx, d.Spec.App)
@@ -141,7 +141,20 @@ func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, er
 	if to == 0 {
 		return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote, "%s has no version beside the live one; `teal deploy --no-release` starts one", app)
 	}
+	if err := c.checkRoutes(ctx, app, to); err != nil {
+		return teal.Release{}, err
+	}
 	return c.engine.Start(ctx, release.Request{App: app, To: to, Policy: record.Value.Policy, By: by, At: time.Now()})
+}
+
+// checkRoutes refuses to release a version that exists if its routes are not to
+// be had any more.
+func (c *control) checkRoutes(ctx context.Context, app string, version int) error {
+	record, err := c.store.Versions.Get(ctx, store.VersionKey{App: app, Number: version})
+	if err != nil {
+		return err
+	}
+	return c.router.CheckRoutes(ctx, record.Value.Spec)
 }
 
 // candidate returns the version that a promotion would make live: the second of

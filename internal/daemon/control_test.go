@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"teal"
 	"teal/internal/api"
@@ -90,5 +91,30 @@ func TestRollbackTwiceAtTheSameTime(t *testing.T) {
 	first, second := <-results, <-results
 	if first.err != nil || second.err != nil || first.release.ID != second.release.ID || h.live("shop") != 1 {
 		t.Fatalf("rollbacks %+v and %+v, live is version %d; want the same one twice and version 1", first, second, h.live("shop"))
+	}
+}
+
+// A version whose routes another app has by now is refused before a release is
+// begun that could never end.
+func TestRoutesThatAnotherAppHasTaken(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.deploy(h.app("early", "/", "preview"), false, nil)
+	h.releaseAll("mover", "/moved", "one")
+	h.releaseAll("mover", "/new", "two")
+	h.releaseAll("taker", "/", "mine")
+	h.releaseAll("second", "/moved", "mine")
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := h.Promote(ctx, "early", api.PromoteBody{}); !teal.IsCode(err, teal.CodeRouteTaken) {
+		t.Errorf("promote: %v, want %s", err, teal.CodeRouteTaken)
+	}
+	if _, err := h.Rollback(ctx, "mover", api.RollbackBody{}); !teal.IsCode(err, teal.CodeRouteTaken) {
+		t.Errorf("rollback: %v, want %s", err, teal.CodeRouteTaken)
+	}
+	for _, app := range []string{"early", "mover"} {
+		if status, err := h.Status(t.Context(), app); err != nil || (status.Release != nil && !status.Release.Phase.Ended()) {
+			t.Errorf("%s: a release was begun: %+v %v", app, status.Release, err)
+		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"teal"
 	"teal/internal/release"
-	"teal/internal/store"
 )
 
 // Rollback implements [api.Releaser]. A running release is ordered back: while
@@ -37,7 +36,7 @@ func (c *control) Rollback(ctx context.Context, app string, to int, by, why stri
 	if err != nil || done != nil {
 		return derefRelease(done), err
 	}
-	if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: app, Number: target}); err != nil {
+	if err := c.checkRoutes(ctx, app, target); err != nil {
 		return teal.Release{}, err
 	}
 	return c.goTo(ctx, app, target, record.Value.Policy, by)

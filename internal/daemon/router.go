@@ -6,6 +6,7 @@ import (
 	"iter"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,8 +171,12 @@ func (r *router) reroute(app string) {
 }
 
 // CheckRoutes returns teal.CodeRouteTaken when the routes of a spec, were it
-// live, would take requests away from another app.
-func (r *router) CheckRoutes(spec teal.Spec) error {
+// live, would take requests away from another app, or from a version that a
+// release of another app may still make live.
+func (r *router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
+	if err := r.checkMoving(ctx, spec); err != nil {
+		return err
+	}
 	const trial = 1
 	app := gateway.App{
 		Name:     spec.App,
@@ -182,6 +187,47 @@ func (r *router) CheckRoutes(spec teal.Spec) error {
 		_, err := t.With(app)
 		return t, err
 	})
+}
+
+// checkMoving keeps the routes of both ends of every release that is under way:
+// a release that has been begun must be able to go on, and to go back.
+func (r *router) checkMoving(ctx context.Context, spec teal.Spec) error {
+	ids, err := r.journal.Unfinished(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		release, _, err := r.journal.Load(ctx, id)
+		if teal.IsCode(err, teal.CodeUnknownRelease) || release.App == spec.App || release.Phase.Ended() {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for _, number := range []int{release.From, release.To} {
+			if err := r.checkEnd(ctx, spec, release.App, number); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkEnd refuses a spec that has a route of the version.
+func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, number int) error {
+	if number == 0 {
+		return nil
+	}
+	version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
+	if err != nil {
+		return err
+	}
+	for _, route := range spec.Routes {
+		if slices.ContainsFunc(version.Value.Spec.Routes, func(other teal.Route) bool { return other.Host == route.Host && other.Path == route.Path }) {
+			return teal.Errorf(teal.CodeRouteTaken, "the route %s%s of app %q is in version %d of app %q, which a release may still make live; change the host or the path of one of them, or wait for that release", route.Host, route.Path, spec.App, number, app)
+		}
+	}
+	return nil
 }
 
 // app returns what the table is to know of an app.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -112,6 +113,31 @@ func TestAReleaseFromBeginningToEnd(t *testing.T) {
 }
 
 // Seen to fail: a release in any phase counted as making way.
+// A switch that the router refuses for good ends the release instead of being
+// tried for ever, and the app can be released again.
+func TestASwitchThatIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	first := func(w *world) { w.live(shop).alias.Targets, w.live(shop).revision = nil, 0 }
+	for _, c := range []struct {
+		name   string
+		change func(*world)
+		end    teal.Phase
+	}{
+		{"of a first release", first, teal.PhaseAborted},
+		{"of a later one", func(*world) {}, teal.PhaseRolledBack},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, p := free(t, c.change, func(w *world) { w.taken = map[int]bool{2: true} })
+			r := mustStart(t, p, request(2, time.Hour))
+			if r = awaitPhase(t, p, r.ID, c.end); !strings.Contains(r.Reason, "another app's") {
+				t.Errorf("the reason is %q", r.Reason)
+			}
+			awaitPhase(t, p, mustStart(t, p, request(3, 0)).ID, teal.PhaseCompleted)
+		})
+	}
+}
+
 func TestOfManyStartsOneWins(t *testing.T) {
 	t.Parallel()
 	for range 20 {

@@ -56,6 +56,7 @@ type Router interface {
 	Observe(ctx context.Context, app, alias string) (Route, error)
 	// Set replaces the alias whose newest revision is the one given. A router
 	// whose Set returns before the alias is in force everywhere says so in
-	// Observe.
+	// Observe. An error with teal.CodeRouteTaken says that nothing has changed
+	// and that trying again will not help: another app has the routes.
 	Set(ctx context.Context, alias teal.Alias, revision uint64) error
 }

@@ -69,18 +69,37 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 	}
 	e.cfg.Boundary(name + ":decided")
 	if d.Intent.Act != teal.ActNone {
+		fence := r.Fence
 		r.Intend(d.Intent)
 		var err error
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
 		}
 		e.cfg.Boundary(name + ":intended")
-		if err := e.act(ctx, r, d.Intent); err != nil {
+		err = e.act(ctx, r, d.Intent)
+		if r.Phase == teal.PhaseShifting && teal.IsCode(err, teal.CodeRouteTaken) && (r.From != 0 || fence == 0) {
+			r.Fence = fence
+			return e.giveUp(ctx, r, revision, teal.MessageOf(err))
+		}
+		if err != nil {
 			return fmt.Errorf("%s version %d: %w", name, d.Intent.Version, err)
 		}
 		e.cfg.Boundary(name + ":acted")
 	}
 	return e.recordOutcome(ctx, r, revision, d, name)
+}
+
+// giveUp orders a release back whose switch was refused for good. The caller has
+// put the fence back: a switch that was refused is not on its way. A first
+// release with an earlier switch that may be on its way can only try on.
+func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
+	r.Intent = nil
+	r.Order = &teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()}
+	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
+		return fmt.Errorf("record that the switch was refused: %w", err)
+	}
+	e.cfg.Logger.Warn("the switch was refused; the release goes back", "release", r.ID, "reason", why)
+	return nil
 }
 
 func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, name string) error {

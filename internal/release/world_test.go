@@ -23,6 +23,7 @@ type world struct {
 	free    bool         // no schedule: every call works at once
 	down    func() error // in a free world: what calls return instead of working
 	slow    bool         // in a free world: what is started does not become ready
+	taken   map[int]bool // versions whose routes another app has
 	twins   bool         // two engines may run at once
 	instant bool         // the data plane follows the alias at once, as Teal's own does
 
@@ -439,6 +440,9 @@ func (r router) Set(ctx context.Context, alias teal.Alias, revision uint64) erro
 	version := alias.Primary()
 	saw := r.process.seen[fmt.Sprint(alias.App, "/", version)] // when it was decided; nobody can know more
 	return r.do(ctx, fmt.Sprintf("set %d replacing %d", version, revision), func() error {
+		if r.w.taken[version] {
+			return teal.Errorf(teal.CodeRouteTaken, "the routes of version %d are another app's", version)
+		}
 		live, e := r.w.live(alias.App), r.w.env(alias.App, version)
 		if live.revision != revision {
 			return errConflict
