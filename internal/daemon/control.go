@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -103,29 +104,39 @@ func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Versio
 	if err != nil {
 		return version, false, err
 	}
-	digest := d.Spec.Digest()
-	list, err := c.store.Versions.List(ctx, d.Spec.App)
+	for {
+		version, created, err = c.recordOnce(ctx, d.Spec, app.Value.LastVersion)
+		if !errors.Is(err, store.ErrExists) {
+			return version, created, err
+		}
+		// Another deploy has taken the number; it may be of the same content.
+	}
+}
+
+func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
+	digest := spec.Digest()
+	list, err := c.store.Versions.List(ctx, spec.App)
 	if err != nil {
 		return version, false, err
 	}
-	number := app.Value.LastVersion
 	for _, v := range list {
 		if v.Value.Digest == digest {
 			return v.Value, false, nil
 		}
 		number = max(number, v.Value.Number)
 	}
-	created2, err := c.store.Versions.Create(ctx, teal.Version{
-		App: d.Spec.App, Number: number + 1, Digest: digest, Spec: d.Spec, CreatedAt: time.Now(),
+	number++
+	record, err := c.store.Versions.Create(ctx, teal.Version{
+		App: spec.App, Number: number, Digest: digest, Spec: spec, CreatedAt: time.Now(),
 	})
 	if err != nil {
 		return version, false, err
 	}
-	_, err = c.store.Apps.Modify(ctx, d.Spec.App, func(a *teal.App) error {
-		a.LastVersion = max(a.LastVersion, number+1)
+	_, err = c.store.Apps.Modify(ctx, spec.App, func(a *teal.App) error {
+		a.LastVersion = max(a.LastVersion, number)
 		return nil
 	})
-	return created2.Value, true, err
+	return record.Value, true, err
 }
 
 // Promote implements [api.Releaser].

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,5 +117,39 @@ func TestRoutesThatAnotherAppHasTaken(t *testing.T) {
 		if status, err := h.Status(t.Context(), app); err != nil || (status.Release != nil && !status.Release.Phase.Ended()) {
 			t.Errorf("%s: a release was begun: %+v %v", app, status.Release, err)
 		}
+	}
+}
+
+// Deploys of new versions at the same time are told about each other, not about
+// the number that both would have had.
+func TestDeploysAtTheSameTime(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.releaseAll("shop", "/", "one")
+	versions, err := h.Versions(t.Context(), "shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = 8
+	errs := make(chan error, many)
+	for i := range many {
+		spec := versions[0].Spec
+		spec.Routes = []teal.Route{{Path: "/" + strings.Repeat("a", i+1), To: "f"}}
+		go func() {
+			_, err := h.Deploy(context.WithoutCancel(t.Context()), api.DeployBody{Spec: spec, Release: true})
+			errs <- err
+		}()
+	}
+	won := 0
+	for range many {
+		switch err := <-errs; {
+		case err == nil:
+			won++
+		case !teal.IsCode(err, teal.CodeReleaseInProgress):
+			t.Errorf("got %v, want %s", err, teal.CodeReleaseInProgress)
+		}
+	}
+	if won != 1 {
+		t.Errorf("%d deploys began a release, want 1", won)
 	}
 }
