@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"teal"
 )
@@ -19,7 +20,7 @@ type Response struct {
 	Status  int         // 200 to 599
 	Headers [][2]string // sorted by name; one entry per value; valid names and values
 	Cookies []string    // values of Set-Cookie
-	Body    []byte
+	Body    []byte      // may be a part of the answer
 }
 
 // Decode reads a function's answer to an event of the given format.
@@ -38,12 +39,7 @@ func Decode(answer []byte, format string) (Response, error) {
 	if !json.Valid(answer) {
 		return Response{}, bad("it is not JSON")
 	}
-	var fields map[string]json.RawMessage
-	if answer[0] == '{' {
-		if err := json.Unmarshal(answer, &fields); err != nil {
-			return Response{}, bad("it is not JSON")
-		}
-	}
+	fields := membersOf(answer)
 	if _, full := fields["statusCode"]; full {
 		return decodeFull(fields, format)
 	}
@@ -112,17 +108,21 @@ func statusOf(raw json.RawMessage) (int, error) {
 // headersOf merges headers and multiValueHeaders: a pair that is in both counts
 // once.
 func headersOf(fields map[string]json.RawMessage) ([][2]string, error) {
-	var single map[string]json.RawMessage
-	if err := object(fields, "headers", &single); err != nil {
+	single, err := object(fields, "headers")
+	if err != nil {
 		return nil, err
 	}
-	var multi map[string][]json.RawMessage
-	if err := object(fields, "multiValueHeaders", &multi); err != nil {
+	multi, err := object(fields, "multiValueHeaders")
+	if err != nil {
 		return nil, err
 	}
 	list := headerList{}
 	for _, name := range slices.Sorted(maps.Keys(multi)) {
-		for _, raw := range multi[name] {
+		values, err := elements(name, multi[name])
+		if err != nil {
+			return nil, err
+		}
+		for _, raw := range values {
 			if err := list.add(name, raw); err != nil {
 				return nil, err
 			}
@@ -137,15 +137,25 @@ func headersOf(fields map[string]json.RawMessage) ([][2]string, error) {
 	return list.pairs, nil
 }
 
-func object(fields map[string]json.RawMessage, key string, into any) error {
-	raw, ok := fields[key]
-	if !ok {
-		return nil
+// object returns the members of a field that must be an object, if it is there.
+func object(fields map[string]json.RawMessage, key string) (map[string]json.RawMessage, error) {
+	raw := fields[key]
+	if raw == nil || string(raw) == "null" {
+		return nil, nil
 	}
-	if err := json.Unmarshal(raw, into); err != nil {
-		return bad("%s is %s; expected an object of names and values", key, shorten(raw))
+	if raw[0] != '{' {
+		return nil, bad("%s is %s; expected an object of names and values", key, shorten(raw))
 	}
-	return nil
+	return membersOf(raw), nil
+}
+
+// elements returns the values of one of the multiValueHeaders.
+func elements(name string, raw json.RawMessage) ([]json.RawMessage, error) {
+	var values []json.RawMessage
+	if err := json.Unmarshal(raw, &values); err != nil {
+		return nil, bad("the multiValueHeaders have %s for %s; expected a list", shorten(raw), name)
+	}
+	return values, nil
 }
 
 type headerList struct{ pairs [][2]string }
@@ -198,12 +208,11 @@ func setCookies(raw json.RawMessage) ([]string, error) {
 }
 
 func answerBody(fields map[string]json.RawMessage, format string) ([]byte, error) {
-	raw, encoded := fields["body"], false
-	if flag, ok := fields["isBase64Encoded"]; ok {
-		if err := json.Unmarshal(flag, &encoded); err != nil {
-			return nil, bad("isBase64Encoded is %s; expected true or false", shorten(flag))
-		}
+	raw, flag := fields["body"], string(fields["isBase64Encoded"])
+	if flag != "" && flag != "true" && flag != "false" && flag != "null" {
+		return nil, bad("isBase64Encoded is %s; expected true or false", shorten([]byte(flag)))
 	}
+	encoded := flag == "true"
 	if raw == nil || string(raw) == "null" {
 		return nil, nil
 	}
@@ -225,6 +234,9 @@ func answerBody(fields map[string]json.RawMessage, format string) ([]byte, error
 func textOf(raw json.RawMessage) []byte {
 	if raw[0] != '"' {
 		return raw
+	}
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return raw[1 : len(raw)-1] // nothing in it is written otherwise than it is
 	}
 	var s string
 	if err := json.Unmarshal(raw, &s); err != nil {

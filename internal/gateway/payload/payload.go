@@ -5,10 +5,7 @@
 package payload
 
 import (
-	"bytes"
 	"encoding/base64"
-	"encoding/json"
-	"maps"
 	"mime"
 	"net/url"
 	"slices"
@@ -49,38 +46,10 @@ type Request struct {
 	Time      time.Time // when the request arrived
 }
 
-type eventV2 struct {
-	Version        string            `json:"version"`
-	RouteKey       string            `json:"routeKey"`
-	RawPath        string            `json:"rawPath"`
-	RawQueryString string            `json:"rawQueryString"`
-	Cookies        []string          `json:"cookies,omitempty"`
-	Headers        map[string]string `json:"headers"`
-	Query          map[string]string `json:"queryStringParameters,omitempty"`
-	Context        contextV2         `json:"requestContext"`
-	Body           *string           `json:"body,omitempty"`
-	IsBase64       bool              `json:"isBase64Encoded"`
-}
-
-type contextV2 struct {
-	AccountID    string `json:"accountId"`
-	APIID        string `json:"apiId"`
-	DomainName   string `json:"domainName"`
-	DomainPrefix string `json:"domainPrefix"`
-	HTTP         httpV2 `json:"http"`
-	RequestID    string `json:"requestId"`
-	RouteKey     string `json:"routeKey"`
-	Stage        string `json:"stage"`
-	Time         string `json:"time"`
-	TimeEpoch    int64  `json:"timeEpoch"`
-}
-
-type httpV2 struct {
-	Method    string `json:"method"`
-	Path      string `json:"path"`
-	Protocol  string `json:"protocol"`
-	SourceIP  string `json:"sourceIp"`
-	UserAgent string `json:"userAgent"`
+// field is a name with its values; there is at least one.
+type field struct {
+	name   string
+	values []string
 }
 
 // clock is how API Gateway writes the time of a request, always in UTC.
@@ -90,138 +59,122 @@ const clock = "02/Jan/2006:15:04:05 -0700"
 // values of one name joined with commas, cookies apart, no key for what the
 // request does not have.
 func EventV2(r Request) []byte {
+	headers := fieldsOf(r.Headers, strings.ToLower)
+	cookies := cookiesOf(r.Headers)
+	w := newWriter(r)
+	w.open("", '{')
+	w.text("version", V2)
+	w.text("routeKey", RouteKey)
+	w.text("rawPath", r.Path)
+	w.text("rawQueryString", r.RawQuery)
+	if len(cookies) > 0 {
+		w.open("cookies", '[')
+		for _, cookie := range cookies {
+			w.element(cookie)
+		}
+		w.close(']')
+	}
+	w.fields("headers", slices.DeleteFunc(headers, func(f field) bool { return f.name == "cookie" }), joined)
+	if r.RawQuery != "" {
+		w.fields("queryStringParameters", fieldsOf(parseQuery(r.RawQuery), asSent), joined)
+	}
+	contextV2(w, r)
+	if body, encoded := bodyOf(r); body != nil {
+		w.text("body", *body)
+		w.flag("isBase64Encoded", encoded)
+	} else {
+		w.flag("isBase64Encoded", false)
+	}
+	w.close('}')
+	return w.buf
+}
+
+func contextV2(w *writer, r Request) {
 	domain := domainOf(r.Host)
 	prefix, _, _ := strings.Cut(domain, ".")
-	body, encoded := bodyOf(r)
-	return encode(eventV2{
-		Version:        V2,
-		RouteKey:       RouteKey,
-		RawPath:        r.Path,
-		RawQueryString: r.RawQuery,
-		Cookies:        cookiesOf(r.Headers),
-		Headers:        headersV2(r.Headers),
-		Query:          mapValues(parseQuery(r.RawQuery), func(v []string) string { return strings.Join(v, ",") }),
-		Context: contextV2{
-			AccountID:    AccountID,
-			APIID:        APIID,
-			DomainName:   domain,
-			DomainPrefix: prefix,
-			HTTP: httpV2{
-				Method:    r.Method,
-				Path:      r.Path,
-				Protocol:  r.Protocol,
-				SourceIP:  r.SourceIP,
-				UserAgent: header(r.Headers, "user-agent"),
-			},
-			RequestID: r.RequestID,
-			RouteKey:  RouteKey,
-			Stage:     Stage,
-			Time:      r.Time.UTC().Format(clock),
-			TimeEpoch: r.Time.UnixMilli(),
-		},
-		Body:     body,
-		IsBase64: encoded,
-	})
-}
-
-type eventV1 struct {
-	Version           string              `json:"version"`
-	Resource          string              `json:"resource"`
-	Path              string              `json:"path"`
-	HTTPMethod        string              `json:"httpMethod"`
-	Headers           map[string]string   `json:"headers"`
-	MultiValueHeaders map[string][]string `json:"multiValueHeaders"`
-	Query             map[string]string   `json:"queryStringParameters"`
-	MultiValueQuery   map[string][]string `json:"multiValueQueryStringParameters"`
-	Context           contextV1           `json:"requestContext"`
-	PathParameters    map[string]string   `json:"pathParameters"`
-	StageVariables    map[string]string   `json:"stageVariables"`
-	Body              *string             `json:"body"`
-	IsBase64          bool                `json:"isBase64Encoded"`
-}
-
-type contextV1 struct {
-	AccountID         string     `json:"accountId"`
-	APIID             string     `json:"apiId"`
-	DomainName        string     `json:"domainName"`
-	DomainPrefix      string     `json:"domainPrefix"`
-	ExtendedRequestID string     `json:"extendedRequestId"`
-	HTTPMethod        string     `json:"httpMethod"`
-	Identity          identityV1 `json:"identity"`
-	Path              string     `json:"path"`
-	Protocol          string     `json:"protocol"`
-	RequestID         string     `json:"requestId"`
-	RequestTime       string     `json:"requestTime"`
-	RequestTimeEpoch  int64      `json:"requestTimeEpoch"`
-	ResourceID        *string    `json:"resourceId"`
-	ResourcePath      string     `json:"resourcePath"`
-	Stage             string     `json:"stage"`
-}
-
-// identityV1 has every key that AWS documents; those that only IAM or Cognito
-// would fill are null.
-type identityV1 struct {
-	AccessKey                     *string `json:"accessKey"`
-	AccountID                     *string `json:"accountId"`
-	Caller                        *string `json:"caller"`
-	CognitoAuthenticationProvider *string `json:"cognitoAuthenticationProvider"`
-	CognitoAuthenticationType     *string `json:"cognitoAuthenticationType"`
-	CognitoIdentityID             *string `json:"cognitoIdentityId"`
-	CognitoIdentityPoolID         *string `json:"cognitoIdentityPoolId"`
-	PrincipalOrgID                *string `json:"principalOrgId"`
-	SourceIP                      string  `json:"sourceIp"`
-	User                          *string `json:"user"`
-	UserAgent                     string  `json:"userAgent"`
-	UserArn                       *string `json:"userArn"`
+	w.open("requestContext", '{')
+	w.text("accountId", AccountID)
+	w.text("apiId", APIID)
+	w.text("domainName", domain)
+	w.text("domainPrefix", prefix)
+	w.open("http", '{')
+	w.text("method", r.Method)
+	w.text("path", r.Path)
+	w.text("protocol", r.Protocol)
+	w.text("sourceIp", r.SourceIP)
+	w.text("userAgent", header(r.Headers, "user-agent"))
+	w.close('}')
+	w.text("requestId", r.RequestID)
+	w.text("routeKey", RouteKey)
+	w.text("stage", Stage)
+	w.text("time", r.Time.UTC().Format(clock))
+	w.number("timeEpoch", r.Time.UnixMilli())
+	w.close('}')
 }
 
 // EventV1 returns the event in payload format 1.0: single values are the last
 // of their name, multi values are all of them, and what is absent is null.
 func EventV1(r Request) []byte {
-	domain := domainOf(r.Host)
-	prefix, _, _ := strings.Cut(domain, ".")
+	w := newWriter(r)
+	w.open("", '{')
+	w.text("version", V1)
+	w.text("resource", RouteKey)
+	w.text("path", r.Path)
+	w.text("httpMethod", r.Method)
+	w.multi("headers", "multiValueHeaders", fieldsOf(r.Headers, strings.ToLower))
+	w.multi("queryStringParameters", "multiValueQueryStringParameters", fieldsOf(parseQuery(r.RawQuery), asSent))
+	contextV1(w, r)
+	w.null("pathParameters", "stageVariables")
 	body, encoded := bodyOf(r)
-	headers, query := lowerCase(r.Headers), parseQuery(r.RawQuery)
-	last := func(v []string) string { return v[len(v)-1] }
-	return encode(eventV1{
-		Version:           V1,
-		Resource:          RouteKey,
-		Path:              r.Path,
-		HTTPMethod:        r.Method,
-		Headers:           mapValues(headers, last),
-		MultiValueHeaders: headers,
-		Query:             mapValues(query, last),
-		MultiValueQuery:   query,
-		Context: contextV1{
-			AccountID:         AccountID,
-			APIID:             APIID,
-			DomainName:        domain,
-			DomainPrefix:      prefix,
-			ExtendedRequestID: r.RequestID,
-			HTTPMethod:        r.Method,
-			Identity:          identityV1{SourceIP: r.SourceIP, UserAgent: header(r.Headers, "user-agent")},
-			Path:              r.Path,
-			Protocol:          r.Protocol,
-			RequestID:         r.RequestID,
-			RequestTime:       r.Time.UTC().Format(clock),
-			RequestTimeEpoch:  r.Time.UnixMilli(),
-			ResourcePath:      RouteKey,
-			Stage:             Stage,
-		},
-		Body:     body,
-		IsBase64: encoded,
-	})
+	if body != nil {
+		w.text("body", *body)
+	} else {
+		w.null("body")
+	}
+	w.flag("isBase64Encoded", encoded)
+	w.close('}')
+	return w.buf
 }
 
-func encode(event any) []byte {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(event); err != nil {
-		// An event holds only strings, numbers, booleans and maps of them.
-		panic("payload: event cannot be encoded: " + err.Error())
+// multi writes names with their last values, and again with all of them.
+func (w *writer) multi(single, multi string, list []field) {
+	if len(list) == 0 {
+		w.null(single, multi)
+		return
 	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n"))
+	w.fields(single, list, func(values []string) string { return values[len(values)-1] })
+	w.lists(multi, list)
+}
+
+func contextV1(w *writer, r Request) {
+	domain := domainOf(r.Host)
+	prefix, _, _ := strings.Cut(domain, ".")
+	w.open("requestContext", '{')
+	w.text("accountId", AccountID)
+	w.text("apiId", APIID)
+	w.text("domainName", domain)
+	w.text("domainPrefix", prefix)
+	w.text("extendedRequestId", r.RequestID)
+	w.text("httpMethod", r.Method)
+	w.open("identity", '{')
+	// Every key that AWS documents; those that only IAM or Cognito would fill
+	// are null.
+	w.null("accessKey", "accountId", "caller", "cognitoAuthenticationProvider", "cognitoAuthenticationType",
+		"cognitoIdentityId", "cognitoIdentityPoolId", "principalOrgId")
+	w.text("sourceIp", r.SourceIP)
+	w.null("user")
+	w.text("userAgent", header(r.Headers, "user-agent"))
+	w.null("userArn")
+	w.close('}')
+	w.text("path", r.Path)
+	w.text("protocol", r.Protocol)
+	w.text("requestId", r.RequestID)
+	w.text("requestTime", r.Time.UTC().Format(clock))
+	w.number("requestTimeEpoch", r.Time.UnixMilli())
+	w.null("resourceId")
+	w.text("resourcePath", RouteKey)
+	w.text("stage", Stage)
+	w.close('}')
 }
 
 // bodyOf returns the body as a string and whether it had to be base64-encoded.
@@ -251,17 +204,6 @@ func isText(contentType string) bool {
 		return true
 	}
 	return strings.HasPrefix(kind, "text/")
-}
-
-// headersV2 joins the values of each header with commas, and leaves out the
-// cookies, which have a key of their own.
-func headersV2(headers map[string][]string) map[string]string {
-	joined := mapValues(lowerCase(headers), func(v []string) string { return strings.Join(v, ",") })
-	delete(joined, "cookie")
-	if joined == nil {
-		joined = map[string]string{}
-	}
-	return joined
 }
 
 func cookiesOf(headers map[string][]string) []string {
@@ -309,16 +251,22 @@ func domainOf(host string) string {
 	return host
 }
 
-func lowerCase(headers map[string][]string) map[string][]string {
-	lower := make(map[string][]string, len(headers))
-	for _, name := range slices.Sorted(maps.Keys(headers)) {
-		if list := headers[name]; len(list) > 0 {
-			key := strings.ToLower(name)
-			lower[key] = append(lower[key], list...)
+// fieldsOf returns names and values sorted by name. rename says how a name is
+// written; it must not make two names one.
+func fieldsOf(values map[string][]string, rename func(string) string) []field {
+	list := make([]field, 0, len(values))
+	for name, v := range values {
+		if len(v) > 0 {
+			list = append(list, field{rename(name), v})
 		}
 	}
-	return lower
+	slices.SortFunc(list, func(a, b field) int { return strings.Compare(a.name, b.name) })
+	return list
 }
+
+func asSent(name string) string { return name }
+
+func joined(values []string) string { return strings.Join(values, ",") }
 
 // values returns the values of a header by its name in lower case.
 func values(headers map[string][]string, name string) []string {
@@ -332,16 +280,4 @@ func values(headers map[string][]string, name string) []string {
 
 func header(headers map[string][]string, name string) string {
 	return strings.Join(values(headers, name), ",")
-}
-
-// mapValues returns nil for an empty map, which is null or absent in JSON.
-func mapValues(in map[string][]string, f func([]string) string) map[string]string {
-	if len(in) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(in))
-	for name, list := range in {
-		out[name] = f(list)
-	}
-	return out
 }
