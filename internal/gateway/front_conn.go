@@ -109,6 +109,7 @@ type requestBody struct {
 	started bool
 	reading bool
 	ended   bool // read to its end, or never there
+	severed bool // sever was called
 	over    bool // finish was called
 	failure error
 }
@@ -138,7 +139,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 func (b *requestBody) begin() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over {
+	if b.over || b.severed {
 		return false
 	}
 	b.started, b.reading = true, true
@@ -173,6 +174,27 @@ func (b *requestBody) end(err error) error {
 		b.failure = err
 	}
 	return err
+}
+
+// boundTo makes the body fail when ctx ends, also for a read that is waiting for
+// the client: neither net/http's transport nor a read of the whole body looks at
+// a context meanwhile. The caller must call stop before ctx ends for another
+// reason. b may be nil.
+func (b *requestBody) boundTo(ctx context.Context) (stop func() bool) {
+	if b == nil {
+		return func() bool { return true }
+	}
+	return context.AfterFunc(ctx, b.sever)
+}
+
+func (b *requestBody) sever() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over || b.ended {
+		return // what comes on the connection is not the body's any more
+	}
+	b.severed = true
+	_ = b.conn.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
 }
 
 // Close implements io.Closer. It does nothing; finish ends the body.

@@ -27,6 +27,7 @@ const headerTrace = "X-Amzn-Trace-Id"
 func (x *exchange) invoke() {
 	ctx, done := x.claim.Env.Bind(x.front.life)
 	defer done()
+	defer x.body.boundTo(ctx)()
 	response, err := x.call(ctx)
 	if err != nil {
 		x.fail(x.explain(ctx, err))

@@ -32,6 +32,7 @@ func (e *connectError) Unwrap() error { return e.err }
 func (x *exchange) proxy() {
 	ctx, done := x.claim.Env.Bind(x.in.Context())
 	defer done()
+	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
 
 	// A nil value keeps net/http from guessing a type that the instance did

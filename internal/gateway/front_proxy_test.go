@@ -528,6 +528,26 @@ func TestTheDrainDeadline(t *testing.T) {
 	receive(t, drained, "drain")
 }
 
+// Seen red without boundTo: the client waited for as long as a body may stall.
+func TestTheDrainDeadlineOfABodyThatStalls(t *testing.T) {
+	host := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	for name, web := range map[string]*Component{"service": service(host), "function": says(`"never"`)} {
+		t.Run(name, func(t *testing.T) {
+			s := start(t, web, ServerConfig{})
+			_, r := s.dialRaw("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf")
+			s.inFlight(1)
+			drained := s.env.Retire()
+			s.env.Cancel()
+			response, body := readResponse(t, r, "POST")
+			checkProblem(t, response, body, 504, teal.CodeTimeout)
+			if !response.Close {
+				t.Error("the connection may be used again, though a body is half way on it")
+			}
+			receive(t, drained, "drain")
+		})
+	}
+}
+
 func BenchmarkProxy(b *testing.B) {
 	host := backend(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	benchmarkRoundTrip(b, service(host))
