@@ -214,7 +214,7 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 		return api.AliasView{}, err
 	}
 	for _, t := range set.Targets {
-		if err := c.ensureReady(ctx, set.App, t.Version, patience); err != nil {
+		if err := c.ensureReady(ctx, set, t.Version, patience); err != nil {
 			return api.AliasView{}, err
 		}
 	}
@@ -270,13 +270,18 @@ func (c *control) checkNoRelease(ctx context.Context, app string) error {
 		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
 }
 
-// ensureReady starts a version that does not run and waits until it is ready.
-// One that it has started in vain is stopped again.
-func (c *control) ensureReady(ctx context.Context, app string, version int, patience time.Duration) error {
+// ensureReady starts a version that does not run, beside the alias's other one,
+// and waits until it is ready. One that it has started in vain is stopped again.
+func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+	app := set.App
 	if c.manager.Runs(app, version) {
 		return c.awaitReady(ctx, app, version, patience)
 	}
-	if err := c.manager.Provision(ctx, app, version); err != nil {
+	var together []int
+	for _, t := range set.Targets {
+		together = append(together, t.Version)
+	}
+	if err := c.manager.ProvisionBeside(ctx, app, version, together); err != nil {
 		return err
 	}
 	err := c.awaitReady(ctx, app, version, patience)

@@ -153,3 +153,14 @@ func TestDeploysAtTheSameTime(t *testing.T) {
 		t.Errorf("%d deploys began a release, want 1", won)
 	}
 }
+
+// Versions that are started for one alias do not make room for each other.
+func TestAliasOfVersionsThatDoNotRun(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.releaseAll("shop", "/", "one", "two", "three")
+	targets := []teal.Target{{Version: 1, Weight: teal.Percent(50)}, {Version: 2, Weight: teal.Percent(50)}}
+	if _, err := h.SetAlias(t.Context(), "shop", "old", api.AliasBody{Versions: targets}); err != nil {
+		t.Fatal(err)
+	}
+}

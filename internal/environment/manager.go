@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -186,13 +187,21 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 // Provision implements [release.Runner]. It also makes room: environments that
 // nothing needs any more, such as an older preview, are retired.
 func (m *Manager) Provision(ctx context.Context, app string, number int) error {
+	return m.ProvisionBeside(ctx, app, number, nil)
+}
+
+// ProvisionBeside is Provision that makes no room at the cost of the versions
+// in keep: nothing may need them yet.
+func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, keep []int) error {
+	// Half a change would leave records that say something else than what runs.
+	ctx = context.WithoutCancel(ctx)
 	m.changing.Lock()
 	defer m.changing.Unlock()
 	version, err := m.cfg.Records.Version(ctx, app, number)
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.neighbours(ctx, app, number)
+	neighbours, err := m.neighbours(ctx, app, number, keep)
 	if err != nil {
 		return err
 	}
@@ -205,8 +214,8 @@ func (m *Manager) Provision(ctx context.Context, app string, number int) error {
 }
 
 // neighbours returns the slots of the app's other environments, by version,
-// after retiring those that nobody needs.
-func (m *Manager) neighbours(ctx context.Context, app string, number int) (map[int]teal.Slot, error) {
+// after retiring those that nobody needs and that are not in keep.
+func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
@@ -220,7 +229,7 @@ func (m *Manager) neighbours(ctx context.Context, app string, number int) (map[i
 		if err != nil {
 			return nil, err
 		}
-		if use == (Use{}) {
+		if use == (Use{}) && !slices.Contains(keep, e.Version) {
 			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
 				return nil, err
 			}
@@ -307,6 +316,7 @@ func (m *Manager) announce() {
 
 // Retire implements [release.Runner].
 func (m *Manager) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
+	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
 	m.changing.Lock()
 	defer m.changing.Unlock()
 	return m.retire(ctx, app, version, drain)
@@ -331,6 +341,7 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 	}
 	if err != nil || keep {
 		m.show(r)
+		m.cfg.Usage.Reroute(app) // which may have been done while it was out of sight
 		return err
 	}
 	m.announce()
