@@ -9,7 +9,9 @@ import (
 	"teal/internal/store"
 )
 
-// journal keeps releases in the store.
+// journal keeps releases in the store. Its writes do not end with their caller: a
+// release or an order that is stored while nobody knows would not be acted on.
+// The store bounds how long each takes.
 type journal struct{ store *store.Store }
 
 var _ release.Journal = journal{}
@@ -20,6 +22,7 @@ func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, err
 }
 
 func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
+	ctx = context.WithoutCancel(ctx)
 	if revision == 0 {
 		record, err := j.store.Releases.Create(ctx, r)
 		return record.Revision, err
@@ -32,6 +35,7 @@ func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uin
 // a crash in between leaves a place taken by a release that does not exist,
 // which counts as free.
 func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
+	ctx = context.WithoutCancel(ctx)
 	app, err := j.store.Apps.Get(ctx, r.App)
 	if err != nil {
 		return teal.Release{}, err

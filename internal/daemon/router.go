@@ -106,6 +106,9 @@ func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) err
 	if err := teal.CheckTargets(alias.Targets); err != nil {
 		return err
 	}
+	// A caller who goes away in the middle must not leave the table behind the
+	// store. The store bounds how long a write takes.
+	ctx = context.WithoutCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, t := range alias.Targets {
