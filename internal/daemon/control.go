@@ -288,7 +288,7 @@ func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int
 	if err == nil {
 		return nil
 	}
-	if retireErr := c.manager.Retire(context.WithoutCancel(ctx), app, version, 0); retireErr != nil {
+	if retireErr := c.manager.Retire(context.WithoutCancel(ctx), app, version, teal.DefaultDrain.Std()); retireErr != nil {
 		c.logger.Warn("a version that did not become healthy goes on trying", "app", app, "version", version, "error", retireErr)
 	}
 	return err
