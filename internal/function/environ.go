@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -36,6 +37,15 @@ func ARN(name, qualifier string) string {
 
 // megabytes returns a memory size as Lambda counts it, rounded up.
 func megabytes(b teal.Bytes) int64 { return int64((b + teal.MiB - 1) / teal.MiB) }
+
+// memoryPerCPU is the memory size at which AWS gives a function one whole CPU.
+const memoryPerCPU = 1769 * teal.MiB
+
+// processors returns how many CPUs a function of a memory size has at AWS,
+// rounded up, and at most those that there are.
+func processors(memory teal.Bytes, cpus int) int {
+	return min(int((memory+memoryPerCPU-1)/memoryPerCPU), cpus)
+}
 
 // serverPath returns the PATH that functions and interpreters are looked up
 // in. It is the only thing that a function gets of the server's environment.
@@ -87,6 +97,11 @@ func (cfg *Config) environ(at place, path string) []string {
 	case "nodejs":
 		env["AWS_EXECUTION_ENV"] = "AWS_Lambda_" + cfg.Function.Runtime
 		env["NODE_PATH"] = fmt.Sprintf("%s/node_modules:%s:%s", runtimeDir, runtimeDir, cfg.Dir)
+	case "provided":
+		// AWS's Go library hands every event from goroutine to goroutine. On
+		// several threads, of which each must be woken, that costs a short
+		// invocation half as much CPU time again.
+		env["GOMAXPROCS"] = strconv.Itoa(processors(cfg.Function.Memory, runtime.NumCPU()))
 	}
 	for _, more := range []map[string]string{cfg.Function.Env, cfg.Env, fixed} {
 		maps.Copy(env, more)
