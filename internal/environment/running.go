@@ -32,6 +32,7 @@ type running struct {
 	stopped chan struct{} // closed when everything has ended
 
 	stop context.CancelFunc // ends the components; set before run starts
+	work string             // its own folder; removed when everything has ended. Only run touches it
 
 	mu     sync.Mutex
 	handle *gateway.Environment // nil until built
@@ -46,6 +47,7 @@ func (r *running) logger() *slog.Logger {
 // when nothing of it runs any more.
 func (r *running) run(ctx context.Context) {
 	defer close(r.stopped)
+	defer r.removeWork()
 	parts, listeners, err := r.build(ctx)
 	if err != nil {
 		r.logger().Warn("environment cannot be built", "error", err)
@@ -134,6 +136,9 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := r.makeWork(); err != nil {
+		return nil, nil, err
+	}
 	listeners, err = listen(slices.Sorted(maps.Keys(spec.Components)))
 	if err != nil {
 		return nil, nil, err
@@ -183,6 +188,30 @@ func (r *running) unpack(ctx context.Context) (map[string]string, error) {
 	return dirs, nil
 }
 
+// makeWork makes the environment's own folder. Another environment of the same
+// version may still be draining, so the version alone is no name for it.
+func (r *running) makeWork() error {
+	root := r.manager.cfg.WorkDir
+	if err := os.MkdirAll(root, 0o700); err != nil {
+		return fmt.Errorf("work folder: %w", err)
+	}
+	work, err := os.MkdirTemp(root, fmt.Sprintf("%s-%d-", r.version.App, r.version.Number))
+	if err != nil {
+		return fmt.Errorf("work folder: %w", err)
+	}
+	r.work = work
+	return nil
+}
+
+func (r *running) removeWork() {
+	if r.work == "" {
+		return
+	}
+	if err := os.RemoveAll(r.work); err != nil {
+		r.logger().Warn("work folder could not be removed; the next start of the server will", "error", err)
+	}
+}
+
 func listen(names []string) (map[string]net.Listener, error) {
 	listeners := make(map[string]net.Listener, len(names))
 	for _, name := range names {
@@ -218,13 +247,9 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 func (r *running) part(name string, c teal.Component, dir string, env map[string]string) (part, error) {
 	app, version := r.version.App, r.version.Number
 	if c.Kind() == teal.KindFunction {
-		work := filepath.Join(r.manager.cfg.WorkDir, app, strconv.Itoa(version), name)
-		if err := os.MkdirAll(work, 0o755); err != nil {
-			return part{}, fmt.Errorf("work folder of %s: %w", name, err)
-		}
 		pool, err := function.New(function.Config{
 			App: app, Version: version, Name: name, Function: *c.Function,
-			Dir: dir, WorkDir: work, Env: env,
+			Dir: dir, WorkDir: filepath.Join(r.work, name), Env: env,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
 		})

@@ -1,0 +1,193 @@
+package environment
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/logs"
+	"teal/internal/process"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// world is everything around a manager, kept in memory. Its programs cannot be
+// started.
+type world struct {
+	code string
+
+	mu       sync.Mutex
+	envs     map[int]teal.Environment
+	uses     func(version int) Use
+	rerouted int
+}
+
+const shop = "shop"
+
+func (w *world) Version(_ context.Context, app string, number int) (teal.Version, error) {
+	return teal.Version{App: app, Number: number, Spec: teal.Spec{
+		App: app,
+		Components: map[string]teal.Component{"f": {Function: &teal.Function{
+			Runtime: "provided", Memory: teal.DefaultMemory, Timeout: teal.DefaultTimeout, Concurrency: teal.Concurrency{Min: 1, Max: 1},
+		}}},
+	}}, nil
+}
+
+func (w *world) Environments(context.Context, string) ([]teal.Environment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var list []teal.Environment
+	for _, e := range w.envs {
+		list = append(list, e)
+	}
+	return list, nil
+}
+
+func (w *world) Wish(_ context.Context, e teal.Environment) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.envs[e.Version] = e
+	return nil
+}
+
+func (w *world) Note(_ context.Context, _ string, version int, note func(*teal.Environment)) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if e, ok := w.envs[version]; ok {
+		note(&e)
+		w.envs[version] = e
+	}
+	return nil
+}
+
+func (w *world) Forget(_ context.Context, _ string, version int) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.envs, version)
+	return nil
+}
+
+func (w *world) Dir(context.Context, string) (string, error) { return w.code, nil }
+
+func (w *world) Start(process.Spec) (*process.Process, error) {
+	return nil, errors.New("nothing can be started here")
+}
+
+func (w *world) ServeComponent(ctx context.Context, l net.Listener, _ *gateway.Environment, _ string) error {
+	<-ctx.Done()
+	return l.Close()
+}
+
+func (w *world) Write(logs.Line) {}
+
+func (w *world) Uses(_ context.Context, _ string, version int) (Use, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.uses(version), nil
+}
+
+func (w *world) Reroute(string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rerouted++
+}
+
+// startManager returns a manager that runs until the test ends.
+func startManager(t *testing.T) (*Manager, *world) {
+	t.Helper()
+	w := &world{code: t.TempDir(), envs: map[int]teal.Environment{}, uses: func(int) Use { return Use{} }}
+	m := New(Config{
+		Records: w, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w,
+		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	<-m.Recovered()
+	return m, w
+}
+
+// until waits for something that another goroutine does.
+func until(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !done(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func provision(t *testing.T, m *Manager, version int) *gateway.Environment {
+	t.Helper()
+	if err := m.Provision(t.Context(), shop, version); err != nil {
+		t.Fatal(err)
+	}
+	r := m.find(shop, version)
+	until(t, "the environment is built", func() bool { return r.currentHandle() != nil })
+	return r.currentHandle()
+}
+
+// A version that is started again while it drains has a folder of its own: the
+// old one takes its folder along when it ends.
+func TestAVersionThatIsStartedAgainWhileItDrains(t *testing.T) {
+	m, _ := startManager(t)
+	folders := func() int {
+		entries, err := os.ReadDir(m.cfg.WorkDir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	old := provision(t, m, 1)
+	if !old.Acquire() {
+		t.Fatal("a new environment takes no request")
+	}
+	if err := m.Retire(t.Context(), shop, 1, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	provision(t, m, 1)
+	if n := folders(); n != 2 {
+		t.Errorf("%d folders, want one for each of the two", n)
+	}
+	old.Release()
+	until(t, "the old one's folder is gone", func() bool { return folders() == 1 })
+	if !m.Runs(shop, 1) {
+		t.Error("the new one is gone with the old one")
+	}
+}
+
+// An environment that is kept after all has been out of sight for a moment; the
+// data plane must see it again.
+func TestAnEnvironmentThatIsKeptIsRoutedAgain(t *testing.T) {
+	m, w := startManager(t)
+	provision(t, m, 1)
+	asked := 0
+	w.mu.Lock()
+	before := w.rerouted
+	w.uses = func(int) Use { asked++; return Use{Alias: asked > 1} } // an alias is set in between
+	w.mu.Unlock()
+	if err := m.Retire(t.Context(), shop, 1, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !m.Runs(shop, 1) || w.rerouted == before {
+		t.Errorf("runs: %v, rerouted %d times", m.Runs(shop, 1), w.rerouted-before)
+	}
+}
