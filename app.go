@@ -312,6 +312,9 @@ func (c *checker) service(path []string, s *Service) {
 	if s.Memory != 0 {
 		c.memory(at("memory"), s.Memory)
 	}
+	if s.Grace > MaxTimeout {
+		c.addf(at("grace"), "is %s; expected at most %s", s.Grace, MaxTimeout) // the server's own end waits for it
+	}
 	c.env(at("env"), s.Env)
 }
 

@@ -93,6 +93,7 @@ var refusals = []struct {
 	service("instances", "1 to 100", func(w *teal.Service) { w.Instances = 0 }),
 	service("instances", "1 to 100", func(w *teal.Service) { w.Instances = 101 }),
 	service("memory", "16MiB to 64GiB", func(w *teal.Service) { w.Memory = 1 }),
+	service("grace", "at most 15m", func(w *teal.Service) { w.Grace = teal.MaxTimeout + 1 }),
 	service("env", "set by Teal", func(w *teal.Service) { w.Env = map[string]string{"PORT": "1"} }),
 	service("health.path", "does not start with /", func(w *teal.Service) { w.Health.Path = "" }),
 	service("health.path", "percent-encode", func(w *teal.Service) { w.Health.Path = "/ HTTP/1.1\r\nX: y" }),
