@@ -319,9 +319,6 @@ func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 		return api.Invoked{}, err
 	}
 	defer claim.Release()
-	if claim.Component.Function == nil {
-		return api.Invoked{}, teal.Errorf(teal.CodeInvalidInput, "%s of %s is not a function; only functions can be invoked", claim.Component.Name, call.App)
-	}
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
 	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
 	if answer.FunctionError != "" {
