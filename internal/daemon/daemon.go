@@ -214,25 +214,23 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	s.awaitLive(ctx)
 	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
-	if err := s.announce(parts, adminAddressFile, s.admin.Addr()); err != nil {
-		return err
-	}
-	if err := s.announce(parts, httpAddressFile, s.front.Addr()); err != nil {
-		return err
-	}
+	s.announce(parts, adminAddressFile, s.admin.Addr())
+	s.announce(parts, httpAddressFile, s.front.Addr())
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
 		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
 	return nil
 }
 
-// announce writes an address to a file for as long as the server runs.
-func (s *server) announce(parts *stages, file string, addr net.Addr) error {
+// announce writes an address to a file for as long as the server runs. That it
+// cannot, on a full disk for one, is no reason not to serve.
+func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
 	if err := writeFile(path, addr.String()+"\n", 0o600); err != nil {
-		return err
+		_ = os.Remove(path) // what is there is the address of an earlier server
+		s.daemon.cfg.Logger.Warn("commands do not find this server by themselves; set TEAL_ADDR to its admin address", "error", err)
+		return
 	}
 	parts.closer(file, func() error { return os.Remove(path) })
-	return nil
 }
 
 // awaitLive blocks until every environment that a live alias needs is ready or

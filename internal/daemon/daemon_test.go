@@ -211,3 +211,17 @@ func TestStartRefusals(t *testing.T) {
 		})
 	}
 }
+
+// A full disk, here a folder in the place of the file, does not keep a server
+// from serving what it has.
+//
+// Seen red when announce returned its error: Run ended.
+func TestAnAddressThatCannotBeWritten(t *testing.T) {
+	data := t.TempDir()
+	for _, file := range []string{adminAddressFile, httpAddressFile} {
+		if err := os.MkdirAll(filepath.Join(data, file, "in the way"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	startDaemon(t, data).stop()
+}
