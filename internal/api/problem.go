@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -86,6 +87,8 @@ func problemOf(err error) *Problem {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = teal.Errorf(teal.CodeTimeout, "the body did not arrive in time; send it without pauses")
 	case errors.As(err, &own):
+	case errors.Is(err, syscall.ENOSPC):
+		err = teal.Errorf(teal.CodeUnavailable, "the server's disk is full and nothing was saved; make room where its data directory is, and try again")
 	case errors.Is(err, context.Canceled):
 		err = teal.Errorf(teal.CodeUnavailable, "the server is stopping; try again when it runs again")
 	case errors.Is(err, context.DeadlineExceeded):
