@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -62,7 +63,27 @@ func (p *printer) write(text string, transient bool) {
 }
 
 // line writes one line.
-func (p *printer) line(format string, args ...any) { p.write(fmt.Sprintf(format, args...)+"\n", false) }
+func (p *printer) line(format string, args ...any) {
+	p.write(tame(fmt.Sprintf(format, args...))+"\n", false)
+}
+
+// controls finds what a terminal obeys; colours come first, to be told from the
+// rest.
+var controls = regexp.MustCompile(`\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}]`)
+
+// tame makes control characters visible, all but colours: much of what is shown
+// was written by the components, and must not move a cursor or rename a window.
+func tame(text string) string {
+	return controls.ReplaceAllStringFunc(text, func(found string) string {
+		switch {
+		case strings.HasSuffix(found, "m"):
+			return found
+		case found == "\r":
+			return ""
+		}
+		return fmt.Sprintf(`\x%02x`, []rune(found)[0])
+	})
+}
 
 // progress writes a line that the next one replaces; only on a terminal.
 func (p *printer) progress(format string, args ...any) {
@@ -181,7 +202,7 @@ func (s *session) report(err error) {
 	}
 	s.out.clear()
 	// There is nobody left to tell when the standard error is gone too.
-	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+message)
+	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+tame(message))
 }
 
 // describe returns what to tell about an error. A defect is told in full: this

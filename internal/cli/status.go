@@ -101,7 +101,7 @@ func (s *session) statusText(status api.Status) string {
 		b.WriteString(s.environmentText(env))
 	}
 	b.WriteString(s.releaseText(status.Release))
-	return b.String()
+	return tame(b.String())
 }
 
 // aliasOrder puts Teal's own aliases first.
