@@ -26,7 +26,13 @@ func (s *session) watchCommand() *cobra.Command {
 }
 
 func (s *session) watch(ctx context.Context, app string) error {
-	if _, err := s.connect(ctx); err != nil {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	// A server that is lost later may come back; one that was never there is
+	// not waited for.
+	if err := c.Ping(ctx); err != nil {
 		return err
 	}
 	see := s.watchLines(app)
@@ -37,7 +43,7 @@ func (s *session) watch(ctx context.Context, app string) error {
 		see = s.watchScreen(ctx, app)
 	}
 	var failed error
-	err := s.events(ctx, app, func(e client.Event) bool {
+	err = s.events(ctx, app, func(e client.Event) bool {
 		failed = see(e)
 		return failed != nil || s.out.failed() != nil
 	})
