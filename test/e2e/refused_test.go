@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -63,15 +62,7 @@ func (r result) in(t testing.TB, name string) result {
 // Without a server there is nothing to be had, and exit code 3.
 func TestNoServer(t *testing.T) {
 	t.Parallel()
-	// A port that is held and not listened on.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	free := l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	free := freeAddress(t)
 	env := []string{"TEAL_ADDR=" + free, "TEAL_TOKEN=x"}
 	for _, args := range [][]string{
 		{"deploy", newOdd(t, "odd", "").dir}, {"status"}, {"status", "odd"}, {"rollback", "odd"}, {"promote", "odd"},
