@@ -98,7 +98,8 @@ func TestCrashWhileIdle(t *testing.T) {
 	first := r.logs.find(t, "START").instance
 	eventually(t, "another instance serves", func() bool {
 		answer, err := r.invoke("{}")
-		return err == nil && answer.FunctionError == "" && r.logs.all()[len(r.logs.all())-1].instance != first
+		lines := r.logs.all()
+		return err == nil && answer.FunctionError == "" && lines[len(lines)-1].instance != first
 	})
 }
 
