@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
@@ -175,106 +174,13 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, slot: e.Slot, since: e.CreatedAt,
+		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
 		dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
-		health: health{state: teal.EnvironmentStarting},
+		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r
 	m.spawn(r)
 	return nil
-}
-
-// Provision implements [release.Runner]. It also makes room: environments that
-// nothing needs any more, such as an older preview, are retired.
-func (m *Manager) Provision(ctx context.Context, app string, number int) error {
-	return m.ProvisionBeside(ctx, app, number, nil)
-}
-
-// ProvisionBeside is Provision that makes no room at the cost of the versions
-// in keep: nothing may need them yet.
-func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, keep []int) error {
-	// Half a change would leave records that say something else than what runs.
-	ctx = context.WithoutCancel(ctx)
-	m.changing.Lock()
-	defer m.changing.Unlock()
-	version, err := m.cfg.Records.Version(ctx, app, number)
-	if err != nil {
-		return err
-	}
-	neighbours, err := m.neighbours(ctx, app, number, keep)
-	if err != nil {
-		return err
-	}
-	e, err := m.wish(ctx, version, neighbours)
-	if err != nil || m.find(app, number) != nil {
-		return err
-	}
-	m.cfg.Logger.Info("starting environment", "app", app, "version", number, "slot", e.Slot)
-	return m.begin(version, e)
-}
-
-// neighbours returns the slots of the app's other environments, by version,
-// after retiring those that nobody needs and that are not in keep.
-func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
-	records, err := m.cfg.Records.Environments(ctx, app)
-	if err != nil {
-		return nil, err
-	}
-	slots := map[int]teal.Slot{}
-	for _, e := range records {
-		if e.Version == number || e.State == teal.EnvironmentDraining {
-			continue
-		}
-		use, err := m.cfg.Usage.Uses(ctx, app, e.Version)
-		if err != nil {
-			return nil, err
-		}
-		if use == (Use{}) && !slices.Contains(keep, e.Version) {
-			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		slots[e.Version] = e.Slot
-	}
-	return slots, nil
-}
-
-// wish records that the version is to run. One that runs in a slot already keeps
-// its record; one that runs beside the slots moves into a free one.
-func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
-	now := time.Now()
-	e := teal.Environment{
-		App: version.App, Version: version.Number,
-		State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now,
-	}
-	r := m.find(version.App, version.Number)
-	if r != nil {
-		if r.slot != teal.SlotNone {
-			return e, nil
-		}
-		e.State, e.CreatedAt = r.currentHealth().state, r.since
-	}
-	taken := map[teal.Slot]bool{}
-	live := teal.SlotNone
-	for number, slot := range neighbours {
-		taken[slot] = true
-		use, err := m.cfg.Usage.Uses(ctx, version.App, number)
-		if err != nil {
-			return e, err
-		}
-		if use.Live {
-			live = slot
-		}
-	}
-	e.Slot = chooseSlot(taken, live)
-	if err := m.cfg.Records.Wish(ctx, e); err != nil {
-		return e, err
-	}
-	if r != nil {
-		r.slot = e.Slot
-	}
-	return e, nil
 }
 
 // Observe implements [release.Runner].
@@ -283,8 +189,8 @@ func (m *Manager) Observe(_ context.Context, app string, version int) (release.H
 	if r == nil {
 		return release.Health{}, nil
 	}
-	h := r.currentHealth()
-	return release.Health{Running: true, State: h.state, Reason: h.reason, Output: h.output}, nil
+	h, since := r.currentHealth()
+	return release.Health{Running: true, State: h.state, Since: since, Reason: h.reason, Output: h.output}, nil
 }
 
 // Await blocks until the environment is ready, has failed, or does not run; or
@@ -407,6 +313,7 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 type Running struct {
 	Version int
 	Since   time.Time // when it was wished for
+	Aside   bool      // for a user's alias alone
 	Routes  []teal.Route
 	Handle  *gateway.Environment // nil while it is being built
 }
@@ -418,7 +325,7 @@ func (m *Manager) Running(app string) []Running {
 	var list []Running
 	for k, r := range m.envs {
 		if k.app == app {
-			list = append(list, Running{Version: k.version, Since: r.since, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
+			list = append(list, Running{Version: k.version, Since: r.since, Aside: r.aside, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
 		}
 	}
 	return list

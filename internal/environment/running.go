@@ -27,7 +27,8 @@ type running struct {
 	manager *Manager
 	version teal.Version
 	slot    teal.Slot     // guarded by manager.changing
-	since   time.Time     // when it was wished for
+	since   time.Time     // when it was wished for; written under manager.changing and mu
+	aside   bool          // for a user's alias alone; guarded like since
 	dirty   chan struct{} // capacity 1: a component's condition may have changed
 	stopped chan struct{} // closed when everything has ended
 
@@ -37,6 +38,7 @@ type running struct {
 	mu     sync.Mutex
 	handle *gateway.Environment // nil until built
 	health health
+	at     time.Time // when health got its state
 }
 
 func (r *running) logger() *slog.Logger {
@@ -98,6 +100,9 @@ func (r *running) follow(ctx context.Context, parts []part) {
 func (r *running) setHealth(ctx context.Context, now health) {
 	r.mu.Lock()
 	changed := now != r.health
+	if now.state != r.health.state {
+		r.at = time.Now()
+	}
 	r.health = now
 	r.mu.Unlock()
 	if changed && ctx.Err() == nil {
@@ -108,10 +113,11 @@ func (r *running) setHealth(ctx context.Context, now health) {
 	}
 }
 
-func (r *running) currentHealth() health {
+// currentHealth returns the health and since when it has its state.
+func (r *running) currentHealth() (health, time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.health
+	return r.health, r.at
 }
 
 func (r *running) currentHandle() *gateway.Environment {

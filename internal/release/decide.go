@@ -29,6 +29,7 @@ type Route struct {
 type Health struct {
 	Running bool // it has been provisioned and not retired
 	State   teal.EnvironmentState
+	Since   time.Time // when it got into the state, in the life of this server
 	Reason  string
 	Output  string // the last lines of what failed
 }
@@ -255,10 +256,8 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
 	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
 		return Decision{Intent: shift(r.From, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
-	case o.Route.Alias.IsOnly(r.To) && o.To.ready() && o.From.State == teal.EnvironmentFailed:
-		// Waiting for a blue that does not start would keep every later release
-		// from starting, the one with the cure among them.
-		return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
+	case o.Route.Alias.IsOnly(r.To):
+		return decideNoWayBack(r, o)
 	case !o.Route.Alias.IsOnly(r.From) || !o.Route.Holds:
 		return Decision{}
 	case !settled(r, o):
@@ -269,6 +268,23 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 		d.Intent = retire(r.To)
 	}
 	return d
+}
+
+// decideNoWayBack decides about a rollback while green has everything and blue
+// cannot take it. Waiting for ever would keep every later release from starting,
+// the one with the cure among them: a blue that does not start is given up when
+// green is healthy, and any blue when it has had the time that a new version
+// has.
+func decideNoWayBack(r teal.Release, o Observation) Decision {
+	deadline := o.From.Since.Add(r.Policy.ReadyWithin.Std())
+	hopeless := o.From.State == teal.EnvironmentFailed && o.To.ready()
+	switch {
+	case !hopeless && o.Now.Before(deadline):
+		return Decision{Until: deadline}
+	case !settled(r, o) && !o.To.ready():
+		return Decision{}
+	}
+	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
 }
 
 // settled reports whether no shift that was ever intended can still happen.

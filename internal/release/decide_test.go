@@ -17,10 +17,10 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // The environments of the tables below.
 var (
 	stopped  = release.Health{}
-	starting = release.Health{Running: true, State: teal.EnvironmentStarting}
+	starting = release.Health{Running: true, State: teal.EnvironmentStarting, Since: start}
 	ready    = release.Health{Running: true, State: teal.EnvironmentReady}
-	degraded = release.Health{Running: true, State: teal.EnvironmentDegraded, Reason: "web: connection refused"}
-	failed   = release.Health{Running: true, State: teal.EnvironmentFailed, Reason: "hello: no handler", Output: "Traceback"}
+	degraded = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start, Reason: "web: connection refused"}
+	failed   = release.Health{Running: true, State: teal.EnvironmentFailed, Since: start, Reason: "hello: no handler", Output: "Traceback"}
 )
 
 func isReady(h release.Health) bool { return h.Running && h.State == teal.EnvironmentReady }
@@ -178,10 +178,11 @@ func TestDecide(t *testing.T) {
 		{"nothing is stopped before the alias holds", in("watching", finish, notEverywhere), "wait", ""},
 
 		{"blue that is gone is started again", in("rolling-back", only2, blue(stopped)), "provision 1", ""},
-		{"blue that starts is waited for", in("rolling-back", only2, blue(starting)), "wait", ""},
-		{"blue that is broken is waited for", in("rolling-back", only2, blue(degraded)), "wait", ""},
+		{"blue that starts is waited for", in("rolling-back", only2, blue(starting)), "wait until 2m0s", ""},
+		{"blue that is broken is waited for", in("rolling-back", only2, blue(degraded)), "wait until 2m0s", ""},
 		{"blue that does not start is given up while green is healthy", in("rolling-back", only2, blue(failed)), "retire 1, be completed", "could not be gone back to"},
-		{"blue that does not start is waited for while green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "wait", ""},
+		{"blue that does not start is waited for while green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "wait until 2m0s", ""},
+		{"but not longer than a new version may take", in("rolling-back", only2, blue(degraded), green(degraded), after(2*time.Minute)), "retire 1, be completed", "could not be gone back to"},
 		{"healthy blue gets the alias back", in("rolling-back", only2), "shift to 1 replacing 7", "giving live back to version 1"},
 		{"the way back is waited for until it holds", in("rolling-back", notEverywhere), "wait", ""},
 		{"then green is stopped", in("rolling-back"), "retire 2, be rolled-back", "version 1 has everything again"},
@@ -212,6 +213,7 @@ func anyHealth(t *rapid.T, label string) release.Health {
 	return release.Health{
 		Running: rapid.Bool().Draw(t, label+" runs"),
 		State:   rapid.SampledFrom(someStates).Draw(t, label+" state"),
+		Since:   start,
 		Reason:  rapid.SampledFrom([]string{"", "broken"}).Draw(t, label+" reason"),
 	}
 }

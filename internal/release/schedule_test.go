@@ -45,7 +45,7 @@ func newSchedule(seed uint64) *schedule {
 	s.smooth = s.chance(60)
 	s.apps[shop] = &appRecord{}
 	live := s.live(shop)
-	run := func(version int) { e := s.env(shop, version); e.running, e.state = true, teal.EnvironmentReady }
+	run := func(version int) { e := s.env(shop, version); e.running = true; e.become(teal.EnvironmentReady) }
 	switch s.rng.IntN(10) {
 	case 0, 1: // nothing has been released yet
 		return s
@@ -126,7 +126,7 @@ func (s *schedule) kill(p *process) {
 	if !s.twins { // the instances were its children
 		for _, key := range s.envKeys() {
 			if e := s.envs[key]; e.running {
-				e.state = teal.EnvironmentStarting
+				e.become(teal.EnvironmentStarting)
 			}
 		}
 	}
@@ -258,15 +258,15 @@ func (s *schedule) happen() {
 	e := s.envs[keys[s.rng.IntN(len(keys))]]
 	switch {
 	case s.smooth && !s.moving():
-		e.state = teal.EnvironmentReady
+		e.become(teal.EnvironmentReady)
 	case e.state == teal.EnvironmentStarting && s.chance(10):
 		e.never = true
 	case e.state == teal.EnvironmentStarting && s.chance(10):
-		e.state = teal.EnvironmentFailed
+		e.become(teal.EnvironmentFailed)
 	case e.state == teal.EnvironmentReady && s.chance(25):
-		e.state = teal.EnvironmentDegraded
+		e.become(teal.EnvironmentDegraded)
 	case !e.never && e.state != teal.EnvironmentReady:
-		e.state = teal.EnvironmentReady
+		e.become(teal.EnvironmentReady)
 	}
 	s.notef("    version %d is %s", e.version, e.state)
 	s.wake()
@@ -377,7 +377,7 @@ func (s *schedule) heal(all bool) {
 	clear(s.live(shop).stale)
 	for _, key := range s.envKeys() {
 		if e := s.envs[key]; all || !e.never {
-			e.state = teal.EnvironmentReady
+			e.become(teal.EnvironmentReady)
 		}
 	}
 	s.wake()

@@ -68,9 +68,13 @@ type env struct {
 	app     string
 	version int
 	state   teal.EnvironmentState
+	since   time.Time // of the state
 	running bool
 	never   bool // does not become ready before things calm down
 }
+
+// become enters a state.
+func (e *env) become(state teal.EnvironmentState) { e.state, e.since = state, time.Now() }
 
 var (
 	errConflict = errors.New("the revision is not the newest")
@@ -152,6 +156,7 @@ type process struct {
 	cancel context.CancelFunc
 	dead   bool
 	seen   map[string]teal.EnvironmentState // what Observe last said
+	late   map[string]bool                  // and whether it had been like that for as long as a start may take
 }
 
 var (
@@ -174,7 +179,7 @@ func (w *world) launch(name string) *process {
 
 // build makes a server that does not run yet.
 func (w *world) build(name string) *process {
-	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}}
+	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{}}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.engine = release.New(release.Config{
 		Journal: p, Runner: runner{p}, Router: router{p}, Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
@@ -363,9 +368,10 @@ func (r runner) Provision(ctx context.Context, app string, version int) error {
 		active := r.w.active(app)
 		r.w.must(active != nil && (version == active.From || version == active.To), "version %d is started for no release", version)
 		if e := r.w.env(app, version); !e.running {
-			e.running, e.state = true, teal.EnvironmentStarting
+			e.running = true
+			e.become(teal.EnvironmentStarting)
 			if r.w.free && !r.w.slow {
-				e.state = teal.EnvironmentReady
+				e.become(teal.EnvironmentReady)
 			}
 		}
 		return nil
@@ -377,8 +383,9 @@ func (r runner) Observe(ctx context.Context, app string, version int) (h release
 		e := r.w.env(app, version)
 		r.seen[fmt.Sprint(app, "/", version)] = ""
 		if e.running {
-			h = release.Health{Running: true, State: e.state}
+			h = release.Health{Running: true, State: e.state, Since: e.since}
 			r.seen[fmt.Sprint(app, "/", version)] = e.state
+			r.late[fmt.Sprint(app, "/", version)] = e.state != teal.EnvironmentReady && time.Since(e.since) >= teal.DefaultReadyWithin.Std()
 		}
 		return nil
 	})
@@ -409,11 +416,12 @@ func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 	switch version {
 	case r.From:
 		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
-		hopeless := r.Phase == teal.PhaseRollingBack && p.seen[fmt.Sprint(r.App, "/", r.From)] == teal.EnvironmentFailed
+		blue := fmt.Sprint(r.App, "/", r.From)
+		hopeless := r.Phase == teal.PhaseRollingBack && (p.late[blue] || p.seen[blue] == teal.EnvironmentFailed)
 		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0 || hopeless,
 			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
 		saw := p.seen[fmt.Sprint(r.App, "/", r.To)]
-		w.must(r.finishing || saw == teal.EnvironmentReady || r.Phase == teal.PhaseShifting, "the standby %d is stopped while green was seen %s", version, saw)
+		w.must(r.finishing || hopeless || saw == teal.EnvironmentReady || r.Phase == teal.PhaseShifting, "the standby %d is stopped while green was seen %s", version, saw)
 		w.must(live.IsOnly(r.To), "C11: version %d is stopped before %d has everything", version, r.To)
 	case r.To:
 		w.must(r.Phase.BeforeTraffic() || r.Phase == teal.PhaseShifting && r.From == 0 || r.Phase == teal.PhaseRollingBack && live.IsOnly(r.From),

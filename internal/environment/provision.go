@@ -1,0 +1,129 @@
+package environment
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"teal"
+)
+
+// Provision implements [release.Runner]. It also makes room: environments that
+// nothing needs any more, such as an older preview, are retired.
+func (m *Manager) Provision(ctx context.Context, app string, number int) error {
+	return m.ProvisionBeside(ctx, app, number, nil)
+}
+
+// ProvisionBeside is Provision that makes no room at the cost of the versions
+// in keep: nothing may need them yet.
+func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, keep []int) error {
+	// Half a change would leave records that say something else than what runs.
+	ctx = context.WithoutCancel(ctx)
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	version, err := m.cfg.Records.Version(ctx, app, number)
+	if err != nil {
+		return err
+	}
+	neighbours, err := m.neighbours(ctx, app, number, keep)
+	if err != nil {
+		return err
+	}
+	e, err := m.wish(ctx, version, neighbours)
+	if err != nil || m.find(app, number) != nil {
+		return err
+	}
+	m.cfg.Logger.Info("starting environment", "app", app, "version", number, "slot", e.Slot)
+	return m.begin(version, e)
+}
+
+// ProvisionAside starts a version for a user's alias, which must be given to it
+// before anybody else is provisioned. It takes no slot, makes no room, and is
+// not a preview. A version that runs already is left as it is.
+func (m *Manager) ProvisionAside(ctx context.Context, app string, number int) error {
+	ctx = context.WithoutCancel(ctx)
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	if m.find(app, number) != nil {
+		return nil
+	}
+	version, err := m.cfg.Records.Version(ctx, app, number)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	e := teal.Environment{App: app, Version: number, Aside: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+		return err
+	}
+	m.cfg.Logger.Info("starting environment beside the slots", "app", app, "version", number)
+	return m.begin(version, e)
+}
+
+// neighbours returns the slots of the app's other environments, by version,
+// after retiring those that nobody needs and that are not in keep.
+func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
+	records, err := m.cfg.Records.Environments(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	slots := map[int]teal.Slot{}
+	for _, e := range records {
+		if e.Version == number || e.State == teal.EnvironmentDraining {
+			continue
+		}
+		use, err := m.cfg.Usage.Uses(ctx, app, e.Version)
+		if err != nil {
+			return nil, err
+		}
+		if use == (Use{}) && !slices.Contains(keep, e.Version) {
+			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		slots[e.Version] = e.Slot
+	}
+	return slots, nil
+}
+
+// wish records that the version is to run. One that runs in a slot already keeps
+// its record; one that runs beside the slots moves into a free one. What ran for
+// an alias alone counts as started now.
+func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
+	now := time.Now()
+	e := teal.Environment{
+		App: version.App, Version: version.Number,
+		State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now,
+	}
+	r := m.find(version.App, version.Number)
+	if r != nil {
+		if r.slot != teal.SlotNone {
+			return e, nil
+		}
+		now, _ := r.currentHealth()
+		e.State, e.CreatedAt = now.state, r.since
+	}
+	taken := map[teal.Slot]bool{}
+	live := teal.SlotNone
+	for number, slot := range neighbours {
+		taken[slot] = true
+		use, err := m.cfg.Usage.Uses(ctx, version.App, number)
+		if err != nil {
+			return e, err
+		}
+		if use.Live {
+			live = slot
+		}
+	}
+	e.Slot = chooseSlot(taken, live)
+	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+		return e, err
+	}
+	if r != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		r.slot, r.since, r.aside = e.Slot, e.CreatedAt, false
+	}
+	return e, nil
+}
