@@ -41,6 +41,7 @@ type Environment struct {
 	App       string           `json:"app"`
 	Version   int              `json:"version"`
 	Slot      Slot             `json:"slot,omitempty"`
+	Aside     bool             `json:"aside,omitempty"` // started for a user's alias alone: without a slot, and not a preview
 	State     EnvironmentState `json:"state"`
 	Reason    string           `json:"reason,omitempty"` // why it is not ready, for people
 	Output    string           `json:"output,omitempty"` // the last lines of what failed

@@ -270,18 +270,14 @@ func (c *control) checkNoRelease(ctx context.Context, app string) error {
 		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
 }
 
-// ensureReady starts a version that does not run, beside the alias's other one,
-// and waits until it is ready. One that it has started in vain is stopped again.
+// ensureReady starts a version that does not run and waits until it is ready.
+// One that it has started in vain is stopped again.
 func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
 	app := set.App
 	if c.manager.Runs(app, version) {
 		return c.awaitReady(ctx, app, version, patience)
 	}
-	var together []int
-	for _, t := range set.Targets {
-		together = append(together, t.Version)
-	}
-	if err := c.manager.ProvisionBeside(ctx, app, version, together); err != nil {
+	if err := c.startFor(ctx, set, version); err != nil {
 		return err
 	}
 	err := c.awaitReady(ctx, app, version, patience)
@@ -292,6 +288,19 @@ func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int
 		c.logger.Warn("a version that did not become healthy goes on trying", "app", app, "version", version, "error", retireErr)
 	}
 	return err
+}
+
+// startFor starts a version for an alias: for live beside the alias's other one,
+// for a user's alias beside everything.
+func (c *control) startFor(ctx context.Context, set api.SetAlias, version int) error {
+	if set.Alias != teal.AliasLive {
+		return c.manager.ProvisionAside(ctx, set.App, version)
+	}
+	var together []int
+	for _, t := range set.Targets {
+		together = append(together, t.Version)
+	}
+	return c.manager.ProvisionBeside(ctx, set.App, version, together)
 }
 
 func (c *control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {

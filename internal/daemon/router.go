@@ -283,7 +283,8 @@ func (r *router) lives() []teal.Alias {
 
 // preview returns the version that the preview alias follows, and since when:
 // the newest that is not live, if it was started after the one that is. A blue
-// on standby is older than live, and not a preview. 0 for none.
+// on standby is older than live, and not a preview; nor is what was started for a
+// user's alias alone. 0 for none.
 func preview(live teal.Alias, running []environment.Running) (version int, since time.Time) {
 	for _, e := range running {
 		if live.Primary() == e.Version {
@@ -291,7 +292,7 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 		}
 	}
 	for _, e := range running {
-		if !live.PointsTo(e.Version) && e.Since.After(since) {
+		if !e.Aside && !live.PointsTo(e.Version) && e.Since.After(since) {
 			version, since = e.Version, e.Since
 		}
 	}
