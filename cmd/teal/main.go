@@ -44,10 +44,15 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	}
 	return daemon.New(daemon.Config{
 		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
-		Override: func(client netip.Addr) bool {
-			return slices.ContainsFunc(o.OverrideFrom, func(n netip.Prefix) bool { return n.Contains(client) })
-		},
+		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle,
 		Guard:  []string{self, daemon.GuardArgument},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel})),
 	}).Run(ctx)
+}
+
+// within returns whether an address is in one of the networks.
+func within(networks []netip.Prefix) func(netip.Addr) bool {
+	return func(client netip.Addr) bool {
+		return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(client) })
+	}
 }

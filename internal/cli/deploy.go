@@ -33,6 +33,7 @@ type deployFlags struct {
 	strategy  string
 	noRelease bool
 	wait      string
+	maxBundle string
 }
 
 func (s *session) deployCommand() *cobra.Command {
@@ -50,6 +51,7 @@ func (s *session) deployCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's")
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
+	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is uploaded, unpacked; the server has a limit of its own")
 	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
 	return cmd
 }
@@ -66,7 +68,11 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err != nil {
 		return err
 	}
-	m, bundles, err := readApp(dir)
+	var limits artifact.Limits
+	if err := limits.Unpacked.UnmarshalText([]byte(flags.maxBundle)); err != nil {
+		return teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
+	}
+	m, bundles, err := readApp(dir, limits)
 	if err != nil {
 		return err
 	}
@@ -161,14 +167,14 @@ type bundle struct {
 }
 
 // readApp reads the manifest in dir and the code that it names, by digest.
-func readApp(dir string) (*manifest.Manifest, map[string]bundle, error) {
+func readApp(dir string, limits artifact.Limits) (*manifest.Manifest, map[string]bundle, error) {
 	m, err := manifest.Load(dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	bundles := map[string]bundle{}
 	for _, name := range slices.Sorted(maps.Keys(m.Code)) {
-		tree, err := artifact.Scan(filepath.Join(m.Dir, filepath.FromSlash(m.Code[name])), artifact.Limits{})
+		tree, err := artifact.Scan(filepath.Join(m.Dir, filepath.FromSlash(m.Code[name])), limits)
 		if err != nil {
 			return nil, nil, teal.Errorf(teal.CodeOf(err), "the code of %s cannot be deployed: %w", name, err)
 		}

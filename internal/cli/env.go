@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"teal"
 )
 
 // Env is what a command line gets from its process.
@@ -32,6 +34,8 @@ type ServeOptions struct {
 	HTTP         string // address of the gateway
 	Admin        string // address of the REST API
 	OverrideFrom []netip.Prefix
+	TrustedProxy []netip.Prefix
+	MaxBundle    teal.Bytes // unpacked
 	LogLevel     slog.Level
 	Version      string
 }

@@ -360,3 +360,19 @@ func TestHelpListsEveryCommand(t *testing.T) {
 		t.Errorf("exit %d", r.code)
 	}
 }
+
+func TestServerNetworksAndSizes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ flag, value, want string }{
+		{"--trusted-proxies", "10.0.0.0/33", "--trusted-proxies"},
+		{"--override-from", "everybody", "--override-from"},
+		{"--max-bundle", "250", "--max-bundle"},
+	} {
+		var stderr strings.Builder
+		env := cli.Env{Stdin: strings.NewReader(""), Stdout: &stderr, Stderr: &stderr, Getenv: func(string) string { return "" }, Now: time.Now}
+		code := cli.Run(t.Context(), []string{"server", "--data", t.TempDir(), c.flag, c.value}, env)
+		if code != 2 || !strings.Contains(stderr.String(), c.want) {
+			t.Errorf("%s %s: exit %d: %s", c.flag, c.value, code, stderr.String())
+		}
+	}
+}

@@ -14,7 +14,8 @@ import (
 
 type serverFlags struct {
 	data, http, admin, level string
-	override                 []string
+	override, trusted        []string
+	maxBundle                string
 }
 
 func (s *session) serverCommand() *cobra.Command {
@@ -37,6 +38,8 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
 	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
+	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed: the load balancers in front")
+	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
 	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
 	return cmd
 }
@@ -57,24 +60,40 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level is debug, info, warn or error, not %q", flags.level)
 	}
-	for _, network := range flags.override {
-		prefix, err := parseNetwork(network)
-		if err != nil {
-			return o, err
-		}
-		o.OverrideFrom = append(o.OverrideFrom, prefix)
+	if err := o.MaxBundle.UnmarshalText([]byte(flags.maxBundle)); err != nil {
+		return o, teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
 	}
-	return o, nil
+	var err error
+	if o.OverrideFrom, err = parseNetworks("--override-from", flags.override); err != nil {
+		return o, err
+	}
+	o.TrustedProxy, err = parseNetworks("--trusted-proxies", flags.trusted)
+	return o, err
+}
+
+// defaultMaxBundle is what AWS Lambda accepts.
+const defaultMaxBundle = "250MiB"
+
+func parseNetworks(flag string, texts []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, text := range texts {
+		prefix, err := parseNetwork(flag, text)
+		if err != nil {
+			return nil, err
+		}
+		networks = append(networks, prefix)
+	}
+	return networks, nil
 }
 
 // parseNetwork reads a network in CIDR notation, or one address.
-func parseNetwork(text string) (netip.Prefix, error) {
+func parseNetwork(flag, text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		return netip.PrefixFrom(address, address.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, teal.Errorf(teal.CodeInvalidInput, "--override-from: %q is not a network; write one such as 10.0.0.0/8 or ::1", text)
+		return netip.Prefix{}, teal.Errorf(teal.CodeInvalidInput, "%s: %q is not a network; write one such as 10.0.0.0/8 or ::1", flag, text)
 	}
 	return prefix.Masked(), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"teal/internal/artifact"
 	"teal/internal/manifest"
 )
 
@@ -25,7 +26,7 @@ func (s *session) validateCommand() *cobra.Command {
 		Short: "Check DIR/teal.yaml and the code that it names, without a server",
 		Args:  arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			m, bundles, err := readApp(folder(args))
+			m, bundles, err := readApp(folder(args), artifact.Limits{})
 			if err != nil {
 				return err
 			}

@@ -32,9 +32,12 @@ type Config struct {
 	// Override says who may choose a version with a request header; nil is
 	// nobody.
 	Override func(client netip.Addr) bool
-	Guard    []string // the command that runs process.Guard; empty: no guard
-	Version  string   // of Teal, shown to API clients
-	Logger   *slog.Logger
+	// Trusted says whose X-Forwarded headers are believed; nil is nobody.
+	Trusted   func(client netip.Addr) bool
+	MaxBundle teal.Bytes // unpacked; 0 is artifact's default
+	Guard     []string   // the command that runs process.Guard; empty: no guard
+	Version   string     // of Teal, shown to API clients
+	Logger    *slog.Logger
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.
@@ -132,7 +135,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.Limits{}); err != nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); err != nil {
 		return nil, err
 	}
 	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
@@ -144,6 +147,16 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	}
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
+}
+
+// packedOverhead is what a zip may be larger than what is in it.
+const packedOverhead = 50 * teal.MiB
+
+func bundleLimits(unpacked teal.Bytes) artifact.Limits {
+	if unpacked == 0 {
+		return artifact.Limits{}
+	}
+	return artifact.Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -178,7 +191,7 @@ func (s *server) assemble(ctx context.Context) error {
 	typed := store.New(s.db)
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override})
+	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
@@ -249,7 +262,7 @@ func (s *server) awaitLive(ctx context.Context) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
-		Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 	}).Run(ctx, s.admin)
 }
 
