@@ -54,7 +54,12 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	if err != nil {
 		return api.Deployed{}, err
 	}
-	return out, nil
+	// Only now: a deploy that was refused has no say in later promotions.
+	_, err = c.store.Apps.Modify(ctx, version.App, func(a *teal.App) error {
+		a.Policy = d.Policy
+		return nil
+	})
+	return out, err
 }
 
 // checkDeploy refuses what could not be released, before anything is recorded.
@@ -96,9 +101,8 @@ func (c *control) checkIdle(ctx context.Context, app string) error {
 func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
 	app, err := c.store.Apps.Upsert(ctx, d.Spec.App, func(a *teal.App, exists bool) error {
 		if !exists {
-			a.Name, a.CreatedAt = d.Spec.App, time.Now()
+			a.Name, a.CreatedAt, a.Policy = d.Spec.App, time.Now(), d.Policy
 		}
-		a.Policy = d.Policy
 		return nil
 	})
 	if err != nil {
