@@ -6,10 +6,13 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
+	"slices"
 	"sync"
 	"time"
 
 	"teal"
+	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/process"
@@ -82,6 +85,9 @@ type Config struct {
 // Manager runs environments. It is the engine's [release.Runner] for this
 // machine.
 type Manager struct {
+	interpreters function.Interpreters
+	starting     chan struct{} // a place for each environment that may be starting
+
 	cfg       Config
 	recovered chan struct{}
 
@@ -103,7 +109,31 @@ var _ release.Runner = (*Manager)(nil)
 
 // New returns a manager. It starts nothing.
 func New(cfg Config) *Manager {
-	return &Manager{cfg: cfg, recovered: make(chan struct{}), envs: map[key]*running{}, changed: make(chan struct{})}
+	return &Manager{
+		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
+		envs: map[key]*running{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+	}
+}
+
+// turn is how long an environment may keep the next one from starting.
+const turn = 5 * time.Second
+
+// awaitTurn blocks until few enough environments are starting, or ctx ends: a
+// server that comes back with hundreds of them would otherwise start none in
+// time. The function that it returns gives the place to the next one; so does
+// the end of the turn.
+func (m *Manager) awaitTurn(ctx context.Context) (passOn func()) {
+	select {
+	case m.starting <- struct{}{}:
+	case <-ctx.Done():
+		return func() {}
+	}
+	free := sync.OnceFunc(func() { <-m.starting })
+	over := time.AfterFunc(turn, free)
+	return func() {
+		over.Stop()
+		free()
+	}
 }
 
 // Recovered is closed once Run has begun to start every recorded environment
@@ -147,6 +177,9 @@ func (m *Manager) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.sortByNeed(ctx, records); err != nil {
+		return err
+	}
 	for _, e := range records {
 		if e.State == teal.EnvironmentDraining {
 			if err := m.cfg.Records.Forget(ctx, e.App, e.Version); err != nil {
@@ -156,13 +189,37 @@ func (m *Manager) recover(ctx context.Context) error {
 		}
 		version, err := m.cfg.Records.Version(ctx, e.App, e.Version)
 		if err != nil {
-			return err
+			// One damaged app must not keep all the others down.
+			m.cfg.Logger.Error("environment cannot be started again: its version cannot be read", "app", e.App, "version", e.Version, "error", err)
+			continue
 		}
 		m.cfg.Logger.Info("starting environment again", "app", e.App, "version", e.Version)
 		if err := m.begin(version, e); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// sortByNeed puts the environments that live sends requests to before the others.
+func (m *Manager) sortByNeed(ctx context.Context, records []teal.Environment) error {
+	live := map[key]bool{}
+	for _, e := range records {
+		use, err := m.cfg.Usage.Uses(ctx, e.App, e.Version)
+		if err != nil {
+			return err
+		}
+		live[key{e.App, e.Version}] = use.Live
+	}
+	slices.SortStableFunc(records, func(a, b teal.Environment) int {
+		switch aLive, bLive := live[key{a.App, a.Version}], live[key{b.App, b.Version}]; {
+		case aLive && !bLive:
+			return -1
+		case bLive && !aLive:
+			return 1
+		}
+		return 0
+	})
 	return nil
 }
 

@@ -50,11 +50,10 @@ func (r *running) logger() *slog.Logger {
 func (r *running) run(ctx context.Context) {
 	defer close(r.stopped)
 	defer r.removeWork()
-	parts, listeners, err := r.build(ctx)
-	if err != nil {
-		r.logger().Warn("environment cannot be built", "error", err)
-		r.setHealth(ctx, health{state: teal.EnvironmentFailed, reason: teal.MessageOf(err)})
-		<-ctx.Done()
+	passOn := r.manager.awaitTurn(ctx)
+	defer passOn()
+	parts, listeners := r.buildAtLast(ctx)
+	if parts == nil {
 		return
 	}
 	var tasks sync.WaitGroup
@@ -71,13 +70,44 @@ func (r *running) run(ctx context.Context) {
 			}
 		})
 	}
-	r.follow(ctx, parts)
+	r.follow(ctx, parts, passOn)
 	tasks.Wait()
 }
 
+// The pauses between two tries to build an environment: what is missing, such as
+// its code, may come back.
+const (
+	rebuildFirst = time.Second
+	rebuildMost  = 30 * time.Second
+)
+
+// buildAtLast builds the environment, again and again until that works; nil when
+// ctx has ended first.
+func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Listener) {
+	for pause := rebuildFirst; ; pause = min(2*pause, rebuildMost) {
+		parts, listeners, err := r.build(ctx)
+		if err == nil {
+			return parts, listeners
+		}
+		if ctx.Err() != nil {
+			return nil, nil
+		}
+		r.logger().Warn("environment cannot be built", "error", err, "next_try_in", pause)
+		r.setHealth(ctx, health{state: teal.EnvironmentFailed, reason: teal.MessageOf(err)})
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return nil, nil
+		}
+	}
+}
+
 // follow turns the conditions of the components into the health of the
-// environment until ctx ends.
-func (r *running) follow(ctx context.Context, parts []part) {
+// environment until ctx ends. Once it is known how the start has gone, it passes
+// its turn on to the next environment.
+func (r *running) follow(ctx context.Context, parts []part, passOn func()) {
 	names := make([]string, len(parts))
 	conditions := make(map[string]condition, len(parts))
 	wasReady := false
@@ -87,6 +117,9 @@ func (r *running) follow(ctx context.Context, parts []part) {
 		}
 		now := summarize(names, conditions, wasReady)
 		wasReady = wasReady || now.state == teal.EnvironmentReady
+		if now.state != teal.EnvironmentStarting {
+			passOn()
+		}
 		r.setHealth(ctx, now)
 		select {
 		case <-r.dirty:

@@ -44,6 +44,9 @@ type Config struct {
 	WorkDir string            // a directory of the pool's own; made by Run if it is missing, left by it
 	Env     map[string]string // what Teal adds: TEAL_APP, TEAL_VERSION, TEAL_URL_…
 
+	// Interpreters is shared by the pools of a server; nil is one of its own.
+	Interpreters *Interpreters
+
 	Start func(process.Spec) (*process.Process, error)
 	// Log gets the lines of a function: stream is "stdout", "stderr" or
 	// "platform" for what Teal says about an invocation. requestID is the
@@ -133,6 +136,9 @@ func New(cfg Config) (*Pool, error) {
 	}
 	if cfg.OnChange == nil {
 		cfg.OnChange = func() {}
+	}
+	if cfg.Interpreters == nil {
+		cfg.Interpreters = &Interpreters{}
 	}
 	p := &Pool{
 		cfg:       cfg,

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"teal"
@@ -56,11 +57,11 @@ func findProgram(ctx context.Context, cfg *Config) (program, error) {
 	loader := func(name string) string { return filepath.Join(cfg.runtimeDir(), name) }
 	switch family := teal.RuntimeFamily(cfg.Function.Runtime); family {
 	case "python3":
-		found, err := findInterpreter(ctx, cfg.Function.Runtime, pythonAsks)
+		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, pythonAsks)
 		found.args = []string{loader(bootstrap.PythonFile)}
 		return found, err
 	case "nodejs":
-		found, err := findInterpreter(ctx, cfg.Function.Runtime, nodeAsks)
+		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, nodeAsks)
 		// V8 sizes its heap by the machine and not by the function's limit; told
 		// the limit, it collects instead of being killed.
 		heap := max(16, megabytes(cfg.Function.Memory)*9/10)
@@ -107,6 +108,33 @@ func interpreters(runtime string) []string {
 		return []string{runtime, "python3"}
 	}
 	return []string{"python3"}
+}
+
+// Interpreters remembers which interpreter serves which runtime, so that it is
+// looked for once and not by every pool: to ask one means to start it. One may
+// serve many pools. The zero value is ready to use.
+type Interpreters struct {
+	mu    sync.Mutex // held while one is looked for: others would find the same
+	found map[string]program
+}
+
+func (i *Interpreters) find(ctx context.Context, runtime string, ask question) (program, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if known, ok := i.found[runtime]; ok {
+		if _, err := os.Stat(known.path); err == nil {
+			return known, nil
+		}
+	}
+	p, err := findInterpreter(ctx, runtime, ask)
+	if err != nil {
+		return p, err
+	}
+	if i.found == nil {
+		i.found = map[string]program{}
+	}
+	i.found[runtime] = p
+	return p, nil
 }
 
 // findInterpreter asks the interpreters of a runtime one by one. A name in PATH

@@ -272,12 +272,11 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 
 // decideNoWayBack decides about a rollback while green has everything and blue
 // cannot take it. Waiting for ever would keep every later release from starting,
-// the one with the cure among them: a blue that does not start is given up when
-// green is healthy, and any blue when it has had the time that a new version
-// has.
+// the one with the cure among them: a blue that does not start is given up at
+// once, and any blue when it has had the time that a new version has.
 func decideNoWayBack(r teal.Release, o Observation) Decision {
 	deadline := o.From.Since.Add(r.Policy.ReadyWithin.Std())
-	hopeless := o.From.State == teal.EnvironmentFailed && o.To.ready()
+	hopeless := o.From.State == teal.EnvironmentFailed
 	switch {
 	case !hopeless && o.Now.Before(deadline):
 		return Decision{Until: deadline}
