@@ -50,9 +50,9 @@ func marked(t testing.TB, mark string) map[int]string {
 	return found
 }
 
-// zombies returns the children of a process that have ended and not been waited
-// for.
-func zombies(t testing.TB, parent int) (pids []int) {
+// childrenOf returns the children of a process that are in one of the states, as
+// /proc names them: Z is a zombie.
+func childrenOf(t testing.TB, parent int, states string) (pids []int) {
 	t.Helper()
 	paths, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -61,12 +61,12 @@ func zombies(t testing.TB, parent int) (pids []int) {
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
-			continue
+			continue // gone
 		}
 		// "PID (any name) STATE PPID …"
 		front, back, _ := strings.Cut(string(text), "(")
 		fields := strings.Fields(back[strings.LastIndexByte(back, ')')+1:])
-		if fields[0] == "Z" && fields[1] == strconv.Itoa(parent) {
+		if strings.Contains(states, fields[0]) && fields[1] == strconv.Itoa(parent) {
 			pid, err := strconv.Atoi(strings.TrimSpace(front))
 			if err != nil {
 				t.Fatal(err)
@@ -154,6 +154,35 @@ func TestKilledServerLeavesNoProcess(t *testing.T) {
 	s, mark := startFamily(t)
 	s.kill()
 	s.allGone(mark, 5*time.Second)
+}
+
+// The guard that sees to that is itself seen to: killed first, it is there again.
+func TestKilledGuardIsReplaced(t *testing.T) {
+	t.Parallel()
+	s, mark := startFamily(t)
+	guard := s.guard(0)
+	if err := syscall.Kill(guard, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	s.guard(guard)
+	s.kill()
+	s.allGone(mark, 5*time.Second)
+}
+
+// guard returns the server's guard process, once it is another one than before.
+func (s *server) guard(before int) (pid int) {
+	s.t.Helper()
+	waitFor(s.t, 10*time.Second, "a guard", func() bool {
+		pid = 0
+		for _, child := range childrenOf(s.t, s.cmd.Process.Pid, "RSD") {
+			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
+			if bytes.HasSuffix(command, []byte("\x00guard\x00")) && child != before {
+				pid = child
+			}
+		}
+		return pid != 0
+	})
+	return pid
 }
 
 // So does a version that is replaced, and what is left is the new one alone.
@@ -249,7 +278,7 @@ func TestCrashLoopsLeaveNothingBehind(t *testing.T) {
 	before := descriptors(t, pid)
 	crashes(10)
 	// What the server itself is at work on may show for a moment.
-	waitFor(t, 5*time.Second, "the zombies to be gone", func() bool { return len(zombies(t, pid)) == 0 })
+	waitFor(t, 5*time.Second, "the zombies to be gone", func() bool { return len(childrenOf(t, pid, "Z")) == 0 })
 	if after := descriptors(t, pid); after > before+10 {
 		t.Errorf("%d file descriptors after 10 more crashes, %d before", after, before)
 	}
@@ -306,7 +335,7 @@ func TestRestartAfterKill(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(s.data, "http.addr")); err == nil {
 			serving = true
 		}
-		code, body, err := once1(s.http, "/")
+		code, body, err := ask(s.http, "/")
 		switch {
 		case err != nil && opened:
 			t.Fatalf("a request was lost after the port had been open: %v", err)
@@ -340,8 +369,31 @@ func TestRestartAfterKill(t *testing.T) {
 	}
 }
 
-// once1 makes one request over a connection of its own.
-func once1(addr, path string) (code int, body string, err error) {
+// A deploy that is being followed survives the end of the server, gentle or not:
+// the server goes on with the release, and the command with its story.
+func TestDeployGoesOnAfterARestart(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
+	s.admin = s.addr("admin.addr")
+	for _, end := range []func(){s.kill, s.stop} {
+		before := s.status("web").Release.To
+		deploy := s.background("deploy", newApp(t, slowManifest, fmt.Sprint("v", before+1)).dir)
+		waitFor(t, 20*time.Second, "the release to begin", func() bool {
+			r := s.status("web").Release
+			return r.To == before+1 && r.Phase == "provisioning"
+		})
+		end()
+		s.start()
+		(<-deploy).expect(t, 0, fmt.Sprintf("is live: 100 %% on version %d", before+1))
+		if _, version, _ := s.get("/"); version != fmt.Sprint(before+1) {
+			t.Errorf("version %s is live", version)
+		}
+	}
+}
+
+// ask makes one request over a connection of its own.
+func ask(addr, path string) (code int, body string, err error) {
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
 	resp, err := client.Get("http://" + addr + path)
 	if err != nil {

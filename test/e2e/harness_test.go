@@ -23,6 +23,7 @@ type server struct {
 	t       testing.TB
 	data    string
 	http    string // the gateway's address; "" is the kernel's choice
+	admin   string // the API's address; likewise
 	program string // "" is built.teal
 	cmd     *exec.Cmd
 	log     *output
@@ -93,7 +94,7 @@ func (s *server) launch(env ...string) {
 		_ = os.Remove(filepath.Join(s.data, name)) // left by a server that was killed
 	}
 	s.log = &output{}
-	s.cmd = exec.Command(cmp.Or(s.program, built.teal), "server", "--data", s.data, "--http", cmp.Or(s.http, "127.0.0.1:0"), "--admin", "127.0.0.1:0")
+	s.cmd = exec.Command(cmp.Or(s.program, built.teal), "server", "--data", s.data, "--http", cmp.Or(s.http, "127.0.0.1:0"), "--admin", cmp.Or(s.admin, "127.0.0.1:0"))
 	// The race detector would make every end of the server last a second.
 	s.cmd.Env = append(append(cleanEnv(), "GORACE=atexit_sleep_ms=0"), env...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

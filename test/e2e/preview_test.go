@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"os/exec"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -228,6 +231,80 @@ func TestAliasLeavesThePreviewAlone(t *testing.T) {
 	s.answers("1", "Teal-Alias", "keep")
 	// Nor is an old version, kept by an alias, the one to promote.
 	s.teal("promote", "web").expect(t, 2, "no version beside the live one")
+}
+
+// live may be given by hand to versions that do not run: both are started. While
+// a release watches, live is the release's.
+func TestLiveSetByHand(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	for _, mark := range []string{"one", "two", "three"} {
+		s.ok("deploy", newWeb(t, "0s", mark))
+	}
+	s.awaitEnvironments("web", "3 blue serving")
+	s.ok("alias", "set", "web", "live", "1=50", "2=50")
+	if counts := s.count(200); counts["1"]+counts["2"] != 200 || counts["1"] < 50 || counts["2"] < 50 {
+		t.Errorf("after the split: %v", counts)
+	}
+	revision := s.status("web").Aliases["live"].Revision
+	s.ok("alias", "set", "web", "live", "2", "--revision", fmt.Sprint(revision))
+	s.answers("2")
+	s.teal("alias", "set", "web", "live", "1", "--revision", fmt.Sprint(revision)).expect(t, 2, "changed")
+	s.answers("2")
+
+	s.ok("deploy", newWeb(t, "10m", "four"))
+	s.teal("alias", "set", "web", "live", "2").expect(t, 2, "is watching", "teal rollback web")
+	s.ok("alias", "set", "web", "keep", "2") // another one is free
+	s.ok("rollback", "web")
+	s.answers("2")
+}
+
+// Following the log or the events of an app shows what happens while it happens,
+// until Ctrl-C, which is how that ends and no failure.
+func TestFollowing(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newOdd(t, "odd", "").dir)
+	follow := func(args ...string) (said *output, end func() int) {
+		said = &output{}
+		cmd := exec.Command(built.cli, args...)
+		cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
+		cmd.Stdout, cmd.Stderr = said, said
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		return said, func() int {
+			_ = cmd.Process.Signal(syscall.SIGINT)
+			_ = cmd.Wait()
+			return cmd.ProcessState.ExitCode()
+		}
+	}
+	logs, endLogs := follow("logs", "odd", "-f")
+	events, endEvents := follow("watch", "odd", "--json")
+	shows := func(o *output, text string) {
+		t.Helper()
+		waitFor(t, 10*time.Second, fmt.Sprintf("%q", text), func() bool { return strings.Contains(o.String(), text) })
+	}
+	shows(logs, "INIT_START")
+	shows(events, `"kind":"alias"`)
+	s.ok("invoke", "odd", "--data", `{"do": "sleep", "n": 7}`)
+	shows(logs, "slept for 7")
+	second := newOdd(t, "odd", "")
+	second.write("odd/mark", "two")
+	s.ok("deploy", second.dir)
+	shows(events, `"id":"odd-2"`)
+	s.ok("invoke", "odd", "--data", `{"do": "sleep", "n": 8}`)
+	shows(logs, "slept for 8")
+	for name, end := range map[string]func() int{"logs -f": endLogs, "watch": endEvents} {
+		if code := end(); code != 0 {
+			t.Errorf("%s ended with %d", name, code)
+		}
+	}
+	for line := range strings.Lines(events.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("not a document: %s", line)
+		}
+	}
 }
 
 // While blue stands by a rollback is at once; it may be asked for again, and by

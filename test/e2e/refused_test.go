@@ -2,9 +2,12 @@ package e2e
 
 import (
 	"archive/zip"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -261,6 +264,70 @@ func TestBadApps(t *testing.T) {
 		}
 	}
 	before.unchanged()
+}
+
+// The server does not count on the command line to have looked: what a bundle
+// must not hold is refused by it too, and nothing of it is kept.
+func TestBundlesSentByHand(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	token, err := os.ReadFile(filepath.Join(s.data, "admin.token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	zipped := func(name, content string, mode os.FileMode, size uint64) []byte {
+		var buf bytes.Buffer
+		z := zip.NewWriter(&buf)
+		h := &zip.FileHeader{Name: name, Method: zip.Store}
+		h.SetMode(mode)
+		var w io.Writer
+		if size == 0 {
+			w, err = z.CreateHeader(h)
+		} else {
+			h.UncompressedSize64, h.CompressedSize64 = size, uint64(len(content))
+			w, err = z.CreateRaw(h)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err := io.WriteString(w, content)
+		if err := errors.Join(err, z.Close()); err != nil {
+			t.Fatal(err)
+		}
+		return buf.Bytes()
+	}
+	for name, c := range map[string]struct {
+		body   []byte
+		status int
+		says   string
+	}{
+		"link to a file outside": {zipped("link", "../../../etc/passwd", 0o777|os.ModeSymlink, 0), 400, "outside"},
+		"path outside":           {zipped("../../evil", "x", 0o644, 0), 400, "evil"},
+		"absolute path":          {zipped("/etc/evil", "x", 0o644, 0), 400, "/etc/evil"},
+		"too large":              {zipped("bomb", "x", 0o644, 300<<20), 413, "250MiB"},
+		"another content":        {zipped("fine", "x", 0o644, 0), 400, "sha256"},
+		"no zip":                 {[]byte("not a zip"), 400, "zip"},
+		"empty":                  {nil, 400, "zip"},
+	} {
+		digest := "sha256:" + strings.Repeat("0", 64)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, "http://"+s.addr("admin.addr")+"/v1/bundles/"+digest, bytes.NewReader(c.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || resp.StatusCode != c.status || !strings.Contains(string(said), c.says) {
+			t.Errorf("%s: %d %s %v", name, resp.StatusCode, said, err)
+		}
+	}
+	if size := sizeOf(t, filepath.Join(s.data, "bundles")); size > 0 {
+		t.Errorf("refused bundles have left %d bytes", size)
+	}
 }
 
 func touch(t testing.TB, path string) string {
