@@ -28,6 +28,7 @@ func (x *exchange) invoke() {
 	ctx, done := x.claim.Env.Bind(x.front.life)
 	defer done()
 	defer x.body.boundTo(ctx)()
+	defer x.giveBack()
 	response, err := x.call(ctx)
 	if err != nil {
 		x.fail(x.explain(ctx, err))
@@ -100,6 +101,14 @@ func (x *exchange) checkSize(size int64) error {
 	return nil
 }
 
+// freeBody is what the body of a request to a function may hold without asking:
+// connections bound such bodies already, and they must pass while large ones
+// have used the budget up.
+const freeBody = 64 << 10
+
+// readBody reads the whole body. What it holds beyond a small one is taken from
+// the server's budget as it arrives, so that a client which only announces much
+// costs nothing; giveBack returns it.
 func (x *exchange) readBody() ([]byte, error) {
 	if x.body == nil {
 		return nil, nil
@@ -109,12 +118,37 @@ func (x *exchange) readBody() ([]byte, error) {
 	}
 	limits := x.front.server.limits
 	x.body.until = time.Now().Add(limits.FunctionBody)
-	data, err := io.ReadAll(io.LimitReader(x.body, int64(limits.FunctionBytes)+1))
-	if err != nil {
-		return nil, err
+	data := make([]byte, 0, min(max(x.in.ContentLength+1, 512), freeBody))
+	for {
+		n, err := x.body.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		if errors.Is(err, io.EOF) {
+			return data, nil
+		}
+		if err == nil {
+			err = x.checkSize(int64(len(data)))
+		}
+		if err == nil && len(data) == cap(data) {
+			data, err = x.grow(data)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	return data, x.checkSize(int64(len(data)))
 }
+
+// grow returns data with room for as much again, or an error with
+// teal.CodeUnavailable when the budget does not have it.
+func (x *exchange) grow(data []byte) ([]byte, error) {
+	more := int64(cap(data))
+	if !x.front.server.bodies.take(more) {
+		return nil, teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
+	}
+	x.held += more
+	return append(make([]byte, 0, 2*cap(data)), data...), nil
+}
+
+func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }
 
 // event describes the request to the function.
 func (x *exchange) event(body []byte, now time.Time) payload.Request {

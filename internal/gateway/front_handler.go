@@ -69,6 +69,7 @@ type exchange struct {
 	body     *requestBody // nil for none
 	claim    Claim
 	endpoint Endpoint // of the attempt that goes on; nil for none
+	held     int64    // of the server's budget for bodies
 }
 
 // randomPoint decides a request that has no affinity key.

@@ -34,6 +34,10 @@ type Limits struct {
 	ShutdownGrace time.Duration
 	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
 	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
+	// FunctionBodies is what the bodies of all requests to functions may hold
+	// together; each costs several times its size until it is answered. More
+	// large ones get 503. Default 64 MiB.
+	FunctionBodies teal.Bytes
 }
 
 func (l Limits) withDefaults() Limits {
@@ -55,6 +59,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.FunctionBytes == 0 {
 		l.FunctionBytes = teal.MaxPayload
+	}
+	if l.FunctionBodies == 0 {
+		l.FunctionBodies = 64 * teal.MiB
 	}
 	return l
 }
@@ -79,6 +86,7 @@ type Server struct {
 	override func(netip.Addr) bool
 	trusted  func(netip.Addr) bool
 	limits   Limits
+	bodies   *budget
 	errorLog *log.Logger // what net/http has to say
 }
 
@@ -91,6 +99,7 @@ func NewServer(config ServerConfig) *Server {
 		trusted:  config.Trusted,
 		limits:   config.Limits.withDefaults(),
 	}
+	s.bodies = newBudget(int64(s.limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)

@@ -1,0 +1,47 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"teal"
+)
+
+// Large bodies beyond the budget are refused while it is used up; small ones
+// pass; what was held is given back. Seen red without the give-back, and with a
+// budget that is never asked.
+func TestLargeBodiesShareABudget(t *testing.T) {
+	inside, leave := make(chan struct{}, 10), make(chan struct{})
+	slow := functionOf(func(context.Context, teal.Invocation) (teal.Answer, error) {
+		inside <- struct{}{}
+		<-leave
+		return teal.Answer{Payload: []byte(`"ok"`)}, nil
+	})
+	s := start(t, &Component{Function: slow, Payload: "2.0"}, ServerConfig{Limits: Limits{FunctionBodies: 200 << 10}})
+	large := strings.Repeat("x", 150_000)
+	first := make(chan int, 1)
+	go func() {
+		response, err := client(t).Do(s.request("POST", "/", strings.NewReader(large), "Content-Type", "text/plain"))
+		if err != nil {
+			t.Error(err)
+			first <- 0
+			return
+		}
+		first <- response.StatusCode
+		_ = response.Body.Close()
+	}()
+	<-inside
+	s.wantProblem(503, teal.CodeUnavailable, "POST", "/", strings.NewReader(large), "Content-Type", "text/plain")
+	close(leave)
+	if code := <-first; code != http.StatusOK {
+		t.Errorf("the first large request got %d", code)
+	}
+	for _, body := range []string{"small", large, large} {
+		s.nothingInFlight() // what a request held is given back by then
+		if response, data := s.do("POST", "/", strings.NewReader(body), "Content-Type", "text/plain"); response.StatusCode != http.StatusOK {
+			t.Errorf("%d bytes afterwards: %d %s", len(body), response.StatusCode, data)
+		}
+	}
+}
