@@ -287,7 +287,8 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 	app, version := r.version.App, r.version.Number
 	if c.Kind() == teal.KindFunction {
 		pool, err := function.New(function.Config{
-			App: app, Version: version, Name: name, Function: *c.Function,
+			Interpreters: &r.manager.interpreters,
+			App:          app, Version: version, Name: name, Function: *c.Function,
 			Dir: dir, WorkDir: filepath.Join(r.work, name), Env: env,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
