@@ -98,7 +98,8 @@ func (s *server) background(args ...string) <-chan result {
 }
 
 // While one deploy of an app is under way the next one is refused, says what to
-// do, and leaves no trace.
+// do, and leaves no trace. Seen red when only the engine looked for a release in
+// progress: the version had been recorded by then.
 func TestConcurrentDeploys(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

@@ -167,7 +167,8 @@ func TestWaysOutOfASplit(t *testing.T) {
 }
 
 // C11: what a user's alias points to goes on running through later releases, and
-// stops some time after the alias has gone elsewhere.
+// stops some time after the alias has gone elsewhere. Seen red with a Retire that
+// does not look at aliases.
 func TestAliasKeepsItsVersion(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -213,7 +214,8 @@ func TestAliasKeepsItsVersion(t *testing.T) {
 	s.answers("4", "Teal-Alias", "keep")
 }
 
-// Starting an old version for an alias takes nothing away from the preview.
+// Starting an old version for an alias takes nothing away from the preview. Seen
+// red when it did: promote then released the old version.
 func TestAliasLeavesThePreviewAlone(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
@@ -426,7 +428,7 @@ func TestSlotsTakeTurns(t *testing.T) {
 }
 
 // Blue stands by across restarts of the server, gentle and not, and is as good
-// for a rollback afterwards.
+// for a rollback afterwards. Seen red with a recovery that leaves blue out.
 func TestStandbySurvivesARestart(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)

@@ -269,7 +269,7 @@ func TestLogsOfOneVersion(t *testing.T) {
 }
 
 // What the server knows stays with it: neither functions nor services get its
-// environment, its token least of all.
+// environment, its token least of all. Seen red with os.Environ in the function's.
 func TestServersEnvironmentStaysWithIt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
