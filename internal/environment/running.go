@@ -37,6 +37,7 @@ type running struct {
 
 	mu     sync.Mutex
 	handle *gateway.Environment // nil until built
+	parts  []part               // likewise
 	health health
 	at     time.Time // when health got its state
 }
@@ -146,11 +147,27 @@ func (r *running) setHealth(ctx context.Context, now health) {
 	}
 }
 
-// currentHealth returns the health and since when it has its state.
+// currentHealth returns the health and since when it has its state. The output
+// is what there is now: nobody announces that a component has printed something.
 func (r *running) currentHealth() (health, time.Time) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.health, r.at
+	now, at, parts := r.health, r.at, r.parts
+	r.mu.Unlock()
+	if output := lastOutput(parts); now.state != teal.EnvironmentReady && output != "" {
+		now.output = output
+	}
+	return now, at
+}
+
+// lastOutput returns what the first component that is not ready has printed, of
+// those that have printed anything.
+func lastOutput(parts []part) string {
+	for _, p := range parts {
+		if c := p.condition(); !c.ready && c.output != "" {
+			return c.output
+		}
+	}
+	return ""
 }
 
 func (r *running) currentHandle() *gateway.Environment {
@@ -200,7 +217,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
 	})
 	r.mu.Lock()
-	r.handle = handle
+	r.handle, r.parts = handle, parts
 	r.mu.Unlock()
 	return parts, listeners, nil
 }
