@@ -164,11 +164,11 @@ func (what load) fire() (shot, error) {
 		})
 	}
 	warm.Wait()
-	cpu := ownCPU()
+	cpu := usedCPU(syscall.RUSAGE_SELF)
 	start = time.Now()
 	close(begin)
 	workers.Wait()
-	s := shot{Wall: time.Since(start), CPU: ownCPU() - cpu}
+	s := shot{Wall: time.Since(start), CPU: usedCPU(syscall.RUSAGE_SELF) - cpu}
 	for _, t := range took {
 		s.Took = append(s.Took, t...)
 	}
@@ -186,12 +186,4 @@ func (w *wire) repeat(more func(n int) bool, took *[]time.Duration) error {
 		}
 	}
 	return nil
-}
-
-func ownCPU() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

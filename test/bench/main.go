@@ -30,6 +30,7 @@ const (
 	roleClient = "client" // load
 	roleCanned = "canned" // a server that answers without thinking
 	roleProxy  = "proxy"  // httputil.ReverseProxy, bare
+	roleDirect = "direct" // the least that can stand between a client and a function
 )
 
 func main() {
@@ -53,6 +54,8 @@ func run(ctx context.Context, args []string) error {
 		return cannedMain()
 	case roleProxy:
 		return proxyMain(args[1:])
+	case roleDirect:
+		return directMain(args[1:])
 	}
 	return benchMain(ctx, args)
 }
@@ -132,6 +135,7 @@ var parts = []struct {
 func measure(ctx context.Context, l *lab, only string) (*report, error) {
 	r := &report{Machine: lookAtMachine(), At: time.Now().UTC().Truncate(time.Second)}
 	chosen := strings.Split(only, ",")
+	before := busyCPU()
 	for _, part := range parts {
 		if only != "" && !slices.Contains(chosen, part.name) {
 			continue
@@ -144,5 +148,6 @@ func measure(ctx context.Context, l *lab, only string) (*report, error) {
 		r.Sections = append(r.Sections, sections...)
 	}
 	r.Seconds = int(time.Since(r.At).Seconds())
+	r.Others = othersShare(busyCPU()-before, time.Since(r.At))
 	return r, nil
 }

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -24,6 +26,43 @@ func cpuOf(pid int) time.Duration {
 	user, _ := strconv.Atoi(fields[13])
 	system, _ := strconv.Atoi(fields[14])
 	return time.Duration(user+system) * tick
+}
+
+// busyCPU returns the CPU time that everything on the machine has used since it
+// started; 0 where there is no /proc.
+func busyCPU() time.Duration {
+	line, _, _ := strings.Cut(readFile("/proc/stat"), "\n")
+	fields := strings.Fields(line)
+	var ticks int
+	for i, field := range fields {
+		// cpu user nice system idle iowait irq softirq steal …
+		if i >= 1 && i <= 8 && i != 4 && i != 5 {
+			n, _ := strconv.Atoi(field)
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * tick
+}
+
+// othersShare returns the percentage of the machine that others than this
+// program, and what it started and has waited for, used of a busy time; -1 when
+// that is not known.
+func othersShare(busy, wall time.Duration) float64 {
+	if busy <= 0 {
+		return -1
+	}
+	ours := usedCPU(syscall.RUSAGE_SELF) + usedCPU(syscall.RUSAGE_CHILDREN)
+	return max(0, 100*float64(busy-ours)/float64(wall)/float64(runtime.NumCPU()))
+}
+
+// usedCPU returns the CPU time that this process has used, or those that it has
+// waited for.
+func usedCPU(who int) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(who, &u); err != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // statOf returns the fields of /proc/PID/stat; the second, which may hold

@@ -8,9 +8,12 @@ import (
 
 // report is everything that one run has found.
 type report struct {
-	Machine  machine   `json:"machine"`
-	At       time.Time `json:"at"`
-	Seconds  int       `json:"seconds"` // that the run took
+	Machine machine   `json:"machine"`
+	At      time.Time `json:"at"`
+	Seconds int       `json:"seconds"` // that the run took
+	// Others is the share of the machine that other programs used meanwhile, in
+	// percent; below 0 where that is not known.
+	Others   float64   `json:"others_percent"`
 	Sections []section `json:"sections"`
 }
 
@@ -32,6 +35,16 @@ type row struct {
 	N      int     `json:"n"`
 	Goal   float64 `json:"goal,omitempty"` // the median is to be at most this; 0: no goal
 	Missed bool    `json:"missed,omitempty"`
+	// Why says what stands between the figure and its goal, if it is missed.
+	Why string `json:"why,omitempty"`
+}
+
+// because says why the goal is missed, if it is.
+func (r row) because(format string, args ...any) row {
+	if r.Missed {
+		r.Why = fmt.Sprintf(format, args...)
+	}
+	return r
 }
 
 // measured returns the row of a sample. goal 0 is none.
@@ -104,13 +117,24 @@ func (r *report) text() string {
 		fmt.Fprintf(&b, "\n%s\n", s.Title)
 		for _, row := range s.Rows {
 			line(row.cells())
+			if row.Missed {
+				fmt.Fprintf(&b, "    missed: %s\n", row.Why)
+			}
 		}
 		for _, note := range s.Notes {
 			fmt.Fprintf(&b, "  · %s\n", note)
 		}
 	}
-	fmt.Fprintf(&b, "\nThe p99 of fewer than 100 rounds is the slowest. The run took %d s.\n", r.Seconds)
+	fmt.Fprintf(&b, "\nThe p99 of fewer than 100 rounds is the slowest. The run took %d s. %s\n", r.Seconds, r.company())
 	return b.String()
+}
+
+// company says how busy others kept the machine.
+func (r *report) company() string {
+	if r.Others < 0 {
+		return "Whether other programs kept the machine busy is not known here."
+	}
+	return fmt.Sprintf("Other programs used %.0f %% of the machine meanwhile.", r.Others)
 }
 
 // missed returns the rows whose goal is missed.
@@ -131,10 +155,10 @@ func (r *report) markdown() string {
 	var b strings.Builder
 	b.WriteString("# Benchmarks\n\n")
 	b.WriteString("`make bench` prints these numbers; `go run ./test/bench -teal bin/teal -write docs/benchmarks.md` writes this page. ")
-	fmt.Fprintf(&b, "This is one run of %d s on %s:\n\n> %s\n\n", r.Seconds, r.At.Format(time.DateOnly), r.Machine)
+	fmt.Fprintf(&b, "This is one run of %d s on %s:\n\n> %s. %s\n\n", r.Seconds, r.At.Format(time.DateOnly), r.Machine, r.company())
 	b.WriteString(howTo)
 	for _, row := range r.missed() {
-		fmt.Fprintf(&b, "- **Missed:** %s is %s; the goal is %s.\n", row.Name, figure(row.Median, row.Unit), figure(row.Goal, row.Unit))
+		fmt.Fprintf(&b, "- **Missed:** %s: %s, where the goal is %s. %s\n", row.Name, figure(row.Median, row.Unit), figure(row.Goal, row.Unit), row.Why)
 	}
 	if len(r.missed()) == 0 {
 		b.WriteString("Every goal is met in this run.\n")

@@ -70,7 +70,6 @@ func serveUntilEOF(serve func(net.Listener) error) error {
 // cannedMain answers every request head with the same bytes: what is left is
 // the client, two processes and the loopback.
 func cannedMain() error {
-	const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 	return serveUntilEOF(func(l net.Listener) error {
 		for {
 			conn, err := l.Accept()
@@ -79,15 +78,8 @@ func cannedMain() error {
 			}
 			go func() {
 				in := bufio.NewReader(conn)
-				for {
-					line, err := in.ReadSlice('\n')
-					if err != nil {
-						return
-					}
-					if len(line) > 2 {
-						continue
-					}
-					if _, err := io.WriteString(conn, answer); err != nil {
+				for readHead(in) {
+					if _, err := io.WriteString(conn, cannedAnswer); err != nil {
 						return
 					}
 				}
