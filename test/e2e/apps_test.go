@@ -26,6 +26,30 @@ func (r result) expect(t testing.TB, code int, texts ...string) {
 	}
 }
 
+// logged waits until the log of an app, as the arguments of the command select
+// it, holds every one of the texts, and returns it. What Teal says about an
+// invocation is written after its answer.
+func (s *server) logged(args []string, texts ...string) (log string) {
+	s.t.Helper()
+	missing := ""
+	deadline := time.Now().Add(10 * time.Second)
+	for {
+		log, missing = s.ok(append([]string{"logs"}, args...)...).stdout, ""
+		for _, text := range texts {
+			if !strings.Contains(log, text) {
+				missing = text
+			}
+		}
+		if missing == "" {
+			return log
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the log does not say %q:\n%s", missing, log)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
 // files is an app in memory: its files by path.
 type files map[string]string
 

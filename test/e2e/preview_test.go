@@ -180,10 +180,10 @@ func TestAliasKeepsItsVersion(t *testing.T) {
 		s.answers("1", "Teal-Alias", "keep")
 		s.answers("1", "Teal-Version", "1")
 	}
-	st := s.status("web")
-	if len(st.Environments) != 2 || st.Environments[0].Version != 1 || st.Environments[1].Version != 4 {
-		t.Errorf("environments: %s", st.environments())
-	}
+	waitFor(t, 20*time.Second, "the others to be gone", func() bool {
+		st := s.status("web")
+		return len(st.Environments) == 2 && st.Environments[0].Version == 1 && st.Environments[1].Version == 4
+	})
 	s.kill()
 	s.start()
 	waitFor(t, 10*time.Second, "the kept version", func() bool {

@@ -120,10 +120,10 @@ func TestFunctionsThatFail(t *testing.T) {
 			t.Errorf("%s: %d, version %s: %s", c.name, code, version, body)
 		}
 		works(c.name)
-		s.teal("logs", "odd").in(t, c.name).expect(t, 0, c.log...)
+		s.logged([]string{"odd"}, c.log...)
 	}
 	if strings.Contains(s.log.String(), `memory_limit="cgroup`) {
-		s.teal("logs", "odd").expect(t, 0, "Runtime.OutOfMemory", "out of memory")
+		s.logged([]string{"odd"}, "Runtime.OutOfMemory", "out of memory")
 	}
 	if st := s.status("odd"); st.Environments[0].State != "serving" {
 		t.Errorf("after all that the environment is %+v", st.Environments[0])
@@ -214,8 +214,8 @@ func TestInvoke(t *testing.T) {
 		t.Errorf("%+v", doc)
 	}
 	// Its log lines are found by the request, and hold nobody else's.
-	logs := s.ok("logs", "odd", "--request", doc.RequestID).stdout
-	if !strings.Contains(logs, "ValueError") || !strings.Contains(logs, "REPORT RequestId: "+doc.RequestID) || strings.Contains(logs, "ExitError") {
+	logs := s.logged([]string{"odd", "--request", doc.RequestID}, "ValueError", "REPORT RequestId: "+doc.RequestID)
+	if strings.Contains(logs, "ExitError") {
 		t.Errorf("logs of %s:\n%s", doc.RequestID, logs)
 	}
 }
@@ -242,8 +242,8 @@ func TestLogsOfOneVersion(t *testing.T) {
 		}
 	}
 	for version := 1; version <= 2; version++ {
-		r := s.ok("logs", "odd", "--version", fmt.Sprint(version), "--json")
-		if err := json.Unmarshal([]byte(r.stdout), &list); err != nil {
+		log := s.logged([]string{"odd", "--version", fmt.Sprint(version), "--json"}, "REPORT")
+		if err := json.Unmarshal([]byte(log), &list); err != nil {
 			t.Fatal(err)
 		}
 		printed, reported := 0, 0
@@ -259,7 +259,7 @@ func TestLogsOfOneVersion(t *testing.T) {
 			}
 		}
 		if printed != 1 || reported != 1 {
-			t.Errorf("logs of version %d:\n%s", version, r.stdout)
+			t.Errorf("logs of version %d:\n%s", version, log)
 		}
 	}
 	s.teal("logs", "odd", "--tail", "1").expect(t, 0, "REPORT")
@@ -340,6 +340,7 @@ func TestServiceInstanceThatDies(t *testing.T) {
 		if err := process.Kill(); err != nil {
 			t.Fatal(err)
 		}
+		waitFor(t, 10*time.Second, "the process to be gone", func() bool { return marked(t, mark)[pid] == "" })
 		for range 50 {
 			if code, _, body := s.get("/"); code != http.StatusOK || body != "version 1" {
 				t.Fatalf("after the end of an instance: %d %s", code, body)
@@ -352,7 +353,7 @@ func TestServiceInstanceThatDies(t *testing.T) {
 		})
 		time.Sleep(200 * time.Millisecond) // two checks: nothing says which instance is healthy
 	}
-	s.teal("logs", "web").expect(t, 0, "killed by signal killed", "starting it again")
+	s.logged([]string{"web"}, "killed by signal killed", "starting it again")
 }
 
 // An upstream is somebody else's: a version is not released before it answers,
