@@ -149,6 +149,7 @@ func (i *instance) timeout(t *turn, now time.Time) {
 	t.duration = now.Sub(t.started)
 	t.outcome <- outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTimeout, forRequest(t.id, message))),
 		teal.Errorf(teal.CodeFunctionTimeout, "function %s did not finish within its timeout of %s; make it faster or raise timeout", i.pool.cfg.Name, teal.Duration(limit))}
+	i.process.SettleOutput()
 	i.platform(now.UTC().Format("2006-01-02T15:04:05.000Z") + " " + t.id + " " + message)
 	i.report(t, "\tStatus: timeout")
 }

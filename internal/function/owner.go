@@ -74,11 +74,13 @@ func (i *instance) Replied(r runtimeapi.Reply) {
 	t.outcome <- t.replied(r)
 }
 
-// Acknowledged implements runtimeapi.Owner.
+// Acknowledged implements runtimeapi.Owner. What the function has printed belongs
+// to the invocation that has just ended, as long as the next one has not begun.
 func (i *instance) Acknowledged() {
 	i.pool.mu.Lock()
 	t := i.turn
 	i.pool.mu.Unlock()
+	i.process.SettleOutput()
 	i.report(t, "")
 }
 

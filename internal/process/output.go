@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -19,10 +20,11 @@ const leftOver = 64 << 10
 
 // outputReader reads one stream of a process.
 type outputReader struct {
-	stream string
-	pipe   *os.File
-	emit   func(stream string, line []byte)
-	ended  chan struct{}
+	pipe  *os.File
+	ended chan struct{}
+
+	mu    sync.Mutex // held from the reading of bytes until they have been handed on
+	lines lineSplitter
 }
 
 // standardFiles are the standard streams to be, at the child's side.
@@ -55,7 +57,10 @@ func (p *Process) openStream(stream string, emit func(string, []byte)) (*os.File
 	if err := syscall.SetNonblock(r, true); err != nil {
 		return nil, errors.Join(err, syscall.Close(r), syscall.Close(w))
 	}
-	p.output = append(p.output, &outputReader{stream, os.NewFile(uintptr(r), stream), emit, make(chan struct{})})
+	p.output = append(p.output, &outputReader{
+		pipe: os.NewFile(uintptr(r), stream), ended: make(chan struct{}),
+		lines: lineSplitter{emit: func(line []byte) { emit(stream, line) }},
+	})
 	return os.NewFile(uintptr(w), stream), nil
 }
 
@@ -124,38 +129,85 @@ func (o *outputReader) giveUp() {
 func (o *outputReader) run() {
 	defer close(o.ended)
 	defer closeQuietly(o.pipe)
-	lines := lineSplitter{emit: func(line []byte) { o.emit(o.stream, line) }}
-	err := lines.readFrom(o.pipe)
-	if errors.Is(err, os.ErrDeadlineExceeded) && o.pipe.SetReadDeadline(time.Time{}) == nil {
-		o.readLeftOver(&lines)
+	conn, err := o.pipe.SyscallConn()
+	for err == nil {
+		err = o.await(conn)
 	}
-	lines.flush()
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		o.takeRest()
+	}
+	o.flush()
 }
 
-// readLeftOver reads what is in the pipe, without waiting for more.
-func (o *outputReader) readLeftOver(lines *lineSplitter) {
+// await waits until there is something to read, and takes it. The error is
+// io.EOF when there will be nothing more.
+func (o *outputReader) await(conn syscall.RawConn) error {
+	var n int
+	var err error
+	waited := conn.Read(func(fd uintptr) bool {
+		n, err = o.take(int(fd))
+		return !errors.Is(err, syscall.EAGAIN)
+	})
+	switch {
+	case waited != nil:
+		return waited
+	case err == nil && n == 0:
+		return io.EOF
+	}
+	return err
+}
+
+// take reads once, without waiting, and hands on the lines that are complete.
+func (o *outputReader) take(fd int) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.lines.step(func(p []byte) (n int, err error) {
+		for {
+			n, err = syscall.Read(fd, p)
+			if !errors.Is(err, syscall.EINTR) {
+				return max(n, 0), err
+			}
+		}
+	})
+}
+
+// takeRest reads what is in the pipe, without waiting for more.
+func (o *outputReader) takeRest() {
 	conn, err := o.pipe.SyscallConn()
 	if err != nil {
 		return
 	}
-	now := readerFunc(func(p []byte) (n int, err error) {
-		err = errors.Join(conn.Read(func(fd uintptr) bool {
-			n, err = syscall.Read(int(fd), p)
-			return true
-		}), err)
-		if n <= 0 {
-			return 0, io.EOF
+	// Control and not Read: that would wait for the reader that waits already.
+	err = conn.Control(func(fd uintptr) {
+		for left := leftOver; left > 0; {
+			n, err := o.take(int(fd))
+			if n == 0 || err != nil {
+				return
+			}
+			left -= n
 		}
-		return n, err
 	})
-	if err := lines.readFrom(io.LimitReader(now, leftOver)); err != nil {
-		return
+	if err != nil {
+		return // the stream has ended, and was read to its end
 	}
 }
 
-type readerFunc func([]byte) (int, error)
+// flush hands on a line that has no end yet.
+func (o *outputReader) flush() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.lines.flush()
+}
 
-func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+// SettleOutput returns when everything that the process had printed when it was
+// called has been handed to Spec.Output, also a last line without its end. Of a
+// process that prints without a pause it takes what a pipe holds.
+func (p *Process) SettleOutput() {
+	for _, o := range p.output {
+		o.takeRest()
+		o.flush()
+	}
+}
 
 // lineSplitter cuts a stream into lines of at most MaxLine bytes.
 type lineSplitter struct {
@@ -167,21 +219,14 @@ type lineSplitter struct {
 	full bool
 }
 
-// readFrom reads r to its end, which is no error.
-func (s *lineSplitter) readFrom(r io.Reader) error {
+// step reads once and handles what came.
+func (s *lineSplitter) step(read func([]byte) (int, error)) (int, error) {
 	if s.buf == nil {
 		s.buf = make([]byte, smallBuffer)
 	}
-	for {
-		n, err := r.Read(s.buf[s.n:])
-		s.take(n)
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	n, err := read(s.buf[s.n:])
+	s.take(n)
+	return n, err
 }
 
 // take handles n new bytes at the end of the buffer.

@@ -36,9 +36,9 @@ type Spec struct {
 	// Memory is the limit for the process and all that it starts; 0 is none.
 	Memory teal.Bytes
 	// Output gets every line of output without its newline; stream is "stdout"
-	// or "stderr". Lines over MaxLine are cut into pieces. It is called from
-	// one goroutine per stream, must not keep line, and while it runs the
-	// process waits as soon as its pipe is full. Nil discards the output.
+	// or "stderr". Lines over MaxLine are cut into pieces. There is one call per
+	// stream at a time; it must not keep line, and while it runs the process
+	// waits as soon as its pipe is full. Nil discards the output.
 	Output func(stream string, line []byte)
 }
 

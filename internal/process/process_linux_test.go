@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -197,8 +198,53 @@ func TestOutputHeldOpenDoesNotHoldUpTheEnd(t *testing.T) {
 	}
 }
 
+// What has been printed when SettleOutput is called has been handed on when it
+// returns. Seen to fail when it only flushed: most of the time the reader had not
+// woken up yet.
+func TestSettleOutput(t *testing.T) {
+	t.Parallel()
+	r := run(t, process.Config{Guard: guardCmd})
+	out := newOutput()
+	p := r.start(process.Spec{Path: "/bin/sh", Args: []string{"-c", "echo ready; exec sleep 1000"}, Output: out.add})
+	out.line(t, 0)
+	files := map[string]*os.File{}
+	for stream, fd := range map[string]int{"stdout": 1, "stderr": 2} {
+		held, err := os.OpenFile(fmt.Sprintf("/proc/%d/fd/%d", p.PID(), fd), os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip("no /proc: ", err)
+		}
+		defer func() { _ = held.Close() }()
+		files[stream] = held
+	}
+	want := []string{"stdout: ready"}
+	for n := range 200 {
+		for _, stream := range []string{"stdout", "stderr"} {
+			text := fmt.Sprintf("%d whole\n%d half", n, n)
+			if _, err := files[stream].WriteString(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.SettleOutput()
+		for _, stream := range []string{"stdout", "stderr"} {
+			want = append(want, fmt.Sprintf("%s: %d whole", stream, n), fmt.Sprintf("%s: %d half", stream, n))
+		}
+		if got := out.all(); len(got) != len(want) {
+			t.Fatalf("%d lines have been handed on, want %d", len(got), len(want))
+		}
+	}
+	got := out.all()
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	p.Kill()
+	done(t, p)
+	p.SettleOutput() // of a process that is gone: nothing
+}
+
 // A reader that is slower than the grace gets all there was, although somebody
-// holds the output open. Seen to fail without readLeftOver.
+// holds the output open. Seen to fail without takeRest.
 func TestSlowReaderGetsEverything(t *testing.T) {
 	t.Parallel()
 	r := run(t, process.Config{Guard: guardCmd})

@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -265,6 +267,71 @@ func TestLogsOfOneVersion(t *testing.T) {
 	s.teal("logs", "odd", "--tail", "1").expect(t, 0, "REPORT")
 	if n := strings.Count(s.ok("logs", "odd", "--tail", "3").stdout, "\n"); n != 3 {
 		t.Errorf("--tail 3 printed %d lines", n)
+	}
+}
+
+// Every line carries the request that printed it, however fast the next one
+// follows, and comes before the report of that request. Seen red when what was in
+// the pipe was left to the reader: one line in twenty had the next request's ID.
+func TestLinesCarryTheirRequest(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	s.ok("deploy", newFiles(t, files{
+		"teal.yaml":  oddManifest("odd", ", concurrency: {max: 1}"),
+		"odd/odd.py": "import sys\ndef handler(event, context):\n    print('out', context.aws_request_id)\n    print('err', context.aws_request_id, end='', file=sys.stderr)\n    return 1\n",
+	}).dir)
+	const clients, each = 3, 100
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			transport := &http.Transport{}
+			defer transport.CloseIdleConnections()
+			for range each {
+				resp, err := (&http.Client{Transport: transport}).Get(s.url("/odd"))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				if resp.StatusCode != http.StatusOK {
+					t.Errorf("status %d", resp.StatusCode)
+				}
+			}
+		})
+	}
+	all.Wait()
+	waitFor(t, 10*time.Second, "the reports", func() bool {
+		return strings.Count(s.ok("logs", "odd").stdout, "REPORT") == clients*each
+	})
+	var list struct {
+		Lines []struct {
+			RequestID string `json:"request_id"`
+			Text      string
+		}
+	}
+	if err := json.Unmarshal([]byte(s.ok("logs", "odd", "--json").stdout), &list); err != nil {
+		t.Fatal(err)
+	}
+	printed, wrong, late := 0, 0, 0
+	reported := map[string]bool{}
+	for _, line := range list.Lines {
+		word, id, _ := strings.Cut(line.Text, " ")
+		switch word {
+		case "REPORT":
+			reported[line.RequestID] = true
+		case "out", "err":
+			printed++
+			if id != line.RequestID {
+				wrong++
+			}
+			if reported[id] {
+				late++
+			}
+		}
+	}
+	if printed != 2*clients*each || wrong > 0 || late > 0 {
+		t.Errorf("of %d lines %d carry another request, %d come after its report", printed, wrong, late)
 	}
 }
 
