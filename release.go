@@ -122,6 +122,8 @@ const (
 	OrderPause    OrderKind = "pause"    // stay at the step
 	OrderResume   OrderKind = "resume"   // go on after a pause
 	OrderApprove  OrderKind = "approve"  // what a step with approval waits for
+	OrderForce    OrderKind = "force"    // given at the start: judges, checks and approvals do not stop it
+	OrderUnfreeze OrderKind = "unfreeze" // given at the start: freeze windows do not stop it
 )
 
 // Order is what a person asked for, who, when and why.
@@ -141,8 +143,8 @@ type Orders struct {
 	Promote   *Order  `json:"promote,omitempty"`
 	Pause     *Order  `json:"pause,omitempty"` // cleared by resume
 	Approvals []Order `json:"approvals,omitempty"`
-	Force     *Order  `json:"force,omitempty"`    // judges, checks and approvals do not stop it; given at the start
-	Unfreeze  *Order  `json:"unfreeze,omitempty"` // freeze windows do not stop it; given at the start
+	Force     *Order  `json:"force,omitempty"`    // only at the start
+	Unfreeze  *Order  `json:"unfreeze,omitempty"` // only at the start
 }
 
 // Give records an order. It reports whether that changes anything: a rollback
@@ -175,6 +177,19 @@ func (o *Orders) Give(order Order) bool {
 		return false
 	}
 	return true
+}
+
+// All returns every order that has been given, oldest first.
+func (o Orders) All() []Order {
+	var list []Order
+	for _, order := range []*Order{o.Force, o.Unfreeze, o.Rollback, o.Finish, o.Promote, o.Pause} {
+		if order != nil {
+			list = append(list, *order)
+		}
+	}
+	list = append(list, o.Approvals...)
+	slices.SortStableFunc(list, func(a, b Order) int { return a.At.Compare(b.At) })
+	return list
 }
 
 func give(to **Order, order Order) bool {

@@ -52,7 +52,7 @@ func derefRelease(r *teal.Release) teal.Release {
 // goTo releases a version without a confidence period: what is left behind was
 // not good enough to stand by.
 func (c *control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
-	if policy == (teal.Policy{}) {
+	if policy.Strategy == "" {
 		policy = teal.DefaultPolicy()
 	}
 	policy.Confidence = 0

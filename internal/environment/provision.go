@@ -127,3 +127,6 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 	}
 	return e, nil
 }
+
+// Size implements [release.Runner].
+func (m *Manager) Size(context.Context, string, int, int) error { return nil }

@@ -315,14 +315,28 @@ func finish(r teal.Release, o Observation, reason string) Decision {
 }
 
 func ordered(r teal.Release, kind teal.OrderKind) bool {
-	return r.Order != nil && r.Order.Kind == kind
+	return order(r, kind) != nil
+}
+
+func order(r teal.Release, kind teal.OrderKind) *teal.Order {
+	switch kind {
+	case teal.OrderRollback:
+		return r.Orders.Rollback
+	case teal.OrderFinish:
+		return r.Orders.Finish
+	}
+	return nil
 }
 
 func orderReason(r teal.Release) string {
-	if r.Order.Why == "" {
-		return "asked for by " + r.Order.By
+	asked := r.Orders.Rollback
+	if asked == nil {
+		asked = r.Orders.Finish
 	}
-	return fmt.Sprintf("asked for by %s: %s", r.Order.By, r.Order.Why)
+	if asked.Why == "" {
+		return "asked for by " + asked.By
+	}
+	return fmt.Sprintf("asked for by %s: %s", asked.By, asked.Why)
 }
 
 func provision(version int) teal.Intent {

@@ -63,7 +63,7 @@ func live(targets ...teal.Target) func(*situation) {
 }
 func after(d time.Duration) func(*situation) { return func(s *situation) { s.Now = start.Add(d) } }
 func order(kind teal.OrderKind) func(*situation) {
-	return func(s *situation) { s.Order = &teal.Order{Kind: kind, By: "ann", Why: "why not"} }
+	return func(s *situation) { s.Orders.Give(teal.Order{Kind: kind, By: "ann", Why: "why not"}) }
 }
 
 // first makes it the first release of an app: there is no version before it.

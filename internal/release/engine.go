@@ -134,7 +134,7 @@ func newRelease(req Request, from int) teal.Release {
 		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy, Back: req.Back,
 		Phase: teal.PhaseQueued, Reason: "recorded",
 		CreatedAt: req.At, CreatedBy: req.By, ReadyBy: req.At.Add(req.Policy.ReadyWithin.Std()),
-		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},
 	}
 }
 
@@ -179,7 +179,7 @@ func (e *Engine) bury(ctx context.Context, app, id string) error {
 	_, err := e.cfg.Journal.Save(ctx, teal.Release{
 		ID: id, App: app, Alias: teal.AliasLive, Phase: teal.PhaseAborted, Reason: reason,
 		CreatedAt: now, EndedAt: &now,
-		Steps: []teal.Step{{Phase: teal.PhaseAborted, At: now, Reason: reason}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseAborted, At: now, Reason: reason}},
 	}, 0)
 	if e.cfg.Journal.Conflict(err) {
 		return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s has just begun; wait for it, or end it with `teal abort %s`", id, app, app)
@@ -211,11 +211,10 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if r.Phase.Ended() {
 			return r, nil
 		}
-		if ordered(r, teal.OrderRollback) || ordered(r, order.Kind) {
+		if !r.Orders.Give(order) {
 			e.begin(id)
 			return r, nil
 		}
-		r.Order = &order
 		_, err = e.cfg.Journal.Save(ctx, r, revision)
 		if e.cfg.Journal.Conflict(err) {
 			continue

@@ -94,7 +94,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 // release with an earlier switch that may be on its way can only try on.
 func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
 	r.Intent = nil
-	r.Order = &teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()}
+	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()})
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record that the switch was refused: %w", err)
 	}

@@ -392,6 +392,8 @@ func (r runner) Observe(ctx context.Context, app string, version int) (h release
 	return h, err
 }
 
+func (r runner) Size(context.Context, string, int, int) error { return nil }
+
 func (r runner) Retire(ctx context.Context, app string, version int, _ time.Duration) error {
 	return r.do(ctx, fmt.Sprint("retire ", version), func() error {
 		live, e := r.w.live(app), r.w.env(app, version)

@@ -96,7 +96,7 @@ func (t *Teal) start(a *app, to int, policy teal.Policy, by string) (teal.Releas
 		ID: fmt.Sprintf("%s-%d", a.record.Name, len(a.releases)+1), App: a.record.Name, Alias: teal.AliasLive,
 		From: a.aliases[teal.AliasLive].Primary(), To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "recorded",
 		CreatedAt: t.now, CreatedBy: by, ReadyBy: t.now.Add(policy.ReadyWithin.Std()),
-		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: t.now, Reason: "recorded"}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: t.now, Reason: "recorded"}},
 	}
 	a.releases = append(a.releases, r)
 	t.tell(api.EventRelease, r.App, r.ID, r)
