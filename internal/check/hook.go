@@ -102,7 +102,7 @@ func (s subject) laterAnswer(ctx context.Context, h teal.Hook, asked string) tea
 		return s.answered(h, asked, a)
 	case <-ctx.Done():
 		return s.hookFinding(h, asked, teal.VerdictFail,
-			fmt.Sprintf("it said that its answer comes later, and none came within %s", orDefault(h.Timeout, teal.DefaultHookTimeout)))
+			fmt.Sprintf("it said that its answer comes later, and none came within %s", teal.Duration(orDefault(h.Timeout, teal.DefaultHookTimeout))))
 	}
 }
 
@@ -195,7 +195,7 @@ func (s subject) functionHook(ctx context.Context, h teal.Hook) teal.Finding {
 			break
 		}
 	}
-	return s.hookFinding(h, asked, teal.VerdictFail, fmt.Sprintf("it did not end within %s", orDefault(h.Timeout, teal.DefaultHookTimeout)))
+	return s.hookFinding(h, asked, teal.VerdictFail, fmt.Sprintf("it did not end within %s", teal.Duration(orDefault(h.Timeout, teal.DefaultHookTimeout))))
 }
 
 // answerWithin waits for a later answer, for so long or until ctx ends.

@@ -54,7 +54,7 @@ func (s subject) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
 	if w.Within <= 0 {
 		return teal.VerdictPass, findings
 	}
-	gate := s.gate(measured, w.Within)
+	gate := s.gate(measured, w.Within, ctx.Err() != nil)
 	if gate.Verdict == teal.VerdictFail {
 		return teal.VerdictFail, append(findings, gate)
 	}
@@ -161,7 +161,7 @@ func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmth {
 }
 
 // gate holds the 95th percentile of green against that of live.
-func (s subject) gate(measured warmth, within float64) teal.Finding {
+func (s subject) gate(measured warmth, within float64, cut bool) teal.Finding {
 	const name = "warm latency p95"
 	asked := fmt.Sprintf("green's 95th percentile in the last round is at most %g times live's", within)
 	var live time.Duration
@@ -174,8 +174,11 @@ func (s subject) gate(measured warmth, within float64) teal.Finding {
 	}
 	bound := time.Duration(math.Min(within*float64(live), math.MaxInt64/2))
 	verdict, seen := judgeWarmth(measured, bound)
+	if cut && verdict != teal.VerdictFail {
+		verdict, seen = teal.VerdictFail, "the time was up before green had shown that it is warm: "+seen
+	}
 	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, live %s, at most %s allowed", seen, rounded(live), rounded(bound)))
-	if verdict != teal.VerdictInconclusive {
+	if verdict != teal.VerdictInconclusive && len(measured.took)+len(measured.pending) > 0 {
 		statistic, threshold := percentile95(slices.Concat(measured.took, measured.pending)).Seconds(), bound.Seconds()
 		f.Statistic, f.Threshold = &statistic, &threshold
 	}
