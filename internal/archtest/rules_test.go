@@ -35,6 +35,7 @@ var designed = rules{
 		"internal/http1":    {},
 		"internal/logs":     {},
 		"internal/manifest": {},
+		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {},
 		"internal/service":  {"internal/process"},
