@@ -42,8 +42,7 @@ func TestAHookBeforeGreen(t *testing.T) {
 	wants(t, g.hook(teal.Hook{Command: []string{"true"}}), teal.VerdictError, "version 2 is not running")
 }
 
-// TestAHookThatForksAndHangs: seen red with a kill of the process alone instead
-// of its group.
+// TestAHookThatForksAndHangs: seen red with a command that is left behind.
 func TestAHookThatForksAndHangs(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(http.ResponseWriter, *http.Request) {})

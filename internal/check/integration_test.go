@@ -61,8 +61,7 @@ func TestOutputIsBounded(t *testing.T) {
 // SIGTERM, and hangs.
 const hang = `trap '' TERM; (trap '' TERM; sh -c "trap '' TERM; sleep 1000" & sleep 1000) & echo started; sleep 1000`
 
-// TestACommandThatForksAndHangs: seen red with a kill of the process alone
-// instead of its group.
+// TestACommandThatForksAndHangs: seen red with a command that is left behind.
 func TestACommandThatForksAndHangs(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(http.ResponseWriter, *http.Request) {})
@@ -82,8 +81,8 @@ func TestACommandThatForksAndHangs(t *testing.T) {
 	}
 }
 
-// TestStopKillsWhatRuns: seen red with a Stop that does not wait, and with a
-// command that does not look at its context.
+// TestStopKillsWhatRuns: seen red with a command that does not look at its
+// context, and with what a killed command says taken for an answer.
 func TestStopKillsWhatRuns(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(http.ResponseWriter, *http.Request) {})
