@@ -23,6 +23,7 @@ echo "$TEAL_APP $TEAL_VERSION $TEAL_RELEASE $STAGE $TEAL_LIVE_VERSION"
 echo "$TEAL_PREVIEW_URL $TEAL_URL_WEB $TEAL_URL_PRICE_LIST" >&2
 echo spoilt > itest.sh && echo more > "$TMPDIR/file" && echo "writes where it may"
 echo "password: $PASSWORD"
+mkdir locked && touch locked/file && chmod 500 locked
 exit $CODE
 `})
 	g.bundles[digest] = dir

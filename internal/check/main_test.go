@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -246,6 +247,9 @@ func isEmpty(t testing.TB, dir string) bool {
 // environment, but for this one.
 func marked(t testing.TB, mark string) []int {
 	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux shows the environment of processes")
+	}
 	files, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)

@@ -43,7 +43,8 @@ func printable(text string) string {
 
 // line is clip on one line.
 func line(text string, limit int) string {
-	return clip(strings.Join(strings.Fields(text), " "), limit)
+	// What is cut before may be spaces alone, but not so many in what people read.
+	return clip(strings.Join(strings.Fields(text[:min(len(text), 16*limit)]), " "), limit)
 }
 
 // shown returns an address without the secrets that it may hold: credentials,
