@@ -507,7 +507,9 @@ func (c *policyChecker) judging(j Judging) {
 		c.addf(at("error_rate", "max"), "is %s; expected 0 to 100", *j.ErrorRate)
 	}
 	c.percentiles(at("latency"), j.Latency)
-	c.word(at("compare"), j.Compare, AliasLive)
+	if j.Compare != "" && j.Compare != AliasLive {
+		c.addf(at("compare"), "%q is neither live nor none", j.Compare)
+	}
 	if j.Alpha < 0 || j.Alpha > MaxAlpha || math.IsNaN(j.Alpha) {
 		c.addf(at("alpha"), "is %v; expected more than 0 and at most %v, such as 0.01", j.Alpha, MaxAlpha)
 	}

@@ -89,7 +89,7 @@ func TestBadPolicies(t *testing.T) {
 		want   string // the beginning of the one problem
 	}{
 		{func(p *teal.Policy) { p.Strategy = "blue-green" }, `release.strategy: "blue-green" is not a strategy; use all-at-once`},
-		{func(p *teal.Policy) { p.Strategy = "LambdaAllAtOnce" }, `release.strategy: "LambdaAllAtOnce" stands for steps of its own; leave`},
+		{func(p *teal.Policy) { p.Strategy = "LambdaAllAtOnce" }, `release.strategy: "LambdaAllAtOnce" moves the traffic in its own way; leave`},
 		{func(p *teal.Policy) { p.Steps = nil }, `release.strategy: "canary" stands for 2 steps, which are missing`},
 		{func(p *teal.Policy) { p.Steps[0].Weight = 0 }, "release.steps.0.weight: is 0; expected more than 0 and less than 100"},
 		{func(p *teal.Policy) { p.Steps[1].Weight = over }, "release.steps.1.weight: is 100.01; expected more"},
@@ -165,7 +165,7 @@ func TestBadPolicies(t *testing.T) {
 
 		{func(p *teal.Policy) { *p.Judge.ErrorRate = over }, "release.watch.error_rate.max: is 100.01; expected 0 to 100"},
 		{func(p *teal.Policy) { p.Judge.Latency.P99 = 1 }, "release.watch.latency.p99: is 1ns, less than p50 (1s)"},
-		{func(p *teal.Policy) { p.Judge.Compare = "preview" }, `release.watch.compare: "preview" is none of live`},
+		{func(p *teal.Policy) { p.Judge.Compare = "preview" }, `release.watch.compare: "preview" is neither live nor none`},
 		{func(p *teal.Policy) { p.Judge.Alpha = 0.51 }, "release.watch.alpha: is 0.51; expected more than 0 and at most 0.5"},
 		{func(p *teal.Policy) { p.Judge.Alpha = -0.01 }, "release.watch.alpha: is -0.01"},
 		{func(p *teal.Policy) { *p.Judge.Tolerance = -1 }, "release.watch.tolerance: is -0.01; expected 0 to 100"},

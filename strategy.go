@@ -118,7 +118,7 @@ func (p Policy) Compiled() (Policy, error) {
 	case len(p.Steps) == 0:
 		p.Steps = steps
 	case p.Strategy != StrategyCanary && p.Strategy != StrategyLinear && !slices.EqualFunc(p.Steps, steps, sameStep):
-		return p, Errorf(CodeInvalidInput, "%q stands for steps of its own; leave either the strategy or the steps out", string(p.Strategy))
+		return p, Errorf(CodeInvalidInput, "%q moves the traffic in its own way; leave either the strategy or the steps out", string(p.Strategy))
 	}
 	return p, nil
 }
