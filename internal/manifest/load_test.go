@@ -187,9 +187,9 @@ release:
 	_, err := Load(dir)
 	want := strings.ReplaceAll(`FILE:8:30: release.checks.3.command.0: "./ok.sh" is not in .; expected a program in the code folder
 FILE:9:31: release.checks.4.command.0: tests/plain.sh is not executable; run chmod +x on it
-FILE:10:47: release.checks.5.code: nope does not exist; expected a folder or a .zip file
+FILE:10:49: release.checks.5.code: nope does not exist; expected a folder or a .zip file
 FILE:11:54: release.steps.0.checks.0.command.0: "../ok.sh" is outside of the code folder tests; only that folder is deployed
-FILE:12:39: release.hooks.BeforeInstall.0.command.0: "./backup" is not in .; expected a program in the code folder`, "FILE", file)
+FILE:12:38: release.hooks.BeforeInstall.0.command.0: "./backup" is not in .; expected a program in the code folder`, "FILE", file)
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
