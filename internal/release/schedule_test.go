@@ -18,7 +18,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("release.seed", 0, "play only this schedule and print its trace")
-	schedules = flag.Int("release.schedules", 4000, "how many schedules to play")
+	schedules = flag.Int("release.schedules", 10000, "how many schedules to play")
 )
 
 // schedule plays one world with a seed: it decides which goroutine of which
@@ -169,6 +169,7 @@ func (s *schedule) trouble() {
 		s.start()
 	case s.twins && len(s.alive()) < 2 && n < 10:
 		s.start()
+	case n < 22 && (s.examine() || s.traffic()):
 	case len(waiting) > 0 && n < 82:
 		s.step(waiting[s.rng.IntN(len(waiting))])
 	case n < 90:
@@ -181,12 +182,15 @@ func (s *schedule) trouble() {
 }
 
 func (s *schedule) step(c *call) {
-	if s.smooth && !s.moving() {
+	if s.smooth && !s.moving() && !strings.HasPrefix(c.name, "roll") {
 		s.grant(c, works)
 		return
 	}
 	how, deadly := works, 2
-	if strings.HasPrefix(c.name, "completed:") || strings.HasPrefix(c.name, "roll") {
+	switch {
+	case strings.HasPrefix(c.name, "roll"):
+		deadly = 60 // these are rarest
+	case strings.HasPrefix(c.name, "completed:"), strings.HasPrefix(c.name, "task:"), strings.HasPrefix(c.name, "watching:"):
 		deadly = 25 // these are rare
 	}
 	switch n := s.rng.IntN(100); {
@@ -281,7 +285,7 @@ func (s *schedule) examine() bool {
 		return false
 	}
 	verdict := teal.VerdictPass
-	if n := s.rng.IntN(100); n < 12 && !(s.smooth && !s.moving()) {
+	if n := s.rng.IntN(100); n < 20 {
 		verdict = []teal.Verdict{teal.VerdictFail, teal.VerdictFail, teal.VerdictError, teal.VerdictInconclusive}[s.rng.IntN(4)]
 	}
 	for _, p := range s.alive() {
@@ -340,7 +344,7 @@ func (s *schedule) person() {
 	case n < 8:
 		s.order(p, who, id, teal.OrderFinish)
 	default:
-		s.order(p, who, id, []teal.OrderKind{teal.OrderPause, teal.OrderResume, teal.OrderApprove, teal.OrderPromote}[s.rng.IntN(4)])
+		s.order(p, who, id, []teal.OrderKind{teal.OrderPause, teal.OrderResume, teal.OrderApprove, teal.OrderPromote, teal.OrderPromote}[s.rng.IntN(5)])
 	}
 }
 
@@ -391,7 +395,7 @@ func (s *schedule) policy() teal.Policy {
 		}
 		p.Steps = append(p.Steps, step)
 	}
-	if s.chance(30) {
+	if s.chance(50) {
 		p.Checks = append(p.Checks, check("smoke"))
 	}
 	if s.chance(20) {
@@ -400,7 +404,7 @@ func (s *schedule) policy() teal.Policy {
 		p.Checks = append(p.Checks, again)
 	}
 	for _, point := range teal.HookPoints {
-		if s.chance(15) {
+		if s.chance(25) {
 			p.Hooks = append(p.Hooks, teal.Hook{Point: point, Name: "tell", URL: "http://127.0.0.1/"})
 		}
 	}
@@ -583,9 +587,9 @@ func TestSchedules(t *testing.T) {
 // checkCoverage: the schedules have been everywhere.
 func checkCoverage(t *testing.T, seen map[string]int) {
 	t.Log(seen)
-	for _, end := range []teal.Phase{teal.PhaseCompleted, teal.PhaseRolledBack, teal.PhaseAborted} {
-		if seen[string(end)] < 100 {
-			t.Errorf("only %d releases were %s", seen[string(end)], end)
+	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail"} {
+		if seen[what] < 100 {
+			t.Errorf("%q was seen only %d times", what, seen[what])
 		}
 	}
 	for _, name := range boundaries() {
@@ -597,13 +601,13 @@ func checkCoverage(t *testing.T, seen map[string]int) {
 
 // boundaries lists every place at which an engine can be told to die.
 func boundaries() []string {
-	names := []string{"start:recorded", "order:recorded"}
-	for _, act := range []teal.Act{teal.ActProvision, teal.ActShift, teal.ActRetire} {
+	names := []string{"start:recorded", "queue:recorded", "order:recorded", "noted:decided", "noted:recorded"}
+	for _, act := range []teal.Act{teal.ActProvision, teal.ActSize, teal.ActTask, teal.ActShift, teal.ActRetire} {
 		for _, step := range []string{"decided", "intended", "acted", "recorded"} {
 			names = append(names, string(act)+":"+step)
 		}
 	}
-	for _, next := range []teal.Phase{"shifting", "watching", "rolling-back", "completed", "rolled-back", "aborted"} {
+	for _, next := range []teal.Phase{"verifying", "shifting", "watching", "rolling-back", "completed", "rolled-back", "aborted"} {
 		names = append(names, string(next)+":decided", string(next)+":recorded")
 	}
 	return names

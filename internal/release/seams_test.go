@@ -195,12 +195,12 @@ func (j *simJudge) State() json.RawMessage {
 // checkIntent: an act is only intended when everything that must come before it
 // has come. What is known at this moment is in the record and in the memory of
 // the server that intends it.
-func (p *process) checkIntent(r teal.Release) {
+func (p *process) checkIntent(r teal.Release, judged teal.Verdict) {
 	in, w := r.Intent, p.w
 	live := w.live(r.App).alias
 	switch {
 	case in.Act == teal.ActShift && in.Version == r.To && in.Weight > live.Weight(r.To) && r.Phase == teal.PhaseShifting && r.From != 0:
-		p.checkForward(r)
+		p.checkForward(r, judged)
 	case in.Act == teal.ActProvision && r.Phase == teal.PhaseQueued:
 		p.checkTasks(r, teal.BeforeInstall)
 	}
@@ -208,14 +208,14 @@ func (p *process) checkIntent(r teal.Release) {
 
 // checkForward: green gets more only when the checks before traffic have passed,
 // nothing that was seen speaks against it, and the step is done.
-func (p *process) checkForward(r teal.Release) {
+func (p *process) checkForward(r teal.Release, judged teal.Verdict) {
 	w := p.w
 	p.checkTasks(r, teal.AfterInstall, teal.AfterAllowTestTraffic, teal.BeforeAllowTraffic)
 	for _, c := range r.Policy.Checks {
 		p.checkTask(r, teal.TaskKey{Kind: teal.TaskCheck, Name: c.Name})
 	}
 	if r.Orders.Force == nil {
-		w.must(p.judgedOf(r.ID) != teal.VerdictFail, "C12: green of %s gets more although it was found worse", r.ID)
+		w.must(judged != teal.VerdictFail, "C12: green of %s gets more although it was found worse", r.ID)
 	}
 	if r.Orders.Promote != nil {
 		w.seen["promoted"]++
@@ -236,7 +236,7 @@ func (p *process) checkForward(r teal.Release) {
 	}
 	w.must(!step.Approval || r.Orders.Approved(r.Step), "step %d of %s is left without an approval", r.Step, r.ID)
 	if r.Policy.Judge.Judges() && r.Policy.Judge.OnInconclusive != teal.DoubtPromote {
-		w.must(p.judgedOf(r.ID) == teal.VerdictPass, "C12: step %d of %s is left on the verdict %q", r.Step, r.ID, p.judgedOf(r.ID))
+		w.must(judged == teal.VerdictPass, "C12: step %d of %s is left on the verdict %q", r.Step, r.ID, judged)
 	}
 }
 

@@ -287,14 +287,15 @@ func (p *process) Save(ctx context.Context, r teal.Release, revision uint64) (wr
 	for _, order := range r.Orders.All() {
 		name += " order " + string(order.Kind)
 	}
+	seen := p.judgedOf(r.ID) // when it was decided; the write may arrive much later
 	err = p.do(ctx, name, func() error {
-		written, err = p.write(r, revision)
+		written, err = p.write(r, revision, seen)
 		return err
 	})
 	return written, err
 }
 
-func (p *process) write(r teal.Release, revision uint64) (uint64, error) {
+func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (uint64, error) {
 	w := p.w
 	old := w.releases[r.ID]
 	switch {
@@ -314,7 +315,7 @@ func (p *process) write(r teal.Release, revision uint64) (uint64, error) {
 		w.checkEnd(r, old)
 	}
 	if r.Intent != nil && old.Intent == nil {
-		p.checkIntent(r)
+		p.checkIntent(r, judged)
 	}
 	if r.Intent != nil && r.Intent.Act == teal.ActRetire && r.Orders.Finish != nil {
 		old.finishing = true
