@@ -9,6 +9,14 @@ type tally struct {
 	Bad int64 `json:"bad"`
 }
 
+// per counts events of so many trials each.
+func (t tally) per(lump float64) tally {
+	if lump == 1 {
+		return t
+	}
+	return tally{int64(float64(t.N) / lump), int64(math.Ceil(float64(t.Bad) / lump))}
+}
+
 func (t tally) plus(u tally) tally  { return tally{t.N + u.N, t.Bad + u.Bad} }
 func (t tally) minus(u tally) tally { return tally{t.N - u.N, t.Bad - u.Bad} }
 

@@ -101,7 +101,7 @@ func TestBetsAgainstALimitAreFair(t *testing.T) {
 // holds at one moment (Chernoff's) in its place.
 func TestBoundHoldsAtEveryMoment(t *testing.T) {
 	t.Parallel()
-	const runs, trials, delta = 1000, 2000, 0.05
+	const runs, trials, delta = 400, 1000, 0.05
 	random := rand.New(rand.NewPCG(3, 1))
 	for _, p := range []float64{0.002, 0.05, 0.4} {
 		broken := 0
@@ -141,4 +141,35 @@ func TestBoundClosesIn(t *testing.T) {
 			t.Errorf("%+v: %v is not between %v and %v", c.did, got, c.low, c.high)
 		}
 	}
+}
+
+// More failures of green are never less evidence, and more of live never more.
+func TestEvidenceIsMonotonous(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := pair{tally{N: rapid.Int64Range(1, 1000).Draw(t, "live")}, tally{N: rapid.Int64Range(1, 1000).Draw(t, "green")}}
+		p.Live.Bad, p.Green.Bad = rapid.Int64Range(0, p.Live.N).Draw(t, "bad"), rapid.Int64Range(0, p.Green.N).Draw(t, "bad")
+		guess := rapid.Float64Range(1e-6, 0.95).Draw(t, "guess")
+		c := rapid.SampledFrom([]float64{1, 1.1, 2}).Draw(t, "c")
+		ratio := rapid.SampledFrom(ratios[:]).Draw(t, "ratio")
+		now := p.against(guess, ratio, c)
+		if more := p; more.Green.Bad < more.Green.N {
+			more.Green.Bad++
+			if more.against(guess, ratio, c) < now {
+				t.Fatal("a failure of green is less evidence")
+			}
+		}
+		if more := p; more.Live.Bad < more.Live.N {
+			more.Live.Bad++
+			if more.against(guess, ratio, c) > now {
+				t.Fatal("a failure of live is more evidence")
+			}
+		}
+		if limit := rapid.Float64Range(0.001, 0.9).Draw(t, "limit"); p.Green.Bad < p.Green.N {
+			more := tally{p.Green.N, p.Green.Bad + 1}
+			if more.above(limit, ratio) < p.Green.above(limit, ratio) {
+				t.Fatal("a failure is less evidence of being above a limit")
+			}
+		}
+	})
 }

@@ -134,13 +134,15 @@ func (j *Judge) bet(interval teal.Interval) {
 		return
 	}
 	for i, q := range j.compared {
-		switch c := j.Block.Counts[i]; settled {
+		c := j.Block.Counts[i]
+		switch settled {
 		case sideBySide:
 			q.sideBySide(interval.At, c, j.tolerance)
 		case withoutLive:
 			live, among := j.past(q, c.Threshold)
 			q.withoutLive(interval.At, c.Pair.Green, live, j.tolerance, among)
 		}
+		q.Lumps.add(interval.At, c.Pair.Live, c.Threshold)
 	}
 	j.Block.Live, j.Block.Green = 0, 0
 }

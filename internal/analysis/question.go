@@ -42,6 +42,8 @@ type played struct {
 	// Alone is how much of green's part of Seen was compared with what live had
 	// done before.
 	Alone int64 `json:"alone,omitempty"`
+	// Lumps are those of live's bad requests; only where it is compared with.
+	Lumps *lumps `json:"lumps,omitempty"`
 	// Failed says what was seen when the e-value reached the threshold. That
 	// verdict stands, whatever is seen later.
 	Failed string `json:"failed,omitempty"`
@@ -70,12 +72,30 @@ func (q *question) threshold() float64 {
 	return 1 / (q.alpha * (1 - boundShare))
 }
 
+// lump is how many bad requests count as one event.
+func (q *question) lump() float64 {
+	if q.Lumps == nil {
+		return 1
+	}
+	return q.Lumps.size()
+}
+
 // before returns a bound on live's share of bad trials from what it did before.
 func (q *question) before(live tally, among int) float64 {
-	if q.known == 0 || q.knownOf != live {
-		q.known, q.knownOf = live.atMost(q.alpha*boundShare/float64(among)), live
+	if events := live.per(q.lump()); q.known == 0 || q.knownOf != events {
+		q.known, q.knownOf = events.atMost(q.alpha*boundShare/float64(among)), events
 	}
 	return q.known
+}
+
+// beforeAllows returns the share of bad trials that what live did before allows
+// green. The tolerance of a latency is in its threshold.
+func (q *question) beforeAllows(live tally, tolerance float64, among int) float64 {
+	allowed := unlike * q.before(live, among)
+	if q.kind == errorsOfLive {
+		allowed *= 1 + tolerance
+	}
+	return allowed
 }
 
 // sideBySide bets on what both sides did in the same time.
@@ -85,7 +105,8 @@ func (q *question) sideBySide(at time.Time, c count, tolerance float64) {
 		worse = 1 // the tolerance is in the threshold
 	}
 	if c.Pair.Live.N > 0 && c.Pair.Green.N > 0 {
-		q.Bets.play(at, q.Seen, func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) })
+		lump := q.lump()
+		q.Bets.play(at, q.Seen, func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) / lump })
 	}
 	q.Seen = q.Seen.plus(c.Pair)
 }
@@ -97,11 +118,8 @@ func (q *question) withoutLive(at time.Time, green, live tally, tolerance float6
 	if live.N == 0 || green.N == 0 {
 		return
 	}
-	allowed := unlike * q.before(live, among)
-	if q.kind == errorsOfLive {
-		allowed *= 1 + tolerance
-	}
-	q.Bets.play(at, q.Seen, func(ratio float64) float64 { return green.above(allowed, ratio) })
+	allowed, lump := q.beforeAllows(live, tolerance, among), q.lump()
+	q.Bets.play(at, q.Seen, func(ratio float64) float64 { return green.above(allowed, ratio) / lump })
 	q.Seen.Green = q.Seen.Green.plus(green)
 	q.Alone += green.N
 }
@@ -177,6 +195,9 @@ func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
 	for _, q := range list {
 		q.alpha = policy.AlphaOrDefault() * q.weight / weights
 		q.Name = q.name
+		if !q.limit() {
+			q.Lumps = &lumps{}
+		}
 		q.excuse(baseline, policy.MinRequestsOrDefault())
 	}
 	return list

@@ -44,7 +44,7 @@ func (j *Judge) restore(data json.RawMessage) error {
 		return teal.Errorf(teal.CodeInvalidInput, "the judge's state is damaged")
 	}
 	for i, q := range j.questions {
-		if s.Played[i].Name != q.name || !s.Played[i].valid() {
+		if s.Played[i].Name != q.name || (s.Played[i].Lumps == nil) != (q.Lumps == nil) || !s.Played[i].valid() {
 			return teal.Errorf(teal.CodeInvalidInput, "the judge's state of %q is damaged, or of another policy", q.name)
 		}
 		q.played = s.Played[i]
@@ -70,4 +70,6 @@ func (m *memory) valid(compared int) bool {
 		(m.Fresh.Count == 0) == (len(m.Fresh.First) == 0)
 }
 
-func (p *played) valid() bool { return p.Bets.valid() && p.Seen.valid() && p.Alone >= 0 }
+func (p *played) valid() bool {
+	return p.Bets.valid() && p.Seen.valid() && p.Alone >= 0 && (p.Lumps == nil || p.Lumps.valid())
+}

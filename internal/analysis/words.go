@@ -153,15 +153,18 @@ func (j *Judge) summary() string {
 // seen describes what a question has seen: all of it, or, when that has become
 // suspicious, what came since the winning bet was made.
 func (j *Judge) seen(q *question) string {
+	if j.Total.Green.N == 0 {
+		return "green has had no requests"
+	}
 	window, since := pair{}, ""
 	if q.kind == errorsOfLive || q.kind == errorLimit {
 		window = j.Total
 	} else {
 		window = q.Seen
 	}
-	if best := q.Bets.leader(); q.doubtful() && best.Rounds > 1 {
-		window = q.Seen.minus(best.Seen)
-		since = " since " + time.UnixMilli(best.At).UTC().Format("15:04:05 MST")
+	if best := q.Bets.leader(); q.doubtful() && best.rounds > 1 {
+		window = q.Seen.minus(best.seen)
+		since = " since " + time.UnixMilli(best.at).UTC().Format("15:04:05 MST")
 	}
 	switch q.kind {
 	case errorsOfLive:
@@ -169,38 +172,46 @@ func (j *Judge) seen(q *question) string {
 	case errorLimit:
 		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
 	case latencyOfLive:
-		return j.slowness(q) + "; " + share(window.Green) + " were slower than that with the tolerance" + since + j.besides(q, window.Live)
+		return j.slowness(q) + share(window.Green) + " of green took over " + teal.Weight(j.tolerance*float64(teal.All)).String() +
+			" % longer than live's " + q.percentile + since + j.besides(q, window.Live)
 	}
-	return share(window.Green) + " of green took longer than " + round(q.bound) + since + "; " + j.allows(q)
+	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q)
 }
 
 // besides says what live did, in the same time or before.
 func (j *Judge) besides(q *question, live tally) string {
+	longer := ""
+	if q.kind == latencyOfLive {
+		longer = " longer than it"
+	}
 	if q.Alone == 0 && (live.N > 0 || j.Before.N == 0) {
-		return ", live " + share(live)
+		return ", live " + share(live) + longer
 	}
 	before, among := j.past(q, j.Live.quantile(q.quantile))
-	allowed := unlike * q.before(before, among)
-	if q.kind == errorsOfLive {
-		allowed *= 1 + j.tolerance
-	}
-	text := "; live had no requests in the same time, before that " + share(before)
+	text := "; live had no requests in the same time, before that " + share(before) + longer
 	if q.Alone == 0 {
 		return text
 	}
-	return text + ", so green was allowed " + percent(allowed)
+	return text + ", so green was allowed " + percent(q.beforeAllows(before, j.tolerance, among))
 }
 
+// slowness holds the percentiles of both against each other, where they are
+// known.
 func (j *Judge) slowness(q *question) string {
-	return "green's " + q.percentile + " is about " + j.about(&j.Green, q.quantile) +
-		", live's about " + j.about(&j.Live, q.quantile)
+	green, live := j.Green.quantile(q.quantile), j.Live.quantile(q.quantile)
+	if green == 0 || live == 0 {
+		return ""
+	}
+	return "green's " + q.percentile + " is about " + about(green) + ", live's about " + about(live) + ": "
 }
 
-func (j *Judge) about(h *histogram, q float64) string {
-	if d := h.quantile(q); d > 0 {
-		return round(d)
+// about formats a latency with the two digits that a histogram is good for.
+func about(d time.Duration) string {
+	unit := time.Duration(1)
+	for d >= 100*unit {
+		unit *= 10
 	}
-	return "unknown"
+	return teal.Duration(d.Round(unit)).String()
 }
 
 // allows says what a limit allows, and why it may be more than the policy says.
@@ -236,16 +247,6 @@ func percent(rate float64) string {
 	}
 	text := strconv.FormatFloat(p, 'f', decimals, 64)
 	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " %"
-}
-
-// round formats a latency with about three digits.
-func round(d time.Duration) string {
-	for unit := time.Second; unit > 1; unit /= 10 {
-		if d >= 100*unit {
-			return teal.Duration(d.Round(unit)).String()
-		}
-	}
-	return teal.Duration(d).String()
 }
 
 func number(n int64) string { return strconv.FormatInt(n, 10) }
