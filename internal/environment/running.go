@@ -38,6 +38,7 @@ type running struct {
 	mu     sync.Mutex
 	handle *gateway.Environment // nil until built
 	parts  []part               // likewise
+	urls   map[string]string    // of the components' listeners, and of the preview as ""; likewise
 	health health
 	at     time.Time // when health got its state
 }
@@ -58,6 +59,12 @@ func (r *running) run(ctx context.Context) {
 		return
 	}
 	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		err := r.manager.cfg.Siblings.ServeEnvironment(ctx, listeners[previewName], r.handle)
+		if err != nil && ctx.Err() == nil {
+			r.logger().Error("preview listener stopped", "error", err)
+		}
+	})
 	for _, p := range parts {
 		tasks.Go(func() {
 			if err := p.run(ctx); err != nil && ctx.Err() == nil {
@@ -195,7 +202,8 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	if err := r.makeWork(); err != nil {
 		return nil, nil, err
 	}
-	listeners, err = listen(slices.Sorted(maps.Keys(spec.Components)))
+	names := slices.Sorted(maps.Keys(spec.Components))
+	listeners, err = listen(append(names, previewName))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,19 +213,22 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		}
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
-	for _, name := range slices.Sorted(maps.Keys(spec.Components)) {
+	for _, name := range names {
 		p, err := r.part(name, spec.Components[name], dirs[name], r.environment(name, listeners))
 		if err != nil {
 			return nil, nil, err
 		}
 		parts = append(parts, p)
+		if meters := r.manager.cfg.Meters; meters != nil {
+			p.component.Meter = meters.Of(r.version.App, r.version.Number, name)
+		}
 		components[name] = p.component
 	}
 	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
 		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
 	})
 	r.mu.Lock()
-	r.handle, r.parts = handle, parts
+	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
 	r.mu.Unlock()
 	return parts, listeners, nil
 }
@@ -274,7 +285,7 @@ func listen(names []string) (map[string]net.Listener, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			closeAll(listeners)
-			return nil, fmt.Errorf("listen for calls to %s: %w", name, err)
+			return nil, fmt.Errorf("listen for calls to %q: %w", name, err)
 		}
 		listeners[name] = l
 	}
@@ -295,6 +306,9 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
+		if sibling == previewName {
+			continue // a component has no use for it: its siblings are its own version's
+		}
 		env["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(sibling, "-", "_"))] = "http://" + l.Addr().String()
 	}
 	return env
