@@ -26,7 +26,7 @@ import (
 type running struct {
 	manager *Manager
 	version teal.Version
-	slot    teal.Slot     // guarded by manager.changing
+	slot    teal.Slot     // written under manager.changing and manager.mu
 	since   time.Time     // when it was wished for; written under manager.changing and mu
 	aside   bool          // for a user's alias alone; guarded like since
 	dirty   chan struct{} // capacity 1: a component's condition may have changed
