@@ -232,9 +232,9 @@ func anySituation(t *rapid.T) situation {
 	}
 	switch rapid.IntRange(0, 2).Draw(t, "order") {
 	case 1:
-		s.Order = &teal.Order{Kind: teal.OrderRollback, By: "ann"}
+		s.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
 	case 2:
-		s.Order = &teal.Order{Kind: teal.OrderFinish, By: "ann"}
+		s.Orders.Give(teal.Order{Kind: teal.OrderFinish, By: "ann"})
 	}
 	s.Fence = rapid.Uint64Range(0, 9).Draw(t, "fence")
 	if rapid.Bool().Draw(t, "no watch") {
