@@ -39,8 +39,12 @@ type running struct {
 	handle *gateway.Environment // nil until built
 	parts  []part               // likewise
 	urls   map[string]string    // of the components' listeners, and of the preview as ""; likewise
+	floor  map[string]int       // replaced, never changed
 	health health
 	at     time.Time // when health got its state
+
+	refreshing sync.Mutex // one refresh at a time
+	wasReady   bool       // guarded by refreshing
 }
 
 func (r *running) logger() *slog.Logger {
@@ -78,7 +82,7 @@ func (r *running) run(ctx context.Context) {
 			}
 		})
 	}
-	r.follow(ctx, parts, passOn)
+	r.follow(ctx, passOn)
 	tasks.Wait()
 }
 
@@ -115,20 +119,11 @@ func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Liste
 // follow turns the conditions of the components into the health of the
 // environment until ctx ends. Once it is known how the start has gone, it passes
 // its turn on to the next environment.
-func (r *running) follow(ctx context.Context, parts []part, passOn func()) {
-	names := make([]string, len(parts))
-	conditions := make(map[string]condition, len(parts))
-	wasReady := false
+func (r *running) follow(ctx context.Context, passOn func()) {
 	for {
-		for i, p := range parts {
-			names[i], conditions[p.name] = p.name, p.condition()
-		}
-		now := summarize(names, conditions, wasReady)
-		wasReady = wasReady || now.state == teal.EnvironmentReady
-		if now.state != teal.EnvironmentStarting {
+		if r.refresh(ctx).state != teal.EnvironmentStarting {
 			passOn()
 		}
-		r.setHealth(ctx, now)
 		select {
 		case <-r.dirty:
 		case <-ctx.Done():
@@ -229,6 +224,9 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	})
 	r.mu.Lock()
 	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
+	for _, p := range parts {
+		p.keep(r.floor, false)
+	}
 	r.mu.Unlock()
 	return parts, listeners, nil
 }
