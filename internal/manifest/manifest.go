@@ -31,6 +31,9 @@ type Manifest struct {
 	// Resolve fills it in.
 	Spec   teal.Spec
 	Policy teal.Policy
+	// Stepped says that the steps of the policy are the manifest's own, not those
+	// of a strategy's name.
+	Stepped bool
 	// Code maps each function and service, and each check and hook that is a
 	// command, to its code: a folder or a .zip file, relative to Dir. A component
 	// has its name as key, a check and a hook that of its task: "check/smoke",
