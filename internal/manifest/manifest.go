@@ -28,9 +28,13 @@ import (
 type Manifest struct {
 	// Spec has every default filled in, and Policy the steps that its strategy
 	// stands for. The Code of functions, services, checks and hooks is empty;
-	// Resolve fills it in.
+	// Resolve and
+	// ResolvePolicy fill it in.
 	Spec   teal.Spec
 	Policy teal.Policy
+	// Stepped says that the steps of the policy are the manifest's own, not those
+	// of a strategy's name.
+	Stepped bool
 	// Code maps each function and service, and each check and hook that is a
 	// command, to its code: a folder or a .zip file, relative to Dir. A component
 	// has its name as key, a check and a hook that of its task: "check/smoke",
@@ -70,22 +74,32 @@ func Parse(file string, data []byte) (*Manifest, error) {
 	return parse(file, data).result()
 }
 
-// Resolve returns the final spec and policy, given the digest of each code.
-func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, error) {
+// Resolve returns the final spec, given the digest of the code of each key of
+// Code.
+func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
 	for name := range m.Code {
 		if digests[name] == "" {
-			return teal.Spec{}, teal.Policy{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
+			return teal.Spec{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
 		}
 	}
-	digest := func(name string) string { return digests[name] }
-	spec, policy := withCode(m.Spec, digest), policyWithCode(m.Policy, digest)
+	spec := withCode(m.Spec, func(name string) string { return digests[name] })
 	if err := spec.Validate(); err != nil {
-		return teal.Spec{}, teal.Policy{}, err
+		return teal.Spec{}, err
 	}
+	return spec, nil
+}
+
+// ResolvePolicy returns the final policy, given the same digests.
+func (m *Manifest) ResolvePolicy(digests map[string]string) (teal.Policy, error) {
+	spec, err := m.Resolve(digests)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	policy := policyWithCode(m.Policy, func(name string) string { return digests[name] })
 	if err := policy.ValidateFor(spec); err != nil {
-		return teal.Spec{}, teal.Policy{}, err
+		return teal.Policy{}, err
 	}
-	return spec, policy, nil
+	return policy, nil
 }
 
 // withCode returns a copy of spec whose components have the code that digest

@@ -128,7 +128,11 @@ func deployTo(ctx context.Context, d *daemon.Daemon, data, dir string) error {
 		}
 		digests[component] = tree.Digest
 	}
-	spec, policy, err := m.Resolve(digests)
+	spec, err := m.Resolve(digests)
+	if err != nil {
+		return err
+	}
+	policy, err := m.ResolvePolicy(digests)
 	if err != nil {
 		return err
 	}
