@@ -44,8 +44,8 @@ type Config struct {
 	Bundle func(ctx context.Context, digest string) (string, error)
 	// Start starts a process, as process.Runner does.
 	Start func(process.Spec) (*process.Process, error)
-	// AnswerPath returns the path at the REST API to which a hook of the release
-	// sends its later answer; nil, or "", is not told to hooks.
+	// AnswerPath returns the path at the REST API below which, at its token, a
+	// hook of the release sends its later answer; nil is not told to hooks.
 	AnswerPath func(release string) string
 	// Changed is called when a task of the app has something new to say.
 	Changed func(app string)
@@ -280,7 +280,7 @@ func (e *Examiner) Answer(id, token string, verdict teal.Verdict, why string) er
 		if t.answers == nil || subtle.ConstantTimeCompare([]byte(t.answers.token), []byte(token)) != 1 {
 			continue
 		}
-		return t.answers.put(answer{verdict, clip(why, maxReason)}, t.outcome.Verdict != "")
+		return t.answers.put(answer{verdict, clip(why, maxWhy)}, t.outcome.Verdict != "")
 	}
 	return teal.Errorf(teal.CodeNotFound, "no hook of release %s waits for an answer with this token; use the token that the hook was told", id)
 }

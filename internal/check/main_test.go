@@ -58,7 +58,7 @@ func run(t testing.TB, handler http.HandlerFunc) *green {
 	g.examiner = check.New(check.Config{
 		Versions: g, Traffic: g, Start: processes.Start, WorkDir: g.workDir,
 		Bundle:     g.bundle,
-		AnswerPath: func(id string) string { return "/v1/releases/" + id + "/answers" },
+		AnswerPath: func(id string) string { return "/v1/releases/" + id + "/hooks" },
 		Changed:    func(app string) { g.changed <- app },
 		Logger:     slog.New(slog.DiscardHandler),
 	})

@@ -12,6 +12,7 @@ const (
 	maxAsked   = 512
 	maxSeen    = 1 << 10
 	maxReason  = 512     // of what a stranger gives as a reason
+	maxWhy     = 1000    // of a hook's later answer
 	maxExcerpt = 200     // of a body, in a sentence
 	maxOutput  = 4 << 10 // of a command's output or a body, below the sentence
 )
