@@ -67,6 +67,24 @@ func Load(location string) (*Manifest, error) {
 	return r.result()
 }
 
+// LoadPolicy reads only how to release from the manifest at location: the code
+// that it names need not be there.
+func LoadPolicy(location string) (teal.Policy, error) {
+	file, err := find(location)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	data, err := read(file)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	m, err := Parse(file, data)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	return m.Policy, nil
+}
+
 // Parse reads a manifest from data without looking at the disk: the code that it
 // names is not checked. The name of the file is used in errors and for Dir.
 func Parse(file string, data []byte) (*Manifest, error) {
