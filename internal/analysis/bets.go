@@ -20,7 +20,7 @@ var spread = [len(ratios)]float64{0.115, 0.115, 0.115, 0.115, 0.115, 0.125, 0.3}
 const (
 	// kept is the share of the stake that is not put in at once, so that a
 	// version that turns bad later meets a bet that has not been lost yet.
-	kept = 0.2
+	kept = 0.15
 	// evenly is how many rounds of putting in more are paid for alike.
 	evenly = 360
 	// again is how long a bet is left alone before more is put in.

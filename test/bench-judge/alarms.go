@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -59,36 +60,98 @@ func cells() []*cell {
 	return list
 }
 
-// measure runs every cell so many times. A judge's fail stands, so looking once
-// at the end is the same as looking every second.
-func measure(list []*cell, seed uint64, runs, workers int, progress func(done int)) error {
+// each calls f for every index from the last to the first, a few at a time, and
+// returns an error of any.
+func each(n, workers int, f func(i int) error) error {
 	var (
 		mu   sync.Mutex
-		done int
-		errs error
 		wg   sync.WaitGroup
+		errs error
 	)
 	next := make(chan int)
 	for range workers {
 		wg.Go(func() {
-			for n := range next {
-				alarms, err := list[n].alarmsIn(runs, seed, uint64(n))
+			for i := range next {
+				err := f(i)
 				mu.Lock()
-				list[n].runs, list[n].alarms = runs, alarms
-				if done++; err != nil {
-					errs = err
-				}
-				progress(done)
+				errs = errors.Join(errs, err)
 				mu.Unlock()
 			}
 		})
 	}
-	for n := len(list) - 1; n >= 0; n-- { // those with most traffic take longest
-		next <- n
+	for i := n - 1; i >= 0; i-- { // those with most traffic are last and take longest
+		next <- i
 	}
 	close(next)
 	wg.Wait()
 	return errs
+}
+
+// measure runs every cell so many times. A judge's fail stands, so looking once
+// at the end is the same as looking every second.
+func measure(list []*cell, seed, stream uint64, runs, workers int) error {
+	return each(len(list), workers, func(i int) (err error) {
+		list[i].runs = runs
+		list[i].alarms, err = list[i].alarmsIn(runs, seed, stream+uint64(i))
+		return err
+	})
+}
+
+// rivalCells are those in which the others are measured too.
+func rivalCells() []*cell {
+	var list []*cell
+	for _, c := range cells() {
+		if c.world.rate == 100 && c.world.split == 0.1 {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// edgeCells are those in which green is as much worse as the tolerance allows:
+// there the bets are barely fair.
+func edgeCells() []*cell {
+	var list []*cell
+	for _, split := range []float64{0.1, 0.5} {
+		for _, pattern := range []pattern{steady, bursty, diurnal} {
+			equal := newLatency(1, 1)
+			list = append(list, &cell{
+				world: world{
+					rate: 100, split: split, base: 0.01, pattern: pattern, live: equal,
+					green: side{func(base float64) float64 { return 1.1 * base }, equal},
+				},
+				splits: steadySplit(split),
+			})
+		}
+	}
+	return list
+}
+
+// measureRivals lets the judges that know no alternative watch the same equal
+// versions for an hour.
+func measureRivals(list []*cell, seed uint64, runs, workers int) error {
+	return each(len(list), workers, func(i int) error {
+		c := list[i]
+		c.runs, c.rivals = runs, map[string]int{}
+		for run := range runs {
+			r := rand.New(rand.NewPCG(seed+uint64(run)<<20, 2000+uint64(i)))
+			mine, err := newOurs(c.world.before(r), teal.Judging{Compare: teal.AliasLive})
+			if err != nil {
+				return err
+			}
+			running := map[string]judge{byTeal: mine, byThreshold: newThreshold(c.world.base, c.world.live), byRanks: &mannWhitney{}}
+			for n := range hour {
+				interval := c.world.second(r, n, c.splits(n))
+				for name, j := range running {
+					if j.worse(interval) {
+						c.rivals[name]++
+						delete(running, name)
+					}
+				}
+			}
+		}
+		return nil
+	})
 }
 
 func (c *cell) alarmsIn(runs int, seed, stream uint64) (int, error) {

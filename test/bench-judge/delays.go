@@ -3,7 +3,6 @@ package main
 import (
 	"math/rand/v2"
 	"slices"
-	"sync"
 	"time"
 
 	"teal"
@@ -126,33 +125,8 @@ func regressions() []*regression {
 }
 
 // measureDelays runs every regression so many times.
-func measureDelays(list []*regression, seed uint64, runs, workers int, progress func(int)) error {
-	var (
-		mu   sync.Mutex
-		done int
-		errs error
-		wg   sync.WaitGroup
-	)
-	next := make(chan int)
-	for range workers {
-		wg.Go(func() {
-			for n := range next {
-				err := list[n].measure(runs, seed, uint64(n))
-				mu.Lock()
-				if done++; err != nil {
-					errs = err
-				}
-				progress(done)
-				mu.Unlock()
-			}
-		})
-	}
-	for n := range list {
-		next <- n
-	}
-	close(next)
-	wg.Wait()
-	return errs
+func measureDelays(list []*regression, seed uint64, runs, workers int) error {
+	return each(len(list), workers, func(i int) error { return list[i].measure(runs, seed, uint64(i)) })
 }
 
 func (g *regression) measure(runs int, seed, stream uint64) error {
@@ -177,10 +151,9 @@ func (g *regression) run(r *rand.Rand) error {
 		return err
 	}
 	running := map[string]judge{
-		byTeal: mine,
-		bySPRT: newSPRT(g.asks, (1-g.split)/g.split, alpha),
-		// Set at twice live's errors and a quarter above live's p99.
-		byThreshold: &threshold{errors: max(2*g.base, 0.01), p99: equal.quantile(0.99) * 5 / 4},
+		byTeal:      mine,
+		bySPRT:      newSPRT(g.asks, (1-g.split)/g.split, alpha),
+		byThreshold: newThreshold(g.base, equal),
 		byRanks:     &mannWhitney{},
 	}
 	requests := 0.0

@@ -81,7 +81,9 @@ type sprt struct {
 	sum   float64
 }
 
-func newSPRT(q question, m, alpha float64) *sprt { return &sprt{q: q, near: q.nearest(m), alpha: alpha} }
+func newSPRT(q question, m, alpha float64) *sprt {
+	return &sprt{q: q, near: q.nearest(m), alpha: alpha}
+}
 
 func (s *sprt) worse(i teal.Interval) bool {
 	add := func(m teal.Measurement, green bool, p, q float64) {
@@ -103,6 +105,12 @@ type threshold struct {
 	p99    time.Duration
 	last   [60]teal.Measurement
 	n      int
+}
+
+// newThreshold sets limits of twice live's errors, and at least 1 %, and of half
+// as much again as live's p99.
+func newThreshold(base float64, live *latency) *threshold {
+	return &threshold{errors: max(2*base, 0.01), p99: live.quantile(0.99) * 3 / 2}
 }
 
 func (t *threshold) worse(i teal.Interval) bool {
