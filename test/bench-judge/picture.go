@@ -86,7 +86,7 @@ func picture(list []trace, needed float64, delays []*regression) string {
 
 func drawTraces(b *strings.Builder, list []trace, needed float64) {
 	const left, top, width, height = 60.0, 40.0, 780.0, 250.0
-	const low, high = -3.0, 3.0 // powers of ten
+	const low, high = -2.0, 3.0 // powers of ten
 	x := func(second float64) float64 { return left + second/traced*width }
 	y := func(e float64) float64 {
 		power := min(max(math.Log10(max(e, 1e-9)), low), high)
@@ -112,11 +112,11 @@ func drawTraces(b *strings.Builder, list []trace, needed float64) {
 		fmt.Fprintf(b, `<polyline class="line %s" points="%s"/>`+"\n", t.class, strings.Join(points, " "))
 		if len(t.values) < traced {
 			fmt.Fprintf(b, `<circle class="dot t-%s" cx="%.1f" cy="%.1f" r="4"/><text class="t-%s" x="%.1f" y="%.1f">%s, after %d s</text>`+"\n",
-				t.class, x(float64(len(t.values))), y(t.values[len(t.values)-1]), t.class, x(float64(len(t.values)))+8,
-				y(t.values[len(t.values)-1])+4, map[string]string{"twice": "green fails 2 %", "five": "green fails 5 %", "same": "a false alarm"}[t.class], len(t.values))
+				t.class, x(float64(len(t.values))), y(t.values[len(t.values)-1]), t.class, x(float64(len(t.values)))+10,
+				y(needed)+26, map[string]string{"twice": "green fails 2 %", "five": "green fails 5 %", "same": "a false alarm"}[t.class], len(t.values))
 		}
 	}
-	fmt.Fprintf(b, `<text class="t-same" x="%v" y="%v">green fails as often as live: the bet is lost, six times</text>`+"\n", left+width-330, top+height-8)
+	fmt.Fprintf(b, `<text class="t-same" x="%v" y="%.1f">green fails as often as live: the bet is lost, six times</text>`+"\n", left+width-330, y(0.03))
 }
 
 // drawDelays draws, for each regression at 10 %, the requests of green that each
@@ -125,7 +125,7 @@ func drawDelays(b *strings.Builder, delays []*regression) {
 	const left, top, width, row = 230.0, 372.0, 600.0, 41.0
 	const low, high = 1.0, 4.7
 	x := func(requests float64) float64 { return left + (math.Log10(max(requests, 10))-low)/(high-low)*width }
-	fmt.Fprintf(b, `<text class="title" x="60" y="340">Requests that green served until it was found worse (10 %% of 100 req/s; mean)</text>`+"\n")
+	fmt.Fprintf(b, `<text class="title" x="60" y="340">Requests that green served until it was found worse (mean; 10 %% of 100 req/s; logarithmic)</text>`+"\n")
 	legend := 60.0
 	for n, name := range []string{"Wald's bound", "Teal", "fixed threshold *", "Mann-Whitney *"} {
 		fmt.Fprintf(b, `<rect class="b%d" x="%v" y="350" width="10" height="10" rx="2"/><text class="small" x="%v" y="359">%s</text>`+"\n", n, legend, legend+15, name)
