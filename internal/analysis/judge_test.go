@@ -102,8 +102,8 @@ func TestGreenThatFailsMoreIsWorse(t *testing.T) {
 
 // A dependency of both goes down for a minute: half of all requests fail, on
 // both sides. A test that took the rate for constant would find green worse for
-// having had more of the bad minute. Seen red with whole-release tallies tested
-// in place of blocks.
+// having had more of the bad minute. Seen red with blocks that do not end before
+// 80 000 requests of each.
 func TestOutageOfBothIsNotGreensFault(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, compared, nil)
@@ -376,8 +376,8 @@ func TestAlphaIsSpentOnWhatIsAsked(t *testing.T) {
 
 // Two equal versions, judged every second for ten minutes, with a base rate that
 // changes all the time. make bench-judge has the whole table; this keeps anybody
-// from breaking it. Seen red with a likelihood of twice the green failures, and
-// with a look at a plain two-proportion test (49 of 400).
+// from breaking it. Seen red with stakes that are put in anew without being paid
+// for (54 of 400 runs), and with each failure of green counted twice (all).
 func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 	t.Parallel()
 	const runs, alpha = 400, 0.05
