@@ -120,7 +120,7 @@ func TestOutageOfBothIsNotGreensFault(t *testing.T) {
 }
 
 // Errors come in lumps of five, on both sides alike: one lump is one event,
-// and live shows it. Seen red with lump always 1 (37 of 100 runs).
+// and live shows it. Seen red with lump always 1 (89 of 100 runs).
 func TestLumpsAreSingleEvents(t *testing.T) {
 	t.Parallel()
 	const runs = 100
