@@ -55,6 +55,7 @@ func paid(rounds int) float64 {
 // lost and has been for a while. It looks at the past alone.
 func (b *bet) refill(at time.Time, seen pair, part float64) {
 	now := at.UnixMilli()
+	b.at = min(b.at, now) // clocks are set back
 	if b.rounds > 0 && (b.wealth > b.staked/2 || now-b.at < again.Milliseconds()) {
 		return
 	}

@@ -193,6 +193,54 @@ func TestSameLatencyIsNoWorse(t *testing.T) {
 	wantVerdict(t, j, teal.VerdictPass, "green is no worse")
 }
 
+// A millisecond more is nothing that anybody notices, though it is twice as much.
+func TestAMillisecondMoreIsNoWorse(t *testing.T) {
+	t.Parallel()
+	j := newJudge(t, compared, nil)
+	for n := range 600 {
+		second(j, n, took(90, time.Millisecond), took(10, 2*time.Millisecond))
+	}
+	got := wantVerdict(t, j, teal.VerdictPass)
+	if f := finding(t, got, "latency p50"); !strings.Contains(f.Seen, "took over 2ms longer than live's p50") {
+		t.Error(f.Seen)
+	}
+}
+
+// Judged 200 times a second, when most intervals hold requests of one side only.
+// Seen red with blocks that end with every interval: nothing is ever found.
+func TestLookingOftenFindsItSoon(t *testing.T) {
+	t.Parallel()
+	const runs = 50
+	hurt, last := 0, int64(0)
+	for run := range runs {
+		random := rand.New(rand.NewPCG(13, uint64(run)))
+		j := newJudge(t, compared, nil)
+		for n := 0; j.Judgement(start).Verdict != teal.VerdictFail; n++ {
+			i := teal.Interval{At: start.Add(time.Duration(n) * 5 * time.Millisecond)}
+			for range 5 { // 500 a second are 2.5 an interval, one in ten on green
+				switch side := random.Float64(); {
+				case side < 0.05:
+					i.Green.Requests++
+					i.Green.Errors += draw(random, 1, 0.2)
+				case side < 0.5:
+					i.Live.Requests++
+					i.Live.Errors += draw(random, 1, 0.001)
+				}
+			}
+			j.Add(i)
+			if n > 1000 {
+				t.Fatal("nothing in five seconds")
+			}
+		}
+		hurt += int(j.Total.Green.Bad)
+		last = max(last, j.Total.Green.N)
+	}
+	t.Logf("%.1f users hurt on average; at most %d requests of green", float64(hurt)/runs, last)
+	if hurt > 6*runs || last > 100 {
+		t.Errorf("%d users hurt in %d runs, up to %d requests of green", hurt, runs, last)
+	}
+}
+
 func TestTooFewRequestsAreNoPass(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, compared, nil)
