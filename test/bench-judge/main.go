@@ -54,7 +54,7 @@ func run(args []string) error {
 		run  func() error
 	}{
 		{"worse versions", func() error { return measureDelays(list, o.seed, o.delays, o.workers) }},
-		{"equal versions, rivals too", func() error { return measureRivals(few, o.seed, min(o.runs, 100), o.workers) }},
+		{"equal versions, rivals too", func() error { return measureRivals(few, o.seed, min(o.runs, 40), o.workers) }},
 		{"versions at the edge of the tolerance", func() error { return measure(edge, o.seed, 3000, 4*o.runs, o.workers) }},
 		{"equal versions", func() error { return measure(all, o.seed, 0, o.runs, o.workers) }},
 	}
@@ -66,7 +66,7 @@ func run(args []string) error {
 	}
 	took := time.Since(begun).Round(time.Second)
 	p := page{
-		Date: begun.UTC().Format(time.DateOnly), Took: took, Runs: o.runs, Delays: o.delays, HourRuns: min(o.runs, 100),
+		Date: begun.UTC().Format(time.DateOnly), Took: took, Runs: o.runs, Delays: o.delays, HourRuns: min(o.runs, 40),
 		Alarms: alarmTable(all), Summary: alarmSummary(all), Rivals: rivalTable(few), Edge: edgeTable(edge), Delay: delayTable(list), Misses: misses(all, list),
 	}
 	fmt.Fprintf(os.Stdout, "%s\n%s\n\n%s\n%s\n%s\n%s\n", p.Misses, p.Summary, p.Alarms, p.Edge, p.Rivals, p.Delay)
