@@ -104,10 +104,10 @@ func TestAReleaseFromBeginningToEnd(t *testing.T) {
 	mustOrder(t, p, r.ID, teal.OrderFinish, "ann")
 	r = awaitPhase(t, p, r.ID, teal.PhaseCompleted)
 	var phases []teal.Phase
-	for _, s := range r.Steps {
+	for _, s := range r.Phases {
 		phases = append(phases, s.Phase)
 	}
-	if want := "[queued provisioning shifting watching completed]"; fmt.Sprint(phases) != want {
+	if want := "[queued provisioning warming verifying shifting watching completed]"; fmt.Sprint(phases) != want {
 		t.Errorf("%v, want %s", phases, want)
 	}
 }
