@@ -103,7 +103,11 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 			h.t.Fatal(err)
 		}
 	}
-	spec, policy, err := m.Resolve(digests)
+	spec, err := m.Resolve(digests)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	policy, err := m.ResolvePolicy(digests)
 	if err != nil {
 		h.t.Fatal(err)
 	}
