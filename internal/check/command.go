@@ -44,11 +44,7 @@ func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
 	if err != nil {
 		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
-	defer func() {
-		if err := os.RemoveAll(home); err != nil {
-			e.cfg.Logger.Warn("a command's folder is left over; the next start of the server removes it", "folder", home, "error", err)
-		}
-	}()
+	defer e.remove(home)
 	code := filepath.Join(home, "code")
 	if err := e.copyBundle(ctx, c.code, code); err != nil {
 		return ending{}, err
@@ -59,6 +55,25 @@ func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
 	}
 	spec := process.Spec{Path: c.argv[0], Args: c.argv[1:], Dir: code, Env: environ(scratch, c.env)}
 	return e.execute(ctx, spec, redactor(nil).named(c.env))
+}
+
+// remove deletes a command's folder, also where the command has left folders
+// that may not be written to. One that cannot be deleted is tried again when the
+// server starts.
+func (e *Examiner) remove(home string) {
+	err := os.RemoveAll(home)
+	if err == nil {
+		return
+	}
+	walked := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o700)
+	})
+	if err = errors.Join(walked, os.RemoveAll(home)); err != nil {
+		e.cfg.Logger.Warn("a command's folder is left over", "folder", home, "error", err)
+	}
 }
 
 // copyBundle makes a copy that the command may write to: the bundle is shared.

@@ -44,8 +44,8 @@ type Config struct {
 	Bundle func(ctx context.Context, digest string) (string, error)
 	// Start starts a process, as process.Runner does.
 	Start func(process.Spec) (*process.Process, error)
-	// AnswerPath returns the path at the REST API to which a hook of the release
-	// sends its later answer; nil, or "", is not told to hooks.
+	// AnswerPath returns the path at the REST API below which, at its token, a
+	// hook of the release sends its later answer; nil is not told to hooks.
 	AnswerPath func(release string) string
 	// Changed is called when a task of the app has something new to say.
 	Changed func(app string)
@@ -99,7 +99,7 @@ func New(cfg Config) *Examiner {
 // Run does the tasks that have been and will be begun, until ctx ends; then it
 // ends all of them, without an outcome, and returns. It may be called once.
 func (e *Examiner) Run(ctx context.Context) error {
-	if err := emptied(e.cfg.WorkDir); err != nil {
+	if err := e.clear(); err != nil {
 		return err
 	}
 	e.mu.Lock()
@@ -118,20 +118,18 @@ func (e *Examiner) Run(ctx context.Context) error {
 	return nil
 }
 
-// emptied makes folder an empty one: what is in it belonged to a server that
-// died.
-func emptied(folder string) error {
-	entries, err := os.ReadDir(folder)
-	if err != nil && !os.IsNotExist(err) {
+// clear makes the working folder an empty one: what is in it belonged to a
+// server that died.
+func (e *Examiner) clear() error {
+	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
+		return fmt.Errorf("check: %w", err)
+	}
+	entries, err := os.ReadDir(e.cfg.WorkDir)
+	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}
 	for _, entry := range entries {
-		if err := os.RemoveAll(filepath.Join(folder, entry.Name())); err != nil {
-			return fmt.Errorf("check: %w", err)
-		}
-	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("check: %w", err)
+		e.remove(filepath.Join(e.cfg.WorkDir, entry.Name()))
 	}
 	return nil
 }
@@ -282,7 +280,7 @@ func (e *Examiner) Answer(id, token string, verdict teal.Verdict, why string) er
 		if t.answers == nil || subtle.ConstantTimeCompare([]byte(t.answers.token), []byte(token)) != 1 {
 			continue
 		}
-		return t.answers.put(answer{verdict, clip(why, maxReason)}, t.outcome.Verdict != "")
+		return t.answers.put(answer{verdict, clip(why, maxWhy)}, t.outcome.Verdict != "")
 	}
 	return teal.Errorf(teal.CodeNotFound, "no hook of release %s waits for an answer with this token; use the token that the hook was told", id)
 }

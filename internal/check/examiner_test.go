@@ -160,3 +160,24 @@ func TestChangedMayLookAtOnce(t *testing.T) {
 	cancel()
 	must(t, <-ended)
 }
+
+// TestStopWaits: seen red with a Stop that does not wait.
+func TestStopWaits(t *testing.T) {
+	t.Parallel()
+	g := run(t, nil)
+	begun := make(chan struct{})
+	var over atomic.Bool
+	g.function = func(ctx context.Context, _ []byte) (teal.Answer, error) {
+		close(begun)
+		<-ctx.Done()
+		time.Sleep(50 * time.Millisecond)
+		over.Store(true)
+		return teal.Answer{Payload: []byte(`{"hookStatus": "SUCCEEDED"}`)}, nil
+	}
+	g.begin(release(teal.Policy{Hooks: []teal.Hook{{Point: teal.AfterInstall, Name: "it", Function: "slow"}}}), hookKey)
+	<-begun
+	g.examiner.Stop("shop-7")
+	if !over.Load() {
+		t.Error("Stop did not wait for what ran")
+	}
+}

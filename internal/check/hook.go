@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -52,7 +53,7 @@ func (s subject) notice(h teal.Hook) notice {
 		Version: s.release.To, Live: s.release.From, Token: s.token,
 	}
 	if s.examiner.cfg.AnswerPath != nil {
-		n.AnswerURL = s.examiner.cfg.AnswerPath(s.release.ID)
+		n.AnswerURL = s.examiner.cfg.AnswerPath(s.release.ID) + "/" + url.PathEscape(s.token)
 	}
 	return n
 }

@@ -23,6 +23,7 @@ echo "$TEAL_APP $TEAL_VERSION $TEAL_RELEASE $STAGE $TEAL_LIVE_VERSION"
 echo "$TEAL_PREVIEW_URL $TEAL_URL_WEB $TEAL_URL_PRICE_LIST" >&2
 echo spoilt > itest.sh && echo more > "$TMPDIR/file" && echo "writes where it may"
 echo "password: $PASSWORD"
+mkdir locked && touch locked/file && chmod 500 locked
 exit $CODE
 `})
 	g.bundles[digest] = dir
@@ -61,8 +62,7 @@ func TestOutputIsBounded(t *testing.T) {
 // SIGTERM, and hangs.
 const hang = `trap '' TERM; (trap '' TERM; sh -c "trap '' TERM; sleep 1000" & sleep 1000) & echo started; sleep 1000`
 
-// TestACommandThatForksAndHangs: seen red with a kill of the process alone
-// instead of its group.
+// TestACommandThatForksAndHangs: seen red with a command that is left behind.
 func TestACommandThatForksAndHangs(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(http.ResponseWriter, *http.Request) {})
@@ -82,8 +82,8 @@ func TestACommandThatForksAndHangs(t *testing.T) {
 	}
 }
 
-// TestStopKillsWhatRuns: seen red with a Stop that does not wait, and with a
-// command that does not look at its context.
+// TestStopKillsWhatRuns: seen red with a command that does not look at its
+// context, and with what a killed command says taken for an answer.
 func TestStopKillsWhatRuns(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(http.ResponseWriter, *http.Request) {})

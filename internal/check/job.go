@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -126,7 +127,7 @@ func (s subject) finding(name, asked string, verdict teal.Verdict, seen string) 
 	// A question that is asked again and again is older than the release's
 	// place; whoever keeps the finding knows it better.
 	if s.key.Kind != teal.TaskAsk {
-		f.Phase, f.Step = s.release.Phase, s.release.Step
+		f.Phase, f.Step = s.release.Phase, cmp.Or(s.key.Step, s.release.Step)
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,7 +58,7 @@ func run(t testing.TB, handler http.HandlerFunc) *green {
 	g.examiner = check.New(check.Config{
 		Versions: g, Traffic: g, Start: processes.Start, WorkDir: g.workDir,
 		Bundle:     g.bundle,
-		AnswerPath: func(id string) string { return "/v1/releases/" + id + "/answers" },
+		AnswerPath: func(id string) string { return "/v1/releases/" + id + "/hooks" },
 		Changed:    func(app string) { g.changed <- app },
 		Logger:     slog.New(slog.DiscardHandler),
 	})
@@ -246,6 +247,9 @@ func isEmpty(t testing.TB, dir string) bool {
 // environment, but for this one.
 func marked(t testing.TB, mark string) []int {
 	t.Helper()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux shows the environment of processes")
+	}
 	files, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		t.Fatal(err)

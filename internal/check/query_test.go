@@ -16,6 +16,7 @@ import (
 	"teal"
 )
 
+// TestQueryAnswers: seen red with NaN and infinity taken for numbers.
 func TestQueryAnswers(t *testing.T) {
 	t.Parallel()
 	g := run(t, nil)

@@ -11,6 +11,7 @@ import (
 	"teal"
 )
 
+// TestSmoke: its endless answer was seen red with a body that is read to its end.
 func TestSmoke(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(w http.ResponseWriter, r *http.Request) {
@@ -30,6 +31,10 @@ func TestSmoke(t *testing.T) {
 			fmt.Fprint(w, r.Method, " ", r.Host, " ", r.Header.Get("X-Team"))
 		case "/large":
 			fmt.Fprint(w, strings.Repeat("x", 1<<20), "needle")
+		case "/endless":
+			for r.Context().Err() == nil {
+				fmt.Fprint(w, strings.Repeat("x", 1<<16))
+			}
 		case "/rude":
 			c, _, err := http.NewResponseController(w).Hijack()
 			must(t, err)
@@ -67,6 +72,7 @@ func TestSmoke(t *testing.T) {
 		{"no json", get("/broken"), teal.Expect{Status: 500, JSON: map[string]string{"a": "1"}}, teal.VerdictFail, []string{"the body is not JSON"}},
 		{"latency", get("/ok"), teal.Expect{Within: 1}, teal.VerdictFail, []string{"instead of at most 1ns"}},
 		{"large", get("/large"), teal.Expect{}, teal.VerdictPass, nil},
+		{"endless", get("/endless"), teal.Expect{Body: "xxx"}, teal.VerdictPass, nil},
 		{"too large", get("/large"), teal.Expect{Body: "needle", JSON: map[string]string{"a": "1"}}, teal.VerdictFail,
 			[]string{`the first 1MiB of the body do not have "needle"`, "is not read as JSON"}},
 		{"host", &teal.Request{Method: "PUT", Path: "/post", Body: "x", Headers: map[string]string{"X-Team": "blue"}}, teal.Expect{Body: "PUT shop.example.com blue"}, teal.VerdictPass, nil},
@@ -100,8 +106,7 @@ func TestSmokeOfWhatDoesNotRun(t *testing.T) {
 	wants(t, g.check(teal.Check{}), teal.VerdictError, "neither")
 }
 
-// TestACheckThatIsNeverAnswered: seen red without the attempt's timeout, and
-// with a timeout for the answer's head alone.
+// TestACheckThatIsNeverAnswered: seen red without the attempt's timeout.
 func TestACheckThatIsNeverAnswered(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
@@ -121,6 +126,7 @@ func TestACheckThatIsNeverAnswered(t *testing.T) {
 	wants(t, g.check(teal.Check{Request: &teal.Request{Path: "/slow"}, Timeout: within}), teal.VerdictFail, "with status 200, had not ended after 1")
 }
 
+// TestSecretsStayOutOfTheEvidence: seen red without the redactor.
 func TestSecretsStayOutOfTheEvidence(t *testing.T) {
 	t.Parallel()
 	g := run(t, func(w http.ResponseWriter, r *http.Request) {
@@ -138,6 +144,7 @@ func TestSecretsStayOutOfTheEvidence(t *testing.T) {
 	}
 }
 
+// TestRetriesAndRepeats: seen red with passes that a failure does not undo.
 func TestRetriesAndRepeats(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

@@ -147,12 +147,14 @@ func (v values) fill(r teal.Request) (teal.Request, error) {
 	return r, errors.Join(problems...)
 }
 
+var escaped = regexp.MustCompile(`^%[0-9A-Fa-f]{2}`)
+
 // asPath escapes what cannot stand in a path with a query.
 func asPath(value string) string {
 	var b strings.Builder
 	for i := range len(value) {
 		c := value[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>\\^`{|}#", c) >= 0 || c == '%' && !escaped.MatchString(value[i:]) {
 			fmt.Fprintf(&b, "%%%02X", c)
 		} else {
 			b.WriteByte(c)

@@ -52,6 +52,8 @@ func purchase() []teal.Exchange {
 	}
 }
 
+// TestSynthetic: seen red with cookies kept as of plain HTTP, which loses secure
+// ones.
 func TestSynthetic(t *testing.T) {
 	t.Parallel()
 	g := run(t, shop(t))

@@ -12,6 +12,7 @@ const (
 	maxAsked   = 512
 	maxSeen    = 1 << 10
 	maxReason  = 512     // of what a stranger gives as a reason
+	maxWhy     = 1000    // of a hook's later answer
 	maxExcerpt = 200     // of a body, in a sentence
 	maxOutput  = 4 << 10 // of a command's output or a body, below the sentence
 )
@@ -43,7 +44,8 @@ func printable(text string) string {
 
 // line is clip on one line.
 func line(text string, limit int) string {
-	return clip(strings.Join(strings.Fields(text), " "), limit)
+	// What is cut before may be spaces alone, but not so many in what people read.
+	return clip(strings.Join(strings.Fields(text[:min(len(text), 16*limit)]), " "), limit)
 }
 
 // shown returns an address without the secrets that it may hold: credentials,

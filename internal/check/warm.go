@@ -40,27 +40,24 @@ func (s subject) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
 	}
 	defer v.close()
 	all := warmth{}
-	for n := 1; n < rounds && ctx.Err() == nil; n++ {
+	for n := 1; n < rounds; n++ {
 		all.add(v.round(ctx, requests, warmParallel))
 	}
-	var measured warmth
-	if w.Within > 0 {
-		measured = v.round(ctx, atLeast(requests, warmMeasured), 1)
-	} else {
-		measured = v.round(ctx, requests, warmParallel)
-	}
-	all.add(measured)
-	findings := []teal.Finding{s.finding("warm", asked, teal.VerdictPass, all.seen(ctx.Err() != nil))}
 	if w.Within <= 0 {
-		return teal.VerdictPass, findings
+		all.add(v.round(ctx, requests, warmParallel))
+		return one(s.finding("warm", asked, teal.VerdictPass, all.seen()))
 	}
-	gate := s.gate(measured, w.Within, ctx.Err() != nil)
+	// One after another, so that it is green that is measured and not a queue.
+	measured := v.round(ctx, atLeast(requests, warmMeasured), 1)
+	all.add(measured)
+	gate := s.gate(measured, w.Within)
+	verdict := teal.VerdictPass
 	if gate.Verdict == teal.VerdictFail {
-		return teal.VerdictFail, append(findings, gate)
+		verdict = teal.VerdictFail
 	}
 	// Without figures there is nothing to hold green against. That is evidence,
 	// and the checks come next.
-	return teal.VerdictPass, append(findings, gate)
+	return verdict, []teal.Finding{s.finding("warm", asked, teal.VerdictPass, all.seen()), gate}
 }
 
 // replayed returns the most frequent safe requests that live has served.
@@ -87,6 +84,7 @@ type warmth struct {
 	took      []time.Duration // of those that were answered
 	pending   []time.Duration // how long those had lasted that were given up
 	first     string          // the first bad one, for people
+	cut       bool            // the time was up before all had been answered
 }
 
 func (w *warmth) add(o warmth) {
@@ -95,9 +93,10 @@ func (w *warmth) add(o warmth) {
 	w.took = append(w.took, o.took...)
 	w.pending = append(w.pending, o.pending...)
 	w.first = cmp.Or(w.first, o.first)
+	w.cut = w.cut || o.cut
 }
 
-func (w *warmth) seen(cut bool) string {
+func (w *warmth) seen() string {
 	seen := fmt.Sprintf("%d requests, 95 %% of the answers within %s", w.sent, rounded(percentile95(w.took)))
 	if len(w.took) == 0 {
 		seen = fmt.Sprintf("%d requests, and no answer", w.sent)
@@ -105,7 +104,7 @@ func (w *warmth) seen(cut bool) string {
 	if w.bad > 0 {
 		seen += fmt.Sprintf("; %d were not answered well, the first one %s", w.bad, w.first)
 	}
-	if cut {
+	if w.cut {
 		seen += "; the time was up before all had been sent"
 	}
 	return seen
@@ -137,6 +136,7 @@ func (v *visitor) round(ctx context.Context, requests []teal.Request, parallel i
 	}
 	close(next)
 	workers.Wait()
+	all.cut = ctx.Err() != nil && (all.sent < len(requests) || len(all.pending) > 0)
 	return all
 }
 
@@ -161,7 +161,7 @@ func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmth {
 }
 
 // gate holds the 95th percentile of green against that of live.
-func (s subject) gate(measured warmth, within float64, cut bool) teal.Finding {
+func (s subject) gate(measured warmth, within float64) teal.Finding {
 	const name = "warm latency p95"
 	asked := fmt.Sprintf("green's 95th percentile in the last round is at most %g times live's", within)
 	var live time.Duration
@@ -174,7 +174,7 @@ func (s subject) gate(measured warmth, within float64, cut bool) teal.Finding {
 	}
 	bound := time.Duration(math.Min(within*float64(live), math.MaxInt64/2))
 	verdict, seen := judgeWarmth(measured, bound)
-	if cut && verdict != teal.VerdictFail {
+	if measured.cut && verdict != teal.VerdictFail {
 		verdict, seen = teal.VerdictFail, "the time was up before green had shown that it is warm: "+seen
 	}
 	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, live %s, at most %s allowed", seen, rounded(live), rounded(bound)))

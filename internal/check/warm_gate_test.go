@@ -8,6 +8,7 @@ import (
 	"teal"
 )
 
+// TestJudgeWarmth: seen red with requests that were given up taken for nothing.
 func TestJudgeWarmth(t *testing.T) {
 	t.Parallel()
 	const bound = 100 * time.Millisecond
