@@ -192,7 +192,7 @@ func TestWrongInput(t *testing.T) {
 		t.Fatal(r)
 	}
 	broken := t.TempDir()
-	write(t, filepath.Join(broken, "teal.yaml"), "app: Hello\nfunctions:\n  hello: {runtime: cobol, code: ./nowhere}\nrouts: []\n")
+	write(t, filepath.Join(broken, "teal.yaml"), "app: -hello\nfunctions:\n  hello: {runtime: cobol, code: ./nowhere}\nrouts: []\n")
 	large := filepath.Join(t.TempDir(), "large.json")
 	write(t, large, `"`+strings.Repeat("x", 6<<20)+`"`)
 	for _, tt := range []struct {

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -295,7 +294,7 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
-		env["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(sibling, "-", "_"))] = "http://" + l.Addr().String()
+		env[teal.AddressVariable(sibling)] = "http://" + l.Addr().String()
 	}
 	return env
 }

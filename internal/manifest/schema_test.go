@@ -194,7 +194,7 @@ func TestSchemaRejectsWhatParseRejects(t *testing.T) {
 	base := string(read1(t, "testdata/good/design.yaml"))
 	for _, change := range [][2]string{
 		{"app: shop", "app: 5"},
-		{"app: shop", "app: Shop"},
+		{"app: shop", "app: -shop"},
 		{"app: shop", "# no app"},
 		{"memory: 128MiB", "memory: 128"},
 		{"memory: 128MiB", "memry: 128MiB"},
@@ -218,7 +218,7 @@ func TestSchemaRejectsWhatParseRejects(t *testing.T) {
 		{"strategy: all-at-once", "checks: []"},
 		{"confidence: 10m", "error_rate: {max: 1%}"},
 		{"confidence: 10m", "compare: live"},
-		{"hello: {", "Hello: {"},
+		{"hello: {", "-hello: {"},
 	} {
 		bad := strings.Replace(base, change[0], change[1], 1)
 		if bad == base {
