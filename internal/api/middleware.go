@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api/awslambda"
 )
 
 // chain wraps the endpoints with what holds for all of them. The order matters:
@@ -85,6 +86,10 @@ func foreign(r *http.Request) bool {
 // authenticate asks for the token everywhere but on the open paths.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if s.cfg.AWS != nil && awslambda.Owns(r.URL.Path) {
+			s.cfg.AWS.ServeHTTP(w, r)
+			return
+		}
 		if !isOpen(r.URL.Path) && !s.authorized(r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
 			s.refuse(w, problemOf(teal.Errorf(teal.CodeUnauthorized, "%s", unauthorized(r))))

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,8 +15,10 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/environment"
+	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/process"
@@ -42,6 +45,17 @@ type Config struct {
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.
 	RecoveryPatience time.Duration
+	AWS              AWS
+}
+
+// AWS says how the server presents itself to AWS's tools.
+type AWS struct {
+	Region  string // "" is us-east-1
+	Account string // twelve digits; "" is 000000000000
+	Buckets string // a folder whose folders stand for S3 buckets; "" is none
+	// RetryDelay is how long after a function has failed at an event it is tried
+	// again, and half of the time after the second failure; 0 is AWS's minute.
+	RetryDelay time.Duration
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -58,6 +72,9 @@ type Daemon struct {
 
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
+	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
+	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
+	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.RecoveryPatience == 0 {
 		cfg.RecoveryPatience = 10 * time.Second
 	}
@@ -113,6 +130,7 @@ type server struct {
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
+	lambda    *lambda
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -194,7 +212,9 @@ func (s *server) assemble(ctx context.Context) error {
 	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
+		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
+		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
@@ -206,7 +226,8 @@ func (s *server) assemble(ctx context.Context) error {
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
 	}
-	return s.router.load(ctx)
+	s.lambda = newLambda(s.db, s.control, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -223,6 +244,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 		return nil
 	}
 	parts.start("releases", s.engine.Run)
+	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)
 	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
@@ -261,9 +283,19 @@ func (s *server) awaitLive(ctx context.Context) {
 
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
+		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 	}).Run(ctx, s.admin)
+}
+
+// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
+func (s *server) lambdaAPI() *awslambda.Handler {
+	aws := s.daemon.cfg.AWS
+	return awslambda.New(awslambda.Config{
+		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
+		Secret: s.token, Buckets: aws.Buckets, Logger: s.daemon.cfg.Logger,
+	})
 }
 
 // isReady reports whether the gateway serves.

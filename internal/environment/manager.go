@@ -77,6 +77,8 @@ type Config struct {
 	Usage     Usage
 	WorkDir   string // private and writable; emptied at the start
 	Logger    *slog.Logger
+	Region    string // as functions see it; "" is function's default
+	Account   string // likewise
 	// Changed is called after an environment of the app has changed its
 	// health. It must not block.
 	Changed func(app string)

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -290,7 +289,7 @@ func closeAll(listeners map[string]net.Listener) {
 func (r *running) environment(name string, listeners map[string]net.Listener) map[string]string {
 	env := map[string]string{
 		"TEAL_APP":       r.version.App,
-		"TEAL_VERSION":   strconv.Itoa(r.version.Number),
+		"TEAL_VERSION":   teal.VersionLabel(r.version.Number),
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
@@ -306,6 +305,7 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 			Interpreters: &r.manager.interpreters,
 			App:          app, Version: version, Name: name, Function: *c.Function,
 			Dir: dir, WorkDir: filepath.Join(r.work, name), Env: env,
+			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
 		})

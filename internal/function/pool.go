@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +42,8 @@ type Config struct {
 	Dir     string            // the unpacked code, LAMBDA_TASK_ROOT; only read
 	WorkDir string            // a directory of the pool's own; made by Run if it is missing, left by it
 	Env     map[string]string // what Teal adds: TEAL_APP, TEAL_VERSION, TEAL_URL_…
+	Region  string            // as AWS's names have it; "" is DefaultRegion
+	Account string            // likewise
 
 	// Interpreters is shared by the pools of a server; nil is one of its own.
 	Interpreters *Interpreters
@@ -126,6 +127,8 @@ func New(cfg Config) (*Pool, error) {
 	cfg.Function.Timeout = cmp.Or(cfg.Function.Timeout, teal.DefaultTimeout)
 	cfg.Function.Init = cmp.Or(cfg.Function.Init, teal.DefaultInit)
 	cfg.Function.Idle = cmp.Or(cfg.Function.Idle, teal.DefaultIdle)
+	cfg.Region = cmp.Or(cfg.Region, DefaultRegion)
+	cfg.Account = cmp.Or(cfg.Account, DefaultAccount)
 	cfg.QueueTimeout = cmp.Or(cfg.QueueTimeout, DefaultQueueTimeout)
 	cfg.QueueLimit = cmp.Or(cfg.QueueLimit, queuePerInstance*cfg.Function.Concurrency.Max)
 	if cfg.Logger == nil {
@@ -143,7 +146,7 @@ func New(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg:       cfg,
 		name:      LambdaName(cfg.App, cfg.Name),
-		version:   strconv.Itoa(cfg.Version),
+		version:   teal.VersionLabel(cfg.Version),
 		log:       cfg.Logger.With("app", cfg.App, "version", cfg.Version, "component", cfg.Name),
 		wake:      make(chan struct{}, 1),
 		instances: map[*instance]struct{}{},
