@@ -13,7 +13,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 	@./scripts/demo bin/teal
 
 test: ## every test, with the race detector
-	@./scripts/need python3 node
+	@./scripts/need python3 node npm boto3 aws
 	go test -race -count=1 -timeout 20m ./...
 
 lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
@@ -30,11 +30,11 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	mv bin/golangci-lint $@
 
 e2e: ## only the tests that drive the real binary
-	@./scripts/need python3 node
+	@./scripts/need python3 node npm boto3 aws
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
 
 bench: build ## the numbers of docs/benchmarks.md
-	@./scripts/need python3 node
+	@./scripts/need python3 node npm boto3 aws
 	go run ./test/bench -teal bin/teal
 
 fuzz: ## every fuzz target for FUZZTIME each
