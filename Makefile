@@ -34,7 +34,7 @@ e2e: ## only the tests that drive the real binary
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
 
 bench: build ## the numbers of docs/benchmarks.md
-	@./scripts/need python3 node npm boto3 aws
+	@./scripts/need python3 node
 	go run ./test/bench -teal bin/teal
 
 fuzz: ## every fuzz target for FUZZTIME each

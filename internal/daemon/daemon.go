@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
+	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
 	"teal/internal/environment"
 	"teal/internal/function"
@@ -56,6 +58,7 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
+	URLDomain  string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -68,11 +71,13 @@ type Daemon struct {
 	ready chan struct{} // closed when both addresses answer
 
 	httpAddr, adminAddr net.Addr // set before ready is closed
+	running             *server  // likewise; tests look into it
 }
 
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
 	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.RecoveryPatience == 0 {
@@ -209,11 +214,16 @@ func (s *server) assemble(ctx context.Context) error {
 	typed := store.New(s.db)
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted})
+	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted,
+		Around: func(next http.Handler) http.Handler {
+			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
+		}})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
+		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
+		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
@@ -248,6 +258,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)
 	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
+	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	s.announce(parts, adminAddressFile, s.admin.Addr())
 	s.announce(parts, httpAddressFile, s.front.Addr())
@@ -295,7 +306,19 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
 		Secret: s.token, Buckets: aws.Buckets, Logger: s.daemon.cfg.Logger,
+		FunctionURL: func(id string) string {
+			_, port, err := net.SplitHostPort(s.front.Addr().String())
+			if err != nil {
+				port = "80"
+			}
+			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
+		},
 	})
+}
+
+// lambdaKey is what signatures of requests to function URLs are made with.
+func (s *server) lambdaKey() sigv4.Key {
+	return sigv4.Key{ID: awslambda.KeyID, Secret: s.token, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

@@ -51,6 +51,8 @@ type lambda struct {
 	logger  *slog.Logger
 	place   awslambda.Place
 	queue   *queue
+	limits  limits
+	urls    addresses
 	http    *http.Client // for destinations
 	// retryDelay is how long a function has to recover from its first failure at
 	// an event; the second one costs twice that.
@@ -104,7 +106,10 @@ func (l *lambda) load(ctx context.Context) error {
 		l.known[d.Value.App] = d
 	}
 	for _, x := range extras {
-		l.extra[awslambda.Ref{App: x.Value.App, Component: x.Value.Component}] = x.Value
+		ref := awslambda.Ref{App: x.Value.App, Component: x.Value.Component}
+		l.extra[ref] = x.Value
+		l.limits.set(ref, x.Value.Reserved)
+		l.urls.set(x.Value)
 	}
 	return nil
 }

@@ -51,6 +51,7 @@ func (l *lambda) SetAlias(ctx context.Context, alias teal.Alias, revision uint64
 	if err := l.router.SetDescribed(ctx, alias, revision); err != nil {
 		return awslambda.Alias{}, err
 	}
+	l.warmUp(context.WithoutCancel(ctx), alias.App)
 	record := l.router.Alias(alias.App, alias.Name)
 	return awslambda.Alias{Alias: record.Value, Revision: record.Revision}, nil
 }

@@ -59,7 +59,7 @@ func (l *lambda) workOn(ctx context.Context, e queued) (next queued, done bool) 
 		l.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
 		return l.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
-	if isThrottle(err) && l.isStopped(e.ref()) {
+	if l.isStopped(e.ref()) {
 		return l.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
 	// There was no room, or something here failed: that is not the function's

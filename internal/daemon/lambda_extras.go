@@ -35,8 +35,9 @@ func (l *lambda) ChangeExtras(ctx context.Context, ref awslambda.Ref, change fun
 		return record.Value, err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.extra[ref] = record.Value
+	l.mu.Unlock()
+	l.takeEffect(ctx, record.Value)
 	return record.Value, nil
 }
 
@@ -50,7 +51,8 @@ func (l *lambda) forgetExtras(ctx context.Context, ref awslambda.Ref) error {
 		return err
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	delete(l.extra, ref)
+	l.mu.Unlock()
+	l.takeEffect(ctx, awslambda.Extras{App: ref.App, Component: ref.Component})
 	return nil
 }

@@ -53,6 +53,9 @@ func (l *lambda) stopIdle(ctx context.Context, now time.Time) {
 		if !l.isIdle(e.Value, now) {
 			continue
 		}
+		if l.keptWarm(key.App, key.Number) {
+			continue
+		}
 		if use, err := l.router.Uses(ctx, key.App, key.Number); err != nil || use.Live || use.Alias || use.Release {
 			continue
 		}

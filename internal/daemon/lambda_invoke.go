@@ -40,6 +40,7 @@ func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Res
 	if answer.FunctionError != "" {
 		err = nil // what the function said is the answer
 	}
+	err = l.throttled(call.Ref, err)
 	if err == nil && call.Tail {
 		result.Log = l.tail(ctx, call.Ref.App, claim.Version, answer.RequestID)
 	}

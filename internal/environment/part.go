@@ -16,6 +16,7 @@ type part struct {
 	run       func(ctx context.Context) error
 	condition func() condition
 	component *gateway.Component
+	pool      *function.Pool // of a function; nil for others
 }
 
 // condition is how one component is.
@@ -26,15 +27,16 @@ type condition struct {
 	output string // its last lines
 }
 
-func functionPart(name string, pool *function.Pool, f *teal.Function) part {
+func functionPart(name string, pool *function.Pool, f *teal.Function, called gateway.Function) part {
 	return part{
 		name: name,
+		pool: pool,
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
 			return condition{ready: s.Ready, failed: s.Failing, reason: s.Reason, output: s.Output}
 		},
-		component: &gateway.Component{Name: name, Function: pool, Payload: f.Payload},
+		component: &gateway.Component{Name: name, Function: called, Payload: f.Payload},
 	}
 }
 

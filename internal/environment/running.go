@@ -312,7 +312,12 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
 		}
-		return functionPart(name, pool, c.Function), nil
+		pool.SetFloor(r.manager.floor(app, version, name))
+		var called gateway.Function = pool
+		if admit := r.manager.cfg.Admit; admit != nil {
+			called = admitted{pool, func() (func(), error) { return admit(app, name) }}
+		}
+		return functionPart(name, pool, c.Function, called), nil
 	}
 	set, err := service.New(service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,

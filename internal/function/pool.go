@@ -112,6 +112,7 @@ type Pool struct {
 	slow      process.Backoff // while it does not work
 	quick     process.Backoff // while it does
 	sequence  int
+	floor     int   // see SetFloor
 	shown     State // what OnChange was last called for
 }
 
@@ -189,6 +190,15 @@ func (p *Pool) changed() {
 	if !same {
 		p.cfg.OnChange()
 	}
+}
+
+// SetFloor makes the pool keep at least so many instances, whatever the version
+// says. It may be called at any time.
+func (p *Pool) SetFloor(n int) {
+	p.mu.Lock()
+	p.floor = n
+	p.mu.Unlock()
+	p.nudge()
 }
 
 // nudge makes Run look at the pool.
@@ -372,7 +382,7 @@ func (p *Pool) tick(ctx context.Context, lives *sync.WaitGroup) time.Time {
 
 func (p *Pool) viewLocked(now time.Time) view {
 	v := view{
-		now: now, min: p.cfg.Function.Concurrency.Min, max: p.cfg.Function.Concurrency.Max,
+		now: now, min: max(p.cfg.Function.Concurrency.Min, p.floor), max: max(p.cfg.Function.Concurrency.Max, p.floor),
 		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
 		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.queue),
 		notBefore: p.notBefore,

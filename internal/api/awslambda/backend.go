@@ -138,4 +138,7 @@ type Settings interface {
 	// ChangeExtras lets change edit the record, which then takes effect. An
 	// error of change is returned as it is.
 	ChangeExtras(ctx context.Context, ref Ref, change func(*Extras) error) (Extras, error)
+	// Warm returns how many instances stand ready of a version, or of the one that
+	// an alias belongs to.
+	Warm(ctx context.Context, ref Ref, qualifier string) (int, error)
 }

@@ -1,7 +1,6 @@
 package awslambda
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"strings"
@@ -164,14 +163,4 @@ func (h *Handler) untagResource(q *request) (any, error) {
 		return nil
 	})
 	return nil, err
-}
-
-// Statement is one statement of a resource policy.
-type Statement struct {
-	Sid       string
-	Effect    string
-	Principal json.RawMessage
-	Action    string
-	Resource  string
-	Condition json.RawMessage `json:",omitempty"`
 }
