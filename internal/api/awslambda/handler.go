@@ -2,6 +2,7 @@ package awslambda
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -204,9 +205,12 @@ func (q *request) decode(into any) error {
 	}
 	err := json.Unmarshal(q.body, into)
 	var kind *json.UnmarshalTypeError
+	var encoding base64.CorruptInputError
 	switch {
 	case errors.As(err, &kind):
 		return faultf(codeSerialization, "%s can not be converted to the type of %s", strings.ToUpper(kind.Value)+"_VALUE", kind.Field)
+	case errors.As(err, &encoding):
+		return faultf(codeSerialization, "A blob in the request is not base64: %s", encoding)
 	case err != nil:
 		return faultf(codeContent, "Could not parse request body into json: %s", err)
 	}
