@@ -65,9 +65,9 @@ func (l *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string)
 		default:
 			return claim, err
 		}
-		if version == 0 { // the gateway knows nothing of the app: no alias, nothing that runs
-			if version, err = strconv.Atoi(qualifier); err != nil {
-				return claim, teal.Errorf(teal.CodeUnknownAlias, "app %s has no alias %s", ref.App, qualifier)
+		if version == 0 { // the gateway does not say which one does not run
+			if version, err = l.follow(ref.App, qualifier, point); err != nil {
+				return claim, err
 			}
 		}
 		if err := l.startForCall(ctx, ref.App, version); err != nil {
@@ -76,6 +76,18 @@ func (l *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string)
 		qualifier = strconv.Itoa(version) // an alias has been followed once; that counts
 	}
 	return claim, err
+}
+
+// follow returns the version that a qualifier leads to at a point.
+func (l *lambda) follow(app, qualifier string, point teal.Weight) (int, error) {
+	if number, err := strconv.Atoi(qualifier); err == nil {
+		return number, nil
+	}
+	targets := l.router.Alias(app, qualifier).Value.Targets
+	if len(targets) == 0 {
+		return 0, teal.Errorf(teal.CodeUnknownAlias, "app %s has no alias %s", app, qualifier)
+	}
+	return gateway.Pick(targets, point), nil
 }
 
 // numbered returns a qualifier with the draft's number in place of its name.
