@@ -72,6 +72,9 @@ func TestStateIsEverything(t *testing.T) {
 			other.Begin(1 + n/10)
 			one.Add(i)
 			other.Add(i)
+			if n%3 > 0 {
+				continue
+			}
 			if other, err = New(policy, baseline, other.State()); err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +89,7 @@ func TestStateIsEverything(t *testing.T) {
 }
 
 // Nothing happening changes nothing, so it does not matter how often a meter is
-// asked. Seen red with blocks that count their age in intervals.
+// asked. Seen red with blocks whose age counts from the last interval.
 func TestEmptyIntervalsChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
