@@ -166,7 +166,12 @@ func misses(cells []*cell, list []*regression) string {
 		}
 	}
 	if b.Len() == 0 {
-		return "No goal is missed in this run.\n"
+		b.WriteString("No goal is missed in this run.\n")
+	}
+	for _, g := range list {
+		if f := g.factor(0); strings.HasPrefix(g.name, "errors") && g.late == 0 && f > 2 {
+			fmt.Fprintf(&b, "- **Missed, if the bound is the one for \"exactly equal\"**: %s at %g %% takes %.2f times that.\n", g.name, g.split*100, f)
+		}
 	}
 	return b.String()
 }
