@@ -115,7 +115,7 @@ func (g *regression) factor(tolerance float64) float64 {
 	requests, _ := g.results[byTeal].mean()
 	q := g.asks
 	q.tolerance = tolerance
-	return requests / q.bound((1-g.split)/g.split, alpha)
+	return requests / q.bound((1-g.split)/g.split)
 }
 
 func delayTable(list []*regression) string {
@@ -124,7 +124,7 @@ func delayTable(list []*regression) string {
 		mine := g.results[byTeal]
 		rows = append(rows, []string{
 			g.name, fmt.Sprintf("%g %%", g.split*100),
-			fmt.Sprintf("%.0f", g.asks.bound((1-g.split)/g.split, alpha)),
+			fmt.Sprintf("%.0f", g.asks.bound((1-g.split)/g.split)),
 			mine.String(),
 			fmt.Sprintf("**%.2f**", g.factor(g.asks.tolerance)),
 			fmt.Sprintf("%.0f", quantile(mine.requests, 0.9)),
