@@ -118,7 +118,8 @@ func (f Finding) String() string {
 // Judgement is a verdict with its evidence.
 type Judgement struct {
 	Verdict  Verdict   `json:"verdict"`
-	Reason   string    `json:"reason"` // one sentence for people
+	Doubtful bool      `json:"doubtful,omitempty"` // inconclusive because green looks worse, and it is not certain yet
+	Reason   string    `json:"reason"`             // one sentence for people
 	Findings []Finding `json:"findings,omitempty"`
 }
 

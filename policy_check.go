@@ -517,9 +517,8 @@ func (c *policyChecker) judging(j Judging) {
 		c.addf(at("tolerance"), "is %s; expected 0 to 100", *j.Tolerance)
 	}
 	c.whole(at("min_requests"), j.MinRequests, 0, MaxMinRequests)
-	for key, doubt := range map[string]OnDoubt{"on_error": j.OnError, "on_inconclusive": j.OnInconclusive} {
-		c.word(at(key), string(doubt), string(DoubtHold), string(DoubtRollback), string(DoubtPromote))
-	}
+	c.word(at("on_error"), string(j.OnError), string(DoubtHold), string(DoubtRollback), string(DoubtPromote))
+	c.word(at("on_inconclusive"), string(j.OnInconclusive), string(DoubtHold), string(DoubtRollback), string(DoubtPromote))
 	c.duration(at("doubt_after"), j.DoubtAfter, 0, MaxHold)
 	c.word(at("new_errors"), string(j.NewErrors), string(NewErrorsNote), string(NewErrorsFail), string(NewErrorsIgnore))
 	c.outside(at, j)

@@ -41,7 +41,7 @@ func TestEnterNotesTheTimesThatMatter(t *testing.T) {
 	t.Parallel()
 	r := teal.Release{Phase: teal.PhaseQueued, Policy: teal.Policy{Confidence: teal.Duration(time.Hour)}}
 	at := noon
-	for _, p := range []teal.Phase{"provisioning", "shifting", "watching"} {
+	for _, p := range []teal.Phase{"provisioning", "verifying", "shifting", "watching"} {
 		at = at.Add(time.Minute)
 		if err := r.Enter(p, at, string(p)); err != nil {
 			t.Fatal(err)
@@ -59,7 +59,8 @@ func TestEnterNotesTheTimesThatMatter(t *testing.T) {
 	}
 	want := []teal.PhaseEntry{
 		{Phase: "provisioning", At: noon.Add(time.Minute), Reason: "provisioning"},
-		{Phase: "shifting", At: noon.Add(2 * time.Minute), Reason: "shifting"},
+		{Phase: "verifying", At: noon.Add(2 * time.Minute), Reason: "verifying"},
+		{Phase: "shifting", At: noon.Add(3 * time.Minute), Reason: "shifting"},
 		{Phase: "watching", At: at, Reason: "watching"},
 		{Phase: "completed", At: end, Reason: "over"},
 	}

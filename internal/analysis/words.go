@@ -2,6 +2,7 @@ package analysis
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,6 +40,7 @@ func (j *Judge) Judgement(now time.Time) teal.Judgement {
 		judgement.Verdict = teal.VerdictInconclusive
 	}
 	judgement.Reason = j.reason(judgement.Verdict)
+	judgement.Doubtful = judgement.Verdict == teal.VerdictInconclusive && slices.ContainsFunc(j.questions, (*question).doubtful)
 	return judgement
 }
 

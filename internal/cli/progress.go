@@ -145,6 +145,11 @@ func (p *progress) failed() error {
 		}
 	case teal.PhaseRolledBack:
 		text = fmt.Sprintf("release %s was rolled back: %s\n%s: version %d has all traffic again", r.ID, p.reason(), p.blue(), r.From)
+	case teal.PhaseCompleted:
+		if r.Rollback == nil {
+			return nil
+		}
+		text = fmt.Sprintf("release %s could not be rolled back: %s", r.ID, p.reason())
 	default:
 		return nil
 	}

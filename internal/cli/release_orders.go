@@ -90,6 +90,10 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 		back = release.To // a release of its own that goes to the old version
 	}
 	s.show(release, func() {
+		if release.Phase == teal.PhaseAborted {
+			s.out.line("%s: release %s is aborted; %s never lost any traffic", app, release.ID, teal.FormatTargets(teal.Only(release.From)))
+			return
+		}
 		s.out.line("%s: version %d has all traffic again after %s", app, back, took(s.env.Now().Sub(start)))
 	})
 	return nil

@@ -36,6 +36,9 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil {
 		return api.Status{}, err
 	}
+	if records.Active != nil {
+		records.Judgement = c.engine.Judgement(records.Active.ID)
+	}
 	if app.LastRelease > 0 {
 		last, err := c.store.Releases.Get(ctx, teal.ReleaseID(app.Name, app.LastRelease))
 		if err == nil {

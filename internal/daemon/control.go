@@ -45,7 +45,7 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	}
 	out := api.Deployed{Version: version, Created: created}
 	switch {
-	case c.router.Alias(version.App, teal.AliasLive).Value.IsOnly(version.Number):
+	case c.isLiveForGood(ctx, version):
 		out.Live = true
 	case !d.Release:
 		err = c.manager.Provision(ctx, version.App, version.Number)
@@ -56,6 +56,9 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 		})
 		out.Release = &r
 	}
+	if teal.IsCode(err, teal.CodeNothingToPromote) { // what it took the place of has gone back to it
+		out.Live, out.Release, err = true, nil, nil
+	}
 	if err != nil {
 		return api.Deployed{}, err
 	}
@@ -65,6 +68,16 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 		return nil
 	})
 	return out, err
+}
+
+// isLiveForGood reports whether the version has all traffic and no release is
+// about to take it away.
+func (c *control) isLiveForGood(ctx context.Context, v teal.Version) bool {
+	if !c.router.Alias(v.App, teal.AliasLive).Value.IsOnly(v.Number) {
+		return false
+	}
+	moving, err := c.journal.moving(ctx, v.App)
+	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
 // accept checks a deploy and records its version, while nobody removes code.

@@ -263,6 +263,7 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
 	s.lambda = newLambda(s.db, s.control, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.retention.references = append(s.retention.references, s.lambda.references)
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 

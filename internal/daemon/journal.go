@@ -95,6 +95,11 @@ func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 	return record.Value, active, err
 }
 
+func (j journal) Waiting(ctx context.Context, app string) (bool, error) {
+	record, err := j.store.Apps.Get(ctx, app)
+	return len(record.Value.Queue) > 0, err
+}
+
 func (j journal) Unfinished(ctx context.Context) ([]string, error) {
 	apps, err := j.store.Apps.List(ctx, "")
 	if err != nil {

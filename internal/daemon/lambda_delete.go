@@ -9,6 +9,20 @@ import (
 	"teal/internal/store"
 )
 
+// references returns the digests of the code that drafts need. Layers are in
+// their specs.
+func (l *lambda) references(ctx context.Context) ([]string, error) {
+	drafts, err := l.drafts.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	var digests []string
+	for _, d := range drafts {
+		digests = append(digests, d.Value.Spec.Bundles()...)
+	}
+	return digests, nil
+}
+
 // Delete implements [awslambda.Functions]. It may be cut off anywhere and done
 // again: what the function is found by goes last.
 func (l *lambda) Delete(ctx context.Context, ref awslambda.Ref) error {

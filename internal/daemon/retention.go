@@ -67,7 +67,10 @@ func (r *retention) Run(ctx context.Context) error {
 // prune forgets the versions of an app that are too many.
 func (r *retention) prune(ctx context.Context, app string) error {
 	record, err := r.store.Apps.Get(ctx, app)
-	if err != nil || record.Value.Policy.Keep == 0 {
+	if err != nil {
+		return err
+	}
+	if err := r.pruneReleases(ctx, app); err != nil || record.Value.Policy.Keep == 0 {
 		return err
 	}
 	versions, err := r.store.Versions.List(ctx, app)
@@ -83,7 +86,7 @@ func (r *retention) prune(ctx context.Context, app string) error {
 			return err
 		}
 	}
-	return r.pruneRecordings(ctx, app)
+	return nil
 }
 
 // outdated returns the versions that are too many, oldest first: of those that
@@ -211,16 +214,23 @@ func (r *retention) needed(ctx context.Context) (map[string]bool, error) {
 	return needed, nil
 }
 
-// keptRecordings is of how many releases of an app the measurements are kept.
-const keptRecordings = 50
+// keptReleases is of how many releases of an app the records and measurements are
+// kept.
+const keptReleases = 100
 
-func (r *retention) pruneRecordings(ctx context.Context, app string) error {
+func (r *retention) pruneReleases(ctx context.Context, app string) error {
 	releases, err := r.store.Releases.List(ctx, app)
 	if err != nil {
 		return err
 	}
-	for i := range max(0, len(releases)-keptRecordings) {
-		if err := r.recordings.forget(releases[i].Value.ID); err != nil {
+	for _, old := range releases[:max(0, len(releases)-keptReleases)] {
+		if !old.Value.Phase.Ended() {
+			continue
+		}
+		if err := r.recordings.forget(old.Value.ID); err != nil {
+			return err
+		}
+		if err := ignoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,9 @@ import (
 // take requests now, the alias goes back in the same step: that is what blue
 // stood by for.
 func goBack(r teal.Release, o Observation, seen time.Time, reason string) Decision {
+	if r.Rollback != nil { // decided before a crash, which is no reason to forget why
+		seen, reason = r.Rollback.DecidedAt, r.Reason
+	}
 	d := Decision{Next: teal.PhaseRollingBack, Reason: reason, Change: Change{Decided: seen}}
 	if o.From.ready() && !o.Route.Alias.IsOnly(r.From) {
 		d.Intent = shift(r.From, teal.All, o.Route.Revision)
@@ -50,8 +53,8 @@ func decideHalfWay(r teal.Release, o Observation) Decision {
 	if until, hopeless := hope(r, o); !hopeless {
 		return Decision{Until: until}
 	}
-	if !o.To.ready() {
-		return Decision{}
+	if !o.To.ready() { // to wait on would keep the cure from being released
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("neither version %d nor version %d is healthy; %s stays as it is: %s", r.From, r.To, r.Alias, o.From.why())}
 	}
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),

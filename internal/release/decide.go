@@ -22,6 +22,7 @@ type Observation struct {
 	SampledAt time.Time
 	Unsaved   bool              // the judge knows more than the record
 	Baseline  *teal.Measurement // what live did lately; nil once the record has it
+	Waiting   bool              // another release waits for this one to end
 }
 
 // Route is an alias and whether what it says is in force.
@@ -154,7 +155,11 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if reason, stop := stopBeforeTraffic(r, o); stop {
 		return abort(r, o, reason)
 	}
-	if d, ready := becomeReady(r, o, r.ReadyBy); !ready {
+	by := r.ReadyBy
+	if len(r.Tasks) > 0 { // it has been ready, and hooks have taken their time
+		by = readyAgainBy(r, o)
+	}
+	if d, ready := becomeReady(r, o, by); !ready {
 		return d
 	}
 	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
@@ -304,7 +309,8 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 	return fmt.Sprintf("version %d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
 }
 
-// deadline returns when Policy.Deadline passes.
+// deadline returns when Policy.Deadline passes: counted from the start of green,
+// because time in a queue, or in a freeze, is not the release's own.
 func deadline(r teal.Release) (by time.Time, limited bool) {
 	if r.Policy.Deadline == 0 {
 		return time.Time{}, false
@@ -314,7 +320,7 @@ func deadline(r teal.Release) (by time.Time, limited bool) {
 			return entry.At.Add(r.Policy.Deadline.Std()), true
 		}
 	}
-	return r.CreatedAt.Add(r.Policy.Deadline.Std()), true
+	return time.Time{}, false
 }
 
 func askedFor(order *teal.Order) string {

@@ -22,8 +22,8 @@ type Config struct {
 	// record holds.
 	NewJudge func(teal.Release) (Judge, error)
 	Logger   *slog.Logger
-	// Changed, where set, is called after each change of a record. It must not
-	// block.
+	// Changed, where set, is called after a release has entered a phase. It must
+	// not block.
 	Changed func(teal.Release)
 	// Measured, where set, is called with every interval that is judged. It must
 	// not block.
@@ -116,11 +116,22 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 		if err != nil {
 			return teal.Release{}, err
 		}
+		if active != "" { // it has ended; who waits in the queue comes first
+			next, err := e.cfg.Journal.Unclaim(ctx, req.App, active)
+			if err != nil {
+				return teal.Release{}, fmt.Errorf("release: end %s: %w", active, err)
+			}
+			if next != "" {
+				e.begin(next)
+				e.Wake(req.App)
+				continue
+			}
+		}
 		from, err := e.blue(ctx, req)
 		if err != nil {
 			return teal.Release{}, err
 		}
-		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, from), active)
+		r, err := e.cfg.Journal.Claim(ctx, newRelease(req, from), "")
 		if e.cfg.Journal.Conflict(err) {
 			continue // somebody else changed the app's record: look again
 		}
@@ -178,7 +189,7 @@ func checkFreeze(req Request) error {
 	if freeze.Reason != "" {
 		why = " (" + freeze.Reason + ")"
 	}
-	return teal.Errorf(teal.CodeFrozen, "%s is frozen until %s%s; wait, or release all the same with --override-freeze and a reason",
+	return teal.Errorf(teal.CodeFrozen, "%s is frozen until %s%s; wait, or release all the same with `teal deploy --override-freeze WHY`",
 		req.App, until.Format("2006-01-02 15:04 MST"), why)
 }
 
@@ -244,10 +255,11 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 // refuse returns why a release may not take the place of one that runs; nil when
 // its policy says that it may.
 func refuse(req Request, active teal.Release) error {
-	switch req.Policy.OnNewVersion {
-	case teal.OnNewVersionReplace:
+	newer := active.CreatedAt.After(req.At)
+	switch {
+	case req.Policy.OnNewVersion == teal.OnNewVersionReplace && !active.Back && !newer:
 		return nil
-	case teal.OnNewVersionQueue:
+	case req.Policy.OnNewVersion == teal.OnNewVersionQueue:
 		return errQueue
 	}
 	return teal.Errorf(teal.CodeReleaseInProgress,
@@ -300,6 +312,9 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if order, err = fitting(r, order); err != nil {
 			return r, err
 		}
+		if order.Kind == teal.OrderResume {
+			r.WaitsSince = nil // the next wait is another one
+		}
 		if !r.Orders.Give(order) {
 			e.begin(id)
 			return r, nil
@@ -316,6 +331,17 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		e.Wake(r.App)
 		return r, nil
 	}
+}
+
+// Judgement returns what the judge of a running release has last said; nil when
+// nothing is judged.
+func (e *Engine) Judgement(id string) *teal.Judgement {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if w := e.workers[id]; w != nil {
+		return w.shown.Load()
+	}
+	return nil
 }
 
 // Wake makes the releases of an app, and everybody who awaits one, look at the

@@ -123,8 +123,11 @@ func stop(r teal.Release, o Observation, seen time.Time, reason string) Decision
 // failedTask says why a task has stopped the release.
 func failedTask(r teal.Release, t teal.Task) string {
 	name := string(t.Key.Kind) + " " + t.Key.Name
+	if t.Key.Kind == teal.TaskWarm {
+		name = "warm"
+	}
 	for i := len(r.Evidence) - 1; i >= 0; i-- {
-		if f := r.Evidence[i]; f.Verdict != teal.VerdictPass && strings.HasPrefix(f.Name, name) {
+		if f := r.Evidence[i]; f.Verdict != teal.VerdictPass && (f.Name == name || strings.HasPrefix(f.Name, name+" ")) {
 			return withOutput(fmt.Sprintf("%s of version %d: %s", f.Name, r.To, f.Seen), f.Output)
 		}
 	}
@@ -160,6 +163,7 @@ type judged struct {
 	reason   string
 	findings []teal.Finding
 	outside  bool // a judge outside has a part in the verdict
+	doubtful bool // green looks worse, and it is not certain yet
 }
 
 // judge combines the built-in judge and those outside.
@@ -167,25 +171,40 @@ func judge(r teal.Release, o Observation) judged {
 	all := judged{verdict: teal.VerdictPass, reason: "nothing says that green is worse"}
 	take := func(verdict teal.Verdict, reason string, findings []teal.Finding, outside bool) {
 		if combined := teal.Combine(all.verdict, verdict); combined != all.verdict {
-			all = judged{combined, reason, nil, outside}
+			all.verdict, all.reason, all.outside = combined, reason, outside
 		}
 		if verdict == all.verdict && verdict != teal.VerdictPass {
 			all.outside = all.outside || outside
-			all.findings = append(all.findings, findings...)
 		}
+		all.findings = append(all.findings, findings...)
 	}
 	if o.Judgement != nil {
+		all.doubtful = o.Judgement.Doubtful
 		take(o.Judgement.Verdict, o.Judgement.Reason, o.Judgement.Findings, false)
 	}
 	for _, key := range asks(r.Policy) {
 		outcome := o.Tasks[key]
-		if outcome.Verdict == "" {
+		if outcome.Verdict == "" || outcome.Verdict != teal.VerdictFail && answeredBefore(outcome, r.StepAt) {
 			take(teal.VerdictInconclusive, key.Name+" has not answered yet", nil, true)
 			continue
 		}
 		take(outcome.Verdict, key.Name+": "+seenIn(outcome), outcome.Findings, true)
 	}
 	return all
+}
+
+// answeredBefore reports whether an answer is older than the step that it is to
+// speak for.
+func answeredBefore(o Outcome, step *time.Time) bool {
+	if step == nil || len(o.Findings) == 0 {
+		return false
+	}
+	for _, f := range o.Findings {
+		if f.At.IsZero() || !f.At.Before(*step) {
+			return false
+		}
+	}
+	return true
 }
 
 func seenIn(o Outcome) string {
@@ -218,7 +237,10 @@ func worse(r teal.Release, o Observation) (d Decision, is bool) {
 // reports whether it may.
 func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	j := judge(r, o)
-	if j.verdict == teal.VerdictPass || r.Orders.Force != nil {
+	switch {
+	case j.verdict == teal.VerdictPass && r.DoubtSince != nil:
+		return Decision{Change: Change{Doubt: &time.Time{}}, Reason: j.reason}, false
+	case j.verdict == teal.VerdictPass, r.Orders.Force != nil:
 		return Decision{}, true
 	}
 	if r.DoubtSince == nil {

@@ -35,6 +35,8 @@ type Journal interface {
 	// already, because no other one is any more. A full queue is
 	// teal.CodeReleaseInProgress.
 	Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error)
+	// Waiting reports whether a release is in the app's queue.
+	Waiting(ctx context.Context, app string) (bool, error)
 	// Unfinished returns the active release IDs of all apps.
 	Unfinished(ctx context.Context) ([]string, error)
 	// Conflict reports whether err is a lost compare-and-swap.

@@ -23,6 +23,8 @@ func decideShifting(r teal.Release, o Observation) Decision {
 		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
 	case first && r.Fence == 0 && r.Orders.Rollback != nil:
 		return abort(r, o, askedFor(r.Orders.Rollback))
+	case r.Rollback != nil:
+		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
 	if o.Route.Alias.IsOnly(r.To) {
 		return decideShifted(r, o)
@@ -88,11 +90,11 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 	if d, asked := askJudges(r, o); !asked {
 		return d, false
 	}
-	if r.Orders.Promote != nil {
-		return Decision{}, true
-	}
 	if d, may := mayMove(r, o); !may {
 		return d, false
+	}
+	if r.Orders.Promote != nil {
+		return Decision{}, true
 	}
 	step := r.Policy.Steps[r.Step-1]
 	if until := r.StepAt.Add(step.Hold.Std()); o.Now.Before(until) {
@@ -134,22 +136,22 @@ func awaitsApproval(r teal.Release) bool {
 // nextShift gives green its next share.
 func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
+	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next}, Reason: atStep(r.Policy, next)}
 	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
-		return giveEverything(r, o)
+		d = giveEverything(r, o)
 	}
-	return Decision{
-		Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision),
-		Change: Change{Step: next},
-		Reason: atStep(r.Policy, next),
+	if r.Step > 0 {
+		d.Change.Findings, d.Change.Judging = judge(r, o).findings, o.Unsaved
 	}
+	return d
 }
 
 // nextStep returns the step after the one that the release is at. A share that
 // somebody gave green by hand before is not taken away again: the steps below it
-// are left out.
+// are left out, but for the last one, whose conditions hold for everything.
 func nextStep(r teal.Release, o Observation) int {
 	next := r.Step + 1
-	for r.Step == 0 && next <= len(r.Policy.Steps) && weightOf(r.Policy, next) < o.Route.Alias.Weight(r.To) {
+	for r.Step == 0 && next < len(r.Policy.Steps) && weightOf(r.Policy, next) < o.Route.Alias.Weight(r.To) {
 		next++
 	}
 	return next
@@ -215,6 +217,8 @@ func decideLive(r teal.Release, o Observation) Decision {
 	switch {
 	case r.From == 0:
 		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
+	case r.Policy.Confidence == 0 && startsAgain(o):
+		return Decision{}
 	case r.Policy.Confidence == 0:
 		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
 	}

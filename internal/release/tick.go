@@ -72,11 +72,7 @@ func (e *Engine) waitsForTurn(ctx context.Context, r teal.Release) (bool, error)
 // been waiting for it.
 func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	e.cfg.Examiner.Stop(r.ID)
-	if left := survivor(r); left != 0 {
-		if err := e.cfg.Runner.Size(ctx, r.App, left, 0); err != nil {
-			return fmt.Errorf("end: let version %d be as small as it likes: %w", left, err)
-		}
-	}
+	e.lift(ctx, r)
 	next, err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID)
 	if err != nil {
 		return fmt.Errorf("end: %w", err)
@@ -89,18 +85,29 @@ func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	return nil
 }
 
-// survivor returns the version that a release that has ended has left live; 0
-// for none.
-func survivor(r teal.Release) int {
-	if r.Phase == teal.PhaseCompleted {
-		return r.To
+// lift lets both versions be as small as they like again, as far as they run,
+// unless the next release has taken over and made them as large as it needs. It
+// is no reason for a release not to end.
+func (e *Engine) lift(ctx context.Context, r teal.Release) {
+	if active, err := e.cfg.Journal.Active(ctx, r.App); err != nil || active != r.ID {
+		return
 	}
-	return r.From
+	for _, version := range []int{r.From, r.To} {
+		if version == 0 {
+			continue
+		}
+		if h, err := e.cfg.Runner.Observe(ctx, r.App, version); err != nil || !h.Running {
+			continue
+		}
+		if err := e.cfg.Runner.Size(ctx, r.App, version, 0); err != nil {
+			e.cfg.Logger.Warn("a version stays as large as its release needed it", "app", r.App, "version", version, "error", err)
+		}
+	}
 }
 
 func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observation, error) {
 	o := Observation{Now: time.Now(), Tasks: map[teal.TaskKey]Outcome{}}
-	var errs [4]error
+	var errs [5]error
 	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
 	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
 	if r.From != 0 {
@@ -110,6 +117,9 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 		if outcome := e.cfg.Examiner.Outcome(r.ID, key); outcome.Begun {
 			o.Tasks[key] = outcome
 		}
+	}
+	if r.Phase == teal.PhaseWatching {
+		o.Waiting, errs[4] = e.cfg.Journal.Waiting(ctx, r.App)
 	}
 	if r.Phase == teal.PhaseVerifying && r.From != 0 && r.Policy.Judge.Judges() {
 		o.Baseline, errs[3] = e.baseline(ctx, r)
@@ -146,13 +156,16 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 			begun.Token = rand.Text()
 			r.SetTask(*begun)
 		}
+		if d.Next == teal.PhaseRollingBack {
+			d.Change = e.recordWhy(&r, d, w)
+		}
 		var err error
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
 		}
 		e.cfg.Boundary(name + ":intended")
 		err = e.act(ctx, r, d.Intent)
-		if r.Phase == teal.PhaseShifting && teal.IsCode(err, teal.CodeRouteTaken) && (r.From != 0 || fence == 0) {
+		if refused(r, fence, err) {
 			r.Fence = fence
 			return e.giveUp(ctx, r, revision, teal.MessageOf(err))
 		}
@@ -162,6 +175,34 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 		e.cfg.Boundary(name + ":acted")
 	}
 	return e.recordOutcome(ctx, r, revision, d, w)
+}
+
+// refused reports whether an act was refused for good: the routes are another
+// app's now, or the version was forgotten before its release began. A first
+// release with an earlier switch that may be on its way can only try on.
+func refused(r teal.Release, fence uint64, err error) bool {
+	switch teal.CodeOf(err) {
+	case teal.CodeRouteTaken:
+		return r.Phase == teal.PhaseShifting && (r.From != 0 || fence == 0)
+	case teal.CodeUnknownVersion:
+		return r.Phase.BeforeTraffic()
+	}
+	return false
+}
+
+// recordWhy notes why a release goes back before it does: a crash may keep the
+// outcome from being recorded, and must not take the reason with it. It returns
+// what is left to be noted with the outcome.
+func (e *Engine) recordWhy(r *teal.Release, d Decision, w *worker) Change {
+	now := time.Now()
+	why := Change{Findings: d.Change.Findings, Decided: d.Change.Decided}
+	why.apply(r, now)
+	r.Reason = d.Reason
+	if d.Change.Judging {
+		r.Judging, r.JudgingAt = w.state(), &now
+	}
+	d.Change.Findings, d.Change.Decided, d.Change.Judging = nil, time.Time{}, false
+	return d.Change
 }
 
 func boundaryName(d Decision) string {
@@ -174,16 +215,15 @@ func boundaryName(d Decision) string {
 	return "noted"
 }
 
-// giveUp orders a release back whose switch was refused for good. The caller has
-// put the fence back: a switch that was refused is not on its way. A first
-// release with an earlier switch that may be on its way can only try on.
+// giveUp orders a release back whose act was refused for good. The caller has put
+// the fence back: a switch that was refused is not on its way.
 func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
 	r.Intent = nil
 	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()})
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
-		return fmt.Errorf("record that the switch was refused: %w", err)
+		return fmt.Errorf("record that it was refused: %w", err)
 	}
-	e.cfg.Logger.Warn("the switch was refused; the release goes back", "release", r.ID, "reason", why)
+	e.cfg.Logger.Warn("an act was refused; the release goes back", "release", r.ID, "reason", why)
 	return nil
 }
 
@@ -206,7 +246,7 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
 	}
 	e.announce()
-	if e.cfg.Changed != nil {
+	if e.cfg.Changed != nil && r.Phase != before {
 		e.cfg.Changed(r)
 	}
 	if r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
@@ -229,6 +269,13 @@ func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) er
 	case teal.ActTask:
 		return e.cfg.Examiner.Begin(ctx, r, intent.Task)
 	case teal.ActShift:
+		if intent.Weight == teal.All && intent.Version == r.To && r.From != 0 {
+			// The load may have grown since green was warmed, and blue must be
+			// able to take all of it back.
+			if err := e.cfg.Runner.Size(ctx, r.App, r.From, r.From); err != nil {
+				return err
+			}
+		}
 		return e.cfg.Router.Set(ctx, teal.Alias{
 			App: r.App, Name: r.Alias, Targets: targets(r, intent),
 			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,

@@ -13,6 +13,8 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	case !o.Route.Alias.IsOnly(r.To):
 		// Possibly by a rollback of ours that a crash kept from being recorded.
 		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
+	case r.Rollback != nil:
+		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	case o.To.broken() && o.From.ready():
 		return goBack(r, o, o.Now, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why()))
 	}
@@ -22,8 +24,13 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	if d, is := worse(r, o); is {
 		return d
 	}
-	if r.Orders.Finish != nil {
+	switch {
+	case startsAgain(o):
+		return orSave(r, o, decideConfidence(r, o))
+	case r.Orders.Finish != nil:
 		return finish(r, o, askedFor(r.Orders.Finish))
+	case o.Waiting:
+		return finish(r, o, "the next release waits for its turn")
 	}
 	return orSave(r, o, decideConfidence(r, o))
 }
@@ -53,18 +60,34 @@ func decideOver(r teal.Release, o Observation) Decision {
 	j := judge(r, o)
 	whole := fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence)
 	if j.verdict == teal.VerdictPass {
-		return finish(r, o, whole)
+		return noting(finish(r, o, whole), j)
+	}
+	if j.doubtful { // this is what blue stands by for
+		return Decision{}
 	}
 	if j.verdict == teal.VerdictInconclusive && !j.outside && r.Policy.Judge.OnInconclusive != teal.DoubtRollback {
-		d := finish(r, o, whole+"; nothing spoke against it, but it was not judged: "+j.reason)
-		d.Change.Findings = j.findings
-		return d
+		return noting(finish(r, o, whole+"; nothing spoke against it, but it was not judged: "+j.reason), j)
 	}
 	d, may := doubt(r, o)
 	if may {
-		return finish(r, o, whole+"; it was not judged: "+j.reason)
+		return noting(finish(r, o, whole+"; it was not judged: "+j.reason), j)
 	}
 	return d
+}
+
+// noting makes the end of a release keep what it was judged by.
+func noting(d Decision, j judged) Decision {
+	if d.Next.Ended() {
+		d.Change.Findings = j.findings
+	}
+	return d
+}
+
+// startsAgain reports whether green is being started, after a restart of the
+// server: nobody knows whether it will be healthy, and blue must not go before
+// somebody does.
+func startsAgain(o Observation) bool {
+	return o.To.Running && o.To.State == teal.EnvironmentStarting
 }
 
 // finish ends a release that went well, once it is certain that green has

@@ -3,6 +3,8 @@ package release
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"sync/atomic"
 	"time"
 
 	"teal"
@@ -17,7 +19,9 @@ type worker struct {
 	release   teal.Release // as the last tick saw it
 	feed      Feed
 	judge     Judge
+	resumed   bool // the release had moved traffic before this process met it
 	judgement *teal.Judgement
+	shown     atomic.Pointer[teal.Judgement] // judgement, for those who only look
 	sampledAt time.Time
 	unsaved   bool
 }
@@ -41,6 +45,9 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 		w.cannotAsk(err)
 		return
 	}
+	if w.resumed {
+		interval.NewErrors = nil
+	}
 	w.judge.Begin(r.Step)
 	if interval.Live.Requests > 0 || interval.Green.Requests > 0 || len(interval.NewErrors) > 0 {
 		w.judge.Add(interval)
@@ -51,11 +58,14 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 	}
 	judgement := w.judge.Judgement(time.Now())
 	w.judgement = &judgement
+	w.shown.Store(&judgement)
 }
 
 func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error) {
 	if w.judge == nil {
-		if w.judge, err = e.cfg.NewJudge(r); err != nil {
+		// What live had before a restart of the server is not known any more.
+		w.resumed = r.Step > 0
+		if w.judge, err = e.newJudge(r); err != nil {
 			return err
 		}
 	}
@@ -65,11 +75,27 @@ func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error
 	return err
 }
 
+// newJudge returns the judge of a release. One that cannot go on from what the
+// record holds, of another version of Teal perhaps, begins anew.
+func (e *Engine) newJudge(r teal.Release) (Judge, error) {
+	j, err := e.cfg.NewJudge(r)
+	if err != nil && r.Judging != nil {
+		e.cfg.Logger.Warn("the judge cannot go on from what it knew and begins anew", "release", r.ID, "error", err)
+		r.Judging = nil
+		j, err = e.cfg.NewJudge(r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("judge: %w", err)
+	}
+	return j, nil
+}
+
 func (w *worker) cannotAsk(err error) {
 	reason := "the traffic cannot be measured: " + err.Error()
 	w.judgement = &teal.Judgement{Verdict: teal.VerdictError, Reason: reason, Findings: []teal.Finding{{
 		Name: "measurement", Asked: "what do the two versions do for users?", Seen: reason, Verdict: teal.VerdictError,
 	}}}
+	w.shown.Store(w.judgement)
 }
 
 func (w *worker) verdict() teal.Verdict {

@@ -398,6 +398,11 @@ func (p *process) Enqueue(ctx context.Context, r teal.Release) (queued teal.Rele
 	return r, active, err
 }
 
+func (p *process) Waiting(ctx context.Context, app string) (waiting bool, err error) {
+	err = p.do(ctx, "waiting "+app, func() error { waiting = len(p.w.apps[app].queue) > 0; return nil })
+	return waiting, err
+}
+
 func (p *process) Unfinished(ctx context.Context) (ids []string, err error) {
 	err = p.do(ctx, "unfinished", func() error {
 		for _, app := range p.w.apps {
