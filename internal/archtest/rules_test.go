@@ -52,7 +52,7 @@ var designed = rules{
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
-		"github.com/aws/":                {"internal/target", "examples"}, // tests may use it anywhere
+		"github.com/aws/":                {"internal/target", "examples", "test/bench"}, // tests may use it anywhere
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
 		"golang.org/x/sync/":             {everyone},
