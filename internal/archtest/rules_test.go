@@ -29,20 +29,23 @@ var designed = rules{
 	only: map[string][]string{
 		"internal/analysis": {},
 		"internal/artifact": {},
-		"internal/check":    {},
+		"internal/check":    {"internal/process"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/logs":     {},
+		"internal/meter":    {},
 		"internal/manifest": {},
+		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
 		"internal/api":      {},
 		"internal/client":   {"internal/api"},
-		// What the command line does, the REST API can do: it sees no engine.
-		"internal/cli":         {"internal/api", "internal/artifact", "internal/client", "internal/manifest"},
+		// What the command line does, the REST API can do: it sees no engine. It
+		// reads recordings, for which nobody needs a server.
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
 	},
 	vendors: map[string][]string{
@@ -52,6 +55,7 @@ var designed = rules{
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/prometheus/":         {"internal/meter"},
 		"github.com/aws/":                {"internal/target", "examples", "test/bench"}, // tests may use it anywhere
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
@@ -60,7 +64,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/http1", "internal/check", "internal/analysis", "internal/target", "internal/console"},
+	later: []string{"internal/http1", "internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.

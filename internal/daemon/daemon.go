@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,10 +20,13 @@ import (
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
+	"teal/internal/meter"
+	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
 	"teal/internal/store"
@@ -131,11 +135,17 @@ type server struct {
 	processes *process.Runner
 	gateway   *gateway.Gateway
 	web       *gateway.Server
+	meter     *meter.Meter
 	router    *router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
 	lambda    *lambda
+
+	examiner   *check.Examiner
+	notifier   *notify.Notifier
+	recordings *recordings
+	retention  *retention
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -219,22 +229,38 @@ func (s *server) assemble(ctx context.Context) error {
 			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
 		}})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
-	s.engine = release.New(release.Config{
-		Journal: journal, Runner: s.manager, Router: s.router, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+	s.examiner = check.New(check.Config{
+		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
+	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
+	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
+	s.engine = release.New(release.Config{
+		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
+		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+	})
+	var deploying sync.RWMutex
+	s.retention = &retention{
+		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		logger: cfg.Logger, deploying: &deploying, ended: make(chan string, 100),
+	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
 	s.lambda = newLambda(s.db, s.control, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
@@ -245,6 +271,7 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	parts.start("processes", s.processes.Run)
+	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():
@@ -253,6 +280,10 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	case <-ctx.Done():
 		return nil
 	}
+	parts.start("notifications", s.notifier.Run)
+	parts.start("recordings", s.recordings.Run)
+	parts.start("checks", s.examiner.Run)
+	parts.start("retention", s.retention.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
@@ -297,6 +328,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

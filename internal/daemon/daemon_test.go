@@ -107,14 +107,14 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 			h.t.Fatal(err)
 		}
 	}
-	spec, err := m.Resolve(digests)
+	spec, policy, err := m.Resolve(digests)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	if change != nil {
-		change(&m.Policy)
+		change(&policy)
 	}
-	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &m.Policy, Release: release})
+	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &policy, Release: release})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ const (
 	logDir           = "logs"
 	zipDir           = "zips" // as AWS's interface got them
 	workDir          = "work"
+	examDir          = "checks"
+	recordDir        = "recordings"
 )
 
 // dataDir is a data directory that this process holds alone.

@@ -77,6 +77,9 @@ type State struct {
 	Ready bool
 	// Failing means that the last start failed and the next one is delayed.
 	Failing bool
+	// Growing means that fewer instances than Require wants have been ready so
+	// far.
+	Growing bool
 	Reason  string // the last failure, for people; "" when there is none to tell
 	Output  string // the last lines of what failed
 
@@ -105,6 +108,10 @@ type Pool struct {
 	recheck   *time.Timer // nudges returnGrace after something was queued
 	rechecks  bool        // recheck is running
 	proven    bool
+	floor     int  // what Require wants
+	set       int  // what SetFloor wants
+	grown     bool // so many have been ready at once
+	peak      peak // of what was in flight
 	failing   bool
 	failure   *failure // the last one; nil again when an instance has become ready
 	notBefore time.Time
@@ -112,7 +119,6 @@ type Pool struct {
 	slow      process.Backoff // while it does not work
 	quick     process.Backoff // while it does
 	sequence  int
-	floor     int   // see SetFloor
 	shown     State // what OnChange was last called for
 }
 
@@ -170,6 +176,7 @@ func (p *Pool) stateLocked() State {
 		Failing:   p.failing,
 		Instances: p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning],
 		Busy:      p.counts[stageBusy] + p.counts[stageReturning],
+		Growing:   p.floor > p.cfg.Function.Concurrency.Min && !p.grown,
 	}
 	s.Ready = p.running && p.proven && (s.Instances > 0 || !p.failing)
 	if p.failure != nil {
@@ -193,10 +200,11 @@ func (p *Pool) changed() {
 }
 
 // SetFloor makes the pool keep at least so many instances, whatever the version
-// says. It may be called at any time.
+// says: also more than its maximum. It may be called at any time, and stands
+// beside what Require wants.
 func (p *Pool) SetFloor(n int) {
 	p.mu.Lock()
-	p.floor = n
+	p.set = n
 	p.mu.Unlock()
 	p.nudge()
 }
@@ -256,6 +264,7 @@ func (p *Pool) beginLocked(i *instance, t *turn, now time.Time) {
 	t.deliveries++
 	i.turn = t
 	i.armLocked(now, p.cfg.Function.Timeout.Std())
+	p.peak.note(now, p.demandLocked())
 }
 
 // freeLocked gives an instance that waits for work to whoever waits longest,
@@ -382,7 +391,7 @@ func (p *Pool) tick(ctx context.Context, lives *sync.WaitGroup) time.Time {
 
 func (p *Pool) viewLocked(now time.Time) view {
 	v := view{
-		now: now, min: max(p.cfg.Function.Concurrency.Min, p.floor), max: max(p.cfg.Function.Concurrency.Max, p.floor),
+		now: now, min: p.leastLocked(), max: p.mostLocked(),
 		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
 		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.queue),
 		notBefore: p.notBefore,

@@ -47,6 +47,8 @@ func (x *exchange) fail(err error) {
 	if errors.Is(err, errBodyStalled) {
 		status = http.StatusRequestTimeout // the client's delay, not an instance's
 	}
+	x.answered(status)
+	x.result.Fault = faultOf(err, status)
 	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		x.log(err)
 	}

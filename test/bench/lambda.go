@@ -23,7 +23,7 @@ import (
 const (
 	lambdaFunctions = 1000
 	lambdaVersions  = 10 // of each
-	lambdaAliased   = 20 // functions with an alias, whose version runs
+	lambdaAliased   = 50 // functions with an alias, whose version runs
 	lambdaWriters   = 4
 	lambdaRate      = 200 // requests per second
 	lambdaRequests  = 2000
@@ -249,7 +249,13 @@ func (c *lambdaClient) controlPlane(ctx context.Context) ([]row, error) {
 		return nil, err
 	}
 	updateAlias, err := c.steady(ctx, func(n int) (time.Duration, error) {
-		return c.call(ctx, http.MethodPut, alias(n), fmt.Sprintf(`{"RoutingConfig":{"AdditionalVersionWeights":{"2":%.2f}}}`, float64(n%90)/100))
+		start := time.Now()
+		for {
+			took, err := c.call(ctx, http.MethodPut, alias(n), fmt.Sprintf(`{"RoutingConfig":{"AdditionalVersionWeights":{"2":%.2f}}}`, float64(n%90)/100))
+			if err == nil || !strings.Contains(err.Error(), "ResourceConflict") && !strings.Contains(err.Error(), "in progress") {
+				return max(took, time.Since(start)), err
+			}
+		}
 	})
 	if err != nil {
 		return nil, err
