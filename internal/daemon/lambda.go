@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -424,13 +423,4 @@ func (l *lambda) draftVersion(ctx context.Context, app string) (teal.Version, er
 	spec := now.spec
 	spec.Routes = nil
 	return teal.Version{App: app, Number: teal.Draft, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
-}
-
-// zipSum returns a CodeSha256 in hexadecimal.
-func zipSum(sha string) string {
-	raw, err := base64.StdEncoding.DecodeString(sha)
-	if err != nil {
-		return ""
-	}
-	return fmt.Sprintf("%x", raw)
 }

@@ -111,7 +111,8 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key
 // known who sent it.
 const urlBodyTimeout = 30 * time.Second
 
-var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md")
+// errForbidden is in AWS's words but for the page that it points to.
+var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md") //nolint:staticcheck // AWS begins it so
 
 // allowURL checks who calls: by the function's policy, or by a signature.
 func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address, key sigv4.Key) error {

@@ -122,15 +122,30 @@ func approved(step int) func(*situation) {
 	return func(s *situation) { s.Orders.Give(teal.Order{Kind: teal.OrderApprove, By: "ann", Step: step}) }
 }
 func within(d time.Duration) func(*situation) {
-	return func(s *situation) { s.Policy.Deadline = teal.Duration(d) }
+	return func(s *situation) {
+		s.Policy.Deadline = teal.Duration(d)
+		s.Phases = []teal.PhaseEntry{{Phase: teal.PhaseProvisioning, At: start}}
+	}
 }
 func startingSince(d time.Duration) release.Health {
 	h := starting
 	h.Since = start.Add(d)
 	return h
 }
-func queued(s *situation)  { s.Queued, s.Release.From = true, 0 }
-func rolling(s *situation) { s.Rollback = &teal.RollbackTimes{DecidedAt: start} }
+func queued(s *situation) { s.Queued, s.Release.From = true, 0 }
+func rolling(s *situation) {
+	s.Rollback, s.Release.Reason = &teal.RollbackTimes{DecidedAt: start}, "why it was decided"
+}
+func notBegun(s *situation) { s.Phases = nil }
+func doubtful(s *situation) { s.Judgement.Doubtful = true }
+func next(s *situation)     { s.Waiting = true }
+func answeredAt(key teal.TaskKey, v teal.Verdict, d time.Duration) func(*situation) {
+	return func(s *situation) {
+		s.Observation.Tasks = map[teal.TaskKey]release.Outcome{key: {
+			Begun: true, Verdict: v, Findings: []teal.Finding{{At: start.Add(d), Verdict: v}},
+		}}
+	}
+}
 
 var (
 	smoke   = teal.TaskKey{Kind: teal.TaskCheck, Name: "smoke"}
@@ -379,6 +394,16 @@ func TestDecide(t *testing.T) {
 
 		{"the turn of a queued release", in("queued", queued, live(teal.Only(3)...)), "take from 3", ""},
 		{"the turn of a release whose version is live already", in("queued", queued, only2), "be aborted", "has become live meanwhile"},
+		{"time in the queue is not the release's own", in("queued", green(stopped), within(time.Second), notBegun, after(time.Hour)), "provision 2, be provisioning", ""},
+		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 10m0s", ""},
+		{"a green that looks worse keeps its standby", in("watching", says(inconclusive), doubtful, after(10*time.Minute)), "wait", ""},
+		{"the next release ends the watch", in("watching", says(pass), next), "retire 1, be completed", "waits for its turn"},
+		{"a rollback that a crash interrupted is gone on with", in("watching", only1, rolling), "be rolling-back", "why it was decided"},
+		{"and before the act too", in("shifting", canary, split, atStep(1), rolling), "shift to 1 replacing 7, be rolling-back", "why it was decided"},
+		{"a doubt that is over is noted", in("shifting", canary, approval, half, atStep(2), after(6*time.Minute), says(pass), doubted), "note the doubt", ""},
+		{"an answer from before the step is none", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, -time.Minute)), "note the doubt", "has not answered"},
+		{"an answer of the step is one", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, time.Minute)), "shift to 2 replacing 7", ""},
+		{"a rollback that can lead nowhere ends", in("rolling-back", split, blue(failed), green(failed)), "be completed", "stays as it is"},
 		{"the time of a rollback is noted", in("rolling-back", rolling), "note that it is back", ""},
 		{"a rollback out of a split waits for blue", in("rolling-back", split, blue(starting)), "wait until 2m0s", ""},
 		{"and gives it up", in("rolling-back", split, blue(failed)), "shift to 2 replacing 7", "could not be gone back to"},

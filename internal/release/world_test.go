@@ -317,7 +317,7 @@ func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (u
 	if r.Intent != nil && old.Intent == nil {
 		p.checkIntent(r, judged)
 	}
-	if r.Intent != nil && r.Intent.Act == teal.ActRetire && r.Orders.Finish != nil {
+	if r.Intent != nil && r.Intent.Act == teal.ActRetire && (r.Orders.Finish != nil || len(w.apps[r.App].queue) > 0) {
 		old.finishing = true
 	}
 	old.Release, old.revision = r, w.next()
@@ -564,6 +564,10 @@ func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
 	w.must(w.apps[r.App].active == r.ID, "C10: %s ends and is not the active release", r.ID)
 	switch r.Phase {
 	case teal.PhaseCompleted:
+		if before.Phase == teal.PhaseRollingBack && len(live.alias.Targets) == 2 {
+			w.seen["stays split"]++ // neither version is healthy, and nothing is stopped
+			return
+		}
 		w.must(live.alias.IsOnly(r.To) && len(live.stale) == 0, "%s is completed; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
 		w.must(to.running && !from.running, "%s is completed; blue runs %v, green %v", r.ID, from.running, to.running)
 	case teal.PhaseRolledBack:

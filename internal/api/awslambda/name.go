@@ -129,10 +129,6 @@ func (p Place) Destination(text string) (name, qualifier string, err error) {
 	return t.name, t.qualifier, err
 }
 
-func (p Place) layerARN(name string) string {
-	return "arn:aws:lambda:" + p.Region + ":" + p.Account + ":layer:" + name
-}
-
 // checkAliasName refuses a name that an alias cannot have.
 func checkAliasName(name string) error {
 	if name == "" || len(name) > teal.MaxAliasLength || !aliasPattern.MatchString(name) || digitsPattern.MatchString(name) {

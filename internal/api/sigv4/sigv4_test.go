@@ -189,7 +189,16 @@ func TestRefuses(t *testing.T) {
 	}
 	empty := key
 	empty.Secret = ""
-	if err := verify(empty, signed(t, "", now, nil), "", now); err == nil {
+	u, err := url.Parse(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u, err = url.Parse(empty.Presign(u, now, time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	in := httptest.NewRequest(http.MethodGet, u.RequestURI(), nil)
+	in.Host = u.Host
+	if err := verify(empty, in, "", now); err == nil {
 		t.Error("a server without a secret accepted somebody")
 	}
 }
