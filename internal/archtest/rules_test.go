@@ -60,7 +60,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/http1", "internal/check", "internal/analysis", "internal/target", "internal/console"},
+	later: []string{"internal/check", "internal/analysis", "internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.
