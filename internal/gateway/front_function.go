@@ -146,10 +146,14 @@ func (x *exchange) readBody() ([]byte, error) {
 func (x *exchange) grow(data []byte) ([]byte, error) {
 	more := int64(cap(data))
 	if !x.front.server.bodies.take(more) {
-		return nil, teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
+		return nil, errTooManyBodies()
 	}
 	x.held += more
 	return append(make([]byte, 0, 2*cap(data)), data...), nil
+}
+
+func errTooManyBodies() error {
+	return teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
 }
 
 func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"teal"
+	"teal/internal/http1"
 )
 
 // problem is an error of Teal's own as RFC 9457 writes it, with Teal's code.
@@ -39,8 +40,12 @@ var statuses = map[teal.Kind]int{
 
 // statusOf returns the status to answer an error with.
 func statusOf(err error) int {
-	if errors.Is(err, errBodyStalled) {
+	var refused *http1.Error
+	switch {
+	case errors.Is(err, errBodyStalled), errors.Is(err, errHeadStalled):
 		return http.StatusRequestTimeout // the client's delay, not an instance's
+	case errors.As(err, &refused):
+		return refused.Status
 	}
 	return statuses[teal.CodeOf(err).Kind()]
 }
@@ -118,6 +123,9 @@ func (s *Server) logFailure(err error, claim Claim, method, path string) {
 	s.logger.Warn("request failed", attributes...)
 }
 
+// errHeadStalled ends a request of which not even the head arrives in time.
+var errHeadStalled = errors.New("the request's head did not arrive")
+
 // errClientGone ends a request that nobody waits for any more.
 var errClientGone = errors.New("the client has gone")
 
@@ -132,11 +140,24 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 	case errors.As(cause, &own):
 		return own
 	case errors.Is(failure, errBodyStalled):
-		return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled)
+		return errStalled()
 	case failure != nil:
 		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
 	case cause != nil:
 		return errClientGone
+	}
+	return err
+}
+
+// errStalled says that a body does not come.
+func errStalled() error { return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled) }
+
+// explainEnd returns the error with which what ran in ctx has ended: why ctx was
+// ended comes before what that did to it.
+func explainEnd(ctx context.Context, err error) error {
+	var own *teal.Error
+	if errors.As(context.Cause(ctx), &own) {
+		return own
 	}
 	return err
 }

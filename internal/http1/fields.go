@@ -148,6 +148,10 @@ func kindOf(name []byte) Kind {
 	return EndToEnd
 }
 
+// IsAboutConnection reports whether a field of that name is about one connection
+// or frames a message, and so is not a component's to set.
+func IsAboutConnection(name string) bool { return kindOf([]byte(name)) != EndToEnd }
+
 func kindIf(name []byte, lower string, kind Kind) Kind {
 	if EqualFold(name, lower) {
 		return kind

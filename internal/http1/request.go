@@ -41,6 +41,17 @@ func (r *Request) Length() int64 {
 	return r.length
 }
 
+// RawQuery returns the query without its "?".
+func (r *Request) RawQuery() []byte {
+	if len(r.Query) == 0 {
+		return nil
+	}
+	return r.Query[1:]
+}
+
+// HasLength reports whether Content-Length is there.
+func (r *Request) HasLength() bool { return r.sized }
+
 // Close reports whether the connection ends with this request.
 func (r *Request) Close() bool { return r.close || r.Minor == 0 }
 
