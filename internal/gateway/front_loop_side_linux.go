@@ -258,6 +258,7 @@ const (
 func (f *flow) pump(l *loop, from, to *side) flowing {
 	for {
 		if !f.gather(l, from, to) {
+			to.send(l, nil) // what came before it is good
 			return flowMalformed
 		}
 		n := to.send(l, from.in[from.r:from.r+f.piece])
