@@ -122,7 +122,8 @@ func (c *caller) proceed() {
 		case callerAnswering:
 			more = c.flushAnswer()
 		case callerLingering:
-			more = c.linger()
+			c.linger()
+			return
 		case callerWaiting:
 			more = c.stillThere()
 		default:
@@ -197,7 +198,7 @@ func (c *caller) parseHead() (more, done bool) {
 	t.head, c.base, c.r = n, n, n
 	t.closes = t.request.Close()
 	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
-	t.whole = t.request.Length() <= int64(c.w-c.r)
+	t.whole = t.request.Length() >= 0 && t.request.Length() <= int64(c.w-c.r)
 	c.begin()
 	return true, true
 }
@@ -376,7 +377,11 @@ func (c *caller) complete(out, body []byte) []byte {
 
 // answer sends a whole response.
 func (c *caller) answer(out []byte) {
-	c.out, c.sent = append(c.out[c.sent:], out...), 0
+	if c.out == nil {
+		c.out = out
+	} else {
+		c.out = append(c.out, out...)
+	}
 	c.state = callerAnswering
 	c.deadline = c.loop.at(c.limits().WriteStall)
 }
@@ -439,7 +444,7 @@ func (c *caller) startLingering() {
 	c.deadline = c.loop.at(lingerTime)
 }
 
-func (c *caller) linger() bool {
+func (c *caller) linger() {
 	for c.loop.turns > 0 {
 		c.loop.turns--
 		c.base, c.r, c.w = 0, 0, 0
@@ -449,10 +454,9 @@ func (c *caller) linger() bool {
 		if c.ended {
 			c.close()
 		}
-		return false
+		return
 	}
 	c.loop.later(c)
-	return false
 }
 
 // stillThere ends a request that waits for an instance when its client has gone.
@@ -519,11 +523,17 @@ func (c *caller) handOver() {
 	c.leaveInstance(true)
 	c.release()
 	l := c.loop
-	l.poll.remove(c.fd)
-	l.sockets[c.fd] = socket{}
+	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
+	own, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	l.drop(c.fd)
 	c.detach()
-	l.all.handOver(c.fd, read)
+	if err == nil {
+		err = l.all.handOver(own, read)
+	}
+	if err != nil {
+		l.server.logger.Warn("a connection could not be handed over", "error", err)
+	}
 }
 
 // abort ends the connection at once, in a way that cannot be taken for the end

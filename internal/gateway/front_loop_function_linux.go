@@ -141,13 +141,8 @@ func (k *call) run() {
 		written = 0
 	}
 	k.client.loop.post(func() {
-		rest := head
-		if written >= len(head) {
-			rest, body = nil, body[written-len(head):]
-		} else {
-			rest = head[written:]
-		}
-		k.client.invoked(rest, body, err, errno)
+		inHead := min(written, len(head))
+		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
 

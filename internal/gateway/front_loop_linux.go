@@ -336,6 +336,7 @@ func (l *loop) end() {
 	l.mailing.Lock()
 	l.ended = true
 	l.mailing.Unlock()
+	l.readMail() // connections that were given to this loop too late
 	l.stopAccepting()
 	for _, p := range l.pools {
 		p.closeIdle()
@@ -414,7 +415,7 @@ func addressOf(peer unix.Sockaddr) netip.AddrPort {
 // admit takes a connection in.
 func (l *loop) admit(fd int, peer netip.AddrPort) {
 	c := &caller{side: side{fd: fd}, loop: l, peer: peer.Addr(), trusted: l.server.trusted(peer.Addr()), index: len(l.clients)}
-	if err := l.register(fd, socket{client: c}); err != nil {
+	if l.stopping || l.register(fd, socket{client: c}) != nil {
 		_ = unix.Close(fd)
 		l.gone()
 		return

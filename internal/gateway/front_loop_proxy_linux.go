@@ -3,7 +3,6 @@ package gateway
 import (
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -389,7 +388,7 @@ func (c *caller) instanceBroke(u *link) {
 	if u.requests < 2 || u.heard || t.resent || !t.whole || !untouched && !t.isIdempotent() {
 		var cause error
 		if u.failure != 0 {
-			cause = syscall.Errno(u.failure)
+			cause = u.failure
 		}
 		c.fail(t.claim.fault(teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
 		return

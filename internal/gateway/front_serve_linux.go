@@ -197,15 +197,15 @@ func (a *loops) reportPause(err error) {
 }
 
 // handOver gives a connection to net/http, with what has been read of it.
-func (a *loops) handOver(fd int, read []byte) {
+func (a *loops) handOver(fd int, read []byte) error {
 	file := os.NewFile(uintptr(fd), "connection")
 	c, err := net.FileConn(file)
 	_ = file.Close() // c has a descriptor of its own
 	if err != nil {
-		a.server.logger.Warn("a connection could not be handed over", "error", err)
-		return
+		return err
 	}
 	a.handed.give(&readAhead{Conn: c, read: read})
+	return nil
 }
 
 // handed is the listener through which net/http gets connections from the loops.
