@@ -29,6 +29,9 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
+bin/prometheus: internal/check/testdata/prometheus/go.mod ## the server that the tests of queries ask; some minutes
+	cd internal/check/testdata/prometheus && go build -tags remove_all_sd -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
+
 e2e: ## only the tests that drive the real binary
 	@./scripts/need python3 node
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...

@@ -56,6 +56,7 @@ const (
 	CodeTransition          Code = "transition_not_allowed"
 	CodeVersionInUse        Code = "version_in_use"
 	CodeReleaseFailed       Code = "release_failed"
+	CodeFrozen              Code = "frozen"
 	CodeTooLarge            Code = "too_large"
 	CodeThrottled           Code = "throttled"
 	CodeUnavailable         Code = "unavailable"
@@ -97,6 +98,7 @@ var kinds = map[Code]Kind{
 	CodeTransition:          KindConflict,
 	CodeVersionInUse:        KindConflict,
 	CodeReleaseFailed:       KindConflict,
+	CodeFrozen:              KindConflict,
 	CodeTooLarge:            KindTooLarge,
 	CodeThrottled:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,

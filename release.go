@@ -1,59 +1,12 @@
 package teal
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// Strategy names how the traffic moves.
-type Strategy string
-
-// StrategyAllAtOnce moves everything in one atomic step.
-const StrategyAllAtOnce Strategy = "all-at-once"
-
-// Policy says how to release. It belongs to the deploy, not to the version: a
-// release keeps the policy that it started with.
-type Policy struct {
-	Strategy Strategy `json:"strategy"`
-	// ReadyWithin bounds provisioning: green must be healthy by then.
-	ReadyWithin Duration `json:"ready_within"`
-	// Confidence is how long blue stands by after the switch.
-	Confidence Duration `json:"confidence"`
-	// Drain is how long a retired environment may take to finish the requests
-	// that it has.
-	Drain Duration `json:"drain"`
-}
-
-// Defaults of a policy.
-const (
-	DefaultReadyWithin = Duration(2 * time.Minute)
-	DefaultConfidence  = Duration(10 * time.Minute)
-	DefaultDrain       = Duration(30 * time.Second)
-)
-
-// DefaultPolicy returns the policy of an app that says nothing about releases.
-func DefaultPolicy() Policy {
-	return Policy{
-		Strategy:    StrategyAllAtOnce,
-		ReadyWithin: DefaultReadyWithin,
-		Confidence:  DefaultConfidence,
-		Drain:       DefaultDrain,
-	}
-}
-
-// Validate returns an error with CodeInvalidInput or CodeUnsupported that says
-// what cannot be done, or nil.
-func (p Policy) Validate() error {
-	switch {
-	case p.Strategy != StrategyAllAtOnce:
-		return Errorf(CodeUnsupported, "the strategy %q is not available in this version of Teal; use %s", p.Strategy, StrategyAllAtOnce)
-	case p.ReadyWithin <= 0:
-		return Errorf(CodeInvalidInput, "release.ready_within must be more than 0s")
-	}
-	return nil
-}
 
 // Release is one move of one alias from one version to another. It is the
 // engine's whole memory: what it holds is enough to go on after a crash.
@@ -79,9 +32,29 @@ type Release struct {
 	// the alias has got there, a shift whose answer was lost, or one of another
 	// engine that is slow, may still come, and no environment may be stopped.
 	Fence uint64 `json:"fence,omitempty"`
-	// Order is what a person asked of the running release; the first one
-	// stands.
-	Order *Order `json:"order,omitempty"`
+	// Orders is what people asked of the running release.
+	Orders Orders `json:"orders,omitzero"`
+	// Step is how many of Policy.Steps green has been given; StepAt is when the
+	// last of them was in force.
+	Step   int        `json:"step"`
+	StepAt *time.Time `json:"step_at,omitempty"`
+	// WaitsSince is since when the release has been waiting for a person.
+	WaitsSince *time.Time `json:"waits_since,omitempty"`
+	// DoubtSince is since when the release could go on if the judge had a
+	// verdict.
+	DoubtSince *time.Time `json:"doubt_since,omitempty"`
+	// Queued says that the release waits for another one of its app to end.
+	Queued bool `json:"queued,omitempty"`
+
+	Tasks []Task `json:"tasks,omitempty"` // hooks, warm-ups and checks, in the order of their beginning
+	// Evidence holds the findings that decisions stand on, oldest first; bounded
+	// by MaxEvidence.
+	Evidence []Finding `json:"evidence,omitempty"`
+	// Baseline is what live did before the release moved any traffic.
+	Baseline *Measurement `json:"baseline,omitempty"`
+	// Judging is the judge's own memory, from which it goes on after a crash.
+	Judging   json.RawMessage `json:"judging,omitempty"`
+	JudgingAt *time.Time      `json:"judging_at,omitempty"` // when it was saved
 
 	CreatedAt  time.Time  `json:"created_at"`
 	CreatedBy  string     `json:"created_by"` // who asked: "deploy", "promote", a person's name
@@ -89,11 +62,24 @@ type Release struct {
 	ShiftedAt  *time.Time `json:"shifted_at,omitempty"`
 	WatchUntil *time.Time `json:"watch_until,omitempty"`
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
-	Steps      []Step     `json:"steps"` // every phase so far, oldest first
+	// Rollback holds how long a rollback took; nil when there was none.
+	Rollback *RollbackTimes `json:"rollback,omitempty"`
+	Phases   []PhaseEntry   `json:"phases"` // every phase so far, oldest first
 }
 
-// Step is one phase that a release has entered.
-type Step struct {
+// MaxEvidence is how many findings a release keeps: the first ones and the last
+// ones.
+const MaxEvidence = 100
+
+// RollbackTimes says when what was bad was seen, and when green had nothing any
+// more.
+type RollbackTimes struct {
+	DecidedAt time.Time  `json:"decided_at"` // when the deciding sample, failure or order was seen
+	BackAt    *time.Time `json:"back_at,omitempty"`
+}
+
+// PhaseEntry is one phase that a release has entered.
+type PhaseEntry struct {
 	Phase  Phase     `json:"phase"`
 	At     time.Time `json:"at"`
 	Reason string    `json:"reason"`
@@ -106,7 +92,9 @@ type Act string
 const (
 	ActNone      Act = ""          // only the record changes
 	ActProvision Act = "provision" // start an environment
-	ActShift     Act = "shift"     // give the alias wholly to a version
+	ActSize      Act = "size"      // keep as many instances as live needs now
+	ActTask      Act = "task"      // begin a hook, a warm-up or a check
+	ActShift     Act = "shift"     // give a version a share of the alias, or all of it
 	ActRetire    Act = "retire"    // drain and stop an environment
 )
 
@@ -114,6 +102,10 @@ const (
 type Intent struct {
 	Act     Act `json:"act"`
 	Version int `json:"version"`
+	// Weight is what a shift gives to Version; the other version of the release
+	// gets the rest.
+	Weight Weight  `json:"weight,omitempty"`
+	Task   TaskKey `json:"task,omitzero"`
 	// AliasRevision is the revision of the alias that a shift replaces: a shift
 	// decided on a stale view fails instead of overwriting.
 	AliasRevision uint64 `json:"alias_revision,omitempty"`
@@ -126,14 +118,91 @@ type OrderKind string
 const (
 	OrderRollback OrderKind = "rollback" // go back, whatever the phase
 	OrderFinish   OrderKind = "finish"   // end the confidence period now
+	OrderPromote  OrderKind = "promote"  // give green everything now, without the rest of the steps
+	OrderPause    OrderKind = "pause"    // stay at the step
+	OrderResume   OrderKind = "resume"   // go on after a pause
+	OrderApprove  OrderKind = "approve"  // what a step with approval waits for
+	OrderForce    OrderKind = "force"    // given at the start: judges, checks and approvals do not stop it
+	OrderUnfreeze OrderKind = "unfreeze" // given at the start: freeze windows do not stop it
 )
 
-// Order is what a person asked for, who and when.
+// Order is what a person asked for, who, when and why.
 type Order struct {
 	Kind OrderKind `json:"kind"`
 	By   string    `json:"by"`
 	Why  string    `json:"why"`
 	At   time.Time `json:"at"`
+	Step int       `json:"step,omitempty"` // of an approval: the step, from 1
+}
+
+// Orders is what has been asked of a release. Each field is nil until somebody
+// asks.
+type Orders struct {
+	Rollback  *Order  `json:"rollback,omitempty"` // the first one stands
+	Finish    *Order  `json:"finish,omitempty"`
+	Promote   *Order  `json:"promote,omitempty"`
+	Pause     *Order  `json:"pause,omitempty"` // cleared by resume
+	Approvals []Order `json:"approvals,omitempty"`
+	Force     *Order  `json:"force,omitempty"`    // only at the start
+	Unfreeze  *Order  `json:"unfreeze,omitempty"` // only at the start
+}
+
+// Give records an order. It reports whether that changes anything: a rollback
+// stands against everything that comes after it, and who asks twice has asked
+// once.
+func (o *Orders) Give(order Order) bool {
+	if o.Rollback != nil {
+		return false
+	}
+	switch order.Kind {
+	case OrderRollback:
+		o.Rollback = &order
+	case OrderFinish:
+		return give(&o.Finish, order)
+	case OrderPromote:
+		o.Pause = nil
+		return give(&o.Promote, order)
+	case OrderPause:
+		return give(&o.Pause, order)
+	case OrderResume:
+		paused := o.Pause != nil
+		o.Pause = nil
+		return paused
+	case OrderApprove:
+		if o.Approved(order.Step) {
+			return false
+		}
+		o.Approvals = append(slices.Clip(o.Approvals), order)
+	default:
+		return false
+	}
+	return true
+}
+
+// All returns every order that has been given, oldest first.
+func (o Orders) All() []Order {
+	var list []Order
+	for _, order := range []*Order{o.Force, o.Unfreeze, o.Rollback, o.Finish, o.Promote, o.Pause} {
+		if order != nil {
+			list = append(list, *order)
+		}
+	}
+	list = append(list, o.Approvals...)
+	slices.SortStableFunc(list, func(a, b Order) int { return a.At.Compare(b.At) })
+	return list
+}
+
+func give(to **Order, order Order) bool {
+	if *to != nil {
+		return false
+	}
+	*to = &order
+	return true
+}
+
+// Approved reports whether the step, from 1, has been approved.
+func (o Orders) Approved(step int) bool {
+	return slices.ContainsFunc(o.Approvals, func(a Order) bool { return a.Step == step })
 }
 
 // Intend notes the act that is about to be done.
@@ -153,11 +222,16 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 	}
 	r.Phase, r.Reason = next, reason
 	// Clipped: copies of a release must not share what is appended.
-	r.Steps = append(slices.Clip(r.Steps), Step{Phase: next, At: at, Reason: reason})
+	r.Phases = append(slices.Clip(r.Phases), PhaseEntry{Phase: next, At: at, Reason: reason})
 	switch {
+	case next == PhaseProvisioning:
+		r.ReadyBy = at.Add(r.Policy.ReadyWithin.Std())
 	case next == PhaseWatching:
 		until := at.Add(r.Policy.Confidence.Std())
-		r.ShiftedAt, r.WatchUntil = &at, &until
+		r.WatchUntil = &until
+		if r.ShiftedAt == nil {
+			r.ShiftedAt = &at
+		}
 	case next.Ended():
 		r.EndedAt = &at
 		if next == PhaseCompleted && r.ShiftedAt == nil {
@@ -165,6 +239,35 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 		}
 	}
 	return nil
+}
+
+// Task returns the task with the key, or nil.
+func (r *Release) Task(key TaskKey) *Task {
+	for i := range r.Tasks {
+		if r.Tasks[i].Key == key {
+			return &r.Tasks[i]
+		}
+	}
+	return nil
+}
+
+// SetTask keeps a task, in the place of the one with its key.
+func (r *Release) SetTask(task Task) {
+	r.Tasks = slices.Clone(r.Tasks) // copies of a release must not share what changes
+	if old := r.Task(task.Key); old != nil {
+		*old = task
+		return
+	}
+	r.Tasks = append(r.Tasks, task)
+}
+
+// Note keeps a finding as evidence. Of too many the middle is dropped: the first
+// half stays, and the newest.
+func (r *Release) Note(findings ...Finding) {
+	r.Evidence = append(slices.Clip(r.Evidence), findings...)
+	if over := len(r.Evidence) - MaxEvidence; over > 0 {
+		r.Evidence = slices.Delete(slices.Clone(r.Evidence), MaxEvidence/2, MaxEvidence/2+over)
+	}
 }
 
 // ReleaseID returns the ID of an app's nth release.

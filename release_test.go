@@ -21,7 +21,7 @@ func TestEnterRefusesWhatTheTableDoesNotList(t *testing.T) {
 			r := teal.Release{ID: "shop-1", Phase: from, Reason: "before", Policy: teal.DefaultPolicy()}
 			err := r.Enter(to, noon, "because")
 			if from.CanBecome(to) {
-				if err != nil || r.Phase != to || r.Reason != "because" || len(r.Steps) != 1 {
+				if err != nil || r.Phase != to || r.Reason != "because" || len(r.Phases) != 1 {
 					t.Errorf("%s to %s: %v, %+v", from, to, err, r)
 				}
 				continue
@@ -57,13 +57,13 @@ func TestEnterNotesTheTimesThatMatter(t *testing.T) {
 	if r.EndedAt == nil || !r.EndedAt.Equal(end) || !r.ShiftedAt.Equal(at) {
 		t.Errorf("completed: ended %v, shifted %v", r.EndedAt, r.ShiftedAt)
 	}
-	want := []teal.Step{
+	want := []teal.PhaseEntry{
 		{Phase: "provisioning", At: noon.Add(time.Minute), Reason: "provisioning"},
 		{Phase: "shifting", At: noon.Add(2 * time.Minute), Reason: "shifting"},
 		{Phase: "watching", At: at, Reason: "watching"},
 		{Phase: "completed", At: end, Reason: "over"},
 	}
-	if diff := cmp.Diff(want, r.Steps); diff != "" {
+	if diff := cmp.Diff(want, r.Phases); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -86,10 +86,10 @@ func TestAReleaseThatSkipsTheWatchHasAShiftTime(t *testing.T) {
 	}
 }
 
-// Seen to fail: Steps appended to without clipping.
-func TestCopiesOfAReleaseDoNotShareSteps(t *testing.T) {
+// Seen to fail: Phases appended to without clipping.
+func TestCopiesOfAReleaseDoNotSharePhases(t *testing.T) {
 	t.Parallel()
-	r := teal.Release{Phase: teal.PhaseQueued, Steps: make([]teal.Step, 0, 8)}
+	r := teal.Release{Phase: teal.PhaseQueued, Phases: make([]teal.PhaseEntry, 0, 8)}
 	a, b := r, r
 	if err := a.Enter(teal.PhaseProvisioning, noon, "a"); err != nil {
 		t.Fatal(err)
@@ -97,8 +97,8 @@ func TestCopiesOfAReleaseDoNotShareSteps(t *testing.T) {
 	if err := b.Enter(teal.PhaseAborted, noon, "b"); err != nil {
 		t.Fatal(err)
 	}
-	if a.Steps[0].Reason != "a" || b.Steps[0].Reason != "b" {
-		t.Errorf("%v, %v", a.Steps, b.Steps)
+	if a.Phases[0].Reason != "a" || b.Phases[0].Reason != "b" {
+		t.Errorf("%v, %v", a.Phases, b.Phases)
 	}
 }
 
@@ -145,9 +145,7 @@ func TestPolicy(t *testing.T) {
 		change func(*teal.Policy)
 		code   teal.Code
 	}{
-		"no strategy":       {func(p *teal.Policy) { p.Strategy = "" }, teal.CodeUnsupported},
-		"strategy of later": {func(p *teal.Policy) { p.Strategy = "canary" }, teal.CodeUnsupported},
-		"no time to start":  {func(p *teal.Policy) { p.ReadyWithin = 0 }, teal.CodeInvalidInput},
+		"no time to start": {func(p *teal.Policy) { p.ReadyWithin = 0 }, teal.CodeInvalidInput},
 	}
 	for name, c := range cases {
 		p := teal.DefaultPolicy()
@@ -170,9 +168,9 @@ func TestReleaseSurvivesJSON(t *testing.T) {
 		ID: "shop-1", App: "shop", Alias: "live", From: 1, To: 2, Policy: teal.DefaultPolicy(),
 		Phase: teal.PhaseWatching, Reason: "x", Fence: 9,
 		Intent:    &teal.Intent{Act: teal.ActShift, Version: 2, AliasRevision: 8},
-		Order:     &teal.Order{Kind: teal.OrderFinish, By: "me", Why: "y", At: noon},
+		Orders:    teal.Orders{Finish: &teal.Order{Kind: teal.OrderFinish, By: "me", Why: "y", At: noon}},
 		CreatedAt: noon, ReadyBy: until, ShiftedAt: &until, WatchUntil: &until,
-		Steps: []teal.Step{{Phase: teal.PhaseQueued, At: noon}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: noon}},
 	}
 	data, err := json.Marshal(r)
 	if err != nil {

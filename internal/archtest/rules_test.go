@@ -29,12 +29,14 @@ var designed = rules{
 	only: map[string][]string{
 		"internal/analysis": {},
 		"internal/artifact": {},
-		"internal/check":    {},
+		"internal/check":    {"internal/process"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/logs":     {},
+		"internal/meter":    {},
 		"internal/manifest": {},
+		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {},
 		"internal/service":  {"internal/process"},
@@ -52,6 +54,7 @@ var designed = rules{
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/prometheus/":         {"internal/meter"},
 		"github.com/aws/":                {"internal/target", "examples"},
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
@@ -60,7 +63,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/check", "internal/analysis", "internal/target", "internal/console"},
+	later: []string{"internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.

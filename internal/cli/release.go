@@ -42,17 +42,17 @@ func (s *session) releaseLines(r teal.Release) {
 	s.out.line("  moves     %s of %s from %s to version %d", r.Alias, r.App, from, r.To)
 	s.out.line("  strategy  %s, ready within %s, standby for %s, drain %s", r.Policy.Strategy, r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
 	s.out.line("  by        %s", r.CreatedBy)
-	if r.Order != nil {
-		s.out.line("  order     %s by %s at %s %s", r.Order.Kind, r.Order.By, s.stamp(r.Order.At), r.Order.Why)
+	for _, order := range r.Orders.All() {
+		s.out.line("  order     %s by %s at %s %s", order.Kind, order.By, s.stamp(order.At), order.Why)
 	}
 	if r.WatchUntil != nil && !r.Phase.Ended() {
 		s.out.line("  standby   until %s", s.clock(*r.WatchUntil))
 	}
-	for i, step := range r.Steps {
+	for i, entry := range r.Phases {
 		since := ""
 		if i > 0 {
-			since = " +" + took(step.At.Sub(r.Steps[0].At))
+			since = " +" + took(entry.At.Sub(r.Phases[0].At))
 		}
-		s.out.line("  %s  %s%s: %s", s.stamp(step.At), step.Phase, since, step.Reason)
+		s.out.line("  %s  %s%s: %s", s.stamp(entry.At), entry.Phase, since, entry.Reason)
 	}
 }

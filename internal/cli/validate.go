@@ -30,11 +30,8 @@ func (s *session) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			spec, err := m.Resolve(digests(bundles))
+			spec, _, err := resolve(m, bundles)
 			if err != nil {
-				return err
-			}
-			if err := m.Policy.Validate(); err != nil {
 				return err
 			}
 			names := slices.Sorted(maps.Keys(spec.Components))

@@ -15,9 +15,12 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/artifact"
+	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/logs"
+	"teal/internal/meter"
+	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
 	"teal/internal/store"
@@ -109,10 +112,15 @@ type server struct {
 	processes *process.Runner
 	gateway   *gateway.Gateway
 	web       *gateway.Server
+	meter     *meter.Meter
 	router    *router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
+
+	examiner   *check.Examiner
+	notifier   *notify.Notifier
+	recordings *recordings
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -193,18 +201,29 @@ func (s *server) assemble(ctx context.Context) error {
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
+	s.examiner = check.New(check.Config{
+		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
+	})
+	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
+	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: s.manager, Router: s.router, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		NewJudge: newJudge, Changed: s.notifier.Tell, Measured: s.recordings.measured,
+		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+		examiner: s.examiner, recordings: s.recordings,
 	}
 	return s.router.load(ctx)
 }
@@ -214,6 +233,7 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	parts.start("processes", s.processes.Run)
+	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():
@@ -222,6 +242,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	case <-ctx.Done():
 		return nil
 	}
+	parts.start("notifications", s.notifier.Run)
+	parts.start("recordings", s.recordings.Run)
+	parts.start("checks", s.examiner.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)
@@ -263,6 +286,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

@@ -43,4 +43,5 @@ type Component struct {
 	Function  Function
 	Payload   string // the format of a function's HTTP events: "2.0" or "1.0"
 	Endpoints Endpoints
+	Meter     Meter // nil: what users do is not measured
 }

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -42,18 +41,21 @@ func (x *exchange) call(ctx context.Context) (payload.Response, error) {
 	if err != nil {
 		return payload.Response{}, err
 	}
-	return x.front.server.invoke(ctx, x.claim, x.event(body, time.Now()))
+	var response payload.Response
+	response, x.result.Failure, err = x.front.server.invoke(ctx, x.claim, x.event(body, time.Now()))
+	return response, err
 }
 
-// invoke runs the function of a claim with a request as its event.
-func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Request) (payload.Response, error) {
+// invoke runs the function of a claim with a request as its event. It returns
+// what the function said if it failed.
+func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Request) (payload.Response, *Failure, error) {
 	format, encode := payload.V2, payload.EventV2
 	if claim.Component.Payload == payload.V1 {
 		format, encode = payload.V1, payload.EventV1
 	}
 	event := encode(request)
 	if err := s.checkSize(int64(len(event))); err != nil {
-		return payload.Response{}, err
+		return payload.Response{}, nil, err
 	}
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{
 		RequestID: request.RequestID,
@@ -61,13 +63,18 @@ func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Reques
 		TraceID:   request.Headers[headerTrace][0],
 		Alias:     claim.Alias,
 	})
-	if err != nil {
-		return payload.Response{}, functionFault(answer, err)
-	}
+	var failure *Failure
 	if answer.FunctionError != "" {
-		return payload.Response{}, claim.functionFailed(answer, request.RequestID)
+		failure = FailureOf(answer.Payload)
 	}
-	return payload.Decode(answer.Payload, format)
+	switch {
+	case err != nil:
+		return payload.Response{}, failure, functionFault(answer, err)
+	case failure != nil:
+		return payload.Response{}, failure, claim.functionFailed(failure, request.RequestID)
+	}
+	response, err := payload.Decode(answer.Payload, format)
+	return response, nil, err
 }
 
 // functionFault returns an error of Invoke as the client is to see it. An answer
@@ -82,14 +89,10 @@ func functionFault(answer teal.Answer, err error) error {
 
 // functionFailed says that the handler failed. What it said, and its stack
 // trace, go to the log alone.
-func (c Claim) functionFailed(answer teal.Answer, requestID string) error {
-	var said struct {
-		ErrorType    string `json:"errorType"`
-		ErrorMessage string `json:"errorMessage"`
-	}
+func (c Claim) functionFailed(said *Failure, requestID string) error {
 	cause := errors.New("no error document")
-	if json.Unmarshal(answer.Payload, &said) == nil {
-		cause = fmt.Errorf("%s: %s", said.ErrorType, said.ErrorMessage)
+	if said.Type != "" || said.Message != "" {
+		cause = fmt.Errorf("%s: %s", said.Type, said.Message)
 	}
 	return &teal.Error{
 		Code:    teal.CodeFunctionFailed,
@@ -195,6 +198,7 @@ func completeEvent(h http.Header, host, port string, length int, now time.Time) 
 
 // answer writes a function's response.
 func (x *exchange) answer(r payload.Response) {
+	x.answered(r.Status)
 	h := x.w.Header()
 	for _, pair := range r.Headers {
 		h.Add(pair[0], pair[1])

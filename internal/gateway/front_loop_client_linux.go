@@ -73,7 +73,10 @@ type trip struct {
 	queued   *pool   // that it waits for; nil for none
 	halfDone [2]bool // the directions of a tunnel that have ended: up, down
 	waits    waitingFor
-	goneAt   int64 // when a client that sends no more is taken to have gone; 0 for never
+	goneAt   int64  // when a client that sends no more is taken to have gone; 0 for never
+	route    int    // length of the part of the path that led to the component
+	result   Result // what is known of it so far
+	reported bool
 	answer   error // to give when the body has been skipped
 	skipped  int64
 	body     []byte // for a function
@@ -195,7 +198,7 @@ func (c *caller) parseHead() (more, done bool) {
 		return false, false
 	}
 	c.requests++
-	t.head, c.base, c.r = n, n, n
+	t.head, c.base, c.r, c.head = n, n, n, &t.request
 	t.closes = t.request.Close()
 	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
 	t.whole = t.request.Length() >= 0 && t.request.Length() <= int64(c.w-c.r)
@@ -253,8 +256,30 @@ func (c *caller) claim() error {
 		return errOverride()
 	}
 	claim, err := c.loop.server.gateway.Claim(head, randomPoint())
+	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
 	t.claim = claim
 	return err
+}
+
+// answered notes that the response begins.
+func (t *trip) answered(status int) {
+	t.result.Status = status
+	if t.claim.measured() {
+		t.result.Answered = time.Now()
+	}
+}
+
+// report tells the meter how the request went, once.
+func (c *caller) report() {
+	t := c.trip
+	if t.reported || !t.claim.measured() {
+		return
+	}
+	t.reported = true
+	t.result.Method, t.result.Host, t.result.Path = view(t.request.Method), view(t.request.Host), view(t.request.Target())
+	t.claim.Route = view(c.decodedPath())[:t.route]
+	t.claim.Report(t.result)
+	t.claim.Route = ""
 }
 
 // decodedPath returns the path as the routes have it.
@@ -344,6 +369,8 @@ func (c *caller) respond(err error) {
 	t := c.trip
 	status := statusOf(err)
 	data := document(err, status)
+	t.answered(status)
+	t.result.Fault = faultOf(err, status)
 	if isFault(status) && t.claim.Env != nil {
 		c.logFailure(err)
 	}
@@ -422,14 +449,15 @@ func (c *caller) afterAnswer(bodyRead bool) {
 // next waits for another request.
 func (c *caller) next() {
 	c.state = callerReading
-	c.base = 0
+	c.base, c.head = 0, nil
 	c.trip.reset()
 	c.deadline = c.loop.at(c.limits().KeepAlive)
 }
 
-// release gives the claim back.
+// release says how the request went and gives the claim back.
 func (c *caller) release() {
 	if t := c.trip; t.claim.Env != nil {
+		c.report()
 		t.claim.Release()
 		t.claim = Claim{}
 	}
@@ -447,7 +475,7 @@ func (c *caller) startLingering() {
 func (c *caller) linger() {
 	for c.loop.turns > 0 {
 		c.loop.turns--
-		c.base, c.r, c.w = 0, 0, 0
+		c.base, c.head, c.r, c.w = 0, nil, 0, 0
 		if c.fill(c.loop, 0) {
 			continue
 		}
@@ -521,6 +549,7 @@ func (c *caller) refuseConnection(err error) {
 // net/http.
 func (c *caller) handOver() {
 	c.leaveInstance(true)
+	c.trip.reported = true // net/http begins with the request anew
 	c.release()
 	l := c.loop
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it

@@ -114,6 +114,8 @@ type call struct {
 	life    context.Context
 	request payload.Request
 	closes  bool
+	status  int      // of the answer
+	failure *Failure // what the function said if it failed
 }
 
 // invoke runs the function on a goroutine of its own. A client that goes away
@@ -132,6 +134,7 @@ func (c *caller) invoke() {
 // the loop do the rest.
 func (k *call) run() {
 	head, body, err := k.answer()
+	answered := time.Now()
 	written := 0
 	var errno syscall.Errno
 	if err == nil && k.client.loop.all.life.Err() == nil {
@@ -142,6 +145,9 @@ func (k *call) run() {
 	}
 	k.client.loop.post(func() {
 		inHead := min(written, len(head))
+		t := k.client.trip
+		t.result.Failure = k.failure
+		t.result.Status, t.result.Answered = k.status, answered
 		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
@@ -155,10 +161,12 @@ func (k *call) answer() (head, body []byte, err error) {
 	}()
 	ctx, done := k.claim.Env.Bind(k.life)
 	defer done()
-	response, err := k.client.loop.server.invoke(ctx, k.claim, k.request)
+	var response payload.Response
+	response, k.failure, err = k.client.loop.server.invoke(ctx, k.claim, k.request)
 	if err != nil {
 		return nil, nil, explainEnd(ctx, err)
 	}
+	k.status = response.Status
 	head, body = k.response(response)
 	return head, body, nil
 }

@@ -234,6 +234,7 @@ func (c *caller) receiving(down flowing) bool {
 	t := c.trip
 	switch down {
 	case flowEnded, flowMalformed:
+		t.result.Fault = FaultConnection
 		reason := "broke the connection in the middle of its answer"
 		if down == flowMalformed {
 			reason = "sent a body that is malformed: " + t.down.err.Reason
@@ -285,6 +286,7 @@ func (c *caller) relayExpired() {
 		c.fail(errStalled())
 	case waitsForFirstByte, waitsForInstance:
 		if t.begun {
+			t.result.Fault = FaultTimeout
 			c.logFailure(t.claim.fault(teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil))
 			c.cut()
 			return
@@ -437,6 +439,10 @@ func (c *caller) beginResponse() {
 	t := c.trip
 	r := &t.response
 	t.begun = true
+	t.answered(r.Status)
+	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
+		c.report() // a stream of hours is answered when it begins
+	}
 	t.closes = t.closes || c.loop.stopping || t.request.ExpectContinue && !t.sent && !t.told
 	toHead := string(t.request.Method) == "HEAD"
 	length := r.Length(toHead)
@@ -493,6 +499,8 @@ func (c *caller) startTunnel() bool {
 	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
 	t.begun, t.tunnel, t.closes = true, true, true
+	t.answered(101)
+	c.report()
 	t.up.reset(http1.UntilClose, false)
 	t.down.reset(http1.UntilClose, false)
 	return true

@@ -73,6 +73,7 @@ type side struct {
 
 	in   []byte // [r:w] has been read and not used; [:base] is kept; nil for nothing held
 	base int
+	head *http1.Request // whose head it is that is kept; nil for none
 	r, w int
 	out  []byte // [sent:] waits to be written
 	sent int
@@ -161,6 +162,9 @@ func (s *side) move(l *loop, size int) {
 		l.buffers.put(s.in)
 	}
 	s.in = next
+	if s.head != nil {
+		s.head.Moved(next)
+	}
 }
 
 // room makes sure that n more bytes can be appended to out.
@@ -211,7 +215,7 @@ func (s *side) forget(l *loop) {
 	if s.out != nil {
 		l.buffers.put(s.out)
 	}
-	s.in, s.out, s.base, s.r, s.w, s.sent = nil, nil, 0, 0, 0, 0
+	s.in, s.out, s.base, s.head, s.r, s.w, s.sent = nil, nil, 0, nil, 0, 0, 0
 }
 
 // shutdownWrite tells the peer that nothing more comes.

@@ -83,6 +83,8 @@ func (x *exchange) fail(err error) {
 		panic(http.ErrAbortHandler)
 	}
 	status := statusOf(err)
+	x.answered(status)
+	x.result.Fault = faultOf(err, status)
 	if isFault(status) {
 		x.front.server.logFailure(err, x.claim, x.in.Method, x.in.URL.Path)
 	}

@@ -173,17 +173,32 @@ func (r *Request) finish(data []byte) *Error {
 	if r.hosts == 0 && r.Minor > 0 {
 		return errHostMissing
 	}
-	r.Method = r.method.of(data)
 	if r.Minor == 0 {
 		r.ExpectContinue = false // RFC 9110, 10.1.1
 	}
+	if r.named {
+		r.hideNamed()
+	}
+	return r.place(data)
+}
+
+// Moved tells r that the head is elsewhere in memory now, at the beginning of
+// data.
+func (r *Request) Moved(data []byte) {
+	r.data = data[:len(r.data)]
+	_ = r.place(r.data) // nil, as when it was parsed
+}
+
+// Target returns the request target as sent.
+func (r *Request) Target() []byte { return r.target.of(r.data) }
+
+// place points what r exports into the head.
+func (r *Request) place(data []byte) *Error {
+	r.Method = r.method.of(data)
 	for i := range r.list {
 		if r.list[i].Kind == Host {
 			r.Host = r.Value(i)
 		}
-	}
-	if r.named {
-		r.hideNamed()
 	}
 	return r.locate(r.target.of(data))
 }

@@ -3,7 +3,7 @@
 // It is strict: an unknown key, a wrong type or a reference to nothing is an
 // error. All errors of a file are reported at once, each with its line and
 // column, what is wrong and what was expected. What an app may ask for is
-// decided by teal.Spec.Check alone; this package finds the place in the file.
+// decided by teal.Spec.Check and teal.Policy.Check alone; this package finds the place in the file.
 //
 // Two things are lenient because users expect them to be. Values under env and
 // the arguments of a command may be written as numbers or true and false: their
@@ -26,12 +26,19 @@ import (
 
 // Manifest is a teal.yaml that has been read and checked.
 type Manifest struct {
-	// Spec has every default filled in. The Code of its functions and services
-	// is empty; Resolve fills it in.
+	// Spec has every default filled in, and Policy the steps that its strategy
+	// stands for. The Code of functions, services, checks and hooks is empty;
+	// Resolve and
+	// ResolvePolicy fill it in.
 	Spec   teal.Spec
 	Policy teal.Policy
-	// Code maps each function and service to its code: a folder or a .zip file,
-	// relative to Dir.
+	// Stepped says that the steps of the policy are the manifest's own, not those
+	// of a strategy's name.
+	Stepped bool
+	// Code maps each function and service, and each check and hook that is a
+	// command, to its code: a folder or a .zip file, relative to Dir. A component
+	// has its name as key, a check and a hook that of its task: "check/smoke",
+	// "check/1/smoke", "hook/AfterInstall/migrate".
 	Code map[string]string
 	// Dir is the folder that the file is in.
 	Dir string
@@ -67,8 +74,8 @@ func Parse(file string, data []byte) (*Manifest, error) {
 	return parse(file, data).result()
 }
 
-// Resolve returns the final spec, given the digest of the code of each function
-// and service.
+// Resolve returns the final spec, given the digest of the code of each key of
+// Code.
 func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
 	for name := range m.Code {
 		if digests[name] == "" {
@@ -80,6 +87,19 @@ func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
 		return teal.Spec{}, err
 	}
 	return spec, nil
+}
+
+// ResolvePolicy returns the final policy, given the same digests.
+func (m *Manifest) ResolvePolicy(digests map[string]string) (teal.Policy, error) {
+	spec, err := m.Resolve(digests)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	policy := policyWithCode(m.Policy, func(name string) string { return digests[name] })
+	if err := policy.ValidateFor(spec); err != nil {
+		return teal.Policy{}, err
+	}
+	return policy, nil
 }
 
 // withCode returns a copy of spec whose components have the code that digest

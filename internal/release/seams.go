@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"teal"
@@ -25,8 +26,15 @@ type Journal interface {
 	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
 	// Active returns the app's active release ID, or "".
 	Active(ctx context.Context, app string) (string, error)
-	// Unclaim clears the app's active release if it is still id. Idempotent.
-	Unclaim(ctx context.Context, app, id string) error
+	// Unclaim takes the claim of a release that has ended, if it still has it,
+	// and gives it to the first one in the app's queue. It returns the app's
+	// active release, or "". Idempotent.
+	Unclaim(ctx context.Context, app, id string) (next string, err error)
+	// Enqueue gives a release its ID, puts it at the end of the app's queue, and
+	// then creates its record. It reports whether it is the active release
+	// already, because no other one is any more. A full queue is
+	// teal.CodeReleaseInProgress.
+	Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error)
 	// Unfinished returns the active release IDs of all apps.
 	Unfinished(ctx context.Context) ([]string, error)
 	// Conflict reports whether err is a lost compare-and-swap.
@@ -47,6 +55,12 @@ type Runner interface {
 	// running; one that the live alias uses is refused with
 	// teal.CodeVersionInUse.
 	Retire(ctx context.Context, app string, version int, drain time.Duration) error
+	// Size makes an environment keep as many instances of every component ready
+	// as the environment of model needs for the load that it has now; with the
+	// version itself as model it keeps what it has. It returns once the wish is
+	// durable; the instances start in the background, and Observe says when they
+	// are ready. A model that does not run changes nothing.
+	Size(ctx context.Context, app string, version, model int) error
 }
 
 // Router moves aliases.
@@ -59,4 +73,63 @@ type Router interface {
 	// Observe. An error with teal.CodeRouteTaken says that nothing has changed
 	// and that trying again will not help: another app has the routes.
 	Set(ctx context.Context, alias teal.Alias, revision uint64) error
+}
+
+// Meter measures what versions do for users.
+type Meter interface {
+	// Baseline returns what a version did lately, in at most the window given.
+	Baseline(ctx context.Context, app string, version int, window time.Duration) (teal.Measurement, error)
+	// Follow begins to measure the two versions of a release side by side. The
+	// caller must close the feed.
+	Follow(ctx context.Context, app string, live, green int) (Feed, error)
+}
+
+// Feed is what a Meter measures of two versions from Follow on.
+type Feed interface {
+	// Changed has a value soon after something has been measured. A built-in
+	// meter takes milliseconds, one that has to ask somebody may take a minute.
+	Changed() <-chan struct{}
+	// Take returns what has been measured since the last Take; an interval
+	// without requests when there was nothing. An error says that nothing is
+	// known, which is not the same as nothing.
+	Take(ctx context.Context) (teal.Interval, error)
+	Close()
+}
+
+// Judge turns what a Feed measures into a verdict on green. It is deterministic
+// and does no I/O: the same intervals give the same judgement.
+type Judge interface {
+	// Begin says that a step begins, from 1: the least number of requests that a
+	// pass needs counts from here. Saying it again changes nothing.
+	Begin(step int)
+	Add(interval teal.Interval)
+	// Judgement is the verdict on everything so far.
+	Judgement(now time.Time) teal.Judgement
+	// State is what another Judge needs to go on from here.
+	State() json.RawMessage
+}
+
+// Examiner does the tasks of releases: hooks, warm-ups, checks, and questions to
+// judges outside. Tasks run in the background; when one has something new to
+// say, the engine must be woken.
+type Examiner interface {
+	// Begin starts a task of the release, unless this process is at it or knows
+	// its outcome. It does not wait for the task.
+	Begin(ctx context.Context, r teal.Release, key teal.TaskKey) error
+	// Outcome does not block.
+	Outcome(id string, key teal.TaskKey) Outcome
+	// Stop ends every task of a release and forgets it; it returns when nothing
+	// of it runs any more. Idempotent.
+	Stop(id string)
+}
+
+// Outcome is what is known of a task. The zero value is one that this process
+// has not begun.
+type Outcome struct {
+	Begun bool
+	// Verdict is "" while the task runs. That of a TaskAsk is the newest answer,
+	// and may change.
+	Verdict teal.Verdict
+	// Findings are the evidence; those of a TaskAsk are of the newest answer.
+	Findings []teal.Finding
 }

@@ -263,7 +263,7 @@ func TestModifyOutcomes(t *testing.T) {
 		"sentinel": func(v *teal.App) error { v.LastVersion = 9; return fmt.Errorf("enough: %w", store.ErrUnchanged) },
 	} {
 		record, err := s.Apps.Modify(ctx, "shop", change)
-		if err != nil || record != created {
+		if err != nil || !cmp.Equal(record, created) {
 			t.Errorf("%s: got %+v, %v; want %+v", name, record, err, created)
 		}
 	}
@@ -275,7 +275,7 @@ func TestModifyOutcomes(t *testing.T) {
 	if _, err := s.Apps.Modify(ctx, "shop", func(v *teal.App) error { v.Name = "other"; return nil }); err == nil {
 		t.Error("a change of the key was accepted")
 	}
-	if now, err := s.Apps.Get(ctx, "shop"); err != nil || now != created {
+	if now, err := s.Apps.Get(ctx, "shop"); err != nil || !cmp.Equal(now, created) {
 		t.Errorf("got %+v, %v; want %+v", now, err, created)
 	}
 }

@@ -132,7 +132,11 @@ func deployTo(ctx context.Context, d *daemon.Daemon, data, dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &m.Policy, Release: true}); err != nil {
+	policy, err := m.ResolvePolicy(digests)
+	if err != nil {
+		return err
+	}
+	if _, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &policy, Release: true}); err != nil {
 		return err
 	}
 	return poll(ctx, "the app to be live", func() (bool, error) {
