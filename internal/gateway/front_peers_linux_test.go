@@ -62,8 +62,7 @@ const ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 // Nothing of a request that two servers could read in two ways reaches an
 // instance, nor anything that comes behind it.
 //
-// Seen red with parseHead going on to the next head after a refusal (the
-// instance was asked for /smuggled).
+// Seen red with a codec that takes the last of two lengths.
 func TestRequestsThatCouldBeReadInTwoWays(t *testing.T) {
 	var asked atomic.Int64
 	s := start(t, service(backend(t, func(http.ResponseWriter, *http.Request) { asked.Add(1) })), ServerConfig{})
@@ -394,8 +393,8 @@ func TestInstancesThatGoWrong(t *testing.T) {
 // What an instance sends beyond the answer is never the answer to another
 // request.
 //
-// Seen red with finish keeping the connection whatever is left unread on it (the
-// next client got "stolen").
+// Seen red with an idle connection that speaks being kept (the next request got
+// "stolen").
 func TestASecondResponseIsNobodys(t *testing.T) {
 	const stolen = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nstolen"
 	said := make(chan struct{}, 100)
@@ -569,8 +568,8 @@ func TestTheLimitOfRequestsInFlight(t *testing.T) {
 // are kept: every request is answered, by a version that was live when it was
 // sent, through instances that are stopped as soon as their version has drained.
 //
-// Seen red with release before the answer is written (requests cut off by a
-// stopped instance).
+// Seen red with requests counted out as soon as they have been claimed (502 from
+// instances that had been stopped).
 func TestSwitchesOfServicesUnderLoadLoseNothing(t *testing.T) {
 	s := start(t, says(`"unused"`), ServerConfig{})
 	launch := func(version int) (*Environment, func()) {
