@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test lint bench e2e fuzz clean
+.PHONY: build demo test lint bench bench-judge e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
@@ -39,6 +39,9 @@ e2e: ## only the tests that drive the real binary
 bench: build ## the numbers of docs/benchmarks.md
 	@./scripts/need python3 node
 	go run ./test/bench -teal bin/teal
+
+bench-judge: ## false rollbacks and delays of the judge; RUNS=200 DELAYS=400 WRITE=docs for docs/judging.md
+	go run ./test/bench-judge -runs $(or $(RUNS),20) -delays $(or $(DELAYS),100) $(if $(WRITE),-write $(WRITE))
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(or $(FUZZTIME),30s)

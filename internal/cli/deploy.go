@@ -85,7 +85,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	if err := flags.override(m); err != nil {
 		return err
 	}
-	spec, policy, err := resolve(m, bundles)
+	spec, policy, err := m.Resolve(digests(bundles))
 	if err != nil {
 		return err
 	}
@@ -253,17 +253,6 @@ func digests(bundles map[string]bundle) map[string]string {
 		}
 	}
 	return all
-}
-
-// resolve returns what the manifest and the code together say.
-func resolve(m *manifest.Manifest, bundles map[string]bundle) (teal.Spec, teal.Policy, error) {
-	code := digests(bundles)
-	spec, err := m.Resolve(code)
-	if err != nil {
-		return teal.Spec{}, teal.Policy{}, err
-	}
-	policy, err := m.ResolvePolicy(code)
-	return spec, policy, err
 }
 
 // upload sends the bundles that the server does not have and returns how many

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
@@ -121,6 +122,7 @@ type server struct {
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recordings
+	retention  *retention
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -217,13 +219,18 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: s.notifier.Tell, Measured: s.recordings.measured,
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
+	var deploying sync.RWMutex
+	s.retention = &retention{
+		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, recordings: s.recordings,
+		logger: cfg.Logger, deploying: &deploying, ended: make(chan string, 100),
+	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
-		examiner: s.examiner, recordings: s.recordings,
+		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
 	return s.router.load(ctx)
 }
@@ -245,6 +252,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("notifications", s.notifier.Run)
 	parts.start("recordings", s.recordings.Run)
 	parts.start("checks", s.examiner.Run)
+	parts.start("retention", s.retention.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)

@@ -28,8 +28,7 @@ import (
 type Manifest struct {
 	// Spec has every default filled in, and Policy the steps that its strategy
 	// stands for. The Code of functions, services, checks and hooks is empty;
-	// Resolve and
-	// ResolvePolicy fill it in.
+	// Resolve fills it in.
 	Spec   teal.Spec
 	Policy teal.Policy
 	// Stepped says that the steps of the policy are the manifest's own, not those
@@ -68,38 +67,46 @@ func Load(location string) (*Manifest, error) {
 	return r.result()
 }
 
+// LoadPolicy reads only how to release from the manifest at location: the code
+// that it names need not be there.
+func LoadPolicy(location string) (teal.Policy, error) {
+	file, err := find(location)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	data, err := read(file)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	m, err := Parse(file, data)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	return m.Policy, nil
+}
+
 // Parse reads a manifest from data without looking at the disk: the code that it
 // names is not checked. The name of the file is used in errors and for Dir.
 func Parse(file string, data []byte) (*Manifest, error) {
 	return parse(file, data).result()
 }
 
-// Resolve returns the final spec, given the digest of the code of each key of
-// Code.
-func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
+// Resolve returns the final spec and policy, given the digest of each code.
+func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, error) {
 	for name := range m.Code {
 		if digests[name] == "" {
-			return teal.Spec{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
+			return teal.Spec{}, teal.Policy{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
 		}
 	}
-	spec := withCode(m.Spec, func(name string) string { return digests[name] })
+	digest := func(name string) string { return digests[name] }
+	spec, policy := withCode(m.Spec, digest), policyWithCode(m.Policy, digest)
 	if err := spec.Validate(); err != nil {
-		return teal.Spec{}, err
+		return teal.Spec{}, teal.Policy{}, err
 	}
-	return spec, nil
-}
-
-// ResolvePolicy returns the final policy, given the same digests.
-func (m *Manifest) ResolvePolicy(digests map[string]string) (teal.Policy, error) {
-	spec, err := m.Resolve(digests)
-	if err != nil {
-		return teal.Policy{}, err
-	}
-	policy := policyWithCode(m.Policy, func(name string) string { return digests[name] })
 	if err := policy.ValidateFor(spec); err != nil {
-		return teal.Policy{}, err
+		return teal.Spec{}, teal.Policy{}, err
 	}
-	return policy, nil
+	return spec, policy, nil
 }
 
 // withCode returns a copy of spec whose components have the code that digest

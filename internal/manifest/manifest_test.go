@@ -78,7 +78,7 @@ func TestGoodManifests(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		if _, err := m.ResolvePolicy(digests(m)); err != nil {
+		if _, _, err := m.Resolve(digests(m)); err != nil {
 			t.Errorf("%s: Resolve: %v", file, err)
 		}
 	}
@@ -198,11 +198,7 @@ func TestResolve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := m.Resolve(digests(m))
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := m.ResolvePolicy(digests(m))
+	spec, policy, err := m.Resolve(digests(m))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,13 +211,13 @@ func TestResolve(t *testing.T) {
 	if m.Spec.Components["hello"].Function.Code != "" {
 		t.Error("Resolve changed the manifest")
 	}
-	if _, err := m.ResolvePolicy(map[string]string{"hello": anyDigest}); teal.CodeOf(err) != teal.CodeInvalidInput {
+	if _, _, err := m.Resolve(map[string]string{"hello": anyDigest}); teal.CodeOf(err) != teal.CodeInvalidInput {
 		t.Errorf("Resolve without a digest = %v", err)
 	}
 	for _, wrong := range []string{"web", "check/integration"} {
 		all := digests(m)
 		all[wrong] = "md5:1"
-		if _, err := m.ResolvePolicy(all); teal.CodeOf(err) != teal.CodeInvalidInput {
+		if _, _, err := m.Resolve(all); teal.CodeOf(err) != teal.CodeInvalidInput {
 			t.Errorf("Resolve with a wrong digest of %s = %v", wrong, err)
 		}
 	}
@@ -336,7 +332,7 @@ func TestThePolicyIsNotInTheVersion(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		spec, err := m.Resolve(digests(m))
+		spec, _, err := m.Resolve(digests(m))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -76,13 +76,9 @@ func drawRelease(t *rapid.T, b *strings.Builder) {
 
 func checkOutcome(t interface{ Fatalf(string, ...any) }, file string, m *Manifest, err error) {
 	if err == nil {
-		spec, err := m.Resolve(digests(m))
+		spec, policy, err := m.Resolve(digests(m))
 		if err != nil {
 			t.Fatalf("accepted, but Resolve = %v", err)
-		}
-		policy, err := m.ResolvePolicy(digests(m))
-		if err != nil {
-			t.Fatalf("accepted, but ResolvePolicy = %v", err)
 		}
 		if problems := spec.Check(); len(problems) > 0 {
 			t.Fatalf("accepted, but Check = %v", problems)

@@ -128,11 +128,7 @@ func deployTo(ctx context.Context, d *daemon.Daemon, data, dir string) error {
 		}
 		digests[component] = tree.Digest
 	}
-	spec, err := m.Resolve(digests)
-	if err != nil {
-		return err
-	}
-	policy, err := m.ResolvePolicy(digests)
+	spec, policy, err := m.Resolve(digests)
 	if err != nil {
 		return err
 	}

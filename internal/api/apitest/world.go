@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"teal"
@@ -69,7 +68,7 @@ func (t *Teal) end(_ *app, r *teal.Release, key teal.TaskKey, verdict teal.Verdi
 	task := r.Task(key)
 	task.EndedAt, task.Verdict = &now, verdict
 	finding.At, finding.Phase, finding.Step, finding.Verdict = now, r.Phase, r.Step, verdict
-	finding.Name = string(key.Kind) + " " + strings.ReplaceAll(key.Name, "/", " ")
+	finding.Name = string(key.Kind) + " " + key.Name
 	r.Note(finding)
 	t.tell(api.EventRelease, r.App, r.ID, *r)
 }
