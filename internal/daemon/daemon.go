@@ -224,7 +224,7 @@ func (s *server) assemble(ctx context.Context) error {
 	})
 	var deploying sync.RWMutex
 	s.retention = &retention{
-		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, recordings: s.recordings,
+		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, meter: s.meter, recordings: s.recordings,
 		logger: cfg.Logger, deploying: &deploying, ended: make(chan string, 100),
 	}
 	s.control = &control{

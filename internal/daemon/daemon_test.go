@@ -103,11 +103,7 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 			h.t.Fatal(err)
 		}
 	}
-	spec, err := m.Resolve(digests)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	policy, err := m.ResolvePolicy(digests)
+	spec, policy, err := m.Resolve(digests)
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"teal"
 	"teal/internal/environment"
 	"teal/internal/logs"
+	"teal/internal/meter"
 	"teal/internal/store"
 )
 
@@ -20,6 +21,7 @@ type retention struct {
 	manager    *environment.Manager
 	bundles    bundles
 	logs       *logs.Store
+	meter      *meter.Meter
 	recordings *recordings
 	logger     *slog.Logger
 	// references returns digests of code that something else than a version
@@ -147,6 +149,7 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 		return err
 	}
 	r.logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
+	r.meter.Forget(key.App, key.Number)
 	return errors.Join(r.logs.Remove(key.App, key.Number), r.forgetCode(ctx, v.Value))
 }
 
