@@ -82,7 +82,7 @@ func (l *loop) run() {
 	for !l.stopping || len(l.clients) > 0 {
 		events := l.poll.poll()
 		if len(events) == 0 && len(l.again) == 0 {
-			events = l.poll.wait(l.nextDeadline(), l.isIdle)
+			events = l.poll.wait(l.nextDeadline(), &l.mailed)
 		}
 		l.now = int64(time.Since(l.begun))
 		l.handle(events)
@@ -106,8 +106,6 @@ func (l *loop) yield() {
 		runtime.Gosched()
 	}
 }
-
-func (l *loop) isIdle() bool { return !l.mailed.Load() }
 
 func (l *loop) nextDeadline() time.Time {
 	if l.earliest == forever {

@@ -25,8 +25,10 @@ type poller struct {
 	file     *os.File
 	raw      syscall.RawConn
 	events   []unix.EpollEvent
-	armed    time.Time   // the read deadline of file
-	sleeping atomic.Bool // wake is needed
+	found    int                // of events, by ready
+	ready    func(uintptr) bool // looks for events; made once, so that waiting allocates nothing
+	armed    time.Time          // the read deadline of file
+	sleeping atomic.Bool        // wake is needed
 }
 
 func newPoller() (*poller, error) {
@@ -45,7 +47,12 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("watch an event queue: %w", err), file.Close())
 	}
-	return &poller{fd: fd, file: file, raw: raw, events: make([]unix.EpollEvent, 256)}, nil
+	p := &poller{fd: fd, file: file, raw: raw, events: make([]unix.EpollEvent, 256)}
+	p.ready = func(uintptr) bool {
+		p.found = len(p.poll())
+		return p.found > 0
+	}
+	return p, nil
 }
 
 func (p *poller) close() { _ = p.file.Close() } // it holds nothing that could be lost
@@ -72,28 +79,23 @@ func (p *poller) poll() []unix.EpollEvent {
 }
 
 // wait blocks until there are events, wake is called, or the time has come; the
-// zero time never comes. idle is asked once more, after wake has begun to work,
-// whether there is nothing else to do.
-func (p *poller) wait(until time.Time, idle func() bool) (events []unix.EpollEvent) {
+// zero time never comes. mailed is looked at once more, after wake has begun to
+// work: then there is something else to do.
+func (p *poller) wait(until time.Time, mailed *atomic.Bool) []unix.EpollEvent {
 	if !until.Equal(p.armed) {
 		_ = p.file.SetReadDeadline(until) // the file is open
 		p.armed = until
 	}
 	p.sleeping.Store(true)
-	if !idle() {
-		if !p.sleeping.Swap(false) {
-			p.armed = wakeTime
-		}
-		return nil
+	p.found = 0
+	var err error
+	if !mailed.Load() {
+		err = p.raw.Read(p.ready)
 	}
-	err := p.raw.Read(func(uintptr) bool {
-		events = p.poll()
-		return len(events) > 0
-	})
 	if !p.sleeping.Swap(false) || err != nil {
 		p.armed = wakeTime // it has passed and must be set anew
 	}
-	return events
+	return p.events[:p.found]
 }
 
 var wakeTime = time.Unix(1, 0)
