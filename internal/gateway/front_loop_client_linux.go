@@ -221,6 +221,10 @@ func (c *caller) refuseHead(err error) {
 // begin claims the environment and takes the way to its component.
 func (c *caller) begin() {
 	t := c.trip
+	if c.loop.server.isAround(normalHost(view(t.request.Host))) {
+		c.handOver()
+		return
+	}
 	err := c.claim()
 	if err != nil {
 		c.fail(err)

@@ -658,3 +658,30 @@ func TestAHeadOutlivesItsBuffer(t *testing.T) {
 	}
 	s.nothingInFlight()
 }
+
+// Requests for a host that something stands around go through it, also on a
+// connection on which others have gone before, with all that has been sent.
+func TestHostsThatAreAnsweredElsewhere(t *testing.T) {
+	s := start(t, says(`"routed"`), ServerConfig{
+		Around: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Host != "Mine.example:80" {
+					next.ServeHTTP(w, r)
+					return
+				}
+				body, _ := io.ReadAll(r.Body)
+				_, _ = fmt.Fprintf(w, "around %s %s", r.URL.Path, body)
+			})
+		},
+		AroundHost: func(host string) bool { return host == "mine.example" },
+	})
+	_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n" +
+		"POST /p HTTP/1.1\r\nHost: Mine.example:80\r\nContent-Length: 4\r\n\r\nbody" +
+		"GET / HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+	for _, want := range []string{"routed", "around /p body", "routed"} {
+		if response, body := readResponse(t, r, "GET"); response.StatusCode != 200 || body != want {
+			t.Errorf("%d %q, want %q", response.StatusCode, body, want)
+		}
+	}
+	s.nothingInFlight()
+}

@@ -17,13 +17,13 @@ import (
 	"teal"
 )
 
-// servePublic serves l on event loops. A listener that is not TCP's own is
-// served on net/http.
+// servePublic serves l on event loops. A listener that is not TCP's own, and
+// everything that must pass through a handler of net/http, is served there.
 func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) error {
-	if tcp, ok := l.(*net.TCPListener); ok {
+	if tcp, ok := l.(*net.TCPListener); ok && s.isAround != nil {
 		return s.serveLoops(ctx, tcp, f)
 	}
-	return s.serve(ctx, l, f)
+	return s.serve(ctx, l, f, s.around)
 }
 
 // loops are the event loops of one listener, one for each processor that the
@@ -51,7 +51,7 @@ func (s *Server) serveLoops(ctx context.Context, l *net.TCPListener, f *front) e
 	// What the loops leave to net/http.
 	var others sync.WaitGroup
 	var failure error
-	others.Go(func() { failure = s.serve(ctx, all.handed, f) })
+	others.Go(func() { failure = s.serve(ctx, all.handed, f, s.around) })
 	var running sync.WaitGroup
 	for _, loop := range all.list {
 		running.Go(loop.run)

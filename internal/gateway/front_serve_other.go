@@ -9,5 +9,5 @@ import (
 
 // servePublic serves l on net/http; the event loops are Linux's.
 func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) error {
-	return s.serve(ctx, l, f)
+	return s.serve(ctx, l, f, s.around)
 }

@@ -96,6 +96,13 @@ type ServerConfig struct {
 	// balancer in front. nil is nobody; what others send is replaced.
 	Trusted func(remote netip.Addr) bool
 	Limits  Limits
+	// Around, if set, stands before the routing of public requests: what it does
+	// not answer itself goes to next, perhaps with a claim (see WithClaim).
+	Around func(next http.Handler) http.Handler
+	// AroundHost says for which hosts, in lower case and without port, Around has
+	// something to do; nil is all of them, and then everything is served on
+	// net/http. It is asked on the path of every request and must not block.
+	AroundHost func(host string) bool
 }
 
 // Server is the HTTP/1.1 front end. It may serve several listeners at once.
@@ -106,7 +113,9 @@ type Server struct {
 	trusted  func(netip.Addr) bool
 	limits   Limits
 	bodies   *budget
-	errorLog *log.Logger // what net/http has to say
+	around   func(http.Handler) http.Handler
+	isAround func(host string) bool // nil: what stands around may answer anything
+	errorLog *log.Logger            // what net/http has to say
 }
 
 // NewServer returns a server that serves nothing yet.
@@ -116,6 +125,7 @@ func NewServer(config ServerConfig) *Server {
 		logger:   config.Logger,
 		override: config.Override,
 		trusted:  config.Trusted,
+		around:   config.Around,
 		limits:   config.Limits.withDefaults(),
 	}
 	s.bodies = newBudget(int64(s.limits.FunctionBodies))
@@ -128,6 +138,9 @@ func NewServer(config ServerConfig) *Server {
 	}
 	if s.trusted == nil {
 		s.trusted = nobody
+	}
+	if s.isAround = config.AroundHost; s.around == nil {
+		s.around, s.isAround = plain, func(string) bool { return false }
 	}
 	s.errorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)
 	return s
@@ -156,7 +169,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
@@ -167,19 +180,22 @@ func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Envi
 	claim := func(r *http.Request) (Claim, error) {
 		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
 }
 
 // insiders trusts everybody: callers on a loopback listener of an environment
 // run inside Teal, so what they say about forwarding stands.
 func insiders(netip.Addr) bool { return true }
 
-func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
+// plain is a front end without anything around it.
+func plain(next http.Handler) http.Handler { return next }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, f *front, around func(http.Handler) http.Handler) error {
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	f.life, f.gate = life, newGate()
 	server := &http.Server{
-		Handler:           f,
+		Handler:           around(f),
 		ReadHeaderTimeout: s.limits.Head,
 		IdleTimeout:       s.limits.KeepAlive,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
@@ -243,6 +259,9 @@ func (s *Server) finish(server *http.Server, f *front, within time.Duration) boo
 
 // claimPublic claims by host, path and override headers.
 func (s *Server) claimPublic(r *http.Request) (Claim, error) {
+	if claim, ok := claimed(r); ok {
+		return claim, nil
+	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
 	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
 		return Claim{}, errOverride()
