@@ -99,7 +99,7 @@ func TestBadPolicies(t *testing.T) {
 		{func(p *teal.Policy) { p.Steps[0].Hold = -1 }, "release.steps.0.hold: is -1ns; expected at least 0s"},
 		{func(p *teal.Policy) { p.Steps[0].Hold, p.Deadline = teal.MaxHold+1, 0 }, "release.steps.0.hold: is 720h0m0.000000001s; expected at most 720h"},
 		{func(p *teal.Policy) { p.Steps[1].Checks[0].Every = minutes(1) }, "release.steps.1.checks.0.every: is for the checks of the release"},
-		{func(p *teal.Policy) { p.Steps[1].Checks[0].Name = "Smoke" }, `release.steps.1.checks.0.name: "Smoke" is not a valid check name`},
+		{func(p *teal.Policy) { p.Steps[1].Checks[0].Name = "a b" }, `release.steps.1.checks.0.name: "a b" is not a valid check name`},
 		{func(p *teal.Policy) { p.ReadyWithin = 0 }, "release.ready_within: must be more than 0s"},
 		{func(p *teal.Policy) { p.Confidence = -1 }, "release.watch.confidence: is -1ns"},
 		{func(p *teal.Policy) { p.Drain = teal.MaxReady + 1 }, "release.drain: is 24h0m0.000000001s; expected at most 24h"},

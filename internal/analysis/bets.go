@@ -25,6 +25,9 @@ const (
 	evenly = 360
 	// again is how long a bet is left alone before more is put in.
 	again = 10 * time.Second
+	// moment is the time in which what goes badly may have a single cause: a pause,
+	// a connection that breaks, with everything that was waiting on it.
+	moment = 100 * time.Millisecond
 	// richest bounds what a bet can win, so that it remains a number.
 	richest = 1e9
 )
@@ -41,6 +44,8 @@ type bet struct {
 	rounds int     // how often something was put in
 	at     int64   // when that was last, in milliseconds
 	seen   pair    // what the question had seen by then
+	moment int64   // when the moment began that is now, in milliseconds
+	before float64 // the wealth that it began with
 }
 
 // paid is the share of what is kept back that has been put in after so many
@@ -68,13 +73,23 @@ func (b *bet) refill(at time.Time, seen pair, part float64) {
 }
 
 // play settles one round: evidence returns the logarithm of the e-value of what
-// happened for a ratio. seen is what the question had seen before.
-func (b *bets) play(at time.Time, seen pair, evidence func(ratio float64) float64) {
+// happened for a ratio. seen is what the question had seen before. No moment
+// alone takes a bet further than half way to the threshold, as evidence is
+// counted: what it wins beyond that is given away, which is never unfair.
+func (b *bets) play(at time.Time, seen pair, threshold float64, evidence func(ratio float64) float64) {
 	for i := range b {
-		b[i].refill(at, seen, spread[i])
+		one := &b[i]
+		one.refill(at, seen, spread[i])
+		if since := at.UnixMilli() - one.moment; since < 0 || since >= moment.Milliseconds() {
+			one.moment, one.before = at.UnixMilli(), one.wealth
+		}
+		won := evidence(ratios[i])
+		most := math.Sqrt(threshold) * math.Max(one.before, 1)
+		if math.IsInf(won, 1) { // what cannot be by chance
+			most = richest
+		}
 		// A bet that has lost everything to the last bit must not become NaN.
-		factor := math.Exp(math.Min(evidence(ratios[i]), 600))
-		b[i].wealth = math.Min(b[i].wealth*factor, richest)
+		one.wealth = math.Min(one.wealth*math.Exp(math.Min(won, 600)), math.Min(most, richest))
 	}
 }
 
@@ -104,7 +119,7 @@ func (b *bets) leader() *bet {
 // MarshalJSON writes the bet as a list of numbers: there are dozens in a state.
 func (b bet) MarshalJSON() ([]byte, error) {
 	s := b.seen
-	return json.Marshal([]any{b.wealth, b.staked, b.rounds, b.at, s.Live.N, s.Live.Bad, s.Green.N, s.Green.Bad})
+	return json.Marshal([]any{b.wealth, b.staked, b.rounds, b.at, s.Live.N, s.Live.Bad, s.Green.N, s.Green.Bad, b.moment, b.before})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -113,11 +128,11 @@ func (b *bet) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &list); err != nil {
 		return err
 	}
-	if len(list) != 8 {
+	if len(list) != 10 {
 		return teal.Errorf(teal.CodeInvalidInput, "%s is not a bet", data)
 	}
-	var whole [6]int64
-	for i, v := range list[2:] {
+	var whole [7]int64
+	for i, v := range list[2:9] {
 		if math.Abs(v) > 1<<53 || v != math.Trunc(v) {
 			return teal.Errorf(teal.CodeInvalidInput, "%v is not a count", v)
 		}
@@ -125,7 +140,7 @@ func (b *bet) UnmarshalJSON(data []byte) error {
 	}
 	*b = bet{
 		wealth: list[0], staked: list[1], rounds: int(whole[0]), at: whole[1],
-		seen: pair{tally{whole[2], whole[3]}, tally{whole[4], whole[5]}},
+		seen: pair{tally{whole[2], whole[3]}, tally{whole[4], whole[5]}}, moment: whole[6], before: list[9],
 	}
 	return nil
 }
@@ -133,7 +148,7 @@ func (b *bet) UnmarshalJSON(data []byte) error {
 // valid reports whether the bets can have come from play.
 func (b *bets) valid() bool {
 	for _, one := range b {
-		for _, wealth := range []float64{one.wealth, one.staked} {
+		for _, wealth := range []float64{one.wealth, one.staked, one.before} {
 			if !(wealth >= 0 && wealth <= richest) {
 				return false
 			}

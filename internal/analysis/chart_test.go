@@ -23,7 +23,7 @@ func TestChart(t *testing.T) {
 	want := "" +
 		"live   ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  failed 80 of 36000 requests (0.22 %)\n" +
 		"green       ▁▁▁▁▁▁▁▁▁▁▂▃▅▆█  failed 210 of 3000 requests (7 %)\n" +
-		"       ?????✓✓✓✓✓✓✓✓✓✓✗✗✗✗✗  ✓ pass  ? inconclusive  ✗ fail\n" +
+		"       ?????✓✓✓✓✓✓✓✓✓✓?✗✗✗✗  ✓ pass  ? inconclusive  ✗ fail\n" +
 		"       15:00:00    15:01:19 UTC\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

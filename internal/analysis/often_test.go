@@ -57,7 +57,7 @@ func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 }
 
 // Errors come in lumps of five, on both sides alike: one lump is one event,
-// and live shows it. Seen red with lump always 1 (70 of 100 runs).
+// and live shows it. Seen red with lump always 1 (30 of 100 runs).
 func TestLumpsAreSingleEvents(t *testing.T) {
 	t.Parallel()
 	const runs = 100
@@ -80,8 +80,8 @@ func TestLumpsAreSingleEvents(t *testing.T) {
 }
 
 // Judged 200 times a second, when most intervals hold requests of one side only.
-// Seen red with blocks that end with every interval: 9.6 users are hurt instead of
-// 5.1.
+// Seen red with blocks that end with every interval: more than 9 users are hurt instead
+// of 5.8.
 func TestLookingOftenFindsItSoon(t *testing.T) {
 	t.Parallel()
 	const runs = 50

@@ -106,7 +106,7 @@ func (q *question) sideBySide(at time.Time, c count, tolerance float64) {
 	}
 	if c.Pair.Live.N > 0 && c.Pair.Green.N > 0 {
 		lump := q.lump()
-		q.Bets.play(at, q.Seen, func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) / lump })
+		q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) / lump })
 	}
 	q.Seen = q.Seen.plus(c.Pair)
 }
@@ -119,7 +119,7 @@ func (q *question) withoutLive(at time.Time, green, live tally, tolerance float6
 		return
 	}
 	allowed, lump := q.beforeAllows(live, tolerance, among), q.lump()
-	q.Bets.play(at, q.Seen, func(ratio float64) float64 { return green.above(allowed, ratio) / lump })
+	q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) / lump })
 	q.Seen.Green = q.Seen.Green.plus(green)
 	q.Alone += green.N
 }
@@ -131,7 +131,7 @@ func (q *question) beyond(at time.Time, interval teal.Interval, tolerance float6
 		return
 	}
 	allowed := q.allowed(tolerance)
-	q.Bets.play(at, q.Seen, func(ratio float64) float64 { return green.above(allowed, ratio) })
+	q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) })
 	q.Seen = q.Seen.plus(pair{q.bad(interval.Live), green})
 }
 

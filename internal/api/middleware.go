@@ -85,19 +85,19 @@ func foreign(r *http.Request) bool {
 
 // loggedPath returns a path without the token of a hook.
 func loggedPath(path string) string {
-	if hook, _, answers := cutHook(path); answers {
-		return hook
+	if answersHook(path) {
+		return path[:strings.LastIndexByte(path, '/')+1]
 	}
 	return path
 }
 
-// cutHook splits the path at which a hook answers before its token.
-func cutHook(path string) (hook, token string, answers bool) {
+// answersHook reports whether a path is one at which a hook answers:
+// /v1/releases/ID/hooks/TOKEN.
+func answersHook(path string) bool {
 	i := strings.LastIndexByte(path, '/') + 1
-	hook, token = path[:i], path[i:]
-	rest, release := strings.CutPrefix(hook, "/v1/releases/")
-	id, ok := strings.CutSuffix(rest, "/hooks/")
-	return hook, token, release && ok && token != "" && !strings.Contains(id, "/")
+	rest, release := strings.CutPrefix(path[:i], "/v1/releases/")
+	id, hooks := strings.CutSuffix(rest, "/hooks/")
+	return release && hooks && path[i:] != "" && !strings.Contains(id, "/")
 }
 
 // authenticate asks for the token everywhere but on the open paths, and where a
@@ -108,8 +108,7 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 			s.cfg.AWS.ServeHTTP(w, r)
 			return
 		}
-		_, _, hook := cutHook(r.URL.Path)
-		if !isOpen(r.URL.Path) && !hook && !s.authorized(r.Header.Get("Authorization")) {
+		if !isOpen(r.URL.Path) && !answersHook(r.URL.Path) && !s.authorized(r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
 			s.refuse(w, problemOf(teal.Errorf(teal.CodeUnauthorized, "%s", unauthorized(r))))
 			return

@@ -13,13 +13,18 @@ import (
 // say most.
 const mostOutput = 20
 
-// evidenceLines shows findings: what speaks against green in full, the rest in a
-// line each.
+// evidenceLines shows findings, the worst first: what speaks against green in
+// full, what speaks for it in a line each.
 func (s *session) evidenceLines(findings []teal.Finding) []string {
+	findings = slices.Clone(findings)
+	rank := func(f teal.Finding) int {
+		return slices.Index([]teal.Verdict{teal.VerdictFail, teal.VerdictError, teal.VerdictInconclusive, teal.VerdictPass}, f.Verdict)
+	}
+	slices.SortStableFunc(findings, func(a, b teal.Finding) int { return rank(a) - rank(b) })
 	var lines []string
 	for _, f := range findings {
 		if f.Verdict == teal.VerdictPass {
-			lines = append(lines, fmt.Sprintf("%s  %s: %s", s.verdictWord(f.Verdict), findingName(f), firstLine(f.Seen)))
+			lines = append(lines, fmt.Sprintf("%s  %s: %s%s", s.verdictWord(f.Verdict), findingName(f), firstLine(f.Seen), figures(f, " (", " of ", ")")))
 			continue
 		}
 		lines = append(lines,
@@ -27,8 +32,8 @@ func (s *session) evidenceLines(findings []teal.Finding) []string {
 			"    asked  "+f.Asked,
 			"    seen   "+f.Seen,
 		)
-		if f.Statistic != nil && f.Threshold != nil {
-			lines = append(lines, fmt.Sprintf("    figure %s, threshold %s", figure(*f.Statistic), figure(*f.Threshold)))
+		if text := figures(f, "    figure ", ", threshold ", ""); text != "" {
+			lines = append(lines, text)
 		}
 		lines = append(lines, outputLines(f.Output)...)
 	}
@@ -59,6 +64,14 @@ func findingName(f teal.Finding) string {
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
 	return line
+}
+
+// figures writes the statistic and its threshold; "" for a question without.
+func figures(f teal.Finding, before, between, after string) string {
+	if f.Statistic == nil || f.Threshold == nil {
+		return ""
+	}
+	return before + figure(*f.Statistic) + between + figure(*f.Threshold) + after
 }
 
 // figure writes a statistic as short as people read it.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"teal"
+	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/client"
 )
@@ -41,32 +43,50 @@ func (s *session) export(ctx context.Context, app string, ids []string) error {
 	if err != nil {
 		return err
 	}
-	id := ""
-	if len(ids) > 0 {
-		if id = ids[0]; teal.AppOfRelease(id) != app {
-			return teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists those that it has", app, id, app)
-		}
-	} else if id, err = newest(ctx, c, app); err != nil {
-		return err
-	}
-	lines, err := c.Intervals(ctx, id)
+	r, err := exported(ctx, c, app, ids)
 	if err != nil {
 		return err
+	}
+	lines, err := c.Intervals(ctx, r.ID)
+	if err != nil {
+		return err
+	}
+	if r.Baseline != nil {
+		// What live did before is what the judge went by too.
+		if err := analysis.Write(s.out, teal.Interval{At: shifting(r), Live: *r.Baseline}); err != nil {
+			return errors.Join(err, lines.Close())
+		}
 	}
 	_, err = io.Copy(s.out, lines)
 	return errors.Join(err, lines.Close())
 }
 
-// newest returns the ID of an app's newest release.
-func newest(ctx context.Context, c *client.Client, app string) (string, error) {
+// shifting returns when a release began to move traffic, or when it began.
+func shifting(r teal.Release) time.Time {
+	for _, entry := range r.Phases {
+		if entry.Phase == teal.PhaseShifting {
+			return entry.At
+		}
+	}
+	return r.CreatedAt
+}
+
+// exported returns the release of the app that is named, else the newest one.
+func exported(ctx context.Context, c *client.Client, app string, ids []string) (teal.Release, error) {
+	if len(ids) > 0 {
+		if teal.AppOfRelease(ids[0]) != app {
+			return teal.Release{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists those that it has", app, ids[0], app)
+		}
+		return c.Release(ctx, ids[0])
+	}
 	releases, err := c.Releases(ctx, app)
 	if err != nil {
-		return "", err
+		return teal.Release{}, err
 	}
 	if len(releases) == 0 {
-		return "", teal.Errorf(teal.CodeUnknownRelease, "%s has never been released", app)
+		return teal.Release{}, teal.Errorf(teal.CodeUnknownRelease, "%s has never been released", app)
 	}
-	return releases[len(releases)-1].ID, nil
+	return releases[len(releases)-1], nil
 }
 
 func (s *session) history(ctx context.Context, app string) error {

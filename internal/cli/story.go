@@ -209,7 +209,16 @@ func awaitsApproval(r teal.Release) bool {
 	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
 }
 
-func pausedText(pause teal.Order) string { return "paused by " + pause.By + because(pause.Why) }
+func pausedText(pause teal.Order) string { return "paused by " + who(pause) + because(pause.Why) }
+
+// who returns who gave an order; of a caller without a name the record has the
+// command.
+func who(o teal.Order) string {
+	if o.By == string(o.Kind) {
+		return "somebody"
+	}
+	return o.By
+}
 
 func because(why string) string {
 	if why == "" {
@@ -243,7 +252,7 @@ func orderText(o teal.Order) string {
 		teal.OrderApprove: fmt.Sprintf("approved step %d", o.Step), teal.OrderForce: "forced the release",
 		teal.OrderUnfreeze: "overrode freeze windows",
 	}[o.Kind]
-	return o.By + " " + what + because(o.Why)
+	return who(o) + " " + what + because(o.Why)
 }
 
 // moment is one line of a timeline.

@@ -96,7 +96,7 @@ func (c *Client) Release(ctx context.Context, id string) (teal.Release, error) {
 // `teal analyze` reads. The caller must close it. A stream that breaks off is an
 // error of reading, with ErrUnreachable.
 func (c *Client) Intervals(ctx context.Context, id string) (io.ReadCloser, error) {
-	resp, err := c.send(ctx, request{method: http.MethodGet, path: []string{"releases", id, "intervals"}})
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: []string{"releases", id, "intervals"}}) //nolint:bodyclose // the caller closes it
 	if err != nil {
 		return nil, err
 	}

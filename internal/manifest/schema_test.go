@@ -219,7 +219,7 @@ func TestSchemaRejectsWhatParseRejects(t *testing.T) {
 		{"weight: 10,", "weight: 110,"},
 		{"hold: 5m", "hold: 5"},
 		{"name: smoke, ", ""},
-		{"name: smoke", "name: Smoke"},
+		{"name: smoke", "name: smoke test"},
 		{"status: 200", "status: 20"},
 		{"status: 200", "status: ok"},
 		{"request: {path: /healthz}", "request: {url: /healthz}"},

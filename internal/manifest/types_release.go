@@ -33,7 +33,7 @@ type step struct {
 }
 
 type check struct {
-	Name        string          `yaml:"name" need:"yes" desc:"The name of the check." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	Name        string          `yaml:"name" need:"yes" desc:"The name of the check." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	To          string          `yaml:"to" desc:"The component that is asked. Left out: the app, by its routes."`
 	Request     *request        `yaml:"request" desc:"A smoke check: the request that is sent."`
 	Expect      expect          `yaml:"expect" desc:"What the answer to the request must be."`
@@ -78,7 +78,7 @@ type hooks struct {
 }
 
 type hook struct {
-	Name     string          `yaml:"name" desc:"The name of the hook. Left out: hook-1, hook-2 and so on." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	Name     string          `yaml:"name" desc:"The name of the hook. Left out: hook-1, hook-2 and so on." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	Command  []text          `yaml:"command" desc:"A program and its arguments; it must end with 0."`
 	Code     string          `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
 	Env      map[string]text `yaml:"env" desc:"Environment variables of the command."`
@@ -125,7 +125,7 @@ type latency struct {
 }
 
 type query struct {
-	Name    string        `yaml:"name" need:"yes" desc:"The name of the query." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	Name    string        `yaml:"name" need:"yes" desc:"The name of the query." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	URL     string        `yaml:"url" need:"yes" desc:"The address of the Prometheus server, such as http://prometheus:9090."`
 	Query   string        `yaml:"query" need:"yes" desc:"PromQL that gives one number; ${app}, ${version} and ${live} are filled in."`
 	Min     *float64      `yaml:"min" desc:"The least that it may be."`
@@ -139,7 +139,7 @@ func (q *query) setDefaults() {
 }
 
 type webhook struct {
-	Name    string        `yaml:"name" need:"yes" desc:"The name of the webhook." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	Name    string        `yaml:"name" need:"yes" desc:"The name of the webhook." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	URL     string        `yaml:"url" need:"yes" desc:"The address that is POSTed to; it answers {\"verdict\": \"pass\", \"reason\": \"…\"}."`
 	Every   teal.Duration `yaml:"every" desc:"How often it is asked, such as 10s."`
 	Timeout teal.Duration `yaml:"timeout" desc:"How long an answer may take, such as 10s."`

@@ -97,6 +97,25 @@ func measure(list []*cell, seed, stream uint64, runs, workers int) error {
 	})
 }
 
+// again runs the cells that had more alarms than alpha allows once more, ten
+// times as often, with other draws: among so many cells chance makes some.
+func again(list []*cell, seed uint64, workers int) ([]*cell, error) {
+	var few []*cell
+	var streams []uint64
+	for i, c := range list {
+		if float64(c.alarms) > alpha*float64(c.runs) {
+			once := *c
+			once.runs = 10 * c.runs
+			few, streams = append(few, &once), append(streams, 9000+uint64(i))
+		}
+	}
+	err := each(len(few), workers, func(i int) (err error) {
+		few[i].alarms, err = few[i].alarmsIn(few[i].runs, seed, streams[i])
+		return err
+	})
+	return few, err
+}
+
 // rivalCells are those in which the others are measured too.
 func rivalCells() []*cell {
 	var list []*cell

@@ -140,7 +140,7 @@ func drawDelays(b *strings.Builder, delays []*regression) {
 		y := top + row*float64(rows)
 		rows++
 		fmt.Fprintf(b, `<text x="%v" y="%.1f" text-anchor="end">%s</text>`+"\n", left-10, y+20, g.name)
-		bars := []float64{g.asks.bound((1-g.split)/g.split, alpha)}
+		bars := []float64{g.asks.bound((1 - g.split) / g.split)}
 		for _, name := range []string{byTeal, byThreshold, byRanks} {
 			d := g.results[name]
 			mean, _ := d.mean()

@@ -41,7 +41,7 @@ func TestBinomialIsBinomial(t *testing.T) {
 func TestBoundOfFailuresThatLiveNeverHas(t *testing.T) {
 	t.Parallel()
 	q := question{live: 0, green: 0.001}
-	got := q.bound(9, 0.01)
+	got := q.bound(9)
 	want := math.Log(100) / (0.001 * math.Log(10))
 	if math.Abs(got/want-1) > 0.01 {
 		t.Errorf("the bound is %v, want about %v", got, want)

@@ -67,7 +67,7 @@ func divergence(p, q float64) float64 {
 // bound is how many requests of green Wald's test needs on average when it knows
 // both shares, with m requests of live to each: no test with so few false alarms
 // needs fewer.
-func (q question) bound(m, alpha float64) float64 {
+func (q question) bound(m float64) float64 {
 	x := q.nearest(m)
 	return -math.Log(alpha) / (m*divergence(q.live, x) + divergence(q.green, (1+q.tolerance)*x))
 }

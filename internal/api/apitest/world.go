@@ -26,9 +26,7 @@ func (t *Teal) GoLive(name string) {
 	t.Advance(400 * time.Millisecond)
 	t.move(name, func(a *app, r *teal.Release) {
 		t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
-		if r.Phase != teal.PhaseShifting {
-			t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("every component of version %d is healthy", r.To))
-		}
+		t.verified(a, r)
 		a.judgement = nil
 		t.setAlias(a, teal.AliasLive, teal.Only(r.To), "release "+r.ID)
 		if r.From == 0 {
@@ -46,6 +44,14 @@ func (t *Teal) Begin(name string, key teal.TaskKey, token string) {
 		r.Tasks = append(slices.Clip(r.Tasks), teal.Task{Key: key, StartedAt: t.now, Token: token})
 		t.tell(api.EventRelease, r.App, r.ID, *r)
 	})
+}
+
+// verified moves a release that has no traffic yet on to its first share.
+func (t *Teal) verified(a *app, r *teal.Release) {
+	t.inPhase(a, r, teal.PhaseVerifying)
+	if r.Phase == teal.PhaseVerifying {
+		t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("version %d can take requests", r.To))
+	}
 }
 
 // inPhase moves a release that has no traffic yet on to a phase.
@@ -76,11 +82,11 @@ func (t *Teal) end(_ *app, r *teal.Release, key teal.TaskKey, verdict teal.Verdi
 // Step gives green the next share of its policy.
 func (t *Teal) Step(name string) {
 	t.move(name, func(a *app, r *teal.Release) {
-		if r.Phase.BeforeTraffic() {
-			t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
-			t.enter(a, r, teal.PhaseShifting, "every check has passed")
-		}
+		t.verified(a, r)
 		now := t.now
+		if r.Step == 0 {
+			r.Baseline = &teal.Measurement{Requests: 30000, Errors: 30}
+		}
 		r.Step++
 		r.StepAt, r.WaitsSince, r.DoubtSince = &now, nil, nil
 		weight := r.Policy.Steps[r.Step-1].Weight
