@@ -64,7 +64,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/http1", "internal/target", "internal/console"},
+	later: []string{"internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.

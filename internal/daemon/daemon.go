@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -227,7 +228,8 @@ func (s *server) assemble(ctx context.Context) error {
 	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted,
 		Around: func(next http.Handler) http.Handler {
 			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
-		}})
+		},
+		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) }})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{

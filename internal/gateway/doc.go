@@ -17,7 +17,9 @@
 // finds a table without the retired environment.
 //
 // The front ends, in files that start with front_, are the only ones that know
-// net/http. Server is the HTTP/1.1 front: it claims, then proxies to an endpoint
-// of a service or upstream, or invokes a function with an API Gateway event
-// (package payload).
+// sockets and net/http. On Linux the public listener is served by event loops
+// with the codec of package http1 (front_loop_*.go); Server on net/http serves
+// everything else, and what the loops hand over to it. Both claim, then proxy to
+// an endpoint of a service or upstream, or invoke a function with an API Gateway
+// event (package payload).
 package gateway

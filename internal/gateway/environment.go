@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"teal"
@@ -30,6 +31,10 @@ type Environment struct {
 	life        context.Context // ends with Cancel
 	cancel      context.CancelCauseFunc
 	connections atomic.Pointer[Connections]
+
+	ending  sync.Mutex // guards drained; only whoever drains the environment takes it, and whoever first uses it
+	drained []func()   // to call when it has drained
+	isOver  bool       // they have been called
 }
 
 // Connections is a pool of idle connections to the instances of one
@@ -199,5 +204,26 @@ func (e *Environment) Connections(open func() Connections) Connections {
 func (e *Environment) closeConnections() {
 	if pool := e.connections.Load(); pool != nil {
 		(*pool).CloseIdleConnections()
+	}
+	e.ending.Lock()
+	calls := e.drained
+	e.drained, e.isOver = nil, true
+	e.ending.Unlock()
+	for _, call := range calls {
+		call()
+	}
+}
+
+// whenDrained calls f when the environment has drained, at once when it has
+// already. f must not block.
+func (e *Environment) whenDrained(f func()) {
+	e.ending.Lock()
+	over := e.isOver
+	if !over {
+		e.drained = append(e.drained, f)
+	}
+	e.ending.Unlock()
+	if over {
+		f()
 	}
 }

@@ -41,31 +41,40 @@ func (x *exchange) call(ctx context.Context) (payload.Response, error) {
 	if err != nil {
 		return payload.Response{}, err
 	}
-	request := x.event(body, time.Now())
+	var response payload.Response
+	response, x.result.Failure, err = x.front.server.invoke(ctx, x.claim, x.event(body, time.Now()))
+	return response, err
+}
+
+// invoke runs the function of a claim with a request as its event. It returns
+// what the function said if it failed.
+func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Request) (payload.Response, *Failure, error) {
 	format, encode := payload.V2, payload.EventV2
-	if x.claim.Component.Payload == payload.V1 {
+	if claim.Component.Payload == payload.V1 {
 		format, encode = payload.V1, payload.EventV1
 	}
 	event := encode(request)
-	if err := x.checkSize(int64(len(event))); err != nil {
-		return payload.Response{}, err
+	if err := s.checkSize(int64(len(event))); err != nil {
+		return payload.Response{}, nil, err
 	}
-	answer, err := x.claim.Component.Function.Invoke(ctx, teal.Invocation{
+	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{
 		RequestID: request.RequestID,
 		Event:     event,
 		TraceID:   request.Headers[headerTrace][0],
-		Alias:     x.claim.Alias,
+		Alias:     claim.Alias,
 	})
+	var failure *Failure
 	if answer.FunctionError != "" {
-		x.result.Failure = FailureOf(answer.Payload)
+		failure = FailureOf(answer.Payload)
 	}
-	if err != nil {
-		return payload.Response{}, functionFault(answer, err)
+	switch {
+	case err != nil:
+		return payload.Response{}, failure, functionFault(answer, err)
+	case failure != nil:
+		return payload.Response{}, failure, claim.functionFailed(failure, request.RequestID)
 	}
-	if answer.FunctionError != "" {
-		return payload.Response{}, x.functionFailed(request.RequestID)
-	}
-	return payload.Decode(answer.Payload, format)
+	response, err := payload.Decode(answer.Payload, format)
+	return response, nil, err
 }
 
 // functionFault returns an error of Invoke as the client is to see it. An answer
@@ -80,20 +89,20 @@ func functionFault(answer teal.Answer, err error) error {
 
 // functionFailed says that the handler failed. What it said, and its stack
 // trace, go to the log alone.
-func (x *exchange) functionFailed(requestID string) error {
+func (c Claim) functionFailed(said *Failure, requestID string) error {
 	cause := errors.New("no error document")
-	if said := x.result.Failure; said.Type != "" || said.Message != "" {
+	if said.Type != "" || said.Message != "" {
 		cause = fmt.Errorf("%s: %s", said.Type, said.Message)
 	}
 	return &teal.Error{
 		Code:    teal.CodeFunctionFailed,
-		Message: fmt.Sprintf("function %q of version %d failed; the app's log says why at request %s", x.claim.Component.Name, x.claim.Version, requestID),
+		Message: fmt.Sprintf("function %q of version %d failed; the app's log says why at request %s", c.Component.Name, c.Version, requestID),
 		Err:     cause,
 	}
 }
 
-func (x *exchange) checkSize(size int64) error {
-	if limit := x.front.server.limits.FunctionBytes; size > int64(limit) {
+func (s *Server) checkSize(size int64) error {
+	if limit := s.limits.FunctionBytes; size > int64(limit) {
 		return teal.Errorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
 	}
 	return nil
@@ -111,7 +120,7 @@ func (x *exchange) readBody() ([]byte, error) {
 	if x.body == nil {
 		return nil, nil
 	}
-	if err := x.checkSize(x.in.ContentLength); err != nil {
+	if err := x.front.server.checkSize(x.in.ContentLength); err != nil {
 		return nil, err
 	}
 	limits := x.front.server.limits
@@ -124,7 +133,7 @@ func (x *exchange) readBody() ([]byte, error) {
 			return data, nil
 		}
 		if err == nil {
-			err = x.checkSize(int64(len(data)))
+			err = x.front.server.checkSize(int64(len(data)))
 		}
 		if err == nil && len(data) == cap(data) {
 			data, err = x.grow(data)
@@ -140,10 +149,14 @@ func (x *exchange) readBody() ([]byte, error) {
 func (x *exchange) grow(data []byte) ([]byte, error) {
 	more := int64(cap(data))
 	if !x.front.server.bodies.take(more) {
-		return nil, teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
+		return nil, errTooManyBodies()
 	}
 	x.held += more
 	return append(make([]byte, 0, 2*cap(data)), data...), nil
+}
+
+func errTooManyBodies() error {
+	return teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
 }
 
 func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }
@@ -152,26 +165,34 @@ func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }
 func (x *exchange) event(body []byte, now time.Time) payload.Request {
 	h := x.in.Header.Clone()
 	removeHopByHop(h)
-	x.setForwarded(h)
-	h.Set("Host", x.in.Host)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set(headerTrace, traceID(h.Get(headerTrace), now))
-	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok && h.Get("X-Forwarded-Port") == "" {
-		if _, port, err := net.SplitHostPort(address.String()); err == nil {
-			h.Set("X-Forwarded-Port", port)
-		}
+	from := x.origin()
+	from.set(h, x.in.Header)
+	port := ""
+	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		_, port, _ = net.SplitHostPort(address.String())
 	}
+	completeEvent(h, x.in.Host, port, len(body), now)
 	return payload.Request{
 		Method:    x.in.Method,
 		Path:      x.in.URL.EscapedPath(),
 		RawQuery:  x.in.URL.RawQuery,
 		Protocol:  x.in.Proto,
 		Host:      x.in.Host,
-		SourceIP:  x.sourceIP(),
+		SourceIP:  from.sourceIP(x.in.Header),
 		Headers:   h,
 		Body:      body,
 		RequestID: newRequestID(),
 		Time:      now,
+	}
+}
+
+// completeEvent adds the headers that every event has.
+func completeEvent(h http.Header, host, port string, length int, now time.Time) {
+	h.Set("Host", host)
+	h.Set("Content-Length", strconv.Itoa(length))
+	h.Set(headerTrace, traceID(h.Get(headerTrace), now))
+	if port != "" && h.Get("X-Forwarded-Port") == "" {
+		h.Set("X-Forwarded-Port", port)
 	}
 }
 

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"net/http"
+	"net/netip"
 	"net/textproto"
 	"strings"
 )
@@ -33,34 +34,40 @@ func removeHopByHop(h http.Header) {
 	}
 }
 
-// setForwarded sets what a component is told about the request: who sent it, and
-// which version the component belongs to. What a trusted peer said about its own
-// client is kept and added to; what anybody else said is removed.
-func (x *exchange) setForwarded(out http.Header) {
-	in := x.in.Header
+// origin is where a request comes from, as a component is told.
+type origin struct {
+	peer    netip.Addr // the zero Addr when it has none
+	trusted bool       // what the peer says about its own client stands
+	host    string     // as sent
+	label   string     // of the version that answers
+}
+
+// set sets what a component is told about the request: who sent it, and which
+// version the component belongs to. What a trusted peer said about its own client
+// is kept and added to; what anybody else said is removed.
+func (o origin) set(out, in http.Header) {
 	for name := range out {
-		if strings.HasPrefix(name, headerPrefix) || strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip" {
+		if strings.HasPrefix(name, headerPrefix) || isForwarding(name) {
 			out.Del(name)
 		}
 	}
-	out.Set(headerVersion, x.claim.Env.label)
+	out.Set(headerVersion, o.label)
 
-	chain, proto, host := "", "http", x.in.Host
-	peer := remoteAddr(x.in)
-	if x.front.trusted(peer) {
+	chain, proto, host := "", "http", o.host
+	if o.trusted {
 		for name, values := range in {
-			if strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip" {
+			if isForwarding(name) {
 				out[name] = values
 			}
 		}
 		chain = strings.Join(in["X-Forwarded-For"], ", ")
 		proto, host = or(in.Get("X-Forwarded-Proto"), proto), or(in.Get("X-Forwarded-Host"), host)
 	}
-	if peer.IsValid() && chain != "" {
+	if o.peer.IsValid() && chain != "" {
 		chain += ", "
 	}
-	if peer.IsValid() {
-		chain += peer.String()
+	if o.peer.IsValid() {
+		chain += o.peer.String()
 	}
 	if chain != "" {
 		out.Set("X-Forwarded-For", chain)
@@ -69,19 +76,27 @@ func (x *exchange) setForwarded(out http.Header) {
 	out.Set("X-Forwarded-Host", host)
 }
 
+func isForwarding(name string) bool {
+	return strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip"
+}
+
 // sourceIP returns the address of the client: the peer's, or, when that is a
 // trusted proxy, the one that it saw.
-func (x *exchange) sourceIP() string {
-	peer := remoteAddr(x.in)
-	chain := x.in.Header["X-Forwarded-For"]
-	if len(chain) > 0 && x.front.trusted(peer) {
+func (o origin) sourceIP(in http.Header) string {
+	chain := in["X-Forwarded-For"]
+	if len(chain) > 0 && o.trusted {
 		list := strings.Split(chain[len(chain)-1], ",")
 		return strings.TrimSpace(list[len(list)-1])
 	}
-	if !peer.IsValid() {
+	if !o.peer.IsValid() {
 		return ""
 	}
-	return peer.String()
+	return o.peer.String()
+}
+
+func (x *exchange) origin() origin {
+	peer := remoteAddr(x.in)
+	return origin{peer: peer, trusted: x.front.trusted(peer), host: x.in.Host, label: x.claim.Env.label}
 }
 
 func or(value, otherwise string) string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"teal"
+	"teal/internal/http1"
 )
 
 // problem is an error of Teal's own as RFC 9457 writes it, with Teal's code.
@@ -37,29 +38,31 @@ var statuses = map[teal.Kind]int{
 	teal.KindInternal:     http.StatusInternalServerError,
 }
 
-// fail answers with err as a problem, or closes the connection when the client
-// has gone. The head of a response must not have been sent.
-func (x *exchange) fail(err error) {
-	if errors.Is(err, errClientGone) {
-		panic(http.ErrAbortHandler)
+// statusOf returns the status to answer an error with.
+func statusOf(err error) int {
+	var refused *http1.Error
+	switch {
+	case errors.Is(err, errBodyStalled), errors.Is(err, errHeadStalled):
+		return http.StatusRequestTimeout // the client's delay, not an instance's
+	case errors.As(err, &refused):
+		return refused.Status
 	}
-	status := statuses[teal.CodeOf(err).Kind()]
-	if errors.Is(err, errBodyStalled) {
-		status = http.StatusRequestTimeout // the client's delay, not an instance's
-	}
-	x.answered(status)
-	x.result.Fault = faultOf(err, status)
-	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
-		x.log(err)
-	}
-	h := x.w.Header()
-	clear(h)
-	if x.claim.Version > 0 {
-		h.Set(headerVersion, strconv.Itoa(x.claim.Version))
-	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		h.Set("Retry-After", retryAfter)
-	}
+	return statuses[teal.CodeOf(err).Kind()]
+}
+
+// isFault reports whether a status says that something behind the gateway is
+// wrong, which somebody should see in the log.
+func isFault(status int) bool {
+	return status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable
+}
+
+// mayRetry reports whether trying again in a moment may help.
+func mayRetry(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
+}
+
+// document returns an error as a client reads it.
+func document(err error, status int) []byte {
 	data, encodeErr := json.Marshal(problem{
 		Type:   "about:blank",
 		Title:  http.StatusText(status),
@@ -70,6 +73,30 @@ func (x *exchange) fail(err error) {
 	if encodeErr != nil {
 		panic("gateway: problem cannot be encoded: " + encodeErr.Error()) // it holds strings and an int
 	}
+	return data
+}
+
+// fail answers with err as a problem, or closes the connection when the client
+// has gone. The head of a response must not have been sent.
+func (x *exchange) fail(err error) {
+	if errors.Is(err, errClientGone) {
+		panic(http.ErrAbortHandler)
+	}
+	status := statusOf(err)
+	x.answered(status)
+	x.result.Fault = faultOf(err, status)
+	if isFault(status) {
+		x.front.server.logFailure(err, x.claim, x.in.Method, x.in.URL.Path)
+	}
+	h := x.w.Header()
+	clear(h)
+	if x.claim.Version > 0 {
+		h.Set(headerVersion, strconv.Itoa(x.claim.Version))
+	}
+	if mayRetry(status) {
+		h.Set("Retry-After", retryAfter)
+	}
+	data := document(err, status)
 	if !x.body.finish() {
 		h.Set("Connection", "close")
 	}
@@ -79,23 +106,27 @@ func (x *exchange) fail(err error) {
 	_, _ = x.w.Write(data) // the client may have gone; nobody is left to tell
 }
 
-// log says why a request was answered with an error that is not the client's. A
-// cause goes to the log only: it may say more than a client should know.
-func (x *exchange) log(err error) {
-	attributes := []any{"code", teal.CodeOf(err), "reason", teal.MessageOf(err), "method", x.in.Method, "path", x.in.URL.Path}
-	if env := x.claim.Env; env != nil {
+// logFailure says why a request was answered with an error that is not the
+// client's. A cause goes to the log only: it may say more than a client should
+// know.
+func (s *Server) logFailure(err error, claim Claim, method, path string) {
+	attributes := []any{"code", teal.CodeOf(err), "reason", teal.MessageOf(err), "method", method, "path", path}
+	if env := claim.Env; env != nil {
 		attributes = append(attributes, "app", env.app, "version", env.version)
 	}
-	if x.claim.Component != nil {
-		attributes = append(attributes, "component", x.claim.Component.Name)
+	if claim.Component != nil {
+		attributes = append(attributes, "component", claim.Component.Name)
 	}
 	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
 		if errors.Unwrap(cause) == nil && cause.Error() != teal.MessageOf(err) {
 			attributes = append(attributes, "cause", cause.Error())
 		}
 	}
-	x.front.server.logger.Warn("request failed", attributes...)
+	s.logger.Warn("request failed", attributes...)
 }
+
+// errHeadStalled ends a request of which not even the head arrives in time.
+var errHeadStalled = errors.New("the request's head did not arrive")
 
 // errClientGone ends a request that nobody waits for any more.
 var errClientGone = errors.New("the client has gone")
@@ -111,11 +142,24 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 	case errors.As(cause, &own):
 		return own
 	case errors.Is(failure, errBodyStalled):
-		return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled)
+		return errStalled()
 	case failure != nil:
 		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
 	case cause != nil:
 		return errClientGone
+	}
+	return err
+}
+
+// errStalled says that a body does not come.
+func errStalled() error { return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled) }
+
+// explainEnd returns the error with which what ran in ctx has ended: why ctx was
+// ended comes before what that did to it.
+func explainEnd(ctx context.Context, err error) error {
+	var own *teal.Error
+	if errors.As(context.Cause(ctx), &own) {
+		return own
 	}
 	return err
 }

@@ -79,7 +79,7 @@ func (x *exchange) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent; ReverseProxy has dropped what it could not parse
 	r.Out.Host = r.In.Host
 	r.Out.Trailer = r.In.Trailer // filled in when the body has been read
-	x.setForwarded(r.Out.Header)
+	x.origin().set(r.Out.Header, r.In.Header)
 }
 
 // stamp marks the response with the version, and notes that there is one. What
@@ -184,7 +184,6 @@ func (x *exchange) proxyFailed(_ http.ResponseWriter, r *http.Request, err error
 // upstreamError says how an instance failed. The cause, with its address, is for
 // the log alone.
 func (x *exchange) upstreamError(err error) error {
-	name, version := x.claim.Component.Name, x.claim.Version
 	var connect *connectError
 	var timeout net.Error
 	code, reason := teal.CodeUpstreamFailed, "broke the connection before it had answered"
@@ -196,7 +195,12 @@ func (x *exchange) upstreamError(err error) error {
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
 		reason = "answered with something that is not HTTP, or with headers that are too long"
 	}
-	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", name, version, reason), Err: err}
+	return x.claim.fault(code, reason, err)
+}
+
+// fault says how an instance failed a request.
+func (c Claim) fault(code teal.Code, reason string, cause error) error {
+	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", c.Component.Name, c.Version, reason), Err: cause}
 }
 
 // transport returns the connections to the instances of one environment.

@@ -414,8 +414,11 @@ func TestDrainingClosesTheConnectionsToInstances(t *testing.T) {
 		}
 	})
 	s := start(t, service(host), ServerConfig{Limits: Limits{BackendIdle: time.Hour}})
-	s.do("GET", "/", nil)
-	s.do("GET", "/", nil)
+	in, r := s.dialRaw("") // one connection, so one loop, so one pool
+	for range 2 {
+		send(t, in, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		readResponse(t, r, "GET")
+	}
 	if isClosed(closed) {
 		t.Fatal("the connection was not kept")
 	}

@@ -24,6 +24,9 @@ type Limits struct {
 	FirstByte    time.Duration // between the end of a request and the head of the instance's response; default 60 s
 	WriteStall   time.Duration // that a client may take to accept one write; default 60 s
 	KeepAlive    time.Duration // between two requests on a client's connection; default 75 s
+	// InstanceStall is how long an instance may be silent in the middle of an
+	// answer, or not take more of a request; default 5 min.
+	InstanceStall time.Duration
 	// BackendIdle is how long an unused connection to an instance is kept. It
 	// must be shorter than the servers behind keep it, or requests are sent into
 	// connections that are just being closed; Node's server, the shortest of the
@@ -33,11 +36,19 @@ type Limits struct {
 	// stops; default 30 s.
 	ShutdownGrace time.Duration
 	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
+	HeaderFields  int        // in a head; default 200
 	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
 	// FunctionBodies is what the bodies of all requests to functions may hold
 	// together; each costs several times its size until it is answered. More
 	// large ones get 503. Default 64 MiB.
 	FunctionBodies teal.Bytes
+
+	// What is more than these is answered with 503 and Retry-After.
+	Connections      int           // of clients, on one listener; default 32 768
+	InFlight         int           // requests of one version of an app; default 10 000
+	InstanceRequests int           // that one instance has at a time; default 1 024
+	InstanceQueue    int           // that wait for one instance; default 1 024
+	Queue            time.Duration // that one of them waits at most; default 5 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -48,14 +59,22 @@ func (l Limits) withDefaults() Limits {
 		{&l.Head, 10 * time.Second}, {&l.BodyStall, 30 * time.Second}, {&l.FunctionBody, 60 * time.Second},
 		{&l.Connect, 5 * time.Second}, {&l.Continue, time.Second}, {&l.FirstByte, 60 * time.Second},
 		{&l.WriteStall, 60 * time.Second}, {&l.KeepAlive, 75 * time.Second}, {&l.BackendIdle, 4 * time.Second},
-		{&l.ShutdownGrace, 30 * time.Second},
+		{&l.ShutdownGrace, 30 * time.Second}, {&l.InstanceStall, 5 * time.Minute}, {&l.Queue, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
 	}
-	if l.HeaderBytes == 0 {
-		l.HeaderBytes = 64 << 10
+	for _, n := range []struct {
+		field *int
+		value int
+	}{
+		{&l.HeaderBytes, 64 << 10}, {&l.HeaderFields, 200}, {&l.Connections, 32 << 10}, {&l.InFlight, 10_000},
+		{&l.InstanceRequests, 1024}, {&l.InstanceQueue, 1024},
+	} {
+		if *n.field == 0 {
+			*n.field = n.value
+		}
 	}
 	if l.FunctionBytes == 0 {
 		l.FunctionBytes = teal.MaxPayload
@@ -80,6 +99,10 @@ type ServerConfig struct {
 	// Around, if set, stands before the routing of public requests: what it does
 	// not answer itself goes to next, perhaps with a claim (see WithClaim).
 	Around func(next http.Handler) http.Handler
+	// AroundHost says for which hosts, in lower case and without port, Around has
+	// something to do; nil is all of them, and then everything is served on
+	// net/http. It is asked on the path of every request and must not block.
+	AroundHost func(host string) bool
 }
 
 // Server is the HTTP/1.1 front end. It may serve several listeners at once.
@@ -91,7 +114,8 @@ type Server struct {
 	limits   Limits
 	bodies   *budget
 	around   func(http.Handler) http.Handler
-	errorLog *log.Logger // what net/http has to say
+	isAround func(host string) bool // nil: what stands around may answer anything
+	errorLog *log.Logger            // what net/http has to say
 }
 
 // NewServer returns a server that serves nothing yet.
@@ -115,8 +139,8 @@ func NewServer(config ServerConfig) *Server {
 	if s.trusted == nil {
 		s.trusted = nobody
 	}
-	if s.around == nil {
-		s.around = func(next http.Handler) http.Handler { return next }
+	if s.isAround = config.AroundHost; s.around == nil {
+		s.around, s.isAround = plain, func(string) bool { return false }
 	}
 	s.errorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)
 	return s
@@ -128,7 +152,7 @@ func NewServer(config ServerConfig) *Server {
 // It returns an error when l fails. Either way l is closed. l must yield plain
 // connections, without TLS.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted}, s.around)
+	return s.servePublic(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
 }
 
 // ServeComponent answers calls from inside env to one of its components: every
@@ -240,7 +264,11 @@ func (s *Server) claimPublic(r *http.Request) (Claim, error) {
 	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
 	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
-		return Claim{}, teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
+		return Claim{}, errOverride()
 	}
 	return s.gateway.Claim(head, randomPoint())
+}
+
+func errOverride() error {
+	return teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 }

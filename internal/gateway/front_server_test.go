@@ -165,7 +165,9 @@ func TestSlowClients(t *testing.T) {
 	t.Run("head", func(t *testing.T) {
 		s := start(t, service(host), ServerConfig{Limits: Limits{Head: 200 * time.Millisecond}})
 		_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
-		if _, err := r.ReadByte(); err != io.EOF {
+		response, body := readResponse(t, r, "GET")
+		checkProblem(t, response, body, 408, teal.CodeTimeout)
+		if _, err := r.ReadByte(); err != io.EOF || !response.Close {
 			t.Errorf("read: %v", err)
 		}
 	})

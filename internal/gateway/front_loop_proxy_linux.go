@@ -1,0 +1,370 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"teal"
+	"teal/internal/http1"
+)
+
+// waitingFor is what a trip waits for, and so how long it may.
+type waitingFor uint8
+
+const (
+	waitsForNothing    waitingFor = iota
+	waitsForHead                  // of the request
+	waitsForConnection            // to an instance
+	waitsForContinue              // from an instance, by a client that asked whether to go on
+	waitsForBody                  // from the client
+	waitsForFirstByte             // from the instance
+	waitsForInstance              // to send more, or to take more
+	waitsForClient                // to take more
+)
+
+func (c *caller) patience(w waitingFor) time.Duration {
+	limits := c.limits()
+	switch w {
+	case waitsForConnection:
+		return limits.Connect
+	case waitsForContinue:
+		return limits.Continue
+	case waitsForBody:
+		return limits.BodyStall
+	case waitsForFirstByte:
+		return limits.FirstByte
+	case waitsForInstance:
+		return limits.InstanceStall
+	}
+	return limits.WriteStall
+}
+
+// await sets the deadline for what is waited for, anew when something has moved.
+func (c *caller) await(w waitingFor) {
+	t := c.trip
+	moved := t.up.passed + t.down.passed + int64(c.sent)
+	if t.waits != w || moved != t.moved && w != waitsForFirstByte {
+		t.waits, t.moved = w, moved
+		c.deadline = c.loop.at(c.patience(w))
+	}
+	if c.hungUp && t.goneAt == 0 && t.sent {
+		t.goneAt = c.loop.at(lingerFor)
+	}
+	if t.goneAt != 0 {
+		c.deadline = min(c.deadline, t.goneAt)
+	}
+}
+
+// startProxying claims an instance and a connection to it.
+func (c *caller) startProxying() {
+	t := c.trip
+	c.state = callerProxying
+	endpoint, err := t.claim.Component.Endpoints.Claim()
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	t.endpoint = endpoint
+	address := endpoint.Address()
+	if address.Scheme != "http" {
+		c.handOver()
+		return
+	}
+	p := c.loop.poolFor(t.claim.Env, address.Host)
+	if u := p.take(!t.isIdempotent()); u != nil {
+		c.use(u)
+		return
+	}
+	if p.isFull() {
+		c.queue(p)
+		return
+	}
+	c.dial(p)
+}
+
+// queue waits for a connection to become free.
+func (c *caller) queue(p *pool) {
+	if len(p.waiting) >= c.loop.all.perLoop(c.limits().InstanceQueue) {
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes, and many wait; try again", c.trip.claim.Component.Name))
+		return
+	}
+	p.waiting = append(p.waiting, c)
+	c.trip.queued = p
+	c.state = callerWaiting
+	c.deadline = c.loop.at(c.limits().Queue)
+}
+
+// connect goes on with what has become free.
+func (c *caller) connect(p *pool) {
+	c.trip.queued = nil
+	if u := p.take(false); u != nil {
+		c.use(u)
+	} else {
+		c.dial(p)
+	}
+}
+
+func (c *caller) dial(p *pool) {
+	if err := p.dial(c); err != nil {
+		c.connectFailed(err)
+		return
+	}
+	c.use(c.trip.link)
+}
+
+// use sends the request on a connection.
+func (c *caller) use(u *link) {
+	t := c.trip
+	t.link, u.client = u, c
+	u.requests++
+	u.heard = false
+	t.response.Reset()
+	t.waits = waitsForNothing
+	u.out, u.sent = c.appendRequest(c.loop.buffers.get(2*t.head + smallBuffer/4)[:0]), 0
+}
+
+// connectFailed tries another instance: nothing has been sent, so that is safe.
+func (c *caller) connectFailed(err error) {
+	t := c.trip
+	if t.link != nil {
+		t.link.close()
+		t.link = nil
+	}
+	ours := errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EADDRNOTAVAIL)
+	t.endpoint.Done(!ours)
+	t.endpoint = nil
+	if ours {
+		c.fail(&teal.Error{Code: teal.CodeUnavailable, Message: "the server can open no more connections; try again", Err: err})
+		return
+	}
+	if t.attempts++; t.attempts < connectAttempts {
+		c.startProxying()
+		return
+	}
+	c.fail(t.claim.fault(teal.CodeUpstreamFailed, "takes no connections", err))
+}
+
+// isIdempotent reports whether sending the request twice is the same as once:
+// RFC 9110, 9.2.2.
+func (t *trip) isIdempotent() bool {
+	switch string(t.request.Method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// relay moves what can be moved between the client and the instance, both ways.
+func (c *caller) relay() bool {
+	t := c.trip
+	u := t.link
+	if c.reset {
+		c.abort()
+		return false
+	}
+	if done, err := u.connected(); err != nil {
+		c.connectFailed(err)
+		return true
+	} else if !done {
+		c.await(waitsForConnection)
+		return false
+	}
+	if t.tunnel {
+		c.relayTunnel()
+		return false
+	}
+	up := flowDone
+	if !t.sent {
+		if up = t.up.pump(c.loop, &c.side, &u.side); !c.sending(up) {
+			return true
+		}
+	}
+	if !t.begun && !c.readResponse() {
+		return true
+	}
+	if t.tunnel {
+		return true
+	}
+	down := flowAwaitsFrom
+	if t.begun {
+		if down = t.down.pump(c.loop, &u.side, &c.side); down == flowDone {
+			c.finish()
+			return true
+		}
+		if !c.receiving(down) {
+			return false
+		}
+	}
+	if up == flowAgain || down == flowAgain {
+		c.loop.later(c)
+	}
+	c.await(c.awaited(up, down))
+	return false
+}
+
+// sending looks at how the request's way has stopped; false means that the trip
+// has ended, or begins again.
+func (c *caller) sending(up flowing) bool {
+	t := c.trip
+	switch up {
+	case flowDone:
+		t.sent = true
+	case flowUndelivered:
+		t.link.readable = true // it may have answered before it went
+	case flowMalformed:
+		t.closes = true
+		c.fail(refusal(t.up.err))
+		return false
+	case flowEnded:
+		t.closes = true
+		c.fail(teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", errBodyCut))
+		return false
+	}
+	return true
+}
+
+var errBodyCut = errors.New("the client ended the connection")
+
+// receiving looks at how the response's way has stopped; false means that the
+// connection has ended.
+func (c *caller) receiving(down flowing) bool {
+	t := c.trip
+	switch down {
+	case flowEnded, flowMalformed:
+		t.result.Fault = FaultConnection
+		reason := "broke the connection in the middle of its answer"
+		if down == flowMalformed {
+			reason = "sent a body that is malformed: " + t.down.err.Reason
+		}
+		c.logFailure(t.claim.fault(teal.CodeUpstreamFailed, reason, nil))
+		c.cut()
+		return false
+	case flowUndelivered:
+		c.abort()
+		return false
+	}
+	return true
+}
+
+// awaited says what the trip waits for now.
+func (c *caller) awaited(up, down flowing) waitingFor {
+	t := c.trip
+	switch {
+	case down == flowAwaitsTo || !c.isFlushed():
+		return waitsForClient
+	case !t.sent && up == flowAwaitsFrom && t.request.ExpectContinue && !t.told && t.up.passed == 0 && !t.begun:
+		return waitsForContinue
+	case !t.sent && up == flowAwaitsFrom:
+		return waitsForBody
+	case t.begun || !t.sent:
+		return waitsForInstance
+	}
+	return waitsForFirstByte
+}
+
+// relayExpired is called when what was waited for has not come in time.
+func (c *caller) relayExpired() {
+	t := c.trip
+	if t.goneAt != 0 && t.goneAt <= c.loop.now {
+		c.abort()
+		return
+	}
+	switch t.waits {
+	case waitsForConnection:
+		c.connectFailed(fmt.Errorf("no connection within %s", c.limits().Connect))
+	case waitsForContinue:
+		c.tellContinue()
+	case waitsForBody:
+		if t.begun {
+			c.cut()
+			return
+		}
+		t.closes = true
+		c.fail(errStalled())
+	case waitsForFirstByte, waitsForInstance:
+		if t.begun {
+			t.result.Fault = FaultTimeout
+			c.logFailure(t.claim.fault(teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil))
+			c.cut()
+			return
+		}
+		c.fail(t.claim.fault(teal.CodeTimeout, fmt.Sprintf("did not answer within %s", c.patience(t.waits)), nil))
+	default:
+		c.abort()
+	}
+}
+
+// tellContinue lets the client send its body, because the instance does not say
+// whether it wants it.
+func (c *caller) tellContinue() {
+	c.trip.told = true
+	c.room(c.loop, smallBuffer/4)
+	c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
+	c.send(c.loop, nil)
+}
+
+// cut ends the connection so that the answer on its way cannot be taken for
+// whole. Framing says so, unless the end of the connection is all the framing
+// there is.
+func (c *caller) cut() {
+	if c.trip.down.chunked || c.trip.request.Minor > 0 {
+		c.close()
+	} else {
+		c.abort()
+	}
+}
+
+// finish ends a trip whose response has been passed on whole.
+func (c *caller) finish() {
+	t := c.trip
+	u := t.link
+	c.leaveInstance(t.sent && !t.response.Close() && !u.hungUp && !u.ended && u.failure == 0 && u.r == u.w)
+	if t.up.body.Done() && t.up.piece == 0 {
+		c.afterAnswer(true)
+		return
+	}
+	c.startSkipping()
+}
+
+// leaveInstance gives back the connection and the endpoint.
+func (c *caller) leaveInstance(keep bool) {
+	t := c.trip
+	if u := t.link; u != nil {
+		t.link = nil
+		if keep && !c.loop.stopping {
+			u.pool.put(u)
+		} else {
+			u.close()
+		}
+		u.pool.serveWaiting()
+	}
+	if t.endpoint != nil {
+		t.endpoint.Done(false)
+		t.endpoint = nil
+	}
+}
+
+// refusal returns what the codec refuses as an error of Teal's.
+func refusal(err error) error {
+	var bad *http1.Error
+	if !errors.As(err, &bad) {
+		return err
+	}
+	code := teal.CodeInvalidInput
+	switch bad.Status {
+	case 431:
+		code = teal.CodeTooLarge
+	case 501, 505:
+		code = teal.CodeUnsupported
+	}
+	return &teal.Error{Code: code, Message: bad.Reason, Err: bad}
+}
+
+// logFailure says in the log what a client cannot be told any more.
+func (c *caller) logFailure(err error) {
+	t := c.trip
+	c.loop.server.logFailure(err, t.claim, string(t.request.Method), string(t.request.Path))
+}

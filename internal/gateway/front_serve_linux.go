@@ -1,0 +1,292 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"teal"
+)
+
+// servePublic serves l on event loops. A listener that is not TCP's own, and
+// everything that must pass through a handler of net/http, is served there.
+func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) error {
+	if tcp, ok := l.(*net.TCPListener); ok && s.isAround != nil {
+		return s.serveLoops(ctx, tcp, f)
+	}
+	return s.serve(ctx, l, f, s.around)
+}
+
+// loops are the event loops of one listener, one for each processor that the
+// program may use.
+type loops struct {
+	server   *Server
+	listener int
+	port     string
+	life     context.Context // ends when the grace period of a shutdown is over
+	list     []*loop
+	open     atomic.Int64 // connections
+	handed   *handed
+	warned   atomic.Int64 // when the log last said that nothing is accepted
+}
+
+func (s *Server) serveLoops(ctx context.Context, l *net.TCPListener, f *front) error {
+	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer end(nil)
+	all, err := s.newLoops(life, l)
+	if err != nil {
+		return errors.Join(fmt.Errorf("accept on %s: %w", l.Addr(), err), closeListener(l))
+	}
+	defer func() { _ = unix.Close(all.listener) }()
+
+	// What the loops leave to net/http.
+	var others sync.WaitGroup
+	var failure error
+	others.Go(func() { failure = s.serve(ctx, all.handed, f, s.around) })
+	var running sync.WaitGroup
+	for _, loop := range all.list {
+		running.Go(loop.run)
+	}
+	<-ctx.Done()
+	_ = unix.Shutdown(all.listener, unix.SHUT_RD) // also what the loops still hold takes no more connections
+	err = closeListener(l)
+	all.each((*loop).stop)
+	ended := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(ended)
+	}()
+	all.shutDown(ended, end)
+	others.Wait()
+	return errors.Join(err, failure)
+}
+
+// closeListener closes a listener that may be closed already.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (s *Server) newLoops(life context.Context, l *net.TCPListener) (*loops, error) {
+	all := &loops{server: s, life: life, handed: newHanded(l.Addr())}
+	if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
+		all.port = port
+	}
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var failure error
+	if err := raw.Control(func(fd uintptr) { all.listener, failure = listenerOf(int(fd)) }); err != nil || failure != nil {
+		return nil, errors.Join(err, failure)
+	}
+	for range runtime.GOMAXPROCS(0) {
+		loop, err := newLoop(all)
+		if err != nil {
+			for _, made := range all.list {
+				made.poll.close()
+			}
+			return nil, errors.Join(err, unix.Close(all.listener))
+		}
+		all.list = append(all.list, loop)
+	}
+	return all, nil
+}
+
+// listenerOf returns a listener's socket for the loops. What is set on it here
+// is inherited by the connections that it accepts.
+func listenerOf(fd int) (int, error) {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return -1, err
+	}
+	for _, option := range [][3]int{
+		{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+		{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1}, // a peer that has vanished is found out
+		{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15}, {unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	} {
+		if err := unix.SetsockoptInt(own, option[0], option[1], option[2]); err != nil {
+			return -1, errors.Join(err, unix.Close(own))
+		}
+	}
+	return own, nil
+}
+
+func (a *loops) each(f func(*loop)) {
+	for _, l := range a.list {
+		l.post(func() { f(l) })
+	}
+}
+
+// shutDown waits for what is in flight, then cuts off what is left.
+func (a *loops) shutDown(ended <-chan struct{}, end context.CancelCauseFunc) {
+	s := a.server
+	if endsWithin(ended, s.limits.ShutdownGrace) {
+		return
+	}
+	s.logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", a.open.Load(), "grace", s.limits.ShutdownGrace)
+	cause := teal.Errorf(teal.CodeUnavailable, "the server is shutting down; try again")
+	end(cause)
+	everyone := func(*caller) bool { return true }
+	a.each(func(l *loop) { l.cancel(cause, everyone) })
+	if endsWithin(ended, cutOff) {
+		return
+	}
+	a.each(func(l *loop) {
+		for _, c := range append([]*caller(nil), l.clients...) {
+			c.abort()
+		}
+	})
+	<-ended
+}
+
+func endsWithin(ended <-chan struct{}, within time.Duration) bool {
+	timer := time.NewTimer(within)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// adopt gives a connection to a loop: the one that has accepted it, unless
+// another one has clearly fewer.
+func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
+	best, least := by, by.count.Load()-1
+	for _, l := range a.list {
+		if n := l.count.Load(); n < least {
+			best, least = l, n
+		}
+	}
+	best.count.Add(1)
+	a.open.Add(1)
+	if best == by {
+		by.admit(fd, peer)
+		return
+	}
+	if !best.post(func() { best.admit(fd, peer) }) {
+		best.gone()
+		_ = unix.Close(fd) // the server is stopping
+	}
+}
+
+// perLoop returns a loop's share of a bound.
+func (a *loops) perLoop(total int) int { return (total + len(a.list) - 1) / len(a.list) }
+
+// reportPause says, now and then, why nothing is accepted.
+func (a *loops) reportPause(err error) {
+	const seldom = 10 * time.Second
+	now := time.Now().UnixNano()
+	last := a.warned.Load()
+	if now-last > int64(seldom) && a.warned.CompareAndSwap(last, now) {
+		a.server.logger.Warn("no more connections can be accepted for the moment; raise the limit of open files", "error", err, "connections", a.open.Load())
+	}
+}
+
+// handOver gives a connection to net/http, with what has been read of it.
+func (a *loops) handOver(fd int, read []byte) error {
+	file := os.NewFile(uintptr(fd), "connection")
+	c, err := net.FileConn(file)
+	_ = file.Close() // c has a descriptor of its own
+	if err != nil {
+		return err
+	}
+	a.handed.give(&readAhead{Conn: c, read: read})
+	return nil
+}
+
+// handed is the listener through which net/http gets connections from the loops.
+type handed struct {
+	addr net.Addr
+
+	mu     sync.Mutex
+	more   sync.Cond
+	list   []net.Conn
+	closed bool
+}
+
+func newHanded(addr net.Addr) *handed {
+	h := &handed{addr: addr}
+	h.more.L = &h.mu
+	return h
+}
+
+// Accept implements net.Listener.
+func (h *handed) Accept() (net.Conn, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for len(h.list) == 0 {
+		if h.closed {
+			return nil, net.ErrClosed
+		}
+		h.more.Wait()
+	}
+	c := h.list[0]
+	h.list = h.list[1:]
+	return c, nil
+}
+
+// give does not block.
+func (h *handed) give(c net.Conn) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		_ = c.Close() // the server is stopping
+		return
+	}
+	h.list = append(h.list, c)
+	h.more.Signal()
+}
+
+// Close implements net.Listener.
+func (h *handed) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, c := range h.list {
+		_ = c.Close() // nothing has been answered on it
+	}
+	h.list = nil
+	h.more.Broadcast()
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handed) Addr() net.Addr { return h.addr }
+
+// readAhead is a connection of which some has been read already.
+type readAhead struct {
+	net.Conn
+	read []byte
+}
+
+// Read implements net.Conn.
+func (c *readAhead) Read(p []byte) (int, error) {
+	if len(c.read) > 0 {
+		n := copy(p, c.read)
+		c.read = c.read[n:]
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// CloseWrite lets an upgraded connection be half closed.
+func (c *readAhead) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
