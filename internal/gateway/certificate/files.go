@@ -122,7 +122,7 @@ func (f *Files) look() {
 		now[pair] = next
 		usable = append(usable, pair)
 	}
-	if changed || len(now) != len(f.loaded) {
+	if len(now) > 0 && (changed || len(now) != len(f.loaded)) {
 		f.loaded = now
 		f.publish(usable)
 	}
