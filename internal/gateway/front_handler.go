@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -16,6 +17,7 @@ type front struct {
 	server  *Server
 	claim   func(*http.Request) (Claim, error)
 	trusted func(netip.Addr) bool
+	secure  *tls.Config     // nil: cleartext
 	life    context.Context // ends when the grace period of a shutdown is over
 	gate    gate            // counts the handlers that run
 }
@@ -24,13 +26,20 @@ type front struct {
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.gate.enter()
 	defer f.gate.release()
-	if connOf(r.Context()).spent.Load() {
+	c := connOf(r.Context())
+	if c.spent.Load() {
 		// What net/http took for a request is the rest of an unread body.
 		panic(http.ErrAbortHandler)
 	}
 	defer f.reportPanic(r)
 
-	x := &exchange{front: f, w: w, in: r, body: newRequestBody(r, f.server.limits.BodyStall)}
+	x := &exchange{front: f, w: w, in: r, carrier: c}
+	if r.ProtoMajor == 2 {
+		s := newStream(w, f.server.limits.WriteStall)
+		defer s.end()
+		x.w, x.carrier = s, s
+	}
+	x.body = newRequestBody(r, x.carrier, f.server.limits.BodyStall)
 	defer x.body.finish()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
@@ -44,9 +53,12 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer claim.Release()
-	if claim.Component.Function != nil {
+	switch {
+	case isConnect(r):
+		x.connect()
+	case claim.Component.Function != nil:
 		x.invoke()
-	} else {
+	default:
 		x.proxy()
 	}
 }
@@ -66,6 +78,7 @@ type exchange struct {
 	front    *front
 	w        http.ResponseWriter
 	in       *http.Request
+	carrier  carrier
 	body     *requestBody // nil for none
 	claim    Claim
 	endpoint Endpoint // of the attempt that goes on; nil for none

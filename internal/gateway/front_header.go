@@ -45,7 +45,7 @@ func (x *exchange) setForwarded(out http.Header) {
 	}
 	out.Set(headerVersion, x.claim.Env.label)
 
-	chain, proto, host := "", "http", x.in.Host
+	chain, proto, host := "", x.front.scheme(), x.in.Host
 	peer := remoteAddr(x.in)
 	if x.front.trusted(peer) {
 		for name, values := range in {

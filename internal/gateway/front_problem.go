@@ -47,6 +47,9 @@ func (x *exchange) fail(err error) {
 	if errors.Is(err, errBodyStalled) {
 		status = http.StatusRequestTimeout // the client's delay, not an instance's
 	}
+	if errors.Is(err, errNotImplemented) {
+		status = http.StatusNotImplemented
+	}
 	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		x.log(err)
 	}
@@ -57,6 +60,10 @@ func (x *exchange) fail(err error) {
 	}
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		h.Set("Retry-After", retryAfter)
+	}
+	if isGRPC(x.in) {
+		x.failGRPC(err)
+		return
 	}
 	data, encodeErr := json.Marshal(problem{
 		Type:   "about:blank",

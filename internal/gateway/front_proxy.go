@@ -39,7 +39,7 @@ func (x *exchange) proxy() {
 	// not give.
 	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
-	if upgradesToHTTP2(in.Header) {
+	if x.claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
 		in.Header.Del("Upgrade")
 		in.Header.Del("Http2-Settings")
@@ -91,7 +91,7 @@ func (x *exchange) stamp(r *http.Response) error {
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,
 // and to another one when no connection could be made.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	transport := x.front.server.transport(x.claim.Env)
+	transport := x.front.server.transport(x.claim)
 	var failure *connectError
 	for range connectAttempts {
 		endpoint, err := x.claim.Component.Endpoints.Claim()
@@ -166,12 +166,6 @@ func (x *exchange) upstreamError(err error) error {
 		reason = "answered with something that is not HTTP, or with headers that are too long"
 	}
 	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", name, version, reason), Err: err}
-}
-
-// transport returns the connections to the instances of one environment.
-func (s *Server) transport(env *Environment) http.RoundTripper {
-	pool := env.Connections(func() Connections { return s.newTransport() })
-	return pool.(*http.Transport)
 }
 
 func (s *Server) newTransport() *http.Transport {

@@ -29,9 +29,11 @@ type Limits struct {
 	// connections that are just being closed; Node's server, the shortest of the
 	// common ones, closes after 5 s. Default 4 s.
 	BackendIdle time.Duration
+	Ping        time.Duration // of silence on an HTTP/2 connection before it is asked, and for its answer; default 30 s
 	// ShutdownGrace is what requests in flight get to finish when the server
 	// stops; default 30 s.
 	ShutdownGrace time.Duration
+	Streams       int        // requests at once on one HTTP/2 connection; default 250
 	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
 	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
 	// FunctionBodies is what the bodies of all requests to functions may hold
@@ -48,11 +50,14 @@ func (l Limits) withDefaults() Limits {
 		{&l.Head, 10 * time.Second}, {&l.BodyStall, 30 * time.Second}, {&l.FunctionBody, 60 * time.Second},
 		{&l.Connect, 5 * time.Second}, {&l.Continue, time.Second}, {&l.FirstByte, 60 * time.Second},
 		{&l.WriteStall, 60 * time.Second}, {&l.KeepAlive, 75 * time.Second}, {&l.BackendIdle, 4 * time.Second},
-		{&l.ShutdownGrace, 30 * time.Second},
+		{&l.Ping, 30 * time.Second}, {&l.ShutdownGrace, 30 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
 		}
+	}
+	if l.Streams == 0 {
+		l.Streams = 250
 	}
 	if l.HeaderBytes == 0 {
 		l.HeaderBytes = 64 << 10
@@ -79,7 +84,7 @@ type ServerConfig struct {
 	Limits  Limits
 }
 
-// Server is the HTTP/1.1 front end. It may serve several listeners at once.
+// Server is the front end for HTTP/1.1 and HTTP/2. It may serve several listeners at once.
 type Server struct {
 	gateway  *Gateway
 	logger   *slog.Logger
@@ -118,7 +123,8 @@ func NewServer(config ServerConfig) *Server {
 // It blocks until ctx ends; then it accepts nothing more, lets what is in flight
 // finish for at most Limits.ShutdownGrace, cuts off the rest, and returns nil.
 // It returns an error when l fails. Either way l is closed. l must yield plain
-// connections, without TLS.
+// connections, without TLS; clients speak HTTP/1.1 on them, or HTTP/2 from the
+// first byte.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
 }
@@ -151,15 +157,19 @@ func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
 		ReadHeaderTimeout: s.limits.Head,
 		IdleTimeout:       s.limits.KeepAlive,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
+		Protocols:         protocols(),
+		HTTP2:             s.limits.http2(),
 		BaseContext:       func(net.Listener) context.Context { return life },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ErrorLog:          s.errorLog,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, innerConn(c))
+		},
+		ErrorLog: s.errorLog,
 	}
 	served := make(chan struct{})
 	var reason error
 	go func() {
 		defer close(served)
-		reason = server.Serve(&listener{Listener: l, writeStall: s.limits.WriteStall})
+		reason = server.Serve(f.secured(&listener{Listener: l, writeStall: s.limits.WriteStall}))
 	}()
 
 	var failure error
