@@ -22,6 +22,8 @@ type App struct {
 	// or "". Claimed and cleared by compare-and-swap: this field is what makes
 	// two releases of one app impossible.
 	Active string `json:"active,omitempty"`
+	// Queue holds the IDs of the releases that wait for their turn, in its order.
+	Queue []string `json:"queue,omitempty"`
 }
 
 // ComponentKind says who runs a component.
@@ -183,6 +185,7 @@ const (
 	MinMemory       = 16 * MiB
 	MaxTimeout      = Duration(15 * time.Minute)
 	MaxEnvironment  = 64 * KiB // all names and values of one component
+	MaxQueue        = 20       // releases of one app that wait for their turn
 )
 
 var (

@@ -342,12 +342,3 @@ func (p Policy) Bundles() []string {
 	}
 	return digests
 }
-
-// Validate returns an error with CodeInvalidInput that says what cannot be done,
-// or nil.
-func (p Policy) Validate() error {
-	if p.ReadyWithin <= 0 {
-		return Errorf(CodeInvalidInput, "release.ready_within must be more than 0s")
-	}
-	return nil
-}

@@ -224,9 +224,14 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 	// Clipped: copies of a release must not share what is appended.
 	r.Phases = append(slices.Clip(r.Phases), PhaseEntry{Phase: next, At: at, Reason: reason})
 	switch {
+	case next == PhaseProvisioning:
+		r.ReadyBy = at.Add(r.Policy.ReadyWithin.Std())
 	case next == PhaseWatching:
 		until := at.Add(r.Policy.Confidence.Std())
-		r.ShiftedAt, r.WatchUntil = &at, &until
+		r.WatchUntil = &until
+		if r.ShiftedAt == nil {
+			r.ShiftedAt = &at
+		}
 	case next.Ended():
 		r.EndedAt = &at
 		if next == PhaseCompleted && r.ShiftedAt == nil {
@@ -244,6 +249,16 @@ func (r *Release) Task(key TaskKey) *Task {
 		}
 	}
 	return nil
+}
+
+// SetTask keeps a task, in the place of the one with its key.
+func (r *Release) SetTask(task Task) {
+	r.Tasks = slices.Clone(r.Tasks) // copies of a release must not share what changes
+	if old := r.Task(task.Key); old != nil {
+		*old = task
+		return
+	}
+	r.Tasks = append(r.Tasks, task)
 }
 
 // Note keeps a finding as evidence. Of too many the middle is dropped: the first

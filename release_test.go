@@ -168,9 +168,9 @@ func TestReleaseSurvivesJSON(t *testing.T) {
 		ID: "shop-1", App: "shop", Alias: "live", From: 1, To: 2, Policy: teal.DefaultPolicy(),
 		Phase: teal.PhaseWatching, Reason: "x", Fence: 9,
 		Intent:    &teal.Intent{Act: teal.ActShift, Version: 2, AliasRevision: 8},
-		Order:     &teal.Order{Kind: teal.OrderFinish, By: "me", Why: "y", At: noon},
+		Orders:    teal.Orders{Finish: &teal.Order{Kind: teal.OrderFinish, By: "me", Why: "y", At: noon}},
 		CreatedAt: noon, ReadyBy: until, ShiftedAt: &until, WatchUntil: &until,
-		Steps: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: noon}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: noon}},
 	}
 	data, err := json.Marshal(r)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	_ "time/tzdata" // freeze windows name time zones, wherever the server runs
 
 	"teal/internal/cli"
 	"teal/internal/daemon"

@@ -30,6 +30,7 @@ type Config struct {
 	MaxBundle teal.Bytes    // the largest zip that is accepted; 0 is DefaultMaxBundle
 	Heartbeat time.Duration // between comments on a silent event stream; 0 is DefaultHeartbeat
 	Version   string        // of Teal, shown in the OpenAPI document
+	Metrics   http.Handler  // answers GET /metrics, which wants the token too; nil: there are none
 }
 
 // Defaults of a Config.
@@ -100,6 +101,9 @@ func (s *Server) registerAll() {
 	s.registerEvents()
 	s.registerLogs()
 	s.registerOpen()
+	if s.cfg.Metrics != nil {
+		s.mux.Handle("GET /metrics", s.cfg.Metrics)
+	}
 }
 
 // ServeHTTP answers one request.

@@ -34,6 +34,7 @@ var designed = rules{
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/logs":     {},
+		"internal/meter":    {},
 		"internal/manifest": {},
 		"internal/process":  {},
 		"internal/release":  {},
@@ -52,6 +53,7 @@ var designed = rules{
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/prometheus/":         {"internal/meter"},
 		"github.com/aws/":                {"internal/target", "examples"},
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
@@ -60,7 +62,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/http1", "internal/check", "internal/analysis", "internal/target", "internal/console"},
+	later: []string{"internal/http1", "internal/check", "internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.

@@ -82,7 +82,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err := m.Policy.Validate(); err != nil {
 		return err
 	}
-	spec, err := m.Resolve(digests(bundles))
+	spec, policy, err := m.Resolve(digests(bundles))
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err != nil {
 		return unreleased(err)
 	}
-	d, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &m.Policy, Release: !flags.noRelease, By: "deploy"})
+	d, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &policy, Release: !flags.noRelease, By: "deploy"})
 	if err != nil {
 		return unsure(err, spec.App)
 	}

@@ -30,7 +30,7 @@ func (s *session) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			spec, err := m.Resolve(digests(bundles))
+			spec, _, err := m.Resolve(digests(bundles))
 			if err != nil {
 				return err
 			}

@@ -331,8 +331,10 @@ func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 	if err != nil {
 		return api.Invoked{}, err
 	}
-	defer claim.Release()
+	var result gateway.Result
+	defer func() { claim.End(result) }()
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
+	result = gateway.InvocationResult(ctx, answer, err)
 	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
 	if answer.FunctionError != "" {
 		return invoked, nil // what the function said is the answer, as AWS has it

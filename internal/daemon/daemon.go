@@ -18,6 +18,7 @@ import (
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/logs"
+	"teal/internal/meter"
 	"teal/internal/process"
 	"teal/internal/release"
 	"teal/internal/store"
@@ -109,6 +110,7 @@ type server struct {
 	processes *process.Runner
 	gateway   *gateway.Gateway
 	web       *gateway.Server
+	meter     *meter.Meter
 	router    *router
 	manager   *environment.Manager
 	engine    *release.Engine
@@ -193,9 +195,10 @@ func (s *server) assemble(ctx context.Context) error {
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted})
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
@@ -214,6 +217,7 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	parts.start("processes", s.processes.Run)
+	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():
@@ -263,6 +267,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

@@ -58,15 +58,41 @@ func (j journal) Active(ctx context.Context, app string) (string, error) {
 	return record.Value.Active, err
 }
 
-func (j journal) Unclaim(ctx context.Context, app, id string) error {
-	_, err := j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
-		if a.Active != id {
+func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
+	_, err = j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
+		if next = a.Active; a.Active != id {
 			return store.ErrUnchanged
 		}
-		a.Active = ""
+		if a.Active = ""; len(a.Queue) > 0 {
+			a.Active, a.Queue = a.Queue[0], a.Queue[1:]
+		}
+		next = a.Active
 		return nil
 	})
-	return err
+	return next, err
+}
+
+// Enqueue, like Claim, gives the place first and records the release then.
+func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
+		if len(a.Queue) >= teal.MaxQueue {
+			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)
+		}
+		a.LastRelease++
+		r.ID = teal.ReleaseID(r.App, a.LastRelease)
+		if active = a.Active == ""; active {
+			a.Active = r.ID
+		} else {
+			a.Queue = append(a.Queue, r.ID)
+		}
+		return nil
+	})
+	if err != nil {
+		return teal.Release{}, false, err
+	}
+	record, err := j.store.Releases.Create(ctx, r)
+	return record.Value, active, err
 }
 
 func (j journal) Unfinished(ctx context.Context) ([]string, error) {

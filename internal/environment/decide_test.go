@@ -51,6 +51,10 @@ func TestSummarize(t *testing.T) {
 			health{state: teal.EnvironmentFailed, reason: "a: 1 of 2 healthy; b: exit status 1", output: "listening soon"}},
 		{"trouble after it was ready is not a failed start", map[string]condition{"a": ready, "b": failed}, true,
 			health{state: teal.EnvironmentDegraded, reason: "b: exit status 1", output: "SyntaxError"}},
+		{"growing for a load is not trouble", map[string]condition{"a": ready, "b": {ready: true, growing: true}}, true,
+			health{state: teal.EnvironmentStarting, reason: "b: is starting the instances for the load that it is to take"}},
+		{"growing beside trouble", map[string]condition{"a": {reason: "gone"}, "b": {ready: true, growing: true, reason: "no memory"}}, true,
+			health{state: teal.EnvironmentDegraded, reason: "a: gone; b: no memory"}},
 		{"no reason given", map[string]condition{"a": {}}, false,
 			health{state: teal.EnvironmentStarting, reason: "a: is starting"}},
 	} {

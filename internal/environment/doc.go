@@ -9,5 +9,7 @@
 // Every component of an environment gets a loopback listener of its own, whose
 // address its siblings find in TEAL_URL_<COMPONENT>. A call that arrives there
 // goes to that component of the same environment, whatever the aliases say:
-// green talks to green.
+// green talks to green. One more listener is the environment's preview: it goes
+// by the environment's own routes, for whoever wants to try the version before an
+// alias points to it.
 package environment

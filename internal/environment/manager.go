@@ -43,10 +43,20 @@ type Processes interface {
 	Start(process.Spec) (*process.Process, error)
 }
 
-// Siblings serves the loopback listener of one component of one environment
-// until ctx ends, and then closes it.
+// Siblings serves the loopback listeners of an environment, each until ctx ends,
+// and then closes it.
 type Siblings interface {
+	// ServeComponent leads to one component.
 	ServeComponent(ctx context.Context, l net.Listener, env *gateway.Environment, component string) error
+	// ServeEnvironment leads where the environment's own routes lead.
+	ServeEnvironment(ctx context.Context, l net.Listener, env *gateway.Environment) error
+}
+
+// Meters measures what components do for users.
+type Meters interface {
+	// Of returns the meter of a component; the same one whenever the same
+	// version is started again.
+	Of(app string, version int, component string) gateway.Meter
 }
 
 // Logs takes the lines that components print.
@@ -75,6 +85,7 @@ type Config struct {
 	Siblings  Siblings
 	Logs      Logs
 	Usage     Usage
+	Meters    Meters // nil: nothing is measured
 	WorkDir   string // private and writable; emptied at the start
 	Logger    *slog.Logger
 	// Changed is called after an environment of the app has changed its
@@ -232,7 +243,7 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 	}
 	r := &running{
 		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
+		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r

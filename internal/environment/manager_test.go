@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +85,11 @@ func (w *world) Start(process.Spec) (*process.Process, error) {
 }
 
 func (w *world) ServeComponent(ctx context.Context, l net.Listener, _ *gateway.Environment, _ string) error {
+	<-ctx.Done()
+	return l.Close()
+}
+
+func (w *world) ServeEnvironment(ctx context.Context, l net.Listener, _ *gateway.Environment) error {
 	<-ctx.Done()
 	return l.Close()
 }
@@ -189,5 +195,24 @@ func TestAnEnvironmentThatIsKeptIsRoutedAgain(t *testing.T) {
 	defer w.mu.Unlock()
 	if !m.Runs(shop, 1) || w.rerouted == before {
 		t.Errorf("runs: %v, rerouted %d times", m.Runs(shop, 1), w.rerouted-before)
+	}
+}
+
+func TestAddressesOfAnEnvironment(t *testing.T) {
+	m, _ := startManager(t)
+	if _, err := m.Address(shop, 1, ""); !teal.IsCode(err, teal.CodeVersionNotRunning) {
+		t.Errorf("of a version that does not run: %v", err)
+	}
+	provision(t, m, 1)
+	preview, err := m.Address(shop, 1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	component, err := m.Address(shop, 1, "f")
+	if err != nil || !strings.HasPrefix(preview, "http://127.0.0.1:") || !strings.HasPrefix(component, "http://127.0.0.1:") || preview == component {
+		t.Errorf("%q and %q: %v", preview, component, err)
+	}
+	if _, err := m.Address(shop, 1, "g"); !teal.IsCode(err, teal.CodeUnknownComponent) {
+		t.Errorf("of a component that there is none: %v", err)
 	}
 }

@@ -16,14 +16,16 @@ type part struct {
 	run       func(ctx context.Context) error
 	condition func() condition
 	component *gateway.Component
+	size      sizable // nil where the version alone says the size
 }
 
 // condition is how one component is.
 type condition struct {
-	ready  bool
-	failed bool   // it has tried to start several times and never managed
-	reason string // why it is not ready
-	output string // its last lines
+	ready   bool
+	growing bool   // what is ready is not yet enough for the load that it is to take
+	failed  bool   // it has tried to start several times and never managed
+	reason  string // why it is not ready
+	output  string // its last lines
 }
 
 func functionPart(name string, pool *function.Pool, f *teal.Function) part {
@@ -32,9 +34,10 @@ func functionPart(name string, pool *function.Pool, f *teal.Function) part {
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
-			return condition{ready: s.Ready, failed: s.Failing, reason: s.Reason, output: s.Output}
+			return condition{ready: s.Ready, growing: s.Growing, failed: s.Failing, reason: s.Reason, output: s.Output}
 		},
 		component: &gateway.Component{Name: name, Function: pool, Payload: f.Payload},
+		size:      pool,
 	}
 }
 
@@ -84,16 +87,22 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 		waiting.state = teal.EnvironmentDegraded
 	}
 	var reasons []string
+	works := true
 	for _, name := range names {
 		c := conditions[name]
-		if c.ready {
+		if c.ready && !c.growing {
 			continue
 		}
-		if c.failed && !wasReady {
+		works = works && c.ready
+		if c.failed && !c.ready && !wasReady {
 			waiting.state = teal.EnvironmentFailed
 		}
 		reason := c.reason
-		if reason == "" {
+		switch {
+		case reason != "":
+		case c.ready:
+			reason = "is starting the instances for the load that it is to take"
+		default:
 			reason = "is starting"
 		}
 		reasons = append(reasons, name+": "+reason)
@@ -103,6 +112,9 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 	}
 	if len(reasons) == 0 {
 		return health{state: teal.EnvironmentReady}
+	}
+	if works {
+		waiting.state = teal.EnvironmentStarting // not degraded: nothing is missing that was there
 	}
 	waiting.reason = strings.Join(reasons, "; ")
 	return waiting

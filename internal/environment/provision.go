@@ -102,7 +102,7 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 			return e, nil
 		}
 		now, _ := r.currentHealth()
-		e.State, e.CreatedAt = now.state, r.since
+		e.State, e.CreatedAt, e.Floor = now.state, r.since, r.currentFloor()
 	}
 	taken := map[teal.Slot]bool{}
 	live := teal.SlotNone
@@ -127,6 +127,3 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 	}
 	return e, nil
 }
-
-// Size implements [release.Runner].
-func (m *Manager) Size(context.Context, string, int, int) error { return nil }

@@ -26,7 +26,7 @@ import (
 type running struct {
 	manager *Manager
 	version teal.Version
-	slot    teal.Slot     // guarded by manager.changing
+	slot    teal.Slot     // written under manager.changing and manager.mu
 	since   time.Time     // when it was wished for; written under manager.changing and mu
 	aside   bool          // for a user's alias alone; guarded like since
 	dirty   chan struct{} // capacity 1: a component's condition may have changed
@@ -38,8 +38,13 @@ type running struct {
 	mu     sync.Mutex
 	handle *gateway.Environment // nil until built
 	parts  []part               // likewise
+	urls   map[string]string    // of the components' listeners, and of the preview as ""; likewise
+	floor  map[string]int       // replaced, never changed
 	health health
 	at     time.Time // when health got its state
+
+	refreshing sync.Mutex // one refresh at a time
+	wasReady   bool       // guarded by refreshing
 }
 
 func (r *running) logger() *slog.Logger {
@@ -58,6 +63,12 @@ func (r *running) run(ctx context.Context) {
 		return
 	}
 	var tasks sync.WaitGroup
+	tasks.Go(func() {
+		err := r.manager.cfg.Siblings.ServeEnvironment(ctx, listeners[previewName], r.handle)
+		if err != nil && ctx.Err() == nil {
+			r.logger().Error("preview listener stopped", "error", err)
+		}
+	})
 	for _, p := range parts {
 		tasks.Go(func() {
 			if err := p.run(ctx); err != nil && ctx.Err() == nil {
@@ -71,7 +82,7 @@ func (r *running) run(ctx context.Context) {
 			}
 		})
 	}
-	r.follow(ctx, parts, passOn)
+	r.follow(ctx, passOn)
 	tasks.Wait()
 }
 
@@ -108,20 +119,11 @@ func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Liste
 // follow turns the conditions of the components into the health of the
 // environment until ctx ends. Once it is known how the start has gone, it passes
 // its turn on to the next environment.
-func (r *running) follow(ctx context.Context, parts []part, passOn func()) {
-	names := make([]string, len(parts))
-	conditions := make(map[string]condition, len(parts))
-	wasReady := false
+func (r *running) follow(ctx context.Context, passOn func()) {
 	for {
-		for i, p := range parts {
-			names[i], conditions[p.name] = p.name, p.condition()
-		}
-		now := summarize(names, conditions, wasReady)
-		wasReady = wasReady || now.state == teal.EnvironmentReady
-		if now.state != teal.EnvironmentStarting {
+		if r.refresh(ctx).state != teal.EnvironmentStarting {
 			passOn()
 		}
-		r.setHealth(ctx, now)
 		select {
 		case <-r.dirty:
 		case <-ctx.Done():
@@ -195,7 +197,8 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	if err := r.makeWork(); err != nil {
 		return nil, nil, err
 	}
-	listeners, err = listen(slices.Sorted(maps.Keys(spec.Components)))
+	names := slices.Sorted(maps.Keys(spec.Components))
+	listeners, err = listen(append(names, previewName))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -205,19 +208,25 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		}
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
-	for _, name := range slices.Sorted(maps.Keys(spec.Components)) {
+	for _, name := range names {
 		p, err := r.part(name, spec.Components[name], dirs[name], r.environment(name, listeners))
 		if err != nil {
 			return nil, nil, err
 		}
 		parts = append(parts, p)
+		if meters := r.manager.cfg.Meters; meters != nil {
+			p.component.Meter = meters.Of(r.version.App, r.version.Number, name)
+		}
 		components[name] = p.component
 	}
 	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
 		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
 	})
 	r.mu.Lock()
-	r.handle, r.parts = handle, parts
+	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
+	for _, p := range parts {
+		p.keep(r.floor, false)
+	}
 	r.mu.Unlock()
 	return parts, listeners, nil
 }
@@ -274,7 +283,7 @@ func listen(names []string) (map[string]net.Listener, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			closeAll(listeners)
-			return nil, fmt.Errorf("listen for calls to %s: %w", name, err)
+			return nil, fmt.Errorf("listen for calls to %q: %w", name, err)
 		}
 		listeners[name] = l
 	}
@@ -295,6 +304,9 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
+		if sibling == previewName {
+			continue // a component has no use for it: its siblings are its own version's
+		}
 		env["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(sibling, "-", "_"))] = "http://" + l.Addr().String()
 	}
 	return env

@@ -45,6 +45,7 @@ func (i *instance) Idle() {
 func (p *Pool) readyLocked() {
 	ready := p.liveLocked() - p.counts[stageStarting] + 1
 	p.proven = p.proven || ready >= p.cfg.Function.Concurrency.Min
+	p.grown = p.grown || ready >= p.leastLocked()
 	p.failing, p.failure = false, nil
 }
 

@@ -76,6 +76,9 @@ type State struct {
 	Ready bool
 	// Failing means that the last start failed and the next one is delayed.
 	Failing bool
+	// Growing means that fewer instances than Require wants have been ready so
+	// far.
+	Growing bool
 	Reason  string // the last failure, for people; "" when there is none to tell
 	Output  string // the last lines of what failed
 
@@ -104,6 +107,9 @@ type Pool struct {
 	recheck   *time.Timer // nudges returnGrace after something was queued
 	rechecks  bool        // recheck is running
 	proven    bool
+	floor     int  // what Require wants
+	grown     bool // so many have been ready at once
+	peak      peak // of what was in flight
 	failing   bool
 	failure   *failure // the last one; nil again when an instance has become ready
 	notBefore time.Time
@@ -166,6 +172,7 @@ func (p *Pool) stateLocked() State {
 		Failing:   p.failing,
 		Instances: p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning],
 		Busy:      p.counts[stageBusy] + p.counts[stageReturning],
+		Growing:   p.floor > p.cfg.Function.Concurrency.Min && !p.grown,
 	}
 	s.Ready = p.running && p.proven && (s.Instances > 0 || !p.failing)
 	if p.failure != nil {
@@ -243,6 +250,7 @@ func (p *Pool) beginLocked(i *instance, t *turn, now time.Time) {
 	t.deliveries++
 	i.turn = t
 	i.armLocked(now, p.cfg.Function.Timeout.Std())
+	p.peak.note(now, p.demandLocked())
 }
 
 // freeLocked gives an instance that waits for work to whoever waits longest,
@@ -369,7 +377,7 @@ func (p *Pool) tick(ctx context.Context, lives *sync.WaitGroup) time.Time {
 
 func (p *Pool) viewLocked(now time.Time) view {
 	v := view{
-		now: now, min: p.cfg.Function.Concurrency.Min, max: p.cfg.Function.Concurrency.Max,
+		now: now, min: p.leastLocked(), max: p.cfg.Function.Concurrency.Max,
 		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
 		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.queue),
 		notBefore: p.notBefore,

@@ -39,6 +39,7 @@ func (p *Pool) submit(t *turn) (queued bool) {
 	} else {
 		p.queue = append(p.queue, t)
 	}
+	p.peak.note(now, p.demandLocked())
 	p.queuedLocked()
 	p.mu.Unlock()
 	return true

@@ -127,6 +127,26 @@ func (e *Environment) Release() {
 	}
 }
 
+// preview claims the environment by its own routes.
+func (e *Environment) preview(h Head) (Claim, error) {
+	host := normalHost(h.Host)
+	c, prefix := e.routes.match(host, h.Path)
+	if c == nil {
+		var hosts []string
+		if c, hosts = e.routes.matchAnyHost(h.Path); c == nil && len(hosts) > 0 {
+			return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute,
+				"the path %s leads to different components on different hosts; send one of the hosts %s", excerpt("", h.Path), quoteAll(hosts))
+		}
+	}
+	if c == nil {
+		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %d of app %q has no route for %s", e.version, e.app, excerpt(host, h.Path))
+	}
+	if !e.Acquire() {
+		return Claim{Version: e.version}, teal.Errorf(teal.CodeVersionNotRunning, "version %d of app %q is being stopped", e.version, e.app)
+	}
+	return Claim{Env: e, Component: c, Version: e.version, Route: prefix}, nil
+}
+
 // Retire ends admission: from now on Acquire reports false. The channel that it
 // returns is closed when nothing is in flight. Take the environment out of the
 // table first. It may be called again, and by several callers; all get the same

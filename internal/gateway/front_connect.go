@@ -58,11 +58,14 @@ func (x *exchange) connect() {
 	h.Del("Sec-Websocket-Accept")
 	h.Set(headerVersion, x.claim.Env.label)
 	if up == nil {
+		x.answered(response.StatusCode)
 		x.w.WriteHeader(response.StatusCode)
 		_, _ = io.Copy(flushing{x.w}, response.Body) // either may have gone; nobody is left to tell
 		return
 	}
 	h.Del("Content-Length")
+	x.answered(http.StatusOK)
+	x.report() // it is answered when it begins, and may last for hours
 	x.w.WriteHeader(http.StatusOK)
 	_ = http.NewResponseController(x.w).Flush() // a client that has gone is found out below
 	x.carry(ctx, response.Body, up)

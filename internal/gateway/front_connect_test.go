@@ -107,7 +107,10 @@ func echoSockets(w http.ResponseWriter, r *http.Request) {
 // the flush in connect, after which both ends waited for each other, and without
 // the deadline in carry, where nothing drained any more.
 func TestWebSocketInAStream(t *testing.T) {
-	s := start(t, service(backend(t, echoSockets)), ServerConfig{})
+	meter := &recorder{}
+	web := service(backend(t, echoSockets))
+	web.Meter = meter
+	s := start(t, web, ServerConfig{})
 	c := tunnelClient(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
@@ -153,6 +156,9 @@ func TestWebSocketInAStream(t *testing.T) {
 	}
 	_ = last.CloseNow()
 	s.nothingInFlight()
+	if meter.begun != 3 || len(meter.samples) != 3 || meter.samples[0].Status != 200 || meter.samples[0].Fault != FaultNone {
+		t.Errorf("%d begun, measured %+v, of 3 WebSockets", meter.begun, meter.samples)
+	}
 }
 
 func TestTunnelsThatAreRefused(t *testing.T) {

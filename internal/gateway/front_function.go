@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,11 +56,14 @@ func (x *exchange) call(ctx context.Context) (payload.Response, error) {
 		TraceID:   request.Headers[headerTrace][0],
 		Alias:     x.claim.Alias,
 	})
+	if answer.FunctionError != "" {
+		x.result.Failure = FailureOf(answer.Payload)
+	}
 	if err != nil {
 		return payload.Response{}, functionFault(answer, err)
 	}
 	if answer.FunctionError != "" {
-		return payload.Response{}, x.functionFailed(answer, request.RequestID)
+		return payload.Response{}, x.functionFailed(request.RequestID)
 	}
 	return payload.Decode(answer.Payload, format)
 }
@@ -78,14 +80,10 @@ func functionFault(answer teal.Answer, err error) error {
 
 // functionFailed says that the handler failed. What it said, and its stack
 // trace, go to the log alone.
-func (x *exchange) functionFailed(answer teal.Answer, requestID string) error {
-	var said struct {
-		ErrorType    string `json:"errorType"`
-		ErrorMessage string `json:"errorMessage"`
-	}
+func (x *exchange) functionFailed(requestID string) error {
 	cause := errors.New("no error document")
-	if json.Unmarshal(answer.Payload, &said) == nil {
-		cause = fmt.Errorf("%s: %s", said.ErrorType, said.ErrorMessage)
+	if said := x.result.Failure; said.Type != "" || said.Message != "" {
+		cause = fmt.Errorf("%s: %s", said.Type, said.Message)
 	}
 	return &teal.Error{
 		Code:    teal.CodeFunctionFailed,
@@ -179,6 +177,7 @@ func (x *exchange) event(body []byte, now time.Time) payload.Request {
 
 // answer writes a function's response.
 func (x *exchange) answer(r payload.Response) {
+	x.answered(r.Status)
 	h := x.w.Header()
 	for _, pair := range r.Headers {
 		h.Add(pair[0], pair[1])

@@ -34,6 +34,29 @@ var grpcStatuses = map[teal.Kind]int{
 	teal.KindInternal:     13, // INTERNAL
 }
 
+// noteGRPC takes over what a gRPC answer says of itself at its end: its HTTP
+// status is 200 whatever has happened.
+func (x *exchange) noteGRPC() {
+	if x.grpc == nil || x.result.Fault != FaultNone {
+		return
+	}
+	status := x.grpc.Trailer.Get("Grpc-Status")
+	if status == "" { // an answer of nothing but trailers
+		status = x.grpc.Header.Get("Grpc-Status")
+	}
+	x.result.Fault = grpcFaults[status]
+}
+
+// grpcFaults are the statuses that are not the caller's doing.
+var grpcFaults = map[string]Fault{
+	"2":  FaultStatus,  // UNKNOWN
+	"4":  FaultTimeout, // DEADLINE_EXCEEDED
+	"12": FaultStatus,  // UNIMPLEMENTED
+	"13": FaultStatus,  // INTERNAL
+	"14": FaultStatus,  // UNAVAILABLE
+	"15": FaultStatus,  // DATA_LOSS
+}
+
 // failGRPC answers a gRPC call with err: a response of nothing but trailers,
 // which gRPC writes as the head of one without a body. A client would make
 // something of an HTTP status too, but not what has happened.

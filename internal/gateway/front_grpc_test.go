@@ -74,6 +74,32 @@ func TestAnErrorIsAGRPCStatus(t *testing.T) {
 	}
 }
 
+// What a call is worth stands at its end. Seen red without noteGRPC.
+func TestAGRPCStatusIsAFault(t *testing.T) {
+	for status, want := range map[string]Fault{"0": FaultNone, "5": FaultNone, "13": FaultStatus, "4": FaultTimeout} {
+		for _, bare := range []bool{false, true} {
+			meter := &recorder{}
+			web := http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/grpc")
+				if bare {
+					w.Header().Set("Grpc-Status", status)
+					return
+				}
+				w.Header().Set(http.TrailerPrefix+"Grpc-Status", status)
+				_, _ = io.WriteString(w, "message")
+			})
+			web.Meter = meter
+			s := start(t, web, ServerConfig{})
+			response, up := call(t, t.Context(), http2Client(t), s.addr)
+			_ = up.Close()
+			_, _ = io.Copy(io.Discard, response.Body)
+			if got := meter.only(t); got.Status != 200 || got.Fault != want {
+				t.Errorf("status %s, bare %t: %+v, want fault %d", status, bare, got.Result, want)
+			}
+		}
+	}
+}
+
 func or2(c, otherwise *Component) *Component {
 	if c == nil {
 		return otherwise

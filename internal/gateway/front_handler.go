@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"time"
 
 	"teal"
 )
@@ -52,7 +53,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.fail(err)
 		return
 	}
-	defer claim.Release()
+	defer x.end()
 	switch {
 	case isConnect(r):
 		x.connect()
@@ -83,6 +84,31 @@ type exchange struct {
 	claim    Claim
 	endpoint Endpoint // of the attempt that goes on; nil for none
 	held     int64    // of the server's budget for bodies
+	result   Result   // what is known of it so far
+	reported bool
+	reply    reply          // the body of an instance's response
+	grpc     *http.Response // an instance's answer to a gRPC call; nil for none
+}
+
+// end says how the request went, unless that has been said, and gives the claim
+// back.
+func (x *exchange) end() {
+	if !x.reported {
+		x.noteGRPC()
+		x.report()
+	}
+	x.claim.Release()
+}
+
+func (x *exchange) report() {
+	x.reported = true
+	x.result.Method, x.result.Host, x.result.Path = x.in.Method, x.in.Host, x.in.RequestURI
+	x.claim.Report(x.result)
+}
+
+// answered notes that the response begins.
+func (x *exchange) answered(status int) {
+	x.result.Status, x.result.Answered = status, time.Now()
 }
 
 // randomPoint decides a request that has no affinity key.

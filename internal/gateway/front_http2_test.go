@@ -96,6 +96,8 @@ func TestEveryProtocolGoesThrough(t *testing.T) {
 	plain := client(t)
 	plain.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool}
 	for to, web := range map[string]*Component{"HTTP/1.1": service(backend(t, echo)), "HTTP/2.0": http2Backend(t, echo)} {
+		meter := &recorder{}
+		web.Meter = meter
 		s := start(t, web, ServerConfig{})
 		secure := s.secure()
 		for _, through := range []struct {
@@ -127,6 +129,14 @@ func TestEveryProtocolGoesThrough(t *testing.T) {
 			})
 		}
 		s.nothingInFlight()
+		eventually(t, func() error {
+			meter.mu.Lock()
+			defer meter.mu.Unlock()
+			if meter.begun != 4 || len(meter.samples) != 4 || meter.inFlight != 0 {
+				return fmt.Errorf("%d begun, %d measured, %d in flight, of 4 requests", meter.begun, len(meter.samples), meter.inFlight)
+			}
+			return nil
+		})
 	}
 }
 

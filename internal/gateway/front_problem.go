@@ -50,6 +50,8 @@ func (x *exchange) fail(err error) {
 	if errors.Is(err, errNotImplemented) {
 		status = http.StatusNotImplemented
 	}
+	x.answered(status)
+	x.result.Fault = faultOf(err, status)
 	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		x.log(err)
 	}

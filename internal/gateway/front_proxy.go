@@ -82,10 +82,44 @@ func (x *exchange) rewrite(r *httputil.ProxyRequest) {
 	x.setForwarded(r.Out.Header)
 }
 
-// stamp marks the response with the version.
+// stamp marks the response with the version, and notes that there is one. What
+// lasts is reported now: a stream or a connection of hours is answered when it
+// begins.
 func (x *exchange) stamp(r *http.Response) error {
 	r.Header.Set(headerVersion, x.claim.Env.label)
+	x.answered(r.StatusCode)
+	switch {
+	case r.StatusCode == http.StatusSwitchingProtocols:
+		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
+			x.report()
+		}
+		return nil // its body is the connection
+	case strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"):
+		x.report()
+	}
+	if isGRPC(x.in) {
+		x.grpc = r
+	}
+	x.reply = reply{r.Body, x}
+	r.Body = &x.reply
 	return nil
+}
+
+// reply is the body of an instance's response. It notices when the instance
+// breaks off.
+type reply struct {
+	io.ReadCloser
+	exchange *exchange
+}
+
+// Read implements io.Reader.
+func (r *reply) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	// The context has ended when it is the client that broke off.
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
+		r.exchange.result.Fault = FaultConnection
+	}
+	return n, err
 }
 
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,

@@ -143,10 +143,23 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	// The callers run inside Teal, so what they say about forwarding stands.
-	everybody := func(netip.Addr) bool { return true }
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: everybody})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
 }
+
+// ServeEnvironment previews env: every request on l goes by the routes of that
+// very environment, whatever the table says. Where no route has the request's
+// host, the path alone decides, unless it leads to several components. It blocks
+// and ends as Serve does.
+func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Environment) error {
+	claim := func(r *http.Request) (Claim, error) {
+		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
+	}
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
+}
+
+// insiders trusts everybody: callers on a loopback listener of an environment
+// run inside Teal, so what they say about forwarding stands.
+func insiders(netip.Addr) bool { return true }
 
 func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"teal"
 )
@@ -50,8 +51,9 @@ type Head struct {
 }
 
 // Claim is one request's hold on an environment: as long as it is held, the
-// environment is not stopped (before the drain deadline). Release it exactly
-// once.
+// environment is not stopped (before the drain deadline). Give it back exactly
+// once: with End when the request has been answered, with Release when how it
+// went has been reported already or is of no interest.
 type Claim struct {
 	Env       *Environment
 	Component *Component
@@ -59,10 +61,11 @@ type Claim struct {
 	// known, so also together with an error.
 	Version int
 	Alias   string // through which the version was chosen; "" when asked for by number
-}
+	Route   string // the part of the path that led to the component; "" for "/"
 
-// Release gives the claim back.
-func (c Claim) Release() { c.Env.Release() }
+	user  bool      // the weights of an alias have chosen the version
+	since time.Time // of a measured claim
+}
 
 // claimAttempts bounds how often a claim looks at the table again. Each failed
 // try means that the environment found was retired after the table had been
@@ -109,6 +112,7 @@ func (g *Gateway) ClaimQualifier(app, qualifier, component string, point teal.We
 		if err != nil {
 			return claim, err
 		}
+		claim.user = claim.Alias != "" && claim.Alias != teal.AliasPreview
 		claim.Component, err = claim.Env.function(component)
 		return claim, err
 	})
@@ -124,6 +128,7 @@ func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
 			return Claim{Version: claim.Version}, err
 		}
 		if claim.Env.Acquire() {
+			claim.begin()
 			return claim, nil
 		}
 	}
@@ -137,7 +142,8 @@ func (r *record) route(host, path string, by selector, point teal.Weight) (Claim
 	if err != nil {
 		return claim, err
 	}
-	if claim.Component = claim.Env.routes.match(host, path); claim.Component == nil {
+	claim.user = !by.overrides()
+	if claim.Component, claim.Route = claim.Env.routes.match(host, path); claim.Component == nil {
 		return claim, teal.Errorf(teal.CodeNoRoute, "version %d of app %q has no route for %s", claim.Version, r.Name, excerpt(host, path))
 	}
 	return claim, nil

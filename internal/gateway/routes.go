@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"slices"
 	"strings"
 
 	"teal"
@@ -71,29 +72,50 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 	return compiled
 }
 
-// match returns the component for a host in normal form and a path: the longest
-// prefix among the routes of that very host, else among those of any host; nil
-// when there is none.
-func (r routes) match(host, path string) *Component {
+// match returns the component for a host in normal form and a path, and the part
+// of the path that led to it: the longest prefix among the routes of that very
+// host, else among those of any host; nil when there is none.
+func (r routes) match(host, path string) (c *Component, prefix string) {
 	if !strings.HasPrefix(path, "/") {
-		return nil
+		return nil, ""
 	}
-	if c := r.longest(host, path); c != nil || host == "" {
-		return c
+	if c, prefix := r.longest(host, path); c != nil || host == "" {
+		return c, prefix
 	}
 	return r.longest("", path)
 }
 
-func (r routes) longest(host, path string) *Component {
-	var best *Component
+func (r routes) longest(host, path string) (best *Component, prefix string) {
 	for end := 0; end >= 0; end = nextSegment(path, end) {
 		c, ok := r[place{host, path[:end]}]
 		if !ok {
 			break
 		}
 		if c != nil {
-			best = c
+			best, prefix = c, path[:end]
 		}
 	}
-	return best
+	return best, prefix
+}
+
+// matchAnyHost is match for a request whose host no route has: the longest prefix
+// among the routes of all hosts. It is nil, with the hosts to choose from, when
+// that leads to several components.
+func (r routes) matchAnyHost(path string) (best *Component, hosts []string) {
+	longest := -1
+	for at, c := range r {
+		inside := path == at.prefix || strings.HasPrefix(path, at.prefix+"/")
+		if c == nil || !inside || len(at.prefix) < longest {
+			continue
+		}
+		if len(at.prefix) > longest {
+			longest, best, hosts = len(at.prefix), c, nil
+		}
+		if c != best {
+			best = nil
+		}
+		hosts = append(hosts, at.host)
+	}
+	slices.Sort(hosts)
+	return best, hosts
 }

@@ -15,32 +15,45 @@ import (
 )
 
 // checkCode reports code that is not there and code that does not hold what its
-// component names.
+// component, check or hook names.
 func (r *reading) checkCode() {
 	if r.root == nil {
 		return
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.manifest.Code)) {
+	for _, name := range slices.Sorted(maps.Keys(r.manifest.Spec.Components)) {
+		location, has := r.manifest.Code[name]
+		if !has {
+			continue
+		}
 		c := r.manifest.Spec.Components[name]
-		section := string(c.Kind()) + "s"
-		if r.covers([]string{section, name, "code"}) {
-			continue
-		}
-		code, ok := r.openCode([]string{section, name, "code"}, r.manifest.Code[name])
-		if !ok {
-			continue
-		}
-		switch c.Kind() {
-		case teal.KindFunction:
-			r.checkHandler(name, c.Function, code)
-		case teal.KindService:
-			r.checkCommand(name, c.Service, code)
-		case teal.KindUpstream:
-		}
-		if code.close != nil {
-			if err := code.close(); err != nil {
-				r.at([]string{section, name, "code"}, "%s cannot be read to its end: %s", code.name, err)
+		at := []string{string(c.Kind()) + "s", name}
+		r.inCode(at, location, func(code code) {
+			if c.Function != nil {
+				r.checkHandler(name, c.Function, code)
+			} else {
+				r.checkCommand(at, c.Service.Command, code)
 			}
+		})
+	}
+	for _, p := range r.programs {
+		r.inCode(p.at, r.manifest.Code[p.key], func(code code) { r.checkCommand(p.at, p.command, code) })
+	}
+}
+
+// inCode opens the code of what is described at a path and looks at it.
+func (r *reading) inCode(at []string, location string, look func(code)) {
+	at = append(slices.Clone(at), "code")
+	if r.covers(at) {
+		return
+	}
+	code, ok := r.openCode(at, location)
+	if !ok {
+		return
+	}
+	look(code)
+	if code.close != nil {
+		if err := code.close(); err != nil {
+			r.at(at, "%s cannot be read to its end: %s", code.name, err)
 		}
 	}
 }
@@ -171,15 +184,15 @@ func (c code) offer(family string) string {
 
 // checkCommand looks for a program that is given by a relative path; one without
 // a slash is found through PATH on the server.
-func (r *reading) checkCommand(name string, s *teal.Service, c code) {
-	if len(s.Command) == 0 || r.covers([]string{"services", name, "command"}) {
+func (r *reading) checkCommand(owner []string, command []string, c code) {
+	if len(command) == 0 || r.covers(append(slices.Clone(owner), "command")) {
 		return
 	}
-	program := s.Command[0]
+	program := command[0]
 	if !strings.Contains(program, "/") || strings.HasPrefix(program, "/") {
 		return
 	}
-	at := []string{"services", name, "command", "0"}
+	at := append(slices.Clone(owner), "command", "0")
 	clean := path.Clean(program)
 	info := c.file(clean)
 	switch {

@@ -3,6 +3,7 @@ package manifest
 import (
 	"encoding"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -57,6 +58,10 @@ func (d *decoder) decode(n *node, v reflect.Value, at place) {
 		d.list(n, v, at)
 	case t.Kind() == reflect.Int:
 		d.integer(n, v, at)
+	case t.Kind() == reflect.Float64:
+		d.number(n, v, at)
+	case t.Kind() == reflect.Bool:
+		d.boolean(n, v, at)
 	default:
 		d.plain(n, v, at)
 	}
@@ -87,6 +92,10 @@ func wanted(t reflect.Type) string {
 		return "a list"
 	case reflect.Int:
 		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
 	default:
 		return "text"
 	}
@@ -138,6 +147,31 @@ func (d *decoder) integer(n *node, v reflect.Value, at place) {
 		return
 	}
 	v.SetInt(i)
+}
+
+// number reads a number; infinity and what is no number are none.
+func (d *decoder) number(n *node, v reflect.Value, at place) {
+	if n.kind != kindInt && n.kind != kindFloat {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	f, err := strconv.ParseFloat(n.text, 64)
+	if i, errInt := strconv.ParseInt(n.text, 0, 64); errInt == nil {
+		f, err = float64(i), nil
+	}
+	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		d.addf(n.at, at.path, "%s is not a finite number; expected one such as 1.5", n.text)
+		return
+	}
+	v.SetFloat(f)
+}
+
+func (d *decoder) boolean(n *node, v reflect.Value, at place) {
+	if n.kind != kindBool {
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	v.SetBool(strings.EqualFold(n.text, "true"))
 }
 
 func (d *decoder) percent(n *node, v reflect.Value, at place) {
@@ -223,11 +257,7 @@ func (d *decoder) structure(n *node, v reflect.Value, at place) {
 			d.addf(p.at, append(slices.Clone(at.path), p.key), "the key is not known; %s", known.suggest(p.key))
 			continue
 		}
-		inner := at.below(p.key, p.at)
-		d.decode(p.value, v.Field(i), inner)
-		if v.Type().Field(i).Tag.Get("later") != "" {
-			d.addf(p.at, inner.path, "is %s; remove it", notAvailable)
-		}
+		d.decode(p.value, v.Field(i), at.below(p.key, p.at))
 	}
 	for _, key := range known.needed {
 		if !n.has(key) {
@@ -235,8 +265,6 @@ func (d *decoder) structure(n *node, v reflect.Value, at place) {
 		}
 	}
 }
-
-const notAvailable = "not available in this version of Teal, which releases all-at-once"
 
 // setDefaults gives v the values of what a file leaves out.
 func setDefaults(v reflect.Value) {
@@ -270,7 +298,7 @@ func fieldsOf(t reflect.Type) fields {
 func (f fields) suggest(key string) string {
 	best, distance := "", 3
 	for _, k := range f.keys {
-		if n := editDistance(strings.ToLower(key), k); n < distance && n < len(k) {
+		if n := editDistance(strings.ToLower(key), strings.ToLower(k)); n < distance && n < len(k) {
 			best, distance = k, n
 		}
 	}

@@ -164,3 +164,33 @@ func TestLoadReportsContentAndCodeTogether(t *testing.T) {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+func TestLoadChecksTheProgramsOfChecksAndHooks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "tests/ok.sh"), "", 0o700)
+	write(t, filepath.Join(dir, "tests/plain.sh"), "", 0o600)
+	file := filepath.Join(dir, "teal.yaml")
+	write(t, file, `app: a
+upstreams: {u: {urls: ["http://u"]}}
+release:
+  checks:
+    - {name: good, command: [./ok.sh], code: tests}
+    - {name: path, command: [sh, -c, "true"]}
+    - {name: here, command: [tests/ok.sh]}
+    - {name: gone, command: [./ok.sh]}
+    - {name: plain, command: [./plain.sh], code: tests}
+    - {name: nowhere, command: [./ok.sh], code: nope}
+  steps: [{weight: 5, checks: [{name: out, command: [../ok.sh], code: tests}]}]
+  hooks: {BeforeInstall: [{command: [./backup]}]}
+`, 0o600)
+	_, err := Load(dir)
+	want := strings.ReplaceAll(`FILE:8:30: release.checks.3.command.0: "./ok.sh" is not in .; expected a program in the code folder
+FILE:9:31: release.checks.4.command.0: tests/plain.sh is not executable; run chmod +x on it
+FILE:10:49: release.checks.5.code: nope does not exist; expected a folder or a .zip file
+FILE:11:54: release.steps.0.checks.0.command.0: "../ok.sh" is outside of the code folder tests; only that folder is deployed
+FILE:12:38: release.hooks.BeforeInstall.0.command.0: "./backup" is not in .; expected a program in the code folder`, "FILE", file)
+	if err == nil || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
+	}
+}

@@ -3,7 +3,7 @@
 // It is strict: an unknown key, a wrong type or a reference to nothing is an
 // error. All errors of a file are reported at once, each with its line and
 // column, what is wrong and what was expected. What an app may ask for is
-// decided by teal.Spec.Check alone; this package finds the place in the file.
+// decided by teal.Spec.Check and teal.Policy.Check alone; this package finds the place in the file.
 //
 // Two things are lenient because users expect them to be. Values under env and
 // the arguments of a command may be written as numbers or true and false: their
@@ -26,12 +26,15 @@ import (
 
 // Manifest is a teal.yaml that has been read and checked.
 type Manifest struct {
-	// Spec has every default filled in. The Code of its functions and services
-	// is empty; Resolve fills it in.
+	// Spec has every default filled in, and Policy the steps that its strategy
+	// stands for. The Code of functions, services, checks and hooks is empty;
+	// Resolve fills it in.
 	Spec   teal.Spec
 	Policy teal.Policy
-	// Code maps each function and service to its code: a folder or a .zip file,
-	// relative to Dir.
+	// Code maps each function and service, and each check and hook that is a
+	// command, to its code: a folder or a .zip file, relative to Dir. A component
+	// has its name as key, a check and a hook that of its task: "check/smoke",
+	// "check/1/smoke", "hook/AfterInstall/migrate".
 	Code map[string]string
 	// Dir is the folder that the file is in.
 	Dir string
@@ -67,19 +70,22 @@ func Parse(file string, data []byte) (*Manifest, error) {
 	return parse(file, data).result()
 }
 
-// Resolve returns the final spec, given the digest of the code of each function
-// and service.
-func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, error) {
+// Resolve returns the final spec and policy, given the digest of each code.
+func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, error) {
 	for name := range m.Code {
 		if digests[name] == "" {
-			return teal.Spec{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
+			return teal.Spec{}, teal.Policy{}, teal.Errorf(teal.CodeInvalidInput, "the code of %s has no digest; upload %s first", name, m.Code[name])
 		}
 	}
-	spec := withCode(m.Spec, func(name string) string { return digests[name] })
+	digest := func(name string) string { return digests[name] }
+	spec, policy := withCode(m.Spec, digest), policyWithCode(m.Policy, digest)
 	if err := spec.Validate(); err != nil {
-		return teal.Spec{}, err
+		return teal.Spec{}, teal.Policy{}, err
 	}
-	return spec, nil
+	if err := policy.ValidateFor(spec); err != nil {
+		return teal.Spec{}, teal.Policy{}, err
+	}
+	return spec, policy, nil
 }
 
 // withCode returns a copy of spec whose components have the code that digest

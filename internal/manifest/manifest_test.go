@@ -78,7 +78,7 @@ func TestGoodManifests(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		if _, err := m.Resolve(digests(m)); err != nil {
+		if _, _, err := m.Resolve(digests(m)); err != nil {
 			t.Errorf("%s: Resolve: %v", file, err)
 		}
 	}
@@ -198,9 +198,12 @@ func TestResolve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, err := m.Resolve(digests(m))
+	spec, policy, err := m.Resolve(digests(m))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if policy.Checks[1].Code != anyDigest || policy.Checks[0].Code != "" || m.Policy.Checks[1].Code != "" {
+		t.Errorf("Resolve left code out, or changed the manifest: %+v", policy)
 	}
 	if spec.Components["hello"].Function.Code != anyDigest || spec.Components["web"].Service.Code != anyDigest {
 		t.Errorf("Resolve left code out: %+v", spec)
@@ -208,11 +211,15 @@ func TestResolve(t *testing.T) {
 	if m.Spec.Components["hello"].Function.Code != "" {
 		t.Error("Resolve changed the manifest")
 	}
-	if _, err := m.Resolve(map[string]string{"hello": anyDigest}); teal.CodeOf(err) != teal.CodeInvalidInput {
+	if _, _, err := m.Resolve(map[string]string{"hello": anyDigest}); teal.CodeOf(err) != teal.CodeInvalidInput {
 		t.Errorf("Resolve without a digest = %v", err)
 	}
-	if _, err := m.Resolve(map[string]string{"hello": anyDigest, "web": "md5:1"}); teal.CodeOf(err) != teal.CodeInvalidInput {
-		t.Errorf("Resolve with a wrong digest = %v", err)
+	for _, wrong := range []string{"web", "check/integration"} {
+		all := digests(m)
+		all[wrong] = "md5:1"
+		if _, _, err := m.Resolve(all); teal.CodeOf(err) != teal.CodeInvalidInput {
+			t.Errorf("Resolve with a wrong digest of %s = %v", wrong, err)
+		}
 	}
 }
 
@@ -235,5 +242,103 @@ func TestTemplateLoads(t *testing.T) {
 	}
 	if _, err := Template("My App"); teal.CodeOf(err) != teal.CodeInvalidInput {
 		t.Errorf("Template of a bad name = %v", err)
+	}
+}
+
+func TestReleaseSectionIsTakenWhole(t *testing.T) {
+	t.Parallel()
+	m, err := Parse("teal.yaml", read1(t, "testdata/good/release.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := teal.Duration(time.Second)
+	rate, tolerance, low, high := teal.Weight(50), teal.Weight(2500), -1.0, 1000.0
+	want := teal.Policy{
+		Strategy: teal.StrategyCanary,
+		Steps: []teal.Step{
+			{Weight: 250, Hold: 60 * second},
+			{Weight: 5000, Hold: 600 * second, Approval: true, Checks: []teal.Check{
+				{Name: "load", Command: []string{"./load.sh", "50"}, Env: map[string]string{"RATE": "100"}, Timeout: 60 * second},
+			}},
+		},
+		ReadyWithin: teal.DefaultReadyWithin, Drain: teal.DefaultDrain,
+		Confidence: 3600 * second, Deadline: 3 * 3600 * second, MaxPause: 4 * 3600 * second, OnNewVersion: teal.OnNewVersionQueue, Keep: 3,
+		Checks: []teal.Check{
+			{
+				Name:    "smoke",
+				Request: &teal.Request{Method: "POST", Path: "/ok?deep=1", Host: "all.example.com", Headers: map[string]string{"X-Smoke": "1"}, Body: "{}"},
+				Expect:  teal.Expect{Status: 201, Body: "ok", Headers: map[string]string{"Content-Type": "application/json"}, JSON: map[string]string{"items.0.id": "7"}, Within: second / 2},
+				Timeout: 2 * second, Retries: 3, Repeat: 2, Every: 30 * second,
+			},
+			{Name: "buy", To: "web", Timeout: teal.DefaultCheckTimeout, Every: 60 * second, Transaction: []teal.Exchange{
+				{Request: teal.Request{Path: "/cart"}, Capture: map[string]string{"id": "json:id", "csrf": `regexp:csrf=(\w+)`}},
+				{Request: teal.Request{Method: "POST", Path: "/cart/${id}", Headers: map[string]string{"X-CSRF": "${csrf}"}}, Expect: teal.Expect{Status: 204}},
+			}},
+		},
+		Hooks: []teal.Hook{
+			{Point: teal.BeforeInstall, Name: "backup", Command: []string{"./backup.sh"}, Timeout: 600 * second},
+			{Point: teal.AfterInstall, Name: "hook-1", Function: "migrate", Timeout: teal.DefaultHookTimeout},
+			{Point: teal.AfterInstall, Name: "hook-2", URL: "https://ci.example.com/hook", Timeout: teal.DefaultHookTimeout},
+			{Point: teal.AfterAllowTestTraffic, Name: "hook-1", Command: []string{"/usr/bin/true"}, Timeout: teal.DefaultHookTimeout},
+			{Point: teal.AfterAllowTraffic, Name: "tell", URL: "http://[::1]:9/", Timeout: teal.DefaultHookTimeout},
+		},
+		Warm: teal.Warm{Requests: []teal.Request{{Path: "/"}}, Replay: 50, Rounds: 5, Within: 1.5, Timeout: 30 * second},
+		Judge: teal.Judging{
+			ErrorRate: &rate, Latency: teal.Percentiles{P50: second / 20, P90: second / 10, P95: second / 5, P99: second},
+			Alpha: 0.001, Tolerance: &tolerance, MinRequests: 500,
+			OnInconclusive: teal.DoubtPromote, OnError: teal.DoubtRollback, DoubtAfter: 900 * second, NewErrors: teal.NewErrorsFail,
+			Queries:  []teal.Query{{Name: "conversion", URL: "http://prometheus:9090", Query: `conversion{v="${version}"}`, Min: &low, Max: &high, Every: 30 * second, Timeout: 5 * second}},
+			Webhooks: []teal.Webhook{{Name: "oracle", URL: "https://oracle.example.com/judge", Every: teal.DefaultAskEvery, Timeout: teal.DefaultCheckTimeout}},
+		},
+		Freeze: []teal.Freeze{
+			{Cron: "0 18 * * FRI", For: 62 * 3600 * second, TimeZone: "Europe/Berlin", Reason: "weekend"},
+			{Cron: "0 0 24 12 *", For: 72 * 3600 * second, TimeZone: "UTC"},
+		},
+		Notify: []teal.Notify{{URL: "https://hooks.slack.com/services/a/b", Slack: true}, {URL: "http://pager/teal"}},
+	}
+	if diff := cmp.Diff(want, m.Policy); diff != "" {
+		t.Error(diff)
+	}
+	code := map[string]string{
+		"migrate": ".", "web": ".", "check/2/load": "tests",
+		"hook/BeforeInstall/backup": "ops.zip", "hook/AfterAllowTestTraffic/hook-1": ".",
+	}
+	if diff := cmp.Diff(code, m.Code); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// A gradual release that says nothing about judging is compared with live.
+func TestAStrategyIsCompiledAndJudged(t *testing.T) {
+	t.Parallel()
+	m, err := Parse("teal.yaml", []byte("app: a\nupstreams: {u: {urls: [\"http://u\"]}}\nrelease: {strategy: LambdaCanary10Percent5Minutes}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := teal.DefaultPolicy()
+	want.Strategy = "LambdaCanary10Percent5Minutes"
+	want.Steps = []teal.Step{{Weight: teal.Percent(10), Hold: teal.Duration(5 * time.Minute)}}
+	if diff := cmp.Diff(want, m.Policy); diff != "" || m.Policy.Judge.Compare != teal.AliasLive {
+		t.Error(diff)
+	}
+}
+
+// How to release changes nothing about what runs.
+func TestThePolicyIsNotInTheVersion(t *testing.T) {
+	t.Parallel()
+	const app = "app: a\nservices: {s: {command: [x]}}\n"
+	digest := func(release string) string {
+		m, err := Parse("teal.yaml", []byte(app+release))
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec, _, err := m.Resolve(digests(m))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return spec.Digest()
+	}
+	if digest("") != digest("release: {strategy: canary, checks: [{name: c, command: [./c.sh]}], keep: 1}\n") {
+		t.Error("the same content is another version when it is released in another way")
 	}
 }

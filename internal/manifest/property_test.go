@@ -43,21 +43,48 @@ func drawYAML(t *rapid.T) string {
 	for range rapid.IntRange(0, 2).Draw(t, "routes") {
 		fmt.Fprintf(&b, "  - {path: %s, to: %s%s}\n", pick("path", "/", "/a", "/b/c", "/a/"), pick("to", append(names, "f0", "s0")...), maybe(", host: %s", "h.example", "H"))
 	}
-	fmt.Fprintf(&b, "release: {drain: 1s%s%s}\n", maybe(", ready_within: %s", "1s", "0s"), maybe(", watch: {confidence: %s}", "0s", "1h"))
+	drawRelease(t, &b)
 	return b.String()
+}
+
+// drawRelease draws a release section that is mostly right: one wrong value in a
+// file hides what becomes of the others.
+func drawRelease(t *rapid.T, b *strings.Builder) {
+	maybe := func(format, bad string, good ...string) {
+		if rapid.Bool().Draw(t, "given") {
+			value := rapid.SampledFrom(good).Draw(t, format)
+			if rapid.IntRange(0, 15).Draw(t, "wrong") == 0 {
+				value = bad
+			}
+			fmt.Fprintf(b, format, value)
+		}
+	}
+	b.WriteString("release:\n  drain: 1s\n")
+	maybe("  ready_within: %s\n", "0s", "1s", "2m")
+	maybe("  strategy: %s\n", "canery", "canary", "linear")
+	maybe("  steps: [{weight: %s, hold: 5m}, {weight: 50%%, approval: true}]\n", "50", "10", "12.5")
+	maybe("  checks: [{name: a, to: s0, request: {path: /%s}}, {name: b, command: [x]}]\n", "a b", "x", "")
+	maybe("  hooks: {AfterInstall: [{%s}]}\n", "function: s0", "function: f0", "url: 'http://x'", "command: [x]")
+	maybe("  freeze: [{cron: '%s', for: 1h}]\n", "0 0 30 2 *", "* * * * *", "0 18 * * FRI")
+	maybe("  warm: {replay: 3, rounds: %s}\n", "0", "1", "100")
+	b.WriteString("  watch:\n    compare: live\n")
+	maybe("    confidence: %s\n", "5", "0s", "1h")
+	maybe("    alpha: %s\n", ".nan", "0.05", "0.5")
+	maybe("    error_rate: {max: %s}\n", "101", "1%", "0")
+	maybe("    latency: {p50: 1s, p99: %s}\n", "1ms", "1s", "2s")
 }
 
 func checkOutcome(t interface{ Fatalf(string, ...any) }, file string, m *Manifest, err error) {
 	if err == nil {
-		spec, err := m.Resolve(digests(m))
+		spec, policy, err := m.Resolve(digests(m))
 		if err != nil {
 			t.Fatalf("accepted, but Resolve = %v", err)
 		}
 		if problems := spec.Check(); len(problems) > 0 {
 			t.Fatalf("accepted, but Check = %v", problems)
 		}
-		if err := m.Policy.Validate(); err != nil {
-			t.Fatalf("accepted, but the policy: %v", err)
+		if problems := policy.Check(spec); len(problems) > 0 {
+			t.Fatalf("accepted, but Check of the policy = %v", problems)
 		}
 		return
 	}

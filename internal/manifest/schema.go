@@ -64,6 +64,10 @@ func schemaOf(t reflect.Type, defs map[string]any) map[string]any {
 		return map[string]any{"type": "array", "items": schemaOf(t.Elem(), defs)}
 	case reflect.Int:
 		return map[string]any{"type": "integer"}
+	case reflect.Float64:
+		return map[string]any{"type": "number"}
+	case reflect.Bool:
+		return map[string]any{"type": "boolean"}
 	default:
 		return map[string]any{"type": "string"}
 	}
@@ -85,12 +89,8 @@ func structSchema(t reflect.Type, defs map[string]any) map[string]any {
 }
 
 func fieldSchema(field reflect.StructField, value reflect.Value, defs map[string]any) map[string]any {
-	desc := field.Tag.Get("desc")
-	if field.Tag.Get("later") != "" {
-		return map[string]any{"not": map[string]any{}, "description": desc + " Not available in this version of Teal."}
-	}
 	s := schemaOf(field.Type, defs)
-	s["description"] = desc
+	s["description"] = field.Tag.Get("desc")
 	if pattern := field.Tag.Get("pattern"); pattern != "" {
 		s["pattern"] = pattern
 	}
@@ -102,10 +102,23 @@ func fieldSchema(field reflect.StructField, value reflect.Value, defs map[string
 	if enum := field.Tag.Get("enum"); enum != "" {
 		s["enum"] = enumValues(enum)
 	}
-	if value.Kind() != reflect.Struct && !value.IsZero() {
+	if std := field.Tag.Get("std"); std != "" {
+		s["default"] = defaultValue(field.Type, std)
+	} else if value.Kind() != reflect.Struct && !value.IsZero() {
 		s["default"] = value.Interface()
 	}
 	return s
+}
+
+// defaultValue returns the default that a tag has, as JSON has it.
+func defaultValue(t reflect.Type, tag string) any {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() == reflect.Int || t.Kind() == reflect.Float64 {
+		return json.Number(tag)
+	}
+	return tag
 }
 
 // enumValues returns each value as text and, where it looks like one, as the

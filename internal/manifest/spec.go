@@ -4,9 +4,7 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
-	"strings"
 
 	"teal"
 )
@@ -16,6 +14,7 @@ type reading struct {
 	*findings
 	root     *node // nil when the file is not YAML
 	manifest Manifest
+	programs []program // that checks and hooks run
 }
 
 func parse(file string, data []byte) *reading {
@@ -33,13 +32,14 @@ func parse(file string, data []byte) *reading {
 		return r
 	}
 	r.manifest = Manifest{Code: map[string]string{}, Dir: filepath.Dir(file)}
-	r.manifest.Policy = r.policy(doc.Release)
 	r.manifest.Spec = teal.Spec{App: doc.App, Components: map[string]teal.Component{}}
 	r.components(doc)
 	for _, route := range doc.Routes {
 		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, teal.Route{Host: route.Host, Path: route.Path, To: route.To})
 	}
+	r.manifest.Policy = r.policy(doc.Release)
 	r.checkSpec()
+	r.checkPolicy()
 	return r
 }
 
@@ -89,9 +89,10 @@ func (r *reading) component(section, name string, c teal.Component) bool {
 
 // protocol reads what a component speaks; HTTP/1.1 when the value is wrong.
 func (r *reading) protocol(section, name, value string) teal.Protocol {
+	at := []string{section, name, "protocol"}
 	p, err := teal.ParseProtocol(value)
-	if err != nil {
-		r.at([]string{section, name, "protocol"}, "%s", err)
+	if err != nil && !r.covers(at) {
+		r.at(at, "%s", err)
 	}
 	return p
 }
@@ -128,6 +129,9 @@ func environment(env map[string]text) map[string]string {
 }
 
 func texts(list []text) []string {
+	if len(list) == 0 {
+		return nil
+	}
 	out := make([]string, len(list))
 	for i, t := range list {
 		out[i] = string(t)
@@ -157,29 +161,4 @@ func (r *reading) noise(p teal.Problem) bool {
 		return false
 	}
 	return r.covers([]string{"functions"}) || r.covers([]string{"services"}) || r.covers([]string{"upstreams"})
-}
-
-var (
-	allAtOnce = regexp.MustCompile(`^(all-at-once|(CodeDeployDefault\.)?(Lambda|ECS)?AllAtOnce)$`)
-	gradual   = regexp.MustCompile(`^(canary|linear|(CodeDeployDefault\.)?(Lambda|ECS)?(Canary|Linear)\d+Percent(Every)?\d+Minutes?)$`)
-)
-
-// policy returns the release policy and reports what this version cannot do.
-func (r *reading) policy(rel release) teal.Policy {
-	p := teal.Policy{
-		Strategy:    teal.StrategyAllAtOnce,
-		ReadyWithin: rel.ReadyWithin, Confidence: rel.Watch.Confidence, Drain: rel.Drain,
-	}
-	at := []string{"release", "strategy"}
-	switch {
-	case allAtOnce.MatchString(rel.Strategy):
-	case gradual.MatchString(rel.Strategy):
-		r.at(at, "%q is %s", rel.Strategy, notAvailable)
-	default:
-		r.at(at, "%q is not a strategy; expected %s", rel.Strategy, teal.StrategyAllAtOnce)
-	}
-	if err := p.Validate(); err != nil {
-		r.at([]string{"release", "ready_within"}, "%s", strings.TrimPrefix(err.Error(), "release.ready_within "))
-	}
-	return p
 }

@@ -11,7 +11,7 @@ import "teal"
 //	pattern   of text, for editors; the domain checks the value
 //	enum      allowed values, for editors
 //	min, max  of a number, for editors
-//	later     "yes": decoded, then refused, because this version cannot do it
+//	std       the default of a field that is left out as nil or ""
 
 type document struct {
 	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
@@ -97,67 +97,6 @@ type route struct {
 	Host string `yaml:"host" desc:"A host name. Left out: any host."`
 	Path string `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab." pattern:"^/"`
 	To   string `yaml:"to" need:"yes" desc:"The name of a component."`
-}
-
-type release struct {
-	Strategy    string        `yaml:"strategy" desc:"How the traffic moves." pattern:"^(all-at-once|(CodeDeployDefault\\.)?(Lambda|ECS)?AllAtOnce)$"`
-	Steps       []step        `yaml:"steps" later:"yes" desc:"The weights that green takes, one after the other."`
-	Checks      []check       `yaml:"checks" later:"yes" desc:"Questions put to green before it takes traffic."`
-	Watch       watch         `yaml:"watch" desc:"What happens after the switch."`
-	ReadyWithin teal.Duration `yaml:"ready_within" desc:"Green must be healthy by then, or the release fails; such as 2m."`
-	Drain       teal.Duration `yaml:"drain" desc:"How long a retired version may take to finish its requests, such as 30s."`
-}
-
-func (r *release) setDefaults() {
-	p := teal.DefaultPolicy()
-	*r = release{Strategy: string(p.Strategy), ReadyWithin: p.ReadyWithin, Drain: p.Drain}
-	r.Watch.setDefaults()
-}
-
-type step struct {
-	Weight percent       `yaml:"weight" need:"yes" desc:"The share of green in percent."`
-	Hold   teal.Duration `yaml:"hold" desc:"How long the step lasts, such as 5m."`
-}
-
-type check struct {
-	Name    string  `yaml:"name" need:"yes" desc:"The name of the check."`
-	To      string  `yaml:"to" desc:"The component that is asked."`
-	Request request `yaml:"request" desc:"The request that is sent."`
-	Command []text  `yaml:"command" desc:"A program and its arguments; it must end with 0."`
-	Expect  expect  `yaml:"expect" desc:"What the answer must be."`
-}
-
-type request struct {
-	Method  string          `yaml:"method" desc:"The HTTP method."`
-	Path    string          `yaml:"path" desc:"The path."`
-	Headers map[string]text `yaml:"headers" desc:"Headers to send."`
-	Body    string          `yaml:"body" desc:"The body to send."`
-}
-
-type expect struct {
-	Status int           `yaml:"status" desc:"The HTTP status."`
-	Body   string        `yaml:"body" desc:"Text that the body must contain."`
-	Within teal.Duration `yaml:"within" desc:"How long the answer may take, such as 500ms."`
-}
-
-type watch struct {
-	Confidence teal.Duration `yaml:"confidence" desc:"How long blue stands by after the switch, such as 10m."`
-	ErrorRate  errorRate     `yaml:"error_rate" later:"yes" desc:"The share of failed requests that green may have."`
-	Latency    latency       `yaml:"latency" later:"yes" desc:"How slow green may be."`
-	Compare    string        `yaml:"compare" later:"yes" desc:"The alias that green is compared with."`
-}
-
-func (w *watch) setDefaults() { w.Confidence = teal.DefaultPolicy().Confidence }
-
-type errorRate struct {
-	Max percent `yaml:"max" desc:"The limit, such as 1%."`
-}
-
-type latency struct {
-	P50 teal.Duration `yaml:"p50" desc:"The limit of the median, such as 50ms."`
-	P90 teal.Duration `yaml:"p90" desc:"The limit of the 90th percentile, such as 100ms."`
-	P95 teal.Duration `yaml:"p95" desc:"The limit of the 95th percentile, such as 200ms."`
-	P99 teal.Duration `yaml:"p99" desc:"The limit of the 99th percentile, such as 300ms."`
 }
 
 // text is a scalar whose source text is taken, whatever YAML makes of it.

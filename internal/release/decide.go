@@ -13,6 +13,15 @@ type Observation struct {
 	Route Route  // the alias that the release moves
 	From  Health // of the environment that the alias left; zero for a first release
 	To    Health // of the environment that the alias moves to
+	// Tasks holds the outcomes of the release's tasks. One that is missing has
+	// not been begun by this process.
+	Tasks map[teal.TaskKey]Outcome
+	// Judgement is the judge's on everything measured so far; nil while nothing
+	// is judged. It stands on samples up to SampledAt.
+	Judgement *teal.Judgement
+	SampledAt time.Time
+	Unsaved   bool              // the judge knows more than the record
+	Baseline  *teal.Measurement // what live did lately; nil once the record has it
 }
 
 // Route is an alias and whether what it says is in force.
@@ -55,30 +64,46 @@ func (h Health) why() string {
 	return h.Reason + "\n" + h.Output
 }
 
-// Decision is what to do next about a release. A decision without an act and
-// without a next phase is to wait: until the observation changes or, when it is
+// Decision is what to do next about a release. A decision without an act, a next
+// phase and a change is to wait: until the observation changes or, when it is
 // set, until Until.
 type Decision struct {
 	Intent teal.Intent // the act; ActNone when only the record changes
 	Next   teal.Phase  // the phase to enter when the act is done; "" to stay
 	Reason string
+	Change Change // of the record, when the act is done
 	Until  time.Time
 }
 
 // Waits reports whether there is nothing to do now.
-func (d Decision) Waits() bool { return d.Intent.Act == teal.ActNone && d.Next == "" }
+func (d Decision) Waits() bool {
+	return d.Intent.Act == teal.ActNone && d.Next == "" && d.Change.none()
+}
 
 // Decide returns what to do about a release that has not ended. It is pure, and
 // total: every phase has an answer for every observation. Its rules keep what
 // the guarantees promise: the alias is only given to a version whose
-// environment is ready, and an environment is only retired once the alias is
-// seen to hold elsewhere.
+// environment is ready and whose checks have passed, it moves on only while
+// nothing says that green is worse, and an environment is only retired once the
+// alias is seen to hold elsewhere.
 func Decide(r teal.Release, o Observation) Decision {
+	d := decide(r, o)
+	if by, limited := deadline(r); limited && d.Waits() && o.Now.Before(by) {
+		d.Until = soonest(d.Until, by)
+	}
+	return d
+}
+
+func decide(r teal.Release, o Observation) Decision {
 	switch r.Phase {
 	case teal.PhaseQueued:
 		return decideQueued(r, o)
-	case teal.PhaseProvisioning, teal.PhaseWarming, teal.PhaseVerifying:
+	case teal.PhaseProvisioning:
 		return decideProvisioning(r, o)
+	case teal.PhaseWarming:
+		return decideWarming(r, o)
+	case teal.PhaseVerifying:
+		return decideVerifying(r, o)
 	case teal.PhaseShifting:
 		return decideShifting(r, o)
 	case teal.PhaseWatching:
@@ -90,11 +115,20 @@ func Decide(r teal.Release, o Observation) Decision {
 }
 
 func decideQueued(r teal.Release, o Observation) Decision {
+	if r.Queued {
+		return decideTurn(r, o)
+	}
 	if reason, stop := stopBeforeTraffic(r, o); stop {
-		if r.Intent != nil { // green was started, and that was not recorded
+		if r.Intent != nil && r.Intent.Act != teal.ActTask { // green was started, and that was not recorded
 			return abort(r, o, reason)
 		}
 		return Decision{Next: teal.PhaseAborted, Reason: reason}
+	}
+	if until, frozen := frozen(r, o.Now); frozen {
+		return Decision{Until: until}
+	}
+	if d, passed := hooks(r, o, teal.BeforeInstall); !passed {
+		return d
 	}
 	return Decision{
 		Intent: provision(r.To),
@@ -103,21 +137,120 @@ func decideQueued(r teal.Release, o Observation) Decision {
 	}
 }
 
+// decideTurn decides about a release whose turn has come after others of its
+// app: only now is it known which version it takes the traffic from.
+func decideTurn(r teal.Release, o Observation) Decision {
+	from, moves := leaves(o.Route.Alias, r.To)
+	if ordered := r.Orders.Rollback; ordered != nil {
+		return Decision{Next: teal.PhaseAborted, Reason: askedFor(ordered)}
+	}
+	if !moves {
+		return Decision{Next: teal.PhaseAborted, Reason: fmt.Sprintf("version %d has become %s meanwhile", r.To, r.Alias)}
+	}
+	return Decision{Change: Change{From: &from}, Reason: "it is its turn"}
+}
+
 func decideProvisioning(r teal.Release, o Observation) Decision {
 	if reason, stop := stopBeforeTraffic(r, o); stop {
 		return abort(r, o, reason)
 	}
+	if d, ready := becomeReady(r, o, r.ReadyBy); !ready {
+		return d
+	}
+	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
+		return d
+	}
+	reason := fmt.Sprintf("every component of version %d is healthy", r.To)
+	if r.From == 0 {
+		return Decision{Next: teal.PhaseVerifying, Reason: reason}
+	}
+	return Decision{
+		Intent: teal.Intent{Act: teal.ActSize, Version: r.To},
+		Next:   teal.PhaseWarming,
+		Reason: reason + "; it gets as many instances as version " + fmt.Sprint(r.From) + " needs now",
+	}
+}
+
+// becomeReady waits until green is healthy, and gives it up when it does not
+// start or when the time is over.
+func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
 	switch {
 	case o.To.ready():
-		return Decision{Next: teal.PhaseShifting, Reason: fmt.Sprintf("every component of version %d is healthy", r.To)}
+		return Decision{}, true
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
-		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why()))
-	case !o.Now.Before(r.ReadyBy):
-		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why()))
+		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
+	case !o.Now.Before(by):
+		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())), false
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}, false
 	}
-	return Decision{Until: r.ReadyBy}
+	return Decision{Until: by}, false
+}
+
+func decideWarming(r teal.Release, o Observation) Decision {
+	if reason, stop := stopBeforeTraffic(r, o); stop {
+		return abort(r, o, reason)
+	}
+	if d, ready := becomeReady(r, o, readyAgainBy(r, o)); !ready {
+		return d
+	}
+	if warms(r.Policy.Warm) {
+		if d, passed := gate(r, o, teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"}); !passed {
+			return d
+		}
+	}
+	return Decision{Next: teal.PhaseVerifying, Reason: fmt.Sprintf("version %d is sized and warm", r.To)}
+}
+
+func warms(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
+
+// readyAgainBy is until when an environment that was ready in an earlier phase
+// may take to be so again: it was told to grow, or the server was restarted.
+func readyAgainBy(r teal.Release, o Observation) time.Time {
+	since := r.CreatedAt
+	if n := len(r.Phases); n > 0 {
+		since = r.Phases[n-1].At
+	}
+	if o.To.Since.After(since) {
+		since = o.To.Since
+	}
+	return since.Add(r.Policy.ReadyWithin.Std())
+}
+
+func decideVerifying(r teal.Release, o Observation) Decision {
+	if reason, stop := stopBeforeTraffic(r, o); stop {
+		return abort(r, o, reason)
+	}
+	if d, ready := becomeReady(r, o, readyAgainBy(r, o)); !ready {
+		return d
+	}
+	if d, passed := hooks(r, o, teal.AfterAllowTestTraffic); !passed {
+		return d
+	}
+	for _, c := range r.Policy.Checks {
+		if d, passed := gate(r, o, checkKey(0, c)); !passed {
+			return d
+		}
+	}
+	if d, passed := hooks(r, o, teal.BeforeAllowTraffic); !passed {
+		return d
+	}
+	return Decision{
+		Next:   teal.PhaseShifting,
+		Reason: verified(r),
+		Change: Change{Baseline: o.Baseline},
+	}
+}
+
+func verified(r teal.Release) string {
+	switch n := len(r.Policy.Checks); n {
+	case 0:
+		return fmt.Sprintf("version %d can take requests", r.To)
+	case 1:
+		return fmt.Sprintf("version %d has passed its check", r.To)
+	default:
+		return fmt.Sprintf("version %d has passed its %d checks", r.To, n)
+	}
 }
 
 // stopBeforeTraffic returns why a release that has not moved any traffic must
@@ -125,11 +258,14 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool) {
 	from, moves := leaves(o.Route.Alias, r.To)
 	switch {
-	case ordered(r, teal.OrderRollback):
-		return orderReason(r), true
+	case r.Orders.Rollback != nil:
+		return askedFor(r.Orders.Rollback), true
 	case !moves || from != r.From:
 		return fmt.Sprintf("%s was moved to %s while the release was starting",
 			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
+	}
+	if late, is := pastDeadline(r, o); is {
+		return late, true
 	}
 	return "", false
 }
@@ -158,195 +294,54 @@ func abort(r teal.Release, o Observation, reason string) Decision {
 	return d
 }
 
-func decideShifting(r teal.Release, o Observation) Decision {
-	first := r.From == 0
-	switch {
-	case !first && ordered(r, teal.OrderRollback):
-		return goBack(r, o, orderReason(r))
-	case first && r.Fence == 0 && ordered(r, teal.OrderRollback):
-		return abort(r, o, orderReason(r))
+// pastDeadline reports whether a release that has not given green everything has
+// used up the time that its policy allows, counted from its start.
+func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
+	by, limited := deadline(r)
+	if !limited || o.Now.Before(by) {
+		return "", false
 	}
-	if o.Route.Alias.IsOnly(r.To) {
-		return decideShifted(r, o)
-	}
-	if !o.To.ready() {
-		return decideUnready(r, o)
-	}
-	return Decision{
-		Intent: shift(r.To, o.Route.Revision),
-		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
-	}
+	return fmt.Sprintf("version %d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
 }
 
-// decideUnready decides about a release whose green was healthy and is not, just
-// before the switch.
-func decideUnready(r teal.Release, o Observation) Decision {
-	reason := fmt.Sprintf("version %d stopped being healthy before the switch: %s", r.To, o.To.why())
-	late := !o.Now.Before(r.ReadyBy)
-	switch {
-	case r.From != 0 && (late || o.To.broken()):
-		return goBack(r, o, reason)
-	case r.From == 0 && r.Fence == 0 && late:
-		return abort(r, o, reason)
-	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
-	case late: // a first switch that may have been made: wait until green recovers
-		return Decision{}
+// deadline returns when Policy.Deadline passes.
+func deadline(r teal.Release) (by time.Time, limited bool) {
+	if r.Policy.Deadline == 0 {
+		return time.Time{}, false
 	}
-	return Decision{Until: r.ReadyBy}
+	for _, entry := range r.Phases {
+		if entry.Phase == teal.PhaseProvisioning {
+			return entry.At.Add(r.Policy.Deadline.Std()), true
+		}
+	}
+	return r.CreatedAt.Add(r.Policy.Deadline.Std()), true
 }
 
-// decideShifted decides about a release whose alias points to green alone.
-func decideShifted(r teal.Release, o Observation) Decision {
-	switch {
-	case r.From != 0 && o.To.broken() && o.From.ready():
-		return goBack(r, o, fmt.Sprintf("version %d stopped being healthy during the switch: %s", r.To, o.To.why()))
-	case !o.Route.Holds:
-		return Decision{}
-	case r.From == 0:
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
-	case r.Policy.Confidence == 0:
-		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
+func askedFor(order *teal.Order) string {
+	if order.Why == "" {
+		return "asked for by " + order.By
 	}
-	return Decision{
-		Next:   teal.PhaseWatching,
-		Reason: fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence),
-	}
-}
-
-func decideWatching(r teal.Release, o Observation) Decision {
-	until := r.CreatedAt
-	if r.WatchUntil != nil {
-		until = *r.WatchUntil
-	}
-	over := !o.Now.Before(until)
-	switch {
-	case ordered(r, teal.OrderRollback):
-		return goBack(r, o, orderReason(r))
-	case !o.Route.Alias.IsOnly(r.To):
-		// Possibly by a rollback of ours that a crash kept from being recorded.
-		return goBack(r, o, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
-	case o.To.broken() && o.From.ready():
-		return goBack(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why()))
-	case ordered(r, teal.OrderFinish):
-		return finish(r, o, orderReason(r))
-	case over && o.To.ready():
-		return finish(r, o, fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence))
-	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
-	case over: // nobody knows yet which of the two will be healthy: keep both
-		return Decision{}
-	}
-	return Decision{Until: until}
-}
-
-// goBack begins a rollback. Where blue can take requests now, the alias goes
-// back in the same step: that is what blue stood by for.
-func goBack(r teal.Release, o Observation, reason string) Decision {
-	d := Decision{Next: teal.PhaseRollingBack, Reason: reason}
-	if o.From.ready() && !o.Route.Alias.IsOnly(r.From) {
-		d.Intent = shift(r.From, o.Route.Revision)
-	}
-	return d
-}
-
-func decideRollingBack(r teal.Release, o Observation) Decision {
-	switch {
-	case !o.Route.Alias.IsOnly(r.From) && !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
-	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
-		return Decision{Intent: shift(r.From, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
-	case o.Route.Alias.IsOnly(r.To):
-		return decideNoWayBack(r, o)
-	case !o.Route.Alias.IsOnly(r.From) || !o.Route.Holds:
-		return Decision{}
-	case !settled(r, o):
-		return confirm(r, o, r.From)
-	}
-	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
-	if o.To.Running {
-		d.Intent = retire(r.To)
-	}
-	return d
-}
-
-// decideNoWayBack decides about a rollback while green has everything and blue
-// cannot take it. Waiting for ever would keep every later release from starting,
-// the one with the cure among them: a blue that does not start is given up at
-// once, and any blue when it has had the time that a new version has.
-func decideNoWayBack(r teal.Release, o Observation) Decision {
-	deadline := o.From.Since.Add(r.Policy.ReadyWithin.Std())
-	hopeless := o.From.State == teal.EnvironmentFailed
-	switch {
-	case !hopeless && o.Now.Before(deadline):
-		return Decision{Until: deadline}
-	case !settled(r, o) && !o.To.ready():
-		return Decision{}
-	}
-	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
-}
-
-// settled reports whether no shift that was ever intended can still happen.
-func settled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.Fence }
-
-// confirm gives the alias to the version that has it already. That changes its
-// revision, so that a shift which is still on its way fails.
-func confirm(r teal.Release, o Observation, version int) Decision {
-	return Decision{
-		Intent: shift(version, o.Route.Revision),
-		Reason: fmt.Sprintf("making sure that %s stays with version %d", r.Alias, version),
-	}
-}
-
-// finish ends a release that went well, once it is certain that green has
-// everything and keeps it: blue is decommissioned.
-func finish(r teal.Release, o Observation, reason string) Decision {
-	switch {
-	case !o.Route.Holds:
-		return Decision{}
-	case !settled(r, o):
-		return confirm(r, o, r.To)
-	}
-	d := Decision{Next: teal.PhaseCompleted, Reason: reason}
-	if o.From.Running {
-		d.Intent = retire(r.From)
-	}
-	return d
-}
-
-func ordered(r teal.Release, kind teal.OrderKind) bool {
-	return order(r, kind) != nil
-}
-
-func order(r teal.Release, kind teal.OrderKind) *teal.Order {
-	switch kind {
-	case teal.OrderRollback:
-		return r.Orders.Rollback
-	case teal.OrderFinish:
-		return r.Orders.Finish
-	}
-	return nil
-}
-
-func orderReason(r teal.Release) string {
-	asked := r.Orders.Rollback
-	if asked == nil {
-		asked = r.Orders.Finish
-	}
-	if asked.Why == "" {
-		return "asked for by " + asked.By
-	}
-	return fmt.Sprintf("asked for by %s: %s", asked.By, asked.Why)
+	return fmt.Sprintf("asked for by %s: %s", order.By, order.Why)
 }
 
 func provision(version int) teal.Intent {
 	return teal.Intent{Act: teal.ActProvision, Version: version}
 }
 
-func shift(version int, revision uint64) teal.Intent {
-	return teal.Intent{Act: teal.ActShift, Version: version, AliasRevision: revision}
+// shift gives a version a share, of which the release's other version gets the
+// rest.
+func shift(version int, weight teal.Weight, revision uint64) teal.Intent {
+	return teal.Intent{Act: teal.ActShift, Version: version, Weight: weight, AliasRevision: revision}
 }
 
 func retire(version int) teal.Intent {
 	return teal.Intent{Act: teal.ActRetire, Version: version}
+}
+
+// soonest returns the earlier of two times, of which zero is never.
+func soonest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -81,6 +81,91 @@ func noConfidence(s *situation)  { s.Policy.Confidence = 0 }
 // intended and its outcome was not learnt.
 func unsettled(s *situation) { s.Fence = s.Route.Revision + 1 }
 
+const (
+	pass         = teal.VerdictPass
+	fail         = teal.VerdictFail
+	inconclusive = teal.VerdictInconclusive
+	unknown      = teal.VerdictError
+)
+
+// canary is 10 % for five minutes, then 50 % for five minutes.
+func canary(s *situation) {
+	s.Policy.Steps = []teal.Step{{Weight: teal.Percent(10), Hold: teal.Duration(5 * time.Minute)}, {Weight: teal.Percent(50), Hold: teal.Duration(5 * time.Minute)}}
+	s.Policy.Judge.DoubtAfter = teal.Duration(2 * time.Minute)
+}
+func approval(s *situation) { s.Policy.Steps[1].Approval = true }
+
+// atStep says that the step has been in force since noon.
+func atStep(n int) func(*situation) {
+	return func(s *situation) { s.Step, s.StepAt = n, &s.CreatedAt }
+}
+func says(v teal.Verdict) func(*situation) {
+	return func(s *situation) {
+		s.Judgement, s.SampledAt = &teal.Judgement{Verdict: v, Reason: "it is " + string(v)}, s.Now
+	}
+}
+func unsaved(s *situation) { s.Unsaved = true }
+func savedAt(d time.Duration) func(*situation) {
+	return func(s *situation) { at := start.Add(d); s.JudgingAt = &at }
+}
+
+// doubted says that the verdict has been missing since the end of the first hold.
+func doubted(s *situation) { at := start.Add(5 * time.Minute); s.DoubtSince = &at }
+func onDoubt(d teal.OnDoubt) func(*situation) {
+	return func(s *situation) { s.Policy.Judge.OnInconclusive = d }
+}
+func waited(s *situation) { at := start.Add(5 * time.Minute); s.WaitsSince = &at }
+func forced(s *situation) {
+	s.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: "ann", Why: "it burns"}
+}
+func approved(step int) func(*situation) {
+	return func(s *situation) { s.Orders.Give(teal.Order{Kind: teal.OrderApprove, By: "ann", Step: step}) }
+}
+func within(d time.Duration) func(*situation) {
+	return func(s *situation) { s.Policy.Deadline = teal.Duration(d) }
+}
+func startingSince(d time.Duration) release.Health {
+	h := starting
+	h.Since = start.Add(d)
+	return h
+}
+func queued(s *situation)  { s.Queued, s.Release.From = true, 0 }
+func rolling(s *situation) { s.Rollback = &teal.RollbackTimes{DecidedAt: start} }
+
+var (
+	smoke   = teal.TaskKey{Kind: teal.TaskCheck, Name: "smoke"}
+	warm    = teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"}
+	journey = teal.TaskKey{Kind: teal.TaskAsk, Name: "journey"}
+)
+
+func tell(point teal.HookPoint) teal.TaskKey {
+	return teal.TaskKey{Kind: teal.TaskHook, Name: string(point) + "/tell"}
+}
+func checked(s *situation) { s.Policy.Checks = []teal.Check{{Name: "smoke"}} }
+func warmed(s *situation)  { s.Policy.Warm.Replay = 3 }
+func asked(s *situation) {
+	s.Policy.Judge.Webhooks = []teal.Webhook{{Name: "journey"}}
+}
+func hooked(point teal.HookPoint) func(*situation) {
+	return func(s *situation) { s.Policy.Hooks = []teal.Hook{{Point: point, Name: "tell"}} }
+}
+
+// begun says that the task runs in this process, or what its outcome is.
+func begun(key teal.TaskKey, v teal.Verdict) func(*situation) {
+	return func(s *situation) {
+		lost(key)(s)
+		s.Observation.Tasks = map[teal.TaskKey]release.Outcome{key: {Begun: true, Verdict: v}}
+	}
+}
+
+// lost says that the task was begun by a process that has ended.
+func lost(key teal.TaskKey) func(*situation) {
+	return func(s *situation) { s.SetTask(teal.Task{Key: key, StartedAt: start}) }
+}
+func ended(key teal.TaskKey, v teal.Verdict) func(*situation) {
+	return func(s *situation) { s.SetTask(teal.Task{Key: key, StartedAt: start, EndedAt: &start, Verdict: v}) }
+}
+
 // say writes a decision in one line: the act, the phase, and the reason's words
 // are left to the cases that care.
 func say(d release.Decision) string {
@@ -88,13 +173,20 @@ func say(d release.Decision) string {
 	switch d.Intent.Act {
 	case teal.ActNone:
 	case teal.ActShift:
-		parts = append(parts, fmt.Sprintf("shift to %d replacing %d", d.Intent.Version, d.Intent.AliasRevision))
+		share := ""
+		if d.Intent.Weight != teal.All {
+			share = fmt.Sprintf(" at %s %%", d.Intent.Weight)
+		}
+		parts = append(parts, fmt.Sprintf("shift to %d%s replacing %d", d.Intent.Version, share, d.Intent.AliasRevision))
+	case teal.ActTask:
+		parts = append(parts, "begin "+d.Intent.Task.String())
 	default:
 		parts = append(parts, fmt.Sprintf("%s %d", d.Intent.Act, d.Intent.Version))
 	}
 	if d.Next != "" {
 		parts = append(parts, "be "+string(d.Next))
 	}
+	parts = append(parts, sayChange(d)...)
 	if !d.Waits() {
 		return strings.Join(parts, ", ")
 	}
@@ -104,11 +196,40 @@ func say(d release.Decision) string {
 	return "wait until " + d.Until.Sub(start).String()
 }
 
+// sayChange leaves out what goes with an act.
+func sayChange(d release.Decision) []string {
+	c := d.Change
+	var parts []string
+	if c.Step != 0 && d.Intent.Act == teal.ActNone {
+		parts = append(parts, fmt.Sprint("note step ", c.Step))
+	}
+	if c.Task != nil && c.Task.Ended() {
+		parts = append(parts, fmt.Sprintf("note %s: %s", c.Task.Key, c.Task.Verdict))
+	}
+	if c.Waits != nil {
+		parts = append(parts, map[bool]string{true: "note that nobody is waited for", false: "note that a person is waited for"}[c.Waits.IsZero()])
+	}
+	if c.Doubt != nil {
+		parts = append(parts, "note the doubt")
+	}
+	if c.Judging {
+		parts = append(parts, "save the judge")
+	}
+	if c.Back {
+		parts = append(parts, "note that it is back")
+	}
+	if c.From != nil {
+		parts = append(parts, fmt.Sprint("take from ", *c.From))
+	}
+	return parts
+}
+
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	only1, only2 := live(teal.Only(1)...), live(teal.Only(2)...)
 	rollback, finish := order(teal.OrderRollback), order(teal.OrderFinish)
 	split := live(teal.Target{Version: 1, Weight: teal.Percent(90)}, teal.Target{Version: 2, Weight: teal.Percent(10)})
+	half := live(teal.Target{Version: 1, Weight: teal.Percent(50)}, teal.Target{Version: 2, Weight: teal.Percent(50)})
 	cases := []struct {
 		name   string
 		given  situation
@@ -125,8 +246,9 @@ func TestDecide(t *testing.T) {
 
 		{"green that starts is waited for", in("provisioning", green(starting)), "wait until 2m0s", ""},
 		{"green that is gone is started again", in("provisioning", green(stopped)), "provision 2", ""},
-		{"healthy green is given the traffic next", in("provisioning"), "be shifting", "every component of version 2 is healthy"},
-		{"healthy green is in time even when nobody looked", in("provisioning", after(time.Hour)), "be shifting", ""},
+		{"healthy green is made as large as blue", in("provisioning"), "size 2, be warming", "every component of version 2 is healthy"},
+		{"healthy green is in time even when nobody looked", in("provisioning", after(time.Hour)), "size 2, be warming", ""},
+		{"a first green has nothing to be as large as", in("provisioning", first), "be verifying", ""},
 		{"green that is late is stopped", in("provisioning", green(starting), after(2*time.Minute)), "retire 2, be aborted", "not healthy within 2m: it is starting"},
 		{"green that is late and gone ends the release", in("provisioning", green(stopped), after(2*time.Minute)), "be aborted", "it is not running"},
 		{"green that fails is stopped at once, with its last words", in("provisioning", green(failed)), "retire 2, be aborted", "no handler\nTraceback"},
@@ -134,26 +256,29 @@ func TestDecide(t *testing.T) {
 		{"green is stopped when somebody moved the alias", in("provisioning", live(teal.Only(3)...)), "retire 2, be aborted", "version 3"},
 		{"green that was given a share by hand stays", in("provisioning", split, rollback), "be aborted", ""},
 		{"a finish that was ordered early waits", in("provisioning", green(starting), finish), "wait until 2m0s", ""},
-		{"warming is left like provisioning", in("warming"), "be shifting", ""},
+		{"without anything to warm with, green is verified", in("warming"), "be verifying", ""},
+		{"green that grows is waited for", in("warming", green(starting)), "wait until 2m0s", ""},
+		{"without anything to verify, green is given the traffic", in("verifying"), "be shifting", "can take requests"},
 		{"verifying is left like provisioning", in("verifying", rollback), "retire 2, be aborted", ""},
 
 		{"healthy green gets the alias", in("shifting"), "shift to 2 replacing 7", "giving live to version 2"},
 		{"the first green creates the alias", in("shifting", first), "shift to 2 replacing 0", ""},
 		{"a split is replaced", in("shifting", split), "shift to 2 replacing 7", ""},
-		{"green that broke just before the switch does not get it", in("shifting", green(degraded)), "be rolling-back", "before the switch: web"},
+		{"green that broke just before the switch does not get it", in("shifting", green(degraded)), "be rolling-back", "while it was given traffic: web"},
 		{"green that starts again after a restart is waited for", in("shifting", green(starting)), "wait until 2m0s", ""},
 		{"but not for ever", in("shifting", green(starting), after(2*time.Minute)), "be rolling-back", "it is starting"},
 		{"a switch that is not everywhere yet is waited for", in("shifting", only2, notEverywhere), "wait", ""},
-		{"a switch that holds is watched", in("shifting", only2), "be watching", "stands by for 10m"},
-		{"without a confidence period blue goes", in("shifting", only2, noConfidence), "retire 1, be completed", ""},
-		{"without a confidence period blue may be gone", in("shifting", only2, noConfidence, blue(stopped)), "be completed", ""},
-		{"a first release is complete once it holds", in("shifting", first, only2), "be completed", "no version before it"},
+		{"a switch that holds is noted", in("shifting", only2), "note step 1", "has everything"},
+		{"a switch that holds is watched", in("shifting", only2, atStep(1)), "be watching", "stands by for 10m"},
+		{"without a confidence period blue goes", in("shifting", only2, atStep(1), noConfidence), "retire 1, be completed", ""},
+		{"without a confidence period blue may be gone", in("shifting", only2, atStep(1), noConfidence, blue(stopped)), "be completed", ""},
+		{"a first release is complete once it holds", in("shifting", first, only2, atStep(1)), "be completed", "no version before it"},
 		{"a rollback before the switch moves nothing", in("shifting", rollback), "be rolling-back", ""},
 		{"a rollback after the switch turns it round at once", in("shifting", only2, rollback), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a rollback does not wait for the switch to hold", in("shifting", only2, notEverywhere, rollback), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a rollback to a blue that is not healthy starts without it", in("shifting", only2, rollback, blue(starting)), "be rolling-back", ""},
-		{"green that breaks during the switch loses it", in("shifting", only2, notEverywhere, green(degraded)), "shift to 1 replacing 7, be rolling-back", "during the switch"},
-		{"a first release has nothing to go back to", in("shifting", first, only2, rollback, unsettled), "be completed", ""},
+		{"green that breaks during the switch loses it", in("shifting", only2, notEverywhere, green(degraded)), "shift to 1 replacing 7, be rolling-back", "at the switch"},
+		{"a first release has nothing to go back to", in("shifting", first, only2, atStep(1), rollback, unsettled), "be completed", ""},
 		{"a first release can be ended before the switch", in("shifting", first, rollback), "retire 2, be aborted", ""},
 		{"a first release whose green broke can be ended", in("shifting", first, green(degraded), rollback), "retire 2, be aborted", ""},
 		{"a first release whose green broke has until the deadline", in("shifting", first, green(degraded)), "wait until 2m0s", ""},
@@ -189,6 +314,74 @@ func TestDecide(t *testing.T) {
 		{"then a green that is gone is no obstacle", in("rolling-back", green(stopped)), "be rolled-back", ""},
 		{"blue has the alias, healthy or not", in("rolling-back", blue(degraded)), "retire 2, be rolled-back", ""},
 		{"green stays while a shift to it may still happen", in("rolling-back", unsettled), "shift to 1 replacing 7", "making sure that live stays with version 1"},
+
+		{"green gets the first share", in("shifting", canary), "shift to 2 at 10 % replacing 7", "step 1 of 2: green has 10 %"},
+		{"a share that was given and not noted is noted", in("shifting", canary, split), "note step 1", ""},
+		{"a larger share that somebody gave by hand stays", in("shifting", canary, half), "note step 2", ""},
+		{"a share is held", in("shifting", canary, split, atStep(1)), "wait until 5m0s", ""},
+		{"then comes the next one", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass)), "shift to 2 at 50 % replacing 7", "step 2 of 2"},
+		{"after the last one green gets everything", in("shifting", canary, half, atStep(2), after(5*time.Minute), says(pass)), "shift to 2 replacing 7", ""},
+		{"without enough data it waits", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(inconclusive)), "note the doubt", "it is inconclusive"},
+		{"and goes on waiting", in("shifting", canary, split, atStep(1), after(time.Hour), says(inconclusive), doubted), "wait", ""},
+		{"unless the policy says to go back", in("shifting", canary, split, atStep(1), after(7*time.Minute), says(inconclusive), doubted, onDoubt(teal.DoubtRollback)), "shift to 1 replacing 7, be rolling-back", "no verdict for 2m"},
+		{"in its time", in("shifting", canary, split, atStep(1), after(6*time.Minute), says(inconclusive), doubted, onDoubt(teal.DoubtRollback)), "wait until 7m0s", ""},
+		{"or to go on", in("shifting", canary, split, atStep(1), after(7*time.Minute), says(inconclusive), doubted, onDoubt(teal.DoubtPromote)), "shift to 2 at 50 % replacing 7", ""},
+		{"a judge that cannot be asked is no pass", in("shifting", canary, split, atStep(1), after(time.Hour), says(unknown), doubted, onDoubt(teal.DoubtPromote)), "wait", ""},
+		{"a green that is worse goes at once", in("shifting", canary, split, atStep(1), says(fail)), "shift to 1 replacing 7, be rolling-back", "it is fail"},
+		{"also while it is paused", in("shifting", canary, split, atStep(1), says(fail), order(teal.OrderPause)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"also when blue is not well: then it waits for blue", in("shifting", canary, split, atStep(1), says(fail), blue(starting)), "be rolling-back", ""},
+		{"unless somebody forced it", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(fail), forced), "shift to 2 at 50 % replacing 7", ""},
+		{"what the judge knows is saved", in("shifting", canary, split, atStep(1), says(inconclusive), unsaved), "save the judge", ""},
+		{"but not all the time", in("shifting", canary, split, atStep(1), says(inconclusive), unsaved, savedAt(55*time.Second)), "wait until 1m5s", ""},
+		{"a pause keeps the share", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.OrderPause)), "note that a person is waited for", "paused, asked for by ann"},
+		{"for as long as it may", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.OrderPause), waited), "wait until 24h5m0s", ""},
+		{"a pause that everybody forgot ends", in("shifting", canary, split, atStep(1), after(25*time.Hour), says(pass), order(teal.OrderPause), waited), "shift to 1 replacing 7, be rolling-back", "nobody came for 24h"},
+		{"a pause before the first share keeps everything at blue", in("shifting", canary, order(teal.OrderPause)), "note that a person is waited for", ""},
+		{"a pause that is over is noted", in("shifting", canary, split, atStep(1), after(6*time.Minute), says(pass), waited), "note that nobody is waited for", ""},
+		{"an approval is waited for", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass)), "note that a person is waited for", "step 2 waits for an approval"},
+		{"an approval lets it go on", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass), approved(2)), "shift to 2 replacing 7", ""},
+		{"an approval of another step does not", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass), approved(1)), "note that a person is waited for", ""},
+		{"a promotion leaves out the rest", in("shifting", canary, split, atStep(1), order(teal.OrderPromote)), "shift to 2 replacing 7", ""},
+		{"a promotion does not help a green that is worse", in("shifting", canary, split, atStep(1), says(fail), order(teal.OrderPromote)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a rollback out of a split", in("shifting", canary, split, atStep(1), rollback), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a split that somebody moved", in("shifting", canary, half, atStep(1), live(teal.Only(3)...)), "shift to 1 replacing 7, be rolling-back", "live was moved to version 3"},
+		{"green that breaks with a share loses it", in("shifting", canary, split, atStep(1), green(degraded)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"green that starts again with a share keeps it", in("shifting", canary, split, atStep(1), after(time.Hour), green(startingSince(59*time.Minute))), "wait until 1h1m0s", ""},
+		{"the deadline ends a release that is not done", in("shifting", canary, split, atStep(1), within(time.Minute)), "shift to 1 replacing 7, be rolling-back", "within the deadline of 1m"},
+		{"the deadline ends one that has not begun to shift", in("verifying", canary, within(time.Minute)), "retire 2, be aborted", "within the deadline of 1m"},
+		{"no wait is longer than the deadline", in("shifting", canary, split, atStep(1), within(3*time.Minute)), "wait until 3m0s", ""},
+
+		{"a check is begun", in("verifying", checked), "begin check/smoke", ""},
+		{"a check that runs is waited for", in("verifying", checked, begun(smoke, "")), "wait", ""},
+		{"a check that has passed is noted", in("verifying", checked, begun(smoke, pass)), "note check/smoke: pass", ""},
+		{"then green is given the traffic", in("verifying", checked, ended(smoke, pass)), "be shifting", "has passed its check"},
+		{"a check that has failed ends the release", in("verifying", checked, ended(smoke, fail)), "retire 2, be aborted", "check smoke"},
+		{"a check that could not be put ends the release", in("verifying", checked, ended(smoke, unknown)), "retire 2, be aborted", "check smoke"},
+		{"a check without an answer ends the release", in("verifying", checked, ended(smoke, inconclusive)), "retire 2, be aborted", "check smoke"},
+		{"a check that a crash interrupted is begun again", in("verifying", checked, lost(smoke)), "begin check/smoke", ""},
+		{"force goes on without it", in("verifying", checked, ended(smoke, fail), forced), "be shifting", ""},
+		{"a hook before the start", in("queued", green(stopped), hooked(teal.BeforeInstall)), "begin hook/BeforeInstall/tell", ""},
+		{"a hook that fails before the start ends the release", in("queued", green(stopped), hooked(teal.BeforeInstall), ended(tell(teal.BeforeInstall), fail)), "be aborted", "hook BeforeInstall/tell"},
+		{"a hook when green is healthy", in("provisioning", hooked(teal.AfterInstall)), "begin hook/AfterInstall/tell", ""},
+		{"a hook when green can be asked", in("verifying", checked, hooked(teal.AfterAllowTestTraffic)), "begin hook/AfterAllowTestTraffic/tell", ""},
+		{"a hook when the checks have passed", in("verifying", checked, ended(smoke, pass), hooked(teal.BeforeAllowTraffic)), "begin hook/BeforeAllowTraffic/tell", ""},
+		{"a hook when green has everything", in("shifting", only2, atStep(1), hooked(teal.AfterAllowTraffic)), "begin hook/AfterAllowTraffic/tell", ""},
+		{"a hook that fails when green has everything", in("shifting", only2, atStep(1), hooked(teal.AfterAllowTraffic), ended(tell(teal.AfterAllowTraffic), fail)), "shift to 1 replacing 7, be rolling-back", "hook AfterAllowTraffic/tell"},
+		{"a first release keeps its traffic all the same", in("shifting", first, only2, atStep(1), hooked(teal.AfterAllowTraffic), ended(tell(teal.AfterAllowTraffic), fail)), "be completed", "no version to go back to"},
+		{"warming up", in("warming", warmed), "begin warm/warm", ""},
+		{"a gate of the warm-up", in("warming", warmed, ended(warm, fail)), "retire 2, be aborted", "warm"},
+
+		{"a watched green that is worse goes at once", in("watching", says(fail)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"the end of the period without enough users is no pass", in("watching", says(inconclusive), after(10*time.Minute)), "retire 1, be completed", "was not judged"},
+		{"a judge outside is waited for", in("watching", asked, begun(journey, unknown), after(10*time.Minute)), "note the doubt", ""},
+		{"a judge outside is asked", in("watching", asked), "begin ask/journey", ""},
+		{"a judge outside fails", in("watching", asked, begun(journey, fail)), "shift to 1 replacing 7, be rolling-back", "journey"},
+
+		{"the turn of a queued release", in("queued", queued, live(teal.Only(3)...)), "take from 3", ""},
+		{"the turn of a release whose version is live already", in("queued", queued, only2), "be aborted", "has become live meanwhile"},
+		{"the time of a rollback is noted", in("rolling-back", rolling), "note that it is back", ""},
+		{"a rollback out of a split waits for blue", in("rolling-back", split, blue(starting)), "wait until 2m0s", ""},
+		{"and gives it up", in("rolling-back", split, blue(failed)), "shift to 2 replacing 7", "could not be gone back to"},
 
 		{"nothing follows completed", in("completed"), "wait", ""},
 		{"nothing follows rolled-back", in("rolled-back"), "wait", ""},
@@ -232,9 +425,9 @@ func anySituation(t *rapid.T) situation {
 	}
 	switch rapid.IntRange(0, 2).Draw(t, "order") {
 	case 1:
-		s.Order = &teal.Order{Kind: teal.OrderRollback, By: "ann"}
+		s.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
 	case 2:
-		s.Order = &teal.Order{Kind: teal.OrderFinish, By: "ann"}
+		s.Orders.Give(teal.Order{Kind: teal.OrderFinish, By: "ann"})
 	}
 	s.Fence = rapid.Uint64Range(0, 9).Draw(t, "fence")
 	if rapid.Bool().Draw(t, "no watch") {
@@ -291,9 +484,14 @@ func breaches(s situation, d release.Decision) []string {
 	case teal.ActNone:
 	case teal.ActProvision:
 		must(!health.Running || s.Phase == teal.PhaseQueued, "starts what does not run")
+	case teal.ActSize:
+		must(isReady(health) && s.Phase == teal.PhaseProvisioning, "sizes what is healthy, before traffic")
+	case teal.ActTask:
+		must(s.Orders.Rollback == nil, "asks nothing of a release that goes back")
 	case teal.ActShift:
 		must(d.Intent.AliasRevision == s.Route.Revision, "replaces the alias that it saw")
 		must(isReady(health) || alias.IsOnly(v), "C6, C7: the alias is given to a healthy version, or stays where it is")
+		must(v != s.Release.To || alias.Weight(v) <= d.Intent.Weight, "C4: green's share never goes down but to nothing")
 		must(!s.Phase.BeforeTraffic(), "C6: no traffic moves before shifting")
 	case teal.ActRetire:
 		must(health.Running, "stops what runs")
@@ -305,7 +503,7 @@ func breaches(s situation, d release.Decision) []string {
 			must(alias.IsOnly(other) && s.Route.Holds, "C11: nothing is stopped before the other version has everything, everywhere")
 		}
 		if v == s.Release.From && s.Phase == teal.PhaseWatching {
-			finish := s.Order != nil && s.Order.Kind == teal.OrderFinish
+			finish := s.Orders.Finish != nil
 			must(finish || s.WatchUntil == nil || !s.Now.Before(*s.WatchUntil), "C14: blue stands by for the whole confidence period")
 		}
 	default:
@@ -349,6 +547,9 @@ func (m *model) do(i teal.Intent) {
 	case teal.ActShift:
 		if m.revision == i.AliasRevision {
 			m.live, m.revision = teal.Only(i.Version), m.revision+1
+			if i.Weight < teal.All {
+				m.live = []teal.Target{{Version: 1, Weight: teal.All - i.Weight}, {Version: 2, Weight: i.Weight}}
+			}
 		}
 	}
 }
@@ -372,11 +573,8 @@ func (m *model) play(r *teal.Release, crash func(step int) bool) teal.Phase {
 		if crash(step) {
 			continue
 		}
-		r.Intent = nil
-		if d.Next != "" {
-			if err := r.Enter(d.Next, m.now, d.Reason); err != nil {
-				return ""
-			}
+		if err := d.Record(r, m.now); err != nil {
+			return ""
 		}
 	}
 	return r.Phase
@@ -404,7 +602,7 @@ func TestARollbackLeadsBackFromEveryPhase(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m, r := begin(t)
-		r.Order = &teal.Order{Kind: teal.OrderRollback, By: "ann"}
+		r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
 		before := r.Phase
 		end := m.play(&r, func(int) bool { return false })
 		want := teal.PhaseRolledBack
@@ -425,9 +623,9 @@ func TestALostOutcomeChangesNothing(t *testing.T) {
 		m, r := begin(t)
 		switch rapid.IntRange(0, 2).Draw(t, "order") {
 		case 1:
-			r.Order = &teal.Order{Kind: teal.OrderRollback, By: "ann"}
+			r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
 		case 2:
-			r.Order = &teal.Order{Kind: teal.OrderFinish, By: "ann"}
+			r.Orders.Give(teal.Order{Kind: teal.OrderFinish, By: "ann"})
 		}
 		smooth, rough := m.copy(), m.copy()
 		rs, rr := r, r

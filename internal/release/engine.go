@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -12,10 +13,21 @@ import (
 
 // Config is what an Engine needs.
 type Config struct {
-	Journal Journal
-	Runner  Runner
-	Router  Router
-	Logger  *slog.Logger
+	Journal  Journal
+	Runner   Runner
+	Router   Router
+	Meter    Meter
+	Examiner Examiner
+	// NewJudge returns the judge of a release, which goes on from what the
+	// record holds.
+	NewJudge func(teal.Release) (Judge, error)
+	Logger   *slog.Logger
+	// Changed, where set, is called after each change of a record. It must not
+	// block.
+	Changed func(teal.Release)
+	// Measured, where set, is called with every interval that is judged. It must
+	// not block.
+	Measured func(teal.Release, teal.Interval)
 	// Boundary, where set, is called between the steps of a tick with a name
 	// such as "shift:intended". Tests crash there.
 	Boundary func(name string)
@@ -29,11 +41,6 @@ type Engine struct {
 	workers map[string]*worker // by release ID
 	spawn   func(id string)    // nil unless Run is running
 	changed chan struct{}      // closed and replaced when a release may have changed
-}
-
-type worker struct {
-	app  string
-	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
 }
 
 // New returns an engine. It starts nothing.
@@ -85,15 +92,27 @@ type Request struct {
 	Back   bool   // a rollback to a version that no longer runs
 	By     string // who asks
 	At     time.Time
+	// Force and Unfreeze are why judges and checks, and freeze windows, are not
+	// to stop the release; "" lets them.
+	Force    string
+	Unfreeze string
 }
 
 // Start records a release and begins to run it. An active release that only
-// watches is finished first: its standby makes way. It returns an error with
-// teal.CodeReleaseInProgress while another release moves the alias, and with
-// teal.CodeNothingToPromote when the alias belongs to the version already.
+// watches is finished first: its standby makes way. Another one is rolled back,
+// or waited for in a queue, as the policy says. It returns an error with
+// teal.CodeReleaseInProgress while another release moves the alias, with
+// teal.CodeNothingToPromote when the alias belongs to the version already, and
+// with teal.CodeFrozen in a freeze window.
 func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
+	if err := checkFreeze(req); err != nil {
+		return teal.Release{}, err
+	}
 	for {
 		active, err := e.makeWay(ctx, req)
+		if errors.Is(err, errQueue) {
+			return e.enqueue(ctx, req)
+		}
 		if err != nil {
 			return teal.Release{}, err
 		}
@@ -130,11 +149,61 @@ func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
 }
 
 func newRelease(req Request, from int) teal.Release {
-	return teal.Release{
+	r := teal.Release{
 		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy, Back: req.Back,
 		Phase: teal.PhaseQueued, Reason: "recorded",
 		CreatedAt: req.At, CreatedBy: req.By, ReadyBy: req.At.Add(req.Policy.ReadyWithin.Std()),
 		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},
+	}
+	if req.Force != "" {
+		r.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: req.By, Why: req.Force, At: req.At}
+	}
+	if req.Unfreeze != "" {
+		r.Orders.Unfreeze = &teal.Order{Kind: teal.OrderUnfreeze, By: req.By, Why: req.Unfreeze, At: req.At}
+	}
+	return r
+}
+
+// checkFreeze refuses to start a release in a freeze window. A rollback is never
+// refused.
+func checkFreeze(req Request) error {
+	if req.Unfreeze != "" || req.Back {
+		return nil
+	}
+	freeze, until, frozen := teal.Frozen(req.Policy.Freeze, req.At)
+	if !frozen {
+		return nil
+	}
+	why := ""
+	if freeze.Reason != "" {
+		why = " (" + freeze.Reason + ")"
+	}
+	return teal.Errorf(teal.CodeFrozen, "%s is frozen until %s%s; wait, or release all the same with --override-freeze and a reason",
+		req.App, until.Format("2006-01-02 15:04 MST"), why)
+}
+
+// errQueue says that a release has to wait for its turn.
+var errQueue = errors.New("release: another one is running")
+
+// enqueue records a release that begins when those before it have ended. When
+// they have ended meanwhile, it begins now.
+func (e *Engine) enqueue(ctx context.Context, req Request) (teal.Release, error) {
+	r := newRelease(req, 0)
+	r.Queued, r.Reason = true, "waits for the releases before it"
+	r.Phases[0].Reason = r.Reason
+	for {
+		queued, active, err := e.cfg.Journal.Enqueue(ctx, r)
+		if e.cfg.Journal.Conflict(err) {
+			continue
+		}
+		if err != nil {
+			return teal.Release{}, fmt.Errorf("release: queue: %w", err)
+		}
+		e.cfg.Boundary("queue:recorded")
+		if active {
+			e.begin(queued.ID)
+		}
+		return queued, nil
 	}
 }
 
@@ -154,20 +223,36 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
 		return id, nil
-	case active.Phase != teal.PhaseWatching:
-		return "", teal.Errorf(teal.CodeReleaseInProgress,
-			"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-			id, req.App, active.Phase, active.From, active.To, req.App)
 	}
-	if _, err := e.blue(ctx, req); err != nil {
+	kind := teal.OrderFinish
+	if active.Phase != teal.PhaseWatching {
+		if err := refuse(req, active); err != nil {
+			return "", err
+		}
+		kind = teal.OrderRollback
+	} else if _, err := e.blue(ctx, req); err != nil {
 		return "", err // before the standby is given up for nothing
 	}
-	order := teal.Order{Kind: teal.OrderFinish, By: req.By, Why: fmt.Sprintf("version %d is being released", req.To), At: req.At}
+	order := teal.Order{Kind: kind, By: req.By, Why: fmt.Sprintf("version %d is being released", req.To), At: req.At}
 	if _, err := e.Order(ctx, id, order); err != nil {
 		return "", err
 	}
 	_, err = e.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	return id, err
+}
+
+// refuse returns why a release may not take the place of one that runs; nil when
+// its policy says that it may.
+func refuse(req Request, active teal.Release) error {
+	switch req.Policy.OnNewVersion {
+	case teal.OnNewVersionReplace:
+		return nil
+	case teal.OnNewVersionQueue:
+		return errQueue
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress,
+		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
+		active.ID, req.App, active.Phase, active.From, active.To, req.App)
 }
 
 // bury records a release that was claimed and never recorded as ended: the
@@ -201,7 +286,8 @@ func (e *Engine) begin(id string) {
 
 // Order records what a person asks of a running release and wakes it. The first
 // rollback stands; an order to a release that has ended changes nothing. It
-// returns the release as it was recorded and does not wait for the effect.
+// returns the release as it was recorded and does not wait for the effect. An
+// order that makes no sense now is refused with teal.CodeConflict.
 func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.Release, error) {
 	for {
 		r, revision, err := e.cfg.Journal.Load(ctx, id)
@@ -210,6 +296,9 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		}
 		if r.Phase.Ended() {
 			return r, nil
+		}
+		if order, err = fitting(r, order); err != nil {
+			return r, err
 		}
 		if !r.Orders.Give(order) {
 			e.begin(id)
@@ -279,15 +368,16 @@ const (
 // drive ticks one release until it has ended or ctx has.
 func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 	defer func() {
+		w.close()
 		e.mu.Lock()
 		delete(e.workers, id)
 		e.mu.Unlock()
 	}()
 	retry := retryFirst
 	for ctx.Err() == nil {
-		next, err := e.Tick(ctx, id)
+		next, err := e.tick(ctx, id, w)
 		switch {
-		case next.Ended:
+		case next.Ended && err == nil:
 			return
 		case err == nil:
 			retry = retryFirst
@@ -299,13 +389,27 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 			next.Until = time.Now().Add(retry)
 			retry = min(2*retry, retryMost)
 		}
-		sleep(ctx, w.wake, next.Until)
+		e.rest(ctx, w, next.Until)
 	}
 }
 
-// sleep blocks until ctx ends, wake has a value, or until has come (never, when
-// it is zero).
-func sleep(ctx context.Context, wake <-chan struct{}, until time.Time) {
+// rest blocks until there may be something to decide. What has been measured
+// meanwhile is judged without a look at the record or the rest of the world,
+// hundreds of times a second where there is traffic; only another verdict is
+// worth a tick.
+func (e *Engine) rest(ctx context.Context, w *worker, until time.Time) {
+	for sleep(ctx, w, until) {
+		verdict, unsaved := w.verdict(), w.unsaved
+		w.look(ctx, e, w.release)
+		if w.verdict() != verdict || w.unsaved != unsaved {
+			return
+		}
+	}
+}
+
+// sleep blocks until ctx ends, the worker is woken, until has come (never, when
+// it is zero), or the worker has something new to look at: then it returns true.
+func sleep(ctx context.Context, w *worker, until time.Time) (measured bool) {
 	var alarm <-chan time.Time
 	if !until.IsZero() {
 		timer := time.NewTimer(time.Until(until))
@@ -314,9 +418,12 @@ func sleep(ctx context.Context, wake <-chan struct{}, until time.Time) {
 	}
 	select {
 	case <-ctx.Done():
-	case <-wake:
+	case <-w.wake:
+	case <-w.changed():
+		return ctx.Err() == nil
 	case <-alarm:
 	}
+	return false
 }
 
 // announce wakes everybody who awaits a release.

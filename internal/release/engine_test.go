@@ -104,10 +104,10 @@ func TestAReleaseFromBeginningToEnd(t *testing.T) {
 	mustOrder(t, p, r.ID, teal.OrderFinish, "ann")
 	r = awaitPhase(t, p, r.ID, teal.PhaseCompleted)
 	var phases []teal.Phase
-	for _, s := range r.Steps {
+	for _, s := range r.Phases {
 		phases = append(phases, s.Phase)
 	}
-	if want := "[queued provisioning shifting watching completed]"; fmt.Sprint(phases) != want {
+	if want := "[queued provisioning warming verifying shifting watching completed]"; fmt.Sprint(phases) != want {
 		t.Errorf("%v, want %s", phases, want)
 	}
 }
@@ -184,7 +184,7 @@ func TestManyRollbacksConverge(t *testing.T) {
 			awaitPhase(t, p, r.ID, teal.PhaseRolledBack)
 		})
 		first := awaitPhase(t, p, r.ID, teal.PhaseRolledBack)
-		if again := mustOrder(t, p, r.ID, teal.OrderRollback, "late"); again.Order.By != first.Order.By || again.Phase != teal.PhaseRolledBack {
+		if again := mustOrder(t, p, r.ID, teal.OrderRollback, "late"); again.Orders.Rollback.By != first.Orders.Rollback.By || again.Phase != teal.PhaseRolledBack {
 			t.Errorf("a rollback after the end: %+v", again)
 		}
 	}
@@ -203,18 +203,18 @@ func TestTheFirstRollbackStands(t *testing.T) {
 	_, p := free(t, slow)
 	r := mustStart(t, p, request(2, time.Hour))
 	awaitPhase(t, p, r.ID, teal.PhaseProvisioning)
-	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "ann"); got.Order.Kind != teal.OrderFinish {
-		t.Errorf("%+v", got.Order)
+	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "ann"); got.Orders.Finish == nil {
+		t.Errorf("%+v", got.Orders)
 	}
-	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "bob"); got.Order.By != "ann" {
-		t.Errorf("the second finish replaced the first: %+v", got.Order)
+	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "bob"); got.Orders.Finish.By != "ann" {
+		t.Errorf("the second finish replaced the first: %+v", got.Orders)
 	}
-	if got := mustOrder(t, p, r.ID, teal.OrderRollback, "cid"); got.Order.Kind != teal.OrderRollback {
-		t.Errorf("a finish stands against a rollback: %+v", got.Order)
+	if got := mustOrder(t, p, r.ID, teal.OrderRollback, "cid"); got.Orders.Rollback == nil {
+		t.Errorf("a finish stands against a rollback: %+v", got.Orders)
 	}
 	for _, kind := range []teal.OrderKind{teal.OrderFinish, teal.OrderRollback} {
-		if got := mustOrder(t, p, r.ID, kind, "dan"); got.Order == nil || got.Order.By != "cid" {
-			t.Errorf("%s replaced the rollback: %+v", kind, got.Order)
+		if got := mustOrder(t, p, r.ID, kind, "dan"); got.Orders.Rollback == nil || got.Orders.Rollback.By != "cid" {
+			t.Errorf("%s replaced the rollback: %+v", kind, got.Orders)
 		}
 	}
 	awaitPhase(t, p, r.ID, teal.PhaseAborted)

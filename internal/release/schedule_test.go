@@ -18,7 +18,7 @@ import (
 
 var (
 	oneSeed   = flag.Uint64("release.seed", 0, "play only this schedule and print its trace")
-	schedules = flag.Int("release.schedules", 4000, "how many schedules to play")
+	schedules = flag.Int("release.schedules", 10000, "how many schedules to play")
 )
 
 // schedule plays one world with a seed: it decides which goroutine of which
@@ -169,6 +169,7 @@ func (s *schedule) trouble() {
 		s.start()
 	case s.twins && len(s.alive()) < 2 && n < 10:
 		s.start()
+	case n < 22 && (s.examine() || s.traffic()):
 	case len(waiting) > 0 && n < 82:
 		s.step(waiting[s.rng.IntN(len(waiting))])
 	case n < 90:
@@ -181,12 +182,15 @@ func (s *schedule) trouble() {
 }
 
 func (s *schedule) step(c *call) {
-	if s.smooth && !s.moving() {
+	if s.smooth && !s.moving() && !strings.HasPrefix(c.name, "roll") {
 		s.grant(c, works)
 		return
 	}
 	how, deadly := works, 2
-	if strings.HasPrefix(c.name, "completed:") || strings.HasPrefix(c.name, "roll") {
+	switch {
+	case strings.HasPrefix(c.name, "roll"):
+		deadly = 60 // these are rarest
+	case strings.HasPrefix(c.name, "completed:"), strings.HasPrefix(c.name, "task:"), strings.HasPrefix(c.name, "watching:"):
 		deadly = 25 // these are rare
 	}
 	switch n := s.rng.IntN(100); {
@@ -251,6 +255,9 @@ func (s *schedule) happen() {
 		s.wake()
 		return
 	}
+	if s.examine() || s.traffic() {
+		return
+	}
 	keys := s.envKeys()
 	if len(keys) == 0 {
 		return
@@ -272,6 +279,47 @@ func (s *schedule) happen() {
 	s.wake()
 }
 
+// examine gives a task of a server an outcome, if there is one that waits.
+func (s *schedule) examine() bool {
+	if !s.chance(50) {
+		return false
+	}
+	verdict := teal.VerdictPass
+	if n := s.rng.IntN(100); n < 20 {
+		verdict = []teal.Verdict{teal.VerdictFail, teal.VerdictFail, teal.VerdictError, teal.VerdictInconclusive}[s.rng.IntN(4)]
+	}
+	for _, p := range s.alive() {
+		if name := p.settleTask(s.rng.IntN, verdict); name != "" {
+			s.notef("    %s is %s", name, verdict)
+			s.seen["task "+string(verdict)]++
+			s.wake()
+			return true
+		}
+	}
+	return false
+}
+
+// traffic lets both versions serve users, green now and then badly.
+func (s *schedule) traffic() bool {
+	followed := false
+	for _, p := range s.alive() {
+		followed = followed || len(p.feeds) > 0
+	}
+	if !followed || !s.chance(50) {
+		return false
+	}
+	errors := int64(0)
+	if s.chance(8) {
+		errors = 1
+		s.seen["bad traffic"]++
+	}
+	s.notef("    traffic, %d errors", errors)
+	for _, p := range s.alive() {
+		p.measure(6, errors)
+	}
+	return true
+}
+
 func (s *schedule) wake() {
 	for _, p := range s.alive() {
 		p.engine.Wake(shop)
@@ -291,10 +339,12 @@ func (s *schedule) person() {
 	switch n := s.rng.IntN(10); {
 	case n < 5 || s.smooth && !s.moving():
 		s.deploy(p, who)
-	case n < 8:
+	case n < 7:
 		s.order(p, who, id, teal.OrderRollback)
-	default:
+	case n < 8:
 		s.order(p, who, id, teal.OrderFinish)
+	default:
+		s.order(p, who, id, []teal.OrderKind{teal.OrderPause, teal.OrderResume, teal.OrderApprove, teal.OrderPromote, teal.OrderPromote}[s.rng.IntN(5)])
 	}
 }
 
@@ -305,7 +355,7 @@ func (s *schedule) ask(p *process, who, what string, f func(ctx context.Context)
 	go func() {
 		err := f(context.WithValue(p.ctx, whoKey{}, who))
 		switch teal.CodeOf(err) {
-		case "", teal.CodeReleaseInProgress, teal.CodeNothingToPromote, teal.CodeUnknownRelease:
+		case "", teal.CodeReleaseInProgress, teal.CodeNothingToPromote, teal.CodeUnknownRelease, teal.CodeConflict:
 			return
 		}
 		if !p.dead && p.ctx.Err() == nil && !strings.Contains(err.Error(), errDown.Error()) {
@@ -317,13 +367,59 @@ func (s *schedule) ask(p *process, who, what string, f func(ctx context.Context)
 }
 
 func (s *schedule) deploy(p *process, who string) {
-	policy := teal.DefaultPolicy()
-	policy.Confidence = []teal.Duration{0, teal.Duration(30 * time.Second), policy.Confidence}[s.rng.IntN(3)]
-	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: policy, By: who, At: time.Now()}
-	s.ask(p, who, fmt.Sprintf("releases version %d, confidence %s", req.To, policy.Confidence), func(ctx context.Context) error {
+	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: s.policy(), By: who, At: time.Now()}
+	if s.chance(10) {
+		req.Force = "it burns"
+	}
+	s.ask(p, who, fmt.Sprintf("releases version %d, %d steps, confidence %s", req.To, len(req.Policy.Steps), req.Policy.Confidence), func(ctx context.Context) error {
 		_, err := p.engine.Start(ctx, req)
 		return err
 	})
+}
+
+// policy returns how somebody wants to release: simply, half of the time.
+func (s *schedule) policy() teal.Policy {
+	minutes := func(n int) teal.Duration { return teal.Duration(time.Duration(n) * time.Minute) }
+	p := teal.DefaultPolicy()
+	p.Confidence = []teal.Duration{0, teal.Duration(30 * time.Second), p.Confidence}[s.rng.IntN(3)]
+	p.MaxPause = minutes(20)
+	p.OnNewVersion = []teal.OnNewVersion{"", "", teal.OnNewVersionQueue, teal.OnNewVersionReplace}[s.rng.IntN(4)]
+	if s.chance(50) {
+		return p
+	}
+	check := func(name string) teal.Check { return teal.Check{Name: name, Request: &teal.Request{Path: "/"}} }
+	for weight := teal.Percent(10); weight < teal.All && s.chance(70); weight += teal.Percent(30) {
+		step := teal.Step{Weight: weight, Hold: []teal.Duration{0, minutes(1), minutes(5)}[s.rng.IntN(3)], Approval: s.chance(15)}
+		if s.chance(20) {
+			step.Checks = []teal.Check{check("load")}
+		}
+		p.Steps = append(p.Steps, step)
+	}
+	if s.chance(50) {
+		p.Checks = append(p.Checks, check("smoke"))
+	}
+	if s.chance(20) {
+		again := check("journey")
+		again.Every = minutes(1)
+		p.Checks = append(p.Checks, again)
+	}
+	for _, point := range teal.HookPoints {
+		if s.chance(25) {
+			p.Hooks = append(p.Hooks, teal.Hook{Point: point, Name: "tell", URL: "http://127.0.0.1/"})
+		}
+	}
+	if s.chance(15) {
+		p.Warm.Replay = 10
+	}
+	if s.chance(20) {
+		p.Deadline = minutes(30)
+	}
+	if s.chance(20) {
+		p.Judge.Compare = ""
+	}
+	p.Judge.OnInconclusive = []teal.OnDoubt{"", teal.DoubtRollback, teal.DoubtPromote}[s.rng.IntN(3)]
+	p.Judge.DoubtAfter = minutes(3)
+	return p
 }
 
 func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
@@ -338,8 +434,9 @@ func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
 func (s *schedule) calmDown() {
 	s.notef("calm")
 	visited := false
-	for round := 0; round < 120; {
+	for round, steps := 0, 0; round < 120; steps++ {
 		s.settle()
+		s.must(steps < 20_000, "an engine runs hot: it takes decision after decision and nothing comes of it")
 		s.checkAlways()
 		waiting := s.waiting()
 		switch {
@@ -364,6 +461,7 @@ func (s *schedule) calmDown() {
 		default:
 			round++
 			s.heal(round > 20)
+			s.serveWell()
 			s.pass(time.Minute)
 		}
 	}
@@ -371,6 +469,24 @@ func (s *schedule) calmDown() {
 		s.must(r.Phase.Ended(), "%s never ends: it is %s: %s", id, r.Phase, r.Reason)
 	}
 	s.must(s.apps[shop].active == "", "%s stays the active release", s.apps[shop].active)
+}
+
+// serveWell lets every task pass, and both versions serve users well.
+func (s *schedule) serveWell() {
+	first := func(int) int { return 0 }
+	for _, p := range s.alive() {
+		for range 5 {
+			if name := p.settleTask(first, teal.VerdictPass); name != "" {
+				s.notef("    %s passes", name)
+			}
+		}
+		for _, t := range p.tasks {
+			t.verdict = teal.VerdictPass
+			s.truth[t.release+" "+t.key.String()] = teal.VerdictPass
+		}
+		p.measure(enough, 0)
+	}
+	s.wake()
 }
 
 func (s *schedule) heal(all bool) {
@@ -471,9 +587,9 @@ func TestSchedules(t *testing.T) {
 // checkCoverage: the schedules have been everywhere.
 func checkCoverage(t *testing.T, seen map[string]int) {
 	t.Log(seen)
-	for _, end := range []teal.Phase{teal.PhaseCompleted, teal.PhaseRolledBack, teal.PhaseAborted} {
-		if seen[string(end)] < 100 {
-			t.Errorf("only %d releases were %s", seen[string(end)], end)
+	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail"} {
+		if seen[what] < 100 {
+			t.Errorf("%q was seen only %d times", what, seen[what])
 		}
 	}
 	for _, name := range boundaries() {
@@ -485,13 +601,13 @@ func checkCoverage(t *testing.T, seen map[string]int) {
 
 // boundaries lists every place at which an engine can be told to die.
 func boundaries() []string {
-	names := []string{"start:recorded", "order:recorded"}
-	for _, act := range []teal.Act{teal.ActProvision, teal.ActShift, teal.ActRetire} {
+	names := []string{"start:recorded", "queue:recorded", "order:recorded", "noted:decided", "noted:recorded"}
+	for _, act := range []teal.Act{teal.ActProvision, teal.ActSize, teal.ActTask, teal.ActShift, teal.ActRetire} {
 		for _, step := range []string{"decided", "intended", "acted", "recorded"} {
 			names = append(names, string(act)+":"+step)
 		}
 	}
-	for _, next := range []teal.Phase{"shifting", "watching", "rolling-back", "completed", "rolled-back", "aborted"} {
+	for _, next := range []teal.Phase{"verifying", "shifting", "watching", "rolling-back", "completed", "rolled-back", "aborted"} {
 		names = append(names, string(next)+":decided", string(next)+":recorded")
 	}
 	return names

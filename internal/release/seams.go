@@ -26,8 +26,15 @@ type Journal interface {
 	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
 	// Active returns the app's active release ID, or "".
 	Active(ctx context.Context, app string) (string, error)
-	// Unclaim clears the app's active release if it is still id. Idempotent.
-	Unclaim(ctx context.Context, app, id string) error
+	// Unclaim takes the claim of a release that has ended, if it still has it,
+	// and gives it to the first one in the app's queue. It returns the app's
+	// active release, or "". Idempotent.
+	Unclaim(ctx context.Context, app, id string) (next string, err error)
+	// Enqueue gives a release its ID, puts it at the end of the app's queue, and
+	// then creates its record. It reports whether it is the active release
+	// already, because no other one is any more. A full queue is
+	// teal.CodeReleaseInProgress.
+	Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error)
 	// Unfinished returns the active release IDs of all apps.
 	Unfinished(ctx context.Context) ([]string, error)
 	// Conflict reports whether err is a lost compare-and-swap.

@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -20,6 +21,12 @@ type Next struct {
 // as long as the act takes. A lost compare-and-swap is not an error: the next
 // tick loads what won.
 func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
+	w := &worker{app: teal.AppOfRelease(id)}
+	defer w.close()
+	return e.tick(ctx, id, w)
+}
+
+func (e *Engine) tick(ctx context.Context, id string, w *worker) (Next, error) {
 	r, revision, err := e.cfg.Journal.Load(ctx, id)
 	if teal.IsCode(err, teal.CodeUnknownRelease) {
 		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
@@ -28,13 +35,12 @@ func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
 		return Next{}, fmt.Errorf("load: %w", err)
 	}
 	if r.Phase.Ended() {
-		if err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID); err != nil {
-			return Next{}, fmt.Errorf("end: %w", err)
-		}
-		e.announce()
-		return Next{Ended: true}, nil
+		return Next{Ended: true}, e.end(ctx, r)
 	}
-	o, err := e.observe(ctx, r)
+	if waits, err := e.waitsForTurn(ctx, r); waits || err != nil {
+		return Next{Waits: waits}, err
+	}
+	o, err := e.observe(ctx, r, w)
 	if err != nil {
 		return Next{}, fmt.Errorf("observe: %w", err)
 	}
@@ -42,35 +48,90 @@ func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
 	if d.Waits() {
 		return Next{Waits: true, Until: d.Until}, nil
 	}
-	err = e.carryOut(ctx, r, revision, d)
+	err = e.carryOut(ctx, r, revision, d, w)
 	if e.cfg.Journal.Conflict(err) {
 		return Next{}, nil
 	}
 	return Next{}, err
 }
 
-func (e *Engine) observe(ctx context.Context, r teal.Release) (Observation, error) {
-	o := Observation{Now: time.Now()}
-	var errs [3]error
+// waitsForTurn reports whether a release is still in the queue. Whoever takes it
+// out of there wakes it.
+func (e *Engine) waitsForTurn(ctx context.Context, r teal.Release) (bool, error) {
+	if !r.Queued {
+		return false, nil
+	}
+	active, err := e.cfg.Journal.Active(ctx, r.App)
+	if err != nil {
+		return false, fmt.Errorf("turn: %w", err)
+	}
+	return active != r.ID, nil
+}
+
+// end makes room for the next release of the app, and begins the one that has
+// been waiting for it.
+func (e *Engine) end(ctx context.Context, r teal.Release) error {
+	e.cfg.Examiner.Stop(r.ID)
+	next, err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID)
+	if err != nil {
+		return fmt.Errorf("end: %w", err)
+	}
+	e.announce()
+	if next != "" {
+		e.begin(next)
+		e.Wake(r.App)
+	}
+	return nil
+}
+
+func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observation, error) {
+	o := Observation{Now: time.Now(), Tasks: map[teal.TaskKey]Outcome{}}
+	var errs [4]error
 	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
 	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
 	if r.From != 0 {
 		o.From, errs[2] = e.cfg.Runner.Observe(ctx, r.App, r.From)
 	}
+	for _, key := range tasks(r) {
+		if outcome := e.cfg.Examiner.Outcome(r.ID, key); outcome.Begun {
+			o.Tasks[key] = outcome
+		}
+	}
+	if r.Phase == teal.PhaseVerifying && r.From != 0 && r.Policy.Judge.Judges() {
+		o.Baseline, errs[3] = e.baseline(ctx, r)
+	}
+	w.release = r
+	if isJudged(r) {
+		w.look(ctx, e, r)
+		o.Judgement, o.SampledAt, o.Unsaved = w.judgement, w.sampledAt, w.unsaved
+	}
 	return o, errors.Join(errs[:]...)
 }
 
-// carryOut records the intent, acts, and records the outcome. The names of the
-// boundaries are the act's, or the next phase's where only the record changes.
-func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, d Decision) error {
-	name := string(d.Intent.Act)
-	if d.Intent.Act == teal.ActNone {
-		name = string(d.Next)
+// baselineWindow is how much of what live did lately green is compared with.
+const baselineWindow = 5 * time.Minute
+
+func (e *Engine) baseline(ctx context.Context, r teal.Release) (*teal.Measurement, error) {
+	m, err := e.cfg.Meter.Baseline(ctx, r.App, r.From, baselineWindow)
+	if err != nil {
+		return nil, fmt.Errorf("measure version %d: %w", r.From, err)
 	}
+	return &m, nil
+}
+
+// carryOut records the intent, acts, and records the outcome. The names of the
+// boundaries are the act's, or the next phase's, or "noted" where only the
+// record changes.
+func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, d Decision, w *worker) error {
+	name := boundaryName(d)
 	e.cfg.Boundary(name + ":decided")
 	if d.Intent.Act != teal.ActNone {
 		fence := r.Fence
 		r.Intend(d.Intent)
+		if begun := d.Change.Task; begun != nil && begun.Token == "" {
+			begun.Token = rand.Text()
+			r.SetTask(*begun)
+		}
 		var err error
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
@@ -86,7 +147,17 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 		}
 		e.cfg.Boundary(name + ":acted")
 	}
-	return e.recordOutcome(ctx, r, revision, d, name)
+	return e.recordOutcome(ctx, r, revision, d, w)
+}
+
+func boundaryName(d Decision) string {
+	switch {
+	case d.Intent.Act != teal.ActNone:
+		return string(d.Intent.Act)
+	case d.Next != "":
+		return string(d.Next)
+	}
+	return "noted"
 }
 
 // giveUp orders a release back whose switch was refused for good. The caller has
@@ -102,19 +173,33 @@ func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, wh
 	return nil
 }
 
-func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, name string) error {
-	r.Intent = nil
-	if d.Next != "" && d.Next != r.Phase {
-		if err := r.Enter(d.Next, time.Now(), d.Reason); err != nil {
-			return err
-		}
-		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
+func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, w *worker) error {
+	now := time.Now()
+	before := r.Phase
+	if err := d.Record(&r, now); err != nil {
+		return err
+	}
+	if d.Change.Judging {
+		r.Judging, r.JudgingAt = w.state(), &now
 	}
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
-		return fmt.Errorf("record outcome %s: %w", name, err)
+		return fmt.Errorf("record outcome %s: %w", boundaryName(d), err)
+	}
+	if d.Change.Judging {
+		w.unsaved = false
+	}
+	if r.Phase != before {
+		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
 	}
 	e.announce()
-	e.cfg.Boundary(name + ":recorded")
+	if e.cfg.Changed != nil {
+		e.cfg.Changed(r)
+	}
+	if r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
+		e.cfg.Examiner.Stop(r.ID)
+		w.close()
+	}
+	e.cfg.Boundary(boundaryName(d) + ":recorded")
 	return nil
 }
 
@@ -122,13 +207,33 @@ func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) er
 	switch intent.Act {
 	case teal.ActProvision:
 		return e.cfg.Runner.Provision(ctx, r.App, intent.Version)
+	case teal.ActSize:
+		return errors.Join(
+			e.cfg.Runner.Size(ctx, r.App, intent.Version, r.From),
+			e.cfg.Runner.Size(ctx, r.App, r.From, r.From), // blue must be able to take everything back
+		)
+	case teal.ActTask:
+		return e.cfg.Examiner.Begin(ctx, r, intent.Task)
 	case teal.ActShift:
 		return e.cfg.Router.Set(ctx, teal.Alias{
-			App: r.App, Name: r.Alias, Targets: teal.Only(intent.Version),
+			App: r.App, Name: r.Alias, Targets: targets(r, intent),
 			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,
 		}, intent.AliasRevision)
 	case teal.ActRetire:
 		return e.cfg.Runner.Retire(ctx, r.App, intent.Version, r.Policy.Drain.Std())
 	}
 	return fmt.Errorf("release: no such act %q", intent.Act)
+}
+
+// targets returns what the alias points to after a shift: the version that the
+// traffic comes from first, so that a growing share of green only ever takes
+// points away from it.
+func targets(r teal.Release, intent teal.Intent) []teal.Target {
+	if intent.Weight == teal.All {
+		return teal.Only(intent.Version)
+	}
+	return []teal.Target{
+		{Version: r.From, Weight: teal.All - intent.Weight},
+		{Version: r.To, Weight: intent.Weight},
+	}
 }

@@ -39,6 +39,8 @@ type world struct {
 	pending []*call
 	late    []lateEffect
 
+	truth map[string]teal.Verdict // of tasks that have ended, by release and key
+
 	began time.Time
 	trace []string
 	wrong []string // broken guarantees
@@ -47,6 +49,7 @@ type world struct {
 
 type appRecord struct {
 	active string
+	queue  []string
 	last   int
 }
 
@@ -84,7 +87,8 @@ var (
 func newWorld(twins bool) *world {
 	return &world{
 		twins: twins, apps: map[string]*appRecord{}, releases: map[string]*releaseRecord{},
-		aliases: map[string]*aliasState{}, envs: map[string]*env{}, began: time.Now(), seen: map[string]int{},
+		aliases: map[string]*aliasState{}, envs: map[string]*env{}, truth: map[string]teal.Verdict{},
+		began: time.Now(), seen: map[string]int{},
 	}
 }
 
@@ -157,6 +161,11 @@ type process struct {
 	dead   bool
 	seen   map[string]teal.EnvironmentState // what Observe last said
 	late   map[string]bool                  // and whether it had been like that for as long as a start may take
+
+	memory sync.Mutex // of what follows: people's goroutines and the engine's look at it
+	tasks  map[string]*simTask
+	feeds  []*simFeed
+	judged map[string]teal.Verdict // what the judge of a release last said
 }
 
 var (
@@ -179,10 +188,14 @@ func (w *world) launch(name string) *process {
 
 // build makes a server that does not run yet.
 func (w *world) build(name string) *process {
-	p := &process{w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{}}
+	p := &process{
+		w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{},
+		tasks: map[string]*simTask{}, judged: map[string]teal.Verdict{},
+	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.engine = release.New(release.Config{
-		Journal: p, Runner: runner{p}, Router: router{p}, Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
+		Journal: p, Runner: runner{p}, Router: router{p}, Meter: meter{p}, Examiner: examiner{p}, NewJudge: p.newJudge,
+		Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
 	})
 	return p
 }
@@ -271,17 +284,19 @@ func (p *process) Save(ctx context.Context, r teal.Release, revision uint64) (wr
 	if r.Intent != nil {
 		name += fmt.Sprintf(" intent %s %d@%d", r.Intent.Act, r.Intent.Version, r.Intent.AliasRevision)
 	}
-	if r.Order != nil {
-		name += " order " + string(r.Order.Kind)
+	for _, order := range r.Orders.All() {
+		name += " order " + string(order.Kind)
 	}
+	seen := p.judgedOf(r.ID) // when it was decided; the write may arrive much later
 	err = p.do(ctx, name, func() error {
-		written, err = p.w.write(r, revision)
+		written, err = p.write(r, revision, seen)
 		return err
 	})
 	return written, err
 }
 
-func (w *world) write(r teal.Release, revision uint64) (uint64, error) {
+func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (uint64, error) {
+	w := p.w
 	old := w.releases[r.ID]
 	switch {
 	case old == nil && revision != 0, old != nil && revision != old.revision:
@@ -292,10 +307,17 @@ func (w *world) write(r teal.Release, revision uint64) (uint64, error) {
 	}
 	w.must(!old.Phase.Ended(), "C9: %s has ended and is written again", r.ID)
 	w.must(old.Phase == r.Phase || old.Phase.CanBecome(r.Phase), "%s goes from %s to %s", r.ID, old.Phase, r.Phase)
+	if old.Queued { // only now is it known what it starts from
+		live := w.live(r.App)
+		old.aliasAtBeg, old.liveAtBeg = live.revision, live.alias.Targets
+	}
 	if r.Phase.Ended() {
 		w.checkEnd(r, old)
 	}
-	if r.Intent != nil && r.Intent.Act == teal.ActRetire && r.Order != nil && r.Order.Kind == teal.OrderFinish {
+	if r.Intent != nil && old.Intent == nil {
+		p.checkIntent(r, judged)
+	}
+	if r.Intent != nil && r.Intent.Act == teal.ActRetire && r.Orders.Finish != nil {
 		old.finishing = true
 	}
 	old.Release, old.revision = r, w.next()
@@ -335,13 +357,45 @@ func (p *process) Active(ctx context.Context, app string) (id string, err error)
 	return id, err
 }
 
-func (p *process) Unclaim(ctx context.Context, app, id string) error {
-	return p.do(ctx, "unclaim "+id, func() error {
-		if p.w.apps[app].active == id {
-			p.w.apps[app].active = ""
+func (p *process) Unclaim(ctx context.Context, app, id string) (next string, err error) {
+	err = p.do(ctx, "unclaim "+id, func() error {
+		a := p.w.apps[app]
+		if a.active == id {
+			a.active = ""
+			if len(a.queue) > 0 {
+				a.active, a.queue = a.queue[0], a.queue[1:]
+			}
 		}
+		next = a.active
 		return nil
 	})
+	return next, err
+}
+
+func (p *process) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
+	err = p.do(ctx, "enqueue "+r.App, func() error {
+		a := p.w.apps[r.App]
+		a.last++
+		r.ID = teal.ReleaseID(r.App, a.last)
+		if active = a.active == ""; active {
+			a.active = r.ID
+		} else {
+			a.queue = append(slices.Clip(a.queue), r.ID)
+		}
+		p.w.seen["queued"]++
+		return nil
+	})
+	if err != nil {
+		return teal.Release{}, false, err
+	}
+	err = p.do(ctx, "create "+r.ID, func() error {
+		if p.w.releases[r.ID] != nil {
+			return errConflict
+		}
+		p.w.releases[r.ID] = &releaseRecord{Release: r, revision: p.w.next()}
+		return nil
+	})
+	return r, active, err
 }
 
 func (p *process) Unfinished(ctx context.Context) (ids []string, err error) {
@@ -392,7 +446,9 @@ func (r runner) Observe(ctx context.Context, app string, version int) (h release
 	return h, err
 }
 
-func (r runner) Size(context.Context, string, int, int) error { return nil }
+func (r runner) Size(ctx context.Context, app string, version, model int) error {
+	return r.do(ctx, fmt.Sprintf("size %d like %d", version, model), func() error { return nil })
+}
 
 func (r runner) Retire(ctx context.Context, app string, version int, _ time.Duration) error {
 	return r.do(ctx, fmt.Sprint("retire ", version), func() error {
@@ -447,35 +503,51 @@ func (r router) Observe(ctx context.Context, app, _ string) (route release.Route
 }
 
 func (r router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	version := alias.Primary()
-	saw := r.process.seen[fmt.Sprint(alias.App, "/", version)] // when it was decided; nobody can know more
-	return r.do(ctx, fmt.Sprintf("set %d replacing %d", version, revision), func() error {
-		if r.w.taken[version] {
-			return teal.Errorf(teal.CodeRouteTaken, "the routes of version %d are another app's", version)
+	saw := map[int]teal.EnvironmentState{} // when it was decided; nobody can know more
+	for _, t := range alias.Targets {
+		saw[t.Version] = r.process.seen[fmt.Sprint(alias.App, "/", t.Version)]
+	}
+	return r.do(ctx, fmt.Sprintf("set %s replacing %d", teal.FormatTargets(alias.Targets), revision), func() error {
+		for _, t := range alias.Targets {
+			if r.w.taken[t.Version] {
+				return teal.Errorf(teal.CodeRouteTaken, "the routes of version %d are another app's", t.Version)
+			}
 		}
-		live, e := r.w.live(alias.App), r.w.env(alias.App, version)
+		live := r.w.live(alias.App)
 		if live.revision != revision {
 			return errConflict
 		}
 		active := r.w.active(alias.App)
 		r.w.must(active != nil && !active.Phase.Ended() && alias.UpdatedBy == "release "+active.ID,
 			"C10: %s moves live, which is not the active release", alias.UpdatedBy)
-		if !live.alias.IsOnly(version) {
-			r.w.must(e.running, "C7: live is given to version %d, which does not run", version)
-			r.w.must(e.state == teal.EnvironmentReady || saw == teal.EnvironmentReady, "C7: live is given to version %d, which is %s and was seen %s", version, e.state, saw)
+		for _, t := range alias.Targets {
+			e := r.w.env(alias.App, t.Version)
+			r.w.must(e.running, "C7: live is given to version %d, which does not run", t.Version)
+			grows := t.Weight > live.alias.Weight(t.Version)
+			r.w.must(!grows || e.state == teal.EnvironmentReady || saw[t.Version] == teal.EnvironmentReady,
+				"C7: live is given to version %d, which is %s and was seen %s", t.Version, e.state, saw[t.Version])
 		}
+		r.w.must(active == nil || !r.rises(active.Release, alias, live.alias) || !active.Phase.BeforeTraffic(),
+			"C6: version %d gets traffic while its release is %s", active.To, active.Phase)
 		for _, t := range live.alias.Targets {
-			if t.Version != version {
+			if alias.Weight(t.Version) == 0 {
 				live.stale[t.Version] = true // until the data plane has followed
 			}
 		}
-		delete(live.stale, version)
+		for _, t := range alias.Targets {
+			delete(live.stale, t.Version)
+		}
 		if r.w.instant || r.w.free {
 			clear(live.stale)
 		}
 		live.alias, live.revision = alias, r.w.next()
 		return nil
 	})
+}
+
+// rises reports whether a write of the alias gives green more than it has.
+func (router) rises(r teal.Release, next, now teal.Alias) bool {
+	return next.Weight(r.To) > now.Weight(r.To)
 }
 
 // checkEnd: a release that ends, ends in agreement with the world.
@@ -494,7 +566,7 @@ func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
 		w.must(from.running && !to.running, "%s is rolled back; blue runs %v, green %v", r.ID, from.running, to.running)
 	case teal.PhaseAborted:
 		w.must(live.revision == before.aliasAtBeg && slices.Equal(live.alias.Targets, before.liveAtBeg), "%s is aborted; live was %v and is %v", r.ID, before.liveAtBeg, live.alias.Targets)
-		untouched := before.Phase == teal.PhaseQueued && before.Intent == nil
+		untouched := before.Phase == teal.PhaseQueued && (before.Intent == nil || before.Intent.Act == teal.ActTask)
 		w.must(!to.running || live.alias.PointsTo(r.To) || untouched, "%s is aborted; green %d still runs", r.ID, r.To)
 	}
 }
@@ -502,7 +574,9 @@ func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
 // checkAlways: what holds between any two steps.
 func (w *world) checkAlways() {
 	for id, r := range w.releases {
-		w.must(r.Phase.Ended() || w.apps[r.App].active == id, "C10: %s is %s, and the active release is %q", id, r.Phase, w.apps[r.App].active)
+		app := w.apps[r.App]
+		w.must(r.Phase.Ended() || app.active == id || r.Queued && slices.Contains(app.queue, id),
+			"C10: %s is %s, and the active release is %q", id, r.Phase, app.active)
 	}
 	for app, live := range w.aliases {
 		for _, t := range live.alias.Targets {

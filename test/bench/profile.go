@@ -128,11 +128,11 @@ func deployTo(ctx context.Context, d *daemon.Daemon, data, dir string) error {
 		}
 		digests[component] = tree.Digest
 	}
-	spec, err := m.Resolve(digests)
+	spec, policy, err := m.Resolve(digests)
 	if err != nil {
 		return err
 	}
-	if _, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &m.Policy, Release: true}); err != nil {
+	if _, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &policy, Release: true}); err != nil {
 		return err
 	}
 	return poll(ctx, "the app to be live", func() (bool, error) {

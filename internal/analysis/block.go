@@ -1,0 +1,90 @@
+package analysis
+
+import (
+	"time"
+
+	"teal"
+)
+
+// block gathers what both sides did until there is something of each to compare:
+// an interval may be so short that only one of them served a request. When it
+// closes depends on how many requests there were and when, never on how they
+// went, so the evidence of a block is not biased by its end.
+type block struct {
+	At     int64   `json:"at"`    // of its first data, in milliseconds
+	Live   int64   `json:"live"`  // requests
+	Green  int64   `json:"green"` // requests
+	Counts []count `json:"counts,omitempty"`
+}
+
+// count is what a block holds for one question. Threshold and guess are set
+// before the data.
+type count struct {
+	Pair      pair          `json:"pair"`
+	Threshold time.Duration `json:"threshold"` // of live's latency; 0 is not known yet
+	Guess     float64       `json:"guess"`     // live's share of bad trials, from the past
+}
+
+const (
+	// enough requests on both sides close a block at once: with fewer, chance
+	// makes the split of a block so uneven that evidence is lost.
+	enough = 4
+	// patience is how long a block waits for more than one request on each side.
+	patience = 250 * time.Millisecond
+	// stale is how old a block may get with requests of live alone: what live did
+	// long before says nothing about conditions now.
+	stale = 30 * time.Second
+	// alone is how many requests green must have served in a row, with none on
+	// live, until live is taken to have no traffic; or as many as a pass needs,
+	// when that is less, so that nothing passes unseen.
+	alone = 50
+)
+
+// setting is how a block is to be judged.
+type setting int
+
+const (
+	open         setting = iota // not yet
+	sideBySide                  // green against live in the same time
+	withoutLive                 // green against what live did before
+	withoutGreen                // nothing to judge: only live, and for too long
+)
+
+// settle says what the block has come to. quiet is how many requests green has
+// served since the last one of live, and least how many a pass needs.
+func (b *block) settle(at time.Time, quiet int64, least int) setting {
+	age := time.Duration(at.UnixMilli()-b.At) * time.Millisecond
+	switch fewer := min(b.Live, b.Green); {
+	case fewer >= enough, fewer > 0 && age >= patience:
+		return sideBySide
+	case b.Live == 0 && quiet >= int64(min(alone, least)):
+		return withoutLive
+	case b.Green == 0 && age >= stale:
+		return withoutGreen
+	}
+	return open
+}
+
+// add puts an interval in, for questions whose thresholds are set.
+func (b *block) add(interval teal.Interval, questions []*question, tolerance float64) {
+	b.Live += interval.Live.Requests
+	b.Green += interval.Green.Requests
+	for i, q := range questions {
+		c := &b.Counts[i]
+		switch {
+		case q.kind == errorsOfLive:
+			c.Pair = c.Pair.plus(pair{failed(interval.Live), failed(interval.Green)})
+		case c.Threshold > 0:
+			c.Pair = c.Pair.plus(pair{
+				slower(interval.Live.Latency, c.Threshold),
+				slower(interval.Green.Latency, tolerated(c.Threshold, tolerance)),
+			})
+		}
+	}
+}
+
+func failed(m teal.Measurement) tally { return tally{m.Requests, m.Errors} }
+
+func tolerated(threshold time.Duration, tolerance float64) time.Duration {
+	return time.Duration(float64(threshold) * (1 + tolerance))
+}

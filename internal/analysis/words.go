@@ -1,0 +1,252 @@
+package analysis
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"teal"
+)
+
+// Judgement is the verdict on everything so far.
+func (j *Judge) Judgement(now time.Time) teal.Judgement {
+	if len(j.questions) == 0 && j.policy.NewErrors != teal.NewErrorsFail {
+		return teal.Judgement{Verdict: teal.VerdictPass, Reason: "the policy asks nothing of the measurements", Findings: j.news(nil, now)}
+	}
+	findings := make([]teal.Finding, 0, len(j.questions)+1)
+	for _, q := range j.questions {
+		verdict := j.verdict(q)
+		if verdict == "" {
+			continue
+		}
+		value, threshold := q.Bets.value(), q.threshold()
+		finding := teal.Finding{
+			At: now, Step: j.Step, Name: q.name, Asked: q.asked, Seen: q.Failed,
+			Statistic: &value, Threshold: &threshold, Verdict: verdict,
+		}
+		if q.Failed == "" {
+			finding.Seen = j.seen(q)
+		}
+		findings = append(findings, finding)
+	}
+	findings = j.news(findings, now)
+	judgement := teal.Judgement{Verdict: teal.VerdictPass, Findings: findings}
+	for _, f := range findings {
+		judgement.Verdict = teal.Combine(judgement.Verdict, f.Verdict)
+	}
+	if judgement.Verdict != teal.VerdictFail && !j.served() {
+		judgement.Verdict = teal.VerdictInconclusive
+	}
+	judgement.Reason = j.reason(judgement.Verdict)
+	return judgement
+}
+
+// served reports whether green has had the requests that a pass needs.
+func (j *Judge) served() bool { return j.Since >= int64(j.policy.MinRequestsOrDefault()) }
+
+// verdict answers one question; "" is one that cannot be asked of what is
+// measured.
+func (j *Judge) verdict(q *question) teal.Verdict {
+	switch {
+	case q.Failed != "":
+		return teal.VerdictFail
+	case q.kind == latencyOfLive && j.Live.quantile(q.quantile) == 0 && (j.Live.total > 0) == (j.Green.total > 0):
+		return ""
+	case !j.served() || j.lacking(q) != "" || q.doubtful():
+		return teal.VerdictInconclusive
+	}
+	return teal.VerdictPass
+}
+
+// lacking says what is missing for a question besides requests of green.
+func (j *Judge) lacking(q *question) string {
+	switch live := j.Before.N + j.Total.Live.N; {
+	case q.kind == errorsOfLive && live == 0:
+		return "live has had no requests to compare with"
+	case q.kind == errorsOfLive && live < int64(j.policy.MinRequestsOrDefault()):
+		return "live has had only " + number(live) + " requests to compare with"
+	case q.kind == latencyOfLive && j.Live.total == 0:
+		return "no latency of live has been measured"
+	case q.kind == latencyOfLive && j.Green.total == 0, q.kind == latencyLimit && q.Seen.Green.N == 0:
+		return "no latency of green has been measured"
+	}
+	return ""
+}
+
+// doubtful reports whether green looks worse without it being certain: half way
+// to the threshold, as evidence is counted. It is not the time to go on.
+func (q *question) doubtful() bool { return q.certainty() >= 0.5 }
+
+// news appends the finding on new errors.
+func (j *Judge) news(findings []teal.Finding, now time.Time) []teal.Finding {
+	fail := j.policy.NewErrors == teal.NewErrorsFail
+	if j.policy.NewErrors == teal.NewErrorsIgnore || j.Fresh.Count == 0 && !fail {
+		return findings
+	}
+	finding := teal.Finding{
+		At: now, Step: j.Step, Name: "new errors", Asked: "does green have errors that live never had?",
+		Seen: j.Fresh.seen(), Verdict: teal.VerdictPass,
+	}
+	switch {
+	case j.Fresh.Count > 0 && fail:
+		finding.Verdict = teal.VerdictFail
+	case fail && !j.served():
+		finding.Verdict = teal.VerdictInconclusive
+	}
+	if j.Fresh.Count > 0 {
+		finding.Output = j.Fresh.First[0].Stack
+	}
+	return append(findings, finding)
+}
+
+// reason says in one sentence what a person must know.
+func (j *Judge) reason(verdict teal.Verdict) string {
+	switch verdict {
+	case teal.VerdictFail:
+		if q := j.failed(); q != nil {
+			return q.Failed
+		}
+		return "green has an error that live never had: " + j.Fresh.seen()
+	case teal.VerdictPass:
+		return "green is no worse: " + j.summary()
+	}
+	for _, q := range j.questions {
+		if q.doubtful() {
+			return "green looks worse, but it is not certain yet: " + j.seen(q)
+		}
+	}
+	if !j.served() {
+		return j.waiting()
+	}
+	for _, q := range j.questions {
+		if lacking := j.lacking(q); lacking != "" {
+			return lacking
+		}
+	}
+	return j.waiting()
+}
+
+func (j *Judge) waiting() string {
+	since := ""
+	if j.Step > 0 {
+		since = " since step " + strconv.Itoa(j.Step) + " began"
+	}
+	if j.Since == 0 {
+		return "green has had no requests" + since
+	}
+	return "green has had " + number(j.Since) + " of the " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
+		" requests that a verdict needs" + since
+}
+
+func (j *Judge) summary() string {
+	text := "it failed " + share(j.Total.Green)
+	if j.policy.Compare == "" {
+		return text
+	}
+	if j.Total.Live.N == 0 {
+		return text + ", live " + share(j.Before) + " before the release"
+	}
+	return text + ", live " + share(j.Total.Live)
+}
+
+// seen describes what a question has seen: all of it, or, when that has become
+// suspicious, what came since the winning bet was made.
+func (j *Judge) seen(q *question) string {
+	if j.Total.Green.N == 0 {
+		return "green has had no requests"
+	}
+	window, since := pair{}, ""
+	if q.kind == errorsOfLive || q.kind == errorLimit {
+		window = j.Total
+	} else {
+		window = q.Seen
+	}
+	if best := q.Bets.leader(); q.doubtful() && best.rounds > 1 {
+		window = q.Seen.minus(best.seen)
+		since = " since " + time.UnixMilli(best.at).UTC().Format("15:04:05 MST")
+	}
+	switch q.kind {
+	case errorsOfLive:
+		return "green failed " + share(window.Green) + since + j.besides(q, window.Live)
+	case errorLimit:
+		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
+	case latencyOfLive:
+		return j.slowness(q) + share(window.Green) + " of green took over " + teal.Weight(j.tolerance*float64(teal.All)).String() +
+			" % longer than live's " + q.percentile + since + j.besides(q, window.Live)
+	}
+	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q)
+}
+
+// besides says what live did, in the same time or before.
+func (j *Judge) besides(q *question, live tally) string {
+	longer := ""
+	if q.kind == latencyOfLive {
+		longer = " longer than it"
+	}
+	if q.Alone == 0 && (live.N > 0 || j.Before.N == 0) {
+		return ", live " + share(live) + longer
+	}
+	before, among := j.past(q, j.Live.quantile(q.quantile))
+	text := "; live had no requests in the same time, before that " + share(before) + longer
+	if q.Alone == 0 {
+		return text
+	}
+	return text + ", so green was allowed " + percent(q.beforeAllows(before, j.tolerance, among))
+}
+
+// slowness holds the percentiles of both against each other, where they are
+// known.
+func (j *Judge) slowness(q *question) string {
+	green, live := j.Green.quantile(q.quantile), j.Live.quantile(q.quantile)
+	if green == 0 || live == 0 {
+		return ""
+	}
+	return "green's " + q.percentile + " is about " + about(green) + ", live's about " + about(live) + ": "
+}
+
+// about formats a latency with the two digits that a histogram is good for.
+func about(d time.Duration) string {
+	unit := time.Duration(1)
+	for d >= 100*unit {
+		unit *= 10
+	}
+	return teal.Duration(d.Round(unit)).String()
+}
+
+// allows says what a limit allows, and why it may be more than the policy says.
+func (j *Judge) allows(q *question) string {
+	if q.broken == nil {
+		return "the limit is " + percent(q.share)
+	}
+	return "live had broken the limit of " + percent(q.share) + " before the release with " + share(*q.broken) +
+		", so green is compared with that and allowed " + percent(q.allowed(j.tolerance))
+}
+
+// share formats a tally: "23 of 110 requests (20.9 %)".
+func share(t tally) string {
+	b := make([]byte, 0, 40)
+	b = strconv.AppendInt(b, t.Bad, 10)
+	b = append(b, " of "...)
+	b = strconv.AppendInt(b, t.N, 10)
+	b = append(b, " requests"...)
+	if t.N > 0 {
+		b = append(b, " ("...)
+		b = append(b, percent(t.rate())...)
+		b = append(b, ')')
+	}
+	return string(b)
+}
+
+// percent formats a share with as many digits as mean something.
+func percent(rate float64) string {
+	p := rate * 100
+	decimals := 1
+	if p < 1 && p > 0 {
+		decimals = min(1-int(math.Floor(math.Log10(p))), 6)
+	}
+	text := strconv.FormatFloat(p, 'f', decimals, 64)
+	return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") + " %"
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }

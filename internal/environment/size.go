@@ -1,0 +1,129 @@
+package environment
+
+import (
+	"context"
+	"maps"
+
+	"teal"
+)
+
+// sizable is a function's pool, as far as its size goes.
+type sizable interface {
+	Demand() int
+	Require(n int)
+	Hold(n int)
+}
+
+// Size implements [release.Runner]. What is kept for a load only grows; a model
+// of 0 ends that, and so does retiring the environment. Services and upstreams
+// have the size that their version says.
+func (m *Manager) Size(ctx context.Context, app string, version, model int) error {
+	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	var needs map[string]int
+	if model != 0 {
+		source := m.find(app, model)
+		if source == nil {
+			return nil
+		}
+		needs = source.demand()
+	}
+	r := m.find(app, version)
+	if r == nil {
+		return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so it cannot be sized", version, app)
+	}
+	floor := r.floorFor(needs)
+	if maps.Equal(floor, r.currentFloor()) {
+		return nil
+	}
+	if err := m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) { e.Floor = floor }); err != nil {
+		return err
+	}
+	r.logger().Info("sizing environment", "model", model, "instances", floor)
+	r.keep(floor, version == model)
+	r.refresh(ctx)
+	return nil
+}
+
+// floorFor returns the floor that serves needs, nil for none, on top of the one
+// that there is.
+func (r *running) floorFor(needs map[string]int) map[string]int {
+	if needs == nil {
+		return nil
+	}
+	floor := maps.Clone(r.currentFloor())
+	for name, c := range r.version.Spec.Components {
+		if c.Function == nil {
+			continue
+		}
+		limits := c.Function.Concurrency
+		if n := min(needs[name], max(limits.Max, limits.Min, 1)); n > max(floor[name], limits.Min) {
+			if floor == nil {
+				floor = map[string]int{}
+			}
+			floor[name] = n
+		}
+	}
+	return floor
+}
+
+func (r *running) currentFloor() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.floor
+}
+
+// demand returns how many instances each function needs.
+func (r *running) demand() map[string]int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	needs := map[string]int{}
+	for _, p := range r.parts {
+		if p.size != nil {
+			needs[p.name] = p.size.Demand()
+		}
+	}
+	return needs
+}
+
+// keep gives the pools a floor, now or when they are built.
+func (r *running) keep(floor map[string]int, hold bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.floor = floor
+	for _, p := range r.parts {
+		p.keep(floor, hold)
+	}
+}
+
+func (p part) keep(floor map[string]int, hold bool) {
+	switch {
+	case p.size == nil:
+	case hold || floor[p.name] == 0:
+		p.size.Hold(floor[p.name])
+	default:
+		p.size.Require(floor[p.name])
+	}
+}
+
+// refresh makes the health of the environment that of its components, and returns
+// it. The health that two callers find is recorded in the order in which it was.
+func (r *running) refresh(ctx context.Context) health {
+	r.refreshing.Lock()
+	defer r.refreshing.Unlock()
+	r.mu.Lock()
+	parts := r.parts
+	r.mu.Unlock()
+	if parts == nil {
+		return health{state: teal.EnvironmentStarting}
+	}
+	names, conditions := make([]string, len(parts)), make(map[string]condition, len(parts))
+	for i, p := range parts {
+		names[i], conditions[p.name] = p.name, p.condition()
+	}
+	now := summarize(names, conditions, r.wasReady)
+	r.wasReady = r.wasReady || now.state == teal.EnvironmentReady
+	r.setHealth(ctx, now)
+	return now
+}

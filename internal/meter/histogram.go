@@ -1,0 +1,158 @@
+package meter
+
+import (
+	"cmp"
+	"math"
+	"math/bits"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"teal"
+)
+
+// The shape of a histogram.
+const (
+	cellBits    = 7
+	octaveCells = 1 << cellBits // cells in one power of two
+	firstBit    = 10            // the first power of two that is told apart, in nanoseconds
+	octaves     = 32
+	bucketCount = octaves * octaveCells
+)
+
+// place is a cell among those of both sorts: of good requests first, then of
+// errors, in the order of their latencies.
+type place uint16
+
+func placeOf(latency time.Duration, failed bool) place {
+	p := bucketOf(latency)
+	if failed {
+		p += bucketCount
+	}
+	return place(p)
+}
+
+// bucketOf returns which bucket a latency is in. A bucket takes what is longer
+// than the upper bound of the one before and at most its own. What is shorter or
+// longer than all is in the first or the last.
+func bucketOf(latency time.Duration) int {
+	if latency <= 1<<firstBit {
+		return 0
+	}
+	ns := uint64(latency - 1)
+	octave := bits.Len64(ns) - 1 - firstBit
+	if octave >= octaves {
+		return bucketCount - 1
+	}
+	return octave*octaveCells + int(ns>>(octave+firstBit-cellBits))&(octaveCells-1)
+}
+
+// upper returns the longest latency in a bucket.
+func upper(bucket int) time.Duration {
+	octave, cell := bucket/octaveCells, bucket%octaveCells
+	return time.Duration(octaveCells+cell+1) << (octave + firstBit - cellBits)
+}
+
+func (p place) failed() bool { return p >= bucketCount }
+func (p place) bucket() int  { return int(p) % bucketCount }
+
+// octave is the part of a histogram that one power of two needs.
+type octave [octaveCells]atomic.Uint64
+
+// histogram counts. Parts of it are made when they are needed.
+type histogram [2 * octaves]atomic.Pointer[octave]
+
+func (h *histogram) add(p place) {
+	part := &h[p>>cellBits]
+	o := part.Load()
+	if o == nil {
+		part.CompareAndSwap(nil, new(octave))
+		o = part.Load()
+	}
+	o[p%octaveCells].Add(1)
+}
+
+// counts is what a reader has seen in histograms that are read as one.
+type counts [2 * octaves]*[octaveCells]uint64
+
+// cell is how often one cell was hit.
+type cell struct {
+	place place
+	n     uint32
+}
+
+// take appends to cells what the histograms have counted since the last take,
+// and remembers it.
+func (c *counts) take(histograms []*histogram, cells []cell) []cell {
+	for i := range c {
+		var sum [octaveCells]uint64
+		any := false
+		for _, h := range histograms {
+			if o := h[i].Load(); o != nil {
+				any = true
+				for j := range o {
+					sum[j] += o[j].Load()
+				}
+			}
+		}
+		if !any {
+			continue
+		}
+		if c[i] == nil {
+			c[i] = new([octaveCells]uint64)
+		}
+		for j, n := range sum {
+			for more := n - c[i][j]; more > 0; {
+				part := min(more, math.MaxUint32)
+				cells = append(cells, cell{place(i<<cellBits | j), uint32(part)})
+				more -= part
+			}
+		}
+		*c[i] = sum
+	}
+	return cells
+}
+
+// merge sorts cells and joins those of the same place.
+func merge(cells []cell) []cell {
+	slices.SortFunc(cells, func(a, b cell) int { return cmp.Compare(a.place, b.place) })
+	out := cells[:0]
+	for _, c := range cells {
+		if last := len(out) - 1; last >= 0 && out[last].place == c.place && out[last].n <= math.MaxUint32-c.n {
+			out[last].n += c.n
+			continue
+		}
+		out = append(out, c)
+	}
+	return slices.Clip(out)
+}
+
+// measurement returns what cells, in any order, say.
+func measurement(cells []cell) teal.Measurement {
+	var m teal.Measurement
+	buckets := map[int]int64{}
+	for _, c := range cells {
+		n := int64(c.n)
+		m.Requests += n
+		if c.place.failed() {
+			m.Errors += n
+		}
+		buckets[c.place.bucket()] += n
+	}
+	for bucket, n := range buckets {
+		m.Latency = append(m.Latency, teal.LatencyCount{UpTo: upper(bucket), Count: n})
+	}
+	slices.SortFunc(m.Latency, func(a, b teal.LatencyCount) int { return cmp.Compare(a.UpTo, b.UpTo) })
+	return m
+}
+
+// quantile returns the latency that the share q of the requests does not exceed.
+func quantile(m teal.Measurement, q float64) time.Duration {
+	rank := int64(math.Ceil(q * float64(m.Requests)))
+	for _, l := range m.Latency {
+		if rank -= l.Count; rank <= 0 {
+			return l.UpTo
+		}
+	}
+	return 0
+}

@@ -1,0 +1,231 @@
+package meter
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"teal"
+)
+
+// Config is what a Meter needs.
+type Config struct {
+	// Slot returns the slot of a version, and whether it runs. Nil: none does.
+	Slot func(app string, version int) (teal.Slot, bool)
+}
+
+// Meter measures all versions on this machine. It is safe for concurrent use.
+type Meter struct {
+	slot  func(app string, version int) (teal.Slot, bool)
+	lanes *lanes
+	wake  chan struct{} // capacity 1: a feed is dirty
+
+	mu       sync.Mutex
+	versions map[key]*version
+	feeds    map[*Feed]struct{}
+}
+
+type key struct {
+	app    string
+	number int
+}
+
+// version is what is known of one version, across all times that it runs.
+type version struct {
+	key
+	wake     chan<- struct{}
+	feeds    atomic.Pointer[[]*Feed] // those that follow it; nil for none
+	errors   errorGroups
+	frequent sketch
+
+	mu        sync.Mutex
+	recorders []*Recorder // only ever grows
+	window    window
+	rolled    time.Time // the end of the window
+	requests  int       // since the last tick
+	active    time.Time // when something was last found to be recorded
+	slot      teal.Slot // the last one that it ran in
+}
+
+// New returns a meter that has measured nothing.
+func New(cfg Config) *Meter {
+	m := &Meter{
+		slot: cfg.Slot, lanes: newLanes(), wake: make(chan struct{}, 1),
+		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
+	}
+	if m.slot == nil {
+		m.slot = func(string, int) (teal.Slot, bool) { return teal.SlotNone, false }
+	}
+	return m
+}
+
+// Recorder returns the recorder of a component: the same one for as long as the
+// meter lives, so that a version which is started again goes on counting.
+func (m *Meter) Recorder(app string, number int, component string) *Recorder {
+	v := m.version(app, number)
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, r := range v.recorders {
+		if r.component == component {
+			return r
+		}
+	}
+	r := newRecorder(component, v, m.lanes)
+	v.recorders = append(slices.Clip(v.recorders), r)
+	return r
+}
+
+// version returns what is known of a version, and begins to know it.
+func (m *Meter) version(app string, number int) *version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at := key{app, number}
+	v := m.versions[at]
+	if v == nil {
+		now := time.Now()
+		v = &version{key: at, wake: m.wake, rolled: now, active: now}
+		v.frequent.open()
+		m.versions[at] = v
+	}
+	return v
+}
+
+// known returns a version, or nil.
+func (m *Meter) known(app string, number int) *version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.versions[key{app, number}]
+}
+
+// list returns all versions in a stable order.
+func (m *Meter) list() []*version {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*version, 0, len(m.versions))
+	for _, v := range m.versions {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b *version) int { return cmp.Or(cmp.Compare(a.app, b.app), cmp.Compare(a.number, b.number)) })
+	return all
+}
+
+// Forget drops everything about a version that has been deleted. It must not run.
+func (m *Meter) Forget(app string, number int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.versions, key{app, number})
+}
+
+// Run rolls the windows and wakes the feeds until ctx ends.
+func (m *Meter) Run(ctx context.Context) error {
+	ticker := time.NewTicker(fine)
+	defer ticker.Stop()
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	wake := (<-chan struct{})(nil) // nil while the feeds rest
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-ticker.C:
+			m.roll(now)
+		case <-pause.C:
+			wake = m.wake
+		case <-wake:
+			m.announce()
+			wake = nil
+			pause.Reset(rest)
+		}
+	}
+}
+
+// roll ends a slice of every window.
+func (m *Meter) roll(now time.Time) {
+	for _, v := range m.list() {
+		v.tick(now)
+	}
+}
+
+func (v *version) tick(now time.Time) {
+	v.mu.Lock()
+	v.roll(now)
+	requests := v.requests
+	v.requests = 0
+	v.mu.Unlock()
+	v.frequent.tick(requests)
+}
+
+// roll moves what has been recorded into the window. The lock must be held.
+func (v *version) roll(now time.Time) {
+	var cells []cell
+	for _, r := range v.recorders {
+		// What is recorded from here on sets the mark again.
+		if r.touched.Load() && r.touched.Swap(false) {
+			cells = r.rolled.take(r.all, cells)
+		}
+	}
+	for _, c := range cells {
+		v.requests += int(c.n)
+	}
+	if len(cells) > 0 {
+		v.active = now
+	}
+	if len(cells) > 0 || len(v.window) > 0 {
+		v.window = v.window.add(slice{v.rolled, now, merge(cells)})
+	}
+	v.rolled = now
+}
+
+// lately returns what was measured in at most the time given, until now.
+func (v *version) lately(within time.Duration) teal.Measurement {
+	now := time.Now()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.roll(now)
+	return measurement(v.window.since(now.Add(-within)))
+}
+
+// Baseline returns what a version did lately, in at most the window given, of
+// which ten minutes are remembered. Of a version that is not known that is
+// nothing. It never fails.
+func (m *Meter) Baseline(_ context.Context, app string, number int, window time.Duration) (teal.Measurement, error) {
+	v := m.known(app, number)
+	if v == nil {
+		return teal.Measurement{}, nil
+	}
+	return v.lately(window), nil
+}
+
+// enoughFor95 is the least number of requests of which one in twenty is slower
+// than the 95th percentile.
+const enoughFor95 = 20
+
+// Latency95 returns the latency that 95 % of the requests of the last minute did
+// not exceed; of the last ten minutes when a minute has too few. It reports false
+// when those have fewer than twenty.
+func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
+	v := m.known(app, number)
+	if v == nil {
+		return 0, false
+	}
+	for _, within := range []time.Duration{recent, history} {
+		if lately := v.lately(within); lately.Requests >= enoughFor95 {
+			return quantile(lately, 0.95), true
+		}
+	}
+	return 0, false
+}
+
+// Frequent returns the at most n safe requests, GET and HEAD, that the version
+// has served most often lately, the most frequent first. Their only header is
+// Host.
+func (m *Meter) Frequent(app string, number, n int) []teal.Request {
+	v := m.known(app, number)
+	if v == nil {
+		return nil
+	}
+	return v.frequent.top(n)
+}

@@ -1,0 +1,125 @@
+package meter
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"teal"
+)
+
+// bounds are the buckets for Prometheus: from what a function in memory takes to
+// what a person does not wait for.
+var bounds = []time.Duration{
+	500 * time.Microsecond, time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	25 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
+	time.Second, 2500 * time.Millisecond, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
+}
+
+var (
+	labels       = []string{"app", "component", "version", "slot"}
+	requestsDesc = describeMetric("teal_requests_total", "Requests of users that have been answered, by class of status; none: the client had gone.", "code")
+	errorsDesc   = describeMetric("teal_request_errors_total", "Requests of users that the version failed, by fault.", "fault")
+	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer.")
+	inFlightDesc = describeMetric("teal_requests_in_flight", "Requests of users that have no whole answer yet.")
+)
+
+func describeMetric(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, slices.Concat(labels, more), nil)
+}
+
+// retiredFor is how long a version that does not run any more is still shown, so
+// that its last requests are seen too.
+const retiredFor = 10 * time.Minute
+
+// Handler serves the metrics of all versions, and of the process, to a
+// Prometheus.
+func (m *Meter) Handler() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{})
+}
+
+var _ prometheus.Collector = (*Meter)(nil)
+
+// Describe implements [prometheus.Collector].
+func (m *Meter) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc} {
+		to <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (m *Meter) Collect(to chan<- prometheus.Metric) {
+	for _, v := range m.list() {
+		slot, runs := m.slot(v.app, v.number)
+		slot, recorders, show := v.shown(slot, runs, time.Now())
+		if !show {
+			continue
+		}
+		for _, r := range recorders {
+			r.collect(to, []string{v.app, r.component, strconv.Itoa(v.number), string(slot)})
+		}
+	}
+}
+
+// shown returns what to show of a version: nothing of one that has not run for
+// some time. It keeps the last slot that the version ran in.
+func (v *version) shown(slot teal.Slot, runs bool, now time.Time) (teal.Slot, []*Recorder, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if runs {
+		v.slot, v.active = slot, now
+	}
+	return v.slot, v.recorders, now.Sub(v.active) <= retiredFor
+}
+
+func (r *Recorder) collect(to chan<- prometheus.Metric, values []string) {
+	counter := func(d *prometheus.Desc, n uint64, label string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), append(slices.Clip(values), label)...)
+	}
+	var nanos int64
+	var codes [codeClasses]uint64
+	var faults [faultCount]uint64
+	for i := range r.shards {
+		nanos += r.shards[i].nanos.Load()
+		for code := range codes {
+			for fault := range faults {
+				n := r.shards[i].outcomes[code][fault].Load()
+				codes[code] += n
+				faults[fault] += n
+			}
+		}
+	}
+	counter(requestsDesc, codes[0], "none")
+	for code, n := range codes[1:] {
+		counter(requestsDesc, n, strconv.Itoa(code+1)+"xx")
+	}
+	for fault := FaultStatus; fault < faultCount; fault++ {
+		counter(errorsDesc, faults[fault], fault.String())
+	}
+	count, buckets := classic(measurement((&counts{}).take(r.all, nil)))
+	to <- prometheus.MustNewConstHistogram(durationDesc, count, time.Duration(nanos).Seconds(), buckets, values...)
+	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(r.inFlight()), values...)
+}
+
+// classic returns a measurement as a histogram of Prometheus. Cells that a bound
+// cuts count above it, so a bucket is wrong by what is within 0.8 % below its
+// bound.
+func classic(m teal.Measurement) (count uint64, buckets map[float64]uint64) {
+	buckets = make(map[float64]uint64, len(bounds))
+	next := 0
+	for _, bound := range bounds {
+		for next < len(m.Latency) && m.Latency[next].UpTo <= bound {
+			count += uint64(m.Latency[next].Count)
+			next++
+		}
+		buckets[bound.Seconds()] = count
+	}
+	return uint64(m.Requests), buckets
+}

@@ -1,0 +1,93 @@
+package release
+
+import (
+	"fmt"
+	"time"
+
+	"teal"
+)
+
+// goBack begins a rollback because of what was seen at a time. Where blue can
+// take requests now, the alias goes back in the same step: that is what blue
+// stood by for.
+func goBack(r teal.Release, o Observation, seen time.Time, reason string) Decision {
+	d := Decision{Next: teal.PhaseRollingBack, Reason: reason, Change: Change{Decided: seen}}
+	if o.From.ready() && !o.Route.Alias.IsOnly(r.From) {
+		d.Intent = shift(r.From, teal.All, o.Route.Revision)
+	}
+	return d
+}
+
+func decideRollingBack(r teal.Release, o Observation) Decision {
+	switch {
+	case !o.Route.Alias.IsOnly(r.From) && !o.From.Running:
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
+		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
+	case o.Route.Alias.IsOnly(r.To):
+		return decideNoWayBack(r, o)
+	case !o.Route.Alias.IsOnly(r.From):
+		return decideHalfWay(r, o)
+	case !o.Route.Holds:
+		return Decision{}
+	case r.Rollback != nil && r.Rollback.BackAt == nil:
+		return Decision{Change: Change{Back: true}, Reason: r.Reason}
+	case !settled(r, o):
+		return confirm(r, o, r.From)
+	}
+	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
+	if o.To.Running {
+		d.Intent = retire(r.To)
+	}
+	return d
+}
+
+// decideHalfWay decides about a rollback out of a split whose blue is not
+// healthy now. It waits for blue: green has been found wanting, and blue has most
+// of the traffic anyway. A blue that is given up leaves green everything, if that
+// is healthy.
+func decideHalfWay(r teal.Release, o Observation) Decision {
+	if until, hopeless := hope(r, o); !hopeless {
+		return Decision{Until: until}
+	}
+	if !o.To.ready() {
+		return Decision{}
+	}
+	return Decision{
+		Intent: shift(r.To, teal.All, o.Route.Revision),
+		Reason: fmt.Sprintf("version %d could not be gone back to, version %d takes everything: %s", r.From, r.To, o.From.why()),
+	}
+}
+
+// hope returns until when blue may yet recover.
+func hope(r teal.Release, o Observation) (until time.Time, hopeless bool) {
+	until = o.From.Since.Add(r.Policy.ReadyWithin.Std())
+	return until, o.From.State == teal.EnvironmentFailed || !o.Now.Before(until)
+}
+
+// decideNoWayBack decides about a rollback while green has everything and blue
+// cannot take it. Waiting for ever would keep every later release from starting,
+// the one with the cure among them: a blue that does not start is given up at
+// once, and any blue when it has had the time that a new version has.
+func decideNoWayBack(r teal.Release, o Observation) Decision {
+	until, hopeless := hope(r, o)
+	switch {
+	case !hopeless:
+		return Decision{Until: until}
+	case !settled(r, o) && !o.To.ready():
+		return Decision{}
+	}
+	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
+}
+
+// settled reports whether no shift that was ever intended can still happen.
+func settled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.Fence }
+
+// confirm gives the alias to the version that has it already. That changes its
+// revision, so that a shift which is still on its way fails.
+func confirm(r teal.Release, o Observation, version int) Decision {
+	return Decision{
+		Intent: shift(version, teal.All, o.Route.Revision),
+		Reason: fmt.Sprintf("making sure that %s stays with version %d", r.Alias, version),
+	}
+}

@@ -1,0 +1,285 @@
+package release
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"teal"
+)
+
+// hooks runs the hooks of a point, one after the other. It reports whether all
+// of them have succeeded; until then the decision is what to do.
+func hooks(r teal.Release, o Observation, point teal.HookPoint) (d Decision, passed bool) {
+	for _, h := range r.Policy.HooksAt(point) {
+		if d, passed := gate(r, o, hookKey(h)); !passed {
+			return d, false
+		}
+	}
+	return Decision{}, true
+}
+
+func hookKey(h teal.Hook) teal.TaskKey {
+	return teal.TaskKey{Kind: teal.TaskHook, Name: string(h.Point) + "/" + h.Name}
+}
+
+// checkKey is the key of a check: of the release for step 0, else of the step,
+// from 1.
+func checkKey(step int, c teal.Check) teal.TaskKey {
+	return teal.TaskKey{Kind: teal.TaskCheck, Step: step, Name: c.Name}
+}
+
+// asks returns the keys of everything that is asked again and again while green
+// is judged.
+func asks(p teal.Policy) []teal.TaskKey {
+	var keys []teal.TaskKey
+	add := func(name string) { keys = append(keys, teal.TaskKey{Kind: teal.TaskAsk, Name: name}) }
+	for _, c := range p.Checks {
+		if c.Every > 0 {
+			add(c.Name)
+		}
+	}
+	for _, q := range p.Judge.Queries {
+		add(q.Name)
+	}
+	for _, w := range p.Judge.Webhooks {
+		add(w.Name)
+	}
+	return keys
+}
+
+// tasks returns the keys of all tasks that the release may have.
+func tasks(r teal.Release) []teal.TaskKey {
+	var keys []teal.TaskKey
+	for _, h := range r.Policy.Hooks {
+		keys = append(keys, hookKey(h))
+	}
+	if warms(r.Policy.Warm) {
+		keys = append(keys, teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"})
+	}
+	for _, c := range r.Policy.Checks {
+		keys = append(keys, checkKey(0, c))
+	}
+	for i, s := range r.Policy.Steps {
+		for _, c := range s.Checks {
+			keys = append(keys, checkKey(i+1, c))
+		}
+	}
+	return append(keys, asks(r.Policy)...)
+}
+
+// gate runs a task that must pass before the release goes on. It reports whether
+// it has; until then the decision is what to do. A verdict other than pass, also
+// that of a task which could not be done, ends the release, unless it is forced.
+func gate(r teal.Release, o Observation, key teal.TaskKey) (d Decision, passed bool) {
+	task := r.Task(key)
+	outcome := o.Tasks[key]
+	switch {
+	case task != nil && task.Ended() && (task.Verdict == teal.VerdictPass || r.Orders.Force != nil):
+		return Decision{}, true
+	case task != nil && task.Ended():
+		return stop(r, o, o.Now, failedTask(r, *task)), false
+	case task == nil || !outcome.Begun:
+		return beginTask(r, o, key), false
+	case outcome.Verdict == "":
+		return Decision{}, false
+	}
+	ended := *task
+	ended.EndedAt, ended.Verdict = &o.Now, outcome.Verdict
+	return Decision{
+		Change: Change{Task: &ended, Findings: outcome.Findings},
+		Reason: fmt.Sprintf("%s: %s", key, outcome.Verdict),
+	}, false
+}
+
+func beginTask(r teal.Release, o Observation, key teal.TaskKey) Decision {
+	begun := teal.Task{Key: key, StartedAt: o.Now}
+	if again := r.Task(key); again != nil {
+		begun = *again
+	}
+	return Decision{
+		Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key},
+		Change: Change{Task: &begun},
+		Reason: "begins " + key.String(),
+	}
+}
+
+// stop ends a release because of what was seen at a time: with a rollback where
+// traffic may have moved, else with an end before any.
+func stop(r teal.Release, o Observation, seen time.Time, reason string) Decision {
+	if r.Phase.BeforeTraffic() {
+		d := abort(r, o, reason)
+		if r.Phase == teal.PhaseQueued {
+			d.Intent = teal.Intent{} // nothing has been started
+		}
+		return d
+	}
+	if r.From == 0 { // it has everything, and nothing stands by
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live, for there is no version to go back to: %s", r.To, reason)}
+	}
+	return goBack(r, o, seen, reason)
+}
+
+// failedTask says why a task has stopped the release.
+func failedTask(r teal.Release, t teal.Task) string {
+	name := string(t.Key.Kind) + " " + t.Key.Name
+	for i := len(r.Evidence) - 1; i >= 0; i-- {
+		if f := r.Evidence[i]; f.Verdict != teal.VerdictPass && strings.HasPrefix(f.Name, name) {
+			return withOutput(fmt.Sprintf("%s of version %d: %s", f.Name, r.To, f.Seen), f.Output)
+		}
+	}
+	return fmt.Sprintf("%s of version %d: %s", name, r.To, t.Verdict)
+}
+
+func withOutput(line, output string) string {
+	if output == "" {
+		return line
+	}
+	return line + "\n" + output
+}
+
+// person waits for a person. It reports false when nobody has come for as long
+// as the policy allows; the release then goes back.
+func person(r teal.Release, o Observation, what string) Decision {
+	if r.WaitsSince == nil {
+		return Decision{Change: Change{Waits: &o.Now}, Reason: what}
+	}
+	if r.Policy.MaxPause == 0 {
+		return Decision{}
+	}
+	until := r.WaitsSince.Add(r.Policy.MaxPause.Std())
+	if !o.Now.Before(until) {
+		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came for %s", what, r.Policy.MaxPause))
+	}
+	return Decision{Until: until}
+}
+
+// judged is what the judges say together.
+type judged struct {
+	verdict  teal.Verdict
+	reason   string
+	findings []teal.Finding
+	outside  bool // a judge outside has a part in the verdict
+}
+
+// judge combines the built-in judge and those outside.
+func judge(r teal.Release, o Observation) judged {
+	all := judged{verdict: teal.VerdictPass, reason: "nothing says that green is worse"}
+	take := func(verdict teal.Verdict, reason string, findings []teal.Finding, outside bool) {
+		if combined := teal.Combine(all.verdict, verdict); combined != all.verdict {
+			all = judged{combined, reason, nil, outside}
+		}
+		if verdict == all.verdict && verdict != teal.VerdictPass {
+			all.outside = all.outside || outside
+			all.findings = append(all.findings, findings...)
+		}
+	}
+	if o.Judgement != nil {
+		take(o.Judgement.Verdict, o.Judgement.Reason, o.Judgement.Findings, false)
+	}
+	for _, key := range asks(r.Policy) {
+		outcome := o.Tasks[key]
+		if outcome.Verdict == "" {
+			take(teal.VerdictInconclusive, key.Name+" has not answered yet", nil, true)
+			continue
+		}
+		take(outcome.Verdict, key.Name+": "+seenIn(outcome), outcome.Findings, true)
+	}
+	return all
+}
+
+func seenIn(o Outcome) string {
+	for _, f := range o.Findings {
+		if f.Verdict == o.Verdict {
+			return f.Seen
+		}
+	}
+	return string(o.Verdict)
+}
+
+// worse decides about a release whose green the judges may have found worse. It
+// reports false when they have not.
+func worse(r teal.Release, o Observation) (d Decision, is bool) {
+	j := judge(r, o)
+	if j.verdict != teal.VerdictFail || r.Orders.Force != nil {
+		return Decision{}, false
+	}
+	seen := o.SampledAt
+	if j.outside || seen.IsZero() {
+		seen = o.Now
+	}
+	d = goBack(r, o, seen, j.reason)
+	d.Change.Findings = append(d.Change.Findings, j.findings...)
+	d.Change.Judging = o.Unsaved
+	return d, true
+}
+
+// doubt decides about a release that could go on if the judges had said pass. It
+// reports whether it may.
+func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
+	j := judge(r, o)
+	if j.verdict == teal.VerdictPass || r.Orders.Force != nil {
+		return Decision{}, true
+	}
+	if r.DoubtSince == nil {
+		return Decision{Change: Change{Doubt: &o.Now}, Reason: "waits for a verdict: " + j.reason}, false
+	}
+	follow := r.Policy.Judge.OnInconclusive
+	if j.verdict == teal.VerdictError {
+		follow = r.Policy.Judge.OnError
+	}
+	if follow == "" || follow == teal.DoubtHold {
+		return Decision{}, false
+	}
+	until := r.DoubtSince.Add(r.Policy.Judge.DoubtAfter.Std())
+	switch {
+	case o.Now.Before(until):
+		return Decision{Until: until}, false
+	case follow == teal.DoubtPromote:
+		return Decision{}, true
+	}
+	d = goBack(r, o, o.Now, fmt.Sprintf("no verdict for %s: %s", r.Policy.Judge.DoubtAfter, j.reason))
+	d.Change.Findings = j.findings
+	return d, false
+}
+
+// askJudges begins the questions to judges outside that this process has not
+// begun. It reports whether there was nothing to begin.
+func askJudges(r teal.Release, o Observation) (d Decision, asked bool) {
+	for _, key := range asks(r.Policy) {
+		if !o.Tasks[key].Begun {
+			return Decision{Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key}, Reason: "asks " + key.Name}, false
+		}
+	}
+	return Decision{}, true
+}
+
+// saveEvery is how much of what the judge knows a crash may cost.
+const saveEvery = 10 * time.Second
+
+// orSave makes of a decision to wait one to save what the judge knows, when that
+// is due, and else one to wait no longer than until it is.
+func orSave(r teal.Release, o Observation, d Decision) Decision {
+	if !d.Waits() || !o.Unsaved {
+		return d
+	}
+	due := o.Now
+	if r.JudgingAt != nil {
+		due = r.JudgingAt.Add(saveEvery)
+	}
+	if !o.Now.Before(due) {
+		return Decision{Change: Change{Judging: true}, Reason: r.Reason}
+	}
+	d.Until = soonest(d.Until, due)
+	return d
+}
+
+// frozen returns until when freeze windows keep the release from moving traffic
+// on.
+func frozen(r teal.Release, now time.Time) (until time.Time, is bool) {
+	if r.Orders.Unfreeze != nil || r.Back {
+		return time.Time{}, false
+	}
+	_, until, is = teal.Frozen(r.Policy.Freeze, now)
+	return until, is
+}

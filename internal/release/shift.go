@@ -1,0 +1,225 @@
+package release
+
+import (
+	"fmt"
+	"time"
+
+	"teal"
+)
+
+// weightOf returns green's share at a step: from 1, the steps of the policy, and
+// after them everything.
+func weightOf(p teal.Policy, step int) teal.Weight {
+	if step <= len(p.Steps) {
+		return p.Steps[step-1].Weight
+	}
+	return teal.All
+}
+
+func decideShifting(r teal.Release, o Observation) Decision {
+	first := r.From == 0
+	switch {
+	case !first && r.Orders.Rollback != nil:
+		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
+	case first && r.Fence == 0 && r.Orders.Rollback != nil:
+		return abort(r, o, askedFor(r.Orders.Rollback))
+	}
+	if o.Route.Alias.IsOnly(r.To) {
+		return decideShifted(r, o)
+	}
+	if reason, late := pastDeadline(r, o); late && !first {
+		return goBack(r, o, o.Now, reason)
+	}
+	if !o.To.ready() {
+		return decideUnready(r, o)
+	}
+	if first {
+		return giveEverything(r, o)
+	}
+	return orSave(r, o, decideSteps(r, o))
+}
+
+// decideSteps decides about a release that moves traffic step by step, while
+// both versions have a share, or green is about to get its first one.
+func decideSteps(r teal.Release, o Observation) Decision {
+	if d, lost := aliasLost(r, o); lost {
+		return d
+	}
+	if d, is := worse(r, o); is {
+		return d
+	}
+	if next := nextStep(r, o); next <= len(r.Policy.Steps) && hasShare(r, o, weightOf(r.Policy, next)) {
+		// The shift was made and not recorded, or somebody had made it by hand.
+		return Decision{Change: Change{Step: next}, Reason: atStep(r.Policy, next)}
+	}
+	if r.Step > 0 {
+		if d, done := decideStep(r, o); !done {
+			return d
+		}
+	} else if d, may := mayMove(r, o); !may {
+		return d
+	}
+	return nextShift(r, o)
+}
+
+// aliasLost decides about a release whose alias says something that no step of
+// the release can have made it say.
+func aliasLost(r teal.Release, o Observation) (d Decision, lost bool) {
+	next := r.Step + 1
+	if r.Step == 0 || hasShare(r, o, weightOf(r.Policy, r.Step)) || hasShare(r, o, weightOf(r.Policy, next)) {
+		return Decision{}, false
+	}
+	return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while the release was shifting", r.Alias, teal.FormatTargets(o.Route.Alias.Targets))), true
+}
+
+// hasShare reports whether the alias splits the traffic between the two versions
+// of the release, with green's share as given.
+func hasShare(r teal.Release, o Observation, weight teal.Weight) bool {
+	alias := o.Route.Alias
+	return alias.PointsTo(r.To) && alias.Weight(r.To) == weight && alias.Weight(r.From) == teal.All-weight
+}
+
+// decideStep decides about a release at a step. It reports whether the step is
+// done and the next one may come.
+func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
+	if !o.Route.Holds {
+		return Decision{}, false
+	}
+	if d, asked := askJudges(r, o); !asked {
+		return d, false
+	}
+	if r.Orders.Promote != nil {
+		return Decision{}, true
+	}
+	if d, may := mayMove(r, o); !may {
+		return d, false
+	}
+	step := r.Policy.Steps[r.Step-1]
+	if until := r.StepAt.Add(step.Hold.Std()); o.Now.Before(until) {
+		return Decision{Until: until}, false
+	}
+	for _, c := range step.Checks {
+		if d, passed := gate(r, o, checkKey(r.Step, c)); !passed {
+			return d, false
+		}
+	}
+	if d, may := doubt(r, o); !may {
+		return d, false
+	}
+	if step.Approval && !r.Orders.Approved(r.Step) && r.Orders.Force == nil {
+		return person(r, o, fmt.Sprintf("step %d waits for an approval", r.Step)), false
+	}
+	return Decision{}, true
+}
+
+// mayMove reports whether nothing but time keeps the release from moving
+// traffic.
+func mayMove(r teal.Release, o Observation) (d Decision, may bool) {
+	if pause := r.Orders.Pause; pause != nil {
+		return person(r, o, "paused, "+askedFor(pause)), false
+	}
+	if until, is := frozen(r, o.Now); is {
+		return Decision{Until: until}, false
+	}
+	if r.WaitsSince != nil && r.Orders.Pause == nil && !awaitsApproval(r) {
+		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "goes on"}, false
+	}
+	return Decision{}, true
+}
+
+func awaitsApproval(r teal.Release) bool {
+	return r.Step > 0 && r.Step <= len(r.Policy.Steps) && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
+}
+
+// nextShift gives green its next share.
+func nextShift(r teal.Release, o Observation) Decision {
+	next := nextStep(r, o)
+	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
+		return giveEverything(r, o)
+	}
+	return Decision{
+		Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision),
+		Change: Change{Step: next},
+		Reason: atStep(r.Policy, next),
+	}
+}
+
+// nextStep returns the step after the one that the release is at. A share that
+// somebody gave green by hand before is not taken away again: the steps below it
+// are left out.
+func nextStep(r teal.Release, o Observation) int {
+	next := r.Step + 1
+	for r.Step == 0 && next <= len(r.Policy.Steps) && weightOf(r.Policy, next) < o.Route.Alias.Weight(r.To) {
+		next++
+	}
+	return next
+}
+
+func atStep(p teal.Policy, step int) string {
+	return fmt.Sprintf("step %d of %d: green has %s %%", step, len(p.Steps), weightOf(p, step))
+}
+
+func giveEverything(r teal.Release, o Observation) Decision {
+	return Decision{
+		Intent: shift(r.To, teal.All, o.Route.Revision),
+		Change: Change{Step: len(r.Policy.Steps) + 1},
+		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
+	}
+}
+
+// decideUnready decides about a release whose green was healthy and is not,
+// while it has no traffic or a share.
+func decideUnready(r teal.Release, o Observation) Decision {
+	reason := fmt.Sprintf("version %d stopped being healthy while it was given traffic: %s", r.To, o.To.why())
+	by := readyAgainBy(r, o)
+	late := !o.Now.Before(by)
+	switch {
+	case r.From != 0 && (late || o.To.broken()):
+		return goBack(r, o, o.Now, reason)
+	case r.From == 0 && r.Fence == 0 && late:
+		return abort(r, o, reason)
+	case !o.To.Running:
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+	case late: // a first switch that may have been made: wait until green recovers
+		return Decision{}
+	}
+	return Decision{Until: by}
+}
+
+// decideShifted decides about a release whose alias points to green alone.
+func decideShifted(r teal.Release, o Observation) Decision {
+	switch {
+	case r.From != 0 && o.To.broken() && o.From.ready():
+		return goBack(r, o, o.Now, fmt.Sprintf("version %d failed at the switch: %s", r.To, o.To.why()))
+	case !o.Route.Holds:
+		return Decision{}
+	case r.Step <= len(r.Policy.Steps):
+		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1}, Reason: fmt.Sprintf("version %d has everything", r.To)}
+	}
+	if r.From != 0 && r.Policy.Confidence > 0 {
+		if d, asked := askJudges(r, o); !asked {
+			return d
+		}
+		if d, is := worse(r, o); is {
+			return d
+		}
+	}
+	if d, passed := hooks(r, o, teal.AfterAllowTraffic); !passed {
+		return orSave(r, o, d)
+	}
+	return decideLive(r, o)
+}
+
+// decideLive decides about a release that has done everything but to watch.
+func decideLive(r teal.Release, o Observation) Decision {
+	switch {
+	case r.From == 0:
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
+	case r.Policy.Confidence == 0:
+		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
+	}
+	return Decision{
+		Next:   teal.PhaseWatching,
+		Reason: fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence),
+	}
+}

@@ -1,0 +1,105 @@
+package release
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"teal"
+)
+
+// worker is what one goroutine keeps in memory about the release that it runs.
+// Everything in it can be lost: the record has what is needed to go on.
+type worker struct {
+	app  string
+	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
+
+	release   teal.Release // as the last tick saw it
+	feed      Feed
+	judge     Judge
+	judgement *teal.Judgement
+	sampledAt time.Time
+	unsaved   bool
+}
+
+// isJudged reports whether what the two versions of a release do for users is
+// looked at now.
+func isJudged(r teal.Release) bool {
+	return r.From != 0 && r.Policy.Judge.Judges() && (r.Phase == teal.PhaseShifting || r.Phase == teal.PhaseWatching)
+}
+
+// look takes what has been measured since the last look and judges again. What
+// cannot be measured is a verdict of its own, not an error of the release: a
+// rollback that somebody asks for must not wait for a meter.
+func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
+	if err := w.open(ctx, e, r); err != nil {
+		w.cannotAsk(err)
+		return
+	}
+	interval, err := w.feed.Take(ctx)
+	if err != nil {
+		w.cannotAsk(err)
+		return
+	}
+	w.judge.Begin(r.Step)
+	if interval.Live.Requests > 0 || interval.Green.Requests > 0 || len(interval.NewErrors) > 0 {
+		w.judge.Add(interval)
+		w.sampledAt, w.unsaved = interval.At, true
+		if e.cfg.Measured != nil {
+			e.cfg.Measured(r, interval)
+		}
+	}
+	judgement := w.judge.Judgement(time.Now())
+	w.judgement = &judgement
+}
+
+func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error) {
+	if w.judge == nil {
+		if w.judge, err = e.cfg.NewJudge(r); err != nil {
+			return err
+		}
+	}
+	if w.feed == nil {
+		w.feed, err = e.cfg.Meter.Follow(ctx, r.App, r.From, r.To)
+	}
+	return err
+}
+
+func (w *worker) cannotAsk(err error) {
+	reason := "the traffic cannot be measured: " + err.Error()
+	w.judgement = &teal.Judgement{Verdict: teal.VerdictError, Reason: reason, Findings: []teal.Finding{{
+		Name: "measurement", Asked: "what do the two versions do for users?", Seen: reason, Verdict: teal.VerdictError,
+	}}}
+}
+
+func (w *worker) verdict() teal.Verdict {
+	if w.judgement == nil {
+		return ""
+	}
+	return w.judgement.Verdict
+}
+
+// state returns what another judge needs to go on.
+func (w *worker) state() json.RawMessage {
+	if w.judge == nil {
+		return nil
+	}
+	return w.judge.State()
+}
+
+// changed has a value when there is something new to look at; it is nil while
+// nothing is followed.
+func (w *worker) changed() <-chan struct{} {
+	if w.feed == nil {
+		return nil
+	}
+	return w.feed.Changed()
+}
+
+// close ends what the worker follows. It may be called again.
+func (w *worker) close() {
+	if w.feed != nil {
+		w.feed.Close()
+		w.feed = nil
+	}
+}
