@@ -125,6 +125,7 @@ type requestBody struct {
 	ended   bool // read to its end, or never there
 	severed bool // sever was called
 	over    bool // finish was called
+	bytes   int64
 	failure error
 }
 
@@ -152,7 +153,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, errBodyLeft
 	}
 	n, err := b.source.Read(p)
-	return n, b.end(err)
+	return n, b.end(n, err)
+}
+
+// received returns how many bytes have been read. b may be nil.
+func (b *requestBody) received() int64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
 }
 
 func (b *requestBody) begin() bool {
@@ -170,9 +181,10 @@ func (b *requestBody) begin() bool {
 	return true
 }
 
-func (b *requestBody) end(err error) error {
+func (b *requestBody) end(n int, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.bytes += int64(n)
 	b.reading = false
 	if !b.over {
 		// net/http watches the connection while the handler runs; a deadline

@@ -194,6 +194,7 @@ func (x *exchange) answer(r payload.Response) {
 	if _, typed := h["Content-Type"]; !typed {
 		h["Content-Type"] = nil // do not guess
 	}
+	x.sight.out = int64(len(r.Body))
 	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	x.w.WriteHeader(r.Status)
 	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell

@@ -15,12 +15,13 @@ import (
 
 // front handles the requests of one listener.
 type front struct {
-	server  *Server
-	claim   func(*http.Request) (Claim, error)
-	trusted func(netip.Addr) bool
-	secure  *tls.Config     // nil: cleartext
-	life    context.Context // ends when the grace period of a shutdown is over
-	gate    gate            // counts the handlers that run
+	server   *Server
+	claim    func(*http.Request) (Claim, error)
+	trusted  func(netip.Addr) bool
+	internal bool            // the clients are components, calling each other
+	secure   *tls.Config     // nil: cleartext
+	life     context.Context // ends when the grace period of a shutdown is over
+	gate     gate            // counts the handlers that run
 }
 
 // ServeHTTP implements http.Handler: claim, answer, release.
@@ -40,6 +41,8 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.end()
 		x.w, x.carrier = s, s
 	}
+	x.look()
+	defer x.record()
 	x.body = newRequestBody(r, x.carrier, f.server.limits.BodyStall)
 	defer x.body.finish()
 	if x.body != nil {
@@ -51,6 +54,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.claim = claim
 	if err != nil {
 		x.fail(err)
+		x.sight.whole = true
 		return
 	}
 	defer x.end()
@@ -62,6 +66,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		x.proxy()
 	}
+	x.sight.whole = true
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.
@@ -82,9 +87,11 @@ type exchange struct {
 	carrier  carrier
 	body     *requestBody // nil for none
 	claim    Claim
-	endpoint Endpoint // of the attempt that goes on; nil for none
-	held     int64    // of the server's budget for bodies
-	result   Result   // what is known of it so far
+	endpoint Endpoint  // of the attempt that goes on; nil for none
+	held     int64     // of the server's budget for bodies
+	result   Result    // what is known of it so far
+	code     teal.Code // of an error of Teal's own that was the answer
+	sight    sight
 	reported bool
 	reply    reply          // the body of an instance's response
 	grpc     *http.Response // an instance's answer to a gRPC call; nil for none

@@ -44,6 +44,7 @@ func (x *exchange) setForwarded(out http.Header) {
 		}
 	}
 	out.Set(headerVersion, x.claim.Env.label)
+	x.passTrace(out)
 
 	chain, proto, host := "", x.front.scheme(), x.in.Host
 	peer := remoteAddr(x.in)

@@ -51,6 +51,7 @@ func (x *exchange) fail(err error) {
 		status = http.StatusNotImplemented
 	}
 	x.answered(status)
+	x.code = teal.CodeOf(err)
 	x.result.Fault = faultOf(err, status)
 	if status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable {
 		x.log(err)
@@ -80,6 +81,7 @@ func (x *exchange) fail(err error) {
 	if !x.body.finish() {
 		h.Set("Connection", "close")
 	}
+	x.sight.out = int64(len(data))
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	x.w.WriteHeader(status)

@@ -115,6 +115,7 @@ type reply struct {
 // Read implements io.Reader.
 func (r *reply) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
+	r.exchange.sight.out += int64(n)
 	// The context has ended when it is the client that broke off.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
 		r.exchange.result.Fault = FaultConnection
@@ -133,7 +134,9 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		x.endpoint = endpoint
-		response, err := transport.RoundTrip(requestTo(r, endpoint.Address()))
+		address := endpoint.Address()
+		x.sight.instance = address.Host
+		response, err := transport.RoundTrip(requestTo(r, address))
 		if err == nil {
 			return response, nil
 		}

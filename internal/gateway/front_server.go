@@ -82,6 +82,8 @@ type ServerConfig struct {
 	// balancer in front. nil is nobody; what others send is replaced.
 	Trusted func(remote netip.Addr) bool
 	Limits  Limits
+	Log     Log    // nil: exchanges are not logged
+	Tracer  Tracer // nil: exchanges are not traced
 }
 
 // Server is the front end for HTTP/1.1 and HTTP/2. It may serve several listeners at once.
@@ -91,6 +93,8 @@ type Server struct {
 	override func(netip.Addr) bool
 	trusted  func(netip.Addr) bool
 	limits   Limits
+	log      Log
+	tracer   Tracer
 	bodies   *budget
 	errorLog *log.Logger // what net/http has to say
 }
@@ -103,6 +107,8 @@ func NewServer(config ServerConfig) *Server {
 		override: config.Override,
 		trusted:  config.Trusted,
 		limits:   config.Limits.withDefaults(),
+		log:      config.Log,
+		tracer:   config.Tracer,
 	}
 	s.bodies = newBudget(int64(s.limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }
@@ -143,7 +149,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true})
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
