@@ -134,8 +134,26 @@ func eventually(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// Seen red without the write after ctx has ended.
+func TestWhatIsLeftIsWritten(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		out := &buffer{}
+		l, err := Open(Config{Path: "-", Stdout: out, Sample: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Log(&record)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		if err := l.Run(ctx); err != nil || strings.Count(out.String(), "\n") != 1 {
+			t.Fatalf("%q, %v", out.String(), err)
+		}
+	}
+}
+
 // Nothing that is accepted is lost, and every line is whole. Seen red without
-// the write after ctx has ended, and without the lock in put.
+// the lock in put.
 func TestEveryLineIsWritten(t *testing.T) {
 	t.Parallel()
 	out := &buffer{}
