@@ -16,6 +16,7 @@ type serverFlags struct {
 	data, http, admin, level string
 	override, trusted        []string
 	maxBundle                string
+	edge                     edgeFlags
 }
 
 func (s *session) serverCommand() *cobra.Command {
@@ -41,6 +42,7 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed: the load balancers in front")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
 	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
+	flags.edge.register(cmd)
 	return cmd
 }
 
@@ -64,6 +66,9 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
 	}
 	var err error
+	if o.Edge, err = flags.edge.options(); err != nil {
+		return o, err
+	}
 	if o.OverrideFrom, err = parseNetworks("--override-from", flags.override); err != nil {
 		return o, err
 	}
