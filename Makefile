@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test lint bench e2e fuzz clean
+.PHONY: build demo test lint bench bench-judge e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
@@ -29,6 +29,9 @@ bin/golangci-lint-$(GOLANGCI_VERSION):
 	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv bin/golangci-lint $@
 
+bin/prometheus: internal/check/testdata/prometheus/go.mod ## the server that the tests of queries ask; some minutes
+	cd internal/check/testdata/prometheus && go build -tags remove_all_sd -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
+
 e2e: ## only the tests that drive the real binary
 	@./scripts/need python3 node
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
@@ -36,6 +39,9 @@ e2e: ## only the tests that drive the real binary
 bench: build ## the numbers of docs/benchmarks.md
 	@./scripts/need python3 node
 	go run ./test/bench -teal bin/teal
+
+bench-judge: ## false rollbacks and delays of the judge; RUNS=200 DELAYS=400 WRITE=docs for docs/judging.md
+	go run ./test/bench-judge -runs $(or $(RUNS),20) -delays $(or $(DELAYS),100) $(if $(WRITE),-write $(WRITE))
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(or $(FUZZTIME),30s)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -13,6 +14,34 @@ type Measurement struct {
 	Requests int64          `json:"requests"`
 	Errors   int64          `json:"errors"` // 5xx, function errors, timeouts, broken connections
 	Latency  []LatencyCount `json:"latency_ms,omitempty"`
+}
+
+// Plus returns what two measurements are together.
+func (m Measurement) Plus(other Measurement) Measurement {
+	return Measurement{
+		Requests: m.Requests + other.Requests,
+		Errors:   m.Errors + other.Errors,
+		Latency:  mergeLatency(m.Latency, other.Latency),
+	}
+}
+
+func mergeLatency(a, b []LatencyCount) []LatencyCount {
+	if len(a) == 0 {
+		return slices.Clone(b)
+	}
+	out := make([]LatencyCount, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		switch {
+		case a[0].UpTo < b[0].UpTo:
+			out, a = append(out, a[0]), a[1:]
+		case a[0].UpTo > b[0].UpTo:
+			out, b = append(out, b[0]), b[1:]
+		default:
+			out = append(out, LatencyCount{UpTo: a[0].UpTo, Count: a[0].Count + b[0].Count})
+			a, b = a[1:], b[1:]
+		}
+	}
+	return append(append(out, a...), b...)
 }
 
 // LatencyCount says how many requests took at most UpTo, and more than the

@@ -11,12 +11,18 @@ import (
 // ratios are the alternatives that are bet on, as multiples of what the
 // hypothesis allows. Nobody knows beforehand how much worse a bad version is, so
 // the stake is spread over them.
-var ratios = [...]float64{1.3, 1.7, 2.4, 3.8, 7, 20, 100}
+var ratios = [...]float64{1.3, 1.7, 2.4, 3.8, 7, 20, 1000}
+
+// spread is how. The last ratio is for failures that live never has: they are
+// few when they matter, so each must count.
+var spread = [len(ratios)]float64{0.115, 0.115, 0.115, 0.115, 0.115, 0.125, 0.3}
 
 const (
 	// kept is the share of the stake that is not put in at once, so that a
 	// version that turns bad later meets a bet that has not been lost yet.
-	kept = 0.2
+	kept = 0.15
+	// evenly is how many rounds of putting in more are paid for alike.
+	evenly = 360
 	// again is how long a bet is left alone before more is put in.
 	again = 10 * time.Second
 	// richest bounds what a bet can win, so that it remains a number.
@@ -37,25 +43,26 @@ type bet struct {
 	seen   pair    // what the question had seen by then
 }
 
-// reserve is what is still kept back for the bet: its part of kept is paid out
-// in rounds of 1/2, 1/6, 1/12 …, which sum to 1.
-func (b bet) reserve() float64 {
-	return kept / float64(len(ratios)) / math.Max(float64(b.rounds), 1)
+// paid is the share of what is kept back that has been put in after so many
+// rounds: half of it goes evenly to the rounds of an hour, half more and more
+// slowly for ever.
+func paid(rounds int) float64 {
+	further := float64(max(rounds-1, 0)) // the first round is not of what is kept
+	return (math.Min(further/evenly, 1) + further/(further+1)) / 2
 }
 
 // refill puts something in at first, and again when half of the last stake is
 // lost and has been for a while. It looks at the past alone.
-func (b *bet) refill(at time.Time, seen pair) {
+func (b *bet) refill(at time.Time, seen pair, part float64) {
 	now := at.UnixMilli()
+	b.at = min(b.at, now) // clocks are set back
 	if b.rounds > 0 && (b.wealth > b.staked/2 || now-b.at < again.Milliseconds()) {
 		return
 	}
-	before := b.reserve()
-	b.rounds++
-	if b.rounds == 1 {
-		b.wealth = (1 - kept) / float64(len(ratios))
+	if b.rounds++; b.rounds == 1 {
+		b.wealth = part * (1 - kept)
 	} else {
-		b.wealth += before - b.reserve()
+		b.wealth += part * kept * (paid(b.rounds) - paid(b.rounds-1))
 	}
 	b.staked, b.at, b.seen = b.wealth, now, seen
 }
@@ -64,7 +71,7 @@ func (b *bet) refill(at time.Time, seen pair) {
 // happened for a ratio. seen is what the question had seen before.
 func (b *bets) play(at time.Time, seen pair, evidence func(ratio float64) float64) {
 	for i := range b {
-		b[i].refill(at, seen)
+		b[i].refill(at, seen, spread[i])
 		// A bet that has lost everything to the last bit must not become NaN.
 		factor := math.Exp(math.Min(evidence(ratios[i]), 600))
 		b[i].wealth = math.Min(b[i].wealth*factor, richest)
@@ -75,7 +82,7 @@ func (b *bets) play(at time.Time, seen pair, evidence func(ratio float64) float6
 func (b *bets) value() float64 {
 	sum := 0.0
 	for i := range b {
-		sum += b[i].wealth + b[i].reserve()
+		sum += b[i].wealth + spread[i]*kept*(1-paid(b[i].rounds))
 	}
 	if b[0].rounds == 0 {
 		return 1

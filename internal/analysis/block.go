@@ -85,6 +85,11 @@ func (b *block) add(interval teal.Interval, questions []*question, tolerance flo
 
 func failed(m teal.Measurement) tally { return tally{m.Requests, m.Errors} }
 
+// unnoticed is how much longer than live's green's requests may take whatever
+// the tolerance is: nobody notices, and a process that is new, or has less to do,
+// is as much slower.
+const unnoticed = 2 * time.Millisecond
+
 func tolerated(threshold time.Duration, tolerance float64) time.Duration {
-	return time.Duration(float64(threshold) * (1 + tolerance))
+	return max(time.Duration(float64(threshold)*(1+tolerance)), threshold+unnoticed)
 }

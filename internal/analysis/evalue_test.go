@@ -36,8 +36,8 @@ func poissonBinomial(probabilities []float64) []float64 {
 }
 
 // The expectation of a fair bet is at most 1, summed over everything that can
-// happen, for every hypothesis and whatever was guessed. Seen red with the
-// likelihood of the pooled share in place of the nearest member's, for c > 1.
+// happen, for every hypothesis and whatever was guessed. Seen red with the pooled
+// share in place of the nearest member's.
 func TestBetsSideBySideAreFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -78,7 +78,7 @@ func mean(list []float64) float64 {
 	return sum / float64(len(list))
 }
 
-// Seen red with the odds of the limit left out of raise.
+// Seen red with the likelihood at nine tenths of the limit below the line.
 func TestBetsAgainstALimitAreFair(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

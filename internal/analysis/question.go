@@ -56,7 +56,7 @@ type played struct {
 const (
 	// boundShare is the part of a question's α that pays for the bound on what
 	// live did before, where the two cannot be measured side by side.
-	boundShare = 0.1
+	boundShare = 0.05
 	// unlike is how much more than the tolerance green may be worse than what
 	// live did at another time: hours differ, and that is not green's fault.
 	unlike = 1.5

@@ -86,7 +86,7 @@ func TestStateIsEverything(t *testing.T) {
 }
 
 // Nothing happening changes nothing, so it does not matter how often a meter is
-// asked. Seen red with blocks that count their age in intervals.
+// asked. Seen red with blocks whose age counts from the last interval.
 func TestEmptyIntervalsChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -172,8 +172,8 @@ func (j *Judge) seen(q *question) string {
 	case errorLimit:
 		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
 	case latencyOfLive:
-		return j.slowness(q) + share(window.Green) + " of green took over " + teal.Weight(j.tolerance*float64(teal.All)).String() +
-			" % longer than live's " + q.percentile + since + j.besides(q, window.Live)
+		return j.slowness(q) + share(window.Green) + " of green took over " + j.longer(q) +
+			" longer than live's " + q.percentile + since + j.besides(q, window.Live)
 	}
 	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q)
 }
@@ -203,6 +203,15 @@ func (j *Judge) slowness(q *question) string {
 		return ""
 	}
 	return "green's " + q.percentile + " is about " + about(green) + ", live's about " + about(live) + ": "
+}
+
+// longer is how much longer than live's percentile green's requests may take.
+func (j *Judge) longer(q *question) string {
+	live := j.Live.quantile(q.quantile)
+	if more := tolerated(live, j.tolerance) - live; live == 0 || more > unnoticed {
+		return j.policy.ToleranceOrDefault().String() + " %"
+	}
+	return teal.Duration(unnoticed).String()
 }
 
 // about formats a latency with the two digits that a histogram is good for.

@@ -164,7 +164,6 @@ func TestBadRequests(t *testing.T) {
 		{"duration without unit", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"timeout":"3s"`, `"timeout":"3"`, 1), 400, "invalid_input", "300ms"},
 		{"bad spec", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"python3"`, `"cobol"`, 1), 400, "invalid_input", "functions.hello.runtime"},
 		{"another app's spec", "POST", "/v1/apps/other/versions", good, 400, "invalid_input", `app "hello"`},
-		{"strategy of the future", "POST", "/v1/apps/hello/versions", strings.Replace(good, `"release":true`, `"release":true,"policy":{"strategy":"canary","ready_within":"1s","confidence":"1s","drain":"1s"}`, 1), 400, "unsupported", "all-at-once"},
 		{"too large", "POST", "/v1/apps/hello/promote", `{"by":"` + strings.Repeat("x", 70_000) + `"}`, 413, "too_large", "too large"},
 		{"weights of 90", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":40},{"version":2,"weight":50}]}`, 400, "invalid_weights", "exactly 100"},
 		{"weight of 101", "PUT", "/v1/apps/hello/aliases/live", `{"versions":[{"version":1,"weight":101}]}`, 400, "invalid_input", "100"},
@@ -336,9 +335,10 @@ func TestOpenAPI(t *testing.T) {
 	want := []string{
 		"GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
 		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
-		"GET /v1/apps/{app}/versions/{version}", "GET /v1/releases/{id}", "HEAD /v1/bundles/{digest}",
-		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/promote",
-		"POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
+		"GET /v1/apps/{app}/versions/{version}", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
+		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
+		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
+		"POST /v1/releases/{id}/hooks/{token}",
 		"PUT /v1/apps/{app}/aliases/{alias}", "PUT /v1/bundles/{digest}",
 	}
 	if diff := cmp.Diff(want, operations); diff != "" {

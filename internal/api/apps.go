@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -61,6 +62,9 @@ type DeployBody struct {
 	Policy  *teal.Policy `json:"policy,omitempty" doc:"How to release; left out: the default policy."`
 	Release bool         `json:"release" doc:"false: record the version and release nothing"`
 	By      string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	// A reason is what overrides: there is no override without one.
+	Force    *string `json:"force,omitempty" minLength:"1" maxLength:"1000" doc:"Why judges, checks and approvals shall not stop the release; left out: they shall"`
+	Unfreeze *string `json:"unfreeze,omitempty" minLength:"1" maxLength:"1000" doc:"Why freeze windows shall not stop the release; left out: they shall"`
 }
 
 type deployInput struct {
@@ -78,10 +82,24 @@ func (in *deployInput) validate() error {
 	if err := in.Body.Spec.Validate(); err != nil {
 		return err
 	}
-	if in.Body.Policy != nil {
-		return in.Body.Policy.Validate()
+	for name, reason := range map[string]*string{"force": in.Body.Force, "unfreeze": in.Body.Unfreeze} {
+		if reason != nil && strings.TrimSpace(*reason) == "" {
+			return teal.Errorf(teal.CodeInvalidInput, "%s has no reason; say why, for the record", name)
+		}
 	}
-	return nil
+	policy, err := in.Body.policy()
+	if err != nil {
+		return err
+	}
+	return policy.ValidateFor(in.Body.Spec)
+}
+
+// policy returns the policy with the steps that its strategy stands for.
+func (b DeployBody) policy() (teal.Policy, error) {
+	if b.Policy == nil {
+		return teal.DefaultPolicy(), nil
+	}
+	return b.Policy.Compiled()
 }
 
 func (s *Server) registerVersions() {
@@ -103,11 +121,14 @@ func (s *Server) registerVersions() {
 }
 
 func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[Deployed], error) {
-	order := Deploy{Spec: in.Body.Spec, Policy: teal.DefaultPolicy(), Release: in.Body.Release, By: or(in.Body.By, "deploy")}
-	if in.Body.Policy != nil {
-		order.Policy = *in.Body.Policy
+	policy, err := in.Body.policy()
+	if err != nil {
+		return nil, err
 	}
-	deployed, err := s.cfg.Control.Deploy(ctx, order)
+	deployed, err := s.cfg.Control.Deploy(ctx, Deploy{
+		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: or(in.Body.By, "deploy"),
+		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze),
+	})
 	return &body[Deployed]{deployed}, err
 }
 
@@ -140,6 +161,13 @@ func (in inRelease) validate() error {
 		return teal.Errorf(teal.CodeUnknownRelease, "there is no release %q; IDs look like shop-3", in.ID)
 	}
 	return nil
+}
+
+func said(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
 }
 
 func or(s, fallback string) string {

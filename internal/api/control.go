@@ -32,7 +32,8 @@ type Deployer interface {
 // Releaser moves the live alias of an app.
 type Releaser interface {
 	// Promote starts a release of live to the preview version, or to the
-	// secondary version of a split. It does not wait for the release.
+	// secondary version of a split. While a release runs it tells that one to
+	// give green everything now. It does not wait for the release.
 	Promote(ctx context.Context, app, by string) (teal.Release, error)
 	// Rollback returns when live points back; the release may still be
 	// retiring the version that was left. To 0 means where the traffic came
@@ -41,6 +42,18 @@ type Releaser interface {
 	// Abort ends the active release: before the switch nothing has moved, after
 	// it the alias goes back.
 	Abort(ctx context.Context, app, by, why string) (teal.Release, error)
+	// Order tells the active release of an app to pause, to resume, or that a
+	// step is approved: Kind is OrderPause, OrderResume or OrderApprove, Step of
+	// an approval the step, 0 for the one that waits, and At is filled in. It
+	// returns the release with the order, without waiting for what follows. It
+	// returns CodeNoActiveRelease when none runs, and CodeConflict when the order
+	// makes no sense now: nothing is paused, nothing waits for approval.
+	Order(ctx context.Context, app string, order teal.Order) (teal.Release, error)
+	// AnswerHook is the answer, VerdictPass or VerdictFail, of a hook that had
+	// said that it would come later. The token alone proves the right to give
+	// it; one that no waiting hook of the release has is a CodeNotFound. The
+	// same answer again is not an error.
+	AnswerHook(ctx context.Context, id, token string, verdict teal.Verdict, why string) error
 }
 
 // Catalog answers questions about what is recorded. An app that does not exist
@@ -51,6 +64,12 @@ type Catalog interface {
 	Versions(ctx context.Context, app string) ([]teal.Version, error) // oldest first
 	Releases(ctx context.Context, app string) ([]teal.Release, error) // oldest first
 	Release(ctx context.Context, id string) (teal.Release, error)
+	// Intervals returns what was measured of the two versions of a release while
+	// it ran, oldest first and as far as it is kept: JSON Lines, two for each
+	// stretch of time, {"at": …, "side": "live"|"green", "requests": n,
+	// "errors": n, "latency_ms": [[upper bound, count], …]}. The caller must
+	// close it.
+	Intervals(ctx context.Context, id string) (io.ReadCloser, error)
 }
 
 // Aliaser writes aliases by hand.
@@ -99,6 +118,10 @@ type Deploy struct {
 	Policy  teal.Policy
 	Release bool   // false: the version is only recorded and reachable by header
 	By      string // who asks, for the record
+	// Force says why judges, checks and approvals shall not stop the release;
+	// Unfreeze why freeze windows shall not. "" is: they shall.
+	Force    string
+	Unfreeze string
 }
 
 // Deployed is what became of a Deploy.

@@ -38,7 +38,7 @@ func (s *Server) observe(next http.Handler) http.Handler {
 			// connection without deadlines (a test's recorder) has no such body.
 			_ = control.SetReadDeadline(time.Now().Add(body.leftover()))
 			_ = control.SetWriteDeadline(time.Now().Add(s.stall + s.rest))
-			s.cfg.Logger.Debug("admin API: request", "method", r.Method, "path", r.URL.Path,
+			s.cfg.Logger.Debug("admin API: request", "method", r.Method, "path", loggedPath(r.URL.Path),
 				"status", rec.status, "bytes", rec.bytes, "took", time.Since(start))
 		}()
 		next.ServeHTTP(rec, r)
@@ -52,7 +52,7 @@ func (s *Server) recovered(cause any, w *recorder, r *http.Request) {
 	if err, ok := cause.(error); ok && err == http.ErrAbortHandler { //nolint:errorlint // the sentinel is never wrapped
 		panic(cause)
 	}
-	s.cfg.Logger.Error("admin API: panic", "method", r.Method, "path", r.URL.Path, "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
+	s.cfg.Logger.Error("admin API: panic", "method", r.Method, "path", loggedPath(r.URL.Path), "cause", fmt.Sprint(cause), "stack", string(debug.Stack()))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer must not look like a whole one
 	}
@@ -82,10 +82,29 @@ func foreign(r *http.Request) bool {
 	return err != nil || u.Host != r.Host
 }
 
-// authenticate asks for the token everywhere but on the open paths.
+// loggedPath returns a path without the token of a hook.
+func loggedPath(path string) string {
+	if hook, _, answers := cutHook(path); answers {
+		return hook
+	}
+	return path
+}
+
+// cutHook splits the path at which a hook answers before its token.
+func cutHook(path string) (hook, token string, answers bool) {
+	i := strings.LastIndexByte(path, '/') + 1
+	hook, token = path[:i], path[i:]
+	rest, release := strings.CutPrefix(hook, "/v1/releases/")
+	id, ok := strings.CutSuffix(rest, "/hooks/")
+	return hook, token, release && ok && token != "" && !strings.Contains(id, "/")
+}
+
+// authenticate asks for the token everywhere but on the open paths, and where a
+// hook answers, which has a token of its own and no other power.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !isOpen(r.URL.Path) && !s.authorized(r.Header.Get("Authorization")) {
+		_, _, hook := cutHook(r.URL.Path)
+		if !isOpen(r.URL.Path) && !hook && !s.authorized(r.Header.Get("Authorization")) {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
 			s.refuse(w, problemOf(teal.Errorf(teal.CodeUnauthorized, "%s", unauthorized(r))))
 			return

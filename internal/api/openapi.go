@@ -28,6 +28,7 @@ func newHuma(mux *http.ServeMux, version string) huma.API {
 	schemas := cfg.Components.Schemas
 	// A weight is an integer in Go and a number in percent in JSON.
 	schemas.RegisterTypeAlias(reflect.TypeFor[teal.Weight](), reflect.TypeFor[percent]())
+	schemas.RegisterTypeAlias(reflect.TypeFor[teal.LatencyCount](), reflect.TypeFor[latencyCount]())
 	schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	api := humago.New(mux, cfg)
 	api.UseMiddleware(problemStatus)
@@ -41,6 +42,18 @@ type percent struct{}
 func (percent) Schema(huma.Registry) *huma.Schema {
 	low, high := 0.0, 100.0
 	return &huma.Schema{Type: huma.TypeNumber, Minimum: &low, Maximum: &high, Description: "Share of the traffic in percent, with at most two decimals."}
+}
+
+// latencyCount stands for teal.LatencyCount in schemas.
+type latencyCount struct{}
+
+// Schema implements huma.SchemaProvider.
+func (latencyCount) Schema(huma.Registry) *huma.Schema {
+	two := 2
+	return &huma.Schema{
+		Type: huma.TypeArray, Items: &huma.Schema{Type: huma.TypeNumber}, MinItems: &two, MaxItems: &two,
+		Description: "Milliseconds, and how many requests took at most so long and more than the pair before says.",
+	}
 }
 
 func describe(api huma.API) []byte {

@@ -96,6 +96,8 @@ func (s *Server) registerAll() {
 	s.registerVersions()
 	s.registerAliases()
 	s.registerReleases()
+	s.registerOrders()
+	s.registerIntervals()
 	s.registerInvoke()
 	s.registerBundles()
 	s.registerEvents()

@@ -16,6 +16,9 @@ type Status struct {
 	// Release is the active release, else the one that ended last; nil when the
 	// app has never had one.
 	Release *teal.Release `json:"release"`
+	// Judgement is what the judge says of the active release at this moment; nil
+	// while there is nothing to judge.
+	Judgement *teal.Judgement `json:"judgement,omitempty"`
 }
 
 // AliasView is an alias with the revision that a compare-and-swap names.
@@ -67,6 +70,7 @@ type Records struct {
 	Environments []teal.Environment
 	Active       *teal.Release // nil: none
 	Last         *teal.Release // the newest release, active or not
+	Judgement    *teal.Judgement
 }
 
 // NewStatus puts records together for users. Environments are ordered by
@@ -77,6 +81,7 @@ func NewStatus(r Records) Status {
 		Aliases:      make(map[string]AliasView, len(r.Aliases)),
 		Environments: make([]EnvironmentView, 0, len(r.Environments)),
 		Release:      cmp.Or(r.Active, r.Last),
+		Judgement:    r.Judgement,
 	}
 	var live teal.Alias
 	for _, a := range r.Aliases {

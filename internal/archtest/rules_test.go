@@ -29,13 +29,14 @@ var designed = rules{
 	only: map[string][]string{
 		"internal/analysis": {},
 		"internal/artifact": {},
-		"internal/check":    {},
+		"internal/check":    {"internal/process"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/logs":     {},
 		"internal/meter":    {},
 		"internal/manifest": {},
+		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {},
 		"internal/service":  {"internal/process"},
@@ -43,8 +44,9 @@ var designed = rules{
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {},
 		"internal/client":   {"internal/api"},
-		// What the command line does, the REST API can do: it sees no engine.
-		"internal/cli":         {"internal/api", "internal/artifact", "internal/client", "internal/manifest"},
+		// What the command line does, the REST API can do: it sees no engine. It
+		// reads recordings, for which nobody needs a server.
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
 	},
 	vendors: map[string][]string{
@@ -64,7 +66,7 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
-	later: []string{"internal/http1", "internal/check", "internal/target", "internal/console"},
+	later: []string{"internal/http1", "internal/target", "internal/console"},
 }
 
 // forbiddenToRoot are the trees of the standard library that do I/O.

@@ -77,7 +77,8 @@ func (s *session) root() *cobra.Command {
 		Use:   "teal",
 		Short: "Release functions and HTTP services blue-green",
 		Long: "Teal releases serverless functions and HTTP services blue-green: the new version runs\n" +
-			"beside the old one, takes the traffic in one step, and goes back as fast.\n\n" +
+			"beside the old one, is checked there, takes the traffic at once or step by step, is\n" +
+			"judged, and goes back by itself when it is worse.\n\n" +
 			"Exit codes: 0 done, 1 the release failed or was rolled back, 2 usage or bad input,\n" +
 			"3 the server cannot be reached, 130 interrupted (the server goes on).\n\n" +
 			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
@@ -98,8 +99,8 @@ func (s *session) root() *cobra.Command {
 		return usagef(cmd, "%s", err)
 	})
 	root.AddCommand(
-		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.abortCommand(), s.rollbackCommand(),
-		s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.versionsCommand(),
+		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
+		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.invokeCommand(),
 		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(),
 	)

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +35,8 @@ type deployFlags struct {
 	noRelease bool
 	wait      string
 	maxBundle string
+	force     why
+	unfreeze  why
 }
 
 func (s *session) deployCommand() *cobra.Command {
@@ -42,14 +45,17 @@ func (s *session) deployCommand() *cobra.Command {
 		Use:   "deploy [DIR]",
 		Short: "Record the app in DIR as a version and release it",
 		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have, and releases the\n" +
-			"version. Returns when it is live; the watch over it goes on in the server, where Ctrl-C\n" +
-			"does not reach it. When it does not start, the old version keeps all traffic.",
+			"version as the manifest says: checks, hooks, steps. Returns when it has all traffic; the\n" +
+			"watch over it goes on in the server, where Ctrl-C does not reach it. When it does not\n" +
+			"start, fails a check or is worse than the old version, the old one has all traffic: exit 1.",
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.deploy(cmd.Context(), folder(args), flags)
+			return s.deploy(cmd.Context(), folder(args), &flags)
 		},
 	}
-	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's")
+	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
+	cmd.Flags().Var(&flags.force, "force", "release although judges, checks or approvals would stop it; say why")
+	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; say why")
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is uploaded, unpacked; the server has a limit of its own")
 	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
@@ -63,7 +69,7 @@ func folder(args []string) string {
 	return args[0]
 }
 
-func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) error {
+func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) error {
 	until, err := parseWait(flags.wait)
 	if err != nil {
 		return err
@@ -76,10 +82,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err != nil {
 		return err
 	}
-	if flags.strategy != "" {
-		m.Policy.Strategy = teal.Strategy(flags.strategy)
-	}
-	if err := m.Policy.Validate(); err != nil {
+	if err := flags.override(m); err != nil {
 		return err
 	}
 	spec, policy, err := m.Resolve(digests(bundles))
@@ -94,11 +97,61 @@ func (s *session) deploy(ctx context.Context, dir string, flags deployFlags) err
 	if err != nil {
 		return unreleased(err)
 	}
-	d, err := c.Deploy(ctx, api.DeployBody{Spec: spec, Policy: &policy, Release: !flags.noRelease, By: "deploy"})
+	d, err := c.Deploy(ctx, api.DeployBody{
+		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
+		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
+	})
 	if err != nil {
 		return unsure(err, spec.App)
 	}
-	return s.deployed(ctx, d, sent, patience{until: until, ready: m.Policy.ReadyWithin.Std()})
+	return s.deployed(ctx, d, sent, patience{until: until, ready: policy.ReadyWithin.Std()})
+}
+
+// override takes the strategy of the command line instead of the manifest's.
+func (f deployFlags) override(m *manifest.Manifest) error {
+	if f.strategy == "" {
+		return nil
+	}
+	if m.Stepped && teal.Strategy(f.strategy) != m.Policy.Strategy {
+		return teal.Errorf(teal.CodeInvalidInput, "--strategy %s: the manifest has steps of its own; leave the flag out, or the steps", f.strategy)
+	}
+	if !m.Stepped {
+		m.Policy.Steps = nil
+	}
+	m.Policy.Strategy = teal.Strategy(f.strategy)
+	policy, err := m.Policy.Compiled()
+	if err != nil {
+		return teal.Errorf(teal.CodeInvalidInput, "--strategy: %w", err)
+	}
+	m.Policy = policy
+	return nil
+}
+
+// why is a flag that wants a reason: what it overrides is not overridden without
+// one.
+type why struct{ text string }
+
+// String implements pflag.Value.
+func (w *why) String() string { return w.text }
+
+// Type implements pflag.Value.
+func (w *why) Type() string { return "reason" }
+
+// Set implements pflag.Value.
+func (w *why) Set(text string) error {
+	if strings.TrimSpace(text) == "" {
+		return errors.New("it needs a reason, for the record")
+	}
+	w.text = text
+	return nil
+}
+
+// reason returns the reason, or nil when there was none.
+func (w *why) reason() *string {
+	if w.text == "" {
+		return nil
+	}
+	return &w.text
 }
 
 // patience says what deploy waits for, and for how long.
@@ -160,9 +213,10 @@ func unsure(err error, app string) error {
 	return err
 }
 
-// bundle is the code of one component or of several that share it.
+// bundle is the code of one component, check or hook, or of several that share
+// it.
 type bundle struct {
-	components []string
+	components []string // keys of manifest.Manifest.Code
 	tree       *artifact.Tree
 }
 
@@ -173,10 +227,15 @@ func readApp(dir string, limits artifact.Limits) (*manifest.Manifest, map[string
 		return nil, nil, err
 	}
 	bundles := map[string]bundle{}
+	trees := map[string]*artifact.Tree{} // by place: checks and hooks often share one
 	for _, name := range slices.Sorted(maps.Keys(m.Code)) {
-		tree, err := artifact.Scan(filepath.Join(m.Dir, filepath.FromSlash(m.Code[name])), limits)
-		if err != nil {
-			return nil, nil, teal.Errorf(teal.CodeOf(err), "the code of %s cannot be deployed: %w", name, err)
+		place := filepath.Join(m.Dir, filepath.FromSlash(m.Code[name]))
+		tree := trees[place]
+		if tree == nil {
+			if tree, err = artifact.Scan(place, limits); err != nil {
+				return nil, nil, teal.Errorf(teal.CodeOf(err), "the code of %s cannot be deployed: %w", name, err)
+			}
+			trees[place] = tree
 		}
 		b := bundles[tree.Digest]
 		b.tree, b.components = tree, append(b.components, name)
@@ -185,7 +244,7 @@ func readApp(dir string, limits artifact.Limits) (*manifest.Manifest, map[string
 	return m, bundles, nil
 }
 
-// digests returns the digest of each component's code.
+// digests returns the digest of each code.
 func digests(bundles map[string]bundle) map[string]string {
 	all := map[string]string{}
 	for digest, b := range bundles {

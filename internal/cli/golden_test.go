@@ -80,6 +80,7 @@ func TestOneDocument(t *testing.T) {
 		{"release", "show", "hello-1"}, {"release", "show", "nope"}, {"logs", "hello"}, {"invoke", "hello"}, {"validate", w.dir},
 		{"init", filepath.Join(t.TempDir(), "new")}, {"schema"}, {"version"}, {"promote", "hello"}, {"abort", "hello"}, {"rollback", "hello"},
 		{"alias", "set", "hello", "beta", "1"}, {"alias", "set", "hello", "live", "7=1"}, {"frobnicate"}, {"deploy", "--nope"}, {"status", "a", "b"},
+		{"pause", "hello"}, {"approve", "hello"}, {"history", "nope", "--export"}, {"analyze", "/nowhere"},
 		{"alias"}, {"server", "--http", "nope"}, {"server"},
 	} {
 		r := w.run(append(args, "--json")...)

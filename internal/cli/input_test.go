@@ -99,6 +99,7 @@ func TestNoServer(t *testing.T) {
 	commands := [][]string{
 		{"deploy", w.dir}, {"status"}, {"status", "hello"}, {"promote", "hello"}, {"rollback", "hello"}, {"abort", "hello"}, {"history", "hello"},
 		{"versions", "hello"}, {"logs", "hello"}, {"alias", "list", "hello"}, {"alias", "set", "hello", "live", "1"}, {"invoke", "hello"}, {"release", "show", "hello-1"},
+		{"pause", "hello"}, {"resume", "hello"}, {"approve", "hello"}, {"history", "hello", "--export"},
 	}
 	for _, token := range []string{apitest.Token, ""} { // without a token, the server that is not there is the news
 		w.env["TEAL_TOKEN"] = token
@@ -195,6 +196,11 @@ func TestWrongInput(t *testing.T) {
 	write(t, filepath.Join(broken, "teal.yaml"), "app: Hello\nfunctions:\n  hello: {runtime: cobol, code: ./nowhere}\nrouts: []\n")
 	large := filepath.Join(t.TempDir(), "large.json")
 	write(t, large, `"`+strings.Repeat("x", 6<<20)+`"`)
+	stepped, astray, recording := t.TempDir(), t.TempDir(), filepath.Join(t.TempDir(), "r.jsonl")
+	const app = "app: hello\nupstreams: {u: {urls: [\"http://u\"]}}\nrelease:\n"
+	write(t, filepath.Join(stepped, "teal.yaml"), app+"  steps: [{weight: 5, hold: 1m}]\n")
+	write(t, filepath.Join(astray, "teal.yaml"), app+"  checks: [{name: a, to: v, request: {path: /}}]\n  steps: [{weight: 50}, {weight: 20}]\n")
+	write(t, recording, `{"at":"2026-01-02T10:00:00Z","side":"green","requests":1}`+"\n")
 	for _, tt := range []struct {
 		args []string
 		says []string
@@ -207,7 +213,26 @@ func TestWrongInput(t *testing.T) {
 		{[]string{"promote"}, []string{"needs more arguments", "Usage: teal promote APP"}},
 		{[]string{"status", "--frobnicate"}, []string{"unknown flag", "Usage"}},
 		{[]string{"deploy", "--wait", "forever", w.dir}, []string{"live or completed"}},
-		{[]string{"deploy", "--strategy", "canary", w.dir}, []string{"canary", "all-at-once"}},
+		{[]string{"deploy", "--strategy", "canery", w.dir}, []string{"--strategy", `"canery"`, "canary", "all-at-once"}},
+		{[]string{"deploy", "--strategy", "linear", stepped}, []string{"--strategy linear", "steps of its own"}},
+		{[]string{"deploy", "--strategy", "all-at-once", stepped}, []string{"steps of its own"}},
+		{[]string{"deploy", "--force", "", w.dir}, []string{"--force", "needs a reason"}},
+		{[]string{"deploy", "--override-freeze", " ", w.dir}, []string{"--override-freeze", "needs a reason"}},
+		{[]string{"deploy", "--force"}, []string{"--force", "Usage: teal deploy"}},
+		{[]string{"deploy", astray}, []string{"teal.yaml:4:", "release.checks.0.to", "teal.yaml:5:", "release.steps.1.weight"}},
+		{[]string{"pause", "hello"}, []string{"nothing to pause"}},
+		{[]string{"resume", "nope"}, []string{`no app "nope"`}},
+		{[]string{"approve"}, []string{"needs more arguments"}},
+		{[]string{"history", "hello", "hello-1"}, []string{"--export", "teal release show hello-1"}},
+		{[]string{"history", "hello", "other-1", "--export"}, []string{`no release "other-1"`}},
+		{[]string{"history", "hello", "hello-9", "--export"}, []string{"hello-9"}},
+		{[]string{"history", "nope", "--export"}, []string{`no app "nope"`}},
+		{[]string{"analyze"}, []string{"needs more arguments"}},
+		{[]string{"analyze", "/nowhere.jsonl"}, []string{"/nowhere.jsonl"}},
+		{[]string{"analyze", w.dir}, []string{"is a directory"}},
+		{[]string{"analyze", large}, []string{large, "line 1"}},
+		{[]string{"analyze", recording, "--policy", broken}, []string{"teal.yaml:1:", "routs"}},
+		{[]string{"analyze", recording, "--policy", "/nowhere"}, []string{"/nowhere"}},
 		{[]string{"deploy", filepath.Join(w.dir, "nowhere")}, []string{"nowhere"}},
 		{[]string{"deploy", broken}, []string{"teal.yaml:1:", "teal.yaml:3:", "teal.yaml:4:", "routs", "cobol"}},
 		{[]string{"validate", broken}, []string{"teal.yaml:1:", "routs"}},
@@ -359,7 +384,7 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.run("--help")
-	for _, name := range []string{"server", "deploy", "promote", "abort", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version"} {
+	for _, name := range []string{"server", "deploy", "promote", "pause", "resume", "approve", "abort", "analyze", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version"} {
 		if !strings.Contains(r.out, "\n  "+name+" ") {
 			t.Errorf("%s is not in the help", name)
 		}

@@ -62,6 +62,12 @@ func (p *printer) write(text string, transient bool) {
 	_, p.err = io.WriteString(p.w, text)
 }
 
+// Write writes text as it is, for what is meant for programs.
+func (p *printer) Write(text []byte) (int, error) {
+	p.write(string(text), false)
+	return len(text), p.failed()
+}
+
 // line writes one line.
 func (p *printer) line(format string, args ...any) {
 	p.write(tame(fmt.Sprintf(format, args...))+"\n", false)

@@ -20,6 +20,7 @@ type progress struct {
 	live    bool   // "is live" has been said
 	back    bool   // "rolling back" has been said
 	trouble string // the last reason that was said
+	news    news   // what has been said of steps, tasks and orders
 }
 
 func newProgress(r teal.Release, until waitFor, clock func(time.Time) string) *progress {
@@ -58,9 +59,24 @@ func (p *progress) seeEnvironment(env teal.Environment) []string {
 
 func (p *progress) seeRelease(r teal.Release) []string {
 	p.release = r
+	if r.Queued {
+		return p.news.once("queued", "release %s waits for another release of %s to end …", r.ID, r.App)
+	}
+	var lines []string
 	switch r.Phase {
 	case teal.PhaseProvisioning, teal.PhaseWarming, teal.PhaseVerifying, teal.PhaseShifting:
-		return p.starting()
+		lines = p.starting()
+	}
+	lines = append(lines, p.seeTasks()...)
+	lines = append(lines, p.seeStep()...)
+	lines = append(lines, p.seeOrders()...)
+	return append(lines, p.seePhase()...)
+}
+
+// seePhase tells how the release ends.
+func (p *progress) seePhase() []string {
+	r := p.release
+	switch r.Phase {
 	case teal.PhaseWatching:
 		return p.wentLive()
 	case teal.PhaseCompleted:
@@ -71,7 +87,6 @@ func (p *progress) seeRelease(r teal.Release) []string {
 		return lines
 	case teal.PhaseRollingBack:
 		return p.goingBack()
-	case teal.PhaseQueued, teal.PhaseRolledBack, teal.PhaseAborted:
 	}
 	return nil
 }
@@ -108,7 +123,7 @@ func (p *progress) goingBack() []string {
 		return nil
 	}
 	p.back = true
-	return []string{fmt.Sprintf("rolling back to version %d: %s", p.release.From, p.release.Reason)}
+	return []string{fmt.Sprintf("rolling back to version %d: %s", p.release.From, cause(p.release))}
 }
 
 // done reports whether there is nothing more to wait for.
@@ -133,13 +148,19 @@ func (p *progress) failed() error {
 	default:
 		return nil
 	}
+	if len(r.Evidence) > 0 {
+		text += fmt.Sprintf("\n`teal release show %s` shows the evidence", r.ID)
+	}
 	return &failure{cause: teal.Errorf(teal.CodeReleaseFailed, "%s", text), release: r}
 }
 
 // reason returns the release's reason, with green's last output unless the
 // reason holds it already.
 func (p *progress) reason() string {
-	reason := strings.TrimRight(p.release.Reason, "\n")
+	reason := cause(p.release)
+	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
+		reason += "\n" + more
+	}
 	output := strings.TrimRight(p.envs[p.release.To].Output, "\n")
 	if output == "" || strings.Contains(reason, output) {
 		return reason

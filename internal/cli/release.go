@@ -12,7 +12,7 @@ import (
 func (s *session) releaseCommand() *cobra.Command {
 	return group("release", "Look at releases", &cobra.Command{
 		Use:   "show ID",
-		Short: "One release with every step that it took",
+		Short: "What a release did and why, with its evidence",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.showRelease(cmd.Context(), args[0])
@@ -33,26 +33,43 @@ func (s *session) showRelease(ctx context.Context, id string) error {
 	return nil
 }
 
+// releaseLines tells a release so that somebody who has just been woken up
+// understands it: what happened and why, then how, then the evidence, then what
+// to do.
 func (s *session) releaseLines(r teal.Release) {
+	s.out.line("%s", s.out.paint(s.out.bold, headline(r)))
+	if text := circumstances(r); text != "" {
+		s.out.line("  %s", text)
+	}
+	if text := waits(r, s.env.Now(), s.clock); text != "" {
+		s.out.line("  %s", text)
+	}
 	from := "nothing"
 	if r.From != 0 {
 		from = fmt.Sprintf("version %d", r.From)
 	}
-	s.out.line("%s", s.out.paint(s.out.bold, r.ID))
-	s.out.line("  moves     %s of %s from %s to version %d", r.Alias, r.App, from, r.To)
-	s.out.line("  strategy  %s, ready within %s, standby for %s, drain %s", r.Policy.Strategy, r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
+	names := ""
+	if r.From != 0 && len(r.Evidence) > 0 {
+		names = "; the evidence calls them live and green"
+	}
+	s.out.line("  moves     %s of %s from %s to version %d%s", r.Alias, r.App, from, r.To, names)
+	s.out.line("  strategy  %s", strategyText(r.Policy))
+	s.out.line("  times     ready within %s, standby for %s, drain %s", r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
 	s.out.line("  by        %s", r.CreatedBy)
-	for _, order := range r.Orders.All() {
-		s.out.line("  order     %s by %s at %s %s", order.Kind, order.By, s.stamp(order.At), order.Why)
+	s.out.line("timeline")
+	for _, m := range timeline(r) {
+		s.out.line("  %s  %s", s.stamp(m.at), m.text)
 	}
-	if r.WatchUntil != nil && !r.Phase.Ended() {
-		s.out.line("  standby   until %s", s.clock(*r.WatchUntil))
-	}
-	for i, entry := range r.Phases {
-		since := ""
-		if i > 0 {
-			since = " +" + took(entry.At.Sub(r.Phases[0].At))
+	if len(r.Evidence) > 0 {
+		s.out.line("evidence")
+		for _, line := range s.evidenceLines(r.Evidence) {
+			s.out.line("  %s", line)
 		}
-		s.out.line("  %s  %s%s: %s", s.stamp(entry.At), entry.Phase, since, entry.Reason)
+	}
+	if steps := nextSteps(r); len(steps) > 0 {
+		s.out.line("next")
+		for _, step := range steps {
+			s.out.line("  %s", step)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/client"
 )
 
 func (s *session) promoteCommand() *cobra.Command {
@@ -16,7 +17,9 @@ func (s *session) promoteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "promote APP",
 		Short: "Release the version in preview, or the second one of a split",
-		Args:  arguments(1, 1),
+		Long: "Releases the version in preview, or the second one of a split, by the policy of the last\n" +
+			"deploy. While a release runs, gives its version everything now, without the rest of the steps.",
+		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			until, err := parseWait(wait)
 			if err != nil {
@@ -34,11 +37,15 @@ func (s *session) promote(ctx context.Context, app string, until waitFor) error 
 	if err != nil {
 		return err
 	}
-	release, err := c.Promote(ctx, app, api.PromoteBody{By: "promote"})
+	release, err := c.Promote(ctx, app, api.PromoteBody{By: s.by("promote")})
 	if err != nil {
 		return unsure(err, app)
 	}
-	s.say("%s: releasing version %d", app, release.To)
+	if release.Orders.Promote != nil {
+		s.say("%s: release %s gives version %d everything now", app, release.ID, release.To)
+	} else {
+		s.say("%s: releasing version %d", app, release.To)
+	}
 	release, err = s.follow(ctx, release, until)
 	if err != nil {
 		return err
@@ -123,6 +130,61 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 		s.out.line("%s: release %s is %s; %s", app, release.ID, state, rest)
 	})
 	return nil
+}
+
+func (s *session) pauseCommand() *cobra.Command {
+	return s.orderCommand(teal.OrderPause, "Let the running release stay where it is", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
+	})
+}
+
+func (s *session) resumeCommand() *cobra.Command {
+	return s.orderCommand(teal.OrderResume, "Let a paused release go on", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
+	})
+}
+
+func (s *session) approveCommand() *cobra.Command {
+	return s.orderCommand(teal.OrderApprove, "Say that a release that waits for it may go on", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
+	})
+}
+
+// orderCommand is a command that tells the running release something.
+func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error)) *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use: string(kind) + " APP", Short: short, Args: arguments(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.connect(cmd.Context())
+			if err != nil {
+				return err
+			}
+			release, err := give(cmd.Context(), c, args[0], why)
+			if err != nil {
+				return interruptedOrder(err, string(kind), args[0])
+			}
+			s.show(release, func() { s.out.line("%s: release %s %s", args[0], release.ID, afterOrder(release, kind)) })
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&why, "reason", "", "why, for the record")
+	return cmd
+}
+
+// afterOrder says how a release is after an order.
+func afterOrder(r teal.Release, kind teal.OrderKind) string {
+	where := atStep(r)
+	if where == "" {
+		where = string(r.Phase)
+	}
+	switch kind {
+	case teal.OrderPause:
+		return fmt.Sprintf("is paused (%s); go on with `teal resume %s`", where, r.App)
+	case teal.OrderApprove:
+		return "is approved (" + where + ")"
+	}
+	return "goes on (" + where + ")"
 }
 
 func interruptedOrder(err error, order, app string) error {

@@ -76,7 +76,7 @@ func releaseWord(r *teal.Release) string {
 	if r == nil {
 		return "-"
 	}
-	return r.ID + " " + string(r.Phase)
+	return r.ID + " " + phaseWord(*r)
 }
 
 func environmentWords(status api.Status) string {
@@ -101,6 +101,7 @@ func (s *session) statusText(status api.Status) string {
 		b.WriteString(s.environmentText(env))
 	}
 	b.WriteString(s.releaseText(status.Release))
+	b.WriteString(s.judgementText(status))
 	return tame(b.String())
 }
 
@@ -146,9 +147,32 @@ func (s *session) releaseText(r *teal.Release) string {
 	if r.From != 0 {
 		from = "version " + strconv.Itoa(r.From)
 	}
-	reason, rest, _ := strings.Cut(r.Reason, "\n")
-	line := fmt.Sprintf("  %-8s  %s, from %s to version %d, is %s: %s\n", "release", r.ID, from, r.To, r.Phase, reason)
-	return line + indent(rest)
+	_, rest, _ := strings.Cut(r.Reason, "\n")
+	text := fmt.Sprintf("  %-8s  %s, from %s to version %d, is %s: %s\n", "release", r.ID, from, r.To, r.Phase, cause(*r)) + indent(rest)
+	for _, line := range []string{atStep(*r), circumstances(*r), waits(*r, s.env.Now(), s.clock)} {
+		if line != "" && !(r.Phase.Ended() && line == atStep(*r)) {
+			text += "            " + line + "\n"
+		}
+	}
+	return text
+}
+
+// judgementText says what the judge says now, and of a release that went back,
+// what the decision stood on.
+func (s *session) judgementText(status api.Status) string {
+	var text string
+	var findings []teal.Finding
+	if j := status.Judgement; j != nil {
+		text = fmt.Sprintf("  %-8s  %s: %s\n", "judge", strings.TrimRight(s.verdictWord(j.Verdict), " "), j.Reason)
+		findings = j.Findings
+	} else if r := status.Release; r != nil && decisive(*r) != nil {
+		text = fmt.Sprintf("  %-8s  `teal release show %s` shows all of it\n", "evidence", r.ID)
+		findings = []teal.Finding{*decisive(*r)}
+	}
+	for _, line := range s.evidenceLines(findings) {
+		text += "            " + line + "\n"
+	}
+	return text
 }
 
 // indent sets a text of several lines off; "" stays "".

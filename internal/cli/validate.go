@@ -34,9 +34,6 @@ func (s *session) validateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := m.Policy.Validate(); err != nil {
-				return err
-			}
 			names := slices.Sorted(maps.Keys(spec.Components))
 			s.show(validated{Valid: true, App: spec.App, Components: names, Routes: len(spec.Routes)}, func() {
 				s.out.line("%s is valid: app %s with %s and %s", manifest.FileName, spec.App,

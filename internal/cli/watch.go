@@ -103,7 +103,11 @@ func (s *session) eventLine(e client.Event) (about, line string) {
 		return about, fmt.Sprintf("%s is %s", alias.Name, teal.FormatTargets(alias.Targets))
 	}
 	if r, ok := e.Release(); ok {
-		return about, fmt.Sprintf("release %s is %s: %s", r.ID, r.Phase, r.Reason)
+		line = fmt.Sprintf("release %s is %s: %s", r.ID, phaseWord(r), cause(r))
+		if text := waits(r, s.env.Now(), s.clock); text != "" {
+			line += "; " + text
+		}
+		return about, line
 	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
 		return about, fmt.Sprintf("version %s has stopped", e.Name)

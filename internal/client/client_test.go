@@ -124,6 +124,37 @@ func TestEveryMethod(t *testing.T) {
 	if r := must[teal.Release](t)(c.Abort(ctx, "hello", api.AbortBody{})); r.Phase != teal.PhaseRolledBack {
 		t.Errorf("abort: %+v", r)
 	}
+	fake.Script = nil
+	policy.Steps = []teal.Step{{Weight: teal.Percent(10), Approval: true}}
+	policy.Strategy = teal.StrategyCanary
+	why := "it must go out"
+	d = must[api.Deployed](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("four"), Policy: &policy, Release: true, Force: &why, Unfreeze: &why}))
+	if o := d.Release.Orders; o.Force.Why != why || o.Unfreeze.Why != why {
+		t.Errorf("orders %+v", o)
+	}
+	fake.Provision("hello")
+	fake.Begin("hello", teal.TaskKey{Kind: teal.TaskHook, Name: "AfterInstall/ci"}, "tok")
+	if err := c.AnswerHook(ctx, d.Release.ID, "tok", api.HookAnswer{Status: api.HookSucceeded}); err != nil {
+		t.Error(err)
+	}
+	fake.Step("hello")
+	if r := must[teal.Release](t)(c.Pause(ctx, "hello", api.OrderBody{By: "ann", Why: "lunch"})); r.Orders.Pause.Why != "lunch" {
+		t.Errorf("pause: %+v", r.Orders)
+	}
+	if r := must[teal.Release](t)(c.Resume(ctx, "hello", api.OrderBody{By: "ann"})); r.Orders.Pause != nil {
+		t.Errorf("resume: %+v", r.Orders)
+	}
+	if r := must[teal.Release](t)(c.Approve(ctx, "hello", api.ApproveBody{Step: 1})); !r.Orders.Approved(1) {
+		t.Errorf("approve: %+v", r.Orders)
+	}
+	fake.Measured("hello", teal.Interval{At: fake.Now(), Green: teal.Measurement{Requests: 7}})
+	intervals := must[io.ReadCloser](t)(c.Intervals(ctx, d.Release.ID))
+	if text := must[[]byte](t)(io.ReadAll(intervals)); strings.Count(string(text), "\n") != 2 || !strings.Contains(string(text), `"requests":7`) {
+		t.Errorf("intervals: %s", text)
+	}
+	if err := intervals.Close(); err != nil {
+		t.Error(err)
+	}
 	releases := must[[]teal.Release](t)(c.Releases(ctx, "hello"))
 	if diff := cmp.Diff(releases[2], must[teal.Release](t)(c.Release(ctx, r.ID))); diff != "" {
 		t.Error(diff)
@@ -155,6 +186,9 @@ func TestCodesCrossTheWire(t *testing.T) {
 	_, wild := c.Status(ctx, "../../healthz")
 	_, weights := c.SetAlias(ctx, "hello", "live", api.AliasBody{Versions: []teal.Target{{Version: 1, Weight: 1}}})
 	_, nothing := c.Rollback(ctx, "hello", api.RollbackBody{})
+	_, pause := c.Pause(ctx, "hello", api.OrderBody{})
+	hook := c.AnswerHook(ctx, "hello-1", "guess", api.HookAnswer{Status: api.HookFailed})
+	_, intervals := c.Intervals(ctx, "hello-9")
 	_, large := c.Invoke(ctx, api.Invoke{App: "hello", Event: []byte(`"` + strings.Repeat("x", 6<<20) + `"`)})
 	var log error
 	for _, err := range c.Logs(ctx, api.LogQuery{App: "hello", RequestID: "broken"}) {
@@ -169,6 +203,7 @@ func TestCodesCrossTheWire(t *testing.T) {
 	}{
 		"unknown app": {unknown, teal.CodeUnknownApp}, "path in a name": {wild, teal.CodeUnknownApp},
 		"weights": {weights, teal.CodeInvalidWeights}, "rollback": {nothing, teal.CodeNothingToRollBackTo},
+		"pause": {pause, teal.CodeNoActiveRelease}, "hook": {hook, teal.CodeNotFound}, "intervals": {intervals, teal.CodeUnknownRelease},
 		"large event": {large, teal.CodeTooLarge}, "token": {token, teal.CodeUnauthorized},
 		"token, in an answer without a body": {headless, teal.CodeUnauthorized}, "log": {log, teal.CodeUnavailable},
 	} {
@@ -366,4 +401,22 @@ func TestServerThatFallsSilent(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestIntervalsThatBreakOff(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "100")
+		_, _ = fmt.Fprint(w, "{}\n")
+	}))
+	defer server.Close()
+	c := connect(t, client.Config{Address: server.URL})
+	r := must[io.ReadCloser](t)(c.Intervals(t.Context(), "hello-1"))
+	if text, err := io.ReadAll(r); !errors.Is(err, client.ErrUnreachable) || string(text) != "{}\n" {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	c.Close()
 }

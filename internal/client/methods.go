@@ -3,6 +3,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -91,8 +92,54 @@ func (c *Client) Release(ctx context.Context, id string) (teal.Release, error) {
 	return out, err
 }
 
-// Promote starts a release of live to the version in preview. It does not wait
-// for the release.
+// Intervals returns what was measured during a release, as the JSON Lines that
+// `teal analyze` reads. The caller must close it. A stream that breaks off is an
+// error of reading, with ErrUnreachable.
+func (c *Client) Intervals(ctx context.Context, id string) (io.ReadCloser, error) {
+	resp, err := c.send(ctx, request{method: http.MethodGet, path: []string{"releases", id, "intervals"}})
+	if err != nil {
+		return nil, err
+	}
+	return &answerBody{ReadCloser: resp.Body, broken: func(err error) error { return c.unreachable(ctx, err) }}, nil
+}
+
+// answerBody explains an answer that breaks off.
+type answerBody struct {
+	io.ReadCloser
+	broken func(error) error
+}
+
+func (b *answerBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = b.broken(err)
+	}
+	return n, err // io.EOF must stay io.EOF
+}
+
+// Pause lets the active release of an app stay where it is.
+func (c *Client) Pause(ctx context.Context, app string, body api.OrderBody) (teal.Release, error) {
+	return c.order(ctx, app, "pause", body)
+}
+
+// Resume lets a paused release go on.
+func (c *Client) Resume(ctx context.Context, app string, body api.OrderBody) (teal.Release, error) {
+	return c.order(ctx, app, "resume", body)
+}
+
+// Approve says that the step that waits for a person may be left.
+func (c *Client) Approve(ctx context.Context, app string, body api.ApproveBody) (teal.Release, error) {
+	return c.order(ctx, app, "approve", body)
+}
+
+// AnswerHook gives the answer of a hook that had said that it would come later.
+// It needs no token but the hook's.
+func (c *Client) AnswerHook(ctx context.Context, id, token string, body api.HookAnswer) error {
+	return c.call(ctx, request{method: http.MethodPost, path: []string{"releases", id, "hooks", token}}, body, nil)
+}
+
+// Promote starts a release of live to the version in preview, or gives green
+// everything while a release runs. It does not wait for the release.
 func (c *Client) Promote(ctx context.Context, app string, body api.PromoteBody) (teal.Release, error) {
 	return c.order(ctx, app, "promote", body)
 }

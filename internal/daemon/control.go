@@ -10,6 +10,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/release"
@@ -27,6 +28,9 @@ type control struct {
 	journal journal
 	gateway *gateway.Gateway
 	logger  *slog.Logger
+
+	examiner   *check.Examiner
+	recordings *recordings
 }
 
 var _ api.Control = (*control)(nil)
@@ -48,7 +52,9 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 		err = c.manager.Provision(ctx, version.App, version.Number)
 	default:
 		var r teal.Release
-		r, err = c.engine.Start(ctx, release.Request{App: version.App, To: version.Number, Policy: d.Policy, By: d.By, At: time.Now()})
+		r, err = c.engine.Start(ctx, release.Request{
+			App: version.App, To: version.Number, Policy: d.Policy, By: d.By, At: time.Now(), Force: d.Force, Unfreeze: d.Unfreeze,
+		})
 		out.Release = &r
 	}
 	if err != nil {
@@ -67,16 +73,19 @@ func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
 	if err := d.Spec.Validate(); err != nil {
 		return err
 	}
-	if err := d.Policy.Validate(); err != nil {
+	if err := d.Policy.ValidateFor(d.Spec); err != nil {
 		return err
 	}
-	for _, digest := range d.Spec.Bundles() {
+	for _, digest := range append(d.Spec.Bundles(), d.Policy.Bundles()...) {
 		if !c.bundles.Has(digest) {
 			return teal.Errorf(teal.CodeUnknownBundle, "the bundle %s has not been uploaded; PUT it to /v1/bundles/%s first", digest, digest)
 		}
 	}
 	if err := c.router.CheckRoutes(ctx, d.Spec); err != nil {
 		return err
+	}
+	if d.Policy.OnNewVersion == teal.OnNewVersionQueue || d.Policy.OnNewVersion == teal.OnNewVersionReplace {
+		return nil // the engine makes room, or gives it a place
 	}
 	return c.checkIdle(ctx, d.Spec.App)
 }
@@ -149,8 +158,12 @@ func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, er
 	if err != nil {
 		return teal.Release{}, err
 	}
-	if err := c.checkIdle(ctx, app); err != nil {
+	moving, err := c.journal.moving(ctx, app)
+	if err != nil {
 		return teal.Release{}, err
+	}
+	if moving != nil && moving.Phase != teal.PhaseWatching {
+		return c.engine.Order(ctx, moving.ID, teal.Order{Kind: teal.OrderPromote, By: by, At: time.Now()})
 	}
 	to := c.candidate(app)
 	if to == 0 {

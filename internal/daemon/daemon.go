@@ -15,10 +15,12 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/artifact"
+	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/meter"
+	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
 	"teal/internal/store"
@@ -117,6 +119,10 @@ type server struct {
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
+
+	examiner   *check.Examiner
+	notifier   *notify.Notifier
+	recordings *recordings
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -209,12 +215,22 @@ func (s *server) assemble(ctx context.Context) error {
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
+	s.examiner = check.New(check.Config{
+		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
+	})
+	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
+	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: s.manager, Router: s.router, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		NewJudge: newJudge, Changed: s.notifier.Tell, Measured: s.recordings.measured,
+		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+		examiner: s.examiner, recordings: s.recordings,
 	}
 	return s.router.load(ctx)
 }
@@ -234,6 +250,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	case <-ctx.Done():
 		return nil
 	}
+	parts.start("notifications", s.notifier.Run)
+	parts.start("recordings", s.recordings.Run)
+	parts.start("checks", s.examiner.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)

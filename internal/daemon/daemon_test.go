@@ -107,10 +107,14 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if change != nil {
-		change(&m.Policy)
+	policy, err := m.ResolvePolicy(digests)
+	if err != nil {
+		h.t.Fatal(err)
 	}
-	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &m.Policy, Release: release})
+	if change != nil {
+		change(&policy)
+	}
+	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &policy, Release: release})
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ const (
 	bundleDir        = "bundles"
 	logDir           = "logs"
 	workDir          = "work"
+	examDir          = "checks"
+	recordDir        = "recordings"
 )
 
 // dataDir is a data directory that this process holds alone.

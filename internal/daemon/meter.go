@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 
+	"teal"
+	"teal/internal/analysis"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/meter"
@@ -48,4 +50,9 @@ func (m measured) Record(s gateway.Sample) {
 		out.Type, out.Message, out.Stack = s.Failure.Type, s.Failure.Message, s.Failure.Stack
 	}
 	m.Recorder.Record(out)
+}
+
+// newJudge returns the judge of a release.
+func newJudge(r teal.Release) (release.Judge, error) {
+	return analysis.New(r.Policy.Judge, r.Baseline, r.Judging)
 }

@@ -52,10 +52,7 @@ func derefRelease(r *teal.Release) teal.Release {
 // goTo releases a version without a confidence period: what is left behind was
 // not good enough to stand by.
 func (c *control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
-	if policy.Strategy == "" {
-		policy = teal.DefaultPolicy()
-	}
-	policy.Confidence = 0
+	policy = urgent(policy)
 	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
 	if teal.IsCode(err, teal.CodeReleaseInProgress) {
 		// Another caller may have begun the same rollback a moment ago.
@@ -67,6 +64,18 @@ func (c *control) goTo(ctx context.Context, app string, version int, policy teal
 		return teal.Release{}, err
 	}
 	return c.awaitBack(ctx, r.ID)
+}
+
+// urgent returns the policy of a rollback: everything at once, as soon as the old
+// version is healthy. It was good enough before; checks and judges would only
+// keep users with the bad one.
+func urgent(p teal.Policy) teal.Policy {
+	back := teal.DefaultPolicy()
+	if p.ReadyWithin > 0 {
+		back.ReadyWithin, back.Drain = p.ReadyWithin, p.Drain
+	}
+	back.Confidence, back.Judge, back.Notify, back.Keep = 0, teal.Judging{}, p.Notify, p.Keep
+	return back
 }
 
 // awaitBack waits for the end of a release that is a rollback.

@@ -318,10 +318,17 @@ func TestAnUpgradeToHTTP2IsNotPassedOn(t *testing.T) {
 	}
 }
 
+// deadAddress returns an address at which nobody listens, and nobody will: the
+// near end of a connection has it.
 func deadAddress(t testing.TB) string {
+	t.Helper()
 	l := listen(t)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = c.Close(), l.Close() })
+	return c.LocalAddr().String()
 }
 
 func TestAnotherInstanceIsTriedWhenOneTakesNoConnections(t *testing.T) {

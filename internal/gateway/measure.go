@@ -89,9 +89,7 @@ func (l *lines) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	var frames []json.RawMessage
-	if json.Unmarshal(data, &frames) != nil {
-		return nil
-	}
+	_ = json.Unmarshal(data, &frames) // what is no list has no frames
 	for _, frame := range frames {
 		if json.Unmarshal(frame, &text) != nil {
 			text = string(frame)

@@ -31,6 +31,9 @@ type Manifest struct {
 	// Resolve fills it in.
 	Spec   teal.Spec
 	Policy teal.Policy
+	// Stepped says that the steps of the policy are the manifest's own, not those
+	// of a strategy's name.
+	Stepped bool
 	// Code maps each function and service, and each check and hook that is a
 	// command, to its code: a folder or a .zip file, relative to Dir. A component
 	// has its name as key, a check and a hook that of its task: "check/smoke",
@@ -62,6 +65,24 @@ func Load(location string) (*Manifest, error) {
 	r := parse(file, data)
 	r.checkCode()
 	return r.result()
+}
+
+// LoadPolicy reads only how to release from the manifest at location: the code
+// that it names need not be there.
+func LoadPolicy(location string) (teal.Policy, error) {
+	file, err := find(location)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	data, err := read(file)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	m, err := Parse(file, data)
+	if err != nil {
+		return teal.Policy{}, err
+	}
+	return m.Policy, nil
 }
 
 // Parse reads a manifest from data without looking at the disk: the code that it

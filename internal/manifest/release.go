@@ -34,6 +34,7 @@ func (r *reading) policy(rel release) teal.Policy {
 	for _, n := range rel.Notify {
 		p.Notify = append(p.Notify, teal.Notify{URL: n.URL, Slack: n.Slack})
 	}
+	r.manifest.Stepped = len(p.Steps) > 0
 	compiled, err := p.Compiled()
 	if err != nil {
 		return p // Policy.Check says why

@@ -112,7 +112,7 @@ func (f fingerprint) String() string { return fmt.Sprintf("%016x", uint64(f)) }
 // its status and route. Numbers and identifiers do not count, so that line
 // numbers, which differ between versions, do not either.
 func fingerprintOf(component string, s *Sample) fingerprint {
-	h := hash(offset64)
+	h := offset64
 	h.text(component)
 	if s.Type == "" && s.Message == "" {
 		h.text(s.Route)

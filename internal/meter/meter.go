@@ -3,6 +3,7 @@ package meter
 import (
 	"cmp"
 	"context"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -53,7 +54,7 @@ type version struct {
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
 	m := &Meter{
-		slot: cfg.Slot, lanes: newLanes(), wake: make(chan struct{}, 1),
+		slot: cfg.Slot, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {

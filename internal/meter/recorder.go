@@ -1,7 +1,6 @@
 package meter
 
 import (
-	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -126,8 +125,8 @@ type lane struct{ number int }
 // mostLanes bounds the memory on large machines.
 const mostLanes = 8
 
-func newLanes() *lanes {
-	l := &lanes{count: min(runtime.GOMAXPROCS(0), mostLanes)}
+func newLanes(count int) *lanes {
+	l := &lanes{count: count}
 	l.all = make([]lane, l.count)
 	for i := range l.all {
 		l.all[i].number = i

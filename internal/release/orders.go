@@ -1,11 +1,6 @@
 package release
 
-import (
-	"context"
-	"fmt"
-
-	"teal"
-)
+import "teal"
 
 // fitting returns an order as it is to be recorded, or an error with
 // teal.CodeConflict that says why it makes no sense now.
@@ -40,19 +35,4 @@ func nextApproval(r teal.Release) int {
 		}
 	}
 	return 0
-}
-
-// Task returns the task of a release whose hook was given the token, for an
-// answer that comes later; teal.CodeNotFound when there is none.
-func (e *Engine) Task(ctx context.Context, id, token string) (teal.Task, error) {
-	r, _, err := e.cfg.Journal.Load(ctx, id)
-	if err != nil {
-		return teal.Task{}, fmt.Errorf("release: load %s: %w", id, err)
-	}
-	for _, t := range r.Tasks {
-		if t.Token == token && t.Key.Kind == teal.TaskHook {
-			return t, nil
-		}
-	}
-	return teal.Task{}, teal.Errorf(teal.CodeNotFound, "release %s has no hook with this token", id)
 }

@@ -31,8 +31,8 @@ func changes(phases ...string) []string {
 // C9: kill -9 at every step boundary of a release, start again: the release goes
 // on and ends once, always in the same state.
 func TestCrashInARelease(t *testing.T) {
-	names := append([]string{"start:recorded"}, boundaries("provision", "shift", "retire")...)
-	names = append(names, changes("shifting")...)
+	names := append([]string{"start:recorded"}, boundaries("provision", "size", "shift", "retire")...)
+	names = append(names, changes("verifying", "shifting")...)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -52,8 +52,8 @@ func TestCrashInARelease(t *testing.T) {
 			if _, version, _ := s.get("/"); version != "2" {
 				t.Errorf("version %s answers", version)
 			}
-			steps := s.status("web").Release.Steps
-			if got := phases(steps); got != "queued provisioning shifting completed" {
+			steps := s.status("web").Release.Phases
+			if got := phases(steps); got != "queued provisioning warming verifying shifting completed" {
 				t.Errorf("phases: %s", got)
 			}
 		})

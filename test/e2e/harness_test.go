@@ -255,7 +255,13 @@ type status struct {
 	Release *struct {
 		ID, Phase, Reason string
 		From, To          int
-		Steps             []struct{ Phase, Reason string }
+		Step              int
+		Phases            []struct{ Phase, Reason string }
+		Rollback          *struct {
+			DecidedAt time.Time  `json:"decided_at"`
+			BackAt    *time.Time `json:"back_at"`
+		}
+		Evidence []struct{ Name, Seen, Verdict string }
 	}
 }
 

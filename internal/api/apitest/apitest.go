@@ -41,6 +41,8 @@ type app struct {
 	revisions    map[string]uint64
 	environments map[int]teal.Environment
 	releases     []teal.Release
+	judgement    *teal.Judgement
+	intervals    map[string][]byte // JSON Lines, by release
 }
 
 // New returns an empty Teal. Its clock says 10:32 on 2 January 2026, UTC.

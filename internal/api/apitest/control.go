@@ -3,10 +3,15 @@ package apitest
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"testing/iotest"
+	"time"
 
 	"teal"
 	"teal/internal/api"
@@ -44,7 +49,14 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 		t.mu.Unlock()
 		return out, nil
 	}
+	if f, until, frozen := teal.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
+		t.mu.Unlock()
+		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "nothing is released until %s: %s; override it with a reason", until.UTC().Format(time.DateTime), f.Reason)
+	}
 	release, err := t.start(a, version.Number, d.Policy, d.By)
+	if err == nil {
+		release = t.overrides(a, d)
+	}
 	t.mu.Unlock()
 	if err != nil {
 		return api.Deployed{}, err
@@ -52,6 +64,18 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 	out.Release = &release
 	t.script(release)
 	return out, nil
+}
+
+// overrides records the reasons for which a new release stops for less.
+func (t *Teal) overrides(a *app, d api.Deploy) teal.Release {
+	r := a.active()
+	if d.Force != "" {
+		r.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: d.By, Why: d.Force, At: t.now}
+	}
+	if d.Unfreeze != "" {
+		r.Orders.Unfreeze = &teal.Order{Kind: teal.OrderUnfreeze, By: d.By, Why: d.Unfreeze, At: t.now}
+	}
+	return *r
 }
 
 func (t *Teal) script(r teal.Release) {
@@ -121,6 +145,13 @@ func (t *Teal) Promote(_ context.Context, name, by string) (teal.Release, error)
 		t.mu.Unlock()
 		return teal.Release{}, err
 	}
+	if r := a.active(); r != nil && r.Phase == teal.PhaseShifting {
+		r.Orders.Give(teal.Order{Kind: teal.OrderPromote, By: by, At: t.now})
+		t.tell(api.EventRelease, name, r.ID, *r)
+		release := *r
+		t.mu.Unlock()
+		return release, nil
+	}
 	live, to := a.aliases[teal.AliasLive], a.aliases[teal.AliasPreview].Primary()
 	if len(live.Targets) == 2 {
 		to = live.Targets[1].Version
@@ -186,6 +217,69 @@ func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, e
 	return *r, nil
 }
 
+// Order implements api.Releaser. An approval approves the step that green has.
+func (t *Teal) Order(_ context.Context, name string, order teal.Order) (teal.Release, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return teal.Release{}, err
+	}
+	r := a.active()
+	if r == nil {
+		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "no release of %s is running; there is nothing to %s", name, order.Kind)
+	}
+	order.At = t.now
+	if order.Kind == teal.OrderApprove {
+		if order.Step == 0 {
+			order.Step = r.Step
+		}
+		if order.Step == 0 || order.Step != r.Step || !r.Policy.Steps[r.Step-1].Approval {
+			return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s does not wait for an approval", r.ID)
+		}
+	}
+	if !r.Orders.Give(order) && order.Kind == teal.OrderResume {
+		return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is not paused", r.ID)
+	}
+	r.WaitsSince = nil
+	if order.Kind == teal.OrderPause {
+		r.WaitsSince = &order.At
+	}
+	t.tell(api.EventRelease, name, r.ID, *r)
+	return *r, nil
+}
+
+// AnswerHook implements api.Releaser.
+func (t *Teal) AnswerHook(_ context.Context, id, token string, verdict teal.Verdict, why string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a := t.apps[teal.AppOfRelease(id)]; a != nil && a.active() != nil && a.active().ID == id {
+		r := a.active()
+		for _, task := range r.Tasks {
+			if task.Token == token && token != "" && (!task.Ended() || task.Verdict == verdict) {
+				t.end(a, r, task.Key, verdict, teal.Finding{Asked: "answer of the hook", Seen: why})
+				return nil
+			}
+		}
+	}
+	return teal.Errorf(teal.CodeNotFound, "no hook of release %s waits for an answer under this token", id)
+}
+
+// Intervals implements api.Catalog. Those of a release whose ID ends in -13
+// break off after the first line.
+func (t *Teal) Intervals(_ context.Context, id string) (io.ReadCloser, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a := t.apps[teal.AppOfRelease(id)]
+	if a == nil || !slices.ContainsFunc(a.releases, func(r teal.Release) bool { return r.ID == id }) {
+		return nil, teal.Errorf(teal.CodeUnknownRelease, "there is no release %q", id)
+	}
+	if strings.HasSuffix(id, "-13") {
+		return io.NopCloser(io.MultiReader(strings.NewReader("{}\n"), iotest.ErrReader(errors.New("the disk is broken")))), nil
+	}
+	return io.NopCloser(bytes.NewReader(a.intervals[id])), nil
+}
+
 // SetAlias implements api.Aliaser.
 func (t *Teal) SetAlias(_ context.Context, set api.SetAlias) (api.AliasView, error) {
 	t.mu.Lock()
@@ -219,7 +313,7 @@ func (t *Teal) Status(_ context.Context, name string) (api.Status, error) {
 
 func (a *app) status() api.Status {
 	r := api.Records{
-		App: a.record.Name, Revisions: a.revisions, Active: a.active(),
+		App: a.record.Name, Revisions: a.revisions, Active: a.active(), Judgement: a.judgement,
 		Aliases:      slices.Collect(maps.Values(a.aliases)),
 		Environments: slices.Collect(maps.Values(a.environments)),
 	}

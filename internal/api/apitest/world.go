@@ -1,7 +1,9 @@
 package apitest
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -24,13 +26,142 @@ func (t *Teal) GoLive(name string) {
 	t.Advance(400 * time.Millisecond)
 	t.move(name, func(a *app, r *teal.Release) {
 		t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
-		t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("every component of version %d is healthy", r.To))
+		if r.Phase != teal.PhaseShifting {
+			t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("every component of version %d is healthy", r.To))
+		}
+		a.judgement = nil
 		t.setAlias(a, teal.AliasLive, teal.Only(r.To), "release "+r.ID)
 		if r.From == 0 {
 			t.enter(a, r, teal.PhaseCompleted, fmt.Sprintf("version %d is live; there was no version before it", r.To))
 			return
 		}
 		t.enter(a, r, teal.PhaseWatching, fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence))
+	})
+}
+
+// Begin records a task of the release.
+func (t *Teal) Begin(name string, key teal.TaskKey, token string) {
+	t.move(name, func(a *app, r *teal.Release) {
+		t.inPhase(a, r, map[teal.TaskKind]teal.Phase{teal.TaskWarm: teal.PhaseWarming, teal.TaskCheck: teal.PhaseVerifying}[key.Kind])
+		r.Tasks = append(slices.Clip(r.Tasks), teal.Task{Key: key, StartedAt: t.now, Token: token})
+		t.tell(api.EventRelease, r.App, r.ID, *r)
+	})
+}
+
+// inPhase moves a release that has no traffic yet on to a phase.
+func (t *Teal) inPhase(a *app, r *teal.Release, phase teal.Phase) {
+	if phase == "" || r.Phase == phase || !r.Phase.BeforeTraffic() {
+		return
+	}
+	t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
+	t.enter(a, r, phase, fmt.Sprintf("every component of version %d is healthy", r.To))
+}
+
+// End gives a task its verdict, and the evidence of it.
+func (t *Teal) End(name string, key teal.TaskKey, verdict teal.Verdict, finding teal.Finding) {
+	t.move(name, func(a *app, r *teal.Release) { t.end(a, r, key, verdict, finding) })
+}
+
+func (t *Teal) end(_ *app, r *teal.Release, key teal.TaskKey, verdict teal.Verdict, finding teal.Finding) {
+	now := t.now
+	r.Tasks = slices.Clone(r.Tasks)
+	task := r.Task(key)
+	task.EndedAt, task.Verdict = &now, verdict
+	finding.At, finding.Phase, finding.Step, finding.Verdict = now, r.Phase, r.Step, verdict
+	finding.Name = string(key.Kind) + " " + key.Name
+	r.Note(finding)
+	t.tell(api.EventRelease, r.App, r.ID, *r)
+}
+
+// Step gives green the next share of its policy.
+func (t *Teal) Step(name string) {
+	t.move(name, func(a *app, r *teal.Release) {
+		if r.Phase.BeforeTraffic() {
+			t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
+			t.enter(a, r, teal.PhaseShifting, "every check has passed")
+		}
+		now := t.now
+		r.Step++
+		r.StepAt, r.WaitsSince, r.DoubtSince = &now, nil, nil
+		weight := r.Policy.Steps[r.Step-1].Weight
+		t.setAlias(a, teal.AliasLive, []teal.Target{{Version: r.From, Weight: teal.All - weight}, {Version: r.To, Weight: weight}}, "release "+r.ID)
+		r.Reason = fmt.Sprintf("version %d has %s %%", r.To, weight)
+		t.tell(api.EventRelease, r.App, r.ID, *r)
+	})
+}
+
+// Wait lets the release wait for a person.
+func (t *Teal) Wait(name string) {
+	t.move(name, func(_ *app, r *teal.Release) {
+		now := t.now
+		r.WaitsSince = &now
+		t.tell(api.EventRelease, r.App, r.ID, *r)
+	})
+}
+
+// Doubt lets the release wait for a verdict.
+func (t *Teal) Doubt(name, reason string) {
+	t.move(name, func(a *app, r *teal.Release) {
+		now := t.now
+		r.DoubtSince, r.Reason = &now, reason
+		a.judgement = &teal.Judgement{Verdict: teal.VerdictInconclusive, Reason: reason}
+		t.tell(api.EventRelease, r.App, r.ID, *r)
+	})
+}
+
+// Judge is what the judge says now of the release.
+func (t *Teal) Judge(name string, judgement teal.Judgement) {
+	t.move(name, func(a *app, _ *teal.Release) { a.judgement = &judgement })
+}
+
+// Measured adds an interval to what is kept of the release.
+func (t *Teal) Measured(name string, interval teal.Interval) {
+	t.move(name, func(a *app, r *teal.Release) {
+		if a.intervals == nil {
+			a.intervals = map[string][]byte{}
+		}
+		for _, side := range []side{{interval.At, "live", interval.Live}, {interval.At, "green", interval.Green}} {
+			line, err := json.Marshal(side)
+			if err != nil {
+				panic(err)
+			}
+			a.intervals[r.ID] = append(append(a.intervals[r.ID], line...), '\n')
+		}
+	})
+}
+
+// side is a line of what is kept of a release.
+type side struct {
+	At   time.Time `json:"at"`
+	Side string    `json:"side"`
+	teal.Measurement
+}
+
+// Refuse rolls the release back for what the judge has found, 4 ms later.
+func (t *Teal) Refuse(name, reason string, findings ...teal.Finding) {
+	t.move(name, func(a *app, r *teal.Release) {
+		for i := range findings {
+			findings[i].At, findings[i].Phase, findings[i].Step = t.now, r.Phase, r.Step
+		}
+		r.Note(findings...)
+		a.judgement = nil
+		times := teal.RollbackTimes{DecidedAt: t.now}
+		r.Rollback = &times
+		t.enter(a, r, teal.PhaseRollingBack, reason)
+		t.now = t.now.Add(4 * time.Millisecond)
+		back := t.now
+		times.BackAt = &back
+		t.setAlias(a, teal.AliasLive, teal.Only(r.From), "release "+r.ID)
+		t.enter(a, r, teal.PhaseRolledBack, reason)
+		t.dropEnvironment(a, r.To)
+	})
+}
+
+// Stop ends a release before any traffic has moved because a task failed.
+func (t *Teal) Stop(name, reason string) {
+	t.move(name, func(a *app, r *teal.Release) {
+		t.enter(a, r, teal.PhaseAborted, reason)
+		t.dropEnvironment(a, r.To)
 	})
 }
 

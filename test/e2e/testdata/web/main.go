@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"strconv"
@@ -17,15 +18,44 @@ import (
 var version = os.Getenv("TEAL_VERSION")
 
 func main() {
+	time.Sleep(time.Duration(setting("START_MS")) * time.Millisecond)
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "version %s", version) })
+	mux.HandleFunc("/", root)
+	mux.HandleFunc("/check", check)
 	mux.HandleFunc("/slow", slow)
 	mux.HandleFunc("/upload", upload)
 	mux.HandleFunc("/sse", sse)
 	mux.HandleFunc("/ws", ws)
 	mux.HandleFunc("/chain", chain)
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
+}
+
+// root answers as well as the version's environment says: late, after LATENCY_MS,
+// and not at all to FAIL_PERCENT of its users.
+func root(w http.ResponseWriter, _ *http.Request) {
+	time.Sleep(time.Duration(setting("LATENCY_MS")) * time.Millisecond)
+	if setting("TELL") > 0 {
+		fmt.Println("served a user")
+	}
+	if rand.IntN(100) < setting("FAIL_PERCENT") {
+		http.Error(w, "broken", http.StatusInternalServerError)
+		return
+	}
+	fmt.Fprintf(w, "version %s", version)
+}
+
+// check is what checks ask: it takes CHECK_MS and answers CHECK_STATUS.
+func check(w http.ResponseWriter, _ *http.Request) {
+	time.Sleep(time.Duration(setting("CHECK_MS")) * time.Millisecond)
+	if status := setting("CHECK_STATUS"); status > 0 {
+		http.Error(w, "not today", status)
+	}
+}
+
+func setting(name string) int {
+	n, _ := strconv.Atoi(os.Getenv(name)) // unset is 0
+	return n
 }
 
 func number(r *http.Request, name string, otherwise int) int {

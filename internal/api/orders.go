@@ -1,0 +1,116 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"regexp"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
+)
+
+// OrderBody is the body of POST /v1/apps/{app}/pause and of resume; it may be
+// left out.
+type OrderBody struct {
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
+}
+
+// ApproveBody is the body of POST /v1/apps/{app}/approve; it may be left out.
+type ApproveBody struct {
+	Step int    `json:"step,omitempty" minimum:"0" doc:"The step, from 1, that is approved; 0 or left out: the one that waits"`
+	By   string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	Why  string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
+}
+
+type orderInput struct {
+	InApp
+	Body *OrderBody
+}
+
+type approveInput struct {
+	InApp
+	Body *ApproveBody
+}
+
+func (s *Server) registerOrders() {
+	for kind, summary := range map[teal.OrderKind]string{
+		teal.OrderPause:  "Let the active release stay where it is, until resume",
+		teal.OrderResume: "Let a paused release go on",
+	} {
+		register(s, huma.Operation{
+			OperationID: string(kind), Method: http.MethodPost, Path: "/v1/apps/{app}/" + string(kind),
+			Summary: summary, Tags: []string{"releases"},
+		}, func(ctx context.Context, in *orderInput) (*body[teal.Release], error) {
+			order := OrderBody{}
+			if in.Body != nil {
+				order = *in.Body
+			}
+			return s.order(ctx, in.App, teal.Order{Kind: kind, By: order.By, Why: order.Why})
+		})
+	}
+	register(s, huma.Operation{
+		OperationID: "approve", Method: http.MethodPost, Path: "/v1/apps/{app}/approve",
+		Summary: "Say that the step that waits for a person may be left", Tags: []string{"releases"},
+	}, func(ctx context.Context, in *approveInput) (*body[teal.Release], error) {
+		order := ApproveBody{}
+		if in.Body != nil {
+			order = *in.Body
+		}
+		return s.order(ctx, in.App, teal.Order{Kind: teal.OrderApprove, By: order.By, Why: order.Why, Step: order.Step})
+	})
+	register(s, huma.Operation{
+		OperationID: "answer-hook", Method: http.MethodPost, Path: "/v1/releases/{id}/hooks/{token}", DefaultStatus: http.StatusNoContent,
+		Summary:     "The answer of a hook that had said that it would come later",
+		Description: "The token in the path, which the hook was given, is all that is needed.",
+		Tags:        []string{"releases"}, Security: []map[string][]string{{}},
+	}, s.answerHook)
+}
+
+func (s *Server) order(ctx context.Context, app string, order teal.Order) (*body[teal.Release], error) {
+	order.By = or(order.By, string(order.Kind))
+	release, err := s.cfg.Control.Order(ctx, app, order)
+	return &body[teal.Release]{release}, err
+}
+
+// HookStatus is how a hook ended, in CodeDeploy's words.
+type HookStatus string
+
+// How a hook ended.
+const (
+	HookSucceeded HookStatus = "Succeeded"
+	HookFailed    HookStatus = "Failed"
+)
+
+// HookAnswer is the body of POST /v1/releases/{id}/hooks/{token}.
+type HookAnswer struct {
+	Status HookStatus `json:"status" enum:"Succeeded,Failed"`
+	Reason string     `json:"reason,omitempty" maxLength:"1000" doc:"Why, for people"`
+}
+
+type hookInput struct {
+	ID    string `path:"id" doc:"Release ID, such as shop-3"`
+	Token string `path:"token" doc:"What the hook was given as its token"`
+	Body  HookAnswer
+}
+
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,200}$`)
+
+func (in *hookInput) validate() error {
+	if err := (inRelease{ID: in.ID}).validate(); err != nil {
+		return err
+	}
+	if !tokenPattern.MatchString(in.Token) {
+		return teal.Errorf(teal.CodeNotFound, "no hook of release %s waits for an answer under this token", in.ID)
+	}
+	return nil
+}
+
+func (s *Server) answerHook(ctx context.Context, in *hookInput) (*struct{}, error) {
+	verdict := teal.VerdictPass
+	if in.Body.Status == HookFailed {
+		verdict = teal.VerdictFail
+	}
+	return nil, s.cfg.Control.AnswerHook(ctx, in.ID, in.Token, verdict, in.Body.Reason)
+}

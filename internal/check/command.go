@@ -1,0 +1,203 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/process"
+)
+
+// killGrace is what a command that took too long gets to clear up, between
+// SIGTERM and SIGKILL.
+const killGrace = time.Second
+
+// command is a program of the user's, in a folder of its own.
+type command struct {
+	argv []string
+	code string // digest of the bundle whose copy it runs in; "" is an empty folder
+	env  map[string]string
+}
+
+// ending is how a command ended.
+type ending struct {
+	exit   process.Exit
+	late   bool   // it was killed
+	output string // the last that it printed
+	took   time.Duration
+}
+
+// run runs a command until it ends or ctx does; then it is killed with all that
+// it started. An error says, for people, why it did not run.
+func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
+	home, err := os.MkdirTemp(e.cfg.WorkDir, "command-")
+	if err != nil {
+		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+	}
+	defer e.remove(home)
+	code := filepath.Join(home, "code")
+	if err := e.copyBundle(ctx, c.code, code); err != nil {
+		return ending{}, err
+	}
+	scratch := filepath.Join(home, "tmp")
+	if err := os.Mkdir(scratch, 0o700); err != nil {
+		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+	}
+	spec := process.Spec{Path: c.argv[0], Args: c.argv[1:], Dir: code, Env: environ(scratch, c.env)}
+	return e.execute(ctx, spec, redactor(nil).named(c.env))
+}
+
+// remove deletes a command's folder, also where the command has left folders
+// that may not be written to. One that cannot be deleted is tried again when the
+// server starts.
+func (e *Examiner) remove(home string) {
+	err := os.RemoveAll(home)
+	if err == nil {
+		return
+	}
+	walked := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o700)
+	})
+	if err = errors.Join(walked, os.RemoveAll(home)); err != nil {
+		e.cfg.Logger.Warn("a command's folder is left over", "folder", home, "error", err)
+	}
+}
+
+// copyBundle makes a copy that the command may write to: the bundle is shared.
+func (e *Examiner) copyBundle(ctx context.Context, digest, to string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return fmt.Errorf("no folder could be made for it: %w", err)
+	}
+	if digest == "" {
+		return nil
+	}
+	from, err := e.cfg.Bundle(ctx, digest)
+	if err != nil {
+		return fmt.Errorf("its code cannot be read: %s", teal.MessageOf(err))
+	}
+	files, ok := os.DirFS(from).(fs.ReadLinkFS)
+	if !ok {
+		return errors.New("its code cannot be read")
+	}
+	if err := os.CopyFS(to, patient{ctx, files}); err != nil {
+		return fmt.Errorf("its code cannot be copied: %w", err)
+	}
+	return nil
+}
+
+// patient is a file system whose patience ends with a context.
+type patient struct {
+	ctx context.Context
+	fs.ReadLinkFS
+}
+
+func (p patient) Open(name string) (fs.File, error) {
+	if err := p.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return p.ReadLinkFS.Open(name)
+}
+
+func (e *Examiner) execute(ctx context.Context, spec process.Spec, hide redactor) (ending, error) {
+	var mu sync.Mutex
+	var printed tail
+	spec.Output = func(_ string, text []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		printed.line(hide.text(string(text)))
+	}
+	began := time.Now()
+	proc, err := e.cfg.Start(spec)
+	if err != nil {
+		return ending{}, fmt.Errorf("it cannot be started: %s", teal.MessageOf(err))
+	}
+	end := ending{}
+	select {
+	case <-proc.Done():
+	case <-ctx.Done():
+		end.late = true
+		// Whoever stops a release waits for this; a time-out has time.
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			proc.Stop(killGrace)
+		}
+		proc.Kill()
+		<-proc.Done()
+	}
+	end.exit, end.took = proc.Exit(), time.Since(began)
+	mu.Lock()
+	defer mu.Unlock()
+	end.output = printed.String()
+	return end, nil
+}
+
+// inherited are the variables that a command gets from the server's own
+// environment, with what they are when the server has none. Everything else
+// that the server knows, its tokens among them, stays with it.
+var inherited = map[string]string{"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC"}
+
+// environ returns the environment of a command as NAME=value, sorted.
+func environ(scratch string, more map[string]string) []string {
+	env := map[string]string{"HOME": scratch, "TMPDIR": scratch}
+	for name, fallback := range inherited {
+		env[name] = fallback
+		if value := os.Getenv(name); value != "" {
+			env[name] = value
+		}
+	}
+	maps.Copy(env, more)
+	list := make([]string, 0, len(env))
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		list = append(list, name+"="+env[name])
+	}
+	return list
+}
+
+// variables are what every command is told about the release; they win over the
+// user's own.
+func (s subject) variables(user map[string]string) map[string]string {
+	env := maps.Clone(user)
+	if env == nil {
+		env = map[string]string{}
+	}
+	env["TEAL_APP"] = s.release.App
+	env["TEAL_VERSION"] = strconv.Itoa(s.release.To)
+	env["TEAL_LIVE_VERSION"] = strconv.Itoa(s.release.From)
+	env["TEAL_RELEASE"] = s.release.ID
+	return env
+}
+
+// addresses adds the addresses at which green answers to a command's
+// environment.
+func (s subject) addresses(ctx context.Context, env map[string]string) error {
+	versions := s.examiner.cfg.Versions
+	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
+	if err != nil {
+		return fmt.Errorf("version %d cannot be read: %s", s.release.To, teal.MessageOf(err))
+	}
+	places := map[string]string{"TEAL_PREVIEW_URL": ""}
+	for name := range spec.Components {
+		places["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = name
+	}
+	for variable, component := range places {
+		if env[variable], err = versions.Address(s.release.App, s.release.To, component); err != nil {
+			return fmt.Errorf("version %d cannot be reached: %s", s.release.To, teal.MessageOf(err))
+		}
+	}
+	return nil
+}
+
+// shownCommand is a command as people read it.
+func shownCommand(argv []string) string { return line(strings.Join(argv, " "), maxExcerpt) }

@@ -1,0 +1,153 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/analysis"
+	"teal/internal/manifest"
+)
+
+func (s *session) analyzeCommand() *cobra.Command {
+	var policy string
+	cmd := &cobra.Command{
+		Use:   "analyze FILE",
+		Short: "Judge a recorded release again: would it have been rolled back?",
+		Long: "Puts a recording, as `teal history APP --export` writes it, to the judge and shows what it\n" +
+			"would have said at every look: as a chart, or with --json as a line of JSON for each look.\n" +
+			"FILE may be - for the standard input. --policy names a teal.yaml whose limits and\n" +
+			"comparison are applied; without it green is compared with live.\n\n" +
+			"Exit codes: 0 it never says fail, 1 it does, 2 the recording or the policy is wrong.",
+		Args: arguments(1, 1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			return s.analyze(args[0], policy)
+		},
+	}
+	cmd.Flags().StringVar(&policy, "policy", "", "a teal.yaml, or the folder of one")
+	return cmd
+}
+
+func (s *session) analyze(file, policy string) (err error) {
+	judging := teal.DefaultPolicy().Judge
+	if policy != "" {
+		p, err := manifest.LoadPolicy(policy)
+		if err != nil {
+			return err
+		}
+		judging = p.Judge
+	}
+	in, err := s.recording(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	var looks []analysis.Look
+	for look, err := range analysis.Replay(in, judging) {
+		if err != nil {
+			return wrongRecording(file, err)
+		}
+		if s.json {
+			s.out.record(look)
+		}
+		looks = append(looks, look)
+	}
+	if !s.json {
+		s.chart(looks)
+	}
+	for _, look := range looks {
+		if look.Verdict == teal.VerdictFail {
+			return errTold
+		}
+	}
+	return nil
+}
+
+func (s *session) recording(file string) (io.ReadCloser, error) {
+	if file == "-" {
+		return io.NopCloser(s.env.Stdin), nil
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the recording cannot be read: %w", err)
+	}
+	return in, nil
+}
+
+// wrongRecording names the file. What cannot be read at all is bad input too.
+func wrongRecording(file string, err error) error {
+	return teal.Errorf(teal.CodeInvalidInput, "%s: %w", file, err)
+}
+
+// chartRows is how many looks a chart shows at most, besides those at which the
+// verdict changes.
+const chartRows = 24
+
+// chart shows a replay: a row for every so many looks and for each at which the
+// verdict changes, with the share of failed requests as a bar, then the result.
+func (s *session) chart(looks []analysis.Look) {
+	every := max(1, (len(looks)+chartRows-1)/chartRows)
+	rate := func(c analysis.Counts) float64 {
+		if c.Requests == 0 {
+			return 0
+		}
+		return float64(c.Errors) / float64(c.Requests)
+	}
+	highest := 0.0
+	for _, look := range looks {
+		highest = max(highest, rate(look.Seen.Live), rate(look.Seen.Green))
+	}
+	rows := [][]string{{"AT", "VERDICT", "LIVE", "FAILED", "GREEN", "FAILED", "GREEN'S ERRORS"}}
+	last := teal.Verdict("")
+	for i, look := range looks {
+		if i%every != 0 && look.Verdict == last && i != len(looks)-1 {
+			continue
+		}
+		last = look.Verdict
+		live, green := look.Seen.Live, look.Seen.Green
+		rows = append(rows, []string{
+			look.At.UTC().Format("15:04:05"), string(look.Verdict),
+			fmt.Sprint(live.Requests), percentText(rate(live)), fmt.Sprint(green.Requests), percentText(rate(green)),
+			bar(rate(green), highest),
+		})
+	}
+	s.out.table(rows)
+	s.verdictLines(looks)
+}
+
+func percentText(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }
+
+// bar draws a share of the highest one.
+func bar(share, highest float64) string {
+	const width = 30
+	if highest == 0 {
+		return ""
+	}
+	return strings.Repeat("#", int(share/highest*width+0.5))
+}
+
+// verdictLines says whether, when and why the policy would have rolled back.
+func (s *session) verdictLines(looks []analysis.Look) {
+	first := looks[0].At
+	for _, look := range looks {
+		if look.Verdict == teal.VerdictFail {
+			s.out.line("%s would have rolled back at %s, %s after the beginning: %s", s.out.paint(s.out.bad, "fail:"),
+				look.At.UTC().Format("2006-01-02 15:04:05"), took(look.At.Sub(first)), look.Reason)
+			s.evidence(look)
+			return
+		}
+	}
+	last := looks[len(looks)-1]
+	s.out.line("%s would not have rolled back: %s", s.out.paint(s.out.good, string(last.Verdict)+":"), last.Reason)
+}
+
+func (s *session) evidence(look analysis.Look) {
+	for _, line := range s.evidenceLines(look.Judgement.Findings) {
+		s.out.line("  %s", line)
+	}
+}

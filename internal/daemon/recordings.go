@@ -1,0 +1,118 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/analysis"
+)
+
+// recordings keep what was measured of releases, a file each, in the form that
+// `teal analyze` reads. They serve people; no decision depends on them, so a
+// crash may cost the last second.
+type recordings struct {
+	dir    string
+	logger *slog.Logger
+
+	mu   sync.Mutex
+	open map[string]teal.Interval // the second that has not been written, by release ID
+}
+
+// maxRecording bounds one file: about a day with two versions under load.
+const maxRecording = 64 << 20
+
+func newRecordings(dir string, logger *slog.Logger) *recordings {
+	return &recordings{dir: dir, logger: logger, open: map[string]teal.Interval{}}
+}
+
+// measured takes an interval that the judge of a release has taken. It does not
+// block on the disk.
+func (r *recordings) measured(release teal.Release, interval teal.Interval) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	second := r.open[release.ID]
+	second.Live = second.Live.Plus(interval.Live)
+	second.Green = second.Green.Plus(interval.Green)
+	r.open[release.ID] = second
+}
+
+// Run writes once a second what has been measured, until ctx ends.
+func (r *recordings) Run(ctx context.Context) error {
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return fmt.Errorf("recordings: %w", err)
+	}
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			r.flush(time.Now())
+		case <-ctx.Done():
+			r.flush(time.Now())
+			return nil
+		}
+	}
+}
+
+func (r *recordings) flush(now time.Time) {
+	r.mu.Lock()
+	open := r.open
+	r.open = map[string]teal.Interval{}
+	r.mu.Unlock()
+	for id, second := range open {
+		second.At = now
+		if err := r.write(id, second); err != nil {
+			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
+		}
+	}
+}
+
+func (r *recordings) file(id string) string { return filepath.Join(r.dir, id+".jsonl") }
+
+func (r *recordings) write(id string, interval teal.Interval) (err error) {
+	var line bytes.Buffer
+	if err := analysis.Write(&line, interval); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if info, err := f.Stat(); err != nil || info.Size() > maxRecording {
+		return err
+	}
+	_, err = f.Write(line.Bytes())
+	return err
+}
+
+// read returns what has been kept of a release; nothing was measured, no file.
+func (r *recordings) read(id string) (io.ReadCloser, error) {
+	f, err := os.Open(r.file(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recordings: %w", err)
+	}
+	return f, nil
+}
+
+// forget deletes what has been kept of a release.
+func (r *recordings) forget(id string) error {
+	err := os.Remove(r.file(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,184 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// judgedManifest is an app with one service that is released step by step. The
+// service's environment says how well it answers.
+const judgedManifest = `
+app: web
+services:
+  web: {command: ["./web"], code: ./web, health: {path: /healthz, interval: 50ms}, grace: 2s, env: {%s}}
+routes:
+  - {path: /, to: web}
+release:
+  drain: 10s
+  steps: %s
+  checks: [{name: smoke, to: web, request: {path: /check}, timeout: 5s}]
+  watch: {confidence: %s, min_requests: 30}
+`
+
+func judged(env, steps, confidence string) string {
+	return fmt.Sprintf(judgedManifest, env, steps, confidence)
+}
+
+// users ask for the app's page; a 500 is an answer like any other.
+func users(n int) []kind {
+	return []kind{{name: "users", workers: n, request: get("/", func(string, string) error { return nil })}}
+}
+
+// tally counts what became of the users of each version, from a moment on.
+func tally(samples []sample) (served, hurt map[string]int) {
+	served, hurt = map[string]int{}, map[string]int{}
+	for _, s := range samples {
+		served[s.version]++
+		if s.err != nil {
+			hurt[s.version]++
+		}
+	}
+	return served, hurt
+}
+
+// A green that fails a fifth of its users goes back by itself while it has a
+// tenth of them. Seen red with a judge that is never asked.
+func TestAGreenThatFailsGoesBackByItself(t *testing.T) {
+	s := startServer(t)
+	steps := "[{weight: 10, hold: 90s}]"
+	s.ok("deploy", newApp(t, judged("", steps, "10m"), "").dir)
+	l := startLoad(s.url(""), users(4))
+	r := s.teal("deploy", newApp(t, judged("FAIL_PERCENT: 20", steps, "10m"), "").dir)
+	samples := l.stop()
+	r.expect(t, 1, "version 1")
+	st := s.awaitPhase("web", "rolled-back")
+	served, hurt := tally(samples)
+	t.Logf("%d users hurt of %d that green served; live served %d; %s", hurt["2"], served["2"], served["1"], st.Release.Reason)
+	if hurt["1"] > 0 {
+		t.Errorf("%d users of blue were hurt", hurt["1"])
+	}
+	if hurt["2"] > 60 {
+		t.Errorf("%d users were hurt before green went back", hurt["2"])
+	}
+	if back := st.Release.Rollback; back == nil || back.BackAt == nil {
+		t.Error("the release does not say how long the way back took")
+	} else {
+		t.Logf("from the deciding sample to nothing on green: %s", back.BackAt.Sub(back.DecidedAt))
+	}
+	evidence := ""
+	for _, f := range st.Release.Evidence {
+		evidence += f.Name + ": " + f.Seen + " " + f.Verdict + "\n"
+	}
+	if !strings.Contains(evidence, "error rate: ") || !strings.Contains(evidence, "fail") {
+		t.Errorf("evidence:\n%s", evidence)
+	}
+	if got := s.status("web").summary(); !strings.HasPrefix(got, "live 1=100 ") {
+		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// A green that takes three times as long goes back by itself. Seen red with a
+// judge that is never asked.
+func TestAGreenThatIsSlowGoesBackByItself(t *testing.T) {
+	s := startServer(t)
+	steps := "[{weight: 50, hold: 90s}]"
+	s.ok("deploy", newApp(t, judged("LATENCY_MS: 20", steps, "10m"), "").dir)
+	l := startLoad(s.url(""), users(8))
+	r := s.teal("deploy", newApp(t, judged("LATENCY_MS: 60", steps, "10m"), "").dir)
+	samples := l.stop()
+	r.expect(t, 1, "version 1")
+	st := s.awaitPhase("web", "rolled-back")
+	served, hurt := tally(samples)
+	t.Logf("green served %d users slowly; %s", served["2"], st.Release.Reason)
+	if len(hurt) > 0 {
+		t.Errorf("users were hurt: %v", hurt)
+	}
+	if !strings.Contains(st.Release.Reason, "latency") && !strings.Contains(st.Release.Reason, "slower") {
+		t.Errorf("the reason is %q", st.Release.Reason)
+	}
+}
+
+// A green that is no different from blue is released, and nobody notices.
+func TestAGreenThatIsTheSameCompletes(t *testing.T) {
+	s := startServer(t)
+	steps := "[{weight: 10, hold: 1s}, {weight: 50, hold: 1s}]"
+	s.ok("deploy", newApp(t, judged("LATENCY_MS: 1", steps, "2s"), "").dir)
+	l := startLoad(s.url(""), users(4))
+	s.ok("deploy", newApp(t, judged("LATENCY_MS: 1, OTHER: 1", steps, "2s"), "").dir)
+	st := s.awaitPhase("web", "completed")
+	served, hurt := tally(l.stop())
+	t.Logf("served %v; %s", served, st.Release.Reason)
+	if len(hurt) > 0 || served["1"] == 0 || served["2"] == 0 {
+		t.Errorf("served %v, lost %v", served, hurt)
+	}
+	if got := phases(st.Release.Phases); got != "queued provisioning warming verifying shifting watching completed" {
+		t.Errorf("phases: %s", got)
+	}
+}
+
+// C6: while a check fails, no user meets green: green itself says whom it has
+// served. Seen red with a check whose verdict is not waited for.
+func TestACheckThatFailsKeepsUsersAway(t *testing.T) {
+	s := startServer(t)
+	steps := "[{weight: 50, hold: 1s}]"
+	s.ok("deploy", newApp(t, judged("TELL: 1", steps, "0s"), "").dir)
+	l := startLoad(s.url(""), users(2))
+	r := s.teal("deploy", newApp(t, judged("TELL: 1, CHECK_STATUS: 503, CHECK_MS: 500", steps, "0s"), "").dir)
+	served, hurt := tally(l.stop())
+	r.expect(t, 1, "smoke", "503", "blue untouched")
+	if served["2"] > 0 || len(hurt) > 0 {
+		t.Errorf("served %v, lost %v", served, hurt)
+	}
+	if said := s.ok("logs", "web", "--version", "1").stdout; !strings.Contains(said, "served a user") {
+		t.Errorf("blue does not say whom it has served:\n%s", tail(said, 5))
+	}
+	if said := s.ok("logs", "web", "--version", "2").stdout; strings.Contains(said, "served a user") {
+		t.Errorf("green has served users:\n%s", tail(said, 5))
+	}
+}
+
+// C9: kill -9 in the middle of each phase: the release goes on where it was and
+// ends well, once. Seen red with a release that is not taken up again.
+func TestKillInTheMiddleOfAPhase(t *testing.T) {
+	for _, phase := range []string{"provisioning", "verifying", "shifting", "watching"} {
+		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
+			s := startServer(t)
+			steps := "[{weight: 10, hold: 1s}, {weight: 50, hold: 1s}]"
+			s.ok("deploy", newApp(t, judged("CHECK_MS: 700", steps, "2s"), "").dir)
+			green := newApp(t, judged("CHECK_MS: 700, START_MS: 700", steps, "2s"), "")
+			l := startLoad(s.url(""), users(2))
+			defer func() { l.stop() }()
+			deploy := exec.Command(built.cli, "deploy", green.dir)
+			deploy.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
+			if err := deploy.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = deploy.Process.Kill(); _ = deploy.Wait() }()
+			waitFor(t, 60*time.Second, "the release to be "+phase, func() bool {
+				r := s.status("web").Release
+				return r != nil && r.ID == "web-2" && r.Phase == phase
+			})
+			address := s.addr("http.addr")
+			s.kill()
+			s.http = address // so that the users find it again
+			s.start()
+			st := s.awaitPhase("web", "completed", "rolled-back", "aborted")
+			const want = "live 2=100 environment 2 serving release web-2 completed"
+			waitFor(t, 30*time.Second, "blue to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			if got := s.status("web").summary(); got != want {
+				t.Errorf("end state:\n got %s\nwant %s\nbecause %s", got, want, st.Release.Reason)
+			}
+			if got := phases(st.Release.Phases); got != "queued provisioning warming verifying shifting watching completed" {
+				t.Errorf("phases: %s", got)
+			}
+			if code, version, _ := s.get("/"); code != http.StatusOK || version != "2" {
+				t.Errorf("status %d, version %s", code, version)
+			}
+		})
+	}
+}
