@@ -60,6 +60,7 @@ func protocols() *http.Protocols {
 func (l Limits) http2() *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams:          l.Streams,
+		MaxReadFrameSize:              16 << 10, // what is not more than a stream's buffer
 		MaxReceiveBufferPerConnection: 1 << 20,
 		MaxReceiveBufferPerStream:     256 << 10,
 		SendPingTimeout:               l.Ping,

@@ -29,6 +29,7 @@ func backendMain() error {
 	if err != nil {
 		return err
 	}
+	defer runtime.KeepAlive(file) // its end would close the socket
 	b := &backend{listener: int(file.Fd()), conns: map[int]*served{}, buffer: make([]byte, 256<<10), zeros: make([]byte, 10<<20)}
 	if b.poll, err = newPoller(); err != nil {
 		return err
@@ -115,10 +116,11 @@ func (c *served) take(data []byte) {
 		c.answer(2)
 	}
 	for c.head = append(c.head, data...); len(c.head) > 0; {
-		used := c.request()
+		read := c.request
 		if c.sockets {
-			used = c.echo()
+			read = c.echo
 		}
+		used := read()
 		if used == 0 {
 			return
 		}
@@ -128,9 +130,6 @@ func (c *served) take(data []byte) {
 
 // request takes one request from what has been read; 0 when it is incomplete.
 func (c *served) request() int {
-	if c.sockets {
-		return 0
-	}
 	end := bytes.Index(c.head, []byte("\r\n\r\n"))
 	if end < 0 {
 		return 0

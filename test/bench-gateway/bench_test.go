@@ -14,6 +14,9 @@ import (
 // The whole of it once, for a moment: every proxy that is installed answers every
 // case, and nothing fails.
 func TestASmokeRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
 	dir := t.TempDir()
 	for name, pkg := range map[string]string{"teal": "teal/cmd/teal", "bench": "teal/test/bench-gateway"} {
 		if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg).CombinedOutput(); err != nil {

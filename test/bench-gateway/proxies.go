@@ -36,14 +36,14 @@ func (l *lab) startProxies(ctx context.Context) error {
 		return err
 	}
 	for _, p := range []struct {
-		name, program, version string
-		start                  func(program string) (*proxy, error)
+		name, program, version, debian string
+		start                          func(program string) (*proxy, error)
 	}{
-		{"nginx", "nginx", "-v", l.nginx}, {"HAProxy", "haproxy", "-v", l.haproxy}, {"Caddy", "caddy", "version", l.caddy},
+		{"nginx", "nginx", "-v", "nginx-light", l.nginx}, {"HAProxy", "haproxy", "-v", "haproxy", l.haproxy}, {"Caddy", "caddy", "version", "caddy", l.caddy},
 	} {
 		program, err := lookUp(p.program)
 		if err != nil {
-			l.missing = append(l.missing, fmt.Sprintf("%s is not installed (apt-get install %s)", p.name, map[string]string{"nginx": "nginx-light"}[p.program]+strings.TrimPrefix(p.program, "nginx")))
+			l.missing = append(l.missing, fmt.Sprintf("%s is not installed (apt-get install %s)", p.name, p.debian))
 			continue
 		}
 		started, err := p.start(program)
@@ -147,11 +147,16 @@ func (l *lab) nginx(program string) (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	user := "" // its workers have to get at the files
+	if os.Getuid() == 0 {
+		user = "user root; "
+	}
 	config, err := l.file("nginx.conf", fmt.Sprintf(`
-worker_processes %d; worker_rlimit_nofile 65536; pid %[2]s/nginx.pid; error_log stderr error; daemon off;
+%[8]sworker_processes %[1]d; worker_rlimit_nofile 65536; pid %[2]s/nginx.pid; error_log stderr error; daemon off;
 events { worker_connections 30000; }
 http {
   access_log off; keepalive_requests 100000000; client_max_body_size 100m;
+  proxy_max_temp_file_size 0;
   client_body_temp_path %[2]s/nb; proxy_temp_path %[2]s/np; fastcgi_temp_path %[2]s/nf; uwsgi_temp_path %[2]s/nu; scgi_temp_path %[2]s/ns;
   upstream backend { server %[3]s; keepalive 512; keepalive_requests 100000000; }
   map $http_upgrade $connection_upgrade { default upgrade; '' ''; }
@@ -165,7 +170,7 @@ http {
     }
   }
 }
-`, runtime.NumCPU(), l.dir, l.backend, ports[0], ports[1], l.cert, l.key))
+`, runtime.NumCPU(), l.dir, l.backend, ports[0], ports[1], l.cert, l.key, user))
 	if err != nil {
 		return nil, err
 	}
@@ -185,8 +190,8 @@ func (l *lab) haproxy(program string) (*proxy, error) {
 	}
 	config, err := l.file("haproxy.cfg", fmt.Sprintf(`
 global
-  maxconn 30000
-  nbthread %d
+  maxconn %[6]d
+  nbthread %[1]d
   tune.h2.max-concurrent-streams 250
 defaults
   mode http
@@ -197,14 +202,14 @@ defaults
   option forwardfor
   http-reuse always
 frontend in
-  bind %s
-  bind %s ssl crt %s alpn h2,http/1.1
+  bind %[2]s
+  bind %[3]s ssl crt %[4]s alpn h2,http/1.1
   http-request set-header X-Forwarded-Proto https if { ssl_fc }
   http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
   default_backend back
 backend back
-  server one %s maxconn 20000
-`, runtime.NumCPU(), ports[0], ports[1], both, l.backend))
+  server one %[5]s maxconn 20000
+`, runtime.NumCPU(), ports[0], ports[1], both, l.backend, mostConnections()))
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +226,6 @@ func (l *lab) caddy(program string) (*proxy, error) {
 {
 	admin off
 	auto_https off
-	persist_config off
 }
 http://:%[1]s {
 	bind 127.0.0.1
@@ -237,6 +241,16 @@ https://:%[2]s {
 		return nil, err
 	}
 	return l.run(&proxy{plain: ports[0], secure: ports[1]}, program, "run", "--config", config, "--adapter", "caddyfile")
+}
+
+// mostConnections returns how many connections HAProxy can be told to take: each
+// costs it two descriptors, and it does not start when it has too few.
+func mostConnections() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return 1000
+	}
+	return min(30_000, int(limit.Max/2)-100)
 }
 
 func port(address string) string {
