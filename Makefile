@@ -13,7 +13,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 	@./scripts/demo bin/teal
 
 test: ## every test, with the race detector
-	@./scripts/need python3 node
+	@./scripts/need python3 node npm boto3 aws
 	go test -race -count=1 -timeout 20m ./...
 
 lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
@@ -33,7 +33,7 @@ bin/prometheus: internal/check/testdata/prometheus/go.mod ## the server that the
 	cd internal/check/testdata/prometheus && go build -tags remove_all_sd -o $(CURDIR)/$@ github.com/prometheus/prometheus/cmd/prometheus
 
 e2e: ## only the tests that drive the real binary
-	@./scripts/need python3 node
+	@./scripts/need python3 node npm boto3 aws
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
 
 bench: build ## the numbers of docs/benchmarks.md

@@ -15,11 +15,13 @@ const (
 // Alias is a named pointer to one version, or to two with a weight. Its store
 // revision is what a compare-and-swap compares.
 type Alias struct {
-	App       string    `json:"app"`
-	Name      string    `json:"name"`
-	Targets   []Target  `json:"versions"` // one or two; the first is the primary
-	UpdatedAt time.Time `json:"updated_at"`
-	UpdatedBy string    `json:"updated_by"` // "release hello-3", "alias set", …
+	App     string   `json:"app"`
+	Name    string   `json:"name"`
+	Targets []Target `json:"versions"` // one or two; the first is the primary
+	// Description is for people; it stays when the alias moves.
+	Description string    `json:"description,omitempty"`
+	UpdatedAt   time.Time `json:"updated_at"`
+	UpdatedBy   string    `json:"updated_by"` // "release hello-3", "alias set", …
 }
 
 // Target is one version that an alias points to, and its share.

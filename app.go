@@ -1,6 +1,7 @@
 package teal
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -79,6 +80,10 @@ type Function struct {
 	Concurrency Concurrency       `json:"concurrency"`
 	Payload     string            `json:"payload"` // "2.0" or "1.0": the HTTP event format
 	Env         map[string]string `json:"env,omitempty"`
+	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
+	// Lambda is what AWS's interface keeps with a version of a function and Teal
+	// itself does not look at: a JSON object. It is part of the content.
+	Lambda json.RawMessage `json:"lambda,omitempty"`
 }
 
 // Concurrency bounds the instances of a function; each serves one invocation at
@@ -175,7 +180,8 @@ const (
 
 // Limits on what a spec may ask for.
 const (
-	MaxNameLength   = 48
+	MaxNameLength   = 64 // of an app or a component
+	MaxAliasLength  = 128
 	MaxComponents   = 100
 	MaxRoutes       = 1000
 	MaxConcurrency  = 1000
@@ -186,10 +192,13 @@ const (
 	MaxTimeout      = Duration(15 * time.Minute)
 	MaxEnvironment  = 64 * KiB // all names and values of one component
 	MaxQueue        = 20       // releases of one app that wait for their turn
+	MaxLayers       = 5
+	MaxLambda       = 64 * KiB // of Function.Lambda
 )
 
 var (
-	namePattern    = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+	namePattern    = regexp.MustCompile(NamePattern)
+	digitsPattern  = regexp.MustCompile(`^[0-9]+$`)
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	runtimePattern = regexp.MustCompile(`^(python3(\.\d+)?|nodejs(\d+\.x)?|provided(\.[a-z0-9]+)?)$`)
 	handlerPattern = regexp.MustCompile(`^[^\s]+\.[^\s.]+$`)
@@ -197,11 +206,23 @@ var (
 	digestPattern  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
+// NamePattern is what every name matches: the alphabet of AWS Lambda's names,
+// because a function there is an app here. A dash at the start would be a flag on
+// a command line.
+const NamePattern = `^[A-Za-z0-9_][A-Za-z0-9_-]*$`
+
 // CheckName returns an error that says what a name of the given sort ("app",
 // "component", "alias") must look like, or nil.
 func CheckName(sort, name string) error {
-	if len(name) > MaxNameLength || !namePattern.MatchString(name) {
-		return Errorf(CodeInvalidInput, "%q is not a valid %s name; use lower-case letters, digits and dashes, starting with a letter, at most %d", name, sort, MaxNameLength)
+	most := MaxNameLength
+	if sort == "alias" {
+		most = MaxAliasLength
+	}
+	if len(name) > most || !namePattern.MatchString(name) {
+		return Errorf(CodeInvalidInput, "%q is not a valid %s name; use letters, digits, dashes and underscores, not starting with a dash, at most %d", name, sort, most)
+	}
+	if sort == "alias" && digitsPattern.MatchString(name) {
+		return Errorf(CodeInvalidInput, "%q is not a valid alias name; a name of digits alone is a version", name)
 	}
 	return nil
 }
@@ -244,6 +265,7 @@ func (s Spec) Check() []Problem {
 	for _, name := range slices.Sorted(maps.Keys(s.Components)) {
 		c.component(name, s.Components[name])
 	}
+	c.variables(s.Components)
 	c.routes(s)
 	return c.problems
 }
@@ -271,6 +293,24 @@ func (c *checker) name(sort, name string, path ...string) {
 	if err := CheckName(sort, name); err != nil {
 		c.addf(path, "%s", err)
 	}
+}
+
+// variables refuses names that one environment variable would have to serve.
+func (c *checker) variables(components map[string]Component) {
+	taken := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(components)) {
+		variable := AddressVariable(name)
+		if other, ok := taken[variable]; ok {
+			c.addf([]string{"components", name}, "has the same address variable %s as %s; choose another name", variable, other)
+		}
+		taken[variable] = name
+	}
+}
+
+// AddressVariable returns the environment variable in which a component finds
+// the address of the sibling of that name.
+func AddressVariable(component string) string {
+	return "TEAL_URL_" + strings.ToUpper(strings.ReplaceAll(component, "-", "_"))
 }
 
 func (c *checker) component(name string, comp Component) {
@@ -323,6 +363,15 @@ func (c *checker) function(path []string, f *Function) {
 		c.addf(at("payload"), "%q is not an event format; use \"2.0\" or \"1.0\"", f.Payload)
 	}
 	c.env(at("env"), f.Env)
+	if len(f.Layers) > MaxLayers {
+		c.addf(at("layers"), "holds %d layers; at most %d are allowed", len(f.Layers), MaxLayers)
+	}
+	for _, layer := range f.Layers {
+		c.digest(at("layers"), layer)
+	}
+	if Bytes(len(f.Lambda)) > MaxLambda || (len(f.Lambda) > 0 && (f.Lambda[0] != '{' || !json.Valid(f.Lambda))) {
+		c.addf(at("lambda"), "is not a JSON object of at most %s", MaxLambda)
+	}
 }
 
 func (c *checker) service(path []string, s *Service) {

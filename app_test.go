@@ -42,7 +42,7 @@ var refusals = []struct {
 	where, says string
 	spoil       func(s *teal.Spec, f *teal.Function, w *teal.Service, u *teal.Upstream)
 }{
-	{"app", "app name", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, _ *teal.Upstream) { s.App = "Shop" }},
+	{"app", "app name", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, _ *teal.Upstream) { s.App = "a.b" }},
 	{"app", "has no component", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, _ *teal.Upstream) {
 		s.Components, s.Routes = nil, nil
 	}},
@@ -57,14 +57,17 @@ var refusals = []struct {
 	{"components.x", "more than one", func(s *teal.Spec, f *teal.Function, w *teal.Service, _ *teal.Upstream) {
 		s.Components["x"] = teal.Component{Function: f, Service: w}
 	}},
-	{"functions.X", "component name", func(s *teal.Spec, f *teal.Function, _ *teal.Service, _ *teal.Upstream) {
-		s.Components["X"] = teal.Component{Function: f}
+	{"components.a_b", "TEAL_URL_A_B", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, u *teal.Upstream) {
+		s.Components["a-b"], s.Components["a_b"] = teal.Component{Upstream: u}, teal.Component{Upstream: u}
+	}},
+	{"functions.-x", "component name", func(s *teal.Spec, f *teal.Function, _ *teal.Service, _ *teal.Upstream) {
+		s.Components["-x"] = teal.Component{Function: f}
 	}},
 	{"services.-", "component name", func(s *teal.Spec, _ *teal.Function, w *teal.Service, _ *teal.Upstream) {
 		s.Components["-"] = teal.Component{Service: w}
 	}},
-	{"upstreams.a_b", "component name", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, u *teal.Upstream) {
-		s.Components["a_b"] = teal.Component{Upstream: u}
+	{"upstreams.a b", "component name", func(s *teal.Spec, _ *teal.Function, _ *teal.Service, u *teal.Upstream) {
+		s.Components["a b"] = teal.Component{Upstream: u}
 	}},
 
 	function("runtime", "ruby", func(f *teal.Function) { f.Runtime = "ruby" }),
@@ -222,12 +225,12 @@ func TestRuntimeFamilies(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	t.Parallel()
-	for _, good := range []string{"a", "shop", "shop-2", "a1", "a--b", strings.Repeat("a", 48)} {
+	for _, good := range []string{"a", "shop", "shop-2", "a1", "a--b", "1a", "A", "a-", "a_b", "_", "7", strings.Repeat("a", 64)} {
 		if err := teal.CheckName("app", good); err != nil {
 			t.Error(err)
 		}
 	}
-	for _, bad := range []string{"", "-", "1a", "A", "a-", "-a", "a_b", "a.b", "a b", "ä", "a\n", "../a", strings.Repeat("a", 49)} {
+	for _, bad := range []string{"", "-", "-a", "a.b", "a b", "ä", "a\n", "../a", "$LATEST", "12", strings.Repeat("a", 129)} {
 		err := teal.CheckName("alias", bad)
 		if !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), "alias name") {
 			t.Errorf("%q: %v", bad, err)

@@ -30,8 +30,8 @@ var Phases = []Phase{
 // transitions is the whole state machine.
 var transitions = map[Phase][]Phase{
 	PhaseQueued:       {PhaseProvisioning, PhaseAborted},
-	PhaseProvisioning: {PhaseWarming, PhaseVerifying, PhaseShifting, PhaseAborted},
-	PhaseWarming:      {PhaseVerifying, PhaseShifting, PhaseAborted},
+	PhaseProvisioning: {PhaseWarming, PhaseVerifying, PhaseAborted},
+	PhaseWarming:      {PhaseVerifying, PhaseAborted},
 	PhaseVerifying:    {PhaseShifting, PhaseAborted},
 	PhaseShifting:     {PhaseWatching, PhaseCompleted, PhaseRollingBack, PhaseAborted},
 	PhaseWatching:     {PhaseCompleted, PhaseRollingBack},

@@ -10,8 +10,8 @@ import (
 // moves lists every transition that is allowed; all others are refused.
 var moves = map[teal.Phase][]teal.Phase{
 	"queued":       {"provisioning", "aborted"},
-	"provisioning": {"warming", "verifying", "shifting", "aborted"},
-	"warming":      {"verifying", "shifting", "aborted"},
+	"provisioning": {"warming", "verifying", "aborted"},
+	"warming":      {"verifying", "aborted"},
 	"verifying":    {"shifting", "aborted"},
 	"shifting":     {"watching", "completed", "rolling-back", "aborted"},
 	"watching":     {"completed", "rolling-back"},

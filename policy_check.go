@@ -588,8 +588,7 @@ func (c *policyChecker) url(path []string, raw string) {
 }
 
 // CheckURL returns an error that says what an address that Teal calls must look
-// like, or nil: http or https, a host, and then whatever, but no user and no
-// fragment.
+// like, or nil: http or https, a host, and then whatever but a fragment.
 func CheckURL(raw string) error {
 	rest, ok := strings.CutPrefix(raw, "http://")
 	if !ok {
@@ -599,8 +598,11 @@ func CheckURL(raw string) error {
 	if i := strings.IndexAny(rest, "/?"); i >= 0 {
 		host = rest[:i]
 	}
-	if !ok || len(raw) > 2048 || !validHostPort(host) || strings.ContainsAny(host, `@%\`) || strings.ContainsFunc(rest, notInPath) || strings.Contains(rest, `\`) {
-		return Errorf(CodeInvalidInput, "%q is not an address; write http://HOST:PORT/PATH or https://HOST/PATH, without user and fragment", raw)
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:] // what is before it is a user with a password
+	}
+	if !ok || len(raw) > 2048 || !validHostPort(host) || strings.ContainsAny(host, `%\`) || strings.ContainsFunc(rest, notInPath) || strings.Contains(rest, `\`) {
+		return Errorf(CodeInvalidInput, "%q is not an address; write http://HOST:PORT/PATH or https://HOST/PATH, without a fragment", raw)
 	}
 	return nil
 }

@@ -177,7 +177,7 @@ func TestBadPolicies(t *testing.T) {
 		{func(p *teal.Policy) { p.Judge.Queries[0].Query = " " }, "release.watch.queries.0.query: is empty"},
 		{func(p *teal.Policy) { p.Judge.Queries[0].Min = nil }, "release.watch.queries.0: has no limit; add min, max or both"},
 		{func(p *teal.Policy) { p.Judge.Queries[0].Min, p.Judge.Queries[0].Max = &two, p.Judge.Queries[0].Min }, "release.watch.queries.0.min: is 2, more than max (0.5)"},
-		{func(p *teal.Policy) { p.Judge.Queries[0].URL = "http://u:p@prometheus:9090" }, "release.watch.queries.0.url: "},
+		{func(p *teal.Policy) { p.Judge.Queries[0].URL = "http://prometheus:port" }, "release.watch.queries.0.url: "},
 		{func(p *teal.Policy) { p.Judge.Queries[0].Every = 0 }, "release.watch.queries.0.every: is 0s; expected at least 100ms"},
 		{func(p *teal.Policy) { p.Judge.Webhooks[0].Timeout = 0 }, "release.watch.webhooks.0.timeout: must be more than 0s"},
 		{func(p *teal.Policy) { p.Judge.Webhooks[0].Name = "conversion" }, `release.watch.webhooks.0.name: the name "conversion" is taken by a query`},
@@ -228,7 +228,7 @@ func TestAddresses(t *testing.T) {
 	for raw, ok := range map[string]bool{
 		"http://a": true, "https://a.example:8443/x/y?z=%20#": false, "https://a/x?y=%20": true, "http://[::1]:9090/": true, "http://a?x=1": true,
 		"": false, "a": false, "//a": false, "http://": false, "http:///x": false, "http://a:0": false, "http://a:99999": false, "http://a b": false,
-		"http://u@a": false, "http://a/\n": false, "HTTP://a": false, "http://a\\b": false, "http://%41": false, "file:///etc/passwd": false,
+		"http://u:p@a": true, "http://u@": false, "http://a/\n": false, "HTTP://a": false, "http://a\\b": false, "http://%41": false, "file:///etc/passwd": false,
 		"http://a/" + strings.Repeat("x", 2048): false,
 	} {
 		if err := teal.CheckURL(raw); (err == nil) != ok {

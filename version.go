@@ -4,8 +4,24 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"time"
 )
+
+// Draft stands for an app's draft where the number of a version is needed: the
+// mutable content that AWS calls $LATEST. No version ever gets this number.
+const Draft = 999_999
+
+// DraftName is what AWS's interfaces call the draft.
+const DraftName = "$LATEST"
+
+// VersionLabel returns a version's number as the wire has it, or DraftName.
+func VersionLabel(number int) string {
+	if number == Draft {
+		return DraftName
+	}
+	return strconv.Itoa(number)
+}
 
 // Version is an immutable, numbered snapshot of an app. Two versions of one app
 // never have the same digest.
@@ -39,18 +55,19 @@ func (s Spec) Bundles() []string {
 	seen := map[string]bool{}
 	var digests []string
 	for _, c := range s.Components {
-		var digest string
+		var needs []string
 		switch c.Kind() {
 		case KindFunction:
-			digest = c.Function.Code
+			needs = append([]string{c.Function.Code}, c.Function.Layers...)
 		case KindService:
-			digest = c.Service.Code
-		default:
-			continue
+			needs = []string{c.Service.Code}
+		case KindUpstream:
 		}
-		if !seen[digest] {
-			seen[digest] = true
-			digests = append(digests, digest)
+		for _, digest := range needs {
+			if !seen[digest] {
+				seen[digest] = true
+				digests = append(digests, digest)
+			}
 		}
 	}
 	return digests

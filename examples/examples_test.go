@@ -98,6 +98,32 @@ func TestHandlers(t *testing.T) {
 	}
 }
 
+// The function of examples/canary fails as often as it is told to, and its
+// integration test and hook run against it.
+func TestCanary(t *testing.T) {
+	t.Parallel()
+	if _, err := invoke("canary/quote", "{}", "FAIL_PERCENT=100"); err == nil || !strings.Contains(err.Error(), "out of quotes") {
+		t.Errorf("a share of 100 %% does not fail: %v", err)
+	}
+	out, err := invoke("canary/quote", "{}", "FAIL_PERCENT=0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer struct{ Body string }
+	if err := json.Unmarshal([]byte(out), &answer); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer.Body) }))
+	defer server.Close()
+	for script, says := range map[string]string{"itest.py": "version 2 says: ", "announce.py": "version 2 of quotes is healthy"} {
+		command := exec.Command("python3", "-B", script)
+		command.Dir, command.Env = "canary/ops", append(os.Environ(), "TEAL_PREVIEW_URL="+server.URL, "TEAL_VERSION=2", "TEAL_APP=quotes")
+		if out, err := command.CombinedOutput(); err != nil || !strings.Contains(string(out), says) {
+			t.Errorf("%s: %v\n%s", script, err, out)
+		}
+	}
+}
+
 func TestGoFunctionAnswers(t *testing.T) {
 	t.Parallel()
 	answers, asked := make(chan string, 1), make(chan bool, 1)

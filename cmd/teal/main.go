@@ -52,6 +52,7 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	return daemon.New(daemon.Config{
 		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
 		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, Edge: edge,
+		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain},
 		Guard:  []string{self, daemon.GuardArgument},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel})),
 	}).Run(ctx)

@@ -101,7 +101,7 @@ func TestBetsAgainstALimitAreFair(t *testing.T) {
 // holds at one moment (Chernoff's) in its place.
 func TestBoundHoldsAtEveryMoment(t *testing.T) {
 	t.Parallel()
-	const runs, trials, delta = 400, 1000, 0.05
+	const runs, trials, delta = 200, 600, 0.05
 	random := rand.New(rand.NewPCG(3, 1))
 	for _, p := range []float64{0.002, 0.05, 0.4} {
 		broken := 0

@@ -230,6 +230,15 @@ func TestWithoutLiveItsPastCounts(t *testing.T) {
 	}
 	wantVerdict(t, worse, teal.VerdictFail, "live had no requests in the same time, before that 100 of 20000 requests (0.5 %), so green was allowed")
 
+	later := newJudge(t, compared, nil)
+	for n := range 20 {
+		second(later, n, did(900, 9), did(100, 1))
+	}
+	for n := range 40 {
+		second(later, n+20, did(0, 0), did(1000, 60))
+	}
+	wantVerdict(t, later, teal.VerdictFail, "live had no requests in the same time, before that 180 of 18000 requests (1 %), so green was allowed 2")
+
 	latency := took(1000, 10*time.Millisecond, 20*time.Millisecond)
 	slow := newJudge(t, compared, &latency)
 	for n := range 40 {
@@ -349,5 +358,25 @@ func TestAlphaIsSpentOnWhatIsAsked(t *testing.T) {
 		if sum > policy.AlphaOrDefault()*(1+1e-9) || sum < policy.AlphaOrDefault()*(1-1e-9) {
 			t.Errorf("%+v: the parts sum to %v", policy, sum)
 		}
+	}
+}
+
+// One request in a hundred is green's, one in ten seconds: each is held against
+// what live did meanwhile.
+func TestRareRequestsOfGreenCount(t *testing.T) {
+	t.Parallel()
+	j := newJudge(t, compared, nil)
+	n := 0
+	for ; j.Judgement(start).Verdict != teal.VerdictFail; n++ {
+		green := did(0, 0)
+		if n%10 == 9 {
+			green = did(1, int64(n/10%2))
+		}
+		if second(j, n, did(10, 0), green); n > 600 {
+			t.Fatal("not in ten minutes")
+		}
+	}
+	if got := j.Judgement(start); n != 40 { // its second failure
+		t.Errorf("after %d seconds: %s", n, got.Reason)
 	}
 }

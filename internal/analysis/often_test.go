@@ -22,10 +22,10 @@ func draw(random *rand.Rand, n int64, p float64) int64 {
 // Two equal versions, judged every second for ten minutes, with a base rate that
 // changes all the time. make bench-judge has the whole table; this keeps anybody
 // from breaking it. Seen red with stakes that are put in anew without being paid
-// for (54 of 400 runs), and with each failure of green counted twice (all).
+// for (30 of 200 runs), and with each failure of green counted twice (all).
 func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 	t.Parallel()
-	const runs, alpha = 400, 0.05
+	const runs, alpha = 200, 0.05
 	policy := compared
 	policy.Alpha, policy.Tolerance = alpha, ptr(teal.Weight(0))
 	worse := 0
@@ -57,7 +57,7 @@ func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 }
 
 // Errors come in lumps of five, on both sides alike: one lump is one event,
-// and live shows it. Seen red with lump always 1 (89 of 100 runs).
+// and live shows it. Seen red with lump always 1 (70 of 100 runs).
 func TestLumpsAreSingleEvents(t *testing.T) {
 	t.Parallel()
 	const runs = 100
@@ -65,7 +65,7 @@ func TestLumpsAreSingleEvents(t *testing.T) {
 	for run := range runs {
 		random := rand.New(rand.NewPCG(11, uint64(run)))
 		j := newJudge(t, compared, nil)
-		for n := range 1800 {
+		for n := range 900 {
 			live, green := 5*draw(random, 9, 0.02), 5*draw(random, 1, 0.02)
 			second(j, n, did(900, live), did(100, green))
 		}

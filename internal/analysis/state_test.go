@@ -72,6 +72,9 @@ func TestStateIsEverything(t *testing.T) {
 			other.Begin(1 + n/10)
 			one.Add(i)
 			other.Add(i)
+			if n%3 > 0 {
+				continue
+			}
 			if other, err = New(policy, baseline, other.State()); err != nil {
 				t.Fatal(err)
 			}

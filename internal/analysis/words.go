@@ -189,6 +189,9 @@ func (j *Judge) besides(q *question, live tally) string {
 	}
 	before, among := j.past(q, j.Live.quantile(q.quantile))
 	text := "; live had no requests in the same time, before that " + share(before) + longer
+	if live.N > 0 {
+		text = ", live " + share(live) + longer + " while it had traffic"
+	}
 	if q.Alone == 0 {
 		return text
 	}

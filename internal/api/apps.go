@@ -150,7 +150,7 @@ func (s *Server) version(ctx context.Context, in *inVersion) (*body[teal.Version
 	return nil, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s", in.App, in.Version)
 }
 
-var releasePattern = regexp.MustCompile(`^[a-z][a-z0-9-]*-[0-9]+$`)
+var releasePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*-[0-9]+$`)
 
 type inRelease struct {
 	ID string `path:"id" doc:"Release ID, such as shop-3"`

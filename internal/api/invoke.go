@@ -21,8 +21,8 @@ const (
 type invokeInput struct {
 	InApp
 	Upload
-	Qualifier string `query:"qualifier" maxLength:"48" doc:"An alias or a version number; left out: live"`
-	Component string `query:"component" maxLength:"48" doc:"Which function; may be left out when the app has only one"`
+	Qualifier string `query:"qualifier" maxLength:"128" doc:"An alias or a version number; left out: live"`
+	Component string `query:"component" maxLength:"64" doc:"Which function; may be left out when the app has only one"`
 }
 
 type invokeOutput struct {

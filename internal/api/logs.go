@@ -14,7 +14,7 @@ import (
 type logsInput struct {
 	InApp
 	Version   int    `query:"version" minimum:"1" doc:"Only this version"`
-	Component string `query:"component" maxLength:"48" doc:"Only this component"`
+	Component string `query:"component" maxLength:"64" doc:"Only this component"`
 	RequestID string `query:"request_id" maxLength:"200" doc:"Only this request"`
 	Tail      int    `query:"tail" minimum:"1" maximum:"1000000" doc:"Only the last so many lines of what is there"`
 	Follow    bool   `query:"follow" doc:"Go on with what is written from now on"`

@@ -22,7 +22,10 @@ type Config struct {
 	Logs    Logs
 	// Token is the bearer token. With an empty one every request that needs a
 	// token is refused.
-	Token  string
+	Token string
+	// AWS answers what awslambda.Owns, with AWS's own signatures in place of the
+	// token; nil: there is no such interface.
+	AWS    http.Handler
 	Logger *slog.Logger // nil: nothing is logged
 	// Ready says whether the server can do its work and, if not, why; nil is
 	// always ready.

@@ -39,6 +39,14 @@ type ServeOptions struct {
 	LogLevel     slog.Level
 	Version      string
 	Edge         EdgeOptions
+	AWS          AWSOptions
+}
+
+// AWSOptions says how the server presents itself to AWS's tools.
+type AWSOptions struct {
+	Region, Account string
+	Buckets         string // a folder; "" is none
+	URLDomain       string // of function URLs
 }
 
 // SystemEnv returns the environment of this process.

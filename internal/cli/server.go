@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type serverFlags struct {
 	override, trusted        []string
 	maxBundle                string
 	edge                     edgeFlags
+	aws                      AWSOptions
 }
 
 func (s *session) serverCommand() *cobra.Command {
@@ -41,13 +43,20 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed: the load balancers in front")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
+	cmd.Flags().StringVar(&flags.aws.Region, "aws-region", "us-east-1", "region in the names of functions, for AWS's tools on the admin address")
+	cmd.Flags().StringVar(&flags.aws.Account, "aws-account", "000000000000", "account in those names")
+	cmd.Flags().StringVar(&flags.aws.Buckets, "aws-buckets", "", "folder whose folders stand for S3 buckets, for functions whose code is there")
+	cmd.Flags().StringVar(&flags.aws.URLDomain, "function-url-domain", "lambda-url.localhost", "what the host names of function URLs end in")
 	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
 	flags.edge.register(cmd)
 	return cmd
 }
 
 func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
-	o := ServeOptions{Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version}
+	if err := flags.aws.check(); err != nil {
+		return ServeOptions{}, err
+	}
+	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = dataDir(s.env.Getenv); err != nil {
@@ -74,6 +83,24 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 	}
 	o.TrustedProxy, err = parseNetworks("--trusted-proxies", flags.trusted)
 	return o, err
+}
+
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$`)
+	accountPattern = regexp.MustCompile(`^\d{12}$`)
+	domainPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
+)
+
+func (o AWSOptions) check() error {
+	switch {
+	case !regionPattern.MatchString(o.Region):
+		return teal.Errorf(teal.CodeInvalidInput, "--aws-region: %q is not a region; write one such as us-east-1", o.Region)
+	case !accountPattern.MatchString(o.Account):
+		return teal.Errorf(teal.CodeInvalidInput, "--aws-account: %q is not an account; write twelve digits", o.Account)
+	case !domainPattern.MatchString(o.URLDomain):
+		return teal.Errorf(teal.CodeInvalidInput, "--function-url-domain: %q is not a domain; write one in lower case, without a port", o.URLDomain)
+	}
+	return nil
 }
 
 // defaultMaxBundle is what AWS Lambda accepts.

@@ -28,7 +28,11 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 	if err != nil {
 		return api.Status{}, err
 	}
-	records.Environments = values(environments)
+	for _, e := range environments {
+		if e.Value.Version != teal.Draft { // which is no version, and runs only for those who invoke it
+			records.Environments = append(records.Environments, e.Value)
+		}
+	}
 	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil {
 		return api.Status{}, err
 	}

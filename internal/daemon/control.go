@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"teal"
@@ -31,16 +32,14 @@ type control struct {
 
 	examiner   *check.Examiner
 	recordings *recordings
+	deploying  *sync.RWMutex // see retention
 }
 
 var _ api.Control = (*control)(nil)
 
 // Deploy implements [api.Deployer].
 func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	if err := c.checkDeploy(ctx, d); err != nil {
-		return api.Deployed{}, err
-	}
-	version, created, err := c.record(ctx, d)
+	version, created, err := c.accept(ctx, d)
 	if err != nil {
 		return api.Deployed{}, err
 	}
@@ -66,6 +65,16 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 		return nil
 	})
 	return out, err
+}
+
+// accept checks a deploy and records its version, while nobody removes code.
+func (c *control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	c.deploying.RLock()
+	defer c.deploying.RUnlock()
+	if err := c.checkDeploy(ctx, d); err != nil {
+		return version, false, err
+	}
+	return c.record(ctx, d)
 }
 
 // checkDeploy refuses what could not be released, before anything is recorded.

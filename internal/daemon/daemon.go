@@ -1,22 +1,28 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/api/awslambda"
+	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
 	"teal/internal/check"
 	"teal/internal/environment"
+	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/meter"
@@ -46,6 +52,18 @@ type Config struct {
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.
 	RecoveryPatience time.Duration
+	AWS              AWS
+}
+
+// AWS says how the server presents itself to AWS's tools.
+type AWS struct {
+	Region  string // "" is us-east-1
+	Account string // twelve digits; "" is 000000000000
+	Buckets string // a folder whose folders stand for S3 buckets; "" is none
+	// RetryDelay is how long after a function has failed at an event it is tried
+	// again, and half of the time after the second failure; 0 is AWS's minute.
+	RetryDelay time.Duration
+	URLDomain  string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -58,10 +76,15 @@ type Daemon struct {
 	ready chan struct{} // closed when both addresses answer
 
 	httpAddr, httpsAddr, adminAddr net.Addr // set before ready is closed
+	running                        *server  // likewise; tests look into it
 }
 
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
+	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
+	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
+	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.RecoveryPatience == 0 {
 		cfg.RecoveryPatience = 10 * time.Second
 	}
@@ -119,10 +142,12 @@ type server struct {
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
+	lambda    *lambda
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recordings
+	retention  *retention
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -206,11 +231,18 @@ func (s *server) assemble(ctx context.Context) error {
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits,
+		Around: func(next http.Handler) http.Handler {
+			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
+		},
 	}))
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed}, Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
+		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
+		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
+		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
+		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
@@ -224,15 +256,21 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: s.notifier.Tell, Measured: s.recordings.measured,
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
+	var deploying sync.RWMutex
+	s.retention = &retention{
+		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		logger: cfg.Logger, deploying: &deploying, ended: make(chan string, 100),
+	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
-		examiner: s.examiner, recordings: s.recordings,
+		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
-	return s.router.load(ctx)
+	s.lambda = newLambda(s.db, s.control, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -253,10 +291,13 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("notifications", s.notifier.Run)
 	parts.start("recordings", s.recordings.Run)
 	parts.start("checks", s.examiner.Run)
+	parts.start("retention", s.retention.Run)
 	parts.start("releases", s.engine.Run)
+	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)
 	parts.start("gateway", s.serveGateway)
+	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	s.announceSecure(parts)
 	s.announce(parts, adminAddressFile, s.admin.Addr())
@@ -293,10 +334,32 @@ func (s *server) awaitLive(ctx context.Context) {
 
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
+		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
+}
+
+// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
+func (s *server) lambdaAPI() *awslambda.Handler {
+	aws := s.daemon.cfg.AWS
+	return awslambda.New(awslambda.Config{
+		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
+		Secret: s.token, Buckets: aws.Buckets, Logger: s.daemon.cfg.Logger,
+		FunctionURL: func(id string) string {
+			_, port, err := net.SplitHostPort(s.front.Addr().String())
+			if err != nil {
+				port = "80"
+			}
+			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
+		},
+	})
+}
+
+// lambdaKey is what signatures of requests to function URLs are made with.
+func (s *server) lambdaKey() sigv4.Key {
+	return sigv4.Key{ID: awslambda.KeyID, Secret: s.token, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

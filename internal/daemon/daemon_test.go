@@ -36,14 +36,18 @@ type harness struct {
 	stop   func()
 }
 
-func startDaemon(t *testing.T, data string) *harness {
+func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 	t.Helper()
 	var log bytes.Buffer
-	d := New(Config{
+	cfg := Config{
 		Data: data, HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0",
 		Override: func(netip.Addr) bool { return true },
 		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-	})
+	}
+	for _, c := range change {
+		c(&cfg)
+	}
+	d := New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- d.Run(ctx) }()
@@ -103,11 +107,7 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 			h.t.Fatal(err)
 		}
 	}
-	spec, err := m.Resolve(digests)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	policy, err := m.ResolvePolicy(digests)
+	spec, policy, err := m.Resolve(digests)
 	if err != nil {
 		h.t.Fatal(err)
 	}

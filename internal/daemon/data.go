@@ -25,6 +25,7 @@ const (
 	storeDir         = "store"
 	bundleDir        = "bundles"
 	logDir           = "logs"
+	zipDir           = "zips" // as AWS's interface got them
 	workDir          = "work"
 	examDir          = "checks"
 	recordDir        = "recordings"

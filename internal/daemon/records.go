@@ -10,11 +10,17 @@ import (
 )
 
 // records keeps versions and environments in the store.
-type records struct{ store *store.Store }
+type records struct {
+	store *store.Store
+	draft func(ctx context.Context, app string) (teal.Version, error)
+}
 
 var _ environment.Records = records{}
 
 func (r records) Version(ctx context.Context, app string, number int) (teal.Version, error) {
+	if number == teal.Draft {
+		return r.draft(ctx, app)
+	}
 	record, err := r.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
 	return record.Value, err
 }

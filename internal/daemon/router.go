@@ -97,12 +97,18 @@ func (r *router) Observe(_ context.Context, app, alias string) (release.Route, e
 	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: true}, nil
 }
 
-// Set implements [release.Router]: when it returns without an error, the alias
+// Set implements [release.Router]. What an alias is described as stays.
+func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
+	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
+	return r.SetDescribed(ctx, alias, revision)
+}
+
+// SetDescribed writes the whole alias: when it returns without an error, the alias
 // is durable and no request that starts from now on follows an older state. It
 // refuses a version that does not run with teal.CodeVersionNotRunning, and
 // routes that another app has with teal.CodeRouteTaken; then nothing has
 // changed.
-func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
+func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
 	if err := teal.CheckTargets(alias.Targets); err != nil {
 		return err
 	}
@@ -299,8 +305,12 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 	return version, since
 }
 
-// Uses implements [environment.Usage].
+// Uses implements [environment.Usage]. The draft is started by whoever invokes
+// it, whenever it does not run, so nobody needs it to go on.
 func (r *router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
+	if version == teal.Draft {
+		return environment.Use{}, nil
+	}
 	active, err := r.journal.moving(ctx, app)
 	if err != nil {
 		return environment.Use{}, err

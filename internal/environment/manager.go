@@ -88,6 +88,15 @@ type Config struct {
 	Meters    Meters // nil: nothing is measured
 	WorkDir   string // private and writable; emptied at the start
 	Logger    *slog.Logger
+	// Admit is asked before every invocation of a function, and told when that is
+	// over; nil admits everything. It must not block.
+	Admit func(app, component string) (release func(), err error)
+	// Floor says how many instances of a function are to stand ready beyond what
+	// its version asks for; nil is none. See Rewarm.
+	Floor func(app string, version int, component string) int
+
+	Region  string // as functions see it; "" is function's default
+	Account string // likewise
 	// Changed is called after an environment of the app has changed its
 	// health. It must not block.
 	Changed func(app string)

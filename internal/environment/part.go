@@ -16,7 +16,8 @@ type part struct {
 	run       func(ctx context.Context) error
 	condition func() condition
 	component *gateway.Component
-	size      sizable // nil where the version alone says the size
+	size      sizable        // nil where the version alone says the size
+	pool      *function.Pool // of a function; nil for others
 }
 
 // condition is how one component is.
@@ -28,15 +29,16 @@ type condition struct {
 	output  string // its last lines
 }
 
-func functionPart(name string, pool *function.Pool, f *teal.Function) part {
+func functionPart(name string, pool *function.Pool, f *teal.Function, called gateway.Function) part {
 	return part{
 		name: name,
+		pool: pool,
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
 			return condition{ready: s.Ready, growing: s.Growing, failed: s.Failing, reason: s.Reason, output: s.Output}
 		},
-		component: &gateway.Component{Name: name, Function: pool, Payload: f.Payload},
+		component: &gateway.Component{Name: name, Function: called, Payload: f.Payload},
 		size:      pool,
 	}
 }

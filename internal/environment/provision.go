@@ -37,6 +37,14 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	return m.begin(version, e)
 }
 
+// WhileNothingStarts runs f while no environment is begun or retired: what it
+// sees unused stays so until it returns.
+func (m *Manager) WhileNothingStarts(f func() error) error {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	return f()
+}
+
 // ProvisionAside starts a version for a user's alias, which must be given to it
 // before anybody else is provisioned. It takes no slot, makes no room, and is
 // not a preview. A version that runs already is left as it is.

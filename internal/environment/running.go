@@ -9,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -300,14 +298,14 @@ func closeAll(listeners map[string]net.Listener) {
 func (r *running) environment(name string, listeners map[string]net.Listener) map[string]string {
 	env := map[string]string{
 		"TEAL_APP":       r.version.App,
-		"TEAL_VERSION":   strconv.Itoa(r.version.Number),
+		"TEAL_VERSION":   teal.VersionLabel(r.version.Number),
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
 		if sibling == previewName {
 			continue // a component has no use for it: its siblings are its own version's
 		}
-		env["TEAL_URL_"+strings.ToUpper(strings.ReplaceAll(sibling, "-", "_"))] = "http://" + l.Addr().String()
+		env[teal.AddressVariable(sibling)] = "http://" + l.Addr().String()
 	}
 	return env
 }
@@ -319,13 +317,19 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 			Interpreters: &r.manager.interpreters,
 			App:          app, Version: version, Name: name, Function: *c.Function,
 			Dir: dir, WorkDir: filepath.Join(r.work, name), Env: env,
+			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
 		})
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
 		}
-		return functionPart(name, pool, c.Function), nil
+		pool.SetFloor(r.manager.floor(app, version, name))
+		var called gateway.Function = pool
+		if admit := r.manager.cfg.Admit; admit != nil {
+			called = admitted{pool, func() (func(), error) { return admit(app, name) }}
+		}
+		return functionPart(name, pool, c.Function, called), nil
 	}
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,

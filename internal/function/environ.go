@@ -11,10 +11,11 @@ import (
 	"teal"
 )
 
-// What a function sees of the place that it runs in.
+// What a function sees of the place that it runs in, unless its Config says
+// otherwise.
 const (
-	region  = "us-east-1"
-	account = "000000000000"
+	DefaultRegion  = "us-east-1"
+	DefaultAccount = "000000000000"
 )
 
 // defaultPath is the PATH of a function when the server has none.
@@ -30,9 +31,18 @@ func LambdaName(app, component string) string {
 	return app + "-" + component
 }
 
-// ARN returns the Amazon resource name of a function's version or alias.
-func ARN(name, qualifier string) string {
-	return "arn:aws:lambda:" + region + ":" + account + ":function:" + name + ":" + qualifier
+// arn returns the Amazon resource name by which an invocation called the
+// function: that of an alias, of a version, or of the function itself for its
+// draft.
+func (p *Pool) arn(alias string) string {
+	name := "arn:aws:lambda:" + p.cfg.Region + ":" + p.cfg.Account + ":function:" + p.name
+	switch {
+	case alias != "":
+		return name + ":" + alias
+	case p.cfg.Version == teal.Draft:
+		return name
+	}
+	return name + ":" + p.version
 }
 
 // megabytes returns a memory size as Lambda counts it, rounded up.
@@ -71,13 +81,13 @@ func (cfg *Config) environ(at place, path string) []string {
 	env := map[string]string{
 		"PATH": path, "LANG": "en_US.UTF-8", "TZ": ":UTC",
 		"HOME": at.scratch, "TMPDIR": at.scratch,
-		"AWS_REGION": region, "AWS_DEFAULT_REGION": region,
+		"AWS_REGION": cfg.Region, "AWS_DEFAULT_REGION": cfg.Region,
 	}
 	name := LambdaName(cfg.App, cfg.Name)
 	fixed := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          at.api,
 		"AWS_LAMBDA_FUNCTION_NAME":        name,
-		"AWS_LAMBDA_FUNCTION_VERSION":     strconv.Itoa(cfg.Version),
+		"AWS_LAMBDA_FUNCTION_VERSION":     teal.VersionLabel(cfg.Version),
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.FormatInt(megabytes(cfg.Function.Memory), 10),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      at.stream,

@@ -1,9 +1,10 @@
 package function
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"teal"
 	"teal/internal/function/runtimeapi"
@@ -57,8 +60,8 @@ type turn struct {
 func (p *Pool) newTurn(in *teal.Invocation) *turn {
 	t := &turn{id: in.RequestID, outcome: make(chan outcome, 1)}
 	t.event = runtimeapi.Event{
-		RequestID: in.RequestID, ARN: ARN(p.name, cmp.Or(in.Alias, p.version)),
-		TraceID: in.TraceID, ClientContext: in.ClientContext, Payload: in.Event,
+		RequestID: in.RequestID, ARN: p.arn(in.Alias),
+		TraceID: in.TraceID, ClientContext: clientContext(in.ClientContext), Payload: in.Event,
 	}
 	if t.event.TraceID == "" {
 		t.event.TraceID = newTraceID(time.Now())
@@ -67,6 +70,30 @@ func (p *Pool) newTurn(in *teal.Invocation) *turn {
 		t.event.Payload = emptyEvent
 	}
 	return t
+}
+
+// clientContext returns a client context as the Runtime API hands it over: JSON
+// in one line of ASCII. What is none is handed over as it is; Check refuses what
+// would break out of its line.
+func clientContext(encoded string) string {
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	var line bytes.Buffer
+	if encoded == "" || err != nil || json.Compact(&line, raw) != nil {
+		return encoded
+	}
+	var ascii strings.Builder
+	for _, r := range line.String() {
+		switch {
+		case r < utf8.RuneSelf:
+			ascii.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&ascii, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&ascii, `\u%04x`, r)
+		}
+	}
+	return ascii.String()
 }
 
 var emptyEvent = []byte("{}")

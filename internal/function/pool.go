@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -43,6 +42,8 @@ type Config struct {
 	Dir     string            // the unpacked code, LAMBDA_TASK_ROOT; only read
 	WorkDir string            // a directory of the pool's own; made by Run if it is missing, left by it
 	Env     map[string]string // what Teal adds: TEAL_APP, TEAL_VERSION, TEAL_URL_…
+	Region  string            // as AWS's names have it; "" is DefaultRegion
+	Account string            // likewise
 
 	// Interpreters is shared by the pools of a server; nil is one of its own.
 	Interpreters *Interpreters
@@ -108,6 +109,7 @@ type Pool struct {
 	rechecks  bool        // recheck is running
 	proven    bool
 	floor     int  // what Require wants
+	set       int  // what SetFloor wants
 	grown     bool // so many have been ready at once
 	peak      peak // of what was in flight
 	failing   bool
@@ -132,6 +134,8 @@ func New(cfg Config) (*Pool, error) {
 	cfg.Function.Timeout = cmp.Or(cfg.Function.Timeout, teal.DefaultTimeout)
 	cfg.Function.Init = cmp.Or(cfg.Function.Init, teal.DefaultInit)
 	cfg.Function.Idle = cmp.Or(cfg.Function.Idle, teal.DefaultIdle)
+	cfg.Region = cmp.Or(cfg.Region, DefaultRegion)
+	cfg.Account = cmp.Or(cfg.Account, DefaultAccount)
 	cfg.QueueTimeout = cmp.Or(cfg.QueueTimeout, DefaultQueueTimeout)
 	cfg.QueueLimit = cmp.Or(cfg.QueueLimit, queuePerInstance*cfg.Function.Concurrency.Max)
 	if cfg.Logger == nil {
@@ -149,7 +153,7 @@ func New(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg:       cfg,
 		name:      LambdaName(cfg.App, cfg.Name),
-		version:   strconv.Itoa(cfg.Version),
+		version:   teal.VersionLabel(cfg.Version),
 		log:       cfg.Logger.With("app", cfg.App, "version", cfg.Version, "component", cfg.Name),
 		wake:      make(chan struct{}, 1),
 		instances: map[*instance]struct{}{},
@@ -193,6 +197,16 @@ func (p *Pool) changed() {
 	if !same {
 		p.cfg.OnChange()
 	}
+}
+
+// SetFloor makes the pool keep at least so many instances, whatever the version
+// says: also more than its maximum. It may be called at any time, and stands
+// beside what Require wants.
+func (p *Pool) SetFloor(n int) {
+	p.mu.Lock()
+	p.set = n
+	p.mu.Unlock()
+	p.nudge()
 }
 
 // nudge makes Run look at the pool.
@@ -377,7 +391,7 @@ func (p *Pool) tick(ctx context.Context, lives *sync.WaitGroup) time.Time {
 
 func (p *Pool) viewLocked(now time.Time) view {
 	v := view{
-		now: now, min: p.leastLocked(), max: p.cfg.Function.Concurrency.Max,
+		now: now, min: p.leastLocked(), max: p.mostLocked(),
 		idleFor: p.cfg.Function.Idle.Std(), proven: p.proven, failing: p.failing,
 		starting: p.counts[stageStarting], busy: p.counts[stageBusy], waiting: len(p.queue),
 		notBefore: p.notBefore,

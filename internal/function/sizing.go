@@ -35,8 +35,11 @@ func (p *Pool) Hold(n int) {
 // leastLocked returns how many instances are kept whatever there is to do.
 func (p *Pool) leastLocked() int {
 	c := p.cfg.Function.Concurrency
-	return max(c.Min, min(p.floor, c.Max))
+	return max(c.Min, min(p.floor, c.Max), p.set)
 }
+
+// mostLocked returns how many instances there are at most.
+func (p *Pool) mostLocked() int { return max(p.cfg.Function.Concurrency.Max, p.set) }
 
 // peak remembers the most of something in the last minute, to ten seconds.
 type peak [7]struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"teal"
@@ -49,7 +48,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 	return &Environment{
 		app:        config.App,
 		version:    config.Version,
-		label:      strconv.Itoa(config.Version),
+		label:      teal.VersionLabel(config.Version),
 		routes:     compileRoutes(config.Routes, components),
 		components: components,
 		gate:       newGate(),

@@ -169,7 +169,7 @@ func TestAConnectionIsHandedOver(t *testing.T) {
 	s := start(t, says(`"hi"`), ServerConfig{})
 	h := newHandover(&net.TCPAddr{})
 	_, stop := serveOn(t, func(ctx context.Context, _ net.Listener) error {
-		return s.server.serve(ctx, h, &front{server: s.server, claim: s.server.claimPublic, trusted: everybody})
+		return s.server.serve(ctx, h, &front{server: s.server, claim: s.server.claimPublic, trusted: everybody}, plain)
 	})
 	hello := []byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	for _, cut := range []int{0, 1, len(hello) / 2, len(hello)} {

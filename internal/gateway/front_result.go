@@ -26,8 +26,13 @@ func InvocationResult(ctx context.Context, answer teal.Answer, err error) Result
 	return r
 }
 
-// faultOf returns whose fault an error is that the client got as status.
+// faultOf returns whose fault an error is that the client got as status. A
+// function without a free instance is its version's: a green that is too small
+// for its users hurts them as much as one that fails.
 func faultOf(err error, status int) Fault {
+	if teal.IsCode(err, teal.CodeThrottled) {
+		return FaultStatus
+	}
 	if status < http.StatusInternalServerError {
 		return FaultNone
 	}

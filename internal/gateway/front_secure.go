@@ -16,7 +16,7 @@ func (s *Server) ServeTLS(ctx context.Context, l net.Listener, certificate func(
 		NextProtos:     []string{"h2", "http/1.1"},
 		GetCertificate: certificate,
 	}
-	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted, secure: secure})
+	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted, secure: secure}, s.around)
 }
 
 // secured returns what the front accepts: TLS over l, or l.

@@ -84,6 +84,9 @@ type ServerConfig struct {
 	Limits  Limits
 	Log     Log    // nil: exchanges are not logged
 	Tracer  Tracer // nil: exchanges are not traced
+	// Around, if set, stands before the routing of public requests: what it does
+	// not answer itself goes to next, perhaps with a claim (see WithClaim).
+	Around func(next http.Handler) http.Handler
 }
 
 // Server is the front end for HTTP/1.1 and HTTP/2. It may serve several listeners at once.
@@ -96,6 +99,7 @@ type Server struct {
 	log      Log
 	tracer   Tracer
 	bodies   *budget
+	around   func(http.Handler) http.Handler
 	errorLog *log.Logger // what net/http has to say
 }
 
@@ -106,6 +110,7 @@ func NewServer(config ServerConfig) *Server {
 		logger:   config.Logger,
 		override: config.Override,
 		trusted:  config.Trusted,
+		around:   config.Around,
 		limits:   config.Limits.withDefaults(),
 		log:      config.Log,
 		tracer:   config.Tracer,
@@ -121,6 +126,9 @@ func NewServer(config ServerConfig) *Server {
 	if s.trusted == nil {
 		s.trusted = nobody
 	}
+	if s.around == nil {
+		s.around = func(next http.Handler) http.Handler { return next }
+	}
 	s.errorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)
 	return s
 }
@@ -132,7 +140,7 @@ func NewServer(config ServerConfig) *Server {
 // connections, without TLS; clients speak HTTP/1.1 on them, or HTTP/2 from the
 // first byte.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
+	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted}, s.around)
 }
 
 // ServeComponent answers calls from inside env to one of its components: every
@@ -149,7 +157,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true}, plain)
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
@@ -160,19 +168,22 @@ func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Envi
 	claim := func(r *http.Request) (Claim, error) {
 		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders})
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
 }
 
 // insiders trusts everybody: callers on a loopback listener of an environment
 // run inside Teal, so what they say about forwarding stands.
 func insiders(netip.Addr) bool { return true }
 
-func (s *Server) serve(ctx context.Context, l net.Listener, f *front) error {
+// plain is a front end without anything around it.
+func plain(next http.Handler) http.Handler { return next }
+
+func (s *Server) serve(ctx context.Context, l net.Listener, f *front, around func(http.Handler) http.Handler) error {
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	f.life, f.gate = life, newGate()
 	server := &http.Server{
-		Handler:           f,
+		Handler:           around(f),
 		ReadHeaderTimeout: s.limits.Head,
 		IdleTimeout:       s.limits.KeepAlive,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
@@ -240,6 +251,9 @@ func (s *Server) finish(server *http.Server, f *front, within time.Duration) boo
 
 // claimPublic claims by host, path and override headers.
 func (s *Server) claimPublic(r *http.Request) (Claim, error) {
+	if claim, ok := claimed(r); ok {
+		return claim, nil
+	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
 	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
 		return Claim{}, teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)

@@ -158,7 +158,7 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 		if len(targets) == 0 {
 			return Claim{}, teal.Errorf(teal.CodeUnknownAlias, "app %q has no alias %q", r.Name, alias)
 		}
-		version = pick(targets, point)
+		version = Pick(targets, point)
 	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
@@ -169,10 +169,10 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %d of app %q is not running (%s)", version, r.Name, r.versions())
 }
 
-// pick chooses between the versions of an alias. The points below the second
+// Pick chooses between the versions of an alias. The points below the second
 // one's weight are the second one's: raising that weight moves points from the
 // first to the second and never back, 0 is nothing and teal.All is everything.
-func pick(targets []teal.Target, point teal.Weight) int {
+func Pick(targets []teal.Target, point teal.Weight) int {
 	if len(targets) == 2 && point < targets[1].Weight {
 		return targets[1].Version
 	}

@@ -89,7 +89,7 @@ func TestWhatAUserGetsIsMeasuredOnce(t *testing.T) {
 		{name: "a function's answer makes no sense", want: Result{Status: 502, Fault: FaultFunction}, component: function(func(context.Context, teal.Invocation) (teal.Answer, error) {
 			return teal.Answer{Payload: []byte(`{"statusCode":"x"}`)}, nil
 		})},
-		{name: "all instances are busy", want: Result{Status: 429}, component: function(func(context.Context, teal.Invocation) (teal.Answer, error) {
+		{name: "all instances are busy", want: Result{Status: 429, Fault: FaultStatus}, component: function(func(context.Context, teal.Invocation) (teal.Answer, error) {
 			return teal.Answer{}, teal.Errorf(teal.CodeThrottled, "busy")
 		})},
 		{name: "a service answers", want: Result{Status: 404}, component: service(backend(t, http.NotFound))},

@@ -339,7 +339,7 @@ func TestClaimQualifier(t *testing.T) {
 // from the first to the second; 0 and All are exact.
 func TestPickIsMonotone(t *testing.T) {
 	at := func(w teal.Weight, point teal.Weight) int {
-		return pick([]teal.Target{{Version: 1, Weight: teal.All - w}, {Version: 2, Weight: w}}, point)
+		return Pick([]teal.Target{{Version: 1, Weight: teal.All - w}, {Version: 2, Weight: w}}, point)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		low := teal.Weight(rapid.IntRange(0, int(teal.All)).Draw(t, "low"))
@@ -370,7 +370,7 @@ func TestPickIsWithinBinomialBounds(t *testing.T) {
 		targets := []teal.Target{{Version: 1, Weight: teal.All - w}, {Version: 2, Weight: w}}
 		second := 0
 		for range n {
-			if pick(targets, teal.Weight(random.Int32N(int32(teal.All)))) == 2 {
+			if Pick(targets, teal.Weight(random.Int32N(int32(teal.All)))) == 2 {
 				second++
 			}
 		}

@@ -122,7 +122,7 @@ func TestPathsAreChecked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := open(t, filepath.Join(dir, "logs"), 0)
-	for _, app := range []string{"", "..", "../x", "a/b", "A", ".discarded-1"} {
+	for _, app := range []string{"", "..", "../x", "a/b", "-a", ".discarded-1"} {
 		l := line(1, 1)
 		l.App = app
 		s.Write(l)

@@ -28,7 +28,7 @@ func Schema() ([]byte, error) {
 
 // componentNames is the schema of the names of components.
 func componentNames() map[string]any {
-	return map[string]any{"pattern": `^[a-z]([a-z0-9-]*[a-z0-9])?$`, "maxLength": teal.MaxNameLength}
+	return map[string]any{"pattern": teal.NamePattern, "maxLength": teal.MaxNameLength}
 }
 
 // schemaOf returns the schema of t. Structs go to defs and are referred to.

@@ -194,7 +194,7 @@ func TestSchemaRejectsWhatParseRejects(t *testing.T) {
 	base := string(read1(t, "testdata/good/design.yaml"))
 	for _, change := range [][2]string{
 		{"app: shop", "app: 5"},
-		{"app: shop", "app: Shop"},
+		{"app: shop", "app: -shop"},
 		{"app: shop", "# no app"},
 		{"memory: 128MiB", "memory: 128"},
 		{"memory: 128MiB", "memry: 128MiB"},
@@ -235,7 +235,7 @@ func TestSchemaRejectsWhatParseRejects(t *testing.T) {
 		{"release:", "release:\n  warm: {rounds: 0}"},
 		{"release:", "release:\n  on_new_version: wait"},
 		{"release:", "release:\n  notify: [{url: 'http://x', slack: 1}]"},
-		{"hello: {", "Hello: {"},
+		{"hello: {", "-hello: {"},
 	} {
 		bad := strings.Replace(base, change[0], change[1], 1)
 		if bad == base {

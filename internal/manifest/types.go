@@ -14,7 +14,7 @@ import "teal"
 //	std       the default of a field that is left out as nil or ""
 
 type document struct {
-	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[a-z]([a-z0-9-]*[a-z0-9])?$"`
+	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	Functions map[string]*function `yaml:"functions" desc:"Code that Teal runs per invocation, by name."`
 	Services  map[string]*service  `yaml:"services" desc:"Long-running HTTP processes that Teal runs, by name."`
 	Upstreams map[string]*upstream `yaml:"upstreams" desc:"HTTP addresses that somebody else runs, by name."`

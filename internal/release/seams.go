@@ -59,7 +59,8 @@ type Runner interface {
 	// as the environment of model needs for the load that it has now; with the
 	// version itself as model it keeps what it has. It returns once the wish is
 	// durable; the instances start in the background, and Observe says when they
-	// are ready. A model that does not run changes nothing.
+	// are ready. A model that does not run changes nothing; the model 0 lifts
+	// what was kept.
 	Size(ctx context.Context, app string, version, model int) error
 }
 

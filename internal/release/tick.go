@@ -72,6 +72,11 @@ func (e *Engine) waitsForTurn(ctx context.Context, r teal.Release) (bool, error)
 // been waiting for it.
 func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	e.cfg.Examiner.Stop(r.ID)
+	if left := survivor(r); left != 0 {
+		if err := e.cfg.Runner.Size(ctx, r.App, left, 0); err != nil {
+			return fmt.Errorf("end: let version %d be as small as it likes: %w", left, err)
+		}
+	}
 	next, err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID)
 	if err != nil {
 		return fmt.Errorf("end: %w", err)
@@ -82,6 +87,15 @@ func (e *Engine) end(ctx context.Context, r teal.Release) error {
 		e.Wake(r.App)
 	}
 	return nil
+}
+
+// survivor returns the version that a release that has ended has left live; 0
+// for none.
+func survivor(r teal.Release) int {
+	if r.Phase == teal.PhaseCompleted {
+		return r.To
+	}
+	return r.From
 }
 
 func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observation, error) {

@@ -36,6 +36,9 @@ type schema[K comparable, T any] struct {
 	path    func(K) (string, error)
 	name    func(K) string // for people: "version 3 of app shop"
 	missing func(K) *teal.Error
+	// pattern returns what matches the keys of an app, or of all apps for "";
+	// nil is the records that Store has tables of.
+	pattern func(app string) string
 }
 
 func newTable[K comparable, T any](kv KV, s schema[K, T]) *Table[K, T] {
@@ -101,7 +104,7 @@ func (t *Table[K, T]) List(ctx context.Context, app string) ([]Record[T], error)
 	}
 	records := make([]Record[T], 0, len(entries))
 	for _, entry := range entries {
-		if _, known := parsePath(entry.Key); !known {
+		if _, known := parsePath(entry.Key); !known && t.schema.pattern == nil {
 			continue
 		}
 		record, err := decode[T](entry)
@@ -146,10 +149,14 @@ func (t *Table[K, T]) sameKey(key K, value T) error {
 
 // pattern returns what matches the table's keys; false when app can be no app.
 func (t *Table[K, T]) pattern(app string) (string, bool) {
+	if app != "" && teal.CheckName("app", app) != nil {
+		return "", false
+	}
+	if t.schema.pattern != nil {
+		return t.schema.pattern(app), true
+	}
 	if app == "" {
 		app = "*"
-	} else if teal.CheckName("app", app) != nil {
-		return "", false
 	}
 	if t.schema.kind == KindApp {
 		return "apps." + app + ".app", true

@@ -97,7 +97,7 @@ func TestAGreenThatIsSlowGoesBackByItself(t *testing.T) {
 	if len(hurt) > 0 {
 		t.Errorf("users were hurt: %v", hurt)
 	}
-	if !strings.Contains(st.Release.Reason, "latency") && !strings.Contains(st.Release.Reason, "slower") {
+	if !strings.Contains(st.Release.Reason, "longer than live") {
 		t.Errorf("the reason is %q", st.Release.Reason)
 	}
 }

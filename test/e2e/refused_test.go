@@ -250,7 +250,7 @@ func TestBadApps(t *testing.T) {
 		{"no manifest", newFiles(t, handler), false, []string{"teal.yaml", "teal init"}},
 		{"no folder", app{t: t, dir: filepath.Join(t.TempDir(), "nowhere")}, false, []string{"nowhere"}},
 		{"later", with(good+"release:\n  strategy: canary\n  steps: [{weight: 10, hold: 5m}]\n", handler), false, []string{"teal.yaml:7:13", "teal.yaml:8:", "all-at-once"}},
-		{"several", with("app: Odd\nfunctions:\n  odd: {runtime: python4, handler: odd, memory: 1}\nroutes:\n  - {path: odd, to: nothing}\nextra: 1\n", handler), false,
+		{"several", with("app: -odd\nfunctions:\n  odd: {runtime: python4, handler: odd, memory: 1}\nroutes:\n  - {path: odd, to: nothing}\nextra: 1\n", handler), false,
 			[]string{"teal.yaml:1:6", "teal.yaml:3:18", "teal.yaml:3:", "teal.yaml:5:12", "teal.yaml:6:1", "python4", "extra"}},
 		{"link to a file outside", linked, true, []string{"passwd", "outside"}},
 		{"link to a folder outside", climbing, true, []string{"up", "outside"}},

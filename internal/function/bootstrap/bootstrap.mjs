@@ -155,7 +155,7 @@ function makeContext(headers, finish) {
     memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
     logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
-    clientContext: clientContext ? JSON.parse(Buffer.from(clientContext, 'base64').toString()) : undefined,
+    clientContext: clientContext ? JSON.parse(clientContext) : undefined,
     identity: identity ? JSON.parse(identity) : undefined,
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
     done: (error, value) => finish({ error, value }),

@@ -4,7 +4,6 @@ The API is spoken over one plain socket. Its answers always carry a
 Content-Length, which is all the HTTP that this needs.
 """
 
-import base64
 import json
 import logging
 import os
@@ -112,7 +111,7 @@ CLIENT_FIELDS = ("installation_id", "app_title", "app_version_name", "app_versio
 def client_context(header):
     if not header:
         return None
-    given = json.loads(base64.b64decode(header))
+    given = json.loads(header)
     client = given.get("client") or {}
     return ClientContext(
         client=Client(**{name: client.get(name) for name in CLIENT_FIELDS}),

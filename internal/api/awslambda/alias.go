@@ -1,0 +1,304 @@
+package awslambda
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+
+	"teal"
+)
+
+// AliasConfiguration is the shape of that name.
+type AliasConfiguration struct {
+	AliasArn        string
+	Name            string
+	FunctionVersion string
+	Description     string
+	RoutingConfig   *RoutingConfig `json:",omitempty"`
+	RevisionId      string
+}
+
+// RoutingConfig is the shape AliasRoutingConfiguration.
+type RoutingConfig struct {
+	AdditionalVersionWeights map[string]float64
+}
+
+type aliasInput struct {
+	Name            string
+	FunctionVersion *string
+	Description     *string
+	RoutingConfig   *struct {
+		AdditionalVersionWeights map[string]float64
+	}
+	RevisionId string
+}
+
+func (h *Handler) describeAlias(t target, a Alias) AliasConfiguration {
+	view := AliasConfiguration{
+		AliasArn: h.cfg.Place.arn(t.name, a.Name), Name: a.Name, Description: a.Description,
+		FunctionVersion: teal.VersionLabel(a.Primary()), RevisionId: aliasRevision(a),
+	}
+	if len(a.Targets) == 2 {
+		extra := a.Targets[1]
+		view.RoutingConfig = &RoutingConfig{map[string]float64{strconv.Itoa(extra.Version): float64(extra.Weight) / float64(teal.All)}}
+	}
+	return view
+}
+
+// aliasRevision returns an alias's revision as AWS has it.
+func aliasRevision(a Alias) string {
+	return RevisionID("alias", a.App, a.Name, strconv.FormatUint(a.Revision, 10))
+}
+
+// RevisionID returns an id of AWS's form that is the same for the same parts and
+// another one for others.
+func RevisionID(parts ...string) string {
+	hash := sha256.New()
+	for _, p := range parts {
+		_, _ = fmt.Fprintf(hash, "%d:%s,", len(p), p) // a hash never returns an error
+	}
+	return formatUUID([16]byte(hash.Sum(nil)[:16]))
+}
+
+func formatUUID(b [16]byte) string {
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	text := hex.EncodeToString(b[:])
+	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+}
+
+func (h *Handler) createAlias(q *request) (any, error) {
+	var in aliasInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, ref, err := h.unqualified(q)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkAliasName(in.Name); err != nil {
+		return nil, err
+	}
+	if in.FunctionVersion == nil {
+		return nil, invalid("null", "functionVersion", "Member must not be null")
+	}
+	targets, err := h.targets(q.ctx, t, ref, in, teal.Alias{Name: in.Name})
+	if err != nil {
+		return nil, err
+	}
+	alias := teal.Alias{App: ref.App, Name: in.Name, Targets: targets}
+	set(&alias.Description, in.Description)
+	if len(alias.Description) > maxDescription {
+		return nil, invalid(alias.Description, "description", "Member must have length less than or equal to 256")
+	}
+	arn := h.cfg.Place.arn(t.name, in.Name)
+	end, err := h.updates.begin(arn)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if _, err := h.cfg.Backend.Alias(q.ctx, ref, in.Name); err == nil {
+		return nil, faultf(codeConflict, "Alias already exists: %s", arn)
+	}
+	stored, err := h.cfg.Backend.SetAlias(q.ctx, alias, 0)
+	if teal.IsCode(err, teal.CodeExists) {
+		return nil, faultf(codeConflict, "Alias already exists: %s", arn)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.describeAlias(t, stored), nil
+}
+
+// alias returns the alias that a request's path names.
+func (h *Handler) alias(q *request) (target, Ref, Alias, error) {
+	t, ref, err := h.unqualified(q)
+	if err != nil {
+		return t, ref, Alias{}, err
+	}
+	name := q.params["Name"]
+	if err := checkAliasName(name); err != nil {
+		return t, ref, Alias{}, err
+	}
+	a, err := h.cfg.Backend.Alias(q.ctx, ref, name)
+	if teal.IsCode(err, teal.CodeUnknownAlias) {
+		return t, ref, a, faultf(codeNotFound, "Cannot find alias arn: %s", h.cfg.Place.arn(t.name, name))
+	}
+	return t, ref, a, err
+}
+
+func (h *Handler) getAlias(q *request) (any, error) {
+	t, _, a, err := h.alias(q)
+	if err != nil {
+		return nil, err
+	}
+	return h.describeAlias(t, a), nil
+}
+
+func (h *Handler) updateAlias(q *request) (any, error) {
+	var in aliasInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, ref, a, err := h.alias(q)
+	if err != nil {
+		return nil, err
+	}
+	end, err := h.updates.begin(h.cfg.Place.arn(t.name, a.Name))
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	// Read again: what was read before the turn to write may be old.
+	if t, ref, a, err = h.alias(q); err != nil {
+		return nil, err
+	}
+	if in.RevisionId != "" && in.RevisionId != aliasRevision(a) {
+		return nil, stale("GetAlias")
+	}
+	next := a.Alias
+	if next.Targets, err = h.targets(q.ctx, t, ref, in, a.Alias); err != nil {
+		return nil, err
+	}
+	set(&next.Description, in.Description)
+	if len(next.Description) > maxDescription {
+		return nil, invalid(next.Description, "description", "Member must have length less than or equal to 256")
+	}
+	stored, err := h.cfg.Backend.SetAlias(q.ctx, next, a.Revision)
+	if teal.IsCode(err, teal.CodeConflict) && in.RevisionId != "" {
+		return nil, stale("GetAlias")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return h.describeAlias(t, stored), nil
+}
+
+func (h *Handler) deleteAlias(q *request) (any, error) {
+	_, ref, a, err := h.alias(q)
+	if fault := asFault(err); fault != nil && fault.Code == codeNotFound && ref != (Ref{}) {
+		return nil, nil // as on AWS, deleting what is not there is done
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.cfg.Backend.DeleteAlias(q.ctx, ref, a.Name)
+}
+
+// ListAliasesOutput is the shape ListAliasesResponse.
+type ListAliasesOutput struct {
+	NextMarker string `json:",omitempty"`
+	Aliases    []AliasConfiguration
+}
+
+func (h *Handler) listAliases(q *request) (any, error) {
+	t, ref, err := h.unqualified(q)
+	if err != nil {
+		return nil, err
+	}
+	version := q.query.Get("FunctionVersion")
+	if version != "" && version != teal.DraftName && !digitsPattern.MatchString(version) {
+		return nil, invalid(version, "functionVersion", `Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
+	}
+	list, err := h.cfg.Backend.Aliases(q.ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if number, ok := versionNumber(version); ok {
+		list = slices.DeleteFunc(list, func(a Alias) bool { return !a.PointsTo(number) })
+	}
+	out := ListAliasesOutput{Aliases: []AliasConfiguration{}}
+	list, out.NextMarker, err = page(q, "aliases of "+t.name, list, func(a Alias) string { return a.Name })
+	for _, a := range list {
+		out.Aliases = append(out.Aliases, h.describeAlias(t, a))
+	}
+	return out, err
+}
+
+// targets returns what an alias is to point to after a request. What the request
+// leaves out stays, as on AWS.
+func (h *Handler) targets(ctx context.Context, t target, ref Ref, in aliasInput, now teal.Alias) ([]teal.Target, error) {
+	primary := now.Primary()
+	if in.FunctionVersion != nil {
+		number, ok := versionNumber(*in.FunctionVersion)
+		if !ok {
+			return nil, invalid(*in.FunctionVersion, "functionVersion", `Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
+		}
+		if err := h.checkVersion(ctx, t, ref, *in.FunctionVersion, number); err != nil {
+			return nil, err
+		}
+		primary = number
+	}
+	var extra *teal.Target
+	if in.RoutingConfig == nil && len(now.Targets) == 2 {
+		extra = &now.Targets[1]
+	} else if in.RoutingConfig != nil {
+		var err error
+		if extra, err = h.extra(ctx, t, ref, in.RoutingConfig.AdditionalVersionWeights); err != nil {
+			return nil, err
+		}
+	}
+	switch {
+	case extra == nil:
+		return teal.Only(primary), nil
+	case primary == teal.Draft:
+		return nil, invalidf("$LATEST is not supported for an alias pointing to more than 1 version")
+	case extra.Version == primary:
+		return nil, invalidf("Invalid function version %d. Function version %d is already included in routing configuration.", primary, primary)
+	}
+	return []teal.Target{{Version: primary, Weight: teal.All - extra.Weight}, *extra}, nil
+}
+
+// extra reads the additional version and its weight; nil for none.
+func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[string]float64) (*teal.Target, error) {
+	if len(weights) > 1 {
+		return nil, invalidf("Number of items in AdditionalVersionWeights cannot be greater than 1")
+	}
+	for _, version := range slices.Sorted(maps.Keys(weights)) {
+		if !digitsPattern.MatchString(version) {
+			return nil, invalid("{"+version+"="+formatShare(weights[version])+"}", "routingConfig.additionalVersionWeights", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [0-9]+]")
+		}
+		weight, err := parseWeight(version, weights[version])
+		if err != nil {
+			return nil, err
+		}
+		number, _ := versionNumber(version)
+		if err := h.checkVersion(ctx, t, ref, version, number); err != nil {
+			return nil, err
+		}
+		return &teal.Target{Version: number, Weight: weight}, nil
+	}
+	return nil, nil
+}
+
+// parseWeight reads a share from 0 up to but not including 1. Teal keeps shares
+// in hundredths of a percent; one that cannot be kept exactly is refused, but for
+// the noise of binary fractions.
+func parseWeight(version string, share float64) (teal.Weight, error) {
+	if math.IsNaN(share) || share < 0 || share >= 1 {
+		return 0, invalid("{"+version+"="+formatShare(share)+"}", "routingConfig.additionalVersionWeights", "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0, Member must not be null]")
+	}
+	exact := share * float64(teal.All)
+	weight := math.Round(exact)
+	if math.Abs(exact-weight) > 1e-6 || weight >= float64(teal.All) {
+		return 0, unavailablef("The weight %s has more than four decimals.", formatShare(share))
+	}
+	return teal.Weight(weight), nil
+}
+
+func (h *Handler) checkVersion(ctx context.Context, t target, ref Ref, label string, number int) error {
+	if number == teal.Draft {
+		return nil
+	}
+	_, err := h.cfg.Backend.Version(ctx, ref, number)
+	if teal.IsCode(err, teal.CodeUnknownVersion) {
+		return faultf(codeNotFound, "Function not found: %s", h.cfg.Place.arn(t.name, label))
+	}
+	return err
+}
+
+func formatShare(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }

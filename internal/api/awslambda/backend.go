@@ -1,0 +1,144 @@
+package awslambda
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"teal"
+)
+
+// Ref is a function as Teal knows it: a component of an app.
+type Ref struct {
+	App       string
+	Component string
+}
+
+// Name is a function under the name that AWS's tools use.
+type Name struct {
+	Name string
+	Ref
+}
+
+// Content is what one version of a function, or its draft, is made of.
+type Content struct {
+	Number     int // teal.Draft for $LATEST
+	Function   teal.Function
+	ModifiedAt time.Time
+	Revision   string // another one whenever the content has changed
+}
+
+// Alias is an alias and the revision that a compare-and-swap names.
+type Alias struct {
+	teal.Alias
+	Revision uint64
+}
+
+// Call is one invocation.
+type Call struct {
+	Ref       Ref
+	Name      string // by which the function was called
+	Qualifier string // "", $LATEST, a number or an alias
+	Version   int    // chosen before; 0: by the qualifier, now
+	RequestID string
+	Event     []byte
+	// ClientContext is base64-encoded JSON, "" for none.
+	ClientContext string
+	TraceID       string
+	Tail          bool // also return the end of the log
+}
+
+// Result is what became of a call.
+type Result struct {
+	Version int
+	Answer  teal.Answer
+	Log     []byte // the last 4 KB, where asked for
+}
+
+// Event is an asynchronous invocation that has been accepted.
+type Event struct {
+	Call
+	AcceptedAt time.Time
+}
+
+// Backend is what the API needs of Teal. Every method returns a *teal.Error, or
+// a *Fault where only AWS has a word for it, and may be called by many
+// goroutines at once.
+type Backend interface {
+	Functions
+	Codes
+	Aliases
+	Invoker
+	Settings
+}
+
+// Functions are apps' function components, their versions and drafts. A function
+// that does not exist is a teal.CodeUnknownApp.
+type Functions interface {
+	// Find returns the function of that name.
+	Find(ctx context.Context, name string) (Ref, error)
+	// Names returns all functions, sorted by name.
+	Names(ctx context.Context) ([]Name, error)
+	Draft(ctx context.Context, ref Ref) (Content, error)
+	// Create makes an app with one function, which is its draft;
+	// teal.CodeExists when the name is taken.
+	Create(ctx context.Context, ref Ref, f teal.Function) (Content, error)
+	// Change replaces the draft by what change makes of it. When it has
+	// returned, no invocation that starts sees the old one. An error of change is
+	// returned as it is, and nothing is changed.
+	Change(ctx context.Context, ref Ref, change func(Content) (teal.Function, error)) (Content, error)
+	// Publish records the draft as a version, as make has it; last is the newest
+	// version, nil for none. When make returns nil there is nothing to publish,
+	// and the newest version is the result.
+	Publish(ctx context.Context, ref Ref, make func(draft Content, last *Content) (*teal.Function, error)) (Content, error)
+	Version(ctx context.Context, ref Ref, number int) (Content, error)
+	// Versions returns the numbered versions, oldest first.
+	Versions(ctx context.Context, ref Ref) ([]Content, error)
+	// Delete removes the app with everything that belongs to it. Its numbers are
+	// not given out again.
+	Delete(ctx context.Context, ref Ref) error
+	// DeleteVersion removes one version that nothing uses.
+	DeleteVersion(ctx context.Context, ref Ref, number int) error
+}
+
+// Codes keeps zips: unpacked to run, and as they were sent to be handed out.
+type Codes interface {
+	// PutCode stores a zip and returns the digest of the bundle in it.
+	PutCode(ctx context.Context, zip []byte) (digest string, err error)
+	// Code returns the zip that was sent with a SHA-256 in hexadecimal, or, for
+	// one that was not sent here, packs the bundle.
+	Code(ctx context.Context, sha256, digest string) (io.ReadCloser, error)
+}
+
+// Aliases are the app's.
+type Aliases interface {
+	Alias(ctx context.Context, ref Ref, name string) (Alias, error)
+	// Aliases returns the stored aliases, by name.
+	Aliases(ctx context.Context, ref Ref) ([]Alias, error)
+	// SetAlias writes an alias at a revision, 0 for a new one, and returns when
+	// every request follows it. It starts the versions that do not run.
+	SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (Alias, error)
+	DeleteAlias(ctx context.Context, ref Ref, name string) error
+}
+
+// Invoker runs functions.
+type Invoker interface {
+	// Invoke runs one invocation to its end. What the function said is in the
+	// result, also when it failed; the error is about what kept it from running.
+	Invoke(ctx context.Context, call Call) (Result, error)
+	// Enqueue accepts an event durably and picks its version.
+	Enqueue(ctx context.Context, event Event) (version int, err error)
+	// Choose returns the version that a call would be for.
+	Choose(ctx context.Context, ref Ref, qualifier string) (int, error)
+}
+
+// Settings keeps what belongs to a function and not to its versions.
+type Settings interface {
+	Extras(ctx context.Context, ref Ref) (Extras, error)
+	// ChangeExtras lets change edit the record, which then takes effect. An
+	// error of change is returned as it is.
+	ChangeExtras(ctx context.Context, ref Ref, change func(*Extras) error) (Extras, error)
+	// Warm returns how many instances stand ready of a version, or of the one that
+	// an alias belongs to.
+	Warm(ctx context.Context, ref Ref, qualifier string) (int, error)
+}

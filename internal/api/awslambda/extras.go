@@ -1,0 +1,166 @@
+package awslambda
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Extras is what AWS's interface keeps of a function beside its versions. The
+// maps' keys are qualifiers: "" is the function itself.
+type Extras struct {
+	App       string
+	Component string
+
+	Tags        map[string]string            `json:",omitempty"`
+	Reserved    *int                         `json:",omitempty"` // concurrency; 0 stops the function
+	Provisioned map[string]Provisioned       `json:",omitempty"`
+	URLs        map[string]URL               `json:",omitempty"`
+	Events      map[string]EventConfig       `json:",omitempty"`
+	Policies    map[string]Policy            `json:",omitempty"`
+	Recursion   string                       `json:",omitempty"`
+	Runtime     map[string]RuntimeManagement `json:",omitempty"`
+}
+
+// Provisioned is the wish to have instances of a version stand ready.
+type Provisioned struct {
+	Requested  int
+	ModifiedAt time.Time
+}
+
+// URL is a function URL.
+type URL struct {
+	ID         string // the first label of its host name
+	AuthType   string // NONE or AWS_IAM
+	Mode       string // BUFFERED or RESPONSE_STREAM
+	Cors       *Cors  `json:",omitempty"`
+	CreatedAt  time.Time
+	ModifiedAt time.Time
+}
+
+// Cors is the shape of that name.
+type Cors struct {
+	AllowCredentials bool     `json:",omitempty"`
+	AllowHeaders     []string `json:",omitempty"`
+	AllowMethods     []string `json:",omitempty"`
+	AllowOrigins     []string `json:",omitempty"`
+	ExposeHeaders    []string `json:",omitempty"`
+	MaxAge           int      `json:",omitempty"`
+}
+
+// EventConfig says what becomes of asynchronous invocations.
+type EventConfig struct {
+	Retries    *int   `json:",omitempty"` // nil: AWS's 2
+	MaxAge     *int   `json:",omitempty"` // seconds; nil: AWS's six hours
+	OnSuccess  string `json:",omitempty"` // a function's ARN or an HTTP URL
+	OnFailure  string `json:",omitempty"`
+	ModifiedAt time.Time
+}
+
+// Policy is a resource policy.
+type Policy struct {
+	Statements []Statement
+	Revision   int
+}
+
+// RuntimeManagement is the shape RuntimeManagementConfig.
+type RuntimeManagement struct {
+	UpdateRuntimeOn   string
+	RuntimeVersionArn string `json:",omitempty"`
+}
+
+// Limits on tags.
+const (
+	maxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+func checkTags(tags map[string]string) error {
+	if len(tags) > maxTags {
+		return invalidf("The number of tags exceeds the limit of %d.", maxTags)
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		switch {
+		case key == "" || len(key) > maxTagKey:
+			return invalidf("The tag key %q has %d characters; 1 to %d are allowed.", key, len(key), maxTagKey)
+		case len(tags[key]) > maxTagValue:
+			return invalidf("The value of the tag %s has %d characters; at most %d are allowed.", key, len(tags[key]), maxTagValue)
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			return invalidf("The tag key %s starts with aws:, which is reserved.", key)
+		}
+	}
+	return nil
+}
+
+// tagged returns the function that a tag request's ARN names.
+func (h *Handler) tagged(q *request) (Ref, error) {
+	resource := q.params["Resource"]
+	if !strings.HasPrefix(resource, "arn:") {
+		return Ref{}, invalid(resource, "resource", "Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:.*")
+	}
+	if strings.Contains(resource, ":event-source-mapping:") || strings.Contains(resource, ":code-signing-config:") {
+		return Ref{}, unavailablef("Tags of %s: functions alone have tags.", resource)
+	}
+	t, err := h.cfg.Place.parseFunction(resource)
+	if err != nil {
+		return Ref{}, err
+	}
+	if t.qualifier != "" {
+		return Ref{}, invalidf("Tags on function aliases and versions are not supported. Please specify a function ARN.")
+	}
+	return h.find(q.ctx, t)
+}
+
+func (h *Handler) listTags(q *request) (any, error) {
+	ref, err := h.tagged(q)
+	if err != nil {
+		return nil, err
+	}
+	x, err := h.cfg.Backend.Extras(q.ctx, ref)
+	if x.Tags == nil {
+		x.Tags = map[string]string{}
+	}
+	return struct{ Tags map[string]string }{x.Tags}, err
+}
+
+func (h *Handler) tagResource(q *request) (any, error) {
+	var in struct{ Tags map[string]string }
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	ref, err := h.tagged(q)
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tags) == 0 {
+		return nil, invalidf("An error occurred and the request cannot be processed. No tags were given.")
+	}
+	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
+		tags := map[string]string{}
+		maps.Copy(tags, x.Tags)
+		maps.Copy(tags, in.Tags)
+		x.Tags = tags
+		return checkTags(tags)
+	})
+	return nil, err
+}
+
+func (h *Handler) untagResource(q *request) (any, error) {
+	ref, err := h.tagged(q)
+	if err != nil {
+		return nil, err
+	}
+	keys := q.query["tagKeys"]
+	if len(keys) == 0 {
+		return nil, invalid("null", "tagKeys", "Member must not be null")
+	}
+	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
+		tags := maps.Clone(x.Tags)
+		maps.DeleteFunc(tags, func(key, _ string) bool { return slices.Contains(keys, key) })
+		x.Tags = tags
+		return nil
+	})
+	return nil, err
+}

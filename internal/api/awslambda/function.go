@@ -1,0 +1,457 @@
+package awslambda
+
+import (
+	"context"
+
+	"errors"
+
+	"sync"
+
+	"teal"
+)
+
+// inProgress lets one update of a function at a time through: AWS refuses the
+// second one instead of letting it wait.
+type inProgress struct {
+	mu   sync.Mutex
+	busy map[string]bool
+}
+
+// begin returns a function that ends the update, or a conflict.
+func (p *inProgress) begin(arn string) (end func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.busy[arn] {
+		return nil, faultf(codeConflict, "The operation cannot be performed at this time. An update is in progress for resource: %s", arn)
+	}
+	p.busy[arn] = true
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.busy, arn)
+	}, nil
+}
+
+// find returns the function of that name.
+func (h *Handler) find(ctx context.Context, t target) (Ref, error) {
+	ref, err := h.cfg.Backend.Find(ctx, t.name)
+	if teal.IsCode(err, teal.CodeUnknownApp) {
+		return ref, h.noFunction(t)
+	}
+	return ref, err
+}
+
+func (h *Handler) noFunction(t target) error {
+	return faultf(codeNotFound, "Function not found: %s", h.cfg.Place.arn(t.name, t.qualifier))
+}
+
+// content returns what a target's qualifier leads to: the draft, a version, or
+// the version that an alias belongs to.
+func (h *Handler) content(ctx context.Context, t target) (Ref, Content, error) {
+	ref, err := h.find(ctx, t)
+	if err != nil {
+		return ref, Content{}, err
+	}
+	c, err := h.contentOf(ctx, ref, t.qualifier)
+	if code := teal.CodeOf(err); code.Kind() == teal.KindNotFound && code != "" {
+		return ref, c, h.noFunction(t)
+	}
+	return ref, c, err
+}
+
+func (h *Handler) contentOf(ctx context.Context, ref Ref, qualifier string) (Content, error) {
+	if qualifier == "" || qualifier == teal.DraftName {
+		return h.cfg.Backend.Draft(ctx, ref)
+	}
+	number, isNumber := versionNumber(qualifier)
+	if !isNumber {
+		alias, err := h.cfg.Backend.Alias(ctx, ref, qualifier)
+		if err != nil {
+			return Content{}, err
+		}
+		number = alias.Primary()
+	}
+	if number == teal.Draft {
+		return h.cfg.Backend.Draft(ctx, ref)
+	}
+	return h.cfg.Backend.Version(ctx, ref, number)
+}
+
+// newFunction is what CreateFunction starts from.
+func newFunction() teal.Function {
+	return teal.Function{
+		Memory: defaultMemory, Timeout: teal.DefaultTimeout, Init: teal.DefaultInit, Idle: teal.DefaultIdle,
+		Concurrency: teal.Concurrency{Min: 0, Max: maxInstances}, Payload: teal.DefaultPayload,
+	}
+}
+
+func (h *Handler) createFunction(q *request) (any, error) {
+	var in createFunctionInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, err := h.checkCreate(&in)
+	if err != nil {
+		return nil, err
+	}
+	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if _, err := h.cfg.Backend.Find(q.ctx, t.name); err == nil {
+		return nil, faultf(codeConflict, "Function already exist: %s", t.name)
+	}
+	code, err := h.takeCode(q, *in.Code)
+	if err != nil {
+		return nil, err
+	}
+	f := in.apply(newFunction())
+	f = code.into(f, in.Architectures)
+	if f, err = h.withLayers(q.ctx, f, in.Layers); err != nil {
+		return nil, err
+	}
+	ref := Ref{App: t.name, Component: t.name}
+	c, err := h.cfg.Backend.Create(q.ctx, ref, f)
+	if teal.IsCode(err, teal.CodeExists) {
+		return nil, faultf(codeConflict, "Function already exist: %s", t.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(in.Tags) > 0 {
+		if _, err := h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error { x.Tags = in.Tags; return nil }); err != nil {
+			return nil, err
+		}
+	}
+	if !in.Publish {
+		return h.describe(t.name, "", c), nil
+	}
+	return h.publish(q, t, ref, publishInput{})
+}
+
+// checkCreate validates a CreateFunction and returns the function's name.
+func (h *Handler) checkCreate(in *createFunctionInput) (target, error) {
+	t, err := h.cfg.Place.parseFunction(in.FunctionName)
+	switch {
+	case err != nil:
+		return t, err
+	case t.qualifier != "":
+		return t, invalidf("The function name must not have a qualifier here.")
+	case t.name[0] == '-':
+		return t, unavailablef("The function name %s: a name that starts with a dash is a flag to commands.", t.name)
+	case in.PackageType == "Image":
+		return t, unavailablef("PackageType Image: functions are zips, not images.")
+	case in.CodeSigningConfigArn != "":
+		return t, unavailablef("CodeSigningConfigArn: there is no code signing.")
+	case present(in.TenancyConfig):
+		return t, unavailablef("TenancyConfig: there are no tenants.")
+	case in.PublishTo != "":
+		return t, unavailablef("PublishTo: versions are published under their numbers.")
+	case in.Role == nil:
+		return t, invalid("null", "role", "Member must not be null")
+	case in.Code == nil:
+		return t, invalid("null", "code", "Member must not be null")
+	case in.Runtime == nil:
+		return t, invalidf("Runtime is mandatory for functions created with deployment packages.")
+	case in.Handler == nil:
+		return t, invalidf("Handler is mandatory for functions created with deployment packages.")
+	}
+	if err := checkTags(in.Tags); err != nil {
+		return t, err
+	}
+	if err := checkArchitectures(in.Architectures); err != nil {
+		return t, err
+	}
+	return t, in.check()
+}
+
+func checkArchitectures(list []string) error {
+	switch {
+	case len(list) > 1:
+		return invalid(list, "architectures", "Member must have length less than or equal to 1")
+	case len(list) == 1 && list[0] != "x86_64" && list[0] != "arm64":
+		return invalid(list, "architectures", "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]")
+	}
+	return nil
+}
+
+// into returns f with this code.
+func (c stored) into(f teal.Function, architectures []string) teal.Function {
+	s := settingsOf(f)
+	s.CodeSha256, s.CodeSize = c.sha, c.size
+	if len(architectures) > 0 {
+		s.Architectures = architectures
+	}
+	f.Code = c.digest
+	return s.with(f)
+}
+
+// GetFunctionOutput is the shape GetFunctionResponse.
+type GetFunctionOutput struct {
+	Configuration FunctionConfiguration
+	Code          CodeLocation
+	Tags          map[string]string `json:",omitempty"`
+	Concurrency   *ConcurrencyView  `json:",omitempty"`
+}
+
+// ConcurrencyView is the shape Concurrency.
+type ConcurrencyView struct{ ReservedConcurrentExecutions int }
+
+func (h *Handler) getFunction(q *request) (any, error) {
+	t, err := h.target(q)
+	if err != nil {
+		return nil, err
+	}
+	ref, c, err := h.content(q.ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	extras, err := h.cfg.Backend.Extras(q.ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	out := GetFunctionOutput{Configuration: h.describe(t.name, t.qualifier, c), Code: h.codeLocation(q, c.Function), Tags: extras.Tags}
+	if extras.Reserved != nil {
+		out.Concurrency = &ConcurrencyView{*extras.Reserved}
+	}
+	return out, nil
+}
+
+func (h *Handler) getFunctionConfiguration(q *request) (any, error) {
+	t, err := h.target(q)
+	if err != nil {
+		return nil, err
+	}
+	_, c, err := h.content(q.ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return h.describe(t.name, t.qualifier, c), nil
+}
+
+// unqualified returns the function that a request is about, for operations that
+// are about the draft alone.
+func (h *Handler) unqualified(q *request) (target, Ref, error) {
+	t, err := h.cfg.Place.parseFunction(q.params["FunctionName"])
+	if err != nil {
+		return t, Ref{}, err
+	}
+	if t.qualifier != "" && t.qualifier != teal.DraftName {
+		return t, Ref{}, invalidf("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
+	}
+	t.qualifier = ""
+	ref, err := h.find(q.ctx, t)
+	return t, ref, err
+}
+
+func (h *Handler) updateFunctionCode(q *request) (any, error) {
+	var in updateCodeInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, ref, err := h.unqualified(q)
+	if err != nil {
+		return nil, err
+	}
+	if in.PublishTo != "" {
+		return nil, unavailablef("PublishTo: versions are published under their numbers.")
+	}
+	if err := checkArchitectures(in.Architectures); err != nil {
+		return nil, err
+	}
+	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	code, err := h.takeCode(q, in.codeInput)
+	if err != nil {
+		return nil, err
+	}
+	change := func(now Content) (teal.Function, error) {
+		if in.RevisionId != "" && in.RevisionId != now.Revision {
+			return now.Function, stale("GetFunction/GetFunctionConfiguration")
+		}
+		return code.into(now.Function, in.Architectures), nil
+	}
+	if in.DryRun {
+		return h.tryChange(q, t, ref, change)
+	}
+	c, err := h.cfg.Backend.Change(q.ctx, ref, change)
+	if err != nil {
+		return nil, err
+	}
+	if in.Publish {
+		return h.publish(q, t, ref, publishInput{})
+	}
+	return h.describe(t.name, "", c), nil
+}
+
+// tryChange says what a change would lead to.
+func (h *Handler) tryChange(q *request, t target, ref Ref, change func(Content) (teal.Function, error)) (any, error) {
+	c, err := h.cfg.Backend.Draft(q.ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if c.Function, err = change(c); err != nil {
+		return nil, err
+	}
+	return h.describe(t.name, "", c), nil
+}
+
+func (h *Handler) updateFunctionConfiguration(q *request) (any, error) {
+	var in updateConfigurationInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, ref, err := h.unqualified(q)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	c, err := h.cfg.Backend.Change(q.ctx, ref, func(now Content) (teal.Function, error) {
+		if in.RevisionId != "" && in.RevisionId != now.Revision {
+			return now.Function, stale("GetFunction/GetFunctionConfiguration")
+		}
+		return h.withLayers(q.ctx, in.apply(now.Function), in.Layers)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.describe(t.name, "", c), nil
+}
+
+func (h *Handler) deleteFunction(q *request) (any, error) {
+	t, err := h.target(q)
+	if err != nil {
+		return nil, err
+	}
+	ref, err := h.find(q.ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if t.qualifier == "" {
+		return nil, h.cfg.Backend.Delete(q.ctx, ref)
+	}
+	number, isNumber := versionNumber(t.qualifier)
+	if !isNumber || number == teal.Draft {
+		return nil, invalidf("%s version cannot be deleted without deleting the function.", t.qualifier)
+	}
+	err = h.cfg.Backend.DeleteVersion(q.ctx, ref, number)
+	if teal.IsCode(err, teal.CodeUnknownVersion) {
+		return nil, h.noFunction(t)
+	}
+	return nil, err
+}
+
+// ListFunctionsOutput is the shape ListFunctionsResponse.
+type ListFunctionsOutput struct {
+	NextMarker string `json:",omitempty"`
+	Functions  []FunctionConfiguration
+}
+
+func (h *Handler) listFunctions(q *request) (any, error) {
+	all := q.query.Get("FunctionVersion")
+	if all != "" && all != "ALL" {
+		return nil, invalid(all, "functionVersion", "Member must satisfy enum value set: [ALL]")
+	}
+	names, err := h.cfg.Backend.Names(q.ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := ListFunctionsOutput{Functions: []FunctionConfiguration{}}
+	if all == "" {
+		names, out.NextMarker, err = page(q, "functions", names, func(n Name) string { return n.Name })
+		for _, n := range names {
+			c, err := h.cfg.Backend.Draft(q.ctx, n.Ref)
+			if teal.IsCode(err, teal.CodeUnknownApp) {
+				continue // deleted a moment ago
+			}
+			if err != nil {
+				return nil, err
+			}
+			out.Functions = append(out.Functions, h.describe(n.Name, "", c))
+		}
+		return out, err
+	}
+	every, err := h.everyVersion(q.ctx, names)
+	if err != nil {
+		return nil, err
+	}
+	every, out.NextMarker, err = page(q, "versions of all functions", every, func(v versionOf) string { return v.key() })
+	for _, v := range every {
+		out.Functions = append(out.Functions, h.describe(v.name, teal.VersionLabel(v.Number), v.Content))
+	}
+	return out, err
+}
+
+// versionOf is one version of one function.
+type versionOf struct {
+	name string
+	Content
+}
+
+// key sorts the draft before the versions, as AWS does.
+func (v versionOf) key() string { return v.name + ":" + v.order() }
+
+func (v versionOf) order() string {
+	if v.Number == teal.Draft {
+		return numberKey(0)
+	}
+	return numberKey(v.Number)
+}
+
+func (h *Handler) everyVersion(ctx context.Context, names []Name) ([]versionOf, error) {
+	var every []versionOf
+	for _, n := range names {
+		list, err := h.versionsOf(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		every = append(every, list...)
+	}
+	return every, nil
+}
+
+// versionsOf returns a function's draft and its versions; nothing when it was
+// deleted a moment ago.
+func (h *Handler) versionsOf(ctx context.Context, n Name) ([]versionOf, error) {
+	draft, err := h.cfg.Backend.Draft(ctx, n.Ref)
+	if teal.IsCode(err, teal.CodeUnknownApp) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	versions, err := h.cfg.Backend.Versions(ctx, n.Ref)
+	if err != nil {
+		return nil, err
+	}
+	list := []versionOf{{n.Name, draft}}
+	for _, c := range versions {
+		list = append(list, versionOf{n.Name, c})
+	}
+	return list, nil
+}
+
+// asFault returns the fault in err, or nil.
+func asFault(err error) *Fault {
+	var f *Fault
+	if errors.As(err, &f) {
+		return f
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package awslambda
+
+import (
+	"encoding/json"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"teal"
+)
+
+// Statement is one statement of a resource policy.
+type Statement struct {
+	Sid       string
+	Effect    string
+	Principal json.RawMessage
+	Action    string
+	Resource  string
+	Condition map[string]map[string]string `json:",omitempty"`
+}
+
+type permissionInput struct {
+	StatementId           string
+	Action                string
+	Principal             string
+	SourceArn             string
+	SourceAccount         string
+	EventSourceToken      string
+	RevisionId            string
+	PrincipalOrgID        string
+	FunctionUrlAuthType   string
+	InvokedViaFunctionUrl *bool
+}
+
+var (
+	statementPattern = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,100}$`)
+	actionPattern    = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
+	rootPattern      = regexp.MustCompile(`^\d{12}$`)
+)
+
+// maxPolicy is the size of a policy in bytes.
+const maxPolicy = 20480
+
+// statement returns the statement that a request asks for.
+func (in permissionInput) statement(resource string) (Statement, error) {
+	switch {
+	case !statementPattern.MatchString(in.StatementId):
+		return Statement{}, invalid(in.StatementId, "statementId", "Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)")
+	case !actionPattern.MatchString(in.Action):
+		return Statement{}, invalid(in.Action, "action", `Member must satisfy regular expression pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])`)
+	case in.Principal == "" || strings.ContainsAny(in.Principal, " \t\n"):
+		return Statement{}, invalid(in.Principal, "principal", `Member must satisfy regular expression pattern: [^\s]+`)
+	case in.FunctionUrlAuthType != "" && in.FunctionUrlAuthType != "NONE" && in.FunctionUrlAuthType != "AWS_IAM":
+		return Statement{}, invalid(in.FunctionUrlAuthType, "functionUrlAuthType", "Member must satisfy enum value set: [NONE, AWS_IAM]")
+	}
+	s := Statement{Sid: in.StatementId, Effect: "Allow", Principal: principal(in.Principal), Action: in.Action, Resource: resource}
+	condition := func(operator, key, value string) {
+		if value == "" {
+			return
+		}
+		if s.Condition == nil {
+			s.Condition = map[string]map[string]string{}
+		}
+		if s.Condition[operator] == nil {
+			s.Condition[operator] = map[string]string{}
+		}
+		s.Condition[operator][key] = value
+	}
+	condition("StringEquals", "lambda:FunctionUrlAuthType", in.FunctionUrlAuthType)
+	condition("StringEquals", "AWS:SourceAccount", in.SourceAccount)
+	condition("StringEquals", "lambda:EventSourceToken", in.EventSourceToken)
+	condition("StringEquals", "aws:PrincipalOrgID", in.PrincipalOrgID)
+	condition("ArnLike", "AWS:SourceArn", in.SourceArn)
+	if in.InvokedViaFunctionUrl != nil {
+		condition("Bool", "lambda:InvokedViaFunctionUrl", strconv.FormatBool(*in.InvokedViaFunctionUrl))
+	}
+	return s, nil
+}
+
+// principal returns a principal as a policy has it.
+func principal(name string) json.RawMessage {
+	var v any
+	switch {
+	case name == "*":
+		v = "*"
+	case rootPattern.MatchString(name):
+		v = map[string]string{"AWS": "arn:aws:iam::" + name + ":root"}
+	case strings.HasPrefix(name, "arn:"):
+		v = map[string]string{"AWS": name}
+	default:
+		v = map[string]string{"Service": name}
+	}
+	data, _ := json.Marshal(v) // strings are always encoded
+	return data
+}
+
+func (p Policy) document() string {
+	statements := p.Statements
+	if statements == nil {
+		statements = []Statement{}
+	}
+	data, _ := json.Marshal(struct {
+		Version   string
+		Id        string
+		Statement []Statement
+	}{"2012-10-17", "default", statements}) // strings are always encoded
+	return string(data)
+}
+
+func (p Policy) revision(arn string) string {
+	return RevisionID("policy", arn, strconv.Itoa(p.Revision))
+}
+
+// policied returns what a request about a policy is about. The policy of the
+// function itself is kept under "".
+func (h *Handler) policied(q *request) (target, Ref, error) {
+	t, err := h.target(q)
+	if err != nil {
+		return t, Ref{}, err
+	}
+	if t.qualifier == teal.DraftName {
+		return t, Ref{}, invalidf("We currently do not support adding policies for $LATEST.")
+	}
+	ref, _, err := h.content(q.ctx, t)
+	return t, ref, err
+}
+
+func (h *Handler) addPermission(q *request) (any, error) {
+	var in permissionInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	t, ref, err := h.policied(q)
+	if err != nil {
+		return nil, err
+	}
+	arn := h.cfg.Place.arn(t.name, t.qualifier)
+	s, err := in.statement(arn)
+	if err != nil {
+		return nil, err
+	}
+	err = h.changePolicy(q, ref, t, in.RevisionId, func(p *Policy) error {
+		if slices.ContainsFunc(p.Statements, func(have Statement) bool { return have.Sid == s.Sid }) {
+			return faultf(codeConflict, "The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
+		}
+		p.Statements = append(slices.Clone(p.Statements), s)
+		if len(p.document()) > maxPolicy {
+			return faultf(codePolicyLength, "The final policy size (%d) is bigger than the limit (%d).", len(p.document()), maxPolicy)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(s)
+	return struct{ Statement string }{string(data)}, err
+}
+
+func (h *Handler) changePolicy(q *request, ref Ref, t target, revision string, change func(*Policy) error) error {
+	_, err := h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
+		p := x.Policies[t.qualifier]
+		if revision != "" && revision != p.revision(h.cfg.Place.arn(t.name, t.qualifier)) {
+			return stale("GetPolicy")
+		}
+		if err := change(&p); err != nil {
+			return err
+		}
+		p.Revision++
+		put := maps.Clone(x.Policies)
+		if put == nil {
+			put = map[string]Policy{}
+		}
+		put[t.qualifier] = p
+		x.Policies = put
+		return nil
+	})
+	return err
+}
+
+// PolicyView is the shape GetPolicyResponse.
+type PolicyView struct{ Policy, RevisionId string }
+
+func (h *Handler) getPolicy(q *request) (any, error) {
+	t, ref, err := h.policied(q)
+	if err != nil {
+		return nil, err
+	}
+	x, err := h.cfg.Backend.Extras(q.ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	p := x.Policies[t.qualifier]
+	if len(p.Statements) == 0 {
+		return nil, faultf(codeNotFound, "The resource you requested does not exist.")
+	}
+	return PolicyView{p.document(), p.revision(h.cfg.Place.arn(t.name, t.qualifier))}, nil
+}
+
+func (h *Handler) removePermission(q *request) (any, error) {
+	t, ref, err := h.policied(q)
+	if err != nil {
+		return nil, err
+	}
+	sid := q.params["StatementId"]
+	return nil, h.changePolicy(q, ref, t, q.query.Get("RevisionId"), func(p *Policy) error {
+		before := len(p.Statements)
+		p.Statements = slices.DeleteFunc(slices.Clone(p.Statements), func(s Statement) bool { return s.Sid == sid })
+		if len(p.Statements) == before {
+			return faultf(codeNotFound, "Statement %s is not found in resource policy.", sid)
+		}
+		return nil
+	})
+}
+
+// AllowsURL reports whether a policy lets everybody call a function URL of this
+// kind, as AWS asks for with the type NONE.
+func (p Policy) AllowsURL(authType string) bool {
+	return slices.ContainsFunc(p.Statements, func(s Statement) bool {
+		kind, conditional := s.Condition["StringEquals"]["lambda:FunctionUrlAuthType"]
+		action := s.Action == "lambda:InvokeFunctionUrl" || s.Action == "lambda:*" || s.Action == "*"
+		return action && string(s.Principal) == `"*"` && (!conditional || kind == authType)
+	})
+}

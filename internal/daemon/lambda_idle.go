@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/store"
+)
+
+// How long an environment that runs only for those who call it by name is kept
+// without a call, and how often that is looked at.
+const (
+	idleAfter = 10 * time.Minute
+	idleEvery = 30 * time.Second
+)
+
+// Run works on events, and stops what nobody has called for a while, until ctx
+// ends.
+func (l *lambda) Run(ctx context.Context) error {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	defer l.http.CloseIdleConnections()
+	failed := make(chan error, 1)
+	tasks.Go(func() {
+		if err := l.queue.Run(ctx); err != nil {
+			failed <- err
+		}
+	})
+	ticker := time.NewTicker(idleEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case now := <-ticker.C:
+			l.stopIdle(ctx, now)
+		}
+	}
+}
+
+func (l *lambda) stopIdle(ctx context.Context, now time.Time) {
+	records, err := l.store.Environments.List(ctx, "")
+	if err != nil {
+		l.logger.Warn("idle environments could not be looked for", "error", err)
+		return
+	}
+	for _, e := range records {
+		key := store.VersionKey{App: e.Value.App, Number: e.Value.Version}
+		if !l.isIdle(e.Value, now) {
+			continue
+		}
+		if l.keptWarm(key.App, key.Number) {
+			continue
+		}
+		if use, err := l.router.Uses(ctx, key.App, key.Number); err != nil || use.Live || use.Alias || use.Release {
+			continue
+		}
+		if err := l.manager.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
+			l.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
+		}
+		l.mu.Lock()
+		delete(l.usedAt, key)
+		l.mu.Unlock()
+	}
+}
+
+// isIdle reports whether an environment beside the slots has had no call for a
+// while.
+func (l *lambda) isIdle(e teal.Environment, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	used := l.usedAt[store.VersionKey{App: e.App, Number: e.Version}]
+	if e.CreatedAt.After(used) {
+		used = e.CreatedAt
+	}
+	return e.Aside && e.State != teal.EnvironmentDraining && now.Sub(used) > idleAfter
+}

@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/api/sigv4"
+	"teal/internal/gateway"
+)
+
+// urlDomain is what the host names of function URLs end in, unless the server is
+// told otherwise. Names below localhost lead to this machine everywhere.
+const urlDomain = "lambda-url.localhost"
+
+// address is one function URL.
+type address struct {
+	ref       awslambda.Ref
+	qualifier string
+	url       awslambda.URL
+	open      bool // the function's policy lets everybody call it
+}
+
+// addresses are the function URLs by id. Requests read them without a lock.
+type addresses struct {
+	table atomic.Pointer[map[string]address]
+}
+
+// set replaces the URLs of one function. Only one caller at a time may set.
+func (a *addresses) set(x awslambda.Extras) {
+	ref := awslambda.Ref{App: x.App, Component: x.Component}
+	next := map[string]address{}
+	if old := a.table.Load(); old != nil {
+		maps.Copy(next, *old)
+		maps.DeleteFunc(next, func(_ string, u address) bool { return u.ref == ref })
+	}
+	for qualifier, u := range x.URLs {
+		next[u.ID] = address{ref: ref, qualifier: qualifier, url: u, open: x.Policies[qualifier].AllowsURL(u.AuthType)}
+	}
+	a.table.Store(&next)
+}
+
+func (a *addresses) find(id string) (address, bool) {
+	if table := a.table.Load(); table != nil {
+		u, ok := (*table)[id]
+		return u, ok
+	}
+	return address{}, false
+}
+
+// aroundURLs answers requests whose host is a function URL's, and leaves all
+// others to next.
+func (l *lambda) aroundURLs(domain string, key sigv4.Key) func(next http.Handler) http.Handler {
+	suffix := "." + domain
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			host := r.Host
+			if h, _, err := net.SplitHostPort(host); err == nil {
+				host = h
+			}
+			id, ours := strings.CutSuffix(strings.ToLower(host), suffix)
+			if !ours {
+				next.ServeHTTP(w, r)
+				return
+			}
+			u, ok := l.urls.find(id)
+			if !ok {
+				refuseURL(w, http.StatusForbidden, "Forbidden")
+				return
+			}
+			l.serveURL(w, r, u, key, next)
+		})
+	}
+}
+
+func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key sigv4.Key, next http.Handler) {
+	if u.url.Cors != nil {
+		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
+			corsHeaders(w.Header(), *u.url.Cors, r)
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		w = &corsWriter{ResponseWriter: w, cors: *u.url.Cors, request: r}
+	}
+	if err := l.allowURL(w, r, u, key); err != nil {
+		refuseURL(w, http.StatusForbidden, err.Error())
+		return
+	}
+	claim, err := l.claim(r.Context(), u.ref, u.qualifier)
+	if err != nil {
+		l.logger.Warn("a function URL cannot be served", "app", u.ref.App, "qualifier", u.qualifier, "error", err)
+		refuseURL(w, http.StatusBadGateway, "Internal Server Error")
+		return
+	}
+	l.touch(u.ref.App, claim.Version)
+	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
+}
+
+// urlBodyTimeout is for the body of a signed request, which is read before it is
+// known who sent it.
+const urlBodyTimeout = 30 * time.Second
+
+var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md")
+
+// allowURL checks who calls: by the function's policy, or by a signature.
+func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address, key sigv4.Key) error {
+	if u.url.AuthType == "NONE" {
+		if !u.open {
+			return errForbidden
+		}
+		return nil
+	}
+	signature, err := key.Parse(r, time.Now())
+	if err != nil {
+		return err
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(urlBodyTimeout)) // net/http's connections take deadlines
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(teal.MaxPayload)))
+	if err != nil {
+		return errForbidden
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return key.Verify(signature, body)
+}
+
+func refuseURL(w http.ResponseWriter, status int, message string) {
+	data, _ := json.Marshal(map[string]string{"Message": message}) // strings are always encoded
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // whoever has gone needs no answer
+}
+
+// corsWriter puts the URL's CORS headers in the place of the function's.
+type corsWriter struct {
+	http.ResponseWriter
+	cors    awslambda.Cors
+	request *http.Request
+	begun   bool
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *corsWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader adds the headers before the first one goes out.
+func (w *corsWriter) WriteHeader(status int) {
+	if !w.begun && status >= http.StatusOK {
+		w.begun = true
+		corsHeaders(w.Header(), w.cors, w.request)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *corsWriter) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// corsHeaders says who may read the answer.
+func corsHeaders(h http.Header, cors awslambda.Cors, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			h.Del(name)
+		}
+	}
+	h.Add("Vary", "Origin")
+	switch {
+	case slices.Contains(cors.AllowOrigins, "*") && !cors.AllowCredentials:
+		h.Set("Access-Control-Allow-Origin", "*")
+	case slices.Contains(cors.AllowOrigins, origin), slices.Contains(cors.AllowOrigins, "*"):
+		h.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return
+	}
+	if cors.AllowCredentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	list := func(name string, values []string) {
+		if len(values) > 0 {
+			h.Set(name, strings.Join(values, ","))
+		}
+	}
+	list("Access-Control-Expose-Headers", cors.ExposeHeaders)
+	if r.Method == http.MethodOptions {
+		list("Access-Control-Allow-Methods", cors.AllowMethods)
+		list("Access-Control-Allow-Headers", cors.AllowHeaders)
+		if cors.MaxAge > 0 {
+			h.Set("Access-Control-Max-Age", strconv.Itoa(cors.MaxAge))
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"teal"
+	"teal/internal/store"
+)
+
+func TestOutdated(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name     string
+		versions int
+		used     []int
+		keep     int
+		want     []int
+	}{
+		{"few", 3, []int{3}, 10, nil},
+		{"those in use do not count", 5, []int{1, 5}, 2, []int{2}},
+		{"the newest stays, used or not", 3, nil, 1, []int{1}},
+		{"what is in use stays, however old", 6, []int{1, 2, 6}, 1, []int{3, 4}},
+	}
+	for _, c := range cases {
+		var versions []store.Record[teal.Version]
+		for n := range c.versions {
+			versions = append(versions, store.Record[teal.Version]{Value: teal.Version{Number: n + 1}})
+		}
+		used := map[int]bool{}
+		for _, n := range c.used {
+			used[n] = true
+		}
+		var got []int
+		for _, v := range outdated(versions, used, c.keep) {
+			got = append(got, v.Value.Number)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
+// C11: old versions go with their code, once a release has ended; the one that
+// is live, and the one that a rollback would lead to, stay. Seen red without the
+// look at the last release: version 4 was gone, and the rollback led nowhere.
+func TestOldVersionsAreForgotten(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	for n := range 5 {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"teal.yaml": "app: hello\nfunctions:\n  hello: {runtime: python3, handler: app.handler}\nroutes:\n  - {path: /, to: hello}\n",
+			"app.py":    fmt.Sprintf("def handler(event, context):\n    return %d\n", n),
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.deploy(dir, true, func(p *teal.Policy) { p.Confidence, p.Keep = 0, 1 })
+		h.awaitPhase("hello", teal.PhaseCompleted)
+	}
+	want := []int{3, 4, 5}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		list, err := h.Versions(t.Context(), "hello")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var numbers []int
+		for _, v := range list {
+			numbers = append(numbers, v.Number)
+		}
+		if slices.Equal(numbers, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("versions %v, want %v", numbers, want)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	bundles, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+	if err != nil || len(bundles) != len(want) {
+		t.Errorf("%d bundles are kept (%v), want %d", len(bundles), err, len(want))
+	}
+}
