@@ -32,10 +32,11 @@ func (c *streamConn) SetWriteDeadline(time.Time) error { return nil }
 
 // tunnelClient returns a client for CONNECT requests, which net/http's refuses.
 func tunnelClient(t *testing.T) http.RoundTripper {
+	//nolint:staticcheck // what is to be used instead refuses :protocol
 	transport := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)
 	}}
-	t.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(transport.CloseIdleConnections) //nolint:staticcheck // likewise
 	return transport
 }
 

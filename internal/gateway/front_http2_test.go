@@ -402,11 +402,10 @@ func TestShutdownFinishesStreams(t *testing.T) {
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
 	eventually(t, func() error {
-		c, err := net.Dial("tcp", s.addr)
-		if err != nil {
-			return nil
+		if c, err := net.Dial("tcp", s.addr); err == nil {
+			return errors.Join(errors.New("still accepting"), c.Close())
 		}
-		return errors.Join(errors.New("still accepting"), c.Close())
+		return nil
 	})
 	close(goOn)
 	if got := receive(t, answer, "answer"); got != "done" {

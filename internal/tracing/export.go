@@ -190,7 +190,7 @@ func keyValues(list []attribute.KeyValue) []keyValue {
 			number := a.Value.AsFloat64()
 			out[i].Value.Double = &number
 		default:
-			text := a.Value.Emit()
+			text := a.Value.String()
 			out[i].Value.String = &text
 		}
 	}

@@ -20,16 +20,15 @@ import (
 
 // plan is a load to make.
 type plan struct {
-	address  string
-	conns    int
-	lasting  time.Duration
-	rate     int // requests per second, sent when they are due; 0: each connection sends when it has been answered
-	path     string
-	send     int  // bytes of the request's body
-	fresh    bool // a new connection for every request
-	sockets  bool // WebSocket frames instead of requests
-	hold     bool // answer one request on each connection, then hold them until standard input ends
-	function bool // POST an event to a function
+	address string
+	conns   int
+	lasting time.Duration
+	rate    int // requests per second, sent when they are due; 0: each connection sends when it has been answered
+	path    string
+	send    int  // bytes of the request's body
+	fresh   bool // a new connection for every request
+	sockets bool // WebSocket frames instead of requests
+	hold    bool // answer one request on each connection, then hold them until standard input ends
 }
 
 func (p plan) args() []string {
@@ -215,7 +214,7 @@ func (l *loader) tick() {
 		l.begin(t, l.pop())
 	}
 	if l.next.Before(l.until) {
-		in := max(l.next.Sub(time.Now()), time.Microsecond)
+		in := max(time.Until(l.next), time.Microsecond)
 		_ = unix.TimerfdSettime(l.timer, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(in.Nanoseconds())}, nil)
 	}
 }

@@ -119,22 +119,23 @@ func (o *object) text(name, s string) {
 
 // appendCombined adds r in the Combined Log Format.
 func appendCombined(b []byte, r *gateway.Record) []byte {
-	b = append(quoted(b, r.Client, "-"), " - - ["...)
+	b = append(quoted(b, r.Client), " - - ["...)
 	b = r.Start.AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, `] "`...)
-	b = append(quoted(b, r.Method, "-"), ' ')
-	b = append(quoted(b, r.Target, "-"), ' ')
-	b = append(quoted(b, r.Protocol, "-"), `" `...)
+	b = append(quoted(b, r.Method), ' ')
+	b = append(quoted(b, r.Target), ' ')
+	b = append(quoted(b, r.Protocol), `" `...)
 	b = append(strconv.AppendInt(b, int64(statusOf(r)), 10), ' ')
 	b = append(strconv.AppendInt(b, r.Out, 10), ` "`...)
-	b = append(quoted(b, r.Referer, "-"), `" "`...)
-	return append(quoted(b, r.UserAgent, "-"), '"')
+	b = append(quoted(b, r.Referer), `" "`...)
+	return append(quoted(b, r.UserAgent), '"')
 }
 
-// quoted adds s so that it cannot end the quotation or the line.
-func quoted(b []byte, s, otherwise string) []byte {
+// quoted adds s, or a dash for nothing, so that it cannot end the quotation or
+// the line.
+func quoted(b []byte, s string) []byte {
 	if s == "" {
-		return append(b, otherwise...)
+		return append(b, '-')
 	}
 	for i := range len(s) {
 		switch c := s[i]; {
