@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test lint bench bench-judge e2e fuzz clean
+.PHONY: build demo test lint bench bench-judge bench-gateway conformance e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
@@ -42,6 +42,13 @@ bench: build ## the numbers of docs/benchmarks.md
 
 bench-judge: ## false rollbacks and delays of the judge; RUNS=200 DELAYS=400 WRITE=docs for docs/judging.md
 	go run ./test/bench-judge -runs $(or $(RUNS),20) -delays $(or $(DELAYS),100) $(if $(WRITE),-write $(WRITE))
+
+bench-gateway: build ## the gateway beside nginx, HAProxy and Caddy: docs/benchmarks-gateway.md
+	go build -o bin/bench-gateway ./test/bench-gateway
+	bin/bench-gateway -teal bin/teal
+
+conformance: build ## HTTP/2 and gRPC with the public test tools
+	cd test/conformance && TEAL=$(CURDIR)/bin/teal go test -count=1 -v ./...
 
 fuzz: ## every fuzz target for FUZZTIME each
 	@./scripts/fuzz $(or $(FUZZTIME),30s)

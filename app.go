@@ -98,6 +98,7 @@ type Service struct {
 	Command   []string          `json:"command"`
 	Code      string            `json:"code"` // digest of the bundle; the working directory
 	Health    Health            `json:"health"`
+	Protocol  Protocol          `json:"protocol,omitempty"`
 	Instances int               `json:"instances"`
 	Memory    Bytes             `json:"memory,omitempty"` // 0: not limited
 	Grace     Duration          `json:"grace"`            // between SIGTERM and SIGKILL
@@ -106,8 +107,30 @@ type Service struct {
 
 // Upstream is a set of HTTP addresses that somebody else runs.
 type Upstream struct {
-	URLs   []string `json:"urls"`
-	Health Health   `json:"health"`
+	URLs     []string `json:"urls"`
+	Health   Health   `json:"health"`
+	Protocol Protocol `json:"protocol,omitempty"`
+}
+
+// Protocol is what the instances of a service or upstream speak. The zero value
+// is HTTP/1.1.
+type Protocol string
+
+// The protocols besides HTTP/1.1.
+const (
+	ProtocolH2C Protocol = "h2c" // HTTP/2 in cleartext, from the first byte
+	ProtocolH2  Protocol = "h2"  // HTTP/2 over TLS
+)
+
+// ParseProtocol reads a protocol as people write it: "http1", "h2c" or "h2".
+func ParseProtocol(s string) (Protocol, error) {
+	switch p := Protocol(s); p {
+	case "http1":
+		return "", nil
+	case ProtocolH2C, ProtocolH2:
+		return p, nil
+	}
+	return "", Errorf(CodeInvalidInput, "%q is not a protocol; use http1, h2c or h2", s)
 }
 
 // Health says how to ask one instance whether it can take requests: a GET that
@@ -361,6 +384,9 @@ func (c *checker) service(path []string, s *Service) {
 	if s.Instances < 1 || s.Instances > MaxInstances {
 		c.addf(at("instances"), "is %d; expected 1 to %d", s.Instances, MaxInstances)
 	}
+	if s.Protocol != "" && s.Protocol != ProtocolH2C {
+		c.addf(at("protocol"), "is %q; a service is reached without TLS, so use http1 or h2c", s.Protocol)
+	}
 	if s.Memory != 0 {
 		c.memory(at("memory"), s.Memory)
 	}
@@ -379,6 +405,15 @@ func (c *checker) upstream(path []string, u *Upstream) {
 		if err := CheckUpstreamURL(raw); err != nil {
 			c.addf(at("urls"), "%s", err)
 		}
+		switch secure := strings.HasPrefix(raw, "https:"); {
+		case u.Protocol == ProtocolH2C && secure:
+			c.addf(at("urls"), "%q is https, and h2c is HTTP/2 without TLS; write http, or h2 for the protocol", raw)
+		case u.Protocol == ProtocolH2 && !secure:
+			c.addf(at("urls"), "%q is not https, and h2 is HTTP/2 over TLS; write https, or h2c for the protocol", raw)
+		}
+	}
+	if u.Protocol != "" && u.Protocol != ProtocolH2C && u.Protocol != ProtocolH2 {
+		c.addf(at("protocol"), "is %q; use http1, h2c or h2", u.Protocol)
 	}
 	c.health(at("health"), u.Health)
 }

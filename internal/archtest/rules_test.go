@@ -41,6 +41,7 @@ var designed = rules{
 		"internal/release":  {},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
+		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
@@ -59,6 +60,7 @@ var designed = rules{
 		"github.com/aws/":                {"internal/target", "examples", "test/bench"}, // tests may use it anywhere
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
+		"go.opentelemetry.io/otel":       {"internal/tracing"},
 		"golang.org/x/sync/":             {everyone},
 		"golang.org/x/sys/":              {everyone},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},

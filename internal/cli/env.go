@@ -38,6 +38,7 @@ type ServeOptions struct {
 	MaxBundle    teal.Bytes // unpacked
 	LogLevel     slog.Level
 	Version      string
+	Edge         EdgeOptions
 	AWS          AWSOptions
 }
 

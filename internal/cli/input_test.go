@@ -305,7 +305,7 @@ func TestServerOptions(t *testing.T) {
 	}
 	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	aws := cli.AWSOptions{Region: "us-east-1", Account: "000000000000", URLDomain: "lambda-url.localhost"}
-	want := cli.ServeOptions{Data: w.env["TEAL_DATA"], HTTP: ":8080", Admin: "127.0.0.1:8081", OverrideFrom: loopback, MaxBundle: 250 * teal.MiB, Version: "0.1.0", AWS: aws}
+	want := cli.ServeOptions{Data: w.env["TEAL_DATA"], HTTP: ":8080", Admin: "127.0.0.1:8081", OverrideFrom: loopback, MaxBundle: 250 * teal.MiB, Version: "0.1.0", AWS: aws, Edge: cli.EdgeOptions{Format: "json", Sample: 1}}
 	same := cmpopts.EquateComparable(netip.Prefix{})
 	if code, errs := run(); code != 0 || cmp.Diff(want, got, same) != "" {
 		t.Errorf("exit %d %s %s", code, errs, cmp.Diff(want, got, same))
@@ -314,12 +314,20 @@ func TestServerOptions(t *testing.T) {
 		Data: "/d", HTTP: ":0", Admin: "[::1]:0", Version: "0.1.0", MaxBundle: 250 * teal.MiB, LogLevel: slog.LevelDebug,
 		AWS:          cli.AWSOptions{Region: "eu-west-1", Account: "123456789012", Buckets: "/b", URLDomain: "fn.example"},
 		OverrideFrom: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.1/32")},
+		Edge: cli.EdgeOptions{
+			HTTPS: ":8443", Certificates: []cli.Certificate{{Cert: "a", Key: "b"}, {Cert: "c", Key: "d"}}, Folders: []string{"e"},
+			AccessLog: "-", Format: "combined", Sample: 0.01, Limits: []cli.Limit{{Name: "head", Value: "5s"}},
+		},
 	}
 	if code, errs := run("--data", "/d", "--http", ":0", "--admin", "[::1]:0", "--log-level", "debug", "--override-from", "10.1.0.0/8,192.168.1.1",
+		"--https", ":8443", "--tls-cert", "a", "--tls-key", "b", "--tls-cert", "c", "--tls-key", "d", "--tls-dir", "e",
+		"--access-log", "-", "--access-log-format", "combined", "--access-log-sample", "1%", "--limit", "head=5s",
 		"--aws-region", "eu-west-1", "--aws-account", "123456789012", "--aws-buckets", "/b", "--function-url-domain", "fn.example"); code != 0 || cmp.Diff(want, got, same) != "" {
 		t.Errorf("exit %d %s %s", code, errs, cmp.Diff(want, got, same))
 	}
-	for _, args := range [][]string{{"--http", "nope"}, {"--admin", "8081"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--override-from", "everyone"}, {"--trusted-proxies", "10.0.0.0/33"}, {"--max-bundle", "250"}, {"--aws-region", "here"}, {"--aws-account", "1"}, {"--function-url-domain", "A:1"}, {"extra"}} {
+	for _, args := range [][]string{{"--http", "nope"}, {"--admin", "8081"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--override-from", "everyone"}, {"--trusted-proxies", "10.0.0.0/33"}, {"--max-bundle", "250"},
+		{"--https", "8443", "--tls-dir", "e"}, {"--https", ":8443"}, {"--tls-dir", "e"}, {"--https", ":1", "--tls-cert", "a"},
+		{"--access-log-sample", "101%"}, {"--access-log-sample", "some"}, {"--limit", "head"}, {"--aws-region", "here"}, {"--aws-account", "1"}, {"--function-url-domain", "A:1"}, {"extra"}} {
 		if code, errs := run(args...); code != 2 {
 			t.Errorf("%v: exit %d %s", args, code, errs)
 		}

@@ -17,6 +17,7 @@ type serverFlags struct {
 	data, http, admin, level string
 	override, trusted        []string
 	maxBundle                string
+	edge                     edgeFlags
 	aws                      AWSOptions
 }
 
@@ -47,6 +48,7 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().StringVar(&flags.aws.Buckets, "aws-buckets", "", "folder whose folders stand for S3 buckets, for functions whose code is there")
 	cmd.Flags().StringVar(&flags.aws.URLDomain, "function-url-domain", "lambda-url.localhost", "what the host names of function URLs end in")
 	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
+	flags.edge.register(cmd)
 	return cmd
 }
 
@@ -73,6 +75,9 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
 	}
 	var err error
+	if o.Edge, err = flags.edge.options(); err != nil {
+		return o, err
+	}
 	if o.OverrideFrom, err = parseNetworks("--override-from", flags.override); err != nil {
 		return o, err
 	}

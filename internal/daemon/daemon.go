@@ -48,6 +48,7 @@ type Config struct {
 	Guard     []string   // the command that runs process.Guard; empty: no guard
 	Version   string     // of Teal, shown to API clients
 	Logger    *slog.Logger
+	Edge      EdgeConfig
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.
@@ -75,8 +76,8 @@ type Daemon struct {
 	cfg   Config
 	ready chan struct{} // closed when both addresses answer
 
-	httpAddr, adminAddr net.Addr // set before ready is closed
-	running             *server  // likewise; tests look into it
+	httpAddr, httpsAddr, adminAddr net.Addr // set before ready is closed
+	running                        *server  // likewise; tests look into it
 }
 
 // New returns a server. It opens nothing and starts nothing.
@@ -129,6 +130,7 @@ type server struct {
 	data      *dataDir
 	token     string
 	front     net.Listener
+	edge      edge
 	admin     net.Listener
 	db        *natskv.DB
 	bundles   *artifact.Store
@@ -165,6 +167,9 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("http port", func() error { return closeListener(s.front) })
+	if s.edge, err = d.openEdge(parts); err != nil {
+		return nil, err
+	}
 	if s.admin, err = listen("--admin", d.cfg.Admin); err != nil {
 		return nil, err
 	}
@@ -225,11 +230,13 @@ func (s *server) assemble(ctx context.Context) error {
 	typed := store.New(s.db)
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(gateway.ServerConfig{Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted,
+	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
+		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits,
 		Around: func(next http.Handler) http.Handler {
 			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
 		},
-		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) }})
+		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
+	}))
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
 	s.manager = environment.New(environment.Config{
@@ -273,6 +280,7 @@ func (s *server) assemble(ctx context.Context) error {
 // until then its port is open and its clients wait.
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
+	s.edge.startWatching(parts)
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
@@ -291,9 +299,10 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.awaitLive(ctx)
-	parts.start("gateway", func(ctx context.Context) error { return s.web.Serve(ctx, s.front) })
+	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
+	s.announceSecure(parts)
 	s.announce(parts, adminAddressFile, s.admin.Addr())
 	s.announce(parts, httpAddressFile, s.front.Addr())
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),

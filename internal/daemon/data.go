@@ -21,6 +21,7 @@ const (
 	tokenFile        = "admin.token"
 	adminAddressFile = "admin.addr" // where the server listens, while it runs
 	httpAddressFile  = "http.addr"
+	httpsAddressFile = "https.addr"
 	storeDir         = "store"
 	bundleDir        = "bundles"
 	logDir           = "logs"

@@ -43,7 +43,7 @@ func functionPart(name string, pool *function.Pool, f *teal.Function, called gat
 	}
 }
 
-func endpointPart(name string, set *service.Set) part {
+func endpointPart(name string, set *service.Set, http2 bool) part {
 	return part{
 		name: name,
 		run:  set.Run,
@@ -51,7 +51,7 @@ func endpointPart(name string, set *service.Set) part {
 			s := set.State()
 			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output}
 		},
-		component: &gateway.Component{Name: name, Endpoints: endpoints{set}},
+		component: &gateway.Component{Name: name, Endpoints: endpoints{set}, HTTP2: http2},
 	}
 }
 

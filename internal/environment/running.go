@@ -331,15 +331,16 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 		}
 		return functionPart(name, pool, c.Function, called), nil
 	}
-	set, err := service.New(service.Config{
+	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
 		Dir: dir, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
 		Logger: r.manager.cfg.Logger, OnChange: r.touch,
-	})
+	}
+	set, err := service.New(cfg)
 	if err != nil {
 		return part{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return endpointPart(name, set), nil
+	return endpointPart(name, set, cfg.HTTP2()), nil
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

@@ -43,5 +43,6 @@ type Component struct {
 	Function  Function
 	Payload   string // the format of a function's HTTP events: "2.0" or "1.0"
 	Endpoints Endpoints
+	HTTP2     bool  // what Endpoints hands out speaks HTTP/2: at once in cleartext, by ALPN over TLS
 	Meter     Meter // nil: what users do is not measured
 }

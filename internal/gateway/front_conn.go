@@ -66,6 +66,9 @@ func (c *conn) CloseWrite() error {
 	return c.Close()
 }
 
+// shared says that one request at a time is on the connection.
+func (c *conn) shared() bool { return false }
+
 // spend ends the reading side for good, because a body was left unread: what
 // follows on the connection is the rest of that body and must never be taken for
 // a request. A read in progress returns.
@@ -95,15 +98,26 @@ var (
 	errBodyLeft    = errors.New("the request is over")
 )
 
+// carrier is what a request's body comes on: a connection in HTTP/1.1, a stream
+// of one in HTTP/2.
+type carrier interface {
+	SetReadDeadline(t time.Time) error
+	// spend makes sure that what is unread of the body is never taken for a
+	// request.
+	spend()
+	// shared reports whether other requests go on meanwhile.
+	shared() bool
+}
+
 // requestBody is the body of a request, with a deadline for every read. The
 // goroutine that sends it to an instance may outlive the handler: after finish,
 // reads fail instead of touching what belongs to the next request.
 type requestBody struct {
-	conn    *conn
+	carrier carrier
 	source  io.ReadCloser
-	expects bool // Expect: 100-continue: the first read tells the client to go on
-	stall   time.Duration
-	until   time.Time // for the whole; zero for no limit
+	expects bool          // Expect: 100-continue: the first read tells the client to go on
+	stall   time.Duration // zero for no limit
+	until   time.Time     // for the whole; zero for no limit
 
 	mu      sync.Mutex
 	started bool
@@ -111,16 +125,22 @@ type requestBody struct {
 	ended   bool // read to its end, or never there
 	severed bool // sever was called
 	over    bool // finish was called
+	bytes   int64
 	failure error
 }
 
-// newRequestBody takes over the body of r; nil when there is none.
-func newRequestBody(r *http.Request, stall time.Duration) *requestBody {
-	if r.Body == nil || r.Body == http.NoBody {
+// newRequestBody takes over the body of r; nil when there is none. The messages
+// of a gRPC call may be as far apart as it likes: whether its client is still
+// there, pings of the connection tell.
+func newRequestBody(r *http.Request, from carrier, stall time.Duration) *requestBody {
+	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 || isConnect(r) {
 		return nil
 	}
+	if isGRPC(r) {
+		stall = 0
+	}
 	return &requestBody{
-		conn:    connOf(r.Context()),
+		carrier: from,
 		source:  r.Body,
 		expects: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
 		stall:   stall,
@@ -133,7 +153,17 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		return 0, errBodyLeft
 	}
 	n, err := b.source.Read(p)
-	return n, b.end(err)
+	return n, b.end(n, err)
+}
+
+// received returns how many bytes have been read. b may be nil.
+func (b *requestBody) received() int64 {
+	if b == nil {
+		return 0
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.bytes
 }
 
 func (b *requestBody) begin() bool {
@@ -143,22 +173,23 @@ func (b *requestBody) begin() bool {
 		return false
 	}
 	b.started, b.reading = true, true
-	deadline := time.Now().Add(b.stall)
-	if !b.until.IsZero() && b.until.Before(deadline) {
-		deadline = b.until
+	deadline := b.until
+	if stalled := time.Now().Add(b.stall); b.stall > 0 && (deadline.IsZero() || stalled.Before(deadline)) {
+		deadline = stalled
 	}
-	_ = b.conn.SetReadDeadline(deadline) // a closed connection fails the read itself
+	_ = b.carrier.SetReadDeadline(deadline) // a closed connection fails the read itself
 	return true
 }
 
-func (b *requestBody) end(err error) error {
+func (b *requestBody) end(n int, err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.bytes += int64(n)
 	b.reading = false
 	if !b.over {
 		// net/http watches the connection while the handler runs; a deadline
 		// left behind would look to it like a client that has gone.
-		_ = b.conn.SetReadDeadline(time.Time{})
+		_ = b.carrier.SetReadDeadline(time.Time{})
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
@@ -194,7 +225,7 @@ func (b *requestBody) sever() {
 		return // what comes on the connection is not the body's any more
 	}
 	b.severed = true
-	_ = b.conn.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
+	_ = b.carrier.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
 }
 
 // Close implements io.Closer. It does nothing; finish ends the body.
@@ -229,22 +260,26 @@ func (b *requestBody) finish() bool {
 		return b.ended
 	}
 	b.over = true
+	if b.carrier.shared() {
+		b.ended = true // an unread rest is the library's to refuse
+		return true
+	}
 	untouched := b.expects && !b.started // to read now would tell the client to send it
 	if !b.ended && !untouched && !b.reading && b.failure == nil {
 		b.ended = b.skipRest()
 	}
 	if !b.ended {
-		b.conn.spend()
+		b.carrier.spend()
 	}
 	return b.ended
 }
 
 func (b *requestBody) skipRest() bool {
-	_ = b.conn.SetReadDeadline(time.Now().Add(restTime))
+	_ = b.carrier.SetReadDeadline(time.Now().Add(restTime))
 	_, err := io.CopyN(io.Discard, b.source, restBytes)
 	if !errors.Is(err, io.EOF) {
 		return false
 	}
-	_ = b.conn.SetReadDeadline(time.Time{})
+	_ = b.carrier.SetReadDeadline(time.Time{})
 	return true
 }

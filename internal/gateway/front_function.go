@@ -165,8 +165,7 @@ func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }
 func (x *exchange) event(body []byte, now time.Time) payload.Request {
 	h := x.in.Header.Clone()
 	removeHopByHop(h)
-	from := x.origin()
-	from.set(h, x.in.Header)
+	x.introduce(h)
 	port := ""
 	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, _ = net.SplitHostPort(address.String())
@@ -178,7 +177,7 @@ func (x *exchange) event(body []byte, now time.Time) payload.Request {
 		RawQuery:  x.in.URL.RawQuery,
 		Protocol:  x.in.Proto,
 		Host:      x.in.Host,
-		SourceIP:  from.sourceIP(x.in.Header),
+		SourceIP:  x.origin().sourceIP(x.in.Header),
 		Headers:   h,
 		Body:      body,
 		RequestID: newRequestID(),
@@ -215,6 +214,7 @@ func (x *exchange) answer(r payload.Response) {
 	if _, typed := h["Content-Type"]; !typed {
 		h["Content-Type"] = nil // do not guess
 	}
+	x.sight.out = int64(len(r.Body))
 	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	x.w.WriteHeader(r.Status)
 	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell

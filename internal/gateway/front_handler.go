@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"math/rand/v2"
 	"net/http"
@@ -14,24 +15,35 @@ import (
 
 // front handles the requests of one listener.
 type front struct {
-	server  *Server
-	claim   func(*http.Request) (Claim, error)
-	trusted func(netip.Addr) bool
-	life    context.Context // ends when the grace period of a shutdown is over
-	gate    gate            // counts the handlers that run
+	server   *Server
+	claim    func(*http.Request) (Claim, error)
+	trusted  func(netip.Addr) bool
+	internal bool            // the clients are components, calling each other
+	secure   *tls.Config     // nil: cleartext
+	life     context.Context // ends when the grace period of a shutdown is over
+	gate     gate            // counts the handlers that run
 }
 
 // ServeHTTP implements http.Handler: claim, answer, release.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.gate.enter()
 	defer f.gate.release()
-	if connOf(r.Context()).spent.Load() {
+	c := connOf(r.Context())
+	if c.spent.Load() {
 		// What net/http took for a request is the rest of an unread body.
 		panic(http.ErrAbortHandler)
 	}
 	defer f.reportPanic(r)
 
-	x := &exchange{front: f, w: w, in: r, body: newRequestBody(r, f.server.limits.BodyStall)}
+	x := &exchange{front: f, w: w, in: r, carrier: c}
+	if r.ProtoMajor == 2 {
+		s := newStream(w, f.server.limits.WriteStall)
+		defer s.end()
+		x.w, x.carrier = s, s
+	}
+	x.look()
+	defer x.record()
+	x.body = newRequestBody(r, x.carrier, f.server.limits.BodyStall)
 	defer x.body.finish()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
@@ -42,14 +54,19 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.claim = claim
 	if err != nil {
 		x.fail(err)
+		x.sight.whole = true
 		return
 	}
 	defer x.end()
-	if claim.Component.Function != nil {
+	switch {
+	case isConnect(r):
+		x.connect()
+	case claim.Component.Function != nil:
 		x.invoke()
-	} else {
+	default:
 		x.proxy()
 	}
+	x.sight.whole = true
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.
@@ -67,19 +84,24 @@ type exchange struct {
 	front    *front
 	w        http.ResponseWriter
 	in       *http.Request
+	carrier  carrier
 	body     *requestBody // nil for none
 	claim    Claim
-	endpoint Endpoint // of the attempt that goes on; nil for none
-	held     int64    // of the server's budget for bodies
-	result   Result   // what is known of it so far
+	endpoint Endpoint  // of the attempt that goes on; nil for none
+	held     int64     // of the server's budget for bodies
+	result   Result    // what is known of it so far
+	code     teal.Code // of an error of Teal's own that was the answer
+	sight    sight
 	reported bool
-	reply    reply // the body of an instance's response
+	reply    reply          // the body of an instance's response
+	grpc     *http.Response // an instance's answer to a gRPC call; nil for none
 }
 
 // end says how the request went, unless that has been said, and gives the claim
 // back.
 func (x *exchange) end() {
 	if !x.reported {
+		x.noteGRPC()
 		x.report()
 	}
 	x.claim.Release()

@@ -38,6 +38,7 @@ func removeHopByHop(h http.Header) {
 type origin struct {
 	peer    netip.Addr // the zero Addr when it has none
 	trusted bool       // what the peer says about its own client stands
+	scheme  string     // that it speaks
 	host    string     // as sent
 	label   string     // of the version that answers
 }
@@ -53,7 +54,7 @@ func (o origin) set(out, in http.Header) {
 	}
 	out.Set(headerVersion, o.label)
 
-	chain, proto, host := "", "http", o.host
+	chain, proto, host := "", o.scheme, o.host
 	if o.trusted {
 		for name, values := range in {
 			if isForwarding(name) {
@@ -94,9 +95,21 @@ func (o origin) sourceIP(in http.Header) string {
 	return o.peer.String()
 }
 
+// introduce makes what is sent to the component say where the request comes
+// from, and which trace it belongs to.
+func (x *exchange) introduce(out http.Header) {
+	x.origin().set(out, x.in.Header)
+	x.passTrace(out)
+}
+
+// origin may be asked before anything is claimed; then there is no label.
 func (x *exchange) origin() origin {
 	peer := remoteAddr(x.in)
-	return origin{peer: peer, trusted: x.front.trusted(peer), host: x.in.Host, label: x.claim.Env.label}
+	o := origin{peer: peer, trusted: x.front.trusted(peer), scheme: x.front.scheme(), host: x.in.Host}
+	if x.claim.Env != nil {
+		o.label = x.claim.Env.label
+	}
+	return o
 }
 
 func or(value, otherwise string) string {

@@ -208,8 +208,8 @@ func (c *caller) parseHead() (more, done bool) {
 // refuseHead answers what cannot be read, or gives a client that speaks another
 // protocol to the front that may know it.
 func (c *caller) refuseHead(err error) {
-	const preface = "PRI * HTTP/2.0\r\n"
-	if len(c.unread()) >= len(preface) && string(c.in[:len(preface)]) == preface {
+	const first = len("PRI * HTTP/2.0\r\n") // what of the preface looks like a request
+	if c.w >= first && string(c.in[:first]) == http2Preface[:first] {
 		c.handOver()
 		return
 	}

@@ -229,7 +229,7 @@ func (c *caller) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := origin{peer: c.peer, trusted: c.trusted, host: string(r.Host), label: t.claim.Env.label}
+	from := origin{peer: c.peer, trusted: c.trusted, scheme: "http", host: string(r.Host), label: t.claim.Env.label}
 	from.set(h, sent)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)
 	return payload.Request{

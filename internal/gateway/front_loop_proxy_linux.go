@@ -62,6 +62,10 @@ func (c *caller) await(w waitingFor) {
 func (c *caller) startProxying() {
 	t := c.trip
 	c.state = callerProxying
+	if t.claim.Component.HTTP2 {
+		c.handOver()
+		return
+	}
 	endpoint, err := t.claim.Component.Endpoints.Claim()
 	if err != nil {
 		c.fail(err)

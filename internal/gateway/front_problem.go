@@ -44,6 +44,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.Is(err, errBodyStalled), errors.Is(err, errHeadStalled):
 		return http.StatusRequestTimeout // the client's delay, not an instance's
+	case errors.Is(err, errNotImplemented):
+		return http.StatusNotImplemented
 	case errors.As(err, &refused):
 		return refused.Status
 	}
@@ -84,6 +86,7 @@ func (x *exchange) fail(err error) {
 	}
 	status := statusOf(err)
 	x.answered(status)
+	x.code = teal.CodeOf(err)
 	x.result.Fault = faultOf(err, status)
 	if isFault(status) {
 		x.front.server.logFailure(err, x.claim, x.in.Method, x.in.URL.Path)
@@ -96,10 +99,15 @@ func (x *exchange) fail(err error) {
 	if mayRetry(status) {
 		h.Set("Retry-After", retryAfter)
 	}
+	if isGRPC(x.in) {
+		x.failGRPC(err)
+		return
+	}
 	data := document(err, status)
 	if !x.body.finish() {
 		h.Set("Connection", "close")
 	}
+	x.sight.out = int64(len(data))
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	x.w.WriteHeader(status)

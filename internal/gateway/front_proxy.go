@@ -39,7 +39,7 @@ func (x *exchange) proxy() {
 	// not give.
 	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
-	if upgradesToHTTP2(in.Header) {
+	if x.claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
 		in.Header.Del("Upgrade")
 		in.Header.Del("Http2-Settings")
@@ -79,7 +79,7 @@ func (x *exchange) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent; ReverseProxy has dropped what it could not parse
 	r.Out.Host = r.In.Host
 	r.Out.Trailer = r.In.Trailer // filled in when the body has been read
-	x.origin().set(r.Out.Header, r.In.Header)
+	x.introduce(r.Out.Header)
 }
 
 // stamp marks the response with the version, and notes that there is one. What
@@ -97,6 +97,9 @@ func (x *exchange) stamp(r *http.Response) error {
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"):
 		x.report()
 	}
+	if isGRPC(x.in) {
+		x.grpc = r
+	}
 	x.reply = reply{r.Body, x}
 	r.Body = &x.reply
 	return nil
@@ -112,6 +115,7 @@ type reply struct {
 // Read implements io.Reader.
 func (r *reply) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
+	r.exchange.sight.out += int64(n)
 	// The context has ended when it is the client that broke off.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
 		r.exchange.result.Fault = FaultConnection
@@ -122,7 +126,7 @@ func (r *reply) Read(p []byte) (int, error) {
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,
 // and to another one when no connection could be made.
 func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
-	transport := x.front.server.transport(x.claim.Env)
+	transport := x.front.server.transport(x.claim)
 	var failure *connectError
 	for range connectAttempts {
 		endpoint, err := x.claim.Component.Endpoints.Claim()
@@ -130,7 +134,9 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 		x.endpoint = endpoint
-		response, err := transport.RoundTrip(requestTo(r, endpoint.Address()))
+		address := endpoint.Address()
+		x.sight.instance = address.Host
+		response, err := transport.RoundTrip(requestTo(r, address))
 		if err == nil {
 			return response, nil
 		}
@@ -201,12 +207,6 @@ func (x *exchange) upstreamError(err error) error {
 // fault says how an instance failed a request.
 func (c Claim) fault(code teal.Code, reason string, cause error) error {
 	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", c.Component.Name, c.Version, reason), Err: cause}
-}
-
-// transport returns the connections to the instances of one environment.
-func (s *Server) transport(env *Environment) http.RoundTripper {
-	pool := env.Connections(func() Connections { return s.newTransport() })
-	return pool.(*http.Transport)
 }
 
 func (s *Server) newTransport() *http.Transport {

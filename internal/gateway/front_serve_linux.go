@@ -17,13 +17,19 @@ import (
 	"teal"
 )
 
-// servePublic serves l on event loops. A listener that is not TCP's own, and
-// everything that must pass through a handler of net/http, is served there.
+// servePublic serves l on event loops, or, where they cannot, on net/http.
 func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) error {
-	if tcp, ok := l.(*net.TCPListener); ok && s.isAround != nil {
+	if tcp, ok := l.(*net.TCPListener); ok && s.fitsLoops(f) {
 		return s.serveLoops(ctx, tcp, f)
 	}
 	return s.serve(ctx, l, f, s.around)
+}
+
+// fitsLoops reports whether the loops can serve a front. They know no TLS, keep
+// no record of an exchange for a log or a tracer, and must know which hosts are
+// a handler's.
+func (s *Server) fitsLoops(f *front) bool {
+	return f.secure == nil && s.log == nil && s.tracer == nil && s.isAround != nil
 }
 
 // loops are the event loops of one listener, one for each processor that the
@@ -206,87 +212,4 @@ func (a *loops) handOver(fd int, read []byte) error {
 	}
 	a.handed.give(&readAhead{Conn: c, read: read})
 	return nil
-}
-
-// handed is the listener through which net/http gets connections from the loops.
-type handed struct {
-	addr net.Addr
-
-	mu     sync.Mutex
-	more   sync.Cond
-	list   []net.Conn
-	closed bool
-}
-
-func newHanded(addr net.Addr) *handed {
-	h := &handed{addr: addr}
-	h.more.L = &h.mu
-	return h
-}
-
-// Accept implements net.Listener.
-func (h *handed) Accept() (net.Conn, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for len(h.list) == 0 {
-		if h.closed {
-			return nil, net.ErrClosed
-		}
-		h.more.Wait()
-	}
-	c := h.list[0]
-	h.list = h.list[1:]
-	return c, nil
-}
-
-// give does not block.
-func (h *handed) give(c net.Conn) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.closed {
-		_ = c.Close() // the server is stopping
-		return
-	}
-	h.list = append(h.list, c)
-	h.more.Signal()
-}
-
-// Close implements net.Listener.
-func (h *handed) Close() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.closed = true
-	for _, c := range h.list {
-		_ = c.Close() // nothing has been answered on it
-	}
-	h.list = nil
-	h.more.Broadcast()
-	return nil
-}
-
-// Addr implements net.Listener.
-func (h *handed) Addr() net.Addr { return h.addr }
-
-// readAhead is a connection of which some has been read already.
-type readAhead struct {
-	net.Conn
-	read []byte
-}
-
-// Read implements net.Conn.
-func (c *readAhead) Read(p []byte) (int, error) {
-	if len(c.read) > 0 {
-		n := copy(p, c.read)
-		c.read = c.read[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// CloseWrite lets an upgraded connection be half closed.
-func (c *readAhead) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
 }

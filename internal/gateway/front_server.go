@@ -32,9 +32,11 @@ type Limits struct {
 	// connections that are just being closed; Node's server, the shortest of the
 	// common ones, closes after 5 s. Default 4 s.
 	BackendIdle time.Duration
+	Ping        time.Duration // of silence on an HTTP/2 connection before it is asked, and for its answer; default 30 s
 	// ShutdownGrace is what requests in flight get to finish when the server
 	// stops; default 30 s.
 	ShutdownGrace time.Duration
+	Streams       int        // requests at once on one HTTP/2 connection; default 250
 	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
 	HeaderFields  int        // in a head; default 200
 	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
@@ -59,7 +61,8 @@ func (l Limits) withDefaults() Limits {
 		{&l.Head, 10 * time.Second}, {&l.BodyStall, 30 * time.Second}, {&l.FunctionBody, 60 * time.Second},
 		{&l.Connect, 5 * time.Second}, {&l.Continue, time.Second}, {&l.FirstByte, 60 * time.Second},
 		{&l.WriteStall, 60 * time.Second}, {&l.KeepAlive, 75 * time.Second}, {&l.BackendIdle, 4 * time.Second},
-		{&l.ShutdownGrace, 30 * time.Second}, {&l.InstanceStall, 5 * time.Minute}, {&l.Queue, 5 * time.Second},
+		{&l.Ping, 30 * time.Second}, {&l.ShutdownGrace, 30 * time.Second}, {&l.InstanceStall, 5 * time.Minute},
+		{&l.Queue, 5 * time.Second},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -69,8 +72,8 @@ func (l Limits) withDefaults() Limits {
 		field *int
 		value int
 	}{
-		{&l.HeaderBytes, 64 << 10}, {&l.HeaderFields, 200}, {&l.Connections, 32 << 10}, {&l.InFlight, 10_000},
-		{&l.InstanceRequests, 1024}, {&l.InstanceQueue, 1024},
+		{&l.Streams, 250}, {&l.HeaderBytes, 64 << 10}, {&l.HeaderFields, 200},
+		{&l.Connections, 32 << 10}, {&l.InFlight, 10_000}, {&l.InstanceRequests, 1024}, {&l.InstanceQueue, 1024},
 	} {
 		if *n.field == 0 {
 			*n.field = n.value
@@ -96,6 +99,8 @@ type ServerConfig struct {
 	// balancer in front. nil is nobody; what others send is replaced.
 	Trusted func(remote netip.Addr) bool
 	Limits  Limits
+	Log     Log    // nil: exchanges are not logged
+	Tracer  Tracer // nil: exchanges are not traced
 	// Around, if set, stands before the routing of public requests: what it does
 	// not answer itself goes to next, perhaps with a claim (see WithClaim).
 	Around func(next http.Handler) http.Handler
@@ -105,13 +110,15 @@ type ServerConfig struct {
 	AroundHost func(host string) bool
 }
 
-// Server is the HTTP/1.1 front end. It may serve several listeners at once.
+// Server is the front end for HTTP/1.1 and HTTP/2. It may serve several listeners at once.
 type Server struct {
 	gateway  *Gateway
 	logger   *slog.Logger
 	override func(netip.Addr) bool
 	trusted  func(netip.Addr) bool
 	limits   Limits
+	log      Log
+	tracer   Tracer
 	bodies   *budget
 	around   func(http.Handler) http.Handler
 	isAround func(host string) bool // nil: what stands around may answer anything
@@ -127,6 +134,8 @@ func NewServer(config ServerConfig) *Server {
 		trusted:  config.Trusted,
 		around:   config.Around,
 		limits:   config.Limits.withDefaults(),
+		log:      config.Log,
+		tracer:   config.Tracer,
 	}
 	s.bodies = newBudget(int64(s.limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }
@@ -150,7 +159,8 @@ func NewServer(config ServerConfig) *Server {
 // It blocks until ctx ends; then it accepts nothing more, lets what is in flight
 // finish for at most Limits.ShutdownGrace, cuts off the rest, and returns nil.
 // It returns an error when l fails. Either way l is closed. l must yield plain
-// connections, without TLS.
+// connections, without TLS; clients speak HTTP/1.1 on them, or HTTP/2 from the
+// first byte.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.servePublic(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
 }
@@ -169,7 +179,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true}, plain)
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
@@ -199,15 +209,19 @@ func (s *Server) serve(ctx context.Context, l net.Listener, f *front, around fun
 		ReadHeaderTimeout: s.limits.Head,
 		IdleTimeout:       s.limits.KeepAlive,
 		MaxHeaderBytes:    s.limits.HeaderBytes,
+		Protocols:         protocols(),
+		HTTP2:             s.limits.http2(),
 		BaseContext:       func(net.Listener) context.Context { return life },
-		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connKey{}, c) },
-		ErrorLog:          s.errorLog,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, connKey{}, innerConn(c))
+		},
+		ErrorLog: s.errorLog,
 	}
 	served := make(chan struct{})
 	var reason error
 	go func() {
 		defer close(served)
-		reason = server.Serve(&listener{Listener: l, writeStall: s.limits.WriteStall})
+		reason = server.Serve(f.secured(&listener{Listener: l, writeStall: s.limits.WriteStall}))
 	}()
 
 	var failure error

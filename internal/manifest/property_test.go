@@ -36,8 +36,8 @@ func drawYAML(t *rapid.T) string {
 	}
 	b.WriteString("services:\n  s0: {command: [x]}\n")
 	for _, name := range rapid.SliceOfNDistinct(rapid.SampledFrom(names), 0, 2, rapid.ID).Draw(t, "services") {
-		fmt.Fprintf(&b, "  %s: {command: [./web%s]%s%s%s}\n", name, maybe(", %s", "1", "x"),
-			maybe(", instances: %s", "1", "100", "101"), maybe(", health: {path: %s}", "/", "/x", "x"), maybe(", grace: %s", "0s", "5m"))
+		fmt.Fprintf(&b, "  %s: {command: [./web%s]%s%s%s%s}\n", name, maybe(", %s", "1", "x"),
+			maybe(", instances: %s", "1", "100", "101"), maybe(", health: {path: %s}", "/", "/x", "x"), maybe(", grace: %s", "0s", "5m"), maybe(", protocol: %s", "http1", "h2c", "h2"))
 	}
 	b.WriteString("routes:\n  - {path: /always, to: s0}\n")
 	for range rapid.IntRange(0, 2).Draw(t, "routes") {

@@ -63,13 +63,15 @@ func (r *reading) components(doc document) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Services)) {
 		s := doc.Services[name]
-		if r.component("services", name, teal.Component{Service: s.domain()}) {
+		if r.component("services", name, teal.Component{Service: s.domain(r.protocol("services", name, s.Protocol))}) {
 			r.manifest.Code[name] = s.Code
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
 		u := doc.Upstreams[name]
-		r.component("upstreams", name, teal.Component{Upstream: &teal.Upstream{URLs: u.URLs, Health: u.Health.domain()}})
+		r.component("upstreams", name, teal.Component{Upstream: &teal.Upstream{
+			URLs: u.URLs, Health: u.Health.domain(), Protocol: r.protocol("upstreams", name, u.Protocol),
+		}})
 	}
 }
 
@@ -85,6 +87,16 @@ func (r *reading) component(section, name string, c teal.Component) bool {
 	return true
 }
 
+// protocol reads what a component speaks; HTTP/1.1 when the value is wrong.
+func (r *reading) protocol(section, name, value string) teal.Protocol {
+	at := []string{section, name, "protocol"}
+	p, err := teal.ParseProtocol(value)
+	if err != nil && !r.covers(at) {
+		r.at(at, "%s", err)
+	}
+	return p
+}
+
 func (f *function) domain() *teal.Function {
 	return &teal.Function{
 		Runtime: f.Runtime, Handler: f.Handler,
@@ -94,9 +106,9 @@ func (f *function) domain() *teal.Function {
 	}
 }
 
-func (s *service) domain() *teal.Service {
+func (s *service) domain(protocol teal.Protocol) *teal.Service {
 	return &teal.Service{
-		Command: texts(s.Command), Health: s.Health.domain(), Instances: s.Instances,
+		Command: texts(s.Command), Health: s.Health.domain(), Protocol: protocol, Instances: s.Instances,
 		Memory: s.Memory, Grace: s.Grace, Env: environment(s.Env),
 	}
 }

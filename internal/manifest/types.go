@@ -56,6 +56,7 @@ type service struct {
 	Command   []text          `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT. A path with a slash is looked for in the code folder."`
 	Code      string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file. It is the working directory."`
 	Health    health          `yaml:"health" desc:"How to ask an instance whether it can take requests."`
+	Protocol  string          `yaml:"protocol" desc:"What it speaks: http1, or h2c, which is HTTP/2 without TLS and what gRPC needs." enum:"http1,h2c"`
 	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
 	Memory    teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
 	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
@@ -63,16 +64,20 @@ type service struct {
 }
 
 func (s *service) setDefaults() {
-	*s = service{Code: ".", Instances: teal.DefaultInstances, Grace: teal.DefaultGrace}
+	*s = service{Code: ".", Protocol: "http1", Instances: teal.DefaultInstances, Grace: teal.DefaultGrace}
 	s.Health.setDefaults()
 }
 
 type upstream struct {
-	URLs   []string `yaml:"urls" need:"yes" desc:"Addresses such as http://10.0.0.7:9000."`
-	Health health   `yaml:"health" desc:"How to ask an address whether it can take requests."`
+	URLs     []string `yaml:"urls" need:"yes" desc:"Addresses such as http://10.0.0.7:9000."`
+	Health   health   `yaml:"health" desc:"How to ask an address whether it can take requests."`
+	Protocol string   `yaml:"protocol" desc:"What it speaks: http1, h2c for HTTP/2 without TLS, or h2 for HTTP/2 over TLS." enum:"http1,h2c,h2"`
 }
 
-func (u *upstream) setDefaults() { u.Health.setDefaults() }
+func (u *upstream) setDefaults() {
+	*u = upstream{Protocol: "http1"}
+	u.Health.setDefaults()
+}
 
 type health struct {
 	Path     string        `yaml:"path" desc:"A GET of this path must be answered with a status from 200 to 399." pattern:"^/"`

@@ -112,7 +112,7 @@ func (s *Set) start(sl *slot, port int) (*process.Process, error) {
 func (s *Set) attend(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
 	host := net.JoinHostPort(loopback, strconv.Itoa(port))
 	e := s.open(sl, &Endpoint{scheme: "http", host: host, address: host, name: sl.name})
-	p := &probe{transport: s.transport, url: "http://" + host + s.path, shown: host + s.path, timeout: s.timeout}
+	p := s.probe("http://"+host+s.path, host+s.path)
 
 	alive, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup

@@ -19,13 +19,19 @@ const (
 // newTransport returns the transport of one set's checks. Each check makes a
 // connection of its own, because whether one can be made is half the question,
 // and no proxy stands between.
-func newTransport() *http.Transport {
-	return &http.Transport{
+func newTransport(http2 bool) *http.Transport {
+	t := &http.Transport{
 		DialContext:            (&net.Dialer{}).DialContext,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: probeHeader,
 	}
+	if http2 {
+		t.Protocols = &http.Protocols{}
+		t.Protocols.SetHTTP2(true)
+		t.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return t
 }
 
 // probe asks one address whether it can take requests.
@@ -34,6 +40,7 @@ type probe struct {
 	url       string
 	shown     string // the address as people read it
 	timeout   time.Duration
+	grpc      bool // ask gRPC's health service
 }
 
 // errUnreachable says that no connection could be made.
@@ -50,8 +57,12 @@ func (e *errUnreachable) Unwrap() error { return e.cause }
 
 // check returns nil when the address answered a GET with a status from 200 to
 // 399 and finished its answer, or its first 64 KiB, within the timeout.
-// Redirects are an answer and are not followed. The error's text is for people.
+// Redirects are an answer and are not followed. A gRPC server must say that it is
+// serving. The error's text is for people.
 func (p *probe) check(ctx context.Context) error {
+	if p.grpc {
+		return p.checkGRPC(ctx)
+	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)

@@ -69,7 +69,7 @@ func TestProbeVerdicts(t *testing.T) {
 		"endless header":   {endless("HTTP/1.1 200 OK\r\n", "X-Filler: "+strings.Repeat("x", 1000)+"\r\n"), "is not answered properly"},
 		"endless body":     {endless("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 1000)), ""},
 	}
-	transport := newTransport()
+	transport := newTransport(false)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,7 +110,7 @@ func TestProbeDoesNotFollowRedirects(t *testing.T) {
 		http.Redirect(w, r, "/login", http.StatusFound)
 	}))
 	defer server.Close()
-	p := &probe{transport: newTransport(), url: server.URL + "/healthz", shown: "X", timeout: patience}
+	p := &probe{transport: newTransport(false), url: server.URL + "/healthz", shown: "X", timeout: patience}
 	if err := p.check(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -123,7 +123,7 @@ func TestProbeSaysThatNothingAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown := fmt.Sprintf("127.0.0.1:%d/healthz", port)
-	p := &probe{transport: newTransport(), url: "http://" + shown, shown: shown, timeout: patience}
+	p := &probe{transport: newTransport(false), url: "http://" + shown, shown: shown, timeout: patience}
 	want := "nothing answers on " + shown + ": connection refused"
 	if err := p.check(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)

@@ -44,6 +44,15 @@ type Config struct {
 	OnChange func()
 }
 
+// HTTP2 reports whether the instances speak HTTP/2: at once in cleartext, by ALPN
+// over TLS.
+func (c Config) HTTP2() bool {
+	if c.Service != nil {
+		return c.Service.Protocol != ""
+	}
+	return c.Upstream.Protocol != ""
+}
+
 // Set is the endpoints of one component of one environment. It is safe for
 // concurrent use.
 type Set struct {
@@ -101,7 +110,7 @@ func New(cfg Config) (*Set, error) {
 		cfg.OnChange = func() {}
 	}
 	cfg.Logger = cfg.Logger.With("app", cfg.App, "version", cfg.Version, "component", cfg.Name)
-	s := &Set{cfg: cfg, transport: newTransport()}
+	s := &Set{cfg: cfg, transport: newTransport(cfg.HTTP2())}
 	if err := s.plan(); err != nil {
 		return nil, err
 	}
@@ -135,6 +144,11 @@ func (s *Set) plan() error {
 		s.slots = append(s.slots, &slot{name: raw, label: s.cfg.Name, url: address})
 	}
 	return nil
+}
+
+// probe returns the check of one address.
+func (s *Set) probe(url, shown string) *probe {
+	return &probe{transport: s.transport, url: url, shown: shown, timeout: s.timeout, grpc: s.cfg.HTTP2() && s.path == grpcHealth}
 }
 
 func (s *Set) setHealth(h teal.Health) {
@@ -176,7 +190,7 @@ func (s *Set) runUpstream(ctx context.Context, sl *slot) {
 		name:    sl.name,
 	})
 	address := sl.url.Scheme + "://" + sl.url.Host + base + s.path
-	s.monitor(ctx, sl, e, (&probe{transport: s.transport, url: address, shown: address, timeout: s.timeout}).check)
+	s.monitor(ctx, sl, e, s.probe(address, address).check)
 	s.down(sl)
 }
 

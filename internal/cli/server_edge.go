@@ -1,0 +1,90 @@
+package cli
+
+import (
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+)
+
+// EdgeOptions is what the server command was told about the gateway's edge: TLS,
+// the access log, limits.
+type EdgeOptions struct {
+	HTTPS        string // address; "" for none
+	Certificates []Certificate
+	Folders      []string // of certificates
+	AccessLog    string   // file; "-" is standard output, "" no log
+	Format       string   // of its lines
+	Sample       float64  // the share of requests in it
+	Limits       []Limit
+}
+
+// Certificate names the files of a certificate and its key.
+type Certificate struct{ Cert, Key string }
+
+// Limit is one limit of the gateway, not checked yet.
+type Limit struct{ Name, Value string }
+
+type edgeFlags struct {
+	https             string
+	certs, keys, dirs []string
+	log, format       string
+	sample            string
+	limits            []string
+}
+
+func (f *edgeFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.https, "https", "", "address of the gateway for TLS, such as :8443; needs a certificate")
+	flags.StringArrayVar(&f.certs, "tls-cert", nil, "certificate file (PEM, the chain after it); may be repeated, the first is the default")
+	flags.StringArrayVar(&f.keys, "tls-key", nil, "key file of the --tls-cert at the same place")
+	flags.StringArrayVar(&f.dirs, "tls-dir", nil, "folder of certificates: NAME.crt with NAME.key, or NAME/fullchain.pem with NAME/privkey.pem; may be repeated")
+	flags.StringVar(&f.log, "access-log", "", "file that gets a line for every request; - for standard output")
+	flags.StringVar(&f.format, "access-log-format", "json", "json or combined")
+	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of the requests in the access log; errors of the server (5xx) are always in it")
+	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the gateway, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
+}
+
+func (f *edgeFlags) options() (EdgeOptions, error) {
+	o := EdgeOptions{HTTPS: f.https, Folders: f.dirs, AccessLog: f.log, Format: f.format}
+	if _, _, err := net.SplitHostPort(f.https); f.https != "" && err != nil {
+		return o, teal.Errorf(teal.CodeInvalidInput, "--https: %q is not an address; write HOST:PORT or :PORT", f.https)
+	}
+	if len(f.certs) != len(f.keys) {
+		return o, teal.Errorf(teal.CodeInvalidInput, "there are %d --tls-cert and %d --tls-key; every certificate needs its key", len(f.certs), len(f.keys))
+	}
+	for i, cert := range f.certs {
+		o.Certificates = append(o.Certificates, Certificate{Cert: cert, Key: f.keys[i]})
+	}
+	if has := len(o.Certificates)+len(o.Folders) > 0; has != (f.https != "") {
+		return o, teal.Errorf(teal.CodeInvalidInput, "--https needs --tls-cert and --tls-key, or --tls-dir, and they need it")
+	}
+	var err error
+	if o.Sample, err = parseShare(f.sample); err != nil {
+		return o, err
+	}
+	for _, text := range f.limits {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return o, teal.Errorf(teal.CodeInvalidInput, "--limit: %q is not a limit; write NAME=VALUE", text)
+		}
+		o.Limits = append(o.Limits, Limit{name, value})
+	}
+	return o, nil
+}
+
+// parseShare reads 1% or 0.01 as a number from 0 to 1.
+func parseShare(text string) (float64, error) {
+	number, percent := strings.CutSuffix(text, "%")
+	share, err := strconv.ParseFloat(number, 64)
+	if percent {
+		share /= 100
+	}
+	if err != nil || !(share >= 0 && share <= 1) {
+		return 0, teal.Errorf(teal.CodeInvalidInput, "--access-log-sample: %q is not a share; write one such as 1%% or 0.01", text)
+	}
+	return share, nil
+}

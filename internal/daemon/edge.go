@@ -1,0 +1,130 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/gateway/accesslog"
+	"teal/internal/gateway/certificate"
+	"teal/internal/tracing"
+)
+
+// EdgeConfig is what a server is told about its gateway's edge.
+type EdgeConfig struct {
+	HTTPS        string // address; "" for none
+	Certificates []certificate.Pair
+	Folders      []string // of certificates
+	AccessLog    string   // file; "-" is standard output, "" no log
+	Format       accesslog.Format
+	Sample       float64
+	Limits       gateway.Limits
+}
+
+// edge is what stands between the gateway and the world besides its listener.
+type edge struct {
+	secure       net.Listener // nil without TLS
+	certificates *certificate.Files
+	log          *accesslog.Log  // nil: no access log
+	tracer       *tracing.Tracer // nil: exchanges are not traced
+}
+
+func (d *Daemon) openEdge(parts *stages) (edge, error) {
+	cfg, logger := d.cfg.Edge, d.cfg.Logger
+	var e edge
+	var err error
+	if cfg.HTTPS != "" {
+		e.certificates, err = certificate.Open(certificate.Config{Pairs: cfg.Certificates, Folders: cfg.Folders, Logger: logger})
+		if err != nil {
+			return e, err
+		}
+		if e.secure, err = listen("--https", cfg.HTTPS); err != nil {
+			return e, err
+		}
+		parts.closer("https port", func() error { return closeListener(e.secure) })
+	}
+	if cfg.AccessLog != "" {
+		e.log, err = accesslog.Open(accesslog.Config{Path: cfg.AccessLog, Stdout: os.Stdout, Format: cfg.Format, Sample: cfg.Sample, Logger: logger})
+		if err != nil {
+			return e, err
+		}
+	}
+	e.tracer, err = tracing.New(tracing.Config{Getenv: os.Getenv, Version: d.cfg.Version, Logger: logger})
+	return e, err
+}
+
+// configure adds to what the gateway's server is told. A nil *Log in an
+// interface would not be nil.
+func (e edge) configure(cfg gateway.ServerConfig) gateway.ServerConfig {
+	if e.log != nil {
+		cfg.Log = e.log
+	}
+	if e.tracer != nil {
+		cfg.Tracer = e.tracer
+	}
+	return cfg
+}
+
+// startWatching starts what outlives the gateway, which writes its last records
+// when it stops.
+func (e edge) startWatching(parts *stages) {
+	if e.log != nil {
+		parts.start("access log", e.log.Run)
+	}
+	if e.tracer != nil {
+		parts.start("traces", e.tracer.Run)
+	}
+}
+
+// serveGateway serves the gateway's addresses until ctx ends, all of them with
+// the same grace for what is in flight, or until one fails.
+func (s *server) serveGateway(ctx context.Context) error {
+	e := s.edge
+	if e.secure == nil {
+		return s.web.Serve(ctx, s.front)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var serving sync.WaitGroup
+	errs := make([]error, 3)
+	for i, serve := range []func() error{
+		func() error { return s.web.Serve(ctx, s.front) },
+		func() error { return s.web.ServeTLS(ctx, e.secure, e.certificates.Certificate) },
+		func() error { return e.certificates.Run(ctx) },
+	} {
+		serving.Go(func() {
+			defer stop()
+			errs[i] = serve()
+		})
+	}
+	serving.Wait()
+	return errors.Join(errs...)
+}
+
+// announceSecure makes the address for TLS known.
+func (s *server) announceSecure(parts *stages) {
+	if s.edge.secure == nil {
+		return
+	}
+	s.daemon.httpsAddr = s.edge.secure.Addr()
+	s.announce(parts, httpsAddressFile, s.daemon.httpsAddr)
+}
+
+// HTTPSAddr returns the gateway's address for TLS, nil without one; valid once
+// Ready is closed.
+func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }
+
+// ParseLimits returns the limits that pairs of a name and a value set.
+func ParseLimits(pairs [][2]string) (gateway.Limits, error) {
+	var l gateway.Limits
+	for _, pair := range pairs {
+		if err := l.SetLimit(pair[0], pair[1]); err != nil {
+			return l, teal.Errorf(teal.CodeInvalidInput, "--limit: %w", err)
+		}
+	}
+	return l, nil
+}

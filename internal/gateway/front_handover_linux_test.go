@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"testing"
+
+	"golang.org/x/net/http2"
+
+	"teal"
+)
+
+// What the loops have read of a connection is not lost, wherever they stopped
+// reading.
+func TestAConnectionIsHandedOver(t *testing.T) {
+	s := start(t, says(`"hi"`), ServerConfig{})
+	h := newHanded(&net.TCPAddr{})
+	_, stop := serveOn(t, func(ctx context.Context, _ net.Listener) error {
+		return s.server.serve(ctx, h, &front{server: s.server, claim: s.server.claimPublic, trusted: everybody}, plain)
+	})
+	hello := []byte("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	for _, cut := range []int{0, 1, len(hello) / 2, len(hello)} {
+		near, far := net.Pipe()
+		h.give(&readAhead{Conn: far, read: hello[:cut]})
+		go func() { _, _ = near.Write(hello[cut:]) }()
+		response, body := readResponse(t, bufio.NewReader(near), "GET")
+		if response.StatusCode != 200 || body != "hi" {
+			t.Errorf("cut at %d: %d %q", cut, response.StatusCode, body)
+		}
+		_ = near.Close()
+	}
+	for _, cut := range []int{1, 14, 24} {
+		near, far := net.Pipe()
+		h.give(&readAhead{Conn: far, read: []byte(http2Preface[:cut])})
+		speaksHTTP2(t, near, http2Preface[cut:])
+		_ = near.Close()
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	h.give(far)
+	if _, err := near.Read(make([]byte, 1)); err == nil {
+		t.Error("a connection that nobody takes is open")
+	}
+}
+
+// speaksHTTP2 sends the rest of the preface and checks that the other side
+// begins to speak HTTP/2.
+func speaksHTTP2(t *testing.T, c net.Conn, rest string) {
+	t.Helper()
+	framer := http2.NewFramer(c, c)
+	go func() {
+		_, _ = io.WriteString(c, rest)
+		_ = framer.WriteSettings()
+	}()
+	if f, err := framer.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
+		t.Errorf("%v, %v", f, err)
+	}
+}
+
+// Seen red with loops that compare the whole preface when its first line is
+// refused, and without the comparison: both answered 505.
+func TestTheLoopsGiveHTTP2Away(t *testing.T) {
+	s := start(t, says(`"hi"`), ServerConfig{})
+	for cut := range len(http2Preface) {
+		c, _ := s.dialRaw(http2Preface[:cut])
+		speaksHTTP2(t, c, http2Preface[cut:])
+		_ = c.Close()
+	}
+	_, r := s.dialRaw("PRI * HTTP/2.1\r\n\r\n")
+	if response, _ := readResponse(t, r, "PRI"); response.StatusCode < 400 {
+		t.Error(response.StatusCode)
+	}
+}
+
+// A connection may have come far in the loops before it must leave them.
+//
+// Seen red with loops that speak HTTP/1.1 to every instance.
+func TestAKeptConnectionGoesOnToAnInstanceOfHTTP2(t *testing.T) {
+	s := start(t, service(backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) })), ServerConfig{})
+	c, r := s.dialRaw("GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+	if _, got := readResponse(t, r, "GET"); got != "HTTP/1.1" {
+		t.Fatal(got)
+	}
+	web := http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Saw", r.Proto)
+		_, _ = io.Copy(w, r.Body)
+	})
+	web.Name = "web"
+	next := NewEnvironment(EnvironmentConfig{App: "shop", Version: 8, Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*Component{"web": web}})
+	if err := s.gateway.Update(func(table *Table) (*Table, error) { return table.With(liveApp("shop", teal.Only(8), next)) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		body := bytes.Repeat([]byte("x"), 100_000)
+		send(t, c, "POST / HTTP/1.1\r\nHost: shop\r\nContent-Length: 100000\r\n\r\n")
+		if _, err := c.Write(body); err != nil {
+			t.Fatal(err)
+		}
+		if response, got := readResponse(t, r, "POST"); response.StatusCode != 200 || got != string(body) || response.Header.Get("Saw") != "HTTP/2.0" {
+			t.Fatalf("%d by %q, %d bytes", response.StatusCode, response.Header.Get("Saw"), len(got))
+		}
+	}
+	receive(t, next.Retire(), "drain")
+}
