@@ -36,6 +36,11 @@ type conn struct {
 	closed     atomic.Bool
 }
 
+// claimant is a connection whose first request may have been claimed before the
+// connection came here. takeClaim returns that claim, once, for its caller to
+// release, or nil.
+type claimant interface{ takeClaim() *Claim }
+
 type connKey struct{}
 
 // connOf returns the connection that a request came on. Every request of a

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // handed is the listener through which net/http gets from the loops what they
@@ -66,10 +67,24 @@ func (h *handed) Close() error {
 // Addr implements net.Listener.
 func (h *handed) Addr() net.Addr { return h.addr }
 
-// readAhead is a connection of which some has been read already.
+// readAhead is a connection of which some has been read already. If that is a
+// request that has been claimed, the claim comes with it: to choose again would
+// favour the versions for which nothing is handed over.
 type readAhead struct {
 	net.Conn
-	read []byte
+	read  []byte
+	claim atomic.Pointer[Claim]
+}
+
+// takeClaim implements claimant.
+func (c *readAhead) takeClaim() *Claim { return c.claim.Swap(nil) }
+
+// Close implements net.Conn.
+func (c *readAhead) Close() error {
+	if claim := c.takeClaim(); claim != nil {
+		claim.Release() // no request came of it
+	}
+	return c.Conn.Close()
 }
 
 // Read implements net.Conn.

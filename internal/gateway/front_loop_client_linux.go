@@ -368,12 +368,11 @@ func (c *caller) refuseConnection(err error) {
 	c.respond(err)
 }
 
-// handOver gives the connection, with what has been read of it, to the front on
-// net/http.
+// handOver gives the connection, with what has been read of it and what has been
+// claimed, to the front on net/http.
 func (c *caller) handOver() {
 	c.leaveInstance(true)
-	c.trip.reported = true // net/http begins with the request anew
-	c.release()
+	claim := c.takeClaim()
 	l := c.loop
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
@@ -381,11 +380,27 @@ func (c *caller) handOver() {
 	l.drop(c.fd)
 	c.detach()
 	if err == nil {
-		err = l.all.handOver(own, read)
+		err = l.all.handOver(own, read, claim)
 	}
 	if err != nil {
+		if claim != nil {
+			claim.Release()
+		}
 		l.server.logger.Warn("a connection could not be handed over", "error", err)
 	}
+}
+
+// takeClaim returns the request's claim, nil for none, for somebody else to
+// report and release.
+func (c *caller) takeClaim() *Claim {
+	t := c.trip
+	if t.claim.Env == nil {
+		return nil
+	}
+	claim := t.claim
+	claim.Route = string(c.decodedPath()[:t.route])
+	t.claim = Claim{}
+	return &claim
 }
 
 // abort ends the connection at once, in a way that cannot be taken for the end

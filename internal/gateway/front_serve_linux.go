@@ -202,14 +202,17 @@ func (a *loops) reportPause(err error) {
 	}
 }
 
-// handOver gives a connection to net/http, with what has been read of it.
-func (a *loops) handOver(fd int, read []byte) error {
+// handOver gives a connection to net/http, with what has been read of it and the
+// claim of the request in that, nil for none.
+func (a *loops) handOver(fd int, read []byte, claim *Claim) error {
 	file := os.NewFile(uintptr(fd), "connection")
 	c, err := net.FileConn(file)
 	_ = file.Close() // c has a descriptor of its own
 	if err != nil {
 		return err
 	}
-	a.handed.give(&readAhead{Conn: c, read: read})
+	ahead := &readAhead{Conn: c, read: read}
+	ahead.claim.Store(claim)
+	a.handed.give(ahead)
 	return nil
 }

@@ -276,6 +276,11 @@ func (s *Server) claimPublic(r *http.Request) (Claim, error) {
 	if claim, ok := claimed(r); ok {
 		return claim, nil
 	}
+	if c, ok := connOf(r.Context()).Conn.(claimant); ok {
+		if claim := c.takeClaim(); claim != nil {
+			return *claim, nil
+		}
+	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
 	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
 		return Claim{}, errOverride()
