@@ -43,7 +43,7 @@ func TestTheTableOfLimits(t *testing.T) {
 		}
 	}
 	sentence := fmt.Sprintf("at most %d components and %d routes, an upstream %d addresses, a component %s of environment variables; a name has at most %d characters",
-		teal.MaxComponents, teal.MaxRoutes, teal.MaxUpstreamURLs, teal.Bytes(teal.MaxEnvironment), teal.MaxNameLength)
+		teal.MaxComponents, teal.MaxRoutes, teal.MaxUpstreamURLs, teal.MaxEnvironment, teal.MaxNameLength)
 	if !strings.Contains(section, sentence) {
 		t.Errorf("docs/limits.md does not say %q", sentence)
 	}
