@@ -482,7 +482,7 @@ func (s *schedule) serveWell() {
 		}
 		for _, t := range p.tasks {
 			t.verdict = teal.VerdictPass
-			s.truth[t.release+" "+t.key.String()] = teal.VerdictPass
+			s.learn(t.release+" "+t.key.String(), teal.VerdictPass)
 		}
 		p.measure(enough, 0)
 	}
@@ -508,7 +508,7 @@ func (s *schedule) checkEndOfPlay() {
 	}
 	for _, r := range s.releases {
 		for _, version := range []int{r.From, r.To} {
-			s.must(wanted[version] || !s.env(shop, version).running || version == 2 && s.beside,
+			s.must(wanted[version] || !s.env(shop, version).running || version == 2 && s.beside || s.left[version],
 				"version %d runs and nobody wants it", version)
 		}
 	}
