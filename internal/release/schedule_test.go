@@ -537,6 +537,11 @@ func playSeed(t *testing.T, seed uint64) (s *schedule) {
 //   - the confidence period counts from the creation, or ends while green is down
 //   - retiring does not wait until the alias holds
 //   - a release whose start went unanswered is not taken up by the next visitor
+//   - a check or hook is not waited for
+//   - what the judge says is not looked at before green gets more
+//   - a step is left before its hold is over
+//   - a release in the queue begins before its turn
+//   - a first release whose last hook fails is rolled back to nothing
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {
