@@ -38,6 +38,9 @@ type Release struct {
 	// last of them was in force.
 	Step   int        `json:"step"`
 	StepAt *time.Time `json:"step_at,omitempty"`
+	// Share is green's share at the step: the step's weight, or more that it had
+	// been given by hand before.
+	Share Weight `json:"share"`
 	// WaitsSince is since when the release has been waiting for a person.
 	WaitsSince *time.Time `json:"waits_since,omitempty"`
 	// DoubtSince is since when the release could go on if the judge had a

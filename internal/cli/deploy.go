@@ -285,8 +285,9 @@ func (s *session) send(ctx context.Context, c *client.Client, tree *artifact.Tre
 		packed <- err
 		_ = write.CloseWithError(err) // never fails
 	}()
+	quiet := s.json // looked at now: the HTTP client may read on when Run reports
 	counter := &counter{Reader: read, report: func(n int64) {
-		if !s.json {
+		if !quiet {
 			s.out.progress("uploading %s …", size(n))
 		}
 	}}

@@ -74,16 +74,16 @@ func TestOldVersionsAreForgotten(t *testing.T) {
 		for _, v := range list {
 			numbers = append(numbers, v.Number)
 		}
-		if slices.Equal(numbers, want) {
-			break
+		bundles, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Equal(numbers, want) && len(bundles) == len(want) {
+			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("versions %v, want %v", numbers, want)
+			t.Fatalf("versions %v with %d bundles are kept, want %v", numbers, len(bundles), want)
 		}
 		time.Sleep(10 * time.Millisecond)
-	}
-	bundles, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
-	if err != nil || len(bundles) != len(want) {
-		t.Errorf("%d bundles are kept (%v), want %d", len(bundles), err, len(want))
 	}
 }

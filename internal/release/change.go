@@ -12,7 +12,8 @@ type Change struct {
 	From     *int              // the version that the traffic is taken from; the release's turn has come
 	Task     *teal.Task        // begun, or ended; replaces the one with its key
 	Findings []teal.Finding    // evidence to keep
-	Step     int               // the step whose weight is in force now
+	Step     int               // the step that is in force now
+	Share    teal.Weight       // and green's share at it
 	Waits    *time.Time        // since when a person is waited for; zero: not any more
 	Doubt    *time.Time        // since when a verdict is missing; zero: not any more
 	Decided  time.Time         // when what led to a rollback was seen
@@ -37,7 +38,7 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 	}
 	r.Note(stamped(c.Findings, *r, now)...)
 	if c.Step != 0 {
-		r.Step, r.StepAt, r.DoubtSince, r.WaitsSince = c.Step, &now, nil, nil
+		r.Step, r.Share, r.StepAt, r.DoubtSince, r.WaitsSince = c.Step, c.Share, &now, nil, nil
 		if c.Step > len(r.Policy.Steps) {
 			r.ShiftedAt = &now
 		}

@@ -97,7 +97,15 @@ func approval(s *situation) { s.Policy.Steps[1].Approval = true }
 
 // atStep says that the step has been in force since noon.
 func atStep(n int) func(*situation) {
-	return func(s *situation) { s.Step, s.StepAt = n, &s.CreatedAt }
+	return func(s *situation) {
+		s.Step, s.StepAt, s.Share = n, &s.CreatedAt, teal.All
+		if n <= len(s.Policy.Steps) {
+			s.Share = s.Policy.Steps[n-1].Weight
+		}
+	}
+}
+func share(percent int) func(*situation) {
+	return func(s *situation) { s.Share = teal.Percent(percent) }
 }
 func says(v teal.Verdict) func(*situation) {
 	return func(s *situation) {
@@ -244,6 +252,7 @@ func TestDecide(t *testing.T) {
 	only1, only2 := live(teal.Only(1)...), live(teal.Only(2)...)
 	rollback, finish := order(teal.OrderRollback), order(teal.OrderFinish)
 	split := live(teal.Target{Version: 1, Weight: teal.Percent(90)}, teal.Target{Version: 2, Weight: teal.Percent(10)})
+	most := live(teal.Target{Version: 1, Weight: teal.Percent(30)}, teal.Target{Version: 2, Weight: teal.Percent(70)})
 	half := live(teal.Target{Version: 1, Weight: teal.Percent(50)}, teal.Target{Version: 2, Weight: teal.Percent(50)})
 	cases := []struct {
 		name   string
@@ -333,6 +342,8 @@ func TestDecide(t *testing.T) {
 		{"green gets the first share", in("shifting", canary), "shift to 2 at 10 % replacing 7", "step 1 of 2: green has 10 %"},
 		{"a share that was given and not noted is noted", in("shifting", canary, split), "note step 1", ""},
 		{"a larger share that somebody gave by hand stays", in("shifting", canary, half), "note step 2", ""},
+		{"one above all steps has the conditions of the last", in("shifting", canary, most), "note step 2", "the last step's conditions"},
+		{"and is held like it", in("shifting", canary, most, atStep(2), share(70)), "wait until 5m0s", ""},
 		{"a share is held", in("shifting", canary, split, atStep(1)), "wait until 5m0s", ""},
 		{"then comes the next one", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass)), "shift to 2 at 50 % replacing 7", "step 2 of 2"},
 		{"after the last one green gets everything", in("shifting", canary, half, atStep(2), after(5*time.Minute), says(pass)), "shift to 2 replacing 7", ""},

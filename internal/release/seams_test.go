@@ -73,8 +73,16 @@ func (p *process) settleTask(pick func(n int) int, verdict teal.Verdict) (settle
 	slices.Sort(names)
 	name := names[pick(len(names))]
 	p.tasks[name].verdict = verdict
-	p.w.truth[name] = verdict
+	p.w.learn(name, verdict)
 	return name
+}
+
+// learn notes what an examiner has found. Two servers may find different things,
+// and the one whose record comes first is believed: a pass that there was is one.
+func (w *world) learn(name string, verdict teal.Verdict) {
+	if w.truth[name] != teal.VerdictPass {
+		w.truth[name] = verdict
+	}
 }
 
 // The meter: requests that the schedule makes.

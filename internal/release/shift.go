@@ -50,9 +50,8 @@ func decideSteps(r teal.Release, o Observation) Decision {
 	if d, is := worse(r, o); is {
 		return d
 	}
-	if next := nextStep(r, o); next <= len(r.Policy.Steps) && hasShare(r, o, weightOf(r.Policy, next)) {
-		// The shift was made and not recorded, or somebody had made it by hand.
-		return Decision{Change: Change{Step: next}, Reason: atStep(r.Policy, next)}
+	if d, noted := noteShare(r, o); noted {
+		return d
 	}
 	if r.Step > 0 {
 		if d, done := decideStep(r, o); !done {
@@ -64,11 +63,31 @@ func decideSteps(r teal.Release, o Observation) Decision {
 	return nextShift(r, o)
 }
 
+// noteShare notes a step that is in force and not in the record: a shift whose
+// outcome a crash kept from being recorded, or a share that somebody gave green
+// by hand before. Such a share is not taken away again; one above all steps has
+// the conditions of the last one.
+func noteShare(r teal.Release, o Observation) (d Decision, noted bool) {
+	steps, share := len(r.Policy.Steps), o.Route.Alias.Weight(r.To)
+	next := nextStep(r, o)
+	above := r.Step == 0 && steps > 0 && hasShare(r, o, share) && share > weightOf(r.Policy, steps)
+	switch {
+	case above:
+		return Decision{
+			Change: Change{Step: steps, Share: share},
+			Reason: fmt.Sprintf("green has %s %% already; the last step's conditions hold for it", share),
+		}, true
+	case next <= steps && hasShare(r, o, weightOf(r.Policy, next)):
+		return Decision{Change: Change{Step: next, Share: share}, Reason: atStep(r.Policy, next)}, true
+	}
+	return Decision{}, false
+}
+
 // aliasLost decides about a release whose alias says something that no step of
 // the release can have made it say.
 func aliasLost(r teal.Release, o Observation) (d Decision, lost bool) {
 	next := r.Step + 1
-	if r.Step == 0 || hasShare(r, o, weightOf(r.Policy, r.Step)) || hasShare(r, o, weightOf(r.Policy, next)) {
+	if r.Step == 0 || hasShare(r, o, r.Share) || hasShare(r, o, weightOf(r.Policy, next)) {
 		return Decision{}, false
 	}
 	return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while the release was shifting", r.Alias, teal.FormatTargets(o.Route.Alias.Targets))), true
@@ -136,7 +155,7 @@ func awaitsApproval(r teal.Release) bool {
 // nextShift gives green its next share.
 func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
-	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next}, Reason: atStep(r.Policy, next)}
+	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r.Policy, next)}
 	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
 		d = giveEverything(r, o)
 	}
@@ -148,10 +167,10 @@ func nextShift(r teal.Release, o Observation) Decision {
 
 // nextStep returns the step after the one that the release is at. A share that
 // somebody gave green by hand before is not taken away again: the steps below it
-// are left out, but for the last one, whose conditions hold for everything.
+// are left out.
 func nextStep(r teal.Release, o Observation) int {
 	next := r.Step + 1
-	for r.Step == 0 && next < len(r.Policy.Steps) && weightOf(r.Policy, next) < o.Route.Alias.Weight(r.To) {
+	for r.Step == 0 && next <= len(r.Policy.Steps) && weightOf(r.Policy, next) < o.Route.Alias.Weight(r.To) {
 		next++
 	}
 	return next
@@ -164,7 +183,7 @@ func atStep(p teal.Policy, step int) string {
 func giveEverything(r teal.Release, o Observation) Decision {
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
-		Change: Change{Step: len(r.Policy.Steps) + 1},
+		Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All},
 		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
 	}
 }
@@ -196,7 +215,7 @@ func decideShifted(r teal.Release, o Observation) Decision {
 	case !o.Route.Holds:
 		return Decision{}
 	case r.Step <= len(r.Policy.Steps):
-		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1}, Reason: fmt.Sprintf("version %d has everything", r.To)}
+		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("version %d has everything", r.To)}
 	}
 	if r.From != 0 && r.Policy.Confidence > 0 {
 		if d, asked := askJudges(r, o); !asked {

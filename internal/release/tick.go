@@ -172,9 +172,20 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 		if err != nil {
 			return fmt.Errorf("%s version %d: %w", name, d.Intent.Version, err)
 		}
+		d.Change.Back = d.Change.Back || e.isBack(ctx, r, d.Intent)
 		e.cfg.Boundary(name + ":acted")
 	}
 	return e.recordOutcome(ctx, r, revision, d, w)
+}
+
+// isBack reports whether an act that has just been done has left green nothing,
+// everywhere.
+func (e *Engine) isBack(ctx context.Context, r teal.Release, done teal.Intent) bool {
+	if done.Act != teal.ActShift || done.Version != r.From {
+		return false
+	}
+	route, err := e.cfg.Router.Observe(ctx, r.App, r.Alias)
+	return err == nil && route.Holds && route.Alias.IsOnly(r.From)
 }
 
 // refused reports whether an act was refused for good: the routes are another

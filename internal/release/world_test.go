@@ -45,6 +45,7 @@ type world struct {
 	trace []string
 	wrong []string // broken guarantees
 	seen  map[string]int
+	left  map[int]bool // versions that a release had to leave running
 }
 
 type appRecord struct {
@@ -88,7 +89,7 @@ func newWorld(twins bool) *world {
 	return &world{
 		twins: twins, apps: map[string]*appRecord{}, releases: map[string]*releaseRecord{},
 		aliases: map[string]*aliasState{}, envs: map[string]*env{}, truth: map[string]teal.Verdict{},
-		began: time.Now(), seen: map[string]int{},
+		began: time.Now(), seen: map[string]int{}, left: map[int]bool{},
 	}
 }
 
@@ -566,6 +567,7 @@ func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
 	case teal.PhaseCompleted:
 		if before.Phase == teal.PhaseRollingBack && len(live.alias.Targets) == 2 {
 			w.seen["stays split"]++ // neither version is healthy, and nothing is stopped
+			w.left[r.From], w.left[r.To] = true, true
 			return
 		}
 		w.must(live.alias.IsOnly(r.To) && len(live.stale) == 0, "%s is completed; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
