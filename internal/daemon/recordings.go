@@ -19,17 +19,23 @@ import (
 
 // recordings keep what was measured of releases, a file each, in the form that
 // `teal analyze` reads. They serve people; no decision depends on them, so a
-// crash may cost the last second.
+// crash may cost the last line.
 type recordings struct {
 	dir    string
 	logger *slog.Logger
 
+	writing sync.Mutex // held while lines are written; taken before mu
+
 	mu   sync.Mutex
-	open map[string]teal.Interval // the second that has not been written, by release ID
+	open map[string]teal.Interval // what has not been written, by release ID
 }
 
-// maxRecording bounds one file: about a day with two versions under load.
+// maxRecording bounds one file: some hours of two versions under load.
 const maxRecording = 64 << 20
+
+// lineEvery is the time that a line stands for. The judge looks more often while
+// there is traffic; what it makes of coarser lines is a little less certain.
+const lineEvery = 100 * time.Millisecond
 
 func newRecordings(dir string, logger *slog.Logger) *recordings {
 	return &recordings{dir: dir, logger: logger, open: map[string]teal.Interval{}}
@@ -40,18 +46,18 @@ func newRecordings(dir string, logger *slog.Logger) *recordings {
 func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	second := r.open[release.ID]
-	second.Live = second.Live.Plus(interval.Live)
-	second.Green = second.Green.Plus(interval.Green)
-	r.open[release.ID] = second
+	sum := r.open[release.ID]
+	sum.Live = sum.Live.Plus(interval.Live)
+	sum.Green = sum.Green.Plus(interval.Green)
+	r.open[release.ID] = sum
 }
 
-// Run writes once a second what has been measured, until ctx ends.
+// Run writes what has been measured, a line for each lineEvery, until ctx ends.
 func (r *recordings) Run(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return fmt.Errorf("recordings: %w", err)
 	}
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(lineEvery)
 	defer ticker.Stop()
 	for {
 		select {
@@ -65,13 +71,15 @@ func (r *recordings) Run(ctx context.Context) error {
 }
 
 func (r *recordings) flush(now time.Time) {
+	r.writing.Lock() // so that lines stand in the order of time
+	defer r.writing.Unlock()
 	r.mu.Lock()
 	open := r.open
 	r.open = map[string]teal.Interval{}
 	r.mu.Unlock()
-	for id, second := range open {
-		second.At = now
-		if err := r.write(id, second); err != nil {
+	for id, sum := range open {
+		sum.At = now
+		if err := r.write(id, sum); err != nil {
 			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
 		}
 	}
@@ -98,6 +106,7 @@ func (r *recordings) write(id string, interval teal.Interval) (err error) {
 
 // read returns what has been kept of a release; nothing was measured, no file.
 func (r *recordings) read(id string) (io.ReadCloser, error) {
+	r.flush(time.Now())
 	f, err := os.Open(r.file(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return io.NopCloser(bytes.NewReader(nil)), nil
