@@ -5,15 +5,16 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
 // Measurement is what one version did for users in some time. Checks, warm-ups
 // and requests that chose their version by header are not in it.
 type Measurement struct {
-	Requests int64          `json:"requests"`
-	Errors   int64          `json:"errors"` // 5xx, function errors, timeouts, broken connections
-	Latency  []LatencyCount `json:"latency_ms,omitempty"`
+	Requests int64     `json:"requests"`
+	Errors   int64     `json:"errors"` // 5xx, function errors, timeouts, broken connections
+	Latency  Latencies `json:"latency_ms,omitempty"`
 }
 
 // Plus returns what two measurements are together.
@@ -52,24 +53,55 @@ type LatencyCount struct {
 	Count int64
 }
 
+// Latencies is a list of LatencyCounts. It is encoded as a whole: a baseline has
+// hundreds of pairs, and is in the record of every release.
+type Latencies []LatencyCount
+
 // MarshalJSON implements json.Marshaler.
-func (l LatencyCount) MarshalJSON() ([]byte, error) {
-	return json.Marshal([2]float64{float64(l.UpTo) / float64(time.Millisecond), float64(l.Count)})
+func (l Latencies) MarshalJSON() ([]byte, error) {
+	out := make([]byte, 0, 2+16*len(l))
+	out = append(out, '[')
+	for i, c := range l {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, '[')
+		out = strconv.AppendFloat(out, float64(c.UpTo)/float64(time.Millisecond), 'f', -1, 64)
+		out = append(out, ',')
+		out = strconv.AppendInt(out, c.Count, 10)
+		out = append(out, ']')
+	}
+	return append(out, ']'), nil
 }
 
-// UnmarshalJSON implements json.Unmarshaler. It refuses what is not a pair of a
-// latency and a whole count, both from 0.
-func (l *LatencyCount) UnmarshalJSON(data []byte) error {
-	var pair []float64
-	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
-		return Errorf(CodeInvalidInput, "%s is not [milliseconds, count]", data)
+// UnmarshalJSON implements json.Unmarshaler. It refuses what is not a list of
+// pairs of a latency and a whole count, both from 0.
+func (l *Latencies) UnmarshalJSON(data []byte) error {
+	var pairs [][]float64
+	if err := json.Unmarshal(data, &pairs); err != nil {
+		return Errorf(CodeInvalidInput, "%s is not a list of [milliseconds, count]", brief(data))
 	}
-	ms, count := pair[0], pair[1]
-	if ms < 0 || ms > float64(math.MaxInt64/int64(time.Millisecond)) || count < 0 || count > 1<<53 || count != math.Trunc(count) {
-		return Errorf(CodeInvalidInput, "%s is not a latency in milliseconds and a whole count, both from 0", data)
+	list := make(Latencies, len(pairs))
+	for i, pair := range pairs {
+		if len(pair) != 2 {
+			return Errorf(CodeInvalidInput, "%v is not [milliseconds, count]", pair)
+		}
+		ms, count := pair[0], pair[1]
+		if ms < 0 || ms > float64(math.MaxInt64/int64(time.Millisecond)) || count < 0 || count > 1<<53 || count != math.Trunc(count) {
+			return Errorf(CodeInvalidInput, "%v is not a latency in milliseconds and a whole count, both from 0", pair)
+		}
+		list[i] = LatencyCount{UpTo: time.Duration(math.Round(ms * float64(time.Millisecond))), Count: int64(count)}
 	}
-	*l = LatencyCount{UpTo: time.Duration(ms * float64(time.Millisecond)), Count: int64(count)}
+	*l = list
 	return nil
+}
+
+func brief(data []byte) []byte {
+	const enough = 60
+	if len(data) > enough {
+		return append(slices.Clone(data[:enough]), "…"...)
+	}
+	return data
 }
 
 // Interval is what the two versions of a release did in the same stretch of

@@ -40,7 +40,7 @@ type Release struct {
 	StepAt *time.Time `json:"step_at,omitempty"`
 	// Share is green's share at the step: the step's weight, or more that it had
 	// been given by hand before.
-	Share Weight `json:"share"`
+	Share Weight `json:"share,omitempty"`
 	// WaitsSince is since when the release has been waiting for a person.
 	WaitsSince *time.Time `json:"waits_since,omitempty"`
 	// DoubtSince is since when the release could go on if the judge had a
@@ -236,7 +236,7 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 			r.ShiftedAt = &at
 		}
 	case next.Ended():
-		r.EndedAt = &at
+		r.EndedAt, r.Judging = &at, nil
 		if next == PhaseCompleted && r.ShiftedAt == nil {
 			r.ShiftedAt = &at
 		}

@@ -110,11 +110,11 @@ const (
 // line is one line of a recording: what one side did in an interval that ends
 // at At.
 type line struct {
-	At       *time.Time          `json:"at"`
-	Side     string              `json:"side"`
-	Requests *int64              `json:"requests"`
-	Errors   int64               `json:"errors"`
-	Latency  []teal.LatencyCount `json:"latency_ms,omitempty"`
+	At       *time.Time     `json:"at"`
+	Side     string         `json:"side"`
+	Requests *int64         `json:"requests"`
+	Errors   int64          `json:"errors"`
+	Latency  teal.Latencies `json:"latency_ms,omitempty"`
 }
 
 // Write writes an interval as two lines of JSON, one for each side, which Read
