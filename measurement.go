@@ -79,7 +79,7 @@ func (l Latencies) MarshalJSON() ([]byte, error) {
 func (l *Latencies) UnmarshalJSON(data []byte) error {
 	var pairs [][]float64
 	if err := json.Unmarshal(data, &pairs); err != nil {
-		return Errorf(CodeInvalidInput, "%s is not a list of [milliseconds, count]", brief(data))
+		return Errorf(CodeInvalidInput, "%s holds what is not [milliseconds, count]", brief(data))
 	}
 	list := make(Latencies, len(pairs))
 	for i, pair := range pairs {
