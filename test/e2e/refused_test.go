@@ -132,7 +132,7 @@ func TestRefusedOrders(t *testing.T) {
 		{"alias set web Live! 1", []string{"alias name"}},
 		{"alias set web live 1 --revision 4000", []string{"revision"}},
 
-		{"deploy --strategy canary", []string{"canary", "all-at-once"}},
+		{"deploy --strategy canery", []string{"canery", "canary"}},
 		{"deploy --wait forever", []string{"--wait", "live or completed"}},
 		{"deploy a b", []string{"too many", "Usage"}},
 		{"deplay", []string{"deplay", "deploy"}},
@@ -249,7 +249,7 @@ func TestBadApps(t *testing.T) {
 		{"empty", with("", handler), false, []string{"teal.yaml"}},
 		{"no manifest", newFiles(t, handler), false, []string{"teal.yaml", "teal init"}},
 		{"no folder", app{t: t, dir: filepath.Join(t.TempDir(), "nowhere")}, false, []string{"nowhere"}},
-		{"later", with(good+"release:\n  strategy: canary\n  steps: [{weight: 10, hold: 5m}]\n", handler), false, []string{"teal.yaml:7:13", "teal.yaml:8:", "all-at-once"}},
+		{"steps that go down", with(good+"release:\n  steps: [{weight: 50, hold: 5m}, {weight: 10, hold: 5m}]\n", handler), false, []string{"teal.yaml:7:"}},
 		{"several", with("app: -odd\nfunctions:\n  odd: {runtime: python4, handler: odd, memory: 1}\nroutes:\n  - {path: odd, to: nothing}\nextra: 1\n", handler), false,
 			[]string{"teal.yaml:1:6", "teal.yaml:3:18", "teal.yaml:3:", "teal.yaml:5:12", "teal.yaml:6:1", "python4", "extra"}},
 		{"link to a file outside", linked, true, []string{"passwd", "outside"}},
