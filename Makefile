@@ -14,7 +14,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 
 test: ## every test, with the race detector
 	@./scripts/need python3 node npm boto3 aws
-	go test -race -count=1 -timeout 40m ./...
+	go test -race -count=1 -timeout 25m ./...
 
 lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

@@ -144,7 +144,7 @@ func TestGoFunctionAnswers(t *testing.T) {
 		answers <- string(body)
 	})
 	server := httptest.NewServer(mux)
-	defer server.Close()
+	t.Cleanup(server.Close) // it waits for the function's next poll, which ends with the process
 	command := exec.Command(filepath.Join(builtGoFunction(t), "build", "bootstrap"))
 	command.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(server.URL, "http://"), "AWS_LAMBDA_FUNCTION_VERSION=7"}
 	start(t, command)
@@ -157,6 +157,9 @@ func TestGoFunctionAnswers(t *testing.T) {
 		t.Fatal("no answer")
 	}
 }
+
+// client gives up in the end: what answers on a port may be somebody else.
+var client = &http.Client{Timeout: 30 * time.Second}
 
 func start(t *testing.T, command *exec.Cmd) {
 	t.Helper()
@@ -251,7 +254,7 @@ func freePort(t *testing.T) int {
 func waitFor(t *testing.T, url string) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if response, err := http.Get(url); err == nil {
+		if response, err := client.Get(url); err == nil {
 			_ = response.Body.Close()
 			return
 		}
@@ -261,7 +264,7 @@ func waitFor(t *testing.T, url string) {
 
 func get(t *testing.T, url string) string {
 	t.Helper()
-	response, err := http.Get(url)
+	response, err := client.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}
