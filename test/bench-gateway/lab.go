@@ -22,6 +22,7 @@ import (
 	"strings"
 	"time"
 
+	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
 )
@@ -123,11 +124,11 @@ app: bench
 upstreams: {web: {urls: ["http://%s"], health: {path: /2}}}
 functions: {fn: {runtime: provided, code: fn, memory: 256MiB, concurrency: {min: %d, max: %d}}}
 routes: [{path: /, to: web}, {path: /fn, to: fn}, {path: /version-%d, to: web}]
-release: {watch: {confidence: 1h}, drain: 10s}
+release: {watch: {confidence: 0s}, drain: 10s}
 `
 
-// startTeal starts a server with two versions of the app, so that it can go back
-// and forth between them.
+// startTeal starts a server with two versions of the app, each of which an alias
+// keeps running, so that live can go back and forth between them.
 func (l *lab) startTeal(ctx context.Context) error {
 	data := filepath.Join(l.dir, "data")
 	p, err := l.run(&proxy{name: "Teal"}, l.teal, "server", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0",
@@ -164,18 +165,16 @@ func (l *lab) startTeal(ctx context.Context) error {
 	if l.client, err = client.New(client.Config{Address: strings.TrimSpace(readFile(filepath.Join(data, "admin.addr"))), Token: strings.TrimSpace(readFile(filepath.Join(data, "admin.token")))}); err != nil {
 		return err
 	}
-	live := 2
-	p.reload = func() error {
-		var err error
-		if live == 2 {
-			_, err = l.client.Rollback(ctx, "bench", api.RollbackBody{})
-		} else {
-			_, err = l.client.Promote(ctx, "bench", api.PromoteBody{})
-		}
-		live = 3 - live
+	point := func(alias string, version int) error {
+		_, err := l.client.SetAlias(ctx, "bench", alias, api.AliasBody{Versions: []teal.Target{{Version: version, Weight: teal.All}}})
 		return err
 	}
-	return nil
+	live := 2
+	p.reload = func() error {
+		live = 3 - live
+		return point(teal.AliasLive, live)
+	}
+	return errors.Join(point("one", 1), point("two", 2))
 }
 
 func (l *lab) buildFunction(ctx context.Context, path string) error {

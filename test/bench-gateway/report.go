@@ -90,7 +90,7 @@ func (r *results) section(o options, l *lab, took time.Duration) string {
 	}
 	b.WriteString("\nCPU is the proxy's alone, per request, from /proc, to about 1 %. Where requests are sent at a rate, latency counts from when a request was due, " +
 		"so waiting behind a stall is in it; elsewhere from when it was sent. Ratios are Teal's figure divided by the other's. " +
-		"A switch is a rollback or a promotion for Teal and a reload of the configuration for nginx.\n")
+		"A switch moves the alias live to another version for Teal, whose function and connections to the backend are its own, and a reload of the configuration for nginx.\n")
 	for _, c := range cases(o.short) {
 		r.table(&b, c)
 	}
