@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -22,6 +23,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
+	}
+	if _, wrapped := c.(*tls.Conn); wrapped {
+		return c, nil // over a conn, after its handshake
 	}
 	return &conn{Conn: c, writeStall: l.writeStall}, nil
 }
@@ -46,6 +50,9 @@ type connKey struct{}
 // connOf returns the connection that a request came on. Every request of a
 // Server has one.
 func connOf(ctx context.Context) *conn { return ctx.Value(connKey{}).(*conn) }
+
+// inner returns c, also of what is built on it.
+func (c *conn) inner() *conn { return c }
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {

@@ -20,6 +20,7 @@ type front struct {
 	trusted  func(netip.Addr) bool
 	internal bool            // the clients are components, calling each other
 	secure   *tls.Config     // nil: cleartext
+	shaken   bool            // handshakes have been made before net/http gets a connection
 	life     context.Context // ends when the grace period of a shutdown is over
 	gate     gate            // counts the handlers that run
 }

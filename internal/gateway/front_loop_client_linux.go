@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"net/netip"
 	"time"
 	"unsafe"
@@ -377,10 +378,14 @@ func (c *caller) handOver() {
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
 	own, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
+	var conn net.Conn
+	if err == nil {
+		conn, err = c.blocking(own)
+	}
 	l.drop(c.fd)
 	c.detach()
 	if err == nil {
-		err = l.all.handOver(own, read, claim)
+		l.all.handOver(conn, read, claim)
 	}
 	if err != nil {
 		if claim != nil {
@@ -388,6 +393,18 @@ func (c *caller) handOver() {
 		}
 		l.server.logger.Warn("a connection could not be handed over", "error", err)
 	}
+}
+
+// blocking returns the connection as net/http takes it, on another descriptor of
+// the socket.
+func (c *caller) blocking(fd int) (net.Conn, error) {
+	plain, err := connectionOf(fd)
+	if err != nil || c.secret == nil {
+		return plain, err
+	}
+	secure := c.secret.blocking(plain, c.limits())
+	c.secret = nil
+	return secure, nil
 }
 
 // takeClaim returns the request's claim, nil for none, for somebody else to
@@ -409,6 +426,7 @@ func (c *caller) abort() {
 	if c.state == callerGone || c.state == callerInvoking {
 		return
 	}
+	c.failure = unix.ECONNABORTED                                                            // so that TLS does not say that this was all
 	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // else it is closed politely
 	c.close()
 }
@@ -426,6 +444,7 @@ func (c *caller) close() {
 		c.giveBack()
 		c.release()
 	}
+	c.farewell()
 	c.loop.drop(c.fd)
 	c.detach()
 }

@@ -114,6 +114,7 @@ type call struct {
 	life    context.Context
 	request payload.Request
 	closes  bool
+	secure  bool     // the answer has to be encrypted, which is the loop's to do
 	status  int      // of the answer
 	failure *Failure // what the function said if it failed
 }
@@ -125,7 +126,7 @@ func (c *caller) invoke() {
 	t := c.trip
 	c.state, c.deadline = callerInvoking, forever
 	t.closes = t.closes || c.loop.stopping
-	call := &call{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes}
+	call := &call{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.secret != nil}
 	c.loop.spawned = true
 	go call.run()
 }
@@ -137,7 +138,7 @@ func (k *call) run() {
 	answered := time.Now()
 	written := 0
 	var errno syscall.Errno
-	if err == nil && k.client.loop.all.life.Err() == nil {
+	if err == nil && !k.secure && k.client.loop.all.life.Err() == nil {
 		written, errno = writeSocket(k.fd, head, body)
 	}
 	if errno != 0 {
@@ -229,7 +230,7 @@ func (c *caller) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := origin{peer: c.peer, trusted: c.trusted, scheme: "http", host: string(r.Host), label: t.claim.Env.label}
+	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label}
 	from.set(h, sent)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)
 	return payload.Request{

@@ -63,7 +63,7 @@ func (c *caller) passes(name []byte) bool {
 func (c *caller) appendForwarded(to []byte) []byte {
 	r := &c.trip.request
 	to = append(to, "X-Forwarded-For: "...)
-	proto, host := []byte("http"), r.Host
+	proto, host := []byte(c.loop.all.front.scheme()), r.Host
 	if c.trusted {
 		for i := range r.Len() {
 			if r.Kind(i) == http1.EndToEnd && http1.EqualFold(r.Name(i), "x-forwarded-for") {

@@ -411,12 +411,16 @@ func addressOf(peer unix.Sockaddr) netip.AddrPort {
 }
 
 // admit takes a connection in.
-func (l *loop) admit(fd int, peer netip.AddrPort) {
-	c := &caller{side: side{fd: fd}, loop: l, peer: peer.Addr(), trusted: l.server.trusted(peer.Addr()), index: len(l.clients)}
+func (l *loop) admit(fd int, peer netip.AddrPort, s *secret) {
+	c := &caller{side: side{fd: fd, secret: s}, loop: l, peer: peer.Addr(), trusted: l.server.trusted(peer.Addr()), index: len(l.clients)}
 	if l.stopping || l.register(fd, socket{client: c}) != nil {
 		_ = unix.Close(fd)
 		l.gone()
 		return
+	}
+	if s != nil {
+		s.wire.side, s.wire.loop = &c.side, l
+		c.readable = true // what came behind the handshake may have been read with it
 	}
 	l.clients = append(l.clients, c)
 	c.deadline = l.at(l.server.limits.Head)

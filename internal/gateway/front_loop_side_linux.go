@@ -63,7 +63,8 @@ func (b *bufferStock) put(buffer []byte) {
 // written to it.
 type side struct {
 	fd       int
-	readable bool // as far as is known; so is writable
+	secret   *secret // nil without TLS
+	readable bool    // as far as is known; so is writable
 	writable bool
 	hungUp   bool // the peer will send nothing more; what it has sent may still be there to read
 	reset    bool // the connection is gone both ways
@@ -83,6 +84,9 @@ type side struct {
 func (s *side) note(events uint32) {
 	if events&(unix.EPOLLIN|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.readable = true
+		if s.secret != nil {
+			s.secret.wire.dry = false
+		}
 	}
 	if events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.writable = true
@@ -102,6 +106,9 @@ func (s *side) unread() []byte { return s.in[s.r:s.w] }
 func (s *side) fill(l *loop, want int64) bool {
 	if !s.readable || s.ended {
 		return false
+	}
+	if s.secret != nil {
+		return s.fillSecret(l, want)
 	}
 	s.makeRoom(l, want)
 	room := s.in[s.w:]
@@ -183,6 +190,9 @@ func (s *side) room(l *loop, n int) {
 // send writes what waits, and piece behind it. It returns how much of piece has
 // been written.
 func (s *side) send(l *loop, piece []byte) (written int) {
+	if s.secret != nil {
+		return s.sendSecret(l, piece)
+	}
 	for s.failure == 0 && s.writable && len(s.out)-s.sent+len(piece)-written > 0 {
 		waiting := s.out[s.sent:]
 		n, errno := writeSocket(s.fd, waiting, piece[written:])
@@ -197,15 +207,22 @@ func (s *side) send(l *loop, piece []byte) (written int) {
 		s.sent += min(n, len(waiting))
 		written += max(n-len(waiting), 0)
 	}
+	s.release(l)
+	return written
+}
+
+// release gives back the buffer of what has been written.
+func (s *side) release(l *loop) {
 	if s.out != nil && s.sent == len(s.out) {
 		l.buffers.put(s.out)
 		s.out, s.sent = nil, 0
 	}
-	return written
 }
 
 // isFlushed reports whether nothing waits to be written.
-func (s *side) isFlushed() bool { return s.out == nil }
+func (s *side) isFlushed() bool {
+	return s.out == nil && (s.secret == nil || s.secret.wire.isEmpty())
+}
 
 // forget gives the buffers back.
 func (s *side) forget(l *loop) {
@@ -215,11 +232,17 @@ func (s *side) forget(l *loop) {
 	if s.out != nil {
 		l.buffers.put(s.out)
 	}
+	if s.secret != nil {
+		s.secret.wire.giveBack()
+	}
 	s.in, s.out, s.base, s.head, s.r, s.w, s.sent = nil, nil, 0, nil, 0, 0, 0
 }
 
 // shutdownWrite tells the peer that nothing more comes.
-func (s *side) shutdownWrite() { _ = unix.Shutdown(s.fd, unix.SHUT_WR) } // a connection that is gone needs no telling
+func (s *side) shutdownWrite() {
+	s.farewell()
+	_ = unix.Shutdown(s.fd, unix.SHUT_WR) // a connection that is gone needs no telling
+}
 
 // flow carries one body from one side to the other as it comes. Content that
 // keeps its framing is written from where it was read; chunks are copied once,

@@ -12,19 +12,23 @@ import (
 // HTTP/2 and HTTP/1.1 by ALPN.
 func (s *Server) ServeTLS(ctx context.Context, l net.Listener, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
 	secure := &tls.Config{
-		MinVersion:     tls.VersionTLS12,
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: certificate,
+		MinVersion: tls.VersionTLS12,
+		NextProtos: []string{"h2", "http/1.1"},
+		// Small records would reach a client's parser earlier on slow links; they
+		// cost a system call each.
+		DynamicRecordSizingDisabled: true,
+		GetCertificate:              certificate,
 	}
-	return s.serve(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted, secure: secure}, s.around)
+	return s.servePublic(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted, secure: secure})
 }
 
-// secured returns what the front accepts: TLS over l, or l.
-func (f *front) secured(l net.Listener) net.Listener {
-	if f.secure == nil {
-		return l
+// accepting returns what net/http accepts connections from: TLS over l, or l.
+func (f *front) accepting(l net.Listener) net.Listener {
+	plain := &listener{Listener: l, writeStall: f.server.limits.WriteStall}
+	if f.secure == nil || f.shaken {
+		return plain
 	}
-	return tls.NewListener(l, f.secure)
+	return tls.NewListener(plain, f.secure)
 }
 
 // scheme returns how the front's clients speak.
@@ -40,7 +44,7 @@ func innerConn(c net.Conn) *conn {
 	if secure, ok := c.(*tls.Conn); ok {
 		c = secure.NetConn()
 	}
-	return c.(*conn)
+	return c.(interface{ inner() *conn }).inner()
 }
 
 // protocols says what clients may speak: in cleartext also HTTP/2, if they begin

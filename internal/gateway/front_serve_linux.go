@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/netip"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -25,22 +25,23 @@ func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) erro
 	return s.serve(ctx, l, f, s.around)
 }
 
-// fitsLoops reports whether the loops can serve a front. They know no TLS, keep
-// no record of an exchange for a log or a tracer, and must know which hosts are
+// fitsLoops reports whether the loops can serve a front. They keep no record of an exchange for a log or a tracer, and must know which hosts are
 // a handler's.
 func (s *Server) fitsLoops(f *front) bool {
-	return f.secure == nil && s.log == nil && s.tracer == nil && s.isAround != nil
+	return s.log == nil && s.tracer == nil && s.isAround != nil
 }
 
 // loops are the event loops of one listener, one for each processor that the
 // program may use.
 type loops struct {
 	server   *Server
+	front    *front
 	listener int
 	port     string
 	life     context.Context // ends when the grace period of a shutdown is over
 	list     []*loop
-	open     atomic.Int64 // connections
+	open     atomic.Int64   // connections
+	shaking  sync.WaitGroup // handshakes
 	handed   *handed
 	warned   atomic.Int64 // when the log last said that nothing is accepted
 }
@@ -48,13 +49,14 @@ type loops struct {
 func (s *Server) serveLoops(ctx context.Context, l *net.TCPListener, f *front) error {
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
-	all, err := s.newLoops(life, l)
+	all, err := s.newLoops(life, l, f)
 	if err != nil {
 		return errors.Join(fmt.Errorf("accept on %s: %w", l.Addr(), err), closeListener(l))
 	}
 	defer func() { _ = unix.Close(all.listener) }()
 
 	// What the loops leave to net/http.
+	f.shaken = true
 	var others sync.WaitGroup
 	var failure error
 	others.Go(func() { failure = s.serve(ctx, all.handed, f, s.around) })
@@ -73,6 +75,8 @@ func (s *Server) serveLoops(ctx context.Context, l *net.TCPListener, f *front) e
 	}()
 	all.shutDown(ended, end)
 	others.Wait()
+	end(nil) // handshakes
+	all.shaking.Wait()
 	return errors.Join(err, failure)
 }
 
@@ -84,8 +88,8 @@ func closeListener(l net.Listener) error {
 	return nil
 }
 
-func (s *Server) newLoops(life context.Context, l *net.TCPListener) (*loops, error) {
-	all := &loops{server: s, life: life, handed: newHanded(l.Addr())}
+func (s *Server) newLoops(life context.Context, l *net.TCPListener, f *front) (*loops, error) {
+	all := &loops{server: s, front: f, life: life, handed: newHanded(l.Addr())}
 	if _, port, err := net.SplitHostPort(l.Addr().String()); err == nil {
 		all.port = port
 	}
@@ -168,22 +172,38 @@ func endsWithin(ended <-chan struct{}, within time.Duration) bool {
 	}
 }
 
-// adopt gives a connection to a loop: the one that has accepted it, unless
-// another one has clearly fewer.
+// adopt takes a connection that a loop has accepted.
 func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
-	best, least := by, by.count.Load()-1
+	most := int64(a.server.limits.Connections)
+	switch open := a.open.Add(1); {
+	case a.front.secure == nil:
+		a.place(by, fd, peer, nil)
+	case open > most+most/8: // a handshake is too dear to be made to say no
+		a.open.Add(-1)
+		_ = unix.Close(fd)
+	default:
+		a.shaking.Go(func() { a.shake(fd, peer) })
+	}
+}
+
+// place gives a connection to a loop: the one on which it is called, nil for
+// none, unless another one has clearly fewer.
+func (a *loops) place(by *loop, fd int, peer netip.AddrPort, s *secret) {
+	best, least := by, int64(math.MaxInt64)
+	if by != nil {
+		least = by.count.Load() - 1
+	}
 	for _, l := range a.list {
 		if n := l.count.Load(); n < least {
 			best, least = l, n
 		}
 	}
 	best.count.Add(1)
-	a.open.Add(1)
 	if best == by {
-		by.admit(fd, peer)
+		by.admit(fd, peer, s)
 		return
 	}
-	if !best.post(func() { best.admit(fd, peer) }) {
+	if !best.post(func() { best.admit(fd, peer, s) }) {
 		best.gone()
 		_ = unix.Close(fd) // the server is stopping
 	}
@@ -204,15 +224,8 @@ func (a *loops) reportPause(err error) {
 
 // handOver gives a connection to net/http, with what has been read of it and the
 // claim of the request in that, nil for none.
-func (a *loops) handOver(fd int, read []byte, claim *Claim) error {
-	file := os.NewFile(uintptr(fd), "connection")
-	c, err := net.FileConn(file)
-	_ = file.Close() // c has a descriptor of its own
-	if err != nil {
-		return err
-	}
+func (a *loops) handOver(c net.Conn, read []byte, claim *Claim) {
 	ahead := &readAhead{Conn: c, read: read}
 	ahead.claim.Store(claim)
 	a.handed.give(ahead)
-	return nil
 }

@@ -49,7 +49,7 @@ type Limits struct {
 	Connections      int           // of clients, on one listener; default 32 768
 	InFlight         int           // requests of one version of an app; default 10 000
 	InstanceRequests int           // that one instance has at a time; default 1 024
-	InstanceQueue    int           // that wait for one instance; default 1 024
+	InstanceQueue    int           // that wait for one instance; default 10 000
 	Queue            time.Duration // that one of them waits at most; default 5 s
 }
 
@@ -73,7 +73,7 @@ func (l Limits) withDefaults() Limits {
 		value int
 	}{
 		{&l.Streams, 250}, {&l.HeaderBytes, 64 << 10}, {&l.HeaderFields, 200},
-		{&l.Connections, 32 << 10}, {&l.InFlight, 10_000}, {&l.InstanceRequests, 1024}, {&l.InstanceQueue, 1024},
+		{&l.Connections, 32 << 10}, {&l.InFlight, 10_000}, {&l.InstanceRequests, 1024}, {&l.InstanceQueue, 10_000},
 	} {
 		if *n.field == 0 {
 			*n.field = n.value
@@ -221,7 +221,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, f *front, around fun
 	var reason error
 	go func() {
 		defer close(served)
-		reason = server.Serve(f.secured(&listener{Listener: l, writeStall: s.limits.WriteStall}))
+		reason = server.Serve(f.accepting(l))
 	}()
 
 	var failure error

@@ -63,6 +63,8 @@ func cases(short bool) []testCase {
 	}
 }
 
+const idleName = "idle connections"
+
 const small = "small GETs, 64 connections"
 
 // turn measures one case of every proxy. Who begins changes from round to round.

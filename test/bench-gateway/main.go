@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
 	"time"
 )
@@ -33,6 +34,7 @@ type options struct {
 	teal, out string
 	short     bool
 	rounds    int
+	only      *regexp.Regexp
 }
 
 func main() {
@@ -59,7 +61,12 @@ func role(ctx context.Context, args []string) error {
 	flags.StringVar(&o.out, "out", "docs/benchmarks-gateway.md", "the document; its text outside of the marks is kept")
 	flags.BoolVar(&o.short, "short", false, "a smoke run: everything once, for a moment; the numbers mean nothing")
 	flags.IntVar(&o.rounds, "rounds", 3, "rounds, in each of which every proxy has its turn")
+	only := flags.String("only", "", "a regular expression: leave out the cases whose names it does not match")
 	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	var err error
+	if o.only, err = regexp.Compile(*only); err != nil {
 		return err
 	}
 	if o.short {
@@ -76,16 +83,22 @@ func bench(ctx context.Context, o options) (err error) {
 	}
 	defer func() { err = errors.Join(err, lab.close()) }()
 	results := newResults()
+	// First, as long as no proxy has memory to spare.
+	if o.only.MatchString(idleName) {
+		if err := lab.idleConnections(ctx, o.short, results); err != nil {
+			return err
+		}
+	}
 	for round := range o.rounds {
 		for _, c := range cases(o.short) {
+			if c.name != small && !o.only.MatchString(c.name) {
+				continue // small says what half of the maximum is
+			}
 			if err := lab.turn(ctx, c, round, results); err != nil {
 				return err
 			}
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d, %s\n", round+1, o.rounds, time.Since(began).Round(time.Second))
-	}
-	if err := lab.idleConnections(ctx, o.short, results); err != nil {
-		return err
 	}
 	return writeDocument(o, lab, results, time.Since(began))
 }

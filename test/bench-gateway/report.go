@@ -184,6 +184,9 @@ func micros(d time.Duration) string {
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
 func (r *results) idleTable(b *strings.Builder) {
+	if len(r.idle) == 0 {
+		return
+	}
 	b.WriteString("\n### Idle connections\n\n| | connections | memory each | failed |\n|---|---|---|---|\n")
 	for _, name := range names {
 		if i, found := r.idle[name]; found {
