@@ -420,7 +420,7 @@ func (l *loop) admit(fd int, peer netip.AddrPort, s *secret) {
 	}
 	if s != nil {
 		s.wire.side, s.wire.loop = &c.side, l
-		c.readable = true // what came behind the handshake may have been read with it
+		c.readable, c.writable = true, true // what came behind the handshake may have been read with it
 	}
 	l.clients = append(l.clients, c)
 	c.deadline = l.at(l.server.limits.Head)
