@@ -99,7 +99,7 @@ func (o origin) sourceIP(in http.Header) string {
 // from, and which trace it belongs to.
 func (x *exchange) introduce(out http.Header) {
 	x.origin().set(out, x.in.Header)
-	x.passTrace(out)
+	x.sight.passTrace(out)
 }
 
 // origin may be asked before anything is claimed; then there is no label.

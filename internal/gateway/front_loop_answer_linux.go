@@ -3,6 +3,7 @@ package gateway
 import (
 	"strconv"
 
+	"teal"
 	"teal/internal/http1"
 )
 
@@ -78,6 +79,7 @@ func (c *caller) respond(err error) {
 	data := document(err, status)
 	t.answered(status)
 	t.result.Fault = faultOf(err, status)
+	t.code = teal.CodeOf(err)
 	if isFault(status) && t.claim.Env != nil {
 		c.logFailure(err)
 	}
@@ -106,6 +108,7 @@ func (c *caller) complete(out, body []byte) []byte {
 	if string(t.request.Method) == "HEAD" {
 		return out
 	}
+	t.sight.out = int64(len(body))
 	return append(out, body...)
 }
 
@@ -140,9 +143,10 @@ func (c *caller) flushAnswer() bool {
 // afterAnswer goes on to the next request, or ends the connection.
 func (c *caller) afterAnswer(bodyRead bool) {
 	t := c.trip
+	t.sight.whole = true
 	c.leaveInstance(false)
-	c.giveBack()
 	c.release()
+	c.giveBack()
 	switch {
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()
@@ -155,6 +159,7 @@ func (c *caller) afterAnswer(bodyRead bool) {
 
 // release says how the request went and gives the claim back.
 func (c *caller) release() {
+	c.record()
 	if t := c.trip; t.claim.Env != nil {
 		c.report()
 		t.claim.Release()

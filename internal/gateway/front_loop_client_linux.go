@@ -30,6 +30,7 @@ type caller struct {
 	again    bool // in loop.again
 	trusted  bool
 	peer     netip.Addr
+	address  string // of peer, once it has been asked for
 	deadline int64
 	requests int
 	trip     *trip // nil while nothing of a request has arrived
@@ -77,6 +78,8 @@ type trip struct {
 	route    int    // length of the part of the path that led to the component
 	result   Result // what is known of it so far
 	reported bool
+	sight    sight
+	code     teal.Code // of an error of Teal's own that was the answer
 	answer   error // to give when the body has been skipped
 	skipped  int64
 	body     []byte // for a function
@@ -214,6 +217,7 @@ func (c *caller) refuseHead(err error) {
 		c.handOver()
 		return
 	}
+	c.look()
 	c.trip.closes = true
 	c.trip.up.reset(http1.UntilClose, false) // whatever follows is no request
 	c.respond(refusal(err))
@@ -226,6 +230,7 @@ func (c *caller) begin() {
 		c.handOver()
 		return
 	}
+	c.look()
 	err := c.claim()
 	if err != nil {
 		c.fail(err)
@@ -268,7 +273,7 @@ func (c *caller) claim() error {
 // answered notes that the response begins.
 func (t *trip) answered(status int) {
 	t.result.Status = status
-	if t.claim.measured() {
+	if t.claim.measured() || !t.sight.start.IsZero() {
 		t.result.Answered = time.Now()
 	}
 }
@@ -328,6 +333,7 @@ func (c *caller) expired() {
 			c.close()
 			return
 		}
+		c.look()
 		c.trip.closes = true
 		c.trip.up.reset(http1.UntilClose, false)
 		c.respond(teal.Errorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, c.limits().Head))
@@ -374,6 +380,7 @@ func (c *caller) refuseConnection(err error) {
 func (c *caller) handOver() {
 	c.leaveInstance(true)
 	claim := c.takeClaim()
+	c.trip.sight = sight{} // net/http keeps the record
 	l := c.loop
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
@@ -441,8 +448,8 @@ func (c *caller) close() {
 	}
 	if c.trip != nil {
 		c.leaveInstance(false)
-		c.giveBack()
 		c.release()
+		c.giveBack()
 	}
 	c.farewell()
 	c.loop.drop(c.fd)

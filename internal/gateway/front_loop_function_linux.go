@@ -149,6 +149,7 @@ func (k *call) run() {
 		t := k.client.trip
 		t.result.Failure = k.failure
 		t.result.Status, t.result.Answered = k.status, answered
+		t.sight.out = int64(len(body))
 		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
@@ -232,6 +233,7 @@ func (c *caller) event(now time.Time) payload.Request {
 	}
 	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label}
 	from.set(h, sent)
+	t.sight.passTrace(h)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)
 	return payload.Request{
 		Method:    string(r.Method),

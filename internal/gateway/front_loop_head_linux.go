@@ -18,7 +18,7 @@ func (c *caller) appendRequest(to []byte) []byte {
 		}
 	}
 	to = http1.AppendLine(to, headerVersion, t.claim.Env.label)
-	to = c.appendForwarded(to)
+	to = t.appendTrace(c.appendForwarded(to))
 	if r.ExpectContinue {
 		to = append(to, "Expect: 100-continue\r\n"...)
 	}
@@ -44,7 +44,7 @@ func (c *caller) appendRequest(to []byte) []byte {
 func (c *caller) passes(name []byte) bool {
 	switch name[0] | 0x20 {
 	case 't':
-		return !http1.HasPrefixFold(name, "teal-")
+		return !http1.HasPrefixFold(name, "teal-") && (c.trip.sight.span == nil || !isTrace(name))
 	case 'f':
 		return c.trusted || !http1.EqualFold(name, "forwarded")
 	case 'x':

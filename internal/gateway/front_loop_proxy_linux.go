@@ -324,6 +324,7 @@ func (c *caller) cut() {
 // finish ends a trip whose response has been passed on whole.
 func (c *caller) finish() {
 	t := c.trip
+	t.sight.whole = true
 	u := t.link
 	c.leaveInstance(t.sent && !t.response.Close() && !u.hungUp && !u.ended && u.failure == 0 && u.r == u.w)
 	if t.up.body.Done() && t.up.piece == 0 {

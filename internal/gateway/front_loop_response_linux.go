@@ -99,6 +99,7 @@ func (c *caller) beginResponse() {
 	t := c.trip
 	r := &t.response
 	t.begun = true
+	t.sight.instance = t.endpoint.Address().Host
 	t.answered(r.Status)
 	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
 		c.report() // a stream of hours is answered when it begins
@@ -159,6 +160,7 @@ func (c *caller) startTunnel() bool {
 	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
 	t.begun, t.tunnel, t.closes = true, true, true
+	t.sight.instance, t.sight.whole = t.endpoint.Address().Host, true
 	t.answered(101)
 	c.report()
 	t.up.reset(http1.UntilClose, false)

@@ -34,11 +34,11 @@ func (x *exchange) look() {
 }
 
 // passTrace makes the component's part of the trace follow this one.
-func (x *exchange) passTrace(out http.Header) {
-	if x.sight.span == nil {
+func (s *sight) passTrace(out http.Header) {
+	if s.span == nil {
 		return
 	}
-	parent, state := x.sight.span.Context()
+	parent, state := s.span.Context()
 	out.Set(headerTraceParent, parent)
 	if out.Del(headerTraceState); state != "" {
 		out.Set(headerTraceState, state)

@@ -17,18 +17,13 @@ import (
 	"teal"
 )
 
-// servePublic serves l on event loops, or, where they cannot, on net/http.
+// servePublic serves l on event loops, unless it is no socket or nobody says which
+// hosts are a handler's.
 func (s *Server) servePublic(ctx context.Context, l net.Listener, f *front) error {
-	if tcp, ok := l.(*net.TCPListener); ok && s.fitsLoops(f) {
+	if tcp, ok := l.(*net.TCPListener); ok && s.isAround != nil {
 		return s.serveLoops(ctx, tcp, f)
 	}
 	return s.serve(ctx, l, f, s.around)
-}
-
-// fitsLoops reports whether the loops can serve a front. They keep no record of an exchange for a log or a tracer, and must know which hosts are
-// a handler's.
-func (s *Server) fitsLoops(f *front) bool {
-	return s.log == nil && s.tracer == nil && s.isAround != nil
 }
 
 // loops are the event loops of one listener, one for each processor that the
