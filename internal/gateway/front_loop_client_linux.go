@@ -80,7 +80,7 @@ type trip struct {
 	reported bool
 	sight    sight
 	code     teal.Code // of an error of Teal's own that was the answer
-	answer   error // to give when the body has been skipped
+	answer   error     // to give when the body has been skipped
 	skipped  int64
 	body     []byte // for a function
 	until    int64  // the whole body must be there then

@@ -107,4 +107,3 @@ func (c *caller) sourceIP() string {
 	}
 	return c.address
 }
-

@@ -15,8 +15,7 @@ import (
 // The loops also record what net/http answers without a word: requests that
 // cannot be read. Of a tunnel, the record comes at its end.
 //
-// Seen red without the look in refuseHead, and with a record that is kept until
-// the connection's next request.
+// Seen red without the look in refuseHead, and without the record in release.
 func TestTheLoopsRecordWhatIsNoRequest(t *testing.T) {
 	echo := rawBackend(t, func(c net.Conn, r *bufio.Reader) {
 		_, _ = http.ReadRequest(r)
