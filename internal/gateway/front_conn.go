@@ -127,9 +127,10 @@ type carrier interface {
 type requestBody struct {
 	carrier carrier
 	source  io.ReadCloser
-	expects bool          // Expect: 100-continue: the first read tells the client to go on
-	stall   time.Duration // zero for no limit
-	until   time.Time     // for the whole; zero for no limit
+	expects bool                   // Expect: 100-continue: the first read tells the client to go on
+	stall   time.Duration          // zero for no limit
+	until   time.Time              // for the whole; zero for no limit
+	check   func(size int64) error // of what has come; nil for no limit
 
 	mu      sync.Mutex
 	started bool
@@ -205,10 +206,11 @@ func (b *requestBody) end(n int, err error) error {
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
-		return err
 	}
-	if err == nil {
-		return nil
+	if tooLarge := b.tooLarge(); tooLarge != nil {
+		err = tooLarge
+	} else if err == nil || errors.Is(err, io.EOF) {
+		return err
 	}
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 		err = errBodyStalled
@@ -217,6 +219,21 @@ func (b *requestBody) end(n int, err error) error {
 		b.failure = err
 	}
 	return err
+}
+
+// limit makes a read fail with what check says of the bytes read so far. b may be
+// nil.
+func (b *requestBody) limit(check func(size int64) error) {
+	if b != nil {
+		b.check = check
+	}
+}
+
+func (b *requestBody) tooLarge() error {
+	if b.check == nil {
+		return nil
+	}
+	return b.check(b.bytes)
 }
 
 // boundTo makes the body fail when ctx ends, also for a read that is waiting for

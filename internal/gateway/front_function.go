@@ -108,6 +108,15 @@ func (s *Server) checkSize(size int64) error {
 	return nil
 }
 
+// checkBody refuses the body of a request to a service, of which there are so
+// many bytes.
+func (s *Server) checkBody(size int64) error {
+	if limit := s.limits.BodyBytes; size > int64(limit) {
+		return teal.Errorf(teal.CodeTooLarge, "the request's body is larger than %s; send less", limit)
+	}
+	return nil
+}
+
 // freeBody is what the body of a request to a function may hold without asking:
 // connections bound such bodies already, and they must pass while large ones
 // have used the budget up.

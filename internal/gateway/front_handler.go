@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/http1"
 )
 
 // front handles the requests of one listener.
@@ -59,6 +60,11 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.end()
+	if err := f.server.checkLoad(claim, r); err != nil {
+		x.fail(err)
+		x.sight.whole = true
+		return
+	}
 	switch {
 	case isConnect(r):
 		x.connect()
@@ -68,6 +74,26 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.proxy()
 	}
 	x.sight.whole = true
+}
+
+// checkLoad refuses a request that is one too many, or has too many header fields
+// for one.
+func (s *Server) checkLoad(claim Claim, r *http.Request) error {
+	fields := 0
+	for _, values := range r.Header {
+		fields += len(values)
+	}
+	if fields > s.limits.HeaderFields {
+		return refusal(&http1.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the request has too many header fields"})
+	}
+	return s.checkInFlight(claim)
+}
+
+func (s *Server) checkInFlight(claim Claim) error {
+	if most := s.limits.InFlight; claim.Env.InFlight() > most {
+		return teal.Errorf(teal.CodeUnavailable, "version %d of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.app, most)
+	}
+	return nil
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.

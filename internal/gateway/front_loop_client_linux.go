@@ -237,8 +237,8 @@ func (c *caller) begin() {
 		return
 	}
 	c.loop.watch(t.claim.Env)
-	if most := c.limits().InFlight; t.claim.Env.InFlight() > most {
-		c.fail(teal.Errorf(teal.CodeUnavailable, "version %d of app %q has %d requests in flight, which is what it takes; try again", t.claim.Version, t.claim.Env.app, most))
+	if err := c.loop.server.checkInFlight(t.claim); err != nil {
+		c.fail(err)
 		return
 	}
 	if t.claim.Component.Function != nil {

@@ -8,7 +8,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teal"
-	"teal/internal/http1"
 )
 
 // waitingFor is what a trip waits for, and so how long it may.
@@ -64,6 +63,10 @@ func (c *caller) startProxying() {
 	c.state = callerProxying
 	if t.claim.Component.HTTP2 {
 		c.handOver()
+		return
+	}
+	if err := c.loop.server.checkBody(t.request.Length()); err != nil {
+		c.fail(err)
 		return
 	}
 	endpoint, err := t.claim.Component.Endpoints.Claim()
@@ -213,6 +216,11 @@ func (c *caller) relay() bool {
 // has ended, or begins again.
 func (c *caller) sending(up flowing) bool {
 	t := c.trip
+	if err := c.loop.server.checkBody(t.up.passed); err != nil {
+		t.closes = true
+		c.fail(err)
+		return false
+	}
 	switch up {
 	case flowDone:
 		t.sent = true
@@ -350,22 +358,6 @@ func (c *caller) leaveInstance(keep bool) {
 		t.endpoint.Done(false)
 		t.endpoint = nil
 	}
-}
-
-// refusal returns what the codec refuses as an error of Teal's.
-func refusal(err error) error {
-	var bad *http1.Error
-	if !errors.As(err, &bad) {
-		return err
-	}
-	code := teal.CodeInvalidInput
-	switch bad.Status {
-	case 431:
-		code = teal.CodeTooLarge
-	case 501, 505:
-		code = teal.CodeUnsupported
-	}
-	return &teal.Error{Code: code, Message: bad.Reason, Err: bad}
 }
 
 // logFailure says in the log what a client cannot be told any more.

@@ -209,7 +209,11 @@ func (a *loops) shake(fd int, peer netip.AddrPort) {
 	}
 	w := secure.NetConn().(*wire)
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
-		a.open.Add(-1)
+		w.conn.Conn = a.counted(w.conn.Conn)
+		if int(a.open.Load()) > a.server.limits.Connections {
+			_ = secure.Close() // one too many
+			return
+		}
 		a.handed.give(secure)
 		return
 	}

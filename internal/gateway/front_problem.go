@@ -151,6 +151,8 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 		return own
 	case errors.Is(failure, errBodyStalled):
 		return errStalled()
+	case errors.As(failure, &own):
+		return own
 	case failure != nil:
 		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
 	case cause != nil:
@@ -170,4 +172,20 @@ func explainEnd(ctx context.Context, err error) error {
 		return own
 	}
 	return err
+}
+
+// refusal returns what the codec refuses as an error of Teal's.
+func refusal(err error) error {
+	var bad *http1.Error
+	if !errors.As(err, &bad) {
+		return err
+	}
+	code := teal.CodeInvalidInput
+	switch bad.Status {
+	case 431:
+		code = teal.CodeTooLarge
+	case 501, 505:
+		code = teal.CodeUnsupported
+	}
+	return &teal.Error{Code: code, Message: bad.Reason, Err: bad}
 }

@@ -47,6 +47,13 @@ func (x *exchange) proxy() {
 	if x.body != nil {
 		in.Body = x.body
 	}
+	if !isGRPC(x.in) {
+		if err := x.front.server.checkBody(x.in.ContentLength); err != nil {
+			x.fail(err)
+			return
+		}
+		x.body.limit(x.front.server.checkBody)
+	}
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		Transport:      x,

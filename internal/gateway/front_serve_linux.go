@@ -217,10 +217,35 @@ func (a *loops) reportPause(err error) {
 	}
 }
 
+// counted returns c, which is counted as open until it is closed.
+func (a *loops) counted(c net.Conn) net.Conn {
+	return &countedConn{Conn: c, gone: sync.OnceFunc(func() { a.open.Add(-1) })}
+}
+
+type countedConn struct {
+	net.Conn
+	gone func()
+}
+
+// Close implements net.Conn.
+func (c *countedConn) Close() error {
+	c.gone()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets an upgraded connection be half closed.
+func (c *countedConn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return c.Close()
+}
+
 // handOver gives a connection to net/http, with what has been read of it and the
 // claim of the request in that, nil for none.
 func (a *loops) handOver(c net.Conn, read []byte, claim *Claim) {
-	ahead := &readAhead{Conn: c, read: read}
+	a.open.Add(1)
+	ahead := &readAhead{Conn: a.counted(c), read: read}
 	ahead.claim.Store(claim)
 	a.handed.give(ahead)
 }

@@ -39,6 +39,7 @@ type Limits struct {
 	Streams       int        // requests at once on one HTTP/2 connection; default 250
 	HeaderBytes   int        // of a request's head, and of a response's; default 64 KiB
 	HeaderFields  int        // in a head; default 200
+	BodyBytes     teal.Bytes // of a request's body to a service, unless it is a gRPC call's; default 1 GiB
 	FunctionBytes teal.Bytes // of a request's body and of the event made of it; default teal.MaxPayload
 	// FunctionBodies is what the bodies of all requests to functions may hold
 	// together; each costs several times its size until it is answered. More
@@ -78,6 +79,9 @@ func (l Limits) withDefaults() Limits {
 		if *n.field == 0 {
 			*n.field = n.value
 		}
+	}
+	if l.BodyBytes == 0 {
+		l.BodyBytes = teal.GiB
 	}
 	if l.FunctionBytes == 0 {
 		l.FunctionBytes = teal.MaxPayload
