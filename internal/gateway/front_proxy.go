@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"teal"
 )
@@ -26,6 +27,18 @@ type connectError struct{ err error }
 
 func (e *connectError) Error() string { return e.err.Error() }
 func (e *connectError) Unwrap() error { return e.err }
+
+// flushAfter returns how long a piece of an answer whose length is known may wait
+// for more, so that a small answer is written once and not in three frames.
+// Answers without a length, such as streams of events, are passed on at once; and
+// so are those of HTTP/2, whose instance may answer while the client still sends:
+// the answer ends the request, so it must not wait for the request's end.
+func (x *exchange) flushAfter() time.Duration {
+	if x.claim.Component.HTTP2 {
+		return -1
+	}
+	return time.Millisecond
+}
 
 // proxy sends the request to an endpoint and the response back, both as they
 // come.
@@ -57,7 +70,7 @@ func (x *exchange) proxy() {
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		Transport:      x,
-		FlushInterval:  -1, // what an instance has sent is passed on at once
+		FlushInterval:  x.flushAfter(),
 		ModifyResponse: x.stamp,
 		ErrorHandler:   x.proxyFailed,
 		ErrorLog:       x.front.server.errorLog,
