@@ -41,6 +41,7 @@ func cases(short bool) []testCase {
 	load := func(conns int, path string) plan { return plan{conns: conns, lasting: 2 * second, path: path} }
 	with := func(p plan, change func(*plan)) plan { change(&p); return p }
 	longer := func(p *plan) { p.lasting = 3 * second }
+	minute := func(p *plan) { p.lasting = 20 * second } // in three rounds
 	return []testCase{
 		{name: small, plan: load(64, "/128")},
 		{name: "small GETs, 1 000 connections", plan: load(many, "/128")},
@@ -56,8 +57,8 @@ func cases(short bool) []testCase {
 		{name: "requests of 1 MB", plan: with(load(8, "/sink"), func(p *plan) { p.send = 1_000_000 }), bytes: true},
 		{name: "requests of 10 MB", plan: with(load(4, "/sink"), func(p *plan) { p.send = 10_000_000 }), bytes: true},
 		{name: "WebSocket messages, echoed, 64 connections", plan: with(load(64, ""), func(p *plan) { p.sockets = true })},
-		{name: "small GETs, 64 connections, a switch every second", plan: with(load(64, "/128"), longer), switches: true},
-		{name: "the same at half of nginx's maximum", plan: with(load(64, "/128"), longer), half: true, switches: true},
+		{name: "small GETs, 64 connections, a switch every second", plan: with(load(64, "/128"), minute), switches: true},
+		{name: "the same at half of nginx's maximum", plan: with(load(64, "/128"), minute), half: true, switches: true},
 		{name: "warm invocations of a Go function, one at a time", plan: load(1, "/fn"), tealOnly: true},
 		{name: "warm invocations of a Go function, 16 at once", plan: load(together, "/fn"), tealOnly: true},
 	}
