@@ -14,7 +14,7 @@ import (
 const mostOutput = 20
 
 // evidenceLines shows findings, the worst first: what speaks against green in
-// full, what speaks for it in a line each.
+// full, what does not in a line each.
 func (s *session) evidenceLines(findings []teal.Finding) []string {
 	findings = slices.Clone(findings)
 	rank := func(f teal.Finding) int {
@@ -23,7 +23,7 @@ func (s *session) evidenceLines(findings []teal.Finding) []string {
 	slices.SortStableFunc(findings, func(a, b teal.Finding) int { return rank(a) - rank(b) })
 	var lines []string
 	for _, f := range findings {
-		if f.Verdict == teal.VerdictPass {
+		if f.Verdict == teal.VerdictPass || f.Verdict == teal.VerdictInconclusive && f.Output == "" {
 			lines = append(lines, fmt.Sprintf("%s  %s: %s%s", s.verdictWord(f.Verdict), findingName(f), firstLine(f.Seen), figures(f, " (", " of ", ")")))
 			continue
 		}
