@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"teal"
+	"teal/internal/http1"
 )
 
 // joinLimit is the largest event that is copied behind its head to make one
@@ -18,31 +19,38 @@ const joinLimit = 32 << 10
 // conn is one connection of a runtime.
 type conn struct {
 	endpoint *Endpoint
-	net      net.Conn
-	in       *reader
-	req      request
+	in       inbox
+	req      http1.Request // valid until the body is read
+	body     http1.Body
+
+	// Of the request that is being served.
+	post      bool
+	last      bool  // the connection ends with it
+	got       int64 // of its body so far
+	mediaType string
+	errorType string // from a header or a trailer
 
 	writing sync.Mutex // guards out and the order of writes
 	out     []byte
 }
 
 func newConn(e *Endpoint, nc net.Conn) *conn {
-	return &conn{endpoint: e, net: nc, in: newReader(nc)}
+	return &conn{endpoint: e, in: inbox{net: nc}}
 }
 
-func (c *conn) close() { _ = c.net.Close() } // its reader ends; there is nobody to tell
+func (c *conn) close() { _ = c.in.net.Close() } // its reader ends; there is nobody to tell
 
 // serve answers requests until the connection ends.
 func (c *conn) serve() {
 	defer c.endpoint.forget(c)
 	defer c.close()
 	for {
-		err := c.in.readHead(&c.req)
+		err := c.readHead()
 		// A next without its answer and another request behind it: the answers
 		// could not be told apart.
 		pipelined := c.endpoint.withdraw(c)
 		if err == nil && pipelined {
-			err = malformed("a request was sent while another waits for its answer")
+			err = &http1.Error{Status: 400, Reason: "a request was sent while another waits for its answer"}
 		}
 		if err == nil {
 			err = c.handle()
@@ -51,7 +59,7 @@ func (c *conn) serve() {
 			c.refuseAndClose(err)
 			return
 		}
-		if c.req.close {
+		if c.last {
 			return
 		}
 	}
@@ -60,14 +68,10 @@ func (c *conn) serve() {
 // refuseAndClose answers what can be answered of a request that cannot be read
 // on.
 func (c *conn) refuseAndClose(err error) {
-	var bad *protocolError
-	if !errors.As(err, &bad) {
-		return
+	var bad *http1.Error
+	if errors.As(err, &bad) {
+		_ = c.write(appendAnswer(nil, bad.Status, true, ErrorDocument(typeBadRequest, bad.Reason))) // the connection is given up either way
 	}
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	c.out = appendAnswer(c.out[:0], bad.status, true, ErrorDocument(typeBadRequest, bad.reason))
-	_, _ = c.net.Write(c.out) // the connection is given up either way
 }
 
 const (
@@ -79,7 +83,7 @@ const (
 
 // handle serves one request. An error means that the connection cannot go on.
 func (c *conn) handle() error {
-	path, ok := bytes.CutPrefix(c.req.target, []byte(prefix))
+	path, ok := bytes.CutPrefix(c.req.Path, []byte(prefix))
 	if !ok {
 		return c.refuseUnknown()
 	}
@@ -112,7 +116,7 @@ func (c *conn) refuseMethod() error {
 }
 
 func (c *conn) handleNext() error {
-	if c.req.post {
+	if c.post {
 		return c.refuseMethod()
 	}
 	if err := c.skipBody(); err != nil {
@@ -123,22 +127,22 @@ func (c *conn) handleNext() error {
 	}
 	// The answer is still to come, on another goroutine: closing is up to the
 	// peer, even one that asked for it.
-	c.req.close = false
+	c.last = false
 	return nil
 }
 
 func (c *conn) handleInitError() error {
-	if !c.req.post {
+	if !c.post {
 		return c.refuseMethod()
 	}
-	body, err := c.readBody()
+	body, err := c.readBody(teal.MaxPayload)
 	if errors.Is(err, errBodyTooLarge) {
-		body, err = ErrorDocument(c.req.errorType, "The initialisation failed with an error document that is too large to keep"), nil
+		body, err = ErrorDocument(c.errorType, "The initialisation failed with an error document that is too large to keep"), nil
 	}
 	if err != nil {
 		return err
 	}
-	if no := c.endpoint.initFailed(InitFailure{ErrorType: c.req.errorType, Document: body}); no != nil {
+	if no := c.endpoint.initFailed(InitFailure{ErrorType: c.errorType, Document: body}); no != nil {
 		return c.answer(no)
 	}
 	return c.write(accepted)
@@ -146,26 +150,51 @@ func (c *conn) handleInitError() error {
 
 // handleOutcome takes a response or an error of the invocation id.
 func (c *conn) handleOutcome(id []byte, failed bool) error {
-	if !c.req.post {
+	if !c.post {
 		return c.refuseMethod()
 	}
-	if no := c.endpoint.expects(id); no != nil {
+	current, no := c.endpoint.expects(id)
+	if no != nil {
 		return c.refuse(no)
 	}
-	body, err := c.readBody()
+	body, err := c.readBody(teal.MaxPayload)
 	tooLarge := errors.Is(err, errBodyTooLarge)
 	if err != nil && !tooLarge {
 		return err
 	}
-	r := Reply{Payload: body, MediaType: c.req.mediaType, Failed: failed, ErrorType: c.req.errorType, TooLarge: tooLarge}
-	if !failed && c.req.errorType != "" {
-		r.Failed, r.Payload = true, streamError(&c.req)
+	r := Reply{RequestID: current, Payload: body, MediaType: c.mediaType, Failed: failed, ErrorType: c.errorType, TooLarge: tooLarge}
+	if !failed {
+		c.takeTrailer(&r)
 	}
-	if no := c.endpoint.reply(id, r); no != nil {
+	return c.settle(r, teal.MaxPayload)
+}
+
+// takeTrailer takes what a response says when the function has failed while it
+// was sending it.
+func (c *conn) takeTrailer(r *Reply) {
+	if failure, ok := c.body.Trailer().Get(headerErrorType); ok {
+		r.ErrorType = string(failure)
+	}
+	if r.ErrorType == "" {
+		return
+	}
+	r.Failed = true
+	encoded, _ := c.body.Trailer().Get(headerErrorBody)
+	document, err := base64.StdEncoding.DecodeString(string(encoded))
+	if err != nil || len(document) == 0 {
+		document = ErrorDocument(r.ErrorType, "The function failed while it was sending its answer")
+	}
+	r.Payload = document
+}
+
+// settle ends the invocation and tells the runtime so.
+func (c *conn) settle(r Reply, limit teal.Bytes) error {
+	if no := c.endpoint.reply(r); no != nil {
 		return c.answer(no)
 	}
-	if tooLarge {
-		err = c.answer(&refusal{413, typeTooLarge, "Exceeded maximum allowed payload size (" + strconv.FormatInt(int64(teal.MaxPayload), 10) + " bytes)."})
+	var err error
+	if r.TooLarge {
+		err = c.answer(&refusal{413, typeTooLarge, "Exceeded maximum allowed payload size (" + strconv.FormatInt(int64(limit), 10) + " bytes)."})
 	} else {
 		err = c.write(accepted)
 	}
@@ -173,38 +202,13 @@ func (c *conn) handleOutcome(id []byte, failed bool) error {
 	return err
 }
 
-// streamError returns the error document of an answer that failed on its way,
-// as its trailers tell it.
-func streamError(req *request) []byte {
-	document, err := base64.StdEncoding.DecodeString(string(req.errorBody))
-	if err != nil || len(document) == 0 {
-		return ErrorDocument(req.errorType, "The function failed while it was sending its answer")
-	}
-	return document
-}
-
-// readBody reads the request's body, up to teal.MaxPayload.
-func (c *conn) readBody() ([]byte, error) {
-	if c.req.expect && c.req.length != 0 {
-		if c.req.length > int64(teal.MaxPayload) {
-			// The body has not been sent and will not be.
-			c.req.close = true
-			return nil, errBodyTooLarge
-		}
-		if err := c.write(continue100); err != nil {
-			return nil, err
-		}
-	}
-	return c.in.readBody(&c.req, int64(teal.MaxPayload))
-}
-
 // skipBody reads over a body that nobody wants.
 func (c *conn) skipBody() error {
-	if c.req.expect && c.req.length != 0 {
-		c.req.close = true
+	if c.req.ExpectContinue && !c.body.Done() {
+		c.last = true
 		return nil
 	}
-	if _, err := c.in.readBody(&c.req, 0); err != nil && !errors.Is(err, errBodyTooLarge) {
+	if _, err := c.readBody(0); err != nil && !errors.Is(err, errBodyTooLarge) {
 		return err
 	}
 	return nil
@@ -219,13 +223,13 @@ func (c *conn) refuse(no *refusal) error {
 }
 
 func (c *conn) answer(no *refusal) error {
-	return c.write(appendAnswer(nil, no.status, c.req.close, ErrorDocument(no.errorType, no.message)))
+	return c.write(appendAnswer(nil, no.status, c.last, ErrorDocument(no.errorType, no.message)))
 }
 
 func (c *conn) write(data []byte) error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	_, err := c.net.Write(data)
+	_, err := c.in.net.Write(data)
 	return err
 }
 
@@ -234,10 +238,10 @@ func (c *conn) writeEvent(ev *Event) error {
 	c.out = appendEvent(c.out[:0], ev)
 	if len(ev.Payload) <= joinLimit {
 		c.out = append(c.out, ev.Payload...)
-		_, err := c.net.Write(c.out)
+		_, err := c.in.net.Write(c.out)
 		return err
 	}
 	parts := net.Buffers{c.out, ev.Payload}
-	_, err := parts.WriteTo(c.net)
+	_, err := parts.WriteTo(c.in.net)
 	return err
 }

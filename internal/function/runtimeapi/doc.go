@@ -7,9 +7,9 @@
 // that the runtime gets stays a plain host:port. The endpoint holds the
 // protocol's state; what an instance is used for is the business of its Owner.
 //
-// The codec is a strict subset of HTTP/1.1, written for two facts: the peer is
-// one process on the same machine, and every microsecond here is a part of every
-// invocation. Deliver writes the event on the connection that waits for it from
-// the caller's own goroutine; an answer costs one goroutine switch. Heads, bodies
-// and connections are bounded.
+// The codec is the gateway's, package http1. The peer is one process on the same
+// machine, and every microsecond here is a part of every invocation: Deliver
+// writes the event on the connection that waits for it from the caller's own
+// goroutine; an answer costs one goroutine switch. Heads, bodies and connections
+// are bounded.
 package runtimeapi

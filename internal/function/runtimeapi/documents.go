@@ -3,6 +3,8 @@ package runtimeapi
 import (
 	"encoding/json"
 	"strconv"
+
+	"teal/internal/http1"
 )
 
 // The error types of AWS's Runtime API.
@@ -27,13 +29,6 @@ func ErrorDocument(errorType, message string) []byte {
 	return document
 }
 
-var statusText = map[int]string{
-	200: "OK", 202: "Accepted", 400: "Bad Request", 403: "Forbidden", 404: "Not Found",
-	405: "Method Not Allowed", 413: "Request Entity Too Large", 414: "URI Too Long",
-	431: "Request Header Fields Too Large", 500: "Internal Server Error", 501: "Not Implemented",
-	505: "HTTP Version Not Supported",
-}
-
 // accepted is the whole answer to a response or an error that was taken.
 var accepted = appendAnswer(nil, 202, false, []byte("{\"status\":\"OK\"}\n"))
 
@@ -41,44 +36,35 @@ var continue100 = []byte("HTTP/1.1 100 Continue\r\n\r\n")
 
 // appendAnswer appends a whole response with a JSON body.
 func appendAnswer(to []byte, status int, last bool, body []byte) []byte {
-	to = append(to, "HTTP/1.1 "...)
-	to = strconv.AppendInt(to, int64(status), 10)
-	to = append(to, ' ')
-	to = append(to, statusText[status]...)
-	to = append(to, "\r\nContent-Type: application/json\r\n"...)
+	to = http1.AppendStatusLine(to, status, nil)
+	to = append(to, "Content-Type: application/json\r\n"...)
 	if last {
 		to = append(to, "Connection: close\r\n"...)
 	}
-	return appendBody(to, body)
+	return append(endHead(to, len(body)), body...)
 }
 
-func appendBody(to, body []byte) []byte {
-	return append(appendLength(to, len(body)), body...)
-}
-
-func appendLength(to []byte, length int) []byte {
-	to = append(to, "Content-Length: "...)
-	to = strconv.AppendInt(to, int64(length), 10)
-	return append(to, "\r\n\r\n"...)
+// endHead appends the end of a head that a body of that length follows.
+func endHead(to []byte, length int) []byte {
+	return append(http1.AppendLength(to, int64(length)), "\r\n"...)
 }
 
 // appendEvent appends the head of the answer to next.
 func appendEvent(to []byte, ev *Event) []byte {
-	to = append(to, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: "...)
-	to = append(to, ev.RequestID...)
-	to = append(to, "\r\nLambda-Runtime-Deadline-Ms: "...)
-	to = strconv.AppendInt(to, ev.Deadline.UnixMilli(), 10)
-	to = append(to, "\r\nLambda-Runtime-Invoked-Function-Arn: "...)
-	to = append(to, ev.ARN...)
-	to = appendOptional(to, "\r\nLambda-Runtime-Trace-Id: ", ev.TraceID)
-	to = appendOptional(to, "\r\nLambda-Runtime-Client-Context: ", ev.ClientContext)
-	to = appendOptional(to, "\r\nLambda-Runtime-Cognito-Identity: ", ev.CognitoIdentity)
-	return appendLength(append(to, "\r\n"...), len(ev.Payload))
+	to = http1.AppendStatusLine(to, 200, nil)
+	to = append(to, "Content-Type: application/json\r\nLambda-Runtime-Deadline-Ms: "...)
+	to = append(strconv.AppendInt(to, ev.Deadline.UnixMilli(), 10), "\r\n"...)
+	to = http1.AppendLine(to, "Lambda-Runtime-Aws-Request-Id", ev.RequestID)
+	to = http1.AppendLine(to, "Lambda-Runtime-Invoked-Function-Arn", ev.ARN)
+	to = appendOptional(to, "Lambda-Runtime-Trace-Id", ev.TraceID)
+	to = appendOptional(to, "Lambda-Runtime-Client-Context", ev.ClientContext)
+	to = appendOptional(to, "Lambda-Runtime-Cognito-Identity", ev.CognitoIdentity)
+	return endHead(to, len(ev.Payload))
 }
 
-func appendOptional(to []byte, header, value string) []byte {
+func appendOptional(to []byte, name, value string) []byte {
 	if value == "" {
 		return to
 	}
-	return append(append(to, header...), value...)
+	return http1.AppendLine(to, name, value)
 }

@@ -254,6 +254,8 @@ func (e *Endpoint) refuseTransition(to string) *refusal {
 	return &refusal{403, typeInvalidTransition, "Transition from " + e.phase.String() + " to " + to + " is not allowed"}
 }
 
+func refuseID() *refusal { return &refusal{400, typeInvalidRequestID, "Invalid request ID"} }
+
 // next registers c as the connection that waits for an invocation.
 func (e *Endpoint) next(c *conn) *refusal {
 	e.mu.Lock()
@@ -291,32 +293,32 @@ func (e *Endpoint) withdraw(c *conn) bool {
 	return waited
 }
 
-// expects refuses an id that is not the invocation that the runtime has.
-func (e *Endpoint) expects(id []byte) *refusal {
+// expects returns id if it is the invocation that the runtime has, and refuses
+// it otherwise.
+func (e *Endpoint) expects(id []byte) (current string, no *refusal) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.expectsLocked(id)
-}
-
-func (e *Endpoint) expectsLocked(id []byte) *refusal {
 	switch {
 	case e.current != "" && string(id) == e.current:
-		return nil
+		return e.current, nil
 	case e.last != "" && string(id) == e.last:
-		return e.refuseTransition("Responded")
+		return "", e.refuseTransition("Responded")
 	default:
-		return &refusal{400, typeInvalidRequestID, "Invalid request ID"}
+		return "", refuseID()
 	}
 }
 
-// reply ends the invocation id. Of two outcomes only the first counts.
-func (e *Endpoint) reply(id []byte, r Reply) *refusal {
+// reply ends the invocation that r is about, if it has not ended meanwhile: of
+// two outcomes only the first counts.
+func (e *Endpoint) reply(r Reply) *refusal {
 	e.mu.Lock()
-	if no := e.expectsLocked(id); no != nil {
-		e.mu.Unlock()
-		return no
+	if r.RequestID != e.current {
+		defer e.mu.Unlock()
+		if r.RequestID == e.last {
+			return e.refuseTransition("Responded")
+		}
+		return refuseID()
 	}
-	r.RequestID = e.current
 	e.last, e.current = e.current, ""
 	e.mu.Unlock()
 	e.owner.Replied(r)

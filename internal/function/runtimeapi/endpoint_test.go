@@ -194,17 +194,41 @@ func TestFunctionError(t *testing.T) {
 	deliver(t, e, event("id-1"))
 	p.expect(200)
 	// The cause for X-Ray is larger than any buffer here; aws-lambda-go sends it.
-	p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nLambda-Runtime-Function-Error-Type: Boom\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
+	p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Error-Type: Boom\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
 	p.expect(202)
 	if r := receive(t, o.replies, "reply"); !r.Failed || r.ErrorType != "Boom" || string(r.Payload) != "{}" {
 		t.Errorf("reply %+v", r)
 	}
 }
 
+// Seen to fail without the smaller buffer in fill.
+func TestConnectionThatWaitsIsSmall(t *testing.T) {
+	e, o := start(t)
+	p := dial(t, e)
+	for range 2 {
+		p.next()
+		receive(t, o.idle, "idle")
+		deliver(t, e, event("id-1"))
+		p.expect(200)
+		p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
+		p.expect(202)
+	}
+	p.next()
+	receive(t, o.idle, "idle")
+	e.mu.Lock()
+	c := e.waiting
+	e.mu.Unlock()
+	e.Close()
+	e.wg.Wait() // the connection's goroutine is over, and its buffer ours
+	if got := len(c.in.data); got != smallBuffer {
+		t.Errorf("a connection that waits has a buffer of %d bytes, want %d", got, smallBuffer)
+	}
+}
+
 func TestInitError(t *testing.T) {
 	e, o := start(t)
 	p := dial(t, e)
-	p.send("POST /2018-06-01/runtime/init/error HTTP/1.1\r\nLambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\nContent-Length: 3\r\n\r\n{ }")
+	p.send("POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\nContent-Length: 3\r\n\r\n{ }")
 	p.expect(202)
 	if f := receive(t, o.initFailures, "init failure"); f.ErrorType != "Runtime.ImportModuleError" || string(f.Document) != "{ }" {
 		t.Errorf("failure %+v", f)
@@ -222,7 +246,7 @@ func TestStreamedAnswerIsBuffered(t *testing.T) {
 	receive(t, o.idle, "idle")
 	deliver(t, e, event("id-1"))
 	p.expect(200)
-	const head = "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n"
+	const head = "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n"
 	p.send(head+"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", "id-1")
 	p.expect(202)
 	if r := receive(t, o.replies, "reply"); string(r.Payload) != "abcde" || r.Failed || r.MediaType != "text/x" {
@@ -267,9 +291,9 @@ func TestRefusals(t *testing.T) {
 	p.expect(404)
 	p.post("invocation/next", "{}")
 	p.expect(405)
-	p.send("GET /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\n\r\n")
+	p.send("GET /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\n\r\n")
 	p.expect(405)
-	p.send("GET /2020-08-15/logs HTTP/1.1\r\n\r\n")
+	p.send("GET /2020-08-15/logs HTTP/1.1\r\nHost: x\r\n\r\n")
 	p.expect(404)
 	if n := len(o.replies); n != 1 {
 		t.Errorf("%d replies, want 1", n)
@@ -347,7 +371,7 @@ func TestAnswerOnAnotherConnection(t *testing.T) {
 	deliver(t, e, event("id-1"))
 	p.expect(200)
 	q := dial(t, e)
-	q.send("POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
+	q.send("POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
 	q.expect(202)
 	q.closed()
 	receive(t, o.replies, "reply")
@@ -358,7 +382,7 @@ func TestPayloadLimit(t *testing.T) {
 	for name, send := range map[string]func(p *peer, body []byte){
 		"sized": func(p *peer, body []byte) { p.post("invocation/id/response", string(body)) },
 		"chunked": func(p *peer, body []byte) {
-			p.send("POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
+			p.send("POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for len(body) > 0 {
 				n := min(len(body), 1<<20)
 				p.send("%x\r\n%s\r\n", n, body[:n])
@@ -397,7 +421,7 @@ func TestExpectContinue(t *testing.T) {
 	receive(t, o.idle, "idle")
 	deliver(t, e, event("id"))
 	p.expect(200)
-	const head = "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+	const head = "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 	p.send(head, 2)
 	p.expect(100)
 	p.send("{}")
@@ -416,16 +440,16 @@ func TestExpectContinue(t *testing.T) {
 }
 
 func TestMalformedRequests(t *testing.T) {
-	const line = "POST /2018-06-01/runtime/init/error HTTP/1.1\r\n"
+	const line = "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\n"
 	for name, test := range map[string]struct {
 		send   string
 		status int
 	}{
 		"no version":           {"GET /\r\n\r\n", 400},
 		"wrong version":        {"GET / HTTP/2.0\r\n\r\n", 505},
-		"method":               {"PUT / HTTP/1.1\r\n\r\n", 405},
+		"method":               {"PUT / HTTP/1.1\r\nHost: x\r\n\r\n", 405},
 		"bare newline":         {"GET / HTTP/1.1\n\n", 400},
-		"long target":          {"GET /" + strings.Repeat("x", 600) + " HTTP/1.1\r\n\r\n", 414},
+		"long target":          {"GET /" + strings.Repeat("x", 600) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
 		"folded header":        {line + "A: b\r\n c\r\n\r\n", 400},
 		"space before colon":   {line + "Content-Length : 1\r\n\r\n", 400},
 		"no colon":             {line + "Content-Length\r\n\r\n", 400},
@@ -437,12 +461,15 @@ func TestMalformedRequests(t *testing.T) {
 		"other encoding":       {line + "Transfer-Encoding: gzip\r\n\r\n", 501},
 		"bad chunk size":       {line + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
 		"long chunk":           {line + "Transfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n", 400},
+		"no host":              {"GET / HTTP/1.1\r\n\r\n", 400},
+		"other expectation":    {line + "Expect: tea\r\n\r\n", 417},
+		"large trailer":        {line + "Transfer-Encoding: chunked\r\n\r\n0\r\nA: " + strings.Repeat("x", 20_000) + "\r\n\r\n", 431},
 		"endless body":         {line + "Content-Length: 999999999999999\r\n\r\n", 413},
 		"endless chunk":        {line + "Transfer-Encoding: chunked\r\n\r\n5af3107a3fff\r\n", 413},
 		"many headers":         {line + strings.Repeat("A: b\r\n", 200) + "\r\n", 431},
 		"long header":          {line + "Content-Type: " + strings.Repeat("x", 10_000) + "\r\n\r\n", 431},
 		"endless head":         {line + "A: " + strings.Repeat("x", 2<<20), 431},
-		"pipelined after next": {"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n\r\n", 400},
+		"pipelined after next": {"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := start(t)
@@ -463,7 +490,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	e, _ := start(t)
 	for range maxConns {
 		p := dial(t, e)
-		p.send("GET / HTTP/1.1\r\n\r\n")
+		p.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 		p.expect(404)
 	}
 	dial(t, e).closed()
@@ -505,14 +532,14 @@ func TestShutdownIsBounded(t *testing.T) {
 // to be answered, and checks that the endpoint lives and takes at most one
 // outcome.
 func FuzzConnection(f *testing.F) {
-	const next, response = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n", "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\n"
+	const next, response = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n", "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\n"
 	for _, seed := range []string{
 		"", "\r\n\r\n", next, next + response + "Content-Length: 2\r\n\r\n{}",
 		response + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nLambda-Runtime-Function-Error-Type: x\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n",
 		response + "Expect: 100-continue\r\nContent-Length: 4\r\n\r\nnull" + response,
-		"POST /2018-06-01/runtime/invocation/id/error HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}" + next + next,
+		"POST /2018-06-01/runtime/invocation/id/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + next + next,
 		"POST /2018-06-01/runtime/init/error HTTP/1.0\r\nContent-Length: 9\r\n\r\n{}",
-		response + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "GET / HTTP/1.1\r\nA:\r\n\r\n",
+		response + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA:\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -558,13 +585,13 @@ func BenchmarkRoundTrip(b *testing.B) {
 	go func() {
 		in := make([]byte, 4096)
 		for {
-			if _, err := io.WriteString(nc, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n\r\n"); err != nil {
+			if _, err := io.WriteString(nc, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 				return
 			}
 			if _, err := nc.Read(in); err != nil {
 				return
 			}
-			if _, err := io.WriteString(nc, "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+			if _, err := io.WriteString(nc, "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
 				return
 			}
 			if _, err := nc.Read(in); err != nil {
