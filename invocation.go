@@ -12,11 +12,29 @@ type Invocation struct {
 	// Alias is what the function's ARN ends in: an alias, or "" for the bare
 	// version number.
 	Alias string
+	// Stream gets the payload of an answer that the function streams. Where it is
+	// nil such an answer is collected, as one that is not streamed is.
+	Stream Stream
+}
+
+// Stream takes a streamed answer as it comes. Its methods are called on the
+// goroutine of Invoke's caller, before Invoke returns; a function that does not
+// stream calls none.
+type Stream interface {
+	// Begin says that the answer begins, and of which media type it is; "" for
+	// none. It is called once.
+	Begin(mediaType string)
+	// Write takes the next piece, and does not keep it. The function waits
+	// meanwhile, and its time runs. After an error nothing more is written; the
+	// invocation goes on to its end.
+	Write(piece []byte) (int, error)
 }
 
 // Answer is what a function said. FunctionError is "" for a normal result;
 // otherwise it is AWS's word ("Unhandled") and Payload is the error document
-// with errorType, errorMessage and, where there is one, stackTrace.
+// with errorType, errorMessage and, where there is one, stackTrace. Payload is
+// empty when a Stream has got it, and FunctionError then says that it is not the
+// whole.
 type Answer struct {
 	RequestID     string
 	Payload       []byte
@@ -28,3 +46,7 @@ type Answer struct {
 // MaxPayload is the largest event and the largest answer of a synchronous
 // invocation: 6 MB, as AWS Lambda's quota has it.
 const MaxPayload = 6 * MiB
+
+// MaxStreamed is the largest answer that a Stream gets: 200 MB, as AWS Lambda's
+// quota has it.
+const MaxStreamed = 200 * MiB

@@ -39,6 +39,10 @@
 // that speaks API Gateway looks at the error first (504 for function_timeout, 502
 // for the others of the function), then at FunctionError (502).
 //
+// A streamed answer goes to Invocation.Stream as it comes, at the pace at which it
+// is taken; no more than one piece of it is held. Where it ends too early
+// FunctionError is set as above, and what came before has been passed on.
+//
 // A caller whose context ends leaves; the invocation goes on to its end in the
 // instance, as it does in Lambda, and counts as busy until then.
 package function

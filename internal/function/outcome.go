@@ -48,6 +48,7 @@ type turn struct {
 	started time.Time
 	init    time.Duration // of the instance, on its first turn
 	event   runtimeapi.Event
+	stream  teal.Stream // gets what the event's Flow carries; nil without one
 
 	deliveries int // how many instances it has been given to
 	// outcome has room for the one outcome; whoever ends the invocation at the
@@ -58,7 +59,7 @@ type turn struct {
 
 // newTurn returns the turn of an invocation; its times are set when it begins.
 func (p *Pool) newTurn(in *teal.Invocation) *turn {
-	t := &turn{id: in.RequestID, outcome: make(chan outcome, 1)}
+	t := &turn{id: in.RequestID, stream: in.Stream, outcome: make(chan outcome, 1)}
 	t.event = runtimeapi.Event{
 		RequestID: in.RequestID, ARN: p.arn(in.Alias),
 		TraceID: in.TraceID, ClientContext: clientContext(in.ClientContext), Payload: in.Event,
@@ -68,6 +69,9 @@ func (p *Pool) newTurn(in *teal.Invocation) *turn {
 	}
 	if len(t.event.Payload) == 0 {
 		t.event.Payload = emptyEvent
+	}
+	if in.Stream != nil {
+		t.event.Flow = runtimeapi.NewFlow()
 	}
 	return t
 }
@@ -101,12 +105,31 @@ var emptyEvent = []byte("{}")
 // await returns the turn's outcome. When ctx ends first the turn goes on by
 // itself.
 func (t *turn) await(ctx context.Context) (teal.Answer, error) {
-	select {
-	case out := <-t.outcome:
-		return out.answer, out.err
-	case <-ctx.Done():
-		return teal.Answer{}, left(ctx)
+	defer t.event.Flow.Leave()
+	for {
+		select {
+		case out := <-t.outcome:
+			return out.answer, out.err
+		case piece := <-t.event.Flow.Pieces():
+			t.take(piece)
+		case <-ctx.Done():
+			return teal.Answer{}, left(ctx)
+		}
 	}
+}
+
+// take hands a piece of a streamed answer to whoever wants it.
+func (t *turn) take(p runtimeapi.Piece) {
+	var err error
+	if p.First {
+		t.stream.Begin(p.MediaType)
+	} else {
+		_, err = t.stream.Write(p.Data)
+	}
+	if err != nil {
+		t.event.Flow.Leave() // and no piece comes any more
+	}
+	t.event.Flow.Took()
 }
 
 // answer returns the answer to a turn that has ended.
@@ -118,11 +141,17 @@ func (t *turn) answer(functionError string, payload []byte) teal.Answer {
 func (t *turn) replied(r runtimeapi.Reply) outcome {
 	switch {
 	case r.TooLarge:
-		message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", teal.MaxPayload)
+		limit := teal.MaxPayload
+		if r.Streamed {
+			limit = teal.MaxStreamed
+		}
+		message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit)
 		return outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTooLarge, message)),
-			teal.Errorf(teal.CodeTooLarge, "the function's answer is larger than %d bytes; return a reference to the data instead", teal.MaxPayload)}
+			teal.Errorf(teal.CodeTooLarge, "the function's answer is larger than %d bytes; return a reference to the data instead", limit)}
 	case r.Failed:
 		return outcome{answer: t.answer(unhandled, documentOf(r.Payload, r.ErrorType))}
+	case r.Streamed:
+		return outcome{answer: t.answer("", nil)}
 	default:
 		return outcome{answer: t.answer("", integrationAnswer(r))}
 	}

@@ -94,10 +94,13 @@ func (p *Pool) liveLocked() int {
 func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
 	timer := time.NewTimer(p.cfg.QueueTimeout)
 	defer timer.Stop()
+	defer t.event.Flow.Leave()
 	for {
 		select {
 		case out := <-t.outcome:
 			return out.answer, out.err
+		case piece := <-t.event.Flow.Pieces():
+			t.take(piece)
 		case <-timer.C:
 			if out, over := p.giveUp(t); over {
 				return out.answer, out.err

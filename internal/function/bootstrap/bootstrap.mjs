@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
 const PREFIX = '/2018-06-01/runtime/';
@@ -28,10 +29,15 @@ class Api {
 
   request(method, target, body, headers = '') {
     const length = body === undefined ? 0 : Buffer.byteLength(body);
+    return this.begin(method, target, `Content-Length: ${length}\r\n${headers}`, body ?? '');
+  }
+
+  // begin sends a head and what is there of a body, and resolves to the answer.
+  begin(method, target, headers, body = '') {
     // While the handler runs, only what the handler does keeps the event loop
     // alive; while the API is asked, the answer does.
     this.socket.ref();
-    this.socket.write(`${method} ${PREFIX}${target} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Length: ${length}\r\n${headers}\r\n${body ?? ''}`);
+    this.socket.write(`${method} ${PREFIX}${target} HTTP/1.1\r\nHost: ${this.host}\r\n${headers}\r\n${body}`);
     return new Promise((resolve) => { this.resolve = resolve; });
   }
 
@@ -70,6 +76,85 @@ class Api {
     return this.request('POST', target, JSON.stringify(document), `Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: ${type}\r\n`);
   }
 }
+
+// ResponseStream is what a streaming handler writes its answer to. The answer
+// begins with the first byte, so that a handler that fails before has an error of
+// the usual sort.
+class ResponseStream extends Writable {
+  constructor(api, id) {
+    super({ highWaterMark: 64 * 1024, decodeStrings: true });
+    this.api = api;
+    this.id = id;
+    this.contentType = undefined;
+    this.before = undefined; // what goes before the first byte
+    this.answered = undefined; // resolves when the answer has been taken
+  }
+
+  setContentType(type) { this.contentType = type; }
+
+  write(chunk, encoding, callback) {
+    const plain = chunk !== null && typeof chunk === 'object' && !ArrayBuffer.isView(chunk);
+    return super.write(plain ? JSON.stringify(chunk) : chunk, encoding, callback);
+  }
+
+  begin() {
+    if (this.answered !== undefined) return;
+    const type = String(this.contentType ?? 'application/octet-stream').replace(/[^ -~]/g, '?');
+    this.answered = this.api.begin('POST', `invocation/${this.id}/response`,
+      `Content-Type: ${type}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n`
+      + 'Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n');
+    this.api.socket.unref(); // the handler still runs
+    if (this.before !== undefined) this.chunk(this.before);
+  }
+
+  chunk(data, callback) {
+    const { socket } = this.api;
+    socket.cork();
+    socket.write(`${data.length.toString(16)}\r\n`);
+    socket.write(data);
+    socket.write('\r\n', callback);
+    process.nextTick(() => socket.uncork());
+  }
+
+  _write(data, encoding, callback) {
+    this.begin();
+    if (data.length === 0) callback();
+    else this.chunk(data, callback);
+  }
+
+  _final(callback) {
+    this.begin();
+    this.api.socket.ref();
+    this.api.socket.write('0\r\n\r\n', callback);
+  }
+
+  // fail ends an answer that has begun with what went wrong.
+  fail(document) {
+    const type = String(document.errorType).replace(/[^ -~]/g, '?');
+    let body = Buffer.from(JSON.stringify(document)).toString('base64');
+    if (body.length > 8000) body = Buffer.from(JSON.stringify({ ...document, trace: [] }).slice(0, 6000)).toString('base64');
+    this.api.socket.ref();
+    this.api.socket.write(`0\r\nLambda-Runtime-Function-Error-Type: ${type}\r\nLambda-Runtime-Function-Error-Body: ${body}\r\n\r\n`);
+    return this.answered;
+  }
+}
+
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming'); // AWS's libraries look at it
+
+globalThis.awslambda = {
+  ...globalThis.awslambda,
+  streamifyResponse(handler) {
+    handler[STREAMING] = true;
+    return handler;
+  },
+  HttpResponseStream: {
+    from(stream, prelude) {
+      stream.setContentType('application/vnd.awslambda.http-integration-response');
+      stream.before = Buffer.concat([Buffer.from(JSON.stringify(prelude)), Buffer.alloc(8)]);
+      return stream;
+    },
+  },
+};
 
 function parseHead(text) {
   const [first, ...lines] = text.split('\r\n');
@@ -135,7 +220,9 @@ async function load(root, handler) {
       owner = at;
       at = at?.[key];
     }
-    if (typeof at === 'function') return owner === namespace ? at : at.bind(owner);
+    if (typeof at === 'function') {
+      return owner === namespace ? at : Object.assign(at.bind(owner), { [STREAMING]: at[STREAMING] });
+    }
     if (at !== undefined) throw new RuntimeError('Runtime.HandlerNotFound', `${handler} is not a function`);
   }
   throw new RuntimeError('Runtime.HandlerNotFound', `${handler} is undefined or not exported`);
@@ -194,6 +281,23 @@ function call(handler, event, headers) {
   });
 }
 
+// callStreaming runs a streaming handler once, and resolves when its answer has
+// been written, or to {error}.
+function callStreaming(handler, event, headers, stream) {
+  return new Promise((resolve) => {
+    const fail = (error) => resolve({ error: error ?? new Error(String(error)) });
+    stream.on('error', fail);
+    stream.on('finish', () => resolve({}));
+    let returned = false;
+    emptyLoop = () => fail(new RuntimeError('Runtime.NodeJsExit', returned
+      ? 'The handler has returned without ending its response stream and nothing is left to wait for'
+      : "The handler's promise was never settled and nothing is left to wait for"));
+    Promise.resolve()
+      .then(() => handler(event, stream, makeContext(headers, ({ error }) => { if (error) fail(error); else stream.end(); })))
+      .then(() => { returned = true; }, fail);
+  });
+}
+
 function isPromise(value) { return typeof value?.then === 'function'; }
 
 function encode(value) {
@@ -211,6 +315,10 @@ async function handleOne(handler, { headers, body }) {
   } catch (e) {
     return { error: new RuntimeError('Runtime.UnmarshalError', `Unable to parse the event: ${e.message}`) };
   }
+  if (handler[STREAMING]) {
+    streaming = new ResponseStream(api, headers['lambda-runtime-aws-request-id']);
+    return callStreaming(handler, event, headers, streaming);
+  }
   const outcome = await call(handler, event, headers);
   if (outcome.error !== undefined && outcome.error !== null) return outcome;
   try {
@@ -218,6 +326,14 @@ async function handleOne(handler, { headers, body }) {
   } catch (error) {
     return { error };
   }
+}
+
+// fail says that an invocation has failed; on the answer's own way when it has
+// begun.
+function fail(id, document) {
+  if (streaming?.answered === undefined) return api.error(`invocation/${id}/error`, document);
+  streaming.destroy();
+  return streaming.fail(document);
 }
 
 async function serve(api, handler) {
@@ -229,13 +345,14 @@ async function serve(api, handler) {
     const outcome = await handleOne(handler, invocation);
     emptyLoop = () => {};
     if (outcome.error === undefined) {
-      await api.result(id, outcome.body);
+      await (streaming?.answered ?? api.result(id, outcome.body));
     } else {
       const document = toDocument(outcome.error);
       report(document);
-      await api.error(`invocation/${id}/error`, document);
+      await fail(id, document);
     }
     current = undefined;
+    streaming = undefined;
   }
 }
 
@@ -243,14 +360,14 @@ async function serve(api, handler) {
 // the handler's promise fails that request, and ends the process, whose state
 // nobody knows any more.
 let current;
+let streaming; // its ResponseStream, of a streaming handler
 let loading = true;
 function fatal(type, error) {
   const inner = toDocument(error);
   const document = type === undefined ? inner : { ...inner, errorType: type, errorMessage: `${inner.errorType}: ${inner.errorMessage}` };
   report(document);
-  const target = loading ? 'init/error' : current !== undefined && `invocation/${current}/error`;
-  if (!target) process.exit(1);
-  api.error(target, document).finally(() => process.exit(1));
+  if (!loading && current === undefined) process.exit(1);
+  (loading ? api.error('init/error', document) : fail(current, document)).finally(() => process.exit(1));
 }
 process.on('uncaughtException', (error) => fatal(undefined, error));
 process.on('unhandledRejection', (reason) => fatal('Runtime.UnhandledPromiseRejection', reason));

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"time"
 
 	"teal"
 	"teal/internal/http1"
@@ -157,6 +158,13 @@ func (c *conn) handleOutcome(id []byte, failed bool) error {
 	if no != nil {
 		return c.refuse(no)
 	}
+	// Runtimes stream with Lambda-Runtime-Function-Response-Mode and without it,
+	// and always chunked.
+	if !failed && c.req.Length() == http1.Chunked {
+		if flow := c.endpoint.takeFlow(current); flow != nil {
+			return c.stream(current, flow)
+		}
+	}
 	body, err := c.readBody(teal.MaxPayload)
 	tooLarge := errors.Is(err, errBodyTooLarge)
 	if err != nil && !tooLarge {
@@ -167,6 +175,54 @@ func (c *conn) handleOutcome(id []byte, failed bool) error {
 		c.takeTrailer(&r)
 	}
 	return c.settle(r, teal.MaxPayload)
+}
+
+// stream passes an answer on as it comes.
+func (c *conn) stream(current string, flow *Flow) error {
+	r := Reply{RequestID: current, Streamed: true, MediaType: c.mediaType, ErrorType: c.errorType}
+	if c.req.ExpectContinue {
+		if err := c.write(continue100); err != nil {
+			return c.cutShort(r, err)
+		}
+	}
+	whole := flow.pass(Piece{First: true, MediaType: c.mediaType}, c.endpoint.ended)
+	for whole {
+		piece, err := c.piece(teal.MaxStreamed)
+		switch {
+		case err != nil:
+			return c.cutShort(r, err)
+		case len(piece) == 0:
+			c.takeTrailer(&r)
+			return c.settle(r, teal.MaxStreamed)
+		case c.got > int64(teal.MaxStreamed):
+			r.TooLarge = true
+		default:
+			whole = flow.pass(Piece{Data: piece}, c.endpoint.ended)
+		}
+	}
+	return net.ErrClosed
+}
+
+// exitPatience is how long a streamed answer without an end waits for the end of
+// its process, which says more.
+const exitPatience = 200 * time.Millisecond
+
+// cutShort ends an invocation whose streamed answer ended before its end. What
+// has been passed on cannot be taken back, so the runtime gets no second try.
+func (c *conn) cutShort(r Reply, err error) error {
+	timer := time.NewTimer(exitPatience)
+	defer timer.Stop()
+	select {
+	case <-c.endpoint.stopping:
+		return err
+	case <-timer.C:
+	}
+	r.Failed, r.ErrorType = true, typeTruncated
+	r.Payload = ErrorDocument(typeTruncated, "The function's streamed answer was cut off")
+	if no := c.endpoint.reply(r); no == nil {
+		c.endpoint.owner.Acknowledged()
+	}
+	return err
 }
 
 // takeTrailer takes what a response says when the function has failed while it

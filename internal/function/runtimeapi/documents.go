@@ -12,6 +12,7 @@ const (
 	typeInvalidRequestID  = "InvalidRequestID"
 	typeInvalidTransition = "InvalidStateTransition"
 	typeTooLarge          = "RequestEntityTooLarge"
+	typeTruncated         = "Runtime.TruncatedResponse"
 	typeBadRequest        = "BadRequest"
 	typeNotFound          = "NotFound"
 )

@@ -25,6 +25,7 @@ type Event struct {
 	ClientContext   string
 	CognitoIdentity string
 	Payload         []byte
+	Flow            *Flow // gets a streamed answer; nil: it is collected
 }
 
 // Check returns an error with teal.CodeInvalidInput if a field would break out
@@ -49,7 +50,8 @@ type Reply struct {
 	// where the runtime gave one outside the document.
 	Failed    bool
 	ErrorType string
-	TooLarge  bool // the answer was over teal.MaxPayload and is not here
+	TooLarge  bool // the answer was over teal.MaxPayload, or MaxStreamed, and is not here
+	Streamed  bool // the answer went through the event's Flow
 }
 
 // InitFailure is what the runtime posted about an initialisation that failed.
@@ -111,8 +113,13 @@ type Endpoint struct {
 	waiting *conn  // the connection whose next has no answer yet
 	current string // the invocation that the runtime has
 	last    string // the one before
+	flow    *Flow  // for its answer, until a connection has taken it
 	conns   map[*conn]struct{}
 	closed  bool
+
+	stopping chan struct{} // closed when nothing more is accepted
+	ended    chan struct{} // closed when the connections are
+	end      sync.Once
 }
 
 // Listen opens a loopback port for one instance. Nothing is served before
@@ -122,7 +129,10 @@ func Listen(owner Owner, logger *slog.Logger) (*Endpoint, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a port for the Runtime API: %w", err)
 	}
-	return &Endpoint{owner: owner, logger: logger, listener: listener, conns: map[*conn]struct{}{}}, nil
+	return &Endpoint{
+		owner: owner, logger: logger, listener: listener, conns: map[*conn]struct{}{},
+		stopping: make(chan struct{}), ended: make(chan struct{}),
+	}, nil
 }
 
 // Addr returns host:port, as AWS_LAMBDA_RUNTIME_API wants it.
@@ -181,7 +191,7 @@ func (e *Endpoint) Deliver(ev *Event) error {
 	}
 	c := e.waiting
 	e.waiting, e.phase = nil, phaseBusy
-	e.current = ev.RequestID
+	e.current, e.flow = ev.RequestID, ev.Flow
 	// Taken before the endpoint is let go: an answer to a runtime that answers
 	// before it has read everything must queue behind the event.
 	c.writing.Lock()
@@ -201,12 +211,13 @@ func (e *Endpoint) Abandon() (underWay bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	underWay = e.current != ""
-	e.phase, e.waiting, e.current = phaseEnded, nil, ""
+	e.phase, e.waiting, e.current, e.flow = phaseEnded, nil, "", nil
 	return underWay
 }
 
 // Close ends every connection now.
 func (e *Endpoint) Close() {
+	defer e.end.Do(func() { close(e.ended) })
 	for _, c := range e.stopAccepting() {
 		c.close()
 	}
@@ -234,6 +245,7 @@ func (e *Endpoint) stopAccepting() []*conn {
 	defer e.mu.Unlock()
 	if !e.closed {
 		e.closed = true
+		close(e.stopping)
 		_ = e.listener.Close() // a listener that cannot be closed is closed already
 	}
 	open := make([]*conn, 0, len(e.conns))
@@ -308,6 +320,19 @@ func (e *Endpoint) expects(id []byte) (current string, no *refusal) {
 	}
 }
 
+// takeFlow returns where the streamed answer of an invocation goes, once: a
+// second answer must not continue the first.
+func (e *Endpoint) takeFlow(current string) *Flow {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.current != current {
+		return nil
+	}
+	flow := e.flow
+	e.flow = nil
+	return flow
+}
+
 // reply ends the invocation that r is about, if it has not ended meanwhile: of
 // two outcomes only the first counts.
 func (e *Endpoint) reply(r Reply) *refusal {
@@ -319,7 +344,7 @@ func (e *Endpoint) reply(r Reply) *refusal {
 		}
 		return refuseID()
 	}
-	e.last, e.current = e.current, ""
+	e.last, e.current, e.flow = e.current, "", nil
 	e.mu.Unlock()
 	e.owner.Replied(r)
 	// Only now may a next come: the owner hears Replied before Idle, also from

@@ -263,6 +263,42 @@ func TestStreamedAnswerIsBuffered(t *testing.T) {
 	}
 }
 
+// An answer that is cut off while its process lives on ends the invocation, once,
+// and the next try of the runtime does not continue it. Seen red with an error
+// returned from stream without cutShort.
+func TestStreamedAnswerIsCutOff(t *testing.T) {
+	e, o := start(t)
+	p := dial(t, e)
+	p.next()
+	receive(t, o.idle, "idle")
+	ev := event("id-1")
+	ev.Flow = NewFlow()
+	deliver(t, e, ev)
+	p.expect(200)
+	const head = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\n\r\n"
+	p.send(head + "5\r\nabc")
+	if first := receive(t, ev.Flow.Pieces(), "beginning"); !first.First || first.MediaType != "text/x" {
+		t.Errorf("the beginning is %+v", first)
+	}
+	ev.Flow.Took()
+	if piece := receive(t, ev.Flow.Pieces(), "piece"); string(piece.Data) != "abc" {
+		t.Errorf("the piece is %+v", piece)
+	}
+	ev.Flow.Took()
+	if err := p.nc.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r := receive(t, o.replies, "reply"); !r.Failed || !r.Streamed || r.ErrorType != "Runtime.TruncatedResponse" {
+		t.Errorf("reply %+v", r)
+	}
+	receive(t, o.acknowledged, "acknowledgement")
+	q := dial(t, e)
+	q.send(head + "1\r\na\r\n0\r\n\r\n")
+	q.expect(403)
+	q.next()
+	receive(t, o.idle, "idle")
+}
+
 // Seen to fail with the invocation left as current after its first outcome.
 func TestRefusals(t *testing.T) {
 	e, o := start(t)

@@ -6,10 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 )
@@ -18,6 +20,9 @@ type event struct {
 	Do    string `json:"do"`
 	Bytes int    `json:"bytes"`
 	Milli int    `json:"milli"`
+
+	Pieces int    `json:"pieces"`
+	End    string `json:"end"`
 }
 
 type answer struct {
@@ -43,10 +48,46 @@ func handle(ctx context.Context, ev event) (any, error) {
 		time.Sleep(time.Duration(ev.Milli) * time.Millisecond)
 	case "print":
 		fmt.Println("printed")
+	case "stream":
+		return streamed(ev), nil
 	}
 	lc, _ := lambdacontext.FromContext(ctx)
 	_, deadline := ctx.Deadline()
 	return answer{"hello", lc.AwsRequestID, lc.InvokedFunctionArn, lambdacontext.FunctionName, deadline, os.Getpid()}, nil
+}
+
+// streamed returns an answer that begins with its status, and comes a piece at a
+// time: "piece 0\n", "piece 1\n", and so on, ev.Milli apart. It then ends as
+// ev.End says.
+func streamed(ev event) *events.LambdaFunctionURLStreamingResponse {
+	r, w := io.Pipe()
+	go func() {
+		for n := range ev.Pieces {
+			if _, err := fmt.Fprintf(w, "piece %d\n", n); err != nil {
+				return
+			}
+			time.Sleep(time.Duration(ev.Milli) * time.Millisecond)
+		}
+		for range ev.Bytes >> 20 {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				return
+			}
+			fmt.Println("sent 1 MiB")
+		}
+		switch ev.End {
+		case "error":
+			w.CloseWithError(errors.New("went wrong on the way"))
+		case "exit":
+			os.Exit(9)
+		case "hang":
+			select {}
+		default:
+			_ = w.Close()
+		}
+	}()
+	return &events.LambdaFunctionURLStreamingResponse{
+		StatusCode: 201, Headers: map[string]string{"Content-Type": "text/plain", "X-Streamed": "yes"}, Cookies: []string{"a=1"}, Body: r,
+	}
 }
 
 func main() { lambda.Start(handle) }
