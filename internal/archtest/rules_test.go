@@ -57,7 +57,7 @@ var designed = rules{
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
 		"github.com/prometheus/":         {"internal/meter"},
-		"github.com/aws/":                {"internal/target", "examples", "test/bench"}, // tests may use it anywhere
+		"github.com/aws/":                {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
 		"github.com/docker/":             {"internal/target"},
 		"k8s.io/":                        {"internal/target"},
 		"go.opentelemetry.io/otel":       {"internal/tracing"},

@@ -31,10 +31,14 @@ func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Res
 	if err != nil {
 		return awslambda.Result{Version: claim.Version}, err
 	}
-	defer claim.Release()
-	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{
-		RequestID: call.RequestID, Event: call.Event, TraceID: call.TraceID, ClientContext: call.ClientContext, Alias: alias,
-	})
+	var seen gateway.Result
+	defer func() { claim.End(seen) }()
+	in := teal.Invocation{RequestID: call.RequestID, Event: call.Event, TraceID: call.TraceID, ClientContext: call.ClientContext, Alias: alias}
+	if call.Stream != nil {
+		in.Stream = call.Stream(claim.Version)
+	}
+	answer, err := claim.Component.Function.Invoke(ctx, in)
+	seen = gateway.InvocationResult(ctx, answer, err)
 	l.touch(call.Ref.App, claim.Version)
 	result := awslambda.Result{Version: claim.Version, Answer: answer}
 	if answer.FunctionError != "" {

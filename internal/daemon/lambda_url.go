@@ -104,6 +104,7 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key
 		return
 	}
 	l.touch(u.ref.App, claim.Version)
+	claim.Stream = u.url.Mode == awslambda.ResponseStream
 	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
 }
 

@@ -28,7 +28,22 @@ func (x *exchange) invoke() {
 	defer done()
 	defer x.body.boundTo(ctx)()
 	defer x.giveBack()
-	response, err := x.call(ctx)
+	body, err := x.readBody()
+	switch {
+	case err != nil:
+		x.fail(x.explain(ctx, err))
+	case x.claim.Stream:
+		x.stream(ctx, x.event(body, time.Now()))
+	default:
+		x.collect(ctx, x.event(body, time.Now()))
+	}
+}
+
+// collect answers with the whole of what the function says.
+func (x *exchange) collect(ctx context.Context, request payload.Request) {
+	var response payload.Response
+	var err error
+	response, x.result.Failure, err = x.front.server.invoke(ctx, x.claim, request)
 	if err != nil {
 		x.fail(x.explain(ctx, err))
 		return
@@ -36,32 +51,42 @@ func (x *exchange) invoke() {
 	x.answer(response)
 }
 
-func (x *exchange) call(ctx context.Context) (payload.Response, error) {
-	body, err := x.readBody()
+// invoke runs the function of a claim with a request as its event, and reads its
+// answer. It also returns what the function said if it failed.
+func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Request) (payload.Response, *Failure, error) {
+	answer, failure, err := s.run(ctx, claim, request, nil)
 	if err != nil {
-		return payload.Response{}, err
+		return payload.Response{}, failure, err
 	}
-	var response payload.Response
-	response, x.result.Failure, err = x.front.server.invoke(ctx, x.claim, x.event(body, time.Now()))
-	return response, err
+	response, err := payload.Decode(answer.Payload, formatOf(claim))
+	return response, nil, err
 }
 
-// invoke runs the function of a claim with a request as its event. It returns
-// what the function said if it failed.
-func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Request) (payload.Response, *Failure, error) {
-	format, encode := payload.V2, payload.EventV2
+func formatOf(claim Claim) string {
 	if claim.Component.Payload == payload.V1 {
-		format, encode = payload.V1, payload.EventV1
+		return payload.V1
+	}
+	return payload.V2
+}
+
+// run invokes the function of a claim with a request as its event. to gets what
+// the function streams; nil collects it. It also returns what the function said
+// if it failed, which is an error too.
+func (s *Server) run(ctx context.Context, claim Claim, request payload.Request, to teal.Stream) (teal.Answer, *Failure, error) {
+	encode := payload.EventV2
+	if formatOf(claim) == payload.V1 {
+		encode = payload.EventV1
 	}
 	event := encode(request)
 	if err := s.checkSize(int64(len(event))); err != nil {
-		return payload.Response{}, nil, err
+		return teal.Answer{}, nil, err
 	}
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{
 		RequestID: request.RequestID,
 		Event:     event,
 		TraceID:   request.Headers[headerTrace][0],
 		Alias:     claim.Alias,
+		Stream:    to,
 	})
 	var failure *Failure
 	if answer.FunctionError != "" {
@@ -69,12 +94,11 @@ func (s *Server) invoke(ctx context.Context, claim Claim, request payload.Reques
 	}
 	switch {
 	case err != nil:
-		return payload.Response{}, failure, functionFault(answer, err)
+		err = functionFault(answer, err)
 	case failure != nil:
-		return payload.Response{}, failure, claim.functionFailed(failure, request.RequestID)
+		err = claim.functionFailed(failure, request.RequestID)
 	}
-	response, err := payload.Decode(answer.Payload, format)
-	return response, nil, err
+	return answer, failure, err
 }
 
 // functionFault returns an error of Invoke as the client is to see it. An answer
@@ -206,6 +230,19 @@ func completeEvent(h http.Header, host, port string, length int, now time.Time) 
 
 // answer writes a function's response.
 func (x *exchange) answer(r payload.Response) {
+	h := x.prepare(r)
+	if bodyless(r.Status) {
+		x.w.WriteHeader(r.Status)
+		return
+	}
+	x.sight.out = int64(len(r.Body))
+	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
+	x.w.WriteHeader(r.Status)
+	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
+}
+
+// prepare sets the headers of a function's response, and notes that it begins.
+func (x *exchange) prepare(r payload.Response) http.Header {
 	x.answered(r.Status)
 	h := x.w.Header()
 	for _, pair := range r.Headers {
@@ -215,18 +252,14 @@ func (x *exchange) answer(r payload.Response) {
 		h.Add("Set-Cookie", cookie)
 	}
 	h.Set(headerVersion, x.claim.Env.label)
-	bodyless := r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
-	if bodyless {
-		x.w.WriteHeader(r.Status)
-		return
-	}
-	if _, typed := h["Content-Type"]; !typed {
+	if _, typed := h["Content-Type"]; !typed && !bodyless(r.Status) {
 		h["Content-Type"] = nil // do not guess
 	}
-	x.sight.out = int64(len(r.Body))
-	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
-	x.w.WriteHeader(r.Status)
-	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
+	return h
+}
+
+func bodyless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 // traceID returns the trace that the client is in, or a new one, as X-Ray writes

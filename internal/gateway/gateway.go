@@ -62,6 +62,9 @@ type Claim struct {
 	Version int
 	Alias   string // through which the version was chosen; "" when asked for by number
 	Route   string // the part of the path that led to the component; "" for "/"
+	// Stream asks for a function's answer as it comes, not read as API Gateway
+	// reads it: a function URL's mode RESPONSE_STREAM.
+	Stream bool
 
 	user  bool      // the weights of an alias have chosen the version
 	since time.Time // of a measured claim

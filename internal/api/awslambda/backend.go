@@ -46,6 +46,9 @@ type Call struct {
 	ClientContext string
 	TraceID       string
 	Tail          bool // also return the end of the log
+	// Stream returns what gets a streamed answer, when the version has been
+	// chosen; nil: the answer is collected.
+	Stream func(version int) teal.Stream `json:"-"`
 }
 
 // Result is what became of a call.

@@ -152,9 +152,10 @@ func (h *Handler) download(q *request) (any, error) {
 	}
 	return &reply{
 		headers: map[string]string{"Content-Type": "application/zip"},
-		stream: func(w http.ResponseWriter) {
+		stream: func(w http.ResponseWriter) error {
 			_, _ = io.Copy(w, code) // half a zip is seen to be one
 			_ = code.Close()        // only read from
+			return nil
 		},
 	}, nil
 }

@@ -33,11 +33,17 @@ type Provisioned struct {
 type URL struct {
 	ID         string // the first label of its host name
 	AuthType   string // NONE or AWS_IAM
-	Mode       string // BUFFERED or RESPONSE_STREAM
+	Mode       string // Buffered or ResponseStream
 	Cors       *Cors  `json:",omitempty"`
 	CreatedAt  time.Time
 	ModifiedAt time.Time
 }
+
+// The modes of a URL.
+const (
+	Buffered       = "BUFFERED"
+	ResponseStream = "RESPONSE_STREAM"
+)
 
 // Cors is the shape of that name.
 type Cors struct {

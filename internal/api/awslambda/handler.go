@@ -86,8 +86,9 @@ type reply struct {
 	status  int
 	headers map[string]string
 	body    []byte
-	// stream writes the body instead; errors can then only end it.
-	stream func(w http.ResponseWriter)
+	// stream writes the answer instead. An error means that nothing has been
+	// written.
+	stream func(w http.ResponseWriter) error
 }
 
 // ServeHTTP answers one request.
@@ -174,8 +175,7 @@ func send(w http.ResponseWriter, op *operation, answer any) error {
 			w.Header().Set(name, value)
 		}
 		if own.stream != nil {
-			own.stream(w)
-			return nil
+			return own.stream(w)
 		}
 		w.WriteHeader(own.status)
 		_, _ = w.Write(own.body) // whoever has gone needs no answer

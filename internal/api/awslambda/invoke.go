@@ -10,6 +10,8 @@ import (
 	"teal"
 )
 
+const headerVersion = "X-Amz-Executed-Version"
+
 func (h *Handler) invoke(q *request) (any, error) {
 	t, err := h.target(q)
 	if err != nil {
@@ -23,16 +25,21 @@ func (h *Handler) invoke(q *request) (any, error) {
 	case "", "RequestResponse":
 		return h.invokeNow(q, call)
 	case "DryRun":
-		version, err := h.choose(q, t, call)
-		if err != nil {
-			return nil, err
-		}
-		return &reply{status: http.StatusNoContent, headers: map[string]string{"X-Amz-Executed-Version": teal.VersionLabel(version)}}, nil
+		return h.dryRun(q, t, call)
 	case "Event":
 		return h.invokeLater(q, call)
 	default:
 		return nil, invalid(kind, "invocationType", "Member must satisfy enum value set: [Event, RequestResponse, DryRun]")
 	}
+}
+
+// dryRun says which version would be called.
+func (h *Handler) dryRun(q *request, t target, call Call) (any, error) {
+	version, err := h.choose(q, t, call)
+	if err != nil {
+		return nil, err
+	}
+	return &reply{status: http.StatusNoContent, headers: map[string]string{headerVersion: teal.VersionLabel(version)}}, nil
 }
 
 // call reads what all sorts of invocation have in common.
@@ -81,9 +88,9 @@ func (h *Handler) invokeNow(q *request, call Call) (any, error) {
 		return nil, h.explainCall(err, call)
 	}
 	headers := map[string]string{
-		"Content-Type":           "application/json",
-		"X-Amz-Executed-Version": teal.VersionLabel(result.Version),
-		"Content-Length":         strconv.Itoa(len(result.Answer.Payload)),
+		"Content-Type":   "application/json",
+		headerVersion:    teal.VersionLabel(result.Version),
+		"Content-Length": strconv.Itoa(len(result.Answer.Payload)),
 	}
 	if call.TraceID != "" {
 		headers["X-Amzn-Trace-Id"] = call.TraceID

@@ -262,4 +262,6 @@ var modelShapes = map[string]any{
 	"VpcConfigResponse":                  VpcConfig{},
 	"Layer":                              LayerItem{},
 	"Concurrency":                        ConcurrencyView{},
+
+	"InvokeWithResponseStreamCompleteEvent": completeEvent{},
 }

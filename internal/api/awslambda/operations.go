@@ -35,7 +35,7 @@ var operations = []operation{
 
 	{name: "Invoke", method: post, path: "/2015-03-31/functions/{FunctionName}/invocations", status: 200, bodyLimit: maxEvent, run: (*Handler).invoke},
 	{name: "InvokeAsync", method: post, path: "/2014-11-13/functions/{FunctionName}/invoke-async", status: 202, run: (*Handler).invokeAsync},
-	{name: "InvokeWithResponseStream", method: post, path: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", status: 200, bodyLimit: maxEvent, refused: onTheWay},
+	{name: "InvokeWithResponseStream", method: post, path: "/2021-11-15/functions/{FunctionName}/response-streaming-invocations", status: 200, bodyLimit: maxEvent, run: (*Handler).invokeStreaming},
 
 	{name: "ListTags", method: get, path: "/2017-03-31/tags/{Resource}", status: 200, run: (*Handler).listTags},
 	{name: "TagResource", method: post, path: "/2017-03-31/tags/{Resource}", status: 204, run: (*Handler).tagResource},

@@ -54,9 +54,7 @@ func (in urlInput) check() error {
 	switch {
 	case in.AuthType != nil && *in.AuthType != "NONE" && *in.AuthType != "AWS_IAM":
 		return invalid(*in.AuthType, "authType", "Member must satisfy enum value set: [NONE, AWS_IAM]")
-	case in.InvokeMode != nil && *in.InvokeMode == "RESPONSE_STREAM":
-		return unavailablef("InvokeMode RESPONSE_STREAM: answers are sent when they are whole.")
-	case in.InvokeMode != nil && *in.InvokeMode != "BUFFERED":
+	case in.InvokeMode != nil && *in.InvokeMode != Buffered && *in.InvokeMode != ResponseStream:
 		return invalid(*in.InvokeMode, "invokeMode", "Member must satisfy enum value set: [BUFFERED, RESPONSE_STREAM]")
 	}
 	if in.Cors == nil {
@@ -103,7 +101,7 @@ func (h *Handler) createURL(q *request) (any, error) {
 	if err := in.check(); err != nil {
 		return nil, err
 	}
-	u := URL{ID: newURLID(), Mode: "BUFFERED", CreatedAt: h.cfg.Now(), ModifiedAt: h.cfg.Now()}
+	u := URL{ID: newURLID(), Mode: Buffered, CreatedAt: h.cfg.Now(), ModifiedAt: h.cfg.Now()}
 	in.apply(&u)
 	err = h.changeURLs(q, ref, func(urls map[string]URL) error {
 		if _, exists := urls[t.qualifier]; exists {
