@@ -3,7 +3,7 @@ import assert from 'node:assert';
 import { readFileSync } from 'node:fs';
 import {
   LambdaClient, CreateFunctionCommand, PublishVersionCommand, UpdateFunctionCodeCommand, CreateAliasCommand, UpdateAliasCommand,
-  InvokeCommand, DeleteFunctionCommand, GetFunctionCommand, waitUntilFunctionActiveV2,
+  InvokeCommand, InvokeWithResponseStreamCommand, DeleteFunctionCommand, GetFunctionCommand, waitUntilFunctionActiveV2,
 } from '@aws-sdk/client-lambda';
 
 const client = new LambdaClient({
@@ -40,6 +40,16 @@ await send(UpdateAliasCommand, { Name: 'live', FunctionVersion: '2', RoutingConf
 assert.deepEqual(await call('live'), ['green', '2']);
 await send(UpdateAliasCommand, { Name: 'live', FunctionVersion: '1' });
 assert.deepEqual(await call('live'), ['blue', '1']);
+
+let [answer, complete] = ['', undefined];
+const streamed = await send(InvokeWithResponseStreamCommand, { Qualifier: 'live', Payload: '{}' });
+for await (const event of streamed.EventStream) {
+  if (event.PayloadChunk) answer += Buffer.from(event.PayloadChunk.Payload).toString();
+  else complete = event.InvokeComplete;
+}
+assert.equal(answer, '"blue"');
+assert.equal(complete.ErrorCode, undefined);
+assert.equal(streamed.ExecutedVersion, '1');
 await send(DeleteFunctionCommand);
 await assert.rejects(send(GetFunctionCommand), { name: 'ResourceNotFoundException' });
 console.log(JSON.stringify(count));

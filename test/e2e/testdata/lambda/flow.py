@@ -1,5 +1,5 @@
 """One blue-green release of a function, driven by boto3."""
-import base64, io, json, os, sys, zipfile
+import base64, io, json, os, shutil, time, zipfile
 
 import boto3
 from botocore.config import Config
@@ -71,6 +71,43 @@ for bad, code in [
         assert e.response["ResponseMetadata"]["RequestId"], e.response
     else:
         raise AssertionError(code)
+
+
+
+def stream(name, event, **more):
+    """Calls a function for a streamed answer: its pieces, when each came, and the end."""
+    out = client.invoke_with_response_stream(FunctionName=name, Payload=json.dumps(event), **more)
+    pieces, times, end = [], [], None
+    for item in out["EventStream"]:
+        if "PayloadChunk" in item:
+            pieces.append(item["PayloadChunk"]["Payload"])
+            times.append(time.monotonic())
+        else:
+            end = item["InvokeComplete"]
+    return pieces, times, end, out["ExecutedVersion"]
+
+
+pieces, _, end, version = stream(NAME, {"a": 1}, Qualifier="live")
+assert json.loads(b"".join(pieces))["answer"] == "blue" and version == "1" and "ErrorCode" not in end, (pieces, end, version)
+if shutil.which("node"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("app.mjs", """export const handler = awslambda.streamifyResponse(async (event, stream) => {
+            stream.write('first ');
+            await new Promise((done) => setTimeout(done, 500));
+            if (event.fail) throw new RangeError('on the way');
+            stream.end('last');
+        });""")
+    client.create_function(
+        FunctionName="boto3-stream", Runtime="nodejs20.x", Role="arn:aws:iam::000000000000:role/any", Handler="app.handler",
+        Code={"ZipFile": buffer.getvalue()}, Timeout=10,
+    )
+    pieces, times, end, _ = stream("boto3-stream", {}, LogType="Tail")
+    assert pieces == [b"first ", b"last"] and times[1] - times[0] > 0.3, (pieces, times)
+    assert "ErrorCode" not in end and b"REPORT RequestId: " in base64.b64decode(end["LogResult"]), end
+    pieces, _, end, _ = stream("boto3-stream", {"fail": True})
+    assert pieces == [b"first "] and end["ErrorCode"] == "Unhandled" and json.loads(end["ErrorDetails"])["errorType"] == "RangeError", (pieces, end)
+    client.delete_function(FunctionName="boto3-stream")
 
 client.delete_alias(FunctionName=NAME, Name="live")
 client.delete_function(FunctionName=NAME)
