@@ -78,6 +78,7 @@ func streamed(ev event) *events.LambdaFunctionURLStreamingResponse {
 		case "error":
 			w.CloseWithError(errors.New("went wrong on the way"))
 		case "exit":
+			time.Sleep(50 * time.Millisecond) // what was written is on its way
 			os.Exit(9)
 		case "hang":
 			select {}
