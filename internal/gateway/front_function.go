@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -269,18 +271,26 @@ func traceID(sent string, now time.Time) string {
 	if strings.Contains(sent, "Root=") && len(sent) <= longest {
 		return sent
 	}
-	return fmt.Sprintf("Root=1-%08x-%x", now.Unix(), randomBytes(12))
+	var b [16]byte
+	binary.BigEndian.PutUint32(b[:4], uint32(now.Unix()))
+	_, _ = rand.Read(b[4:]) // never fails: it ends the program instead
+	const form = "Root=1-00000000-000000000000000000000000"
+	text := []byte(form)
+	hex.Encode(text[7:15], b[:4])
+	hex.Encode(text[16:], b[4:])
+	return string(text)
 }
 
 // newRequestID returns a random UUID, the form that Lambda's request IDs have.
 func newRequestID() string {
-	b := randomBytes(16)
+	var b [16]byte
+	_, _ = rand.Read(b[:])
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
-}
-
-func randomBytes(n int) []byte {
-	b := make([]byte, n)
-	_, _ = rand.Read(b) // never fails: it crashes the program instead
-	return b
+	text := []byte("00000000-0000-0000-0000-000000000000")
+	hex.Encode(text[:8], b[:4])
+	hex.Encode(text[9:13], b[4:6])
+	hex.Encode(text[14:18], b[6:8])
+	hex.Encode(text[19:23], b[8:10])
+	hex.Encode(text[24:], b[10:])
+	return string(text)
 }

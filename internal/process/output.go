@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // smallBuffer is what a stream's buffer begins with; one that is filled grows to
@@ -21,6 +23,7 @@ const leftOver = 64 << 10
 // outputReader reads one stream of a process.
 type outputReader struct {
 	pipe  *os.File
+	fd    int // of pipe, to ask about; it may be another file's when pipe is closed
 	ended chan struct{}
 
 	mu    sync.Mutex // held from the reading of bytes until they have been handed on
@@ -58,7 +61,7 @@ func (p *Process) openStream(stream string, emit func(string, []byte)) (*os.File
 		return nil, errors.Join(err, syscall.Close(r), syscall.Close(w))
 	}
 	p.output = append(p.output, &outputReader{
-		pipe: os.NewFile(uintptr(r), stream), ended: make(chan struct{}),
+		pipe: os.NewFile(uintptr(r), stream), fd: r, ended: make(chan struct{}),
 		lines: lineSplitter{emit: func(line []byte) { emit(stream, line) }},
 	})
 	return os.NewFile(uintptr(w), stream), nil
@@ -203,10 +206,25 @@ func (o *outputReader) flush() {
 // called has been handed to Spec.Output, also a last line without its end. Of a
 // process that prints without a pause it takes what a pipe holds.
 func (p *Process) SettleOutput() {
+	some := p.hasOutput()
 	for _, o := range p.output {
-		o.takeRest()
-		o.flush()
+		if some {
+			o.takeRest()
+		}
+		o.flush() // waits for a line that is just being handed on
 	}
+}
+
+// hasOutput reports whether a pipe may hold something. Most of the time none
+// does, and asking about all of them costs as much as one read.
+func (p *Process) hasOutput() bool {
+	var room [2]unix.PollFd
+	asked := room[:0]
+	for _, o := range p.output {
+		asked = append(asked, unix.PollFd{Fd: int32(o.fd), Events: unix.POLLIN})
+	}
+	n, err := unix.Poll(asked, 0)
+	return n > 0 || err != nil
 }
 
 // lineSplitter cuts a stream into lines of at most MaxLine bytes.
