@@ -72,7 +72,8 @@ func callStream(t *testing.T, c *awssdk.Client, in *awssdk.InvokeWithResponseStr
 	panic("unreachable")
 }
 
-// Seen red with frames that are not flushed: the first chunk never came.
+// Seen red with frames that are not flushed: the first chunk never came; and with
+// a claim that is released without a report.
 func TestLambdaResponseStream(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	c, ctx := h.awsClient(), t.Context()
@@ -101,6 +102,11 @@ func TestLambdaResponseStream(t *testing.T) {
 		chunks, end, _ := callStream(t, c, &awssdk.InvokeWithResponseStreamInput{FunctionName: f, Qualifier: aws.String("prod"), Payload: []byte(`{"do":"` + what + `"}`)}, nil)
 		if strings.Join(chunks, "") != want.came || aws.ToString(end.ErrorCode) != "Unhandled" || !strings.Contains(aws.ToString(end.ErrorDetails), want.details) {
 			t.Errorf("%s: %q, %s %s", what, chunks, aws.ToString(end.ErrorCode), aws.ToString(end.ErrorDetails))
+		}
+	}
+	for fault, count := range map[string]string{"function": " 3", "timeout": " 1"} {
+		if lines := h.metrics("teal_request_errors_total{", `app="f"`, `fault="`+fault+`"`); len(lines) != 1 || !strings.HasSuffix(lines[0], count) {
+			t.Errorf("%s faults are counted as %q, want%s", fault, lines, count)
 		}
 	}
 	if answer, _ := invoke(t, c, "f", "prod", `{}`); answer != "one two" {

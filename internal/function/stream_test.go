@@ -118,6 +118,7 @@ func TestStreamBreaksOff(t *testing.T) {
 		"go exit":       {golang, "exit", "Runtime.ExitError", "exit status 9", teal.CodeFunctionFailed},
 		"go hang":       {golang, "hang", "Sandbox.Timedout", "timed out after 1.00", teal.CodeFunctionTimeout},
 		"node error":    {node("stream.plain"), "error", "RangeError", "went wrong on the way", ""},
+		"node long":     {node("stream.plain"), "long", "RangeError", "äääääääääää", ""},
 		"node uncaught": {node("stream.plain"), "uncaught", "Error", "from a timer", ""},
 		"node exit":     {node("stream.plain"), "exit", "Runtime.ExitError", "exit status 9", teal.CodeFunctionFailed},
 		"node no end":   {node("stream.plain"), "return", "Runtime.NodeJsExit", "without ending", ""},

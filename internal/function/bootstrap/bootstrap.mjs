@@ -130,9 +130,10 @@ class ResponseStream extends Writable {
 
   // fail ends an answer that has begun with what went wrong.
   fail(document) {
-    const type = String(document.errorType).replace(/[^ -~]/g, '?');
-    let body = Buffer.from(JSON.stringify(document)).toString('base64');
-    if (body.length > 8000) body = Buffer.from(JSON.stringify({ ...document, trace: [] }).slice(0, 6000)).toString('base64');
+    const type = String(document.errorType).replace(/[^ -~]/g, '?').slice(0, 200);
+    const encode = (content) => Buffer.from(JSON.stringify(content)).toString('base64');
+    let body = encode(document);
+    if (body.length > 8000) body = encode({ errorType: type, errorMessage: document.errorMessage.slice(0, 1000), trace: [] }); // a trailer is small
     this.api.socket.ref();
     this.api.socket.write(`0\r\nLambda-Runtime-Function-Error-Type: ${type}\r\nLambda-Runtime-Function-Error-Body: ${body}\r\n\r\n`);
     return this.answered;

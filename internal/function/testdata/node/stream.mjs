@@ -14,6 +14,7 @@ export const plain = awslambda.streamifyResponse(async (event, stream) => {
   stream.setContentType('text/plain');
   await pieces(event, stream);
   if (event.end === 'error') throw new RangeError('went wrong on the way');
+  if (event.end === 'long') throw new RangeError('ä'.repeat(100000));
   if (event.end === 'uncaught') { setTimeout(() => { throw new Error('from a timer'); }, 5); await sleep(1000); }
   if (event.end === 'exit') process.exit(9);
   if (event.end === 'return') return;
