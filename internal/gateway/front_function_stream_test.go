@@ -101,21 +101,24 @@ func TestStreamedAnswers(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, meter := startStreaming(t, test.function, ServerConfig{})
-			response, err := client(t).Do(s.request("GET", "/", nil))
-			if err != nil {
-				t.Fatal(err)
+			t.Parallel() // a server that speaks HTTP/2 takes a second to stop
+			for protocol, c := range map[string]*http.Client{"HTTP/1.1": client(t), "HTTP/2.0": http2Client(t)} {
+				s, meter := startStreaming(t, test.function, ServerConfig{})
+				response, err := c.Do(s.request("GET", "/", nil))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer func() { _ = response.Body.Close() }()
+				body, err := io.ReadAll(response.Body)
+				if response.Proto != protocol || response.StatusCode != test.want.Status || (err != nil) != test.broken || response.StatusCode < 500 && string(body) != test.body {
+					t.Errorf("%s: got %s %d %q, %v", protocol, response.Proto, response.StatusCode, body, err)
+				}
+				got := meter.only(t)
+				if diff := cmp.Diff(test.want, Result{Status: got.Status, Fault: got.Fault, Failure: got.Failure}); diff != "" {
+					t.Errorf("%s: measured:\n%s", protocol, diff)
+				}
+				s.nothingInFlight()
 			}
-			defer func() { _ = response.Body.Close() }()
-			body, err := io.ReadAll(response.Body)
-			if response.StatusCode != test.want.Status || (err != nil) != test.broken || response.StatusCode < 500 && string(body) != test.body {
-				t.Errorf("got %d %q, %v", response.StatusCode, body, err)
-			}
-			got := meter.only(t)
-			if diff := cmp.Diff(test.want, Result{Status: got.Status, Fault: got.Fault, Failure: got.Failure}); diff != "" {
-				t.Errorf("measured:\n%s", diff)
-			}
-			s.nothingInFlight()
 		})
 	}
 }
