@@ -17,6 +17,7 @@ import (
 // Store keeps bundles unpacked on disk, each under its digest:
 //
 //	ROOT/sha256-HEX/code/…   a bundle: complete, synced and read-only
+//	ROOT/stack-HEX/code/…    bundles laid over each other, see Stack
 //	ROOT/tmp/…               work in progress
 //
 // A bundle is unpacked while it is received and becomes visible by one rename,
@@ -163,12 +164,17 @@ func (s *Store) Remove(digest string) error {
 	if !s.Has(digest) {
 		return nil
 	}
-	// Renamed first: a bundle is there as a whole or not at all.
+	return s.removeHome(s.home(digest))
+}
+
+// removeHome deletes a folder of the root. It is renamed first: a bundle is there
+// as a whole or not at all.
+func (s *Store) removeHome(home string) error {
 	work, err := os.MkdirTemp(s.tmp(), "remove-")
 	if err != nil {
 		return fmt.Errorf("remove bundle: %w", err)
 	}
-	err = os.Rename(s.home(digest), filepath.Join(work, "bundle"))
+	err = os.Rename(home, filepath.Join(work, "bundle"))
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

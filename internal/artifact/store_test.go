@@ -365,8 +365,9 @@ func TestFolderZipStoreKeepOneDigest(t *testing.T) {
 
 const crashEnv = "TEAL_ARTIFACT_CRASH_AT"
 
-// crashChild puts the zip on standard input into the store at argument 1 and
-// dies at the step that the environment names.
+// crashChild puts the zip on standard input into the store at argument 1, or
+// stacks the bundles that further arguments name, and dies at the step that the
+// environment names.
 func crashChild() {
 	s, err := Open(os.Args[1], Limits{})
 	if err != nil {
@@ -380,7 +381,12 @@ func crashChild() {
 			select {}
 		}
 	}
-	if _, err := s.Put(context.Background(), os.Stdin, ""); err != nil {
+	if digests := os.Args[2:]; len(digests) > 0 {
+		_, err = s.Stack(context.Background(), digests)
+	} else {
+		_, err = s.Put(context.Background(), os.Stdin, "")
+	}
+	if err != nil {
 		panic(err)
 	}
 }
