@@ -50,6 +50,7 @@ type lambda struct {
 	logger  *slog.Logger
 	place   awslambda.Place
 	queue   *queue
+	layers  *layers
 	limits  limits
 	urls    addresses
 	http    *http.Client // for destinations
@@ -85,6 +86,7 @@ func newLambda(kv store.KV, c *control, bundles *artifact.Store, lines *logs.Sto
 		known: map[string]store.Record[draft]{}, extra: map[awslambda.Ref]awslambda.Extras{},
 		usedAt: map[store.VersionKey]time.Time{},
 	}
+	l.layers = newLayers(kv)
 	l.queue = newQueue(kv, l.workOn, c.logger)
 	return l
 }
@@ -98,6 +100,9 @@ func (l *lambda) load(ctx context.Context) error {
 	extras, err := l.extras.List(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load functions: %w", err)
+	}
+	if err := l.layers.load(ctx); err != nil {
+		return err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -9,8 +9,7 @@ import (
 	"teal/internal/store"
 )
 
-// references returns the digests of the code that drafts need. Layers are in
-// their specs.
+// references returns the digests of the code that drafts and layers need.
 func (l *lambda) references(ctx context.Context) ([]string, error) {
 	drafts, err := l.drafts.List(ctx, "")
 	if err != nil {
@@ -19,6 +18,9 @@ func (l *lambda) references(ctx context.Context) ([]string, error) {
 	var digests []string
 	for _, d := range drafts {
 		digests = append(digests, d.Value.Spec.Bundles()...)
+	}
+	for _, layer := range l.layers.list("") {
+		digests = append(digests, layer.Code)
 	}
 	return digests, nil
 }

@@ -36,6 +36,8 @@ type Records interface {
 // Bundles unpacks code.
 type Bundles interface {
 	Dir(ctx context.Context, digest string) (string, error)
+	// Stack returns the folder with bundles laid over each other.
+	Stack(ctx context.Context, digests []string) (string, error)
 }
 
 // Processes starts processes.

@@ -229,9 +229,15 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	return parts, listeners, nil
 }
 
-// unpack returns the code folder of each component that has code.
-func (r *running) unpack(ctx context.Context) (map[string]string, error) {
-	dirs := map[string]string{}
+// folders is where the code of a component lies.
+type folders struct {
+	code   string
+	layers string // of a function, "" for none
+}
+
+// unpack returns the folders of each component that has code.
+func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
+	dirs := map[string]folders{}
 	for name, c := range r.version.Spec.Components {
 		var digest string
 		switch c.Kind() {
@@ -246,7 +252,13 @@ func (r *running) unpack(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("code of %s: %w", name, err)
 		}
-		dirs[name] = dir
+		found := folders{code: dir}
+		if c.Kind() == teal.KindFunction && len(c.Function.Layers) > 0 {
+			if found.layers, err = r.manager.cfg.Bundles.Stack(ctx, c.Function.Layers); err != nil {
+				return nil, fmt.Errorf("layers of %s: %w", name, err)
+			}
+		}
+		dirs[name] = found
 	}
 	return dirs, nil
 }
@@ -310,13 +322,13 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 	return env
 }
 
-func (r *running) part(name string, c teal.Component, dir string, env map[string]string) (part, error) {
+func (r *running) part(name string, c teal.Component, dir folders, env map[string]string) (part, error) {
 	app, version := r.version.App, r.version.Number
 	if c.Kind() == teal.KindFunction {
 		pool, err := function.New(function.Config{
 			Interpreters: &r.manager.interpreters,
 			App:          app, Version: version, Name: name, Function: *c.Function,
-			Dir: dir, WorkDir: filepath.Join(r.work, name), Env: env,
+			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
 			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
@@ -333,7 +345,7 @@ func (r *running) part(name string, c teal.Component, dir string, env map[string
 	}
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
-		Dir: dir, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
+		Dir: dir.code, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
 		Logger: r.manager.cfg.Logger, OnChange: r.touch,
 	}
 	set, err := service.New(cfg)

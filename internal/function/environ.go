@@ -1,12 +1,15 @@
 package function
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 
 	"teal"
 )
@@ -75,8 +78,8 @@ type place struct {
 
 // environ returns the whole environment of an instance as NAME=value, sorted.
 // What comes later wins: defaults, the user's variables, Teal's own, and then
-// what Lambda reserves.
-func (cfg *Config) environ(at place, path string) []string {
+// what Lambda reserves. version is the interpreter's.
+func (cfg *Config) environ(at place, path, version string) []string {
 	runtimeDir := cfg.runtimeDir()
 	env := map[string]string{
 		"PATH": path, "LANG": "en_US.UTF-8", "TZ": ":UTC",
@@ -113,6 +116,10 @@ func (cfg *Config) environ(at place, path string) []string {
 		// invocation half as much CPU time again.
 		env["GOMAXPROCS"] = strconv.Itoa(processors(cfg.Function.Memory, runtime.NumCPU()))
 	}
+	if cfg.Layers != "" {
+		cfg.addLayers(env, version)
+		fixed["LAMBDA_LAYERS"] = cfg.Layers
+	}
 	for _, more := range []map[string]string{cfg.Function.Env, cfg.Env, fixed} {
 		maps.Copy(env, more)
 	}
@@ -121,4 +128,35 @@ func (cfg *Config) environ(at place, path string) []string {
 		list = append(list, name+"="+env[name])
 	}
 	return list
+}
+
+// addLayers puts what stands for AWS's /opt into the search paths, where AWS has
+// it in them. A variable that the user sets replaces such a path altogether, as
+// it does there.
+func (cfg *Config) addLayers(env map[string]string, version string) {
+	at := func(parts ...string) string { return filepath.Join(append([]string{cfg.Layers}, parts...)...) }
+	env["PATH"] += ":" + at("bin")
+	env["LD_LIBRARY_PATH"] = cfg.Dir + ":" + filepath.Join(cfg.Dir, "lib") + ":" + at("lib")
+	major, rest, _ := strings.Cut(version, ".")
+	minor, _, _ := strings.Cut(rest, ".")
+	switch teal.RuntimeFamily(cfg.Function.Runtime) {
+	case "python3":
+		// A layer is packed for the runtime that people name; the interpreter
+		// that serves it here may be another one.
+		var names []string
+		for _, name := range []string{cfg.Function.Runtime, "python" + major + "." + minor} {
+			if name != "python3" && !slices.Contains(names, name) {
+				names = append(names, name)
+				env["PYTHONPATH"] += ":" + at("python", "lib", name, "site-packages")
+			}
+		}
+		env["PYTHONPATH"] += ":" + at("python")
+	case "nodejs":
+		named, _, _ := strings.Cut(strings.TrimPrefix(cfg.Function.Runtime, "nodejs"), ".")
+		paths := ""
+		for _, major := range slices.Compact([]string{cmp.Or(named, major), major}) {
+			paths += at("nodejs", "node"+major, "node_modules") + ":"
+		}
+		env["NODE_PATH"] = paths + at("nodejs", "node_modules") + ":" + env["NODE_PATH"]
+	}
 }

@@ -134,7 +134,7 @@ func (i *instance) launch(ctx context.Context) error {
 	i.platform("INIT_START Runtime: " + p.cfg.Function.Runtime + ", run by " + prog.note)
 	started, err := p.cfg.Start(process.Spec{
 		Path: prog.path, Args: prog.args, Dir: p.cfg.Dir, Memory: p.cfg.Function.Memory,
-		Env:    p.cfg.environ(place{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath()),
+		Env:    p.cfg.environ(place{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath(), prog.version),
 		Output: i.output,
 	})
 	if err != nil {

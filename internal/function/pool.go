@@ -40,6 +40,7 @@ type Config struct {
 	Function teal.Function
 
 	Dir     string            // the unpacked code, LAMBDA_TASK_ROOT; only read
+	Layers  string            // the layers laid over each other, LAMBDA_LAYERS; only read; "" is none
 	WorkDir string            // a directory of the pool's own; made by Run if it is missing, left by it
 	Env     map[string]string // what Teal adds: TEAL_APP, TEAL_VERSION, TEAL_URL_…
 	Region  string            // as AWS's names have it; "" is DefaultRegion

@@ -23,6 +23,8 @@ type program struct {
 	path string
 	args []string
 	note string // what runs the runtime, for the log
+	// version is the interpreter's own, such as 3.11.4; "" without one.
+	version string
 }
 
 // runtimeDir holds the loaders.
@@ -68,17 +70,22 @@ func findProgram(ctx context.Context, cfg *Config) (program, error) {
 		found.args = []string{fmt.Sprintf("--max-old-space-size=%d", heap), loader(bootstrap.NodeFile)}
 		return found, err
 	default:
-		return findBootstrap(cfg.Dir)
+		return findBootstrap(cfg.Dir, cfg.Layers)
 	}
 }
 
-// findBootstrap returns the executable of a provided runtime.
-func findBootstrap(dir string) (program, error) {
+// findBootstrap returns the executable of a provided runtime: that of the code,
+// or else that of the layers, where there are any.
+func findBootstrap(dir, layers string) (program, error) {
 	path := filepath.Join(dir, "bootstrap")
 	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) && layers != "" {
+		path = filepath.Join(layers, "bootstrap")
+		info, err = os.Stat(path)
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return program{}, teal.Errorf(teal.CodeFunctionFailed, "the code holds no file called bootstrap; a provided runtime starts that file, so put the program there under that name")
+		return program{}, teal.Errorf(teal.CodeFunctionFailed, "neither the code nor a layer holds a file called bootstrap; a provided runtime starts that file, so put the program there under that name")
 	case err != nil:
 		return program{}, teal.Errorf(teal.CodeFunctionFailed, "the file bootstrap cannot be looked at: %w", err)
 	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
@@ -153,7 +160,7 @@ func findInterpreter(ctx context.Context, runtime string, ask question) (program
 		if len(missing) > 0 {
 			note += " (" + strings.Join(missing, "; ") + ")"
 		}
-		return program{path: path, note: note}, nil
+		return program{path: path, note: note, version: version}, nil
 	}
 	return program{}, teal.Errorf(teal.CodeFunctionFailed, "the runtime %s needs an interpreter that this machine does not have: %s; install it, or put it into the server's PATH", runtime, strings.Join(missing, "; "))
 }

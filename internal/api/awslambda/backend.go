@@ -73,6 +73,7 @@ type Backend interface {
 	Aliases
 	Invoker
 	Settings
+	Layers
 }
 
 // Functions are apps' function components, their versions and drafts. A function
@@ -111,6 +112,30 @@ type Codes interface {
 	// Code returns the zip that was sent with a SHA-256 in hexadecimal, or, for
 	// one that was not sent here, packs the bundle.
 	Code(ctx context.Context, sha256, digest string) (io.ReadCloser, error)
+	// Keep keeps all code, needed or not, until release is called: from before
+	// code is put, or a layer looked up, until a record says that it is needed.
+	Keep() (release func())
+	// Unpacked returns how many bytes a bundle holds.
+	Unpacked(ctx context.Context, digest string) (int64, error)
+	// Stack lays bundles over each other, as they are when a function starts;
+	// teal.CodeInvalidBundle when they do not go together.
+	Stack(ctx context.Context, digests []string) error
+}
+
+// Layers keeps versions of layers. One that does not exist is a
+// teal.CodeNotFound.
+type Layers interface {
+	// PublishLayer records a version and returns it with its number.
+	PublishLayer(ctx context.Context, l Layer) (Layer, error)
+	Layer(ctx context.Context, name string, number int) (Layer, error)
+	// Layers returns the versions of a layer, or of all layers for "", by name,
+	// oldest first.
+	Layers(ctx context.Context, name string) ([]Layer, error)
+	// DeleteLayer removes a version. Functions that have it keep it.
+	DeleteLayer(ctx context.Context, name string, number int) error
+	// ChangeLayerPolicy lets change edit the policy. An error of change is
+	// returned as it is.
+	ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*Policy) error) (Layer, error)
 }
 
 // Aliases are the app's.

@@ -5,12 +5,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"path"
 	"time"
@@ -38,8 +36,9 @@ type stored struct {
 	size   int64
 }
 
-// takeCode stores the code that a request brings or names.
-func (h *Handler) takeCode(q *request, in codeInput) (stored, error) {
+// takeCode stores the code that a request brings or names, unless check refuses
+// the names of its files.
+func (h *Handler) takeCode(q *request, in codeInput, check func(names []string) error) (stored, error) {
 	data, err := h.findCode(in)
 	if err != nil {
 		return stored{}, err
@@ -47,7 +46,7 @@ func (h *Handler) takeCode(q *request, in codeInput) (stored, error) {
 	if len(data) > maxZip {
 		return stored{}, faultf(codeTooLarge, "Zipped size must be smaller than %d bytes", maxZip)
 	}
-	if err := checkZip(data); err != nil {
+	if err := checkZip(data, check); err != nil {
 		return stored{}, err
 	}
 	digest, err := h.cfg.Backend.PutCode(q.ctx, data)
@@ -70,7 +69,7 @@ const (
 
 // checkZip refuses what is no zip or holds nothing. What is in it is the
 // backend's to check.
-func checkZip(data []byte) error {
+func checkZip(data []byte, check func(names []string) error) error {
 	if len(data) == 0 {
 		return invalidf("Uploaded file must be a non-empty zip")
 	}
@@ -81,8 +80,15 @@ func checkZip(data []byte) error {
 	case len(archive.File) == 0:
 		return invalidf("Uploaded file must be a non-empty zip")
 	}
-	return nil
+	names := make([]string, 0, len(archive.File))
+	for _, file := range archive.File {
+		names = append(names, file.Name)
+	}
+	return check(names)
 }
+
+// anyFiles is the check of a function's own code.
+func anyFiles([]string) error { return nil }
 
 func (h *Handler) findCode(in codeInput) ([]byte, error) {
 	switch {
@@ -131,14 +137,7 @@ func readBucket(buckets, bucket, key string) ([]byte, error) {
 
 // codeLocation returns a URL on this server that hands out a content's code.
 func (h *Handler) codeLocation(q *request, f teal.Function) CodeLocation {
-	sum, _ := base64.StdEncoding.DecodeString(settingsOf(f).CodeSha256) // "": packed when asked for
-	scheme := "http"
-	if q.http.TLS != nil {
-		scheme = "https"
-	}
-	u := &url.URL{Scheme: scheme, Host: q.http.Host, Path: codePath + f.Code}
-	u.RawQuery = "zip=" + hex.EncodeToString(sum)
-	return CodeLocation{RepositoryType: "S3", Location: h.key.Presign(u, h.cfg.Now(), codeLife)}
+	return CodeLocation{RepositoryType: "S3", Location: h.location(q, f.Code, settingsOf(f).CodeSha256)}
 }
 
 // download hands out a zip.

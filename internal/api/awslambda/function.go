@@ -102,13 +102,17 @@ func (h *Handler) createFunction(q *request) (any, error) {
 	if _, err := h.cfg.Backend.Find(q.ctx, t.name); err == nil {
 		return nil, faultf(codeConflict, "Function already exist: %s", t.name)
 	}
-	code, err := h.takeCode(q, *in.Code)
+	defer h.cfg.Backend.Keep()()
+	code, err := h.takeCode(q, *in.Code, anyFiles)
 	if err != nil {
 		return nil, err
 	}
-	f := in.apply(newFunction())
-	f = code.into(f, in.Architectures)
-	if f, err = h.withLayers(q.ctx, f, in.Layers); err != nil {
+	layers, err := h.chooseLayers(q.ctx, in.Layers)
+	if err != nil {
+		return nil, err
+	}
+	f := layers.into(code.into(in.apply(newFunction()), in.Architectures))
+	if err := h.checkUnpacked(q.ctx, f); err != nil {
 		return nil, err
 	}
 	ref := Ref{App: t.name, Component: t.name}
@@ -265,7 +269,8 @@ func (h *Handler) updateFunctionCode(q *request) (any, error) {
 		return nil, err
 	}
 	defer end()
-	code, err := h.takeCode(q, in.codeInput)
+	defer h.cfg.Backend.Keep()()
+	code, err := h.takeCode(q, in.codeInput, anyFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -273,7 +278,8 @@ func (h *Handler) updateFunctionCode(q *request) (any, error) {
 		if in.RevisionId != "" && in.RevisionId != now.Revision {
 			return now.Function, stale("GetFunction/GetFunctionConfiguration")
 		}
-		return code.into(now.Function, in.Architectures), nil
+		f := code.into(now.Function, in.Architectures)
+		return f, h.checkUnpacked(q.ctx, f)
 	}
 	if in.DryRun {
 		return h.tryChange(q, t, ref, change)
@@ -317,11 +323,17 @@ func (h *Handler) updateFunctionConfiguration(q *request) (any, error) {
 		return nil, err
 	}
 	defer end()
+	defer h.cfg.Backend.Keep()()
+	layers, err := h.chooseLayers(q.ctx, in.Layers)
+	if err != nil {
+		return nil, err
+	}
 	c, err := h.cfg.Backend.Change(q.ctx, ref, func(now Content) (teal.Function, error) {
 		if in.RevisionId != "" && in.RevisionId != now.Revision {
 			return now.Function, stale("GetFunction/GetFunctionConfiguration")
 		}
-		return h.withLayers(q.ctx, in.apply(now.Function), in.Layers)
+		f := layers.into(in.apply(now.Function))
+		return f, h.checkUnpacked(q.ctx, f)
 	})
 	if err != nil {
 		return nil, err

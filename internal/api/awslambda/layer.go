@@ -2,20 +2,555 @@ package awslambda
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"math"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"teal"
 )
 
-// withLayers returns f with the layers that a request names; nil leaves those
-// that are there.
-func (h *Handler) withLayers(_ context.Context, f teal.Function, arns *[]string) (teal.Function, error) {
-	if arns == nil {
-		return f, nil
+// Layer is one version of a layer: code that functions may have beside their own.
+type Layer struct {
+	Name   string
+	Number int // 1, 2, 3 …; never given out twice
+
+	Description   string   `json:",omitempty"`
+	License       string   `json:",omitempty"`
+	Runtimes      []string `json:",omitempty"`
+	Architectures []string `json:",omitempty"`
+	CreatedAt     time.Time
+
+	Code       string // digest of the bundle
+	CodeSha256 string // of the zip that was sent, base64
+	CodeSize   int64  // likewise
+	Policy     Policy
+}
+
+// Limits of AWS's on layers.
+const (
+	maxLicense         = 512
+	maxLayerRuntimes   = 15
+	maxLayerPage       = 50
+	layerNameForm      = `(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`
+	layerVersionForm   = `arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+`
+	layerAction        = "lambda:GetLayerVersion"
+	noLayerVersion     = "The resource you requested does not exist."
+	layerPrincipalForm = `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`
+)
+
+var (
+	layerNamePattern      = regexp.MustCompile(`^(?:arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:)?([a-zA-Z0-9-_]+)$`)
+	layerVersionPattern   = regexp.MustCompile(`^arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:([a-zA-Z0-9-_]+):([0-9]+)$`)
+	layerPrincipalPattern = regexp.MustCompile(`^(` + layerPrincipalForm + `)$`)
+	organizationPattern   = regexp.MustCompile(`^(o-[a-z0-9]{10,32})?$`)
+)
+
+func (p Place) layerARN(name string) string {
+	return "arn:aws:lambda:" + p.Region + ":" + p.Account + ":layer:" + name
+}
+
+func (p Place) layerVersionARN(name string, number int) string {
+	return p.layerARN(name) + ":" + strconv.Itoa(number)
+}
+
+// parseLayer reads a layer's name, or its ARN without a version.
+func (p Place) parseLayer(text string) (string, error) {
+	match := layerNamePattern.FindStringSubmatch(text)
+	switch {
+	case match == nil || len(text) > maxFunctionName:
+		return "", invalid(text, "layerName", "Member must satisfy regular expression pattern: "+layerNameForm)
+	case match[1] != "":
+		if err := p.checkLayerPlace(text, match[1], match[2]); err != nil {
+			return "", err
+		}
 	}
-	if len(*arns) > 0 {
-		return f, unavailablef("Layers: %s", onTheWay)
+	name := match[3]
+	if name[0] == '-' {
+		return "", unavailablef("The layer name %s: a name that starts with a dash is a flag to commands.", name)
+	}
+	if len(name) > maxShortName {
+		return "", unavailablef("The layer name %s… is longer than %d characters.", name[:maxShortName], maxShortName)
+	}
+	return name, nil
+}
+
+// checkLayerPlace refuses layers of somewhere else: nothing here can fetch them.
+func (p Place) checkLayerPlace(arn, region, account string) error {
+	switch {
+	case account != p.Account:
+		return faultf(codeAccessDenied, "User: arn:aws:iam::%s:root is not authorized to perform: %s on resource: %s because no resource-based policy allows the %s action", p.Account, layerAction, arn, layerAction)
+	case region != p.Region:
+		return invalidf("Layers from '%s' are not reachable in this region ('%s'): %s", region, p.Region, arn)
+	}
+	return nil
+}
+
+// parseLayerVersion reads the ARN of a layer's version.
+func (p Place) parseLayerVersion(arn, member string) (name string, number int, err error) {
+	match := layerVersionPattern.FindStringSubmatch(arn)
+	if match == nil || len(arn) > maxFunctionName {
+		return "", 0, invalid(arn, member, "Member must satisfy regular expression pattern: "+layerVersionForm)
+	}
+	if err := p.checkLayerPlace(arn, match[1], match[2]); err != nil {
+		return "", 0, err
+	}
+	if number, err = strconv.Atoi(match[4]); err != nil {
+		number = 0 // no version has such a number
+	}
+	return match[3], number, nil
+}
+
+// layerContentInput is the shape LayerVersionContentInput.
+type layerContentInput struct {
+	ZipFile         []byte
+	S3Bucket        string
+	S3Key           string
+	S3ObjectVersion string
+}
+
+type publishLayerInput struct {
+	Description             string
+	Content                 *layerContentInput
+	CompatibleRuntimes      []string
+	CompatibleArchitectures []string
+	LicenseInfo             string
+}
+
+func (in *publishLayerInput) check() error {
+	switch {
+	case in.Content == nil:
+		return invalid("null", "content", "Member must not be null")
+	case len(in.Description) > maxDescription:
+		return invalid(in.Description, "description", "Member must have length less than or equal to 256")
+	case len(in.LicenseInfo) > maxLicense:
+		return invalid(in.LicenseInfo, "licenseInfo", "Member must have length less than or equal to 512")
+	case len(in.CompatibleRuntimes) > maxLayerRuntimes:
+		return invalid(in.CompatibleRuntimes, "compatibleRuntimes", "Member must have length less than or equal to 15")
+	case len(in.CompatibleArchitectures) > 2:
+		return invalid(in.CompatibleArchitectures, "compatibleArchitectures", "Member must have length less than or equal to 2")
+	}
+	for _, name := range in.CompatibleRuntimes {
+		if err := checkLayerRuntime(name, "compatibleRuntimes"); err != nil {
+			return err
+		}
+	}
+	for _, name := range in.CompatibleArchitectures {
+		if err := checkLayerArchitecture(name, "compatibleArchitectures"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkLayerRuntime refuses what AWS has never had. A layer may say that it is for
+// runtimes that functions here cannot have.
+func checkLayerRuntime(name, member string) error {
+	if teal.RuntimeFamily(name) == "" && !elsewhere.MatchString(name) && !retired.MatchString(name) {
+		return invalid(name, member, "Member must satisfy enum value set: [the runtimes of AWS Lambda]")
+	}
+	return nil
+}
+
+func checkLayerArchitecture(name, member string) error {
+	if name != "x86_64" && name != "arm64" {
+		return invalid(name, member, "Member must satisfy enum value set: [x86_64, arm64]")
+	}
+	return nil
+}
+
+// LayerVersionView is the shape GetLayerVersionResponse, without the content that
+// of LayerVersionsListItem.
+type LayerVersionView struct {
+	Content                 *LayerContent `json:",omitempty"`
+	LayerArn                string        `json:",omitempty"`
+	LayerVersionArn         string
+	Description             string
+	CreatedDate             string
+	Version                 int
+	CompatibleRuntimes      []string `json:",omitempty"`
+	CompatibleArchitectures []string `json:",omitempty"`
+	LicenseInfo             string   `json:",omitempty"`
+}
+
+// LayerContent is the shape LayerVersionContentOutput.
+type LayerContent struct {
+	Location   string
+	CodeSha256 string
+	CodeSize   int64
+}
+
+// describeLayer returns a layer's version as lists have it.
+func (h *Handler) describeLayer(l Layer) LayerVersionView {
+	return LayerVersionView{
+		LayerVersionArn: h.cfg.Place.layerVersionARN(l.Name, l.Number), Description: l.Description,
+		CreatedDate: l.CreatedAt.UTC().Format(timeFormat), Version: l.Number,
+		CompatibleRuntimes: l.Runtimes, CompatibleArchitectures: l.Architectures, LicenseInfo: l.License,
+	}
+}
+
+// describeWholeLayer also says where its code is.
+func (h *Handler) describeWholeLayer(q *request, l Layer) LayerVersionView {
+	view := h.describeLayer(l)
+	view.LayerArn = h.cfg.Place.layerARN(l.Name)
+	view.Content = &LayerContent{Location: h.location(q, l.Code, l.CodeSha256), CodeSha256: l.CodeSha256, CodeSize: l.CodeSize}
+	return view
+}
+
+func (h *Handler) publishLayer(q *request) (any, error) {
+	var in publishLayerInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	if err != nil {
+		return nil, err
+	}
+	if err := in.check(); err != nil {
+		return nil, err
+	}
+	defer h.cfg.Backend.Keep()()
+	code, err := h.takeCode(q, codeInput{ZipFile: in.Content.ZipFile, S3Bucket: in.Content.S3Bucket, S3Key: in.Content.S3Key, S3ObjectVersion: in.Content.S3ObjectVersion}, layerFiles)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := h.cfg.Backend.PublishLayer(q.ctx, Layer{
+		Name: name, Description: in.Description, License: in.LicenseInfo, Runtimes: in.CompatibleRuntimes,
+		Architectures: in.CompatibleArchitectures, CreatedAt: h.cfg.Now(),
+		Code: code.digest, CodeSha256: code.sha, CodeSize: code.size,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return h.describeWholeLayer(q, layer), nil
+}
+
+// layerFiles refuses what a layer may hold on AWS and nothing here would start.
+func layerFiles(names []string) error {
+	for _, name := range names {
+		if rest, ok := strings.CutPrefix(name, "extensions/"); ok && rest != "" {
+			return unavailablef("The file %s: there are no extensions.", name)
+		}
+	}
+	return nil
+}
+
+// layer returns the version that a request's path names.
+func (h *Handler) layer(q *request) (Layer, error) {
+	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	if err != nil {
+		return Layer{}, err
+	}
+	number, err := strconv.ParseInt(q.params["VersionNumber"], 10, 64)
+	if err != nil {
+		return Layer{}, faultf(codeSerialization, "STRING_VALUE can not be converted to a Long")
+	}
+	if number < 1 || number > math.MaxInt32 {
+		return Layer{}, faultf(codeNotFound, noLayerVersion)
+	}
+	return h.findLayer(q.ctx, name, int(number))
+}
+
+func (h *Handler) findLayer(ctx context.Context, name string, number int) (Layer, error) {
+	layer, err := h.cfg.Backend.Layer(ctx, name, number)
+	if teal.IsCode(err, teal.CodeNotFound) {
+		return layer, faultf(codeNotFound, noLayerVersion)
+	}
+	return layer, err
+}
+
+func (h *Handler) getLayer(q *request) (any, error) {
+	layer, err := h.layer(q)
+	if err != nil {
+		return nil, err
+	}
+	return h.describeWholeLayer(q, layer), nil
+}
+
+func (h *Handler) getLayerByARN(q *request) (any, error) {
+	name, number, err := h.cfg.Place.parseLayerVersion(q.query.Get("Arn"), "arn")
+	if err != nil {
+		return nil, err
+	}
+	layer, err := h.findLayer(q.ctx, name, number)
+	if err != nil {
+		return nil, err
+	}
+	return h.describeWholeLayer(q, layer), nil
+}
+
+func (h *Handler) deleteLayer(q *request) (any, error) {
+	layer, err := h.layer(q)
+	if fault := asFault(err); fault != nil && fault.Code == codeNotFound {
+		return nil, nil // as on AWS, deleting what is not there is done
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, h.cfg.Backend.DeleteLayer(q.ctx, layer.Name, layer.Number)
+}
+
+// ListLayerVersionsOutput is the shape ListLayerVersionsResponse.
+type ListLayerVersionsOutput struct {
+	NextMarker    string `json:",omitempty"`
+	LayerVersions []LayerVersionView
+}
+
+func (h *Handler) listLayerVersions(q *request) (any, error) {
+	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	if err != nil {
+		return nil, err
+	}
+	list, err := h.layersFor(q, name)
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(list) // the newest first
+	out := ListLayerVersionsOutput{LayerVersions: []LayerVersionView{}}
+	list, out.NextMarker, err = page(q, "versions of layer "+name, list, func(l Layer) string { return numberKey(math.MaxInt32 - l.Number) })
+	for _, l := range list {
+		out.LayerVersions = append(out.LayerVersions, h.describeLayer(l))
+	}
+	return out, err
+}
+
+// ListLayersOutput is the shape ListLayersResponse.
+type ListLayersOutput struct {
+	NextMarker string `json:",omitempty"`
+	Layers     []LayersItem
+}
+
+// LayersItem is the shape LayersListItem.
+type LayersItem struct {
+	LayerName             string
+	LayerArn              string
+	LatestMatchingVersion LayerVersionView
+}
+
+func (h *Handler) listLayers(q *request) (any, error) {
+	list, err := h.layersFor(q, "")
+	if err != nil {
+		return nil, err
+	}
+	var newest []Layer
+	for i, l := range list {
+		if i+1 == len(list) || list[i+1].Name != l.Name {
+			newest = append(newest, l)
+		}
+	}
+	out := ListLayersOutput{Layers: []LayersItem{}}
+	newest, out.NextMarker, err = page(q, "layers", newest, func(l Layer) string { return l.Name })
+	for _, l := range newest {
+		out.Layers = append(out.Layers, LayersItem{l.Name, h.cfg.Place.layerARN(l.Name), h.describeLayer(l)})
+	}
+	return out, err
+}
+
+// layersFor returns the versions of a layer, or of all layers for "", that are for
+// the runtime and the architecture that a request asks for.
+func (h *Handler) layersFor(q *request, name string) ([]Layer, error) {
+	runtime, architecture := q.query.Get("CompatibleRuntime"), q.query.Get("CompatibleArchitecture")
+	if runtime != "" {
+		if err := checkLayerRuntime(runtime, "compatibleRuntime"); err != nil {
+			return nil, err
+		}
+	}
+	if architecture != "" {
+		if err := checkLayerArchitecture(architecture, "compatibleArchitecture"); err != nil {
+			return nil, err
+		}
+	}
+	if n, err := strconv.Atoi(q.query.Get("MaxItems")); err == nil && n > maxLayerPage {
+		return nil, invalid(n, "maxItems", "Member must have value less than or equal to 50")
+	}
+	list, err := h.cfg.Backend.Layers(q.ctx, name)
+	return slices.DeleteFunc(list, func(l Layer) bool {
+		return runtime != "" && !slices.Contains(l.Runtimes, runtime) || architecture != "" && !slices.Contains(l.Architectures, architecture)
+	}), err
+}
+
+type layerPermissionInput struct {
+	StatementId    string
+	Action         string
+	Principal      string
+	OrganizationId string
+}
+
+func (in layerPermissionInput) statement(resource string) (Statement, error) {
+	switch {
+	case in.Action != layerAction:
+		return Statement{}, invalid(in.Action, "action", "Member must satisfy regular expression pattern: "+layerAction)
+	case !layerPrincipalPattern.MatchString(in.Principal):
+		return Statement{}, invalid(in.Principal, "principal", "Member must satisfy regular expression pattern: "+layerPrincipalForm)
+	case !organizationPattern.MatchString(in.OrganizationId):
+		return Statement{}, invalid(in.OrganizationId, "organizationId", "Member must satisfy regular expression pattern: o-[a-z0-9]{10,32}")
+	case in.OrganizationId != "" && in.Principal != "*":
+		return Statement{}, invalidf("The principal must be * when an organization id is given.")
+	}
+	return permissionInput{StatementId: in.StatementId, Action: in.Action, Principal: in.Principal, PrincipalOrgID: in.OrganizationId}.statement(resource)
+}
+
+// LayerPermissionView is the shape AddLayerVersionPermissionResponse.
+type LayerPermissionView struct{ Statement, RevisionId string }
+
+func (h *Handler) addLayerPermission(q *request) (any, error) {
+	var in layerPermissionInput
+	if err := q.decode(&in); err != nil {
+		return nil, err
+	}
+	layer, err := h.layer(q)
+	if err != nil {
+		return nil, err
+	}
+	arn := h.cfg.Place.layerVersionARN(layer.Name, layer.Number)
+	s, err := in.statement(arn)
+	if err != nil {
+		return nil, err
+	}
+	layer, err = h.changeLayerPolicy(q, layer, func(p *Policy) error { return p.add(s) })
+	if err != nil {
+		return nil, err
+	}
+	data, err := json.Marshal(s)
+	return LayerPermissionView{string(data), layer.Policy.revision(arn)}, err
+}
+
+func (h *Handler) changeLayerPolicy(q *request, layer Layer, change func(*Policy) error) (Layer, error) {
+	revision := q.query.Get("RevisionId")
+	layer, err := h.cfg.Backend.ChangeLayerPolicy(q.ctx, layer.Name, layer.Number, func(p *Policy) error {
+		if revision != "" && revision != p.revision(h.cfg.Place.layerVersionARN(layer.Name, layer.Number)) {
+			return stale("GetLayerVersionPolicy")
+		}
+		if err := change(p); err != nil {
+			return err
+		}
+		p.Revision++
+		return nil
+	})
+	if teal.IsCode(err, teal.CodeNotFound) {
+		return layer, faultf(codeNotFound, noLayerVersion) // deleted a moment ago
+	}
+	return layer, err
+}
+
+func (h *Handler) removeLayerPermission(q *request) (any, error) {
+	layer, err := h.layer(q)
+	if err != nil {
+		return nil, err
+	}
+	_, err = h.changeLayerPolicy(q, layer, func(p *Policy) error { return p.remove(q.params["StatementId"]) })
+	return nil, err
+}
+
+func (h *Handler) getLayerPolicy(q *request) (any, error) {
+	layer, err := h.layer(q)
+	if err != nil {
+		return nil, err
+	}
+	if len(layer.Policy.Statements) == 0 {
+		return nil, faultf(codeNotFound, "No policy is associated with the given resource.")
+	}
+	return PolicyView{layer.Policy.document(), layer.Policy.revision(h.cfg.Place.layerVersionARN(layer.Name, layer.Number))}, nil
+}
+
+// chosenLayers is what a request wants a function to have; nil is what it has.
+type chosenLayers struct {
+	digests []string
+	items   []LayerItem
+}
+
+// chooseLayers finds the layers that a request names, and makes sure that they can
+// be laid over each other.
+func (h *Handler) chooseLayers(ctx context.Context, arns *[]string) (*chosenLayers, error) {
+	if arns == nil {
+		return nil, nil
+	}
+	if len(*arns) > maxLayers {
+		return nil, invalidf("Cannot reference more than %d layers.", maxLayers)
+	}
+	chosen := &chosenLayers{}
+	seen := map[string]int{}
+	for _, arn := range *arns {
+		name, number, err := h.cfg.Place.parseLayerVersion(arn, "layers")
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := seen[name]; ok {
+			return nil, invalidf("Two different versions of the same layer are not allowed to be referenced in the same function. %s and %s versions of %s are given.", strconv.Itoa(other), strconv.Itoa(number), h.cfg.Place.layerARN(name))
+		}
+		seen[name] = number
+		layer, err := h.cfg.Backend.Layer(ctx, name, number)
+		if teal.IsCode(err, teal.CodeNotFound) {
+			return nil, invalidf("Layer version %s does not exist.", arn)
+		}
+		if err != nil {
+			return nil, err
+		}
+		chosen.digests = append(chosen.digests, layer.Code)
+		chosen.items = append(chosen.items, LayerItem{Arn: h.cfg.Place.layerVersionARN(name, number), CodeSize: layer.CodeSize})
+	}
+	err := h.cfg.Backend.Stack(ctx, chosen.digests)
+	if teal.IsCode(err, teal.CodeInvalidBundle) {
+		return nil, invalidf("The layers cannot be laid over each other: %s", teal.MessageOf(err))
+	}
+	return chosen, err
+}
+
+// into returns f with these layers.
+func (c *chosenLayers) into(f teal.Function) teal.Function {
+	if c == nil {
+		return f
 	}
 	s := settingsOf(f)
-	f.Layers, s.Layers = nil, nil
-	return s.with(f), nil
+	f.Layers, s.Layers = c.digests, c.items
+	return s.with(f)
+}
+
+// checkUnpacked refuses code that is too large together with its layers.
+func (h *Handler) checkUnpacked(ctx context.Context, f teal.Function) error {
+	if len(f.Layers) == 0 {
+		return nil // the code alone has been looked at
+	}
+	var size int64
+	for _, digest := range append([]string{f.Code}, f.Layers...) {
+		n, err := h.cfg.Backend.Unpacked(ctx, digest)
+		if err != nil {
+			return err
+		}
+		size += n
+	}
+	if size > unzippedLimit {
+		return invalidf("Function code combined with layers exceeds the maximum allowed size of %d bytes. The actual size is %d bytes.", unzippedLimit, size)
+	}
+	return nil
+}
+
+// location returns a URL on this server that hands out code for a while.
+func (h *Handler) location(q *request, digest, sha string) string {
+	sum, _ := base64.StdEncoding.DecodeString(sha) // "": packed when asked for
+	scheme := "http"
+	if q.http.TLS != nil {
+		scheme = "https"
+	}
+	u := &url.URL{Scheme: scheme, Host: q.http.Host, Path: codePath + digest}
+	u.RawQuery = "zip=" + hex.EncodeToString(sum)
+	return h.key.Presign(u, h.cfg.Now(), codeLife)
+}
+
+// ZipOf returns the SHA-256, in hexadecimal, of the zip that a function's code was
+// sent in; "" when it came in another way.
+func ZipOf(f teal.Function) string { return hexSum(settingsOf(f).CodeSha256) }
+
+// Zip returns the SHA-256, in hexadecimal, of the zip that the layer was sent in.
+func (l Layer) Zip() string { return hexSum(l.CodeSha256) }
+
+func hexSum(sha string) string {
+	sum, _ := base64.StdEncoding.DecodeString(sha) // what is none has no zip
+	return hex.EncodeToString(sum)
 }

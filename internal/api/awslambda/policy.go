@@ -142,14 +142,7 @@ func (h *Handler) addPermission(q *request) (any, error) {
 		return nil, err
 	}
 	err = h.changePolicy(q, ref, t, in.RevisionId, func(p *Policy) error {
-		if slices.ContainsFunc(p.Statements, func(have Statement) bool { return have.Sid == s.Sid }) {
-			return faultf(codeConflict, "The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
-		}
-		p.Statements = append(slices.Clone(p.Statements), s)
-		if len(p.document()) > maxPolicy {
-			return faultf(codePolicyLength, "The final policy size (%d) is bigger than the limit (%d).", len(p.document()), maxPolicy)
-		}
-		return nil
+		return p.add(s)
 	})
 	if err != nil {
 		return nil, err
@@ -205,13 +198,30 @@ func (h *Handler) removePermission(q *request) (any, error) {
 	}
 	sid := q.params["StatementId"]
 	return nil, h.changePolicy(q, ref, t, q.query.Get("RevisionId"), func(p *Policy) error {
-		before := len(p.Statements)
-		p.Statements = slices.DeleteFunc(slices.Clone(p.Statements), func(s Statement) bool { return s.Sid == sid })
-		if len(p.Statements) == before {
-			return faultf(codeNotFound, "Statement %s is not found in resource policy.", sid)
-		}
-		return nil
+		return p.remove(sid)
 	})
+}
+
+// add puts a statement into the policy.
+func (p *Policy) add(s Statement) error {
+	if slices.ContainsFunc(p.Statements, func(have Statement) bool { return have.Sid == s.Sid }) {
+		return faultf(codeConflict, "The statement id (%s) provided already exists. Please provide a new statement id, or remove the existing statement.", s.Sid)
+	}
+	p.Statements = append(slices.Clone(p.Statements), s)
+	if len(p.document()) > maxPolicy {
+		return faultf(codePolicyLength, "The final policy size (%d) is bigger than the limit (%d).", len(p.document()), maxPolicy)
+	}
+	return nil
+}
+
+// remove takes a statement out of the policy.
+func (p *Policy) remove(sid string) error {
+	before := len(p.Statements)
+	p.Statements = slices.DeleteFunc(slices.Clone(p.Statements), func(s Statement) bool { return s.Sid == sid })
+	if len(p.Statements) == before {
+		return faultf(codeNotFound, "Statement %s is not found in resource policy.", sid)
+	}
+	return nil
 }
 
 // AllowsURL reports whether a policy lets everybody call a function URL of this
