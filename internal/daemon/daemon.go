@@ -30,7 +30,6 @@ import (
 	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
-	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
 
@@ -227,7 +226,8 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	typed := store.New(s.db)
+	known := newIndex(s.db)
+	typed := known.typed
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
@@ -271,7 +271,7 @@ func (s *server) assemble(ctx context.Context) error {
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
-	s.lambda = newLambda(s.db, s.control, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	s.retention.references = append(s.retention.references, s.lambda.references)
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }

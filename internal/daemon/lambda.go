@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,7 +15,6 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
-	"teal/internal/function"
 	"teal/internal/logs"
 	"teal/internal/store"
 )
@@ -51,6 +49,7 @@ type lambda struct {
 	place   awslambda.Place
 	queue   *queue
 	layers  *layers
+	index   *index
 	limits  limits
 	urls    addresses
 	http    *http.Client // for destinations
@@ -65,18 +64,19 @@ type lambda struct {
 	// changing orders the changes of drafts, versions and whole functions.
 	changing sync.Mutex
 
-	mu     sync.Mutex
-	known  map[string]store.Record[draft]     // by app
-	extra  map[awslambda.Ref]awslambda.Extras // those that there are
-	usedAt map[store.VersionKey]time.Time     // when an environment was last invoked
+	mu      sync.Mutex
+	known   map[string]store.Record[draft]     // by app
+	drafted uint64                             // changes of known
+	extra   map[awslambda.Ref]awslambda.Extras // those that there are
+	usedAt  map[store.VersionKey]time.Time     // when an environment was last invoked
 }
 
 var _ awslambda.Functions = (*lambda)(nil)
 
-func newLambda(kv store.KV, c *control, bundles *artifact.Store, lines *logs.Store, zips zipStore, aws AWS) *lambda {
+func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, lines *logs.Store, zips zipStore, aws AWS) *lambda {
 	byApp := func(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 	l := &lambda{
-		control: c, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
+		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
 		place: lambdaNames(aws), http: &http.Client{}, retryDelay: aws.RetryDelay,
 		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
 		graves: store.NewSide(kv, "lambda", "grave", func(t tombstone) store.SideKey { return byApp(t.App) }),
@@ -101,7 +101,7 @@ func (l *lambda) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("lambda: load functions: %w", err)
 	}
-	if err := l.layers.load(ctx); err != nil {
+	if err := errors.Join(l.layers.load(ctx), l.index.load(ctx)); err != nil {
 		return err
 	}
 	l.mu.Lock()
@@ -201,46 +201,6 @@ func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 	return awslambda.Ref{}, unknownApp(name)
 }
 
-// Names implements [awslambda.Functions].
-func (l *lambda) Names(ctx context.Context) ([]awslambda.Name, error) {
-	apps, err := l.store.Apps.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	var names []awslambda.Name
-	for _, app := range apps {
-		spec, err := l.specOf(ctx, app.Value)
-		if err != nil {
-			return nil, err
-		}
-		for component, c := range spec.Components {
-			if c.Function != nil {
-				names = append(names, awslambda.Name{
-					Name: function.LambdaName(app.Value.Name, component),
-					Ref:  awslambda.Ref{App: app.Value.Name, Component: component},
-				})
-			}
-		}
-	}
-	slices.SortFunc(names, func(a, b awslambda.Name) int { return strings.Compare(a.Name, b.Name) })
-	return names, nil
-}
-
-// specOf returns the draft's spec of an app, or an empty one.
-func (l *lambda) specOf(ctx context.Context, app teal.App) (teal.Spec, error) {
-	l.mu.Lock()
-	d, drafted := l.known[app.Name]
-	l.mu.Unlock()
-	if drafted && d.Value.After >= app.LastVersion {
-		return d.Value.Spec, nil
-	}
-	version, err := l.newest(ctx, app)
-	if err != nil || version == nil {
-		return d.Value.Spec, err
-	}
-	return version.Spec, nil
-}
-
 func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {
 	f := spec.Components[ref.Component].Function
 	if f == nil {
@@ -331,6 +291,7 @@ func (l *lambda) writeDraft(ctx context.Context, d draft) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.known[d.App] = record
+	l.drafted++
 	return nil
 }
 

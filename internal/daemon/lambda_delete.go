@@ -112,6 +112,7 @@ func (l *lambda) forgetDraft(ctx context.Context, app string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.known, app)
+	l.drafted++
 	return nil
 }
 

@@ -16,18 +16,20 @@ const (
 	idleEvery = 30 * time.Second
 )
 
-// Run works on events, and stops what nobody has called for a while, until ctx
+// Run works on events, follows the store, and stops what nobody has called for a while, until ctx
 // ends.
 func (l *lambda) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer l.http.CloseIdleConnections()
-	failed := make(chan error, 1)
-	tasks.Go(func() {
-		if err := l.queue.Run(ctx); err != nil {
-			failed <- err
-		}
-	})
+	failed := make(chan error, 2)
+	for _, run := range []func(context.Context) error{l.queue.Run, l.index.Run} {
+		tasks.Go(func() {
+			if err := run(ctx); err != nil {
+				failed <- err
+			}
+		})
+	}
 	ticker := time.NewTicker(idleEvery)
 	defer ticker.Stop()
 	for {

@@ -45,6 +45,9 @@ func newTable[K comparable, T any](kv KV, s schema[K, T]) *Table[K, T] {
 	return &Table[K, T]{kv: kv, schema: s}
 }
 
+// Path returns the key of the KV under which a record is kept.
+func (t *Table[K, T]) Path(key K) (string, error) { return t.schema.path(key) }
+
 // Get returns the record of key.
 func (t *Table[K, T]) Get(ctx context.Context, key K) (Record[T], error) {
 	record, _, err := t.load(ctx, key)

@@ -20,6 +20,24 @@ type Name struct {
 	Ref
 }
 
+// Item is a function's version, or its draft, in a list.
+type Item struct {
+	Name
+	Number int // teal.Draft for $LATEST
+}
+
+// Order sorts the draft before the versions, as AWS does.
+func (i Item) Order() int {
+	if i.Number == teal.Draft {
+		return 0
+	}
+	return i.Number
+}
+
+// key is the item's place in a list of all: a space comes before all characters
+// of names.
+func (i Item) key() string { return i.Name.Name + " " + numberKey(i.Order()) }
+
 // Content is what one version of a function, or its draft, is made of.
 type Content struct {
 	Number     int // teal.Draft for $LATEST
@@ -83,6 +101,12 @@ type Functions interface {
 	Find(ctx context.Context, name string) (Ref, error)
 	// Names returns all functions, sorted by name.
 	Names(ctx context.Context) ([]Name, error)
+	// List returns the drafts of all functions, or with all set every version,
+	// too, by name and then the draft first. Nobody may change the list.
+	List(ctx context.Context, all bool) ([]Item, error)
+	// Listed returns what an item of a list is made of; false when it was deleted
+	// meanwhile.
+	Listed(item Item) (Content, bool)
 	Draft(ctx context.Context, ref Ref) (Content, error)
 	// Create makes an app with one function, which is its draft;
 	// teal.CodeExists when the name is taken.

@@ -380,32 +380,26 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 	if all != "" && all != "ALL" {
 		return nil, invalid(all, "functionVersion", "Member must satisfy enum value set: [ALL]")
 	}
-	names, err := h.cfg.Backend.Names(q.ctx)
+	items, err := h.cfg.Backend.List(q.ctx, all != "")
 	if err != nil {
 		return nil, err
 	}
 	out := ListFunctionsOutput{Functions: []FunctionConfiguration{}}
-	if all == "" {
-		names, out.NextMarker, err = page(q, "functions", names, func(n Name) string { return n.Name })
-		for _, n := range names {
-			c, err := h.cfg.Backend.Draft(q.ctx, n.Ref)
-			if teal.IsCode(err, teal.CodeUnknownApp) {
-				continue // deleted a moment ago
-			}
-			if err != nil {
-				return nil, err
-			}
-			out.Functions = append(out.Functions, h.describe(n.Name, "", c))
+	list := "functions"
+	if all != "" {
+		list = "versions of all functions"
+	}
+	items, out.NextMarker, err = page(q, list, items, Item.key)
+	for _, item := range items {
+		c, ok := h.cfg.Backend.Listed(item)
+		if !ok {
+			continue // deleted a moment ago
 		}
-		return out, err
-	}
-	every, err := h.everyVersion(q.ctx, names)
-	if err != nil {
-		return nil, err
-	}
-	every, out.NextMarker, err = page(q, "versions of all functions", every, func(v versionOf) string { return v.key() })
-	for _, v := range every {
-		out.Functions = append(out.Functions, h.describe(v.name, teal.VersionLabel(v.Number), v.Content))
+		qualifier := ""
+		if all != "" {
+			qualifier = teal.VersionLabel(item.Number)
+		}
+		out.Functions = append(out.Functions, h.describe(item.Name.Name, qualifier, c))
 	}
 	return out, err
 }
@@ -416,27 +410,8 @@ type versionOf struct {
 	Content
 }
 
-// key sorts the draft before the versions, as AWS does.
-func (v versionOf) key() string { return v.name + ":" + v.order() }
-
-func (v versionOf) order() string {
-	if v.Number == teal.Draft {
-		return numberKey(0)
-	}
-	return numberKey(v.Number)
-}
-
-func (h *Handler) everyVersion(ctx context.Context, names []Name) ([]versionOf, error) {
-	var every []versionOf
-	for _, n := range names {
-		list, err := h.versionsOf(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		every = append(every, list...)
-	}
-	return every, nil
-}
+// order sorts the draft before the versions, as AWS does.
+func (v versionOf) order() string { return numberKey(Item{Number: v.Number}.Order()) }
 
 // versionsOf returns a function's draft and its versions; nothing when it was
 // deleted a moment ago.

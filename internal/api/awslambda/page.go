@@ -3,6 +3,7 @@ package awslambda
 import (
 	"encoding/base64"
 	"encoding/json"
+	"sort"
 	"strconv"
 )
 
@@ -29,9 +30,7 @@ func page[T any](q *request, list string, items []T, key func(T) string) ([]T, s
 		if err != nil {
 			return nil, "", err
 		}
-		for start < len(items) && key(items[start]) <= after {
-			start++
-		}
+		start = sort.Search(len(items), func(n int) bool { return key(items[n]) > after })
 	}
 	items = items[start:]
 	if len(items) <= size {

@@ -1,0 +1,198 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+)
+
+// Mirror is a KV that also keeps in memory, as T, what matches a pattern. What is
+// written through it is in memory when the write returns; what somebody else
+// writes, or a write whose outcome was not known, comes with the watch. Reads of
+// the KV itself go to the KV below.
+type Mirror[T any] struct {
+	KV
+	pattern string
+	read    func(Entry) (T, error)
+
+	mu     sync.Mutex
+	seen   uint64 // what the watch has shown: older writes are in it already
+	kept   map[string]mirrored[T]
+	gone   map[string]uint64 // what was deleted here and the watch may still show
+	change uint64
+}
+
+// mirrored is an entry as it was read, and the revision that wrote it.
+type mirrored[T any] struct {
+	value    T
+	revision uint64
+}
+
+// NewMirror returns a mirror of what matches the pattern; read must not keep the
+// entry's value. It is empty until it is loaded.
+func NewMirror[T any](kv KV, pattern string, read func(Entry) (T, error)) *Mirror[T] {
+	return &Mirror[T]{KV: kv, pattern: pattern, read: read, kept: map[string]mirrored[T]{}, gone: map[string]uint64{}}
+}
+
+// Load reads what there is. The watch that it returns is what Follow needs.
+func (m *Mirror[T]) Load(ctx context.Context) (*Watch, error) {
+	watch, err := m.Watch(ctx, m.pattern)
+	if err != nil {
+		return nil, err
+	}
+	kept := make(map[string]mirrored[T], len(watch.Snapshot))
+	var seen uint64
+	for _, entry := range watch.Snapshot {
+		value, err := m.read(entry)
+		if err != nil {
+			watch.Stop()
+			return nil, err
+		}
+		kept[entry.Key] = mirrored[T]{value, entry.Revision}
+		seen = max(seen, entry.Revision)
+	}
+	watch.Snapshot = nil // only the values are needed from here on
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// A write that returned while the snapshot was taken may be newer.
+	for key, have := range m.kept {
+		if have.revision > max(seen, kept[key].revision) {
+			kept[key] = have
+		}
+	}
+	for key, revision := range m.gone {
+		if have, ok := kept[key]; ok && have.revision <= revision {
+			delete(kept, key)
+		}
+	}
+	m.seen, m.kept = max(m.seen, seen), kept
+	m.change++
+	return watch, nil
+}
+
+// Follow keeps the mirror current until ctx ends. A watch that breaks is opened
+// anew.
+func (m *Mirror[T]) Follow(ctx context.Context, watch *Watch) error {
+	defer func() { watch.Stop() }()
+	for {
+		event, err := watch.Next(ctx)
+		if err == nil {
+			err = m.show(event)
+		}
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil || errors.Is(err, ErrClosed) {
+			return ctx.Err()
+		}
+		again, err := m.Load(ctx)
+		if err != nil {
+			return err
+		}
+		watch.Stop()
+		watch = again
+	}
+}
+
+// show takes a change that the watch tells of.
+func (m *Mirror[T]) show(event Event) error {
+	var value T
+	if !event.Deleted {
+		var err error
+		if value, err = m.read(event.Entry); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.seen = max(m.seen, event.Revision)
+	have, ok := m.kept[event.Key]
+	switch {
+	case ok && have.revision >= event.Revision: // newer, or the same
+	case event.Deleted:
+		delete(m.kept, event.Key)
+		m.change++
+	case event.Revision > m.gone[event.Key]:
+		m.kept[event.Key] = mirrored[T]{value, event.Revision}
+		m.change++
+	}
+	maps.DeleteFunc(m.gone, func(_ string, revision uint64) bool { return revision < m.seen })
+	return nil
+}
+
+// wrote takes a write that has been done through the mirror.
+func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
+	if !Match(m.pattern, key) {
+		return
+	}
+	read, err := m.read(Entry{Key: key, Value: value, Revision: revision})
+	if err != nil {
+		return // whoever wrote this reads it, too, and says so
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if revision <= m.seen || revision <= m.gone[key] || revision <= m.kept[key].revision {
+		return
+	}
+	m.kept[key] = mirrored[T]{read, revision}
+	m.change++
+}
+
+// Create implements [KV].
+func (m *Mirror[T]) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	revision, err := m.KV.Create(ctx, key, value)
+	if err == nil {
+		m.wrote(key, value, revision)
+	}
+	return revision, err
+}
+
+// Update implements [KV].
+func (m *Mirror[T]) Update(ctx context.Context, key string, value []byte, revision uint64) (uint64, error) {
+	written, err := m.KV.Update(ctx, key, value, revision)
+	if err == nil {
+		m.wrote(key, value, written)
+	}
+	return written, err
+}
+
+// Delete implements [KV].
+func (m *Mirror[T]) Delete(ctx context.Context, key string, revision uint64) error {
+	err := m.KV.Delete(ctx, key, revision)
+	if err != nil || !Match(m.pattern, key) {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if have, ok := m.kept[key]; ok && have.revision <= revision {
+		delete(m.kept, key)
+		m.change++
+	}
+	m.gone[key] = max(m.gone[key], revision) // until the watch has shown something newer
+	return nil
+}
+
+// Value returns what is kept of a key.
+func (m *Mirror[T]) Value(key string) (value T, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	have, ok := m.kept[key]
+	return have.value, ok
+}
+
+// Changes returns a number that is another one whenever something has changed.
+func (m *Mirror[T]) Changes() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.change
+}
+
+// Each calls visit with everything that is kept, in no order. Writes wait for it.
+func (m *Mirror[T]) Each(visit func(T)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, have := range m.kept {
+		visit(have.value)
+	}
+}
