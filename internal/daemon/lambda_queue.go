@@ -59,22 +59,14 @@ type queue struct {
 	wake   chan struct{}
 
 	mu      sync.Mutex
-	waiting map[store.SideKey]pending
-	busy    map[awslambda.Ref]int
+	waiting waitingRoom
 	running int
-}
-
-// pending is an event that waits for its turn.
-type pending struct {
-	ref   awslambda.Ref
-	since time.Time // when it was accepted: the oldest one comes first
-	due   time.Time
 }
 
 func newQueue(kv store.KV, work func(context.Context, queued) (queued, bool), logger *slog.Logger) *queue {
 	return &queue{
 		table: store.NewSide(kv, "lambda", "event", queued.key), work: work, logger: logger,
-		wake: make(chan struct{}, 1), waiting: map[store.SideKey]pending{}, busy: map[awslambda.Ref]int{},
+		wake: make(chan struct{}, 1), waiting: newWaitingRoom(),
 	}
 }
 
@@ -95,7 +87,7 @@ func (q *queue) Add(ctx context.Context, e queued) error {
 // await has the event looked at when it is due.
 func (q *queue) await(e queued) {
 	q.mu.Lock()
-	q.waiting[e.key()] = pending{ref: e.ref(), since: e.AcceptedAt, due: e.NotBefore}
+	q.waiting.add(pending{key: e.key(), ref: e.ref(), since: e.AcceptedAt, due: e.NotBefore})
 	q.mu.Unlock()
 	q.nudge()
 }
@@ -120,9 +112,9 @@ func (q *queue) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	for ctx.Err() == nil {
-		keys, next := q.take(time.Now())
-		for _, key := range keys {
-			tasks.Go(func() { q.attempt(ctx, key) })
+		events, next := q.take(time.Now())
+		for _, p := range events {
+			tasks.Go(func() { q.attempt(ctx, p) })
 		}
 		q.sleep(ctx, next)
 	}
@@ -141,48 +133,25 @@ func (q *queue) sleep(ctx context.Context, until time.Time) {
 
 // take returns the events whose turn it is, counted as running, and when to look
 // again if nothing happens.
-func (q *queue) take(now time.Time) (keys []store.SideKey, next time.Time) {
+func (q *queue) take(now time.Time) (events []pending, next time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.running < eventsAtOnce {
-		key, found := q.firstLocked(now)
+		p, found := q.waiting.next(now)
 		if !found {
 			break
 		}
-		p := q.waiting[key]
-		delete(q.waiting, key)
-		q.busy[p.ref]++
 		q.running++
-		keys = append(keys, key)
+		events = append(events, p)
 	}
-	next = now.Add(eventLookAgainAfter)
-	for _, p := range q.waiting {
-		if p.due.After(now) && p.due.Before(next) {
-			next = p.due
-		}
-	}
-	return keys, next
-}
-
-// firstLocked returns the oldest event that is due and whose function has room.
-func (q *queue) firstLocked(now time.Time) (first store.SideKey, found bool) {
-	var since time.Time
-	for key, p := range q.waiting {
-		if p.due.After(now) || q.busy[p.ref] >= eventsPerFunction {
-			continue
-		}
-		if !found || p.since.Before(since) {
-			first, since, found = key, p.since, true
-		}
-	}
-	return first, found
+	return events, q.waiting.wakeAt(now.Add(eventLookAgainAfter))
 }
 
 // attempt works on one event once.
-func (q *queue) attempt(ctx context.Context, key store.SideKey) {
+func (q *queue) attempt(ctx context.Context, p pending) {
+	defer q.finished(p.ref)
+	key := p.key
 	record, err := q.table.Get(ctx, key)
-	ref := awslambda.Ref{App: key.App, Component: record.Value.Component}
-	defer q.finished(ref, key.App)
 	if err != nil {
 		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
 			q.logger.Error("an event cannot be read; it is tried again after a restart", "app", key.App, "request", key.Name, "error", err)
@@ -210,17 +179,10 @@ func (q *queue) attempt(ctx context.Context, key store.SideKey) {
 }
 
 // finished gives a place free.
-func (q *queue) finished(ref awslambda.Ref, app string) {
+func (q *queue) finished(ref awslambda.Ref) {
 	q.mu.Lock()
 	q.running--
-	for r := range q.busy { // a record that could not be read does not say whose it is
-		if r == ref || ref.Component == "" && r.App == app {
-			if q.busy[r]--; q.busy[r] <= 0 {
-				delete(q.busy, r)
-			}
-			break
-		}
-	}
+	q.waiting.done(ref)
 	q.mu.Unlock()
 	q.nudge()
 }
