@@ -148,6 +148,7 @@ type server struct {
 	notifier   *notify.Notifier
 	recordings *recordings
 	retention  *retention
+	garbage    *garbage
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -263,8 +264,8 @@ func (s *server) assemble(ctx context.Context) error {
 	})
 	var deploying sync.RWMutex
 	s.retention = &retention{
-		store: typed, router: s.router, manager: s.manager, bundles: s.bundles, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: cfg.Logger, deploying: &deploying, ended: make(chan string, 100),
+		store: typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		logger: cfg.Logger, drop: func(specs ...teal.Spec) { s.garbage.drop(specs...) }, ended: make(chan string, 100),
 	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
@@ -272,7 +273,11 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
-	s.retention.references = append(s.retention.references, s.lambda.references)
+	s.garbage = &garbage{
+		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
+		logger: cfg.Logger, deploying: &deploying, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+	}
+	s.lambda.garbage = s.garbage
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
@@ -295,6 +300,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("recordings", s.recordings.Run)
 	parts.start("checks", s.examiner.Run)
 	parts.start("retention", s.retention.Run)
+	parts.start("removal of code", s.garbage.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)

@@ -50,6 +50,7 @@ type lambda struct {
 	queue   *queue
 	layers  *layers
 	index   *index
+	garbage *garbage // told what is not needed any more
 	limits  limits
 	urls    addresses
 	http    *http.Client // for destinations
@@ -319,6 +320,7 @@ func (l *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awsl
 	if err := l.writeDraft(ctx, d); err != nil {
 		return c, err
 	}
+	l.garbage.drop(now.spec)
 	if err := l.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
 		return c, err
 	}

@@ -3,26 +3,22 @@ package daemon
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/store"
 )
 
-// references returns the digests of the code that drafts and layers need.
-func (l *lambda) references(ctx context.Context) ([]string, error) {
-	drafts, err := l.drafts.List(ctx, "")
-	if err != nil {
-		return nil, err
+// draftSpecs returns what drafts are made of.
+func (l *lambda) draftSpecs() []teal.Spec {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	specs := make([]teal.Spec, 0, len(l.known))
+	for _, d := range l.known {
+		specs = append(specs, d.Value.Spec)
 	}
-	var digests []string
-	for _, d := range drafts {
-		digests = append(digests, d.Value.Spec.Bundles()...)
-	}
-	for _, layer := range l.layers.list("") {
-		digests = append(digests, layer.Code)
-	}
-	return digests, nil
+	return specs
 }
 
 // Delete implements [awslambda.Functions]. It may be cut off anywhere and done
@@ -51,7 +47,25 @@ func (l *lambda) Delete(ctx context.Context, ref awslambda.Ref) error {
 	if err := l.router.Forget(ctx, ref.App); err != nil {
 		return err
 	}
-	return errors.Join(l.stopAll(ctx, ref.App), l.deleteRecords(ctx, ref))
+	specs, err := l.specsOf(ctx, ref.App)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(l.stopAll(ctx, ref.App), l.deleteRecords(ctx, ref)); err != nil {
+		return err
+	}
+	l.garbage.drop(append(specs, now.spec)...)
+	return nil
+}
+
+// specsOf returns what the versions of an app are made of.
+func (l *lambda) specsOf(ctx context.Context, app string) ([]teal.Spec, error) {
+	versions, err := l.store.Versions.List(ctx, app)
+	var specs []teal.Spec
+	for _, v := range versions {
+		specs = append(specs, v.Value.Spec)
+	}
+	return specs, err
 }
 
 // stopAll lets every environment of an app finish what it has, and stops it.
@@ -139,7 +153,8 @@ func (l *lambda) DeleteVersion(ctx context.Context, ref awslambda.Ref, number in
 	}
 	err = l.manager.Retire(ctx, ref.App, number, teal.DefaultDrain.Std())
 	if err == nil && !l.manager.Runs(ref.App, number) {
-		return nil
+		l.garbage.drop(record.Value.Spec)
+		return l.forgetQualifier(ctx, ref, strconv.Itoa(number))
 	}
 	if _, again := l.store.Versions.Create(ctx, record.Value); again != nil {
 		return errors.Join(again, err)

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"strconv"
 
+	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/store"
 )
@@ -23,6 +25,11 @@ func (l *lambda) Extras(_ context.Context, ref awslambda.Ref) (awslambda.Extras,
 func (l *lambda) ChangeExtras(ctx context.Context, ref awslambda.Ref, change func(*awslambda.Extras) error) (awslambda.Extras, error) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
+	return l.changeExtras(ctx, ref, change)
+}
+
+// changeExtras is ChangeExtras for callers that hold changing.
+func (l *lambda) changeExtras(ctx context.Context, ref awslambda.Ref, change func(*awslambda.Extras) error) (awslambda.Extras, error) {
 	if _, err := l.Draft(ctx, ref); err != nil {
 		return awslambda.Extras{}, err // deleted in the meantime
 	}
@@ -39,6 +46,47 @@ func (l *lambda) ChangeExtras(ctx context.Context, ref awslambda.Ref, change fun
 	l.mu.Unlock()
 	l.takeEffect(ctx, record.Value)
 	return record.Value, nil
+}
+
+// forgetQualifier deletes what is kept of a version or an alias that is gone. The
+// caller holds changing.
+func (l *lambda) forgetQualifier(ctx context.Context, ref awslambda.Ref, qualifier string) error {
+	x, _ := l.Extras(ctx, ref) // a copy in memory, which never fails
+	if !x.Has(qualifier) {
+		return nil
+	}
+	_, err := l.changeExtras(ctx, ref, func(x *awslambda.Extras) error { x.Forget(qualifier); return nil })
+	return err
+}
+
+// forgetGoneQualifiers does so for all that an earlier server was kept from
+// forgetting.
+func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	for ref, x := range l.everyExtras() {
+		for _, qualifier := range x.Qualifiers() {
+			if l.exists(ref.App, qualifier) {
+				continue
+			}
+			if err := l.forgetQualifier(ctx, ref, qualifier); err != nil && !teal.IsCode(err, teal.CodeUnknownApp) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// exists reports whether an app has a version or an alias of that name.
+func (l *lambda) exists(app, qualifier string) bool {
+	if qualifier == "" || qualifier == teal.DraftName {
+		return true
+	}
+	if number, err := strconv.Atoi(qualifier); err == nil {
+		_, ok := l.index.version(store.VersionKey{App: app, Number: number})
+		return ok
+	}
+	return l.router.Alias(app, qualifier).Value.Name != ""
 }
 
 func (l *lambda) forgetExtras(ctx context.Context, ref awslambda.Ref) error {

@@ -22,6 +22,9 @@ func (l *lambda) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	defer l.http.CloseIdleConnections()
+	if err := l.forgetGoneQualifiers(ctx); err != nil {
+		l.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
+	}
 	failed := make(chan error, 2)
 	for _, run := range []func(context.Context) error{l.queue.Run, l.index.Run} {
 		tasks.Go(func() {

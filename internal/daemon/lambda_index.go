@@ -35,6 +35,7 @@ type indexed struct {
 	app       string
 	number    int
 	functions []string
+	pieces    []string // of code, see piecesOf
 	record    []byte
 }
 
@@ -47,7 +48,7 @@ func newIndex(kv store.KV) *index {
 	})
 	i.versions = store.NewMirror(i.apps, "apps.*.version.*", func(e store.Entry) (indexed, error) {
 		version, _ := indexed{record: e.Value}.version() // likewise
-		return indexed{version.App, version.Number, functionsOf(version.Spec), slices.Clone(e.Value)}, nil
+		return indexed{version.App, version.Number, functionsOf(version.Spec), piecesOf(version.Spec), slices.Clone(e.Value)}, nil
 	})
 	i.typed = store.New(i.versions)
 	return i

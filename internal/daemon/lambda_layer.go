@@ -138,6 +138,7 @@ func (l *lambda) DeleteLayer(ctx context.Context, name string, number int) error
 	l.layers.mu.Lock()
 	delete(l.layers.known, layerKey(name, number))
 	l.layers.mu.Unlock()
+	l.garbage.dropLayer(record.Value)
 	return nil
 }
 

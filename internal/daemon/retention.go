@@ -2,9 +2,7 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"sync"
 
 	"teal"
 	"teal/internal/environment"
@@ -19,24 +17,14 @@ type retention struct {
 	store      *store.Store
 	router     *router
 	manager    *environment.Manager
-	bundles    bundles
 	logs       *logs.Store
 	meter      *meter.Meter
 	recordings *recordings
 	logger     *slog.Logger
-	// references returns digests of code that something else than a version
-	// needs.
-	references []func(ctx context.Context) ([]string, error)
-	// deploying is held for reading from the look for a bundle until the version
-	// that needs it is recorded, and for writing while code is removed.
-	deploying *sync.RWMutex
+	// drop is told what was forgotten, so that its code can go.
+	drop func(specs ...teal.Spec)
 
 	ended chan string // apps; a full one is looked at after their next release
-}
-
-// bundles is the code that retention removes.
-type bundles interface {
-	Remove(digest string) error
 }
 
 // released takes the news about a release. It does not block.
@@ -153,65 +141,8 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 	}
 	r.logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
 	r.meter.Forget(key.App, key.Number)
-	return errors.Join(r.logs.Remove(key.App, key.Number), r.forgetCode(ctx, v.Value))
-}
-
-// forgetCode deletes the code that nothing needs any more.
-func (r *retention) forgetCode(ctx context.Context, v teal.Version) error {
-	r.deploying.Lock()
-	defer r.deploying.Unlock()
-	needed, err := r.needed(ctx)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, digest := range v.Spec.Bundles() {
-		if !needed[digest] {
-			errs = append(errs, r.bundles.Remove(digest))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// needed returns the digests of all code that anything needs.
-func (r *retention) needed(ctx context.Context) (map[string]bool, error) {
-	needed := map[string]bool{}
-	add := func(digests []string) {
-		for _, digest := range digests {
-			needed[digest] = true
-		}
-	}
-	versions, err := r.store.Versions.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range versions {
-		add(v.Value.Spec.Bundles())
-	}
-	apps, err := r.store.Apps.List(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	for _, app := range apps {
-		add(app.Value.Policy.Bundles())
-		releases, err := r.store.Releases.List(ctx, app.Value.Name)
-		if err != nil {
-			return nil, err
-		}
-		for _, release := range releases {
-			if !release.Value.Phase.Ended() {
-				add(release.Value.Policy.Bundles())
-			}
-		}
-	}
-	for _, more := range r.references {
-		digests, err := more(ctx)
-		if err != nil {
-			return nil, err
-		}
-		add(digests)
-	}
-	return needed, nil
+	r.drop(v.Value.Spec)
+	return r.logs.Remove(key.App, key.Number)
 }
 
 // keptReleases is of how many releases of an app the records and measurements are

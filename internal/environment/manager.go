@@ -117,6 +117,7 @@ type Manager struct {
 
 	mu      sync.Mutex
 	envs    map[key]*running                     // not draining
+	alive   map[*running]bool                    // that have not ended, draining or not
 	spawn   func(r *running)                     // nil unless Run is running
 	after   func(work func(ctx context.Context)) // runs work in the background; nil like spawn
 	changed chan struct{}                        // closed and replaced when a health or envs has changed
@@ -133,7 +134,7 @@ var _ release.Runner = (*Manager)(nil)
 func New(cfg Config) *Manager {
 	return &Manager{
 		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
-		envs: map[key]*running{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		envs: map[key]*running{}, alive: map[*running]bool{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 
@@ -258,6 +259,7 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r
+	m.alive[r] = true
 	m.spawn(r)
 	return nil
 }
@@ -386,6 +388,24 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}
 	})
+}
+
+// ended takes an environment of which nothing runs any more.
+func (m *Manager) ended(r *running) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.alive, r)
+}
+
+// Specs returns what everything is made of that runs, draining or not.
+func (m *Manager) Specs() []teal.Spec {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	specs := make([]teal.Spec, 0, len(m.alive))
+	for r := range m.alive {
+		specs = append(specs, r.version.Spec)
+	}
+	return specs
 }
 
 // Running is one environment that has been provisioned and not retired.

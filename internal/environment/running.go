@@ -53,6 +53,7 @@ func (r *running) logger() *slog.Logger {
 // when nothing of it runs any more.
 func (r *running) run(ctx context.Context) {
 	defer close(r.stopped)
+	defer r.manager.ended(r)
 	defer r.removeWork()
 	passOn := r.manager.awaitTurn(ctx)
 	defer passOn()

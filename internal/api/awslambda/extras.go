@@ -23,6 +23,37 @@ type Extras struct {
 	Runtime     map[string]RuntimeManagement `json:",omitempty"`
 }
 
+// Qualifiers returns the versions and aliases of which something is kept, sorted,
+// some of them more than once.
+func (x *Extras) Qualifiers() []string {
+	list := slices.Collect(maps.Keys(x.Provisioned))
+	list = slices.AppendSeq(list, maps.Keys(x.URLs))
+	list = slices.AppendSeq(list, maps.Keys(x.Events))
+	list = slices.AppendSeq(list, maps.Keys(x.Policies))
+	list = slices.AppendSeq(list, maps.Keys(x.Runtime))
+	slices.Sort(list)
+	return list
+}
+
+// Has reports whether something is kept of a version or an alias.
+func (x *Extras) Has(qualifier string) bool { return slices.Contains(x.Qualifiers(), qualifier) }
+
+// Forget drops what is kept of a version or an alias. The maps are replaced: others
+// may be reading them.
+func (x *Extras) Forget(qualifier string) {
+	x.Provisioned = without(x.Provisioned, qualifier)
+	x.URLs = without(x.URLs, qualifier)
+	x.Events = without(x.Events, qualifier)
+	x.Policies = without(x.Policies, qualifier)
+	x.Runtime = without(x.Runtime, qualifier)
+}
+
+func without[V any](m map[string]V, key string) map[string]V {
+	m = maps.Clone(m)
+	delete(m, key)
+	return m
+}
+
 // Provisioned is the wish to have instances of a version stand ready.
 type Provisioned struct {
 	Requested  int

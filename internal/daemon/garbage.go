@@ -1,0 +1,257 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/artifact"
+	"teal/internal/environment"
+	"teal/internal/store"
+)
+
+// garbage removes code that nothing needs any more: bundles, stacks of layers, and
+// zips as they were sent. All of it is shared by content, so a piece goes only
+// when it is seen, while nobody can begin to need it, that no record names it and
+// nothing runs on it. Records go first; what a crash keeps from being removed is
+// removed after a later start.
+type garbage struct {
+	store   *store.Store
+	index   *index
+	manager *environment.Manager
+	lambda  *lambda
+	bundles *artifact.Store
+	zips    zipStore
+	logger  *slog.Logger
+	// deploying is held for reading from the look for a piece of code until the
+	// record that needs it is written, and for writing while code is removed.
+	deploying *sync.RWMutex
+
+	wake chan struct{} // capacity 1
+
+	mu      sync.Mutex
+	dropped map[string]bool // pieces that perhaps nobody needs
+}
+
+const (
+	// garbageAgain is how long after a look at pieces that are still in use they
+	// are looked at again.
+	garbageAgain = 10 * time.Second
+	// orphanAge is how old unneeded code must be for the look at everything after
+	// a start: what was just sent may be about to be deployed.
+	orphanAge = time.Hour
+	zipPrefix = "zip:"
+)
+
+// drop says that specs do not need their code any more. It does not block.
+func (g *garbage) drop(specs ...teal.Spec) {
+	g.mu.Lock()
+	for _, spec := range specs {
+		for _, piece := range piecesOf(spec) {
+			g.dropped[piece] = true
+		}
+	}
+	g.mu.Unlock()
+	g.nudge()
+}
+
+// dropLayer says the same of a layer.
+func (g *garbage) dropLayer(l awslambda.Layer) {
+	g.mu.Lock()
+	g.dropped[l.Code], g.dropped[zipPrefix+l.Zip()] = true, true
+	g.mu.Unlock()
+	g.nudge()
+}
+
+func (g *garbage) nudge() {
+	select {
+	case g.wake <- struct{}{}:
+	default:
+	}
+}
+
+// piecesOf returns the names of the code that a spec needs: digests of bundles,
+// names of stacks, and hashes of zips.
+func piecesOf(spec teal.Spec) []string {
+	pieces := spec.Bundles()
+	for _, c := range spec.Components {
+		if c.Function == nil {
+			continue
+		}
+		if stack := artifact.StackName(c.Function.Layers); stack != "" {
+			pieces = append(pieces, stack)
+		}
+		if zip := awslambda.ZipOf(*c.Function); zip != "" {
+			pieces = append(pieces, zipPrefix+zip)
+		}
+	}
+	return pieces
+}
+
+// Run removes code until ctx ends: first what an earlier server has left, then
+// what is dropped.
+func (g *garbage) Run(ctx context.Context) error {
+	if err := g.dropOrphans(time.Now().Add(-orphanAge)); err != nil {
+		g.logger.Warn("code that an earlier server has left could not be looked for", "error", err)
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-g.wake:
+		case <-timer.C:
+		}
+		left, err := g.collect(ctx)
+		if err != nil && ctx.Err() == nil {
+			g.logger.Warn("code that nothing needs could not be removed; the next start of the server will try again", "error", err)
+		}
+		if left {
+			timer.Reset(garbageAgain)
+		}
+	}
+}
+
+// dropOrphans drops all code on disk that is older than a time.
+func (g *garbage) dropOrphans(before time.Time) error {
+	pieces, err := g.bundles.List()
+	if err != nil {
+		return err
+	}
+	stacks, err := g.bundles.Stacks()
+	if err != nil {
+		return err
+	}
+	zips, err := g.zips.list()
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, piece := range append(pieces, stacks...) {
+		if info, err := os.Stat(g.bundles.Place(piece)); err == nil && info.ModTime().Before(before) {
+			g.dropped[piece] = true
+		}
+	}
+	for _, sum := range zips {
+		if info, err := os.Stat(g.zips.path(sum)); err == nil && info.ModTime().Before(before) {
+			g.dropped[zipPrefix+sum] = true
+		}
+	}
+	return nil
+}
+
+// collect removes what was dropped and nobody needs. What only something that is
+// ending still runs on is left for another time.
+func (g *garbage) collect(ctx context.Context) (left bool, err error) {
+	g.mu.Lock()
+	dropped := g.dropped
+	g.dropped = map[string]bool{}
+	g.mu.Unlock()
+	if len(dropped) == 0 {
+		return false, nil
+	}
+	g.deploying.Lock()
+	defer g.deploying.Unlock()
+	needed, err := g.needed(ctx)
+	if err != nil {
+		return false, err
+	}
+	running := map[string]bool{}
+	for _, spec := range g.manager.Specs() {
+		for _, piece := range piecesOf(spec) {
+			running[piece] = true
+		}
+	}
+	var errs []error
+	for piece := range dropped {
+		switch {
+		case needed[piece]:
+		case running[piece]:
+			left = true
+			g.mu.Lock()
+			g.dropped[piece] = true
+			g.mu.Unlock()
+		default:
+			errs = append(errs, g.remove(piece))
+		}
+	}
+	return left, errors.Join(errs...)
+}
+
+func (g *garbage) remove(piece string) error {
+	if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
+		return g.zips.remove(sum)
+	}
+	return errors.Join(g.bundles.Remove(piece), g.bundles.RemoveStack(piece))
+}
+
+// needed returns all code that a record names.
+func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
+	needed := map[string]bool{}
+	add := func(pieces []string) {
+		for _, piece := range pieces {
+			needed[piece] = true
+		}
+	}
+	g.index.versions.Each(func(v indexed) { add(v.pieces) })
+	var apps []teal.App
+	g.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
+	for _, app := range apps {
+		add(app.Policy.Bundles())
+		if app.LastRelease == 0 {
+			continue
+		}
+		releases, err := g.store.Releases.List(ctx, app.Name)
+		if err != nil {
+			return nil, err
+		}
+		for _, release := range releases {
+			if !release.Value.Phase.Ended() {
+				add(release.Value.Policy.Bundles())
+			}
+		}
+	}
+	for _, spec := range g.lambda.draftSpecs() {
+		add(piecesOf(spec))
+	}
+	for _, layer := range g.lambda.layers.list("") {
+		add([]string{layer.Code, zipPrefix + layer.Zip()})
+	}
+	return needed, nil
+}
+
+// list returns the hashes of the zips that there are.
+func (z zipStore) list() ([]string, error) {
+	found, err := filepath.Glob(filepath.Join(z.dir, "*.zip"))
+	if err != nil {
+		return nil, err
+	}
+	var sums []string
+	for _, path := range found {
+		if sum := strings.TrimSuffix(filepath.Base(path), ".zip"); zipSumPattern.MatchString(sum) {
+			sums = append(sums, sum)
+		}
+	}
+	return sums, nil
+}
+
+// remove deletes a zip; one that is not there is no error.
+func (z zipStore) remove(sum string) error {
+	if !zipSumPattern.MatchString(sum) {
+		return nil
+	}
+	if err := os.Remove(z.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

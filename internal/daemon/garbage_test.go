@@ -1,0 +1,208 @@
+package daemon
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+)
+
+// onDisk returns how many bundles, stacks and zips there are.
+func (h *harness) onDisk() (n [3]int) {
+	h.t.Helper()
+	for i, pattern := range []string{filepath.Join(bundleDir, "sha256-*"), filepath.Join(bundleDir, "stack-*"), filepath.Join(zipDir, "*.zip")} {
+		found, err := filepath.Glob(filepath.Join(h.data, pattern))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		n[i] = len(found)
+	}
+	return n
+}
+
+func (h *harness) awaitOnDisk(what string, bundles, stacks, zips int) {
+	h.t.Helper()
+	want := [3]int{bundles, stacks, zips}
+	for deadline := time.Now().Add(30 * time.Second); h.onDisk() != want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%s: %v bundles, stacks and zips, want %v", what, h.onDisk(), want)
+		}
+	}
+}
+
+// Code goes with the last that needs it: functions that share it, versions,
+// drafts and layers. Seen red without the look at who needs it: g did not run any
+// more.
+func TestLambdaCodeGoesWithTheLastThatNeedsIt(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	drop := func(name, qualifier string) {
+		t.Helper()
+		in := &awssdk.DeleteFunctionInput{FunctionName: &name}
+		if qualifier != "" {
+			in.Qualifier = &qualifier
+		}
+		must[*awssdk.DeleteFunctionOutput](t, "delete "+name)(c.DeleteFunction(ctx, in))
+	}
+	one := publishLayer(t, c, "one", map[string]string{"python/a.py": "text = 'one'\n"})
+	two := publishLayer(t, c, "two", map[string]string{"python/b.py": "text = 'two'\n"})
+	shared := python(t, "import a, b\nreturn a.text + b.text")
+	for _, name := range []string{"f", "g"} {
+		create(t, c, name, shared, func(in *awssdk.CreateFunctionInput) {
+			in.Layers, in.Publish = []string{*one.LayerVersionArn, *two.LayerVersionArn}, true
+		})
+		invoke(t, c, name, "1", "{}")
+	}
+	h.awaitOnDisk("two functions", 3, 1, 3)
+	must[*awssdk.UpdateFunctionCodeOutput](t, "update")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), ZipFile: python(t, "return 1")}))
+	h.awaitOnDisk("with a draft of its own", 4, 1, 4)
+	must[*awssdk.UpdateFunctionCodeOutput](t, "update")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), ZipFile: python(t, "return 2")}))
+	h.awaitOnDisk("with another draft", 4, 1, 4)
+	drop("f", "1")
+	drop("f", "")
+	h.awaitOnDisk("without f", 3, 1, 3)
+	if answer, _ := invoke(t, c, "g", "$LATEST", "{}"); answer != `"onetwo"` {
+		t.Errorf("g: %s", answer)
+	}
+	for _, name := range []string{"one", "two"} {
+		must[*awssdk.DeleteLayerVersionOutput](t, "delete")(c.DeleteLayerVersion(ctx, &awssdk.DeleteLayerVersionInput{LayerName: &name, VersionNumber: aws.Int64(1)}))
+	}
+	drop("g", "1")
+	h.awaitOnDisk("the draft of g alone", 3, 1, 1) // a layer's zip is handed out by its version alone
+	h.stop()
+	h = startDaemon(t, h.data)
+	c = h.awsClient()
+	if answer, _ := invoke(t, c, "g", "", "{}"); answer != `"onetwo"` {
+		t.Errorf("g after a restart: %s", answer)
+	}
+	drop("g", "")
+	h.awaitOnDisk("nothing", 0, 0, 0)
+}
+
+// What still runs keeps its code, also when no record names it any more.
+//
+// Seen red without the look at what runs: No module named 'late'.
+func TestCodeStaysWhileItRuns(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	code := zipOf(t, map[string]string{"late.py": "text = 'late'\n", "app.py": "import time\ndef handler(event, context):\n    if event: return 0\n    time.sleep(2)\n    import late\n    return late.text\n"})
+	create(t, c, "f", code, func(in *awssdk.CreateFunctionInput) { in.Timeout = aws.Int32(20) })
+	invoke(t, c, "f", "", `{"only":"start"}`)
+	var calls sync.WaitGroup
+	calls.Go(func() {
+		out, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: aws.String("f")})
+		if err != nil || string(out.Payload) != `"late"` {
+			t.Errorf("the code was taken from a call: %v %s", err, out.Payload)
+		}
+	})
+	time.Sleep(time.Second) // the call has begun and has not come to its import
+	must[*awssdk.UpdateFunctionCodeOutput](t, "update")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), ZipFile: python(t, "return 1")}))
+	calls.Wait()
+	h.awaitOnDisk("the new code alone", 1, 0, 1)
+}
+
+// What a server was kept from removing goes when the next one starts, unless it is
+// so young that somebody may be about to deploy it.
+func TestOrphansGoAfterAStart(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c := h.awsClient()
+	create(t, c, "f", python(t, "return 1"), nil)
+	h.stop()
+	old, zero := time.Now().Add(-2*orphanAge), strings.Repeat("0", 63)
+	plant := func(name string, at time.Time) {
+		if err := os.MkdirAll(filepath.Join(h.data, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(filepath.Join(h.data, name), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	plant(filepath.Join(bundleDir, "sha256-"+zero+"1", "code"), old)
+	plant(filepath.Join(bundleDir, "sha256-"+zero+"1"), old)
+	plant(filepath.Join(bundleDir, "stack-"+zero+"2"), old)
+	plant(filepath.Join(zipDir, zero+"3.zip"), old) // an empty folder is removed like a file
+	plant(filepath.Join(bundleDir, "sha256-"+zero+"4"), time.Now())
+	found, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range found {
+		if !strings.HasSuffix(path, zero+"4") {
+			if err := os.Chtimes(path, old, old); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	h = startDaemon(t, h.data)
+	h.awaitOnDisk("what is needed, and what is young", 2, 0, 1)
+	if answer, _ := invoke(t, h.awsClient(), "f", "", "{}"); answer != "1" {
+		t.Errorf("f: %s", answer)
+	}
+}
+
+// What was configured for an alias or a version goes with it, and does not come
+// back with the next one of that name; also when the server is killed in between.
+func TestLambdaConfigurationGoesWithItsAlias(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	f, prod, one := aws.String("f"), aws.String("prod"), aws.String("1")
+	create(t, c, "f", python(t, "return 1"), func(in *awssdk.CreateFunctionInput) { in.Publish = true })
+	configure := func() {
+		t.Helper()
+		for _, qualifier := range []*string{prod, one} {
+			must[*awssdk.PutFunctionEventInvokeConfigOutput](t, "events")(c.PutFunctionEventInvokeConfig(ctx, &awssdk.PutFunctionEventInvokeConfigInput{FunctionName: f, Qualifier: qualifier, MaximumRetryAttempts: aws.Int32(1)}))
+			must[*awssdk.AddPermissionOutput](t, "permission")(c.AddPermission(ctx, &awssdk.AddPermissionInput{FunctionName: f, Qualifier: qualifier, StatementId: aws.String("s"), Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("*")}))
+		}
+		must[*awssdk.PutProvisionedConcurrencyConfigOutput](t, "provisioned")(c.PutProvisionedConcurrencyConfig(ctx, &awssdk.PutProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: prod, ProvisionedConcurrentExecutions: aws.Int32(1)}))
+		must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(ctx, &awssdk.CreateFunctionUrlConfigInput{FunctionName: f, Qualifier: prod, AuthType: types.FunctionUrlAuthTypeNone}))
+	}
+	alias := func() {
+		t.Helper()
+		must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: f, Name: prod, FunctionVersion: one}))
+	}
+	kept := func() []string {
+		h.daemon.running.lambda.mu.Lock()
+		defer h.daemon.running.lambda.mu.Unlock()
+		for _, x := range h.daemon.running.lambda.extra {
+			return slices.Compact(x.Qualifiers())
+		}
+		return nil
+	}
+	alias()
+	configure()
+	if got := kept(); !slices.Equal(got, []string{"1", "prod"}) {
+		t.Fatalf("configured: %q", got)
+	}
+	must[*awssdk.DeleteAliasOutput](t, "delete")(c.DeleteAlias(ctx, &awssdk.DeleteAliasInput{FunctionName: f, Name: prod}))
+	if got := kept(); !slices.Equal(got, []string{"1"}) {
+		t.Errorf("without the alias: %q", got)
+	}
+	alias()
+	_, err := c.GetProvisionedConcurrencyConfig(ctx, &awssdk.GetProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: prod})
+	wantFault(t, "the next alias of that name", err, "ProvisionedConcurrencyConfigNotFoundException")
+
+	// The alias's record is gone, and what belongs to it is not, when the server ends.
+	must[*awssdk.PutFunctionEventInvokeConfigOutput](t, "events")(c.PutFunctionEventInvokeConfig(ctx, &awssdk.PutFunctionEventInvokeConfigInput{FunctionName: f, Qualifier: prod, MaximumRetryAttempts: aws.Int32(1)}))
+	if err := h.daemon.running.router.Remove(ctx, "f", "prod"); err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	h = startDaemon(t, h.data)
+	c = h.awsClient()
+	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(kept(), []string{"1"}); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after a restart: %q", kept())
+		}
+	}
+	must[*awssdk.DeleteFunctionOutput](t, "delete")(c.DeleteFunction(ctx, &awssdk.DeleteFunctionInput{FunctionName: f, Qualifier: one}))
+	if got := kept(); len(got) != 0 {
+		t.Errorf("without the version: %q", got)
+	}
+}
