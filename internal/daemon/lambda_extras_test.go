@@ -220,6 +220,8 @@ func TestLambdaTagsPoliciesAndTheRest(t *testing.T) {
 	if recursion.RecursiveLoop != types.RecursiveLoopAllow || runtime.UpdateRuntimeOn != types.UpdateRuntimeOnAuto {
 		t.Errorf("recursion %v, runtime %v", recursion.RecursiveLoop, runtime.UpdateRuntimeOn)
 	}
+	_, err = c.PutRuntimeManagementConfig(ctx, &awssdk.PutRuntimeManagementConfigInput{FunctionName: f, UpdateRuntimeOn: types.UpdateRuntimeOnManual, RuntimeVersionArn: aws.String("arn:aws:lambda:us-east-1::runtime:x")})
+	wantFault(t, "a runtime version of one's own", err, "InvalidParameterValueException")
 	put := must[*awssdk.PutRuntimeManagementConfigOutput](t, "runtime")(c.PutRuntimeManagementConfig(ctx, &awssdk.PutRuntimeManagementConfigInput{FunctionName: f, UpdateRuntimeOn: types.UpdateRuntimeOnFunctionUpdate}))
 	if put.UpdateRuntimeOn != types.UpdateRuntimeOnFunctionUpdate {
 		t.Errorf("runtime: %+v", put)

@@ -3,6 +3,7 @@ package daemon
 import (
 	"archive/zip"
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"os"
@@ -308,4 +309,42 @@ func TestLambdaBadLayers(t *testing.T) {
 	if err != nil || len(got.Layers) != 0 {
 		t.Error(errors.Join(err), got.Layers)
 	}
+}
+
+// Code comes out of a folder that stands for a bucket, for functions and layers.
+func TestLambdaCodeFromBuckets(t *testing.T) {
+	buckets := t.TempDir()
+	put := func(key string, data []byte) {
+		t.Helper()
+		path := filepath.Join(buckets, "code", key)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, data, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("first.zip", python(t, "import said\nreturn said.text + ' 1'"))
+	put("team/second.zip", python(t, "import said\nreturn said.text + ' 2'"))
+	put("layer.zip", zipOf(t, map[string]string{"python/said.py": "text = 'said'\n"}))
+	h := startDaemon(t, t.TempDir(), func(cfg *Config) { cfg.AWS.Buckets = buckets })
+	c, ctx := h.awsClient(), t.Context()
+	bucket := aws.String("code")
+	layer := must[*awssdk.PublishLayerVersionOutput](t, "layer")(c.PublishLayerVersion(ctx, &awssdk.PublishLayerVersionInput{
+		LayerName: aws.String("said"), Content: &types.LayerVersionContentInput{S3Bucket: bucket, S3Key: aws.String("layer.zip")},
+	}))
+	made := create(t, c, "f", nil, func(in *awssdk.CreateFunctionInput) {
+		in.Code = &types.FunctionCode{S3Bucket: bucket, S3Key: aws.String("first.zip")}
+		in.Layers = []string{*layer.LayerVersionArn}
+	})
+	sum := sha256.Sum256(python(t, "import said\nreturn said.text + ' 1'"))
+	if *made.CodeSha256 != base64.StdEncoding.EncodeToString(sum[:]) {
+		t.Errorf("CodeSha256: %s", *made.CodeSha256)
+	}
+	if answer, _ := invoke(t, c, "f", "", "{}"); answer != `"said 1"` {
+		t.Errorf("created: %s", answer)
+	}
+	must[*awssdk.UpdateFunctionCodeOutput](t, "update")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), S3Bucket: bucket, S3Key: aws.String("team/second.zip")}))
+	if answer, _ := invoke(t, c, "f", "", "{}"); answer != `"said 2"` {
+		t.Errorf("updated: %s", answer)
+	}
+	_, err := c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), S3Bucket: bucket, S3Key: aws.String("team/none.zip")})
+	wantFault(t, "no such key", err, "InvalidParameterValueException")
 }

@@ -56,7 +56,7 @@ func TestUpdateAliasUnderLoad(t *testing.T) {
 		{"function", 2, false, get("/fn", says)},
 		{"slow function", 1, false, get("/fn?ms=200", says)},
 	})
-	for n := range rounds(t, 60) {
+	for n := range rounds(t, 110) {
 		move(fmt.Sprint(2 - n%2))
 		time.Sleep(200 * time.Millisecond) // so that requests of every kind meet every move
 	}

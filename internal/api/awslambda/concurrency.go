@@ -3,7 +3,6 @@ package awslambda
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"teal"
@@ -16,8 +15,10 @@ const (
 	unreservedAtLeast  = 100
 )
 
+type reservedInput struct{ ReservedConcurrentExecutions *int }
+
 func (h *Handler) putConcurrency(q *request) (any, error) {
-	var in struct{ ReservedConcurrentExecutions *int }
+	var in reservedInput
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
@@ -127,8 +128,10 @@ func (h *Handler) provisioned(q *request) (target, Ref, error) {
 	return t, ref, err
 }
 
+type provisionedInput struct{ ProvisionedConcurrentExecutions *int }
+
 func (h *Handler) putProvisioned(q *request) (any, error) {
-	var in struct{ ProvisionedConcurrentExecutions *int }
+	var in provisionedInput
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
@@ -356,8 +359,8 @@ func (h *Handler) putRuntimeManagement(q *request) (any, error) {
 		return nil, invalid(in.UpdateRuntimeOn, "updateRuntimeOn", "Member must satisfy enum value set: [Auto, Manual, FunctionUpdate]")
 	case (in.UpdateRuntimeOn == "Manual") != (in.RuntimeVersionArn != ""):
 		return nil, invalidf("A RuntimeVersionArn is needed with Manual, and with nothing else.")
-	case in.RuntimeVersionArn != "" && !strings.HasPrefix(in.RuntimeVersionArn, "arn:aws:lambda:"):
-		return nil, invalid(in.RuntimeVersionArn, "runtimeVersionArn", "Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:.*::runtime:.+")
+	case in.UpdateRuntimeOn == "Manual":
+		return nil, unavailablef("UpdateRuntimeOn Manual: a runtime is the interpreter of the machine, of which there is one version.")
 	}
 	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
 		put := maps.Clone(x.Runtime)

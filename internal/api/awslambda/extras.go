@@ -150,6 +150,9 @@ func (h *Handler) tagged(q *request) (Ref, error) {
 	return h.find(q.ctx, t)
 }
 
+// TagsView is the shape ListTagsResponse, and that of TagResourceRequest.
+type TagsView struct{ Tags map[string]string }
+
 func (h *Handler) listTags(q *request) (any, error) {
 	ref, err := h.tagged(q)
 	if err != nil {
@@ -159,11 +162,11 @@ func (h *Handler) listTags(q *request) (any, error) {
 	if x.Tags == nil {
 		x.Tags = map[string]string{}
 	}
-	return struct{ Tags map[string]string }{x.Tags}, err
+	return TagsView{x.Tags}, err
 }
 
 func (h *Handler) tagResource(q *request) (any, error) {
-	var in struct{ Tags map[string]string }
+	var in TagsView
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}

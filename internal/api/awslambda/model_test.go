@@ -3,6 +3,7 @@ package awslambda
 import (
 	"compress/gzip"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -168,7 +169,9 @@ func TestFaultsAreTheModels(t *testing.T) {
 func TestShapesAreTheModels(t *testing.T) {
 	t.Parallel()
 	m := loadModel(t)
-	for name, here := range modelShapes {
+	shapes := maps.Clone(modelShapes)
+	maps.Copy(shapes, settingShapes)
+	for name, here := range shapes {
 		want, ok := m.Shapes[name]
 		if !ok {
 			t.Errorf("the model has no shape %s", name)
