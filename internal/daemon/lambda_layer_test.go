@@ -9,11 +9,14 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"teal/internal/store"
 )
 
 // zipOf packs files; a name that ends in @ is a link, one that ends in * is
@@ -200,6 +203,53 @@ return [said.text, deep.text, covered.text, subprocess.check_output(["tool"], te
 	out := must[*awssdk.InvokeOutput](t, "invoke")(c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: f}))
 	if !strings.Contains(string(out.Payload), "No module named 'said'") {
 		t.Errorf("without layers: %s", out.Payload)
+	}
+}
+
+// Numbers are given out once, to many at the same time, and when a server was
+// killed after it had taken a number and before the version was recorded: then
+// there is no such version.
+//
+// Seen red with numbers that follow from how many versions there are: the number
+// that was taken was given out.
+func TestLambdaLayerNumbersAreUnique(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	code := zipOf(t, map[string]string{"a": "b"})
+	numbers := make(chan int64, 8)
+	var callers sync.WaitGroup
+	for range cap(numbers) {
+		callers.Go(func() {
+			out, err := c.PublishLayerVersion(ctx, &awssdk.PublishLayerVersionInput{LayerName: aws.String("l"), Content: &types.LayerVersionContentInput{ZipFile: code}})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			numbers <- out.Version
+		})
+	}
+	callers.Wait()
+	close(numbers)
+	seen := map[int64]bool{}
+	for n := range numbers {
+		if seen[n] || n < 1 || n > 8 {
+			t.Errorf("number %d, after %v", n, seen)
+		}
+		seen[n] = true
+	}
+	_, err := h.daemon.running.lambda.layers.counters.Upsert(ctx, store.SideKey{App: "l", Name: "layer"}, func(c *layerCounter, _ bool) error { c.Last++; return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	h = startDaemon(t, h.data)
+	c = h.awsClient()
+	if next := publishLayer(t, c, "l", map[string]string{"a": "c"}); next.Version != 10 {
+		t.Errorf("the next number is %d", next.Version)
+	}
+	list := must[*awssdk.ListLayerVersionsOutput](t, "versions")(c.ListLayerVersions(ctx, &awssdk.ListLayerVersionsInput{LayerName: aws.String("l")}))
+	if len(list.LayerVersions) != 9 {
+		t.Errorf("versions: %+v", list.LayerVersions)
 	}
 }
 
