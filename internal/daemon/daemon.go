@@ -265,7 +265,7 @@ func (s *server) assemble(ctx context.Context) error {
 	var deploying sync.RWMutex
 	s.retention = &retention{
 		store: typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: cfg.Logger, drop: func(specs ...teal.Spec) { s.garbage.drop(specs...) }, ended: make(chan string, 100),
+		logger: cfg.Logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
 	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,

@@ -98,17 +98,5 @@ func (l *lambda) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string
 	if err := l.router.Remove(ctx, ref.App, name); err != nil {
 		return err
 	}
-	// An app has one alias of that name for all of its functions.
-	ctx = context.WithoutCancel(ctx)
-	l.changing.Lock()
-	defer l.changing.Unlock()
-	for other := range l.everyExtras() {
-		if other.App != ref.App || l.exists(ref.App, name) { // made again meanwhile
-			continue
-		}
-		if err := l.forgetQualifier(ctx, other, name); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.forgetOfAll(ctx, ref.App, name)
 }

@@ -59,6 +59,30 @@ func (l *lambda) forgetQualifier(ctx context.Context, ref awslambda.Ref, qualifi
 	return err
 }
 
+// forgetOfAll does so for all functions of an app: a version or an alias is one for
+// all of them.
+func (l *lambda) forgetOfAll(ctx context.Context, app, qualifier string) error {
+	ctx = context.WithoutCancel(ctx) // the records that led here are gone
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	for ref := range l.everyExtras() {
+		if ref.App != app || l.exists(app, qualifier) { // made again meanwhile
+			continue
+		}
+		if err := l.forgetQualifier(ctx, ref, qualifier); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versionForgotten drops the code of a version that retention has forgotten, and
+// what is kept of it.
+func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
+	l.garbage.drop(v.Spec)
+	return l.forgetOfAll(ctx, v.App, strconv.Itoa(v.Number))
+}
+
 // forgetGoneQualifiers does so for all that an earlier server was kept from
 // forgetting.
 func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"teal"
@@ -21,8 +22,9 @@ type retention struct {
 	meter      *meter.Meter
 	recordings *recordings
 	logger     *slog.Logger
-	// drop is told what was forgotten, so that its code can go.
-	drop func(specs ...teal.Spec)
+	// forgotten is told which version was forgotten, so that what belongs to it can
+	// go.
+	forgotten func(ctx context.Context, v teal.Version) error
 
 	ended chan string // apps; a full one is looked at after their next release
 }
@@ -141,8 +143,7 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 	}
 	r.logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
 	r.meter.Forget(key.App, key.Number)
-	r.drop(v.Value.Spec)
-	return r.logs.Remove(key.App, key.Number)
+	return errors.Join(r.logs.Remove(key.App, key.Number), r.forgotten(ctx, v.Value))
 }
 
 // keptReleases is of how many releases of an app the records and measurements are
