@@ -20,7 +20,11 @@ type groupName struct {
 	seq    int64
 }
 
-var groupNamePattern = regexp.MustCompile(`^teal-([A-Za-z0-9_-]{1,64})\.(\d{1,10})-(\d{1,20})-([A-Z2-7]{26})\.(\d{0,18})$`)
+// Lengths are checked apart: a count in the pattern makes every start of the
+// program, and so every command, a millisecond longer.
+var groupNamePattern = regexp.MustCompile(`^teal-([A-Za-z0-9_-]+)\.(\d+)-(\d+)-([A-Z2-7]+)\.(\d*)$`)
+
+const runnerLength = 26 // of rand.Text
 
 // newGroupName is the name of the cgroups of a new Runner, without a number.
 func newGroupName(server string) groupName {
@@ -40,7 +44,7 @@ func (n groupName) dead() bool { return startTime(n.pid) != n.start }
 // number 0.
 func parseGroupName(s string) (groupName, bool) {
 	m := groupNamePattern.FindStringSubmatch(s)
-	if m == nil {
+	if m == nil || len(m[1]) > maxServerName || len(m[4]) != runnerLength {
 		return groupName{}, false
 	}
 	pid, err := strconv.Atoi(m[2])

@@ -28,7 +28,9 @@ type Runner struct {
 	busy     sync.WaitGroup // one for each Start under way and each process
 }
 
-var serverName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+var serverName = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+const maxServerName = 64
 
 // New finds out what limits the machine offers and removes what a dead server
 // of the same name left behind. It starts nothing.
@@ -39,7 +41,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Name == "" {
 		cfg.Name = "server"
 	}
-	if !serverName.MatchString(cfg.Name) {
+	if len(cfg.Name) > maxServerName || !serverName.MatchString(cfg.Name) {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "%q cannot name a server; use at most 64 letters, digits, dashes and underscores", cfg.Name)
 	}
 	if cfg.Logger == nil {

@@ -35,7 +35,7 @@ type permissionInput struct {
 }
 
 var (
-	statementPattern = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,100}$`)
+	statementPattern = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
 	actionPattern    = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
 	rootPattern      = regexp.MustCompile(`^\d{12}$`)
 )
@@ -46,7 +46,7 @@ const maxPolicy = 20480
 // statement returns the statement that a request asks for.
 func (in permissionInput) statement(resource string) (Statement, error) {
 	switch {
-	case !statementPattern.MatchString(in.StatementId):
+	case len(in.StatementId) > 100 || !statementPattern.MatchString(in.StatementId):
 		return Statement{}, invalid(in.StatementId, "statementId", "Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)")
 	case !actionPattern.MatchString(in.Action):
 		return Statement{}, invalid(in.Action, "action", `Member must satisfy regular expression pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])`)

@@ -52,7 +52,7 @@ func TestEveryRefusedOperationSaysWhy(t *testing.T) {
 			t.Errorf("%s: %d %s", op.name, w.Code, w.Body)
 		}
 	}
-	if refused < 30 {
-		t.Errorf("%d operations are refused", refused)
+	if refused == 0 {
+		t.Error("no operation is refused: nothing was tested")
 	}
 }
