@@ -205,9 +205,7 @@ func TestLambdaPages(t *testing.T) {
 }
 
 // A list shows what was written before it was asked for, in pages that leave
-// nothing out. Seen red with ":" between name and number in the markers: after a
-// page that ended in "fa" all of "fa-b" was skipped. Seen red without the mirror's
-// writes: some functions were not listed right after they had been made.
+// nothing out.
 func TestLambdaListsAreNeverBehind(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	c, ctx := h.awsClient(), t.Context()

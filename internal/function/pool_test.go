@@ -441,7 +441,7 @@ func TestProvidedNeedsAnExecutable(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(plain, "bootstrap"), []byte("#!/bin/sh\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]string{empty: "no file called bootstrap", plain: "chmod +x"} {
+	for dir, want := range map[string]string{empty: "holds a file called bootstrap", plain: "chmod +x"} {
 		r := launch(t, golang, func(c *Config) { c.Dir = dir })
 		if s := r.await("failing", func(s State) bool { return s.Failing }); !strings.Contains(s.Reason, want) {
 			t.Errorf("state is %+v", s)
