@@ -33,10 +33,19 @@ type row struct {
 	Median float64 `json:"median"`
 	P99    float64 `json:"p99,omitempty"` // 0: there is only one value, or no sense in it
 	N      int     `json:"n"`
-	Goal   float64 `json:"goal,omitempty"` // the median is to be at most this; 0: no goal
+	Goal   float64 `json:"goal,omitempty"`   // the median, or P99, is to be at most this; 0: no goal
+	OfP99  bool    `json:"of_p99,omitempty"` // Goal is for P99
 	Missed bool    `json:"missed,omitempty"`
 	// Why says what stands between the figure and its goal, if it is missed.
 	Why string `json:"why,omitempty"`
+}
+
+// judged returns the figure that the goal is for.
+func (r row) judged() string {
+	if r.OfP99 {
+		return "p99 " + figure(r.P99, r.Unit)
+	}
+	return figure(r.Median, r.Unit)
 }
 
 // because says why the goal is missed, if it is.
@@ -143,7 +152,7 @@ func (r *report) missed() []string {
 	for _, s := range r.Sections {
 		for _, row := range s.Rows {
 			if row.Missed {
-				list = append(list, fmt.Sprintf("%s; %s: %s, where the goal is %s. %s", s.Title, row.Name, figure(row.Median, row.Unit), figure(row.Goal, row.Unit), row.Why))
+				list = append(list, fmt.Sprintf("%s; %s: %s, where the goal is %s. %s", s.Title, row.Name, row.judged(), figure(row.Goal, row.Unit), row.Why))
 			}
 		}
 	}
