@@ -32,13 +32,15 @@ type control struct {
 
 	examiner   *check.Examiner
 	recordings *recordings
-	deploying  *sync.RWMutex // see retention
+	deploying  *sync.RWMutex // see garbage
+	pinned     *pins
 }
 
 var _ api.Control = (*control)(nil)
 
 // Deploy implements [api.Deployer].
 func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
+	defer c.pinned.hold(d.Policy.Bundles())()
 	version, created, err := c.accept(ctx, d)
 	if err != nil {
 		return api.Deployed{}, err

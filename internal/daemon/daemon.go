@@ -263,6 +263,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	var deploying sync.RWMutex
+	pinned := &pins{counts: map[string]int{}}
 	s.retention = &retention{
 		store: typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
 		logger: cfg.Logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
@@ -270,12 +271,12 @@ func (s *server) assemble(ctx context.Context) error {
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
-		examiner: s.examiner, recordings: s.recordings, deploying: &deploying,
+		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: cfg.Logger, deploying: &deploying, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 	}
 	s.lambda.garbage = s.garbage
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))

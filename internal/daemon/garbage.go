@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,6 +36,7 @@ type garbage struct {
 	// deploying is held for reading from the look for a piece of code until the
 	// record that needs it is written, and for writing while code is removed.
 	deploying *sync.RWMutex
+	pinned    *pins
 
 	wake chan struct{} // capacity 1
 
@@ -203,6 +206,7 @@ func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
 			needed[piece] = true
 		}
 	}
+	add(g.pinned.list())
 	g.index.versions.Each(func(v indexed) { add(v.pieces) })
 	var apps []teal.App
 	g.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
@@ -228,6 +232,36 @@ func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
 		add([]string{layer.Code, zipPrefix + layer.Zip()})
 	}
 	return needed, nil
+}
+
+// pins are the pieces of code that a deploy needs before a record names them: the
+// code of a policy is in none until the release has begun, which may take longer
+// than anybody should hold a lock.
+type pins struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+// hold keeps pieces until the returned function is called, once.
+func (p *pins) hold(pieces []string) (release func()) {
+	p.add(pieces, 1)
+	return func() { p.add(pieces, -1) }
+}
+
+func (p *pins) add(pieces []string, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, piece := range pieces {
+		if p.counts[piece] += n; p.counts[piece] == 0 {
+			delete(p.counts, piece)
+		}
+	}
+}
+
+func (p *pins) list() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.counts))
 }
 
 // list returns the hashes of the zips that there are.

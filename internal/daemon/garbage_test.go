@@ -212,3 +212,34 @@ func TestLambdaConfigurationGoesWithItsAlias(t *testing.T) {
 		t.Errorf("without the version: %q", got)
 	}
 }
+
+// The code of a policy is in no record until the release has begun; a deploy holds
+// it meanwhile. Seen red without the pins.
+func TestADeployHoldsTheCodeOfItsPolicy(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	g, digest := h.daemon.running.garbage, "sha256:"+strings.Repeat("5", 64)
+	place := g.bundles.Place(digest)
+	collect := func() bool {
+		t.Helper()
+		g.mu.Lock()
+		g.dropped[digest] = true
+		g.mu.Unlock()
+		if _, err := g.collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err := os.Stat(place)
+		return err == nil
+	}
+	if err := os.MkdirAll(filepath.Join(place, "code"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	one, two := g.pinned.hold([]string{digest}), g.pinned.hold([]string{digest})
+	one()
+	if !collect() {
+		t.Error("the code went while a deploy held it")
+	}
+	two()
+	if collect() {
+		t.Error("the code stays when nobody holds it")
+	}
+}

@@ -49,13 +49,19 @@ func (c *caller) skip() bool {
 			return true
 		case n > 0:
 			continue
-		case c.fill(c.loop, 0):
-			continue
-		case c.ended:
-			c.skipOver(false)
-			return true
+		case c.loop.turns == 0:
+			c.loop.later(c)
+			return false
 		}
-		return false
+		c.loop.turns--
+		if c.fill(c.loop, 0) {
+			continue
+		}
+		if !c.ended {
+			return false
+		}
+		c.skipOver(false)
+		return true
 	}
 	c.skipOver(true)
 	return true
@@ -124,14 +130,14 @@ func (c *caller) answer(out []byte) {
 }
 
 func (c *caller) flushAnswer() bool {
-	before := c.sent
+	before := c.progress()
 	c.send(c.loop, nil)
 	if c.failure != 0 {
 		c.close()
 		return false
 	}
 	if !c.isFlushed() {
-		if c.sent != before {
+		if c.progress() != before {
 			c.deadline = c.loop.at(c.limits().WriteStall)
 		}
 		return false

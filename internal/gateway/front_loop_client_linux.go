@@ -140,6 +140,7 @@ func (c *caller) proceed() {
 
 // readHead reads the head of the next request.
 func (c *caller) readHead() bool {
+	c.sendRest()
 	for {
 		if c.r < c.w {
 			if more, done := c.parseHead(); done {
@@ -158,10 +159,17 @@ func (c *caller) readHead() bool {
 			c.close()
 			return false
 		}
-		if c.r == c.w {
+		if c.r == c.w && c.isFlushed() {
 			c.rest()
 		}
 		return false
+	}
+}
+
+// sendRest writes what has had to wait, for which nothing else may come along.
+func (c *caller) sendRest() {
+	if !c.isFlushed() {
+		c.send(c.loop, nil)
 	}
 }
 

@@ -38,6 +38,7 @@ func (c *caller) awaitBody() {
 
 // collect reads the body, then invokes the function.
 func (c *caller) collect() bool {
+	c.sendRest()
 	t := c.trip
 	for !t.up.body.Done() {
 		piece, n, err := t.up.body.Next(c.unread())

@@ -44,7 +44,7 @@ func (c *caller) patience(w waitingFor) time.Duration {
 // await sets the deadline for what is waited for, anew when something has moved.
 func (c *caller) await(w waitingFor) {
 	t := c.trip
-	moved := t.up.passed + t.down.passed + int64(c.sent)
+	moved := t.up.passed + t.down.passed + c.progress()
 	if t.waits != w || moved != t.moved && w != waitsForFirstByte {
 		t.waits, t.moved = w, moved
 		c.deadline = c.loop.at(c.patience(w))
@@ -182,6 +182,9 @@ func (c *caller) relay() bool {
 	if t.tunnel {
 		c.relayTunnel()
 		return false
+	}
+	if !t.begun {
+		c.sendRest()
 	}
 	up := flowDone
 	if !t.sent {

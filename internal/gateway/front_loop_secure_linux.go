@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -34,6 +36,7 @@ type wire struct {
 	dry   bool   // the socket has nothing more to read, as far as is known
 	out   []byte // [sent:] are records that the kernel has not taken yet
 	sent  int
+	taken int64 // bytes that the kernel has taken
 }
 
 // Read implements net.Conn. On a loop it fails with os.ErrDeadlineExceeded where
@@ -77,6 +80,7 @@ func (w *wire) Write(p []byte) (int, error) {
 		} else if errno != 0 {
 			return 0, errno
 		}
+		w.taken += int64(n)
 	}
 	if n < len(p) {
 		w.keep(p[n:])
@@ -92,7 +96,7 @@ func (w *wire) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// keep is bounded by what is encrypted at a time.
+// keep is bounded by what is encrypted at a time, and by fillSecret.
 func (w *wire) keep(p []byte) {
 	if cap(w.out)-len(w.out) < len(p) {
 		next := append(w.loop.buffers.get(len(w.out) - w.sent + len(p))[:0], w.out[w.sent:]...)
@@ -132,6 +136,7 @@ func (s *side) flushSecret() bool {
 		case errno != 0:
 			s.failure = errno
 		default:
+			w.taken += int64(n)
 			if w.sent += n; w.sent == len(w.out) {
 				w.giveBack()
 			}
@@ -146,6 +151,10 @@ func (s *side) fillSecret(l *loop, want int64) bool {
 	room := s.in[s.w:]
 	n, err := s.secret.conn.Read(room)
 	s.flushSecret() // TLS may have had to answer
+	if w := s.secret.wire; len(w.out)-w.sent > mostKept {
+		s.failure, s.ended = unix.ENOBUFS, true // a client that makes TLS answer and does not read
+		return false
+	}
 	if n > 0 {
 		s.w += n
 		s.full = n == len(room)
@@ -162,8 +171,12 @@ func (s *side) fillSecret(l *loop, want int64) bool {
 	return false
 }
 
-// encrypted is how much is encrypted before it has to be written.
-const encrypted = 64 << 10
+// encrypted is how much is encrypted before it has to be written; mostKept is
+// what may wait after a read, with what TLS answers itself.
+const (
+	encrypted = 64 << 10
+	mostKept  = 2 * encrypted
+)
 
 // sendSecret is send over TLS.
 func (s *side) sendSecret(l *loop, piece []byte) (written int) {
@@ -189,6 +202,14 @@ func (s *side) encrypt(p []byte) int {
 		s.failure = unix.EPIPE
 	}
 	return n
+}
+
+// progress changes whenever the peer has made room for more.
+func (s *side) progress() int64 {
+	if s.secret != nil {
+		return s.secret.wire.taken
+	}
+	return int64(s.sent)
 }
 
 // farewell says that nothing more comes, so that what came is known to be all.
@@ -229,14 +250,20 @@ func (a *loops) shake(fd int, peer netip.AddrPort) {
 }
 
 // handshake returns the connection when its handshake is over.
-func (a *loops) handshake(fd int) (*tls.Conn, error) {
+func (a *loops) handshake(fd int) (secure *tls.Conn, err error) {
 	limits := &a.server.limits
 	plain, err := connectionOf(fd)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			a.server.logger.Error("a handshake caused a panic", "panic", v, "stack", string(debug.Stack()))
+			secure, err = nil, errors.Join(fmt.Errorf("panic: %v", v), plain.Close())
+		}
+	}()
 	w := &wire{conn: &conn{Conn: plain, writeStall: limits.WriteStall}}
-	secure := tls.Server(w, a.front.secure)
+	secure = tls.Server(w, a.front.secure)
 	ctx, cancel := context.WithTimeout(a.life, limits.Head)
 	defer cancel()
 	err = secure.HandshakeContext(ctx)
@@ -245,6 +272,7 @@ func (a *loops) handshake(fd int) (*tls.Conn, error) {
 	}
 	if misled := (tls.RecordHeaderError{}); errors.As(err, &misled) && misled.Conn != nil && looksLikeHTTP(misled.RecordHeader) {
 		_, _ = misled.Conn.Write(plainAnswer()) // a client that does not read it loses nothing
+		w.conn.spent.Store(true)                // so that it is not reset before the client has read it
 	}
 	return nil, errors.Join(err, w.conn.Close())
 }

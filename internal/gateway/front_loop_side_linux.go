@@ -241,6 +241,9 @@ func (s *side) forget(l *loop) {
 // shutdownWrite tells the peer that nothing more comes.
 func (s *side) shutdownWrite() {
 	s.farewell()
+	if s.secret != nil {
+		s.secret.wire.giveBack() // nothing can be written any more
+	}
 	_ = unix.Shutdown(s.fd, unix.SHUT_WR) // a connection that is gone needs no telling
 }
 
