@@ -54,6 +54,12 @@ func (s *site) secure() string {
 	addr, _ := serveOn(s.t, func(ctx context.Context, l net.Listener) error {
 		return s.server.ServeTLS(ctx, l, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil })
 	})
+	// It serves, so everything that it needs is open, once it has answered.
+	c, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true}) //nolint:gosec // only to see that it is there
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	_ = c.Close()
 	return addr
 }
 
