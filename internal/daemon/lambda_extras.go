@@ -65,8 +65,11 @@ func (l *lambda) forgetOfAll(ctx context.Context, app, qualifier string) error {
 	ctx = context.WithoutCancel(ctx) // the records that led here are gone
 	l.changing.Lock()
 	defer l.changing.Unlock()
+	if l.exists(app, qualifier) {
+		return nil // made again meanwhile
+	}
 	for ref := range l.everyExtras() {
-		if ref.App != app || l.exists(app, qualifier) { // made again meanwhile
+		if ref.App != app {
 			continue
 		}
 		if err := l.forgetQualifier(ctx, ref, qualifier); err != nil {

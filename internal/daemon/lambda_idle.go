@@ -16,8 +16,8 @@ const (
 	idleEvery = 30 * time.Second
 )
 
-// Run works on events, follows the store, and stops what nobody has called for a while, until ctx
-// ends.
+// Run works on events, follows the store, and stops what nobody has called for a
+// while, until ctx ends.
 func (l *lambda) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()

@@ -71,11 +71,15 @@ func (c *conn) Read(p []byte) (int, error) {
 }
 
 // CloseWrite lets an upgraded connection be half closed.
-func (c *conn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+func (c *conn) CloseWrite() error { return closeWrite(c.Conn, c.Close) }
+
+// closeWrite ends one direction of a connection, or, where it knows no directions,
+// all of it.
+func closeWrite(c net.Conn, whole func() error) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()
 	}
-	return c.Close()
+	return whole()
 }
 
 // shared says that one request at a time is on the connection.

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"net"
 	"net/netip"
 	"time"
 	"unsafe"
@@ -381,58 +380,6 @@ func (c *caller) refuseConnection(err error) {
 	c.trip.closes = true
 	c.trip.up.reset(http1.UntilClose, false)
 	c.respond(err)
-}
-
-// handOver gives the connection, with what has been read of it and what has been
-// claimed, to the front on net/http.
-func (c *caller) handOver() {
-	c.leaveInstance(true)
-	claim := c.takeClaim()
-	c.trip.sight = sight{} // net/http keeps the record
-	l := c.loop
-	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
-	read := append([]byte(nil), c.in[:c.w]...)
-	own, err := unix.FcntlInt(uintptr(c.fd), unix.F_DUPFD_CLOEXEC, 0)
-	var conn net.Conn
-	if err == nil {
-		conn, err = c.blocking(own)
-	}
-	l.drop(c.fd)
-	c.detach()
-	if err == nil {
-		l.all.handOver(conn, read, claim)
-	}
-	if err != nil {
-		if claim != nil {
-			claim.Release()
-		}
-		l.server.logger.Warn("a connection could not be handed over", "error", err)
-	}
-}
-
-// blocking returns the connection as net/http takes it, on another descriptor of
-// the socket.
-func (c *caller) blocking(fd int) (net.Conn, error) {
-	plain, err := connectionOf(fd)
-	if err != nil || c.secret == nil {
-		return plain, err
-	}
-	secure := c.secret.blocking(plain, c.limits())
-	c.secret = nil
-	return secure, nil
-}
-
-// takeClaim returns the request's claim, nil for none, for somebody else to
-// report and release.
-func (c *caller) takeClaim() *Claim {
-	t := c.trip
-	if t.claim.Env == nil {
-		return nil
-	}
-	claim := t.claim
-	claim.Route = string(c.decodedPath()[:t.route])
-	t.claim = Claim{}
-	return &claim
 }
 
 // abort ends the connection at once, in a way that cannot be taken for the end

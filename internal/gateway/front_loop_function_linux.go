@@ -190,12 +190,11 @@ func (k *call) response(r payload.Response) (head, body []byte) {
 	if k.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
-	bodyless := r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
-	if !bodyless {
+	if !bodyless(r.Status) {
 		out = http1.AppendLength(out, int64(len(r.Body)))
 	}
 	out = append(out, "\r\n"...)
-	if bodyless || k.request.Method == http.MethodHead {
+	if bodyless(r.Status) || k.request.Method == http.MethodHead {
 		return out, nil
 	}
 	return out, r.Body

@@ -234,12 +234,7 @@ func (c *countedConn) Close() error {
 }
 
 // CloseWrite lets an upgraded connection be half closed.
-func (c *countedConn) CloseWrite() error {
-	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return half.CloseWrite()
-	}
-	return c.Close()
-}
+func (c *countedConn) CloseWrite() error { return closeWrite(c.Conn, c.Close) }
 
 // handOver gives a connection to net/http, with what has been read of it and the
 // claim of the request in that, nil for none.

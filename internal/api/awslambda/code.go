@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path"
 	"time"
@@ -157,4 +159,28 @@ func (h *Handler) download(q *request) (any, error) {
 			return nil
 		},
 	}, nil
+}
+
+// location returns a URL on this server that hands out code for a while.
+func (h *Handler) location(q *request, digest, sha string) string {
+	sum, _ := base64.StdEncoding.DecodeString(sha) // "": packed when asked for
+	scheme := "http"
+	if q.http.TLS != nil {
+		scheme = "https"
+	}
+	u := &url.URL{Scheme: scheme, Host: q.http.Host, Path: codePath + digest}
+	u.RawQuery = "zip=" + hex.EncodeToString(sum)
+	return h.key.Presign(u, h.cfg.Now(), codeLife)
+}
+
+// ZipOf returns the SHA-256, in hexadecimal, of the zip that a function's code was
+// sent in; "" when it came in another way.
+func ZipOf(f teal.Function) string { return hexSum(settingsOf(f).CodeSha256) }
+
+// Zip returns the SHA-256, in hexadecimal, of the zip that the layer was sent in.
+func (l Layer) Zip() string { return hexSum(l.CodeSha256) }
+
+func hexSum(sha string) string {
+	sum, _ := base64.StdEncoding.DecodeString(sha) // what is none has no zip
+	return hex.EncodeToString(sum)
 }
