@@ -333,7 +333,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(operations)
 	want := []string{
-		"GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
+		"GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
 		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
 		"GET /v1/apps/{app}/versions/{version}", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
 		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
@@ -366,3 +366,20 @@ func decode(t *testing.T, text string, into any) {
 
 // TestStreamsEndWithTheServer was seen to fail (ten seconds, then a cut) without
 // s.stop in Run. The server's own clean-up checks that Run returns nil.
+
+func TestReadyTellsAlerts(t *testing.T) {
+	t.Parallel()
+	var found []teal.Alert
+	c := serve(t, apitest.New(), api.Config{Alerts: func() []teal.Alert { return found }})
+	if a := c.call("GET", "/readyz", ""); a.status != 200 || a.body != "ready\n" {
+		t.Errorf("%d %q without alerts", a.status, a.body)
+	}
+	found = []teal.Alert{{Code: teal.AlertRecordUnreadable, Subject: "apps/shop", Message: "secret detail"}}
+	if a := c.call("GET", "/readyz", ""); a.status != 200 || a.body != "ready\nrecord_unreadable: apps/shop\n" {
+		t.Errorf("%d %q with one that blocks nothing", a.status, a.body)
+	}
+	found[0].Blocking = true
+	if a := c.call("GET", "/readyz", ""); a.status != 503 || !strings.Contains(a.body, "no orders are taken") { // seen red without the look at Blocking
+		t.Errorf("%d %q while orders are blocked", a.status, a.body)
+	}
+}

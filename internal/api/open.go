@@ -12,13 +12,7 @@ import (
 // not an endpoint.
 func (s *Server) registerOpen() {
 	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { s.plain(w, http.StatusOK, "ok") })
-	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if ready, why := s.cfg.Ready(); !ready {
-			s.plain(w, http.StatusServiceUnavailable, "not ready: "+why)
-			return
-		}
-		s.plain(w, http.StatusOK, "ready")
-	})
+	s.mux.HandleFunc("GET /readyz", s.answerReady)
 	s.mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		s.write(w, s.openAPI)

@@ -29,7 +29,10 @@ type Config struct {
 	Logger *slog.Logger // nil: nothing is logged
 	// Ready says whether the server can do its work and, if not, why; nil is
 	// always ready.
-	Ready     func() (bool, string)
+	Ready func() (bool, string)
+	// Alerts returns what is wrong with the server, blocking ones first; nil is
+	// nothing.
+	Alerts    func() []teal.Alert
 	MaxBundle teal.Bytes    // the largest zip that is accepted; 0 is DefaultMaxBundle
 	Heartbeat time.Duration // between comments on a silent event stream; 0 is DefaultHeartbeat
 	Version   string        // of Teal, shown in the OpenAPI document
@@ -79,6 +82,9 @@ func New(cfg Config) *Server {
 	if cfg.Ready == nil {
 		cfg.Ready = func() (bool, string) { return true, "" }
 	}
+	if cfg.Alerts == nil {
+		cfg.Alerts = func() []teal.Alert { return nil }
+	}
 	if cfg.MaxBundle == 0 {
 		cfg.MaxBundle = DefaultMaxBundle
 	}
@@ -105,6 +111,7 @@ func (s *Server) registerAll() {
 	s.registerBundles()
 	s.registerEvents()
 	s.registerLogs()
+	s.registerAlerts()
 	s.registerOpen()
 	if s.cfg.Metrics != nil {
 		s.mux.Handle("GET /metrics", s.cfg.Metrics)

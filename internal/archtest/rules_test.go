@@ -30,6 +30,7 @@ var designed = rules{
 		"internal/analysis": {},
 		"internal/artifact": {},
 		"internal/check":    {"internal/process"},
+		"internal/doctor":   {},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},

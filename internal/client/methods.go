@@ -35,6 +35,13 @@ func (c *Client) Apps(ctx context.Context) ([]api.Status, error) {
 	return out.Apps, err
 }
 
+// Alerts returns what is wrong with the server, blocking ones first.
+func (c *Client) Alerts(ctx context.Context) ([]teal.Alert, error) {
+	var out api.AlertList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"alerts"}}, nil, &out)
+	return out.Alerts, err
+}
+
 // Status returns the status of one app.
 func (c *Client) Status(ctx context.Context, app string) (api.Status, error) {
 	var out api.Status

@@ -22,6 +22,7 @@ import (
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
 	"teal/internal/check"
+	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/function"
 	"teal/internal/gateway"
@@ -135,6 +136,7 @@ type server struct {
 	bundles   *artifact.Store
 	logs      *logs.Store
 	processes *process.Runner
+	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
 	web       *gateway.Server
 	meter     *meter.Meter
@@ -154,7 +156,7 @@ type server struct {
 // open takes everything that another process could hold, before anything runs:
 // a server that cannot have its ports leaves its data alone.
 func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
-	s := &server{daemon: d}
+	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
 	if s.data, err = openData(d.cfg.Data); err != nil {
 		return nil, err
@@ -239,7 +241,10 @@ func (s *server) assemble(ctx context.Context) error {
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
-	s.meter = meter.New(meter.Config{Slot: func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) }})
+	s.meter = meter.New(meter.Config{
+		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
+		Alerts: s.alerts.List,
+	})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
@@ -347,7 +352,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

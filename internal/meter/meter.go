@@ -16,13 +16,17 @@ import (
 type Config struct {
 	// Slot returns the slot of a version, and whether it runs. Nil: none does.
 	Slot func(app string, version int) (teal.Slot, bool)
+	// Alerts returns what is wrong with the server, for its metrics. Nil:
+	// nothing.
+	Alerts func() []teal.Alert
 }
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
 type Meter struct {
-	slot  func(app string, version int) (teal.Slot, bool)
-	lanes *lanes
-	wake  chan struct{} // capacity 1: a feed is dirty
+	slot   func(app string, version int) (teal.Slot, bool)
+	alerts func() []teal.Alert
+	lanes  *lanes
+	wake   chan struct{} // capacity 1: a feed is dirty
 
 	mu       sync.Mutex
 	versions map[key]*version
@@ -54,11 +58,14 @@ type version struct {
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
 	m := &Meter{
-		slot: cfg.Slot, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
+		slot: cfg.Slot, alerts: cfg.Alerts, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {
 		m.slot = func(string, int) (teal.Slot, bool) { return teal.SlotNone, false }
+	}
+	if m.alerts == nil {
+		m.alerts = func() []teal.Alert { return nil }
 	}
 	return m
 }

@@ -27,6 +27,7 @@ var (
 	errorsDesc   = describeMetric("teal_request_errors_total", "Requests of users that the version failed, by fault.", "fault")
 	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer.")
 	inFlightDesc = describeMetric("teal_requests_in_flight", "Requests of users that have no whole answer yet.")
+	alertsDesc   = prometheus.NewDesc("teal_alerts", "What is wrong with this server, by kind; see teal doctor. Blocking: it takes no orders.", []string{"code", "blocking"}, nil)
 )
 
 func describeMetric(name, help string, more ...string) *prometheus.Desc {
@@ -49,13 +50,14 @@ var _ prometheus.Collector = (*Meter)(nil)
 
 // Describe implements [prometheus.Collector].
 func (m *Meter) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc} {
+	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc} {
 		to <- d
 	}
 }
 
 // Collect implements [prometheus.Collector].
 func (m *Meter) Collect(to chan<- prometheus.Metric) {
+	m.collectAlerts(to)
 	for _, v := range m.list() {
 		slot, runs := m.slot(v.app, v.number)
 		slot, recorders, show := v.shown(slot, runs, time.Now())
@@ -65,6 +67,20 @@ func (m *Meter) Collect(to chan<- prometheus.Metric) {
 		for _, r := range recorders {
 			r.collect(to, []string{v.app, r.component, strconv.Itoa(v.number), string(slot)})
 		}
+	}
+}
+
+func (m *Meter) collectAlerts(to chan<- prometheus.Metric) {
+	type kind struct {
+		code     teal.AlertCode
+		blocking bool
+	}
+	counts := map[kind]int{}
+	for _, f := range m.alerts() {
+		counts[kind{f.Code, f.Blocking}]++
+	}
+	for k, n := range counts {
+		to <- prometheus.MustNewConstMetric(alertsDesc, prometheus.GaugeValue, float64(n), string(k.code), strconv.FormatBool(k.blocking))
 	}
 }
 

@@ -1,0 +1,32 @@
+package teal
+
+import "time"
+
+// Alert is one thing that is wrong with a server while it goes on serving: a
+// record that cannot be understood, a store that refuses writes, a disk that is
+// nearly full. What ends a request or a command is an [Error] instead.
+type Alert struct {
+	Code    AlertCode `json:"code"`
+	Subject string    `json:"subject" doc:"What it is about: a record, a file, an app. One alert of a code for each subject"`
+	Message string    `json:"message" doc:"What is wrong, and what it means"`
+	Remedy  string    `json:"remedy" doc:"What to do about it"`
+	// Blocking: the server takes no orders while it lasts. What runs is served
+	// all the same.
+	Blocking bool      `json:"blocking"`
+	Since    time.Time `json:"since"`
+}
+
+// AlertCode is the stable, machine-readable name of a kind of alert. Codes
+// are part of the API: they are added, never renamed.
+type AlertCode string
+
+// The codes of alerts.
+const (
+	AlertRecordUnreadable AlertCode = "record_unreadable" // a record was set aside
+	AlertFileUnreadable   AlertCode = "file_unreadable"   // a file of the data directory was set aside or is missing
+	AlertAppIncomplete    AlertCode = "app_incomplete"    // an app lacks a record or code that it needs
+	AlertStoreReadOnly    AlertCode = "store_read_only"   // the store cannot be written
+	AlertDiskNearlyFull   AlertCode = "disk_nearly_full"  // writes will fail soon
+	AlertLogsDropped      AlertCode = "logs_dropped"      // the disk does not keep up with what is logged
+	AlertPartUnavailable  AlertCode = "part_unavailable"  // a part of the server failed and is tried again
+)

@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"teal"
+	"teal/internal/api"
+)
+
+func (s *session) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "doctor",
+		Short: "What is wrong with this server, each with the way out",
+		Long: "What is wrong with this server while it goes on serving: records that were set aside,\n" +
+			"a full disk, a store that cannot be written. Exits with 1 when there is something.",
+		Args: arguments(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.doctor(cmd.Context()) },
+	}
+}
+
+func (s *session) doctor(ctx context.Context) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	alerts, err := c.Alerts(ctx)
+	if err != nil {
+		return err
+	}
+	s.show(api.AlertList{Alerts: alerts}, func() {
+		if len(alerts) == 0 {
+			s.out.line("nothing is wrong with this server")
+		}
+		for _, a := range alerts {
+			s.out.line("%s", s.alertText(a))
+		}
+	})
+	if len(alerts) > 0 {
+		return errTold
+	}
+	return nil
+}
+
+func (s *session) alertText(a teal.Alert) string {
+	mark := "warning"
+	if a.Blocking {
+		mark = "blocking"
+	}
+	return fmt.Sprintf("%s: %s: %s (since %s)\n  %s\n  what to do: %s", mark, a.Code, a.Subject, s.clock(a.Since), a.Message, a.Remedy)
+}
