@@ -64,6 +64,7 @@ var designed = rules{
 		"go.opentelemetry.io/otel":       {"internal/tracing"},
 		"golang.org/x/sync/":             {everyone},
 		"golang.org/x/sys/":              {everyone},
+		"github.com/google/uuid":         {everyone},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"pgregory.net/rapid"
 
 	"teal/internal/function/runtimeapi"
@@ -144,7 +145,7 @@ func FuzzIntegrationAnswer(f *testing.F) {
 func TestRequestIDs(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
-		id := newRequestID()
+		id := uuid.NewString()
 		if len(id) != 36 || !validRequestID(id) || id[14] != '4' || seen[id] {
 			t.Fatalf("%q", id)
 		}

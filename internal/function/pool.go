@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"teal"
 	"teal/internal/process"
 )
@@ -225,7 +227,7 @@ func (p *Pool) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, err
 		return teal.Answer{}, teal.Errorf(teal.CodeTooLarge, "the event has %d bytes; at most %d are allowed", len(in.Event), teal.MaxPayload)
 	}
 	if in.RequestID == "" {
-		in.RequestID = newRequestID()
+		in.RequestID = uuid.NewString()
 	} else if !validRequestID(in.RequestID) {
 		return teal.Answer{}, teal.Errorf(teal.CodeInvalidInput, "%.100q is not a request id; use up to 128 letters, digits, dashes and underscores", in.RequestID)
 	}

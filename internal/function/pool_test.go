@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"teal"
 	"teal/internal/process"
 )
@@ -289,7 +291,7 @@ func TestOneAtATimeUnderLoad(t *testing.T) {
 	for range 8 {
 		all.Go(func() {
 			for n := range 100 {
-				id := newRequestID()
+				id := uuid.NewString()
 				answer, err := r.Invoke(t.Context(), teal.Invocation{RequestID: id, Event: []byte(`{}`)})
 				if err != nil || answer.RequestID != id || !strings.Contains(string(answer.Payload), id) {
 					t.Errorf("invocation %d: %v %+v", n, err, answer)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"teal"
 	"teal/internal/gateway/payload"
 )
@@ -215,7 +217,7 @@ func (x *exchange) event(body []byte, now time.Time) payload.Request {
 		SourceIP:  x.origin().sourceIP(x.in.Header),
 		Headers:   h,
 		Body:      body,
-		RequestID: newRequestID(),
+		RequestID: uuid.NewString(),
 		Time:      now,
 	}
 }
@@ -278,19 +280,5 @@ func traceID(sent string, now time.Time) string {
 	text := []byte(form)
 	hex.Encode(text[7:15], b[:4])
 	hex.Encode(text[16:], b[4:])
-	return string(text)
-}
-
-// newRequestID returns a random UUID, the form that Lambda's request IDs have.
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:])
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := []byte("00000000-0000-0000-0000-000000000000")
-	hex.Encode(text[:8], b[:4])
-	hex.Encode(text[9:13], b[4:6])
-	hex.Encode(text[14:18], b[6:8])
-	hex.Encode(text[19:23], b[8:10])
-	hex.Encode(text[24:], b[10:])
 	return string(text)
 }

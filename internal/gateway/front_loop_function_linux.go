@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"teal"
@@ -244,7 +245,7 @@ func (c *caller) event(now time.Time) payload.Request {
 		SourceIP:  from.sourceIP(sent),
 		Headers:   h,
 		Body:      t.body,
-		RequestID: newRequestID(),
+		RequestID: uuid.NewString(),
 		Time:      now,
 	}
 }

@@ -3,11 +3,12 @@ package awslambda
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
+
+	"github.com/google/uuid"
 
 	"teal"
 )
@@ -61,13 +62,9 @@ func RevisionID(parts ...string) string {
 	for _, p := range parts {
 		_, _ = fmt.Fprintf(hash, "%d:%s,", len(p), p) // a hash never returns an error
 	}
-	return formatUUID([16]byte(hash.Sum(nil)[:16]))
-}
-
-func formatUUID(b [16]byte) string {
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	text := hex.EncodeToString(b[:])
-	return text[:8] + "-" + text[8:12] + "-" + text[12:16] + "-" + text[16:20] + "-" + text[20:]
+	id := uuid.UUID(hash.Sum(nil)[:16])
+	id[6], id[8] = id[6]&0x0f|0x40, id[8]&0x3f|0x80 // the version and variant of a random one
+	return id.String()
 }
 
 func (h *Handler) createAlias(q *request) (any, error) {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
 	"teal"
 	"teal/internal/api/sigv4"
 )
@@ -93,7 +95,7 @@ type reply struct {
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	q := &request{ctx: r.Context(), http: r, query: r.URL.Query(), id: newUUID()}
+	q := &request{ctx: r.Context(), http: r, query: r.URL.Query(), id: uuid.NewString()}
 	w.Header().Set(headerRequestID, q.id)
 	if err := h.serve(w, q); err != nil {
 		fault, report := faultOf(err)
