@@ -1,12 +1,14 @@
 // Package artifact keeps code bundles by their content.
 //
-// A bundle is a tree of regular files and of symbolic links that stay inside
-// it. Its digest covers the canonical tree: sorted slash-separated paths, the
-// executable bit, the content and the target of each link. It does not cover
-// times, owners, other permission bits, empty folders, or how a zip was packed:
-// a folder and any zip of the same files have the same digest.
+// A bundle is a tree of regular files, empty folders and symbolic links. A link
+// that is relative stays inside the bundle; an absolute one points to what the
+// server's machine has there. The digest covers the canonical tree: sorted
+// slash-separated paths, the executable bit, the content and the target of each
+// link. It does not cover times, owners, other permission bits, or how a zip was
+// packed: a folder and any zip of the same files have the same digest.
 //
-// Folders named .git are left out wherever they are; nothing else is skipped.
+// Folders named .git are left out wherever they are. Of a folder that is scanned,
+// what its IgnoreFile says is left out too; of a zip, nothing else is.
 //
 // Scan and Tree.WriteZip are the sending side, Store is the receiving side. Both
 // read zips with the same code and apply the same rules, so what Scan accepts,
@@ -57,13 +59,14 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// Entry is one file or link of a bundle.
+// Entry is one file, link or empty folder of a bundle.
 type Entry struct {
 	Path       string            // slash-separated, relative, clean
 	Executable bool              // of a file: any execute permission is set
 	Size       int64             // of a file: bytes of content
 	Hash       [sha256.Size]byte // of a file: SHA-256 of the content
 	Link       string            // the target of a link; "" for a file
+	Folder     bool              // an empty folder; one that holds something is no entry
 }
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -80,6 +83,8 @@ func digestOf(entries []Entry) string {
 		case e.Link != "":
 			field(h, "link")
 			field(h, e.Link)
+		case e.Folder:
+			field(h, "folder")
 		case e.Executable:
 			field(h, "executable")
 			field(h, string(e.Hash[:]))

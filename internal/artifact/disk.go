@@ -38,10 +38,13 @@ func (d *disk) file(p string, executable bool) (io.WriteCloser, error) {
 	if err := d.ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := d.folder(p); err != nil {
+	if err := d.folder(path.Dir(p)); err != nil {
 		return nil, err
 	}
 	f, err := d.root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, sameInAnotherCase(p)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
@@ -56,17 +59,27 @@ func (d *disk) file(p string, executable bool) (io.WriteCloser, error) {
 }
 
 func (d *disk) link(p, target string) error {
-	if err := d.folder(p); err != nil {
+	if err := d.folder(path.Dir(p)); err != nil {
 		return err
 	}
-	if err := d.root.Symlink(target, p); err != nil {
+	err := d.root.Symlink(target, p)
+	if errors.Is(err, fs.ErrExist) {
+		return sameInAnotherCase(p)
+	}
+	if err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
 	return nil
 }
 
+// sameInAnotherCase explains why a path of a checked bundle is taken: the disk
+// does not tell a from A.
+func sameInAnotherCase(p string) error {
+	return invalidf("%q differs only in case from another name, and this server's disk cannot store both; rename one", p)
+}
+
 func (d *disk) folder(p string) error {
-	if err := d.root.MkdirAll(path.Dir(p), 0o755); err != nil {
+	if err := d.root.MkdirAll(p, 0o755); err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
 	return nil

@@ -21,6 +21,9 @@ type Tree struct {
 	Digest  string  // "sha256:" and 64 hexadecimal digits
 	Entries []Entry // sorted by path
 	Size    int64   // bytes of content
+	// Left is what of a folder stayed behind: its IgnoreFile or a default said
+	// so, or it is a .git folder.
+	Left []string
 
 	location string
 	packed   bool // location is a zip, not a folder
@@ -41,7 +44,7 @@ func Scan(location string, limits Limits) (*Tree, error) {
 	t := &Tree{location: location, packed: !info.IsDir(), limits: limits.withDefaults()}
 	switch {
 	case info.IsDir():
-		t.Entries, err = scanFolder(location, t.limits)
+		t.Entries, t.Left, err = scanFolder(location, t.limits)
 	case info.Mode().IsRegular():
 		t.Entries, err = scanZip(location, t.limits)
 	default:
@@ -85,41 +88,60 @@ func withZip(location string, limits Limits, use func(*archive) error) (err erro
 	return use(a)
 }
 
-func scanFolder(location string, limits Limits) (entries []Entry, err error) {
+func scanFolder(location string, limits Limits) (entries []Entry, left []string, err error) {
 	root, err := os.OpenRoot(location)
 	if err != nil {
-		return nil, invalidf("%s cannot be read: %w", location, err)
+		return nil, nil, invalidf("%s cannot be read: %w", location, err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	ignored, err := readIgnore(root)
+	if err != nil {
+		return nil, nil, err
+	}
 	b := newBuilder(limits)
-	if err := fs.WalkDir(root.FS(), ".", b.visit(root)); err != nil {
-		return nil, err
+	if b.home, err = filepath.Abs(location); err != nil {
+		return nil, nil, invalidf("%s cannot be read: %w", location, err)
+	}
+	if err := fs.WalkDir(root.FS(), ".", b.visit(root, ignored)); err != nil {
+		return nil, nil, err
 	}
 	if err := b.finish(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	left := int64(limits.Unpacked)
-	for i := range b.entries {
-		if b.entries[i].Link != "" {
-			continue
-		}
-		if err := hashFile(root, &b.entries[i], left); err != nil {
-			return nil, err
-		}
-		left -= b.entries[i].Size
-	}
-	return b.entries, nil
+	return b.entries, ignored.left, hashFiles(root, b.entries, int64(limits.Unpacked))
 }
 
-func (b *builder) visit(root *os.Root) fs.WalkDirFunc {
+// hashFiles fills in the sizes and hashes of the files, which must not have more
+// than left bytes together.
+func hashFiles(root *os.Root, entries []Entry, left int64) error {
+	for i := range entries {
+		if entries[i].Link != "" || entries[i].Folder {
+			continue
+		}
+		if err := hashFile(root, &entries[i], left); err != nil {
+			return err
+		}
+		left -= entries[i].Size
+	}
+	return nil
+}
+
+func (b *builder) visit(root *os.Root, ignored *ignore) fs.WalkDirFunc {
 	return func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return invalidf("%s cannot be read: %w", p, err)
 		case p == ".":
 			return nil
-		case d.IsDir() && d.Name() == ".git":
+		}
+		leave, skip, err := ignored.leaves(p, d.IsDir())
+		switch {
+		case err != nil:
+			return err
+		case skip:
 			return fs.SkipDir
+		case leave:
+			return nil
 		case d.IsDir():
 			return b.addFolder(p)
 		}
@@ -228,9 +250,11 @@ func (t *Tree) write(zw *zip.Writer, open func(string) (io.ReadCloser, error)) e
 		if err != nil {
 			return fmt.Errorf("write zip: %w", err)
 		}
-		if e.Link != "" {
+		switch {
+		case e.Folder:
+		case e.Link != "":
 			_, err = io.Copy(out, strings.NewReader(e.Link))
-		} else {
+		default:
 			err = copyChecked(out, e, open)
 		}
 		if err != nil {
@@ -248,6 +272,9 @@ func header(e Entry) *zip.FileHeader {
 		Modified: time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	switch {
+	case e.Folder:
+		h.Name, h.Method = e.Path+"/", zip.Store
+		h.SetMode(fs.ModeDir | 0o755)
 	case e.Link != "":
 		h.SetMode(fs.ModeSymlink | 0o777)
 	case e.Executable:

@@ -114,12 +114,13 @@ func (n *node) cover(ctx context.Context, dir string) error {
 		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
-		if d.IsDir() {
-			return nil
-		}
 		path, err := filepath.Rel(dir, p)
-		if err != nil {
+		if err != nil || path == "." {
 			return err
+		}
+		if d.IsDir() {
+			n.folder(strings.Split(path, string(filepath.Separator)))
+			return nil
 		}
 		leaf := &node{source: p}
 		if d.Type() == fs.ModeSymlink {
@@ -134,8 +135,13 @@ func (n *node) cover(ctx context.Context, dir string) error {
 
 // put places a leaf; whatever is in its way goes.
 func (n *node) put(path []string, leaf *node) {
+	n.folder(path[:len(path)-1]).set(path[len(path)-1], leaf)
+}
+
+// folder returns the folder at path, made where it is not there yet.
+func (n *node) folder(path []string) *node {
 	at := n
-	for _, segment := range path[:len(path)-1] {
+	for _, segment := range path {
 		next := at.entries[segment]
 		if next == nil || next.source != "" {
 			next = &node{}
@@ -143,7 +149,7 @@ func (n *node) put(path []string, leaf *node) {
 		}
 		at = next
 	}
-	at.set(path[len(path)-1], leaf)
+	return at
 }
 
 func (n *node) set(name string, entry *node) {

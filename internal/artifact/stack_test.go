@@ -23,14 +23,14 @@ func putFiles(t *testing.T, s *Store, files map[string]string) string {
 func TestStackCoversInOrder(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Limits{})
-	one := putFiles(t, s, map[string]string{"a": "1", "b/c": "1", "b/only": "1", "was-file": "1", "was-folder/x": "1", "was-link@": "b", "run*": "1"})
+	one := putFiles(t, s, map[string]string{"a": "1", "b/c": "1", "b/only": "1", "was-file": "1", "was-folder/x": "1", "was-link@": "b", "run*": "1", "empty/": ""})
 	two := putFiles(t, s, map[string]string{"a": "2", "b/c": "2", "was-file/y": "2", "was-folder": "2", "was-link/z": "2", "l@": "b/only"})
 	for _, c := range []struct {
 		order []string
 		want  map[string]string
 	}{
-		{[]string{one, two}, map[string]string{"a": "2", "b/c": "2", "b/only": "1", "was-file/y": "2", "was-folder": "2", "was-link/z": "2", "l@": "b/only", "run*": "1"}},
-		{[]string{two, one}, map[string]string{"a": "1", "b/c": "1", "b/only": "1", "was-file": "1", "was-folder/x": "1", "was-link@": "b", "l@": "b/only", "run*": "1"}},
+		{[]string{one, two}, map[string]string{"a": "2", "b/c": "2", "b/only": "1", "was-file/y": "2", "was-folder": "2", "was-link/z": "2", "l@": "b/only", "run*": "1", "empty/": ""}},
+		{[]string{two, one}, map[string]string{"a": "1", "b/c": "1", "b/only": "1", "was-file": "1", "was-folder/x": "1", "was-link@": "b", "l@": "b/only", "run*": "1", "empty/": ""}},
 		{[]string{two}, map[string]string{"a": "2", "b/c": "2", "was-file/y": "2", "was-folder": "2", "was-link/z": "2", "l@": "b/only"}},
 	} {
 		dir, err := s.Stack(t.Context(), c.order)

@@ -141,15 +141,11 @@ func TestPutRefuses(t *testing.T) {
 		{"backslash", pack(t, ok, item{name: `..\x`}), teal.CodeInvalidBundle, "backslash"},
 		{"NUL", pack(t, ok, item{name: "a\x00b"}), teal.CodeInvalidBundle, "control characters"},
 		{"empty name", pack(t, ok, item{name: ""}), teal.CodeInvalidBundle, "no name"},
-		{"dots", pack(t, ok, item{name: "a/./b"}), teal.CodeInvalidBundle, "simplest form"},
 		{"long name", pack(t, ok, item{name: strings.Repeat("n", 256)}), teal.CodeInvalidBundle, "at most 255"},
-		{"twice", pack(t, ok, ok), teal.CodeInvalidBundle, "appears twice"},
-		{"case", pack(t, ok, item{name: "OK"}), teal.CodeInvalidBundle, "differ only in case"},
 		{"file and folder", pack(t, ok, item{name: "ok/"}), teal.CodeInvalidBundle, "both a file and a folder"},
 		{"file below a file", pack(t, ok, item{name: "ok/x"}), teal.CodeInvalidBundle, "both a file and a folder"},
 		{"file below a link", pack(t, item{name: "l", content: "/tmp", mode: fs.ModeSymlink}, item{name: "l/x"}), teal.CodeInvalidBundle, "both a file and a folder"},
 		{"link out", pack(t, ok, item{name: "l", content: "../x", mode: fs.ModeSymlink}), teal.CodeInvalidBundle, "outside of the bundle"},
-		{"link absolute", pack(t, ok, item{name: "l", content: "/etc", mode: fs.ModeSymlink}), teal.CodeInvalidBundle, "absolute path"},
 		{"link loop", pack(t, ok, item{name: "l", content: "./l/x", mode: fs.ModeSymlink}), teal.CodeInvalidBundle, "leads back to itself"},
 		{"link to nothing", pack(t, ok, item{name: "l", mode: fs.ModeSymlink}), teal.CodeInvalidBundle, "no target"},
 		{"link too long", pack(t, ok, item{name: "l", content: strings.Repeat("a/", 1000), mode: fs.ModeSymlink}), teal.CodeTooLarge, ""},
@@ -247,6 +243,7 @@ func lyingBomb(t testing.TB, size int) []byte {
 // countingSink counts what is written to it.
 type countingSink struct{ n int64 }
 
+func (c *countingSink) folder(string) error                       { return nil }
 func (c *countingSink) file(string, bool) (io.WriteCloser, error) { return c, nil }
 func (c *countingSink) link(string, string) error                 { return nil }
 func (c *countingSink) Close() error                              { return nil }
@@ -267,6 +264,40 @@ func TestUnpackStopsAtTheLimitWhateverWasDeclared(t *testing.T) {
 	wantRefusal(t, err, teal.CodeTooLarge, "unpacks to more")
 	if sink.n > int64(teal.MiB)+1 {
 		t.Errorf("%d bytes were written, over the limit of %s", sink.n, teal.MiB)
+	}
+}
+
+// What other archivers write is read in the one way that it can be read in.
+// Seen red with each of the rules that refused it before.
+func TestPutTakesWhatOtherArchiversWrite(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Limits{})
+	data := pack(t,
+		item{name: "a/./b//c", content: "nested"}, item{name: "empty/"}, item{name: "d/"}, item{name: "d/e/"},
+		item{name: "app.py", content: "first"}, item{name: "App.py", content: "other case"}, item{name: "app.py", content: "second"},
+		item{name: "turned", content: "a file"}, item{name: "turned", content: "a/b", mode: fs.ModeSymlink},
+		item{name: "bin/python", content: "/usr/bin/python3", mode: fs.ModeSymlink}, item{name: "bin/via", content: "python/../x", mode: fs.ModeSymlink})
+	dir, err := s.Dir(t.Context(), mustPut(t, s, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"a/b/c": "nested", "app.py": "second", "App.py": "other case"} {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); string(got) != want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for name, want := range map[string]string{"turned": "a/b", "bin/python": "/usr/bin/python3"} {
+		if got, err := os.Readlink(filepath.Join(dir, name)); got != want {
+			t.Errorf("%s leads to %q, %v; want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"empty", "d/e"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.IsDir() {
+			t.Errorf("%s: %v; want an empty folder", name, err)
+		}
+	}
+	if got := mustScan(t, dir).Digest; got != mustScan(t, toFile(t, data)).Digest {
+		t.Error("the stored folder has another digest than the zip")
 	}
 }
 
@@ -323,14 +354,16 @@ func TestFolderZipStoreKeepOneDigest(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Limits{})
 	rapid.Check(t, func(rt *rapid.T) {
-		files := map[string]string{}
-		segment := rapid.SampledFrom([]string{"a", "b", "lib", "x.py", "é", "with space", ".hidden"})
+		files := map[string]string{"always": ""}
+		segment := rapid.SampledFrom([]string{"a", "A", "b", "lib", "x.py", "é", "with space", ".hidden"})
 		for range rapid.IntRange(1, 12).Draw(rt, "files") {
 			dir := rapid.SampledFrom([]string{"", "d1/", "d1/d2/", "d3/"}).Draw(rt, "dir")
 			name := dir + segment.Draw(rt, "name") + "-f"
-			switch rapid.IntRange(0, 3).Draw(rt, "kind") {
+			switch rapid.IntRange(0, 4).Draw(rt, "kind") {
 			case 0:
 				files[name+"-l@"] = rapid.SampledFrom([]string{"../nothing/../d1", "a-f", "./b-f", "d2"}).Draw(rt, "target")
+			case 4:
+				files[name+"-d/"] = ""
 			case 1:
 				files[name+"-x*"] = rapid.String().Draw(rt, "content")
 			default:
@@ -453,7 +486,7 @@ func FuzzPut(f *testing.F) {
 			t.Fatal(err)
 		}
 		tree, err := Scan(dir, s.limits)
-		if err != nil || tree.Digest != digest {
+		if err != nil || tree.Digest != digest && len(tree.Left) == 0 {
 			t.Fatalf("Scan of the stored bundle = %v, %v; want %s", tree, err, digest)
 		}
 		if err := s.Remove(digest); err != nil {

@@ -2,6 +2,7 @@ package artifact
 
 import (
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,70 +13,94 @@ import (
 type builder struct {
 	limits  Limits
 	entries []Entry
-	names   map[string]name // by case-folded path; folders too
+	names   map[string]*name // by path; folders too
 	size    int64
+	home    string // of a folder on disk: where it lies
 }
 
 type name struct {
-	path   string
 	folder bool
+	filled bool // of a folder: something is in it
+	entry  int  // of a file or link: its place in entries
 }
 
 func newBuilder(limits Limits) *builder {
-	return &builder{limits: limits, names: map[string]name{}}
+	return &builder{limits: limits, names: map[string]*name{}}
 }
 
 // add takes a file or a link. The size of a file is what its header claims;
-// readers hold the content itself to the limit.
+// readers hold the content itself to the limit. Of two with one path the later
+// counts, as for everybody who unpacks a zip in its order.
 func (b *builder) add(e Entry) error {
-	if err := b.claim(e.Path, false); err != nil {
+	n, err := b.claim(e.Path, false)
+	if err != nil {
 		return err
+	}
+	if n.entry < len(b.entries) {
+		before := b.entries[n.entry]
+		b.size -= before.Size + int64(len(before.Link))
 	}
 	size := e.Size + int64(len(e.Link))
 	if size < 0 || size > int64(b.limits.Unpacked)-b.size {
 		return tooLargef("the bundle holds more than %s unpacked; leave out what the code does not need, or raise the server's limit", b.limits.Unpacked)
 	}
 	b.size += size
+	if n.entry < len(b.entries) {
+		b.entries[n.entry] = e
+		return nil
+	}
 	b.entries = append(b.entries, e)
 	return nil
 }
 
-// addFolder takes a folder, which is no entry by itself but must not collide
-// with one.
-func (b *builder) addFolder(p string) error { return b.claim(p, true) }
-
-func (b *builder) claim(p string, folder bool) error {
-	if err := checkPath(p, b.limits.PathLength); err != nil {
-		return err
-	}
-	for i, c := range p {
-		if c == '/' {
-			if err := b.claimOne(p[:i], true, true); err != nil {
-				return err
-			}
-		}
-	}
-	return b.claimOne(p, folder, folder)
+// addFolder takes a folder, which becomes an entry when it stays empty.
+func (b *builder) addFolder(p string) error {
+	_, err := b.claim(p, true)
+	return err
 }
 
-// claimOne records one path. A folder may be named any number of times.
-func (b *builder) claimOne(p string, folder, again bool) error {
-	key := strings.ToLower(p)
-	first, taken := b.names[key]
-	switch {
-	case !taken:
-		if len(b.names) >= b.limits.Files {
-			return tooLargef("the bundle has more than %d files and folders; leave out what the code does not need, or raise the server's limit", b.limits.Files)
-		}
-		b.names[key] = name{p, folder}
-	case first.path != p:
-		return invalidf("%q and %q differ only in case, which not every machine can store; rename one", first.path, p)
-	case first.folder != folder:
-		return invalidf("%q is both a file and a folder; remove one", p)
-	case !again:
-		return invalidf("%q appears twice; remove one", p)
+func (b *builder) claim(p string, folder bool) (*name, error) {
+	if err := checkPath(p, b.limits.PathLength); err != nil {
+		return nil, err
 	}
-	return nil
+	for i, c := range p {
+		if c != '/' {
+			continue
+		}
+		n, err := b.claimOne(p[:i], true)
+		if err != nil {
+			return nil, err
+		}
+		n.filled = true
+	}
+	return b.claimOne(p, folder)
+}
+
+// claimOne records one path, which may be named any number of times. A new file
+// or link gets the next place.
+func (b *builder) claimOne(p string, folder bool) (*name, error) {
+	n := b.names[p]
+	switch {
+	case n == nil:
+		if len(b.names) >= b.limits.Files {
+			return nil, tooLargef("the bundle has more than %d files and folders; leave out what the code does not need, or raise the server's limit", b.limits.Files)
+		}
+		n = &name{folder: folder, entry: len(b.entries)}
+		b.names[p] = n
+	case n.folder != folder:
+		return nil, invalidf("%q is both a file and a folder; remove one", p)
+	}
+	return n, nil
+}
+
+// simplest returns a path without what says nothing: ./ and repeated slashes.
+// One that leads up or is absolute stays what it is, to be refused.
+func simplest(p string) string {
+	if strings.HasPrefix(p, "/") {
+		return p
+	}
+	segments := slices.DeleteFunc(strings.Split(p, "/"), func(s string) bool { return s == "" || s == "." })
+	return strings.Join(segments, "/")
 }
 
 // checkPath returns an error that says why p cannot be a path of a bundle, or
@@ -127,6 +152,11 @@ func (b *builder) finish() error {
 	if len(b.entries) == 0 {
 		return invalidf("the bundle is empty; it must hold at least one file")
 	}
+	for p, n := range b.names {
+		if n.folder && !n.filled {
+			b.entries = append(b.entries, Entry{Path: p, Folder: true})
+		}
+	}
 	links := map[string]string{}
 	for _, e := range b.entries {
 		if e.Link != "" {
@@ -135,7 +165,7 @@ func (b *builder) finish() error {
 	}
 	r := &resolver{links: links, steps: 64 * b.limits.Files}
 	for p, target := range links {
-		if err := checkTarget(p, target, b.limits.PathLength); err != nil {
+		if err := b.checkTarget(p, target); err != nil {
 			return err
 		}
 		if err := r.check(p, target); err != nil {
@@ -145,14 +175,16 @@ func (b *builder) finish() error {
 	return nil
 }
 
-func checkTarget(p, target string, limit int) error {
+func (b *builder) checkTarget(p, target string) error {
 	switch {
-	case len(target) > limit:
-		return tooLargef("the target of the link %q is %d bytes long; at most %d are allowed", p, len(target), limit)
+	case len(target) > b.limits.PathLength:
+		return tooLargef("the target of the link %q is %d bytes long; at most %d are allowed", p, len(target), b.limits.PathLength)
 	case !plainText(target) || strings.Contains(target, `\`):
 		return invalidf("the target of the link %q has control characters or backslashes or is not UTF-8", p)
-	case strings.HasPrefix(target, "/") || hasDrive(target):
-		return invalidf("the link %q points to the absolute path %q; make it relative and keep it inside the bundle", p, target)
+	case hasDrive(target):
+		return invalidf("the link %q points to %q on a drive; make it relative and keep it inside the bundle", p, target)
+	case b.home != "" && (target == b.home || strings.HasPrefix(target, b.home+"/")):
+		return invalidf("the link %q points to %q, which will not be there on the server; make it relative", p, target)
 	}
 	return nil
 }
@@ -166,9 +198,14 @@ type resolver struct {
 	steps int // left for all links together: hostile links cost exponential time otherwise
 }
 
-// check returns an error when the link at p leaves the bundle or never ends. A
-// link to something that is not there is allowed.
+// check returns an error when the link at p leads up and out of the bundle or
+// never ends. One to something that is not there is allowed, and so is an
+// absolute one: nothing of Teal follows it, and what the server's machine has at
+// that place is the same for every program that it runs.
 func (r *resolver) check(p, target string) error {
+	if strings.HasPrefix(target, "/") {
+		return nil
+	}
 	at := parent(p)
 	todo := strings.Split(target, "/")
 	for hops := 0; len(todo) > 0; {
@@ -192,6 +229,9 @@ func (r *resolver) check(p, target string) error {
 		if !isLink {
 			at = next
 			continue
+		}
+		if strings.HasPrefix(through, "/") {
+			return nil
 		}
 		if hops++; hops >= maxHops {
 			return invalidf("the link %q points to %q, which leads back to itself or through more than %d links", p, target, maxHops)

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 
 	"teal"
 )
@@ -55,13 +54,11 @@ func readZip(r io.ReaderAt, size int64, limits Limits) (*archive, error) {
 }
 
 func (a *archive) add(b *builder, f *zip.File) error {
-	// Some archivers write ./ before every path.
-	p := strings.TrimPrefix(f.Name, "./")
+	p := simplest(f.Name)
 	mode := f.Mode()
 	folder := mode.Type() == fs.ModeDir
-	p = strings.TrimSuffix(p, "/")
 	switch {
-	case f.Name == "./" || inGit(p, folder):
+	case folder && p == "" || inGit(p, folder):
 		return nil
 	case f.Flags&0x2041 != 0:
 		return invalidf("%q is encrypted; pack the zip without a password", f.Name)
@@ -78,7 +75,7 @@ func (a *archive) add(b *builder, f *zip.File) error {
 	case f.Method != zip.Store && f.Method != zip.Deflate:
 		return invalidf("%q is compressed in a way that Teal does not read; pack the zip with deflate", f.Name)
 	}
-	a.files[p] = f
+	a.files[p] = f // of two with one path the later, as in b
 	return b.add(Entry{Path: p, Executable: mode&0o111 != 0, Size: int64(f.UncompressedSize64)})
 }
 
@@ -108,8 +105,9 @@ func (a *archive) open(p string) (io.ReadCloser, error) {
 	return rc, nil
 }
 
-// sink takes the files and links of an archive as they are unpacked.
+// sink takes the files, links and empty folders of an archive as they are unpacked.
 type sink interface {
+	folder(p string) error
 	file(p string, executable bool) (io.WriteCloser, error)
 	link(p, target string) error
 }
@@ -121,7 +119,13 @@ func (a *archive) unpack(s sink) ([]Entry, error) {
 	left := int64(a.limits.Unpacked)
 	for i := range a.entries {
 		e := &a.entries[i]
-		if e.Link != "" {
+		switch {
+		case e.Folder:
+			if err := s.folder(e.Path); err != nil {
+				return nil, err
+			}
+			continue
+		case e.Link != "":
 			left -= int64(len(e.Link))
 			continue
 		}
@@ -238,6 +242,7 @@ func (b *budgetReader) ReadAt(p []byte, off int64) (int, error) {
 // discard is the sink of a reader who wants the digest alone.
 type discard struct{}
 
+func (discard) folder(string) error                       { return nil }
 func (discard) file(string, bool) (io.WriteCloser, error) { return discard{}, nil }
 func (discard) link(string, string) error                 { return nil }
 func (discard) Write(p []byte) (int, error)               { return len(p), nil }

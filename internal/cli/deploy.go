@@ -3,8 +3,10 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -267,6 +269,7 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 		if has {
 			continue
 		}
+		s.sayLeft(bundles[digest])
 		n, err := s.send(ctx, c, bundles[digest].tree)
 		sent += n
 		if err != nil {
@@ -274,6 +277,22 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 		}
 	}
 	return sent, nil
+}
+
+// mostLeft is how many names of what stayed behind are shown.
+const mostLeft = 5
+
+// sayLeft tells what of a new bundle's folder stays behind, other than .git.
+func (s *session) sayLeft(b bundle) {
+	left := slices.DeleteFunc(slices.Clone(b.tree.Left), func(p string) bool { return path.Base(p) == ".git" })
+	if len(left) == 0 {
+		return
+	}
+	shown := strings.Join(left[:min(len(left), mostLeft)], ", ")
+	if more := len(left) - mostLeft; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	s.say("%s: not shipped: %s (%s decides)", strings.Join(b.components, ", "), shown, artifact.IgnoreFile)
 }
 
 // send packs a bundle and sends it at the same time.
