@@ -80,6 +80,7 @@ type Function struct {
 	Concurrency Concurrency       `json:"concurrency"`
 	Payload     string            `json:"payload"` // "2.0" or "1.0": the HTTP event format
 	Env         map[string]string `json:"env,omitempty"`
+	Masked      []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
 	// Lambda is what AWS's interface keeps with a version of a function and Teal
 	// itself does not look at: a JSON object. It is part of the content.
@@ -103,6 +104,7 @@ type Service struct {
 	Memory    Bytes             `json:"memory,omitempty"` // 0: not limited
 	Grace     Duration          `json:"grace"`            // between SIGTERM and SIGKILL
 	Env       map[string]string `json:"env,omitempty"`
+	Masked    []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 }
 
 // Upstream is a set of HTTP addresses that somebody else runs.

@@ -112,7 +112,11 @@ func (s *Server) registerVersions() {
 		Summary: "All versions, oldest first", Tags: []string{"versions"},
 	}, func(ctx context.Context, in *InApp) (*body[VersionList], error) {
 		versions, err := s.cfg.Control.Versions(ctx, in.App)
-		return &body[VersionList]{VersionList{Versions: versions}}, err
+		shown := make([]teal.Version, len(versions))
+		for i, v := range versions {
+			shown[i] = v.Shown()
+		}
+		return &body[VersionList]{VersionList{Versions: shown}}, err
 	})
 	register(s, huma.Operation{
 		OperationID: "get-version", Method: http.MethodGet, Path: "/v1/apps/{app}/versions/{version}",
@@ -129,6 +133,7 @@ func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[Deployed], 
 		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: or(in.Body.By, "deploy"),
 		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze),
 	})
+	deployed.Version = deployed.Version.Shown()
 	return &body[Deployed]{deployed}, err
 }
 
@@ -144,7 +149,7 @@ func (s *Server) version(ctx context.Context, in *inVersion) (*body[teal.Version
 	}
 	for _, v := range versions {
 		if strconv.Itoa(v.Number) == in.Version {
-			return &body[teal.Version]{v}, nil
+			return &body[teal.Version]{v.Shown()}, nil
 		}
 	}
 	return nil, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s", in.App, in.Version)

@@ -65,6 +65,7 @@ var designed = rules{
 		"golang.org/x/sync/":             {everyone},
 		"golang.org/x/sys/":              {everyone},
 		"github.com/google/uuid":         {everyone},
+		"github.com/joho/godotenv":       {"internal/manifest"},
 		"github.com/moby/patternmatcher": {"internal/artifact"},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},

@@ -39,6 +39,7 @@ type deployFlags struct {
 	maxBundle string
 	force     why
 	unfreeze  why
+	envFile   string
 }
 
 func (s *session) deployCommand() *cobra.Command {
@@ -60,6 +61,7 @@ func (s *session) deployCommand() *cobra.Command {
 	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; say why")
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is uploaded, unpacked; the server has a limit of its own")
+	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
 	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
 	return cmd
 }
@@ -80,7 +82,11 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	if err := limits.Unpacked.UnmarshalText([]byte(flags.maxBundle)); err != nil {
 		return teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
 	}
-	m, bundles, err := readApp(dir, limits)
+	vars, err := s.variables(flags.envFile)
+	if err != nil {
+		return err
+	}
+	m, bundles, err := readApp(dir, limits, vars)
 	if err != nil {
 		return err
 	}
@@ -90,6 +96,9 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	spec, policy, err := m.Resolve(digests(bundles))
 	if err != nil {
 		return err
+	}
+	if len(m.Variables) > 0 {
+		s.say("%s: taken from your environment: %s", spec.App, strings.Join(m.Variables, ", "))
 	}
 	c, err := s.connect(ctx)
 	if err != nil {
@@ -223,8 +232,8 @@ type bundle struct {
 }
 
 // readApp reads the manifest in dir and the code that it names, by digest.
-func readApp(dir string, limits artifact.Limits) (*manifest.Manifest, map[string]bundle, error) {
-	m, err := manifest.Load(dir)
+func readApp(dir string, limits artifact.Limits, vars manifest.Variables) (*manifest.Manifest, map[string]bundle, error) {
+	m, err := manifest.Load(dir, vars)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -136,6 +136,14 @@ func toEvent(change store.Change) api.Event {
 	}
 	return api.Event{
 		Revision: change.Revision, Kind: api.EventKind(change.Kind), App: change.App,
-		Name: name, Deleted: change.Deleted, Value: change.Value,
+		Name: name, Deleted: change.Deleted, Value: shownValue(change),
 	}
+}
+
+// shownValue returns the record of a change as output may show it.
+func shownValue(change store.Change) any {
+	if version, ok := change.Value.(teal.Version); ok {
+		return version.Shown()
+	}
+	return change.Value
 }

@@ -88,7 +88,7 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 // deploy uploads and deploys a folder.
 func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) api.Deployed {
 	h.t.Helper()
-	m, err := manifest.Load(dir)
+	m, err := manifest.Load(dir, manifest.Variables{})
 	if err != nil {
 		h.t.Fatal(err)
 	}

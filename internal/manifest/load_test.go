@@ -41,7 +41,7 @@ func TestLoadFindsTheFile(t *testing.T) {
 		{"folder", "is not a regular file"},
 	}
 	for _, test := range tests {
-		_, err := Load(filepath.Join(dir, test.location))
+		_, err := Load(filepath.Join(dir, test.location), Variables{})
 		switch {
 		case test.sentence == "" && err != nil:
 			t.Errorf("%s: %v", test.location, err)
@@ -136,7 +136,7 @@ func TestLoadChecksCode(t *testing.T) {
 		file := filepath.Join(dir, "m"+string(rune('a'+i/26))+string(rune('a'+i%26))+".yaml")
 		// The component is on the second line, at its first column.
 		write(t, file, section+": {c:\n"+test.component+"}\napp: a\n", 0o600)
-		_, err := Load(file)
+		_, err := Load(file, Variables{})
 		got := ""
 		if err != nil {
 			got = err.Error()
@@ -156,7 +156,7 @@ func TestLoadReportsContentAndCodeTogether(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "teal.yaml")
 	write(t, file, "app: a\nfunctions:\n  f: {runtime: python3, handler: app.fn, code: nope}\n  g: {runtime: python3, handler: app.fn, timeout: 3}\n", 0o600)
-	_, err := Load(dir)
+	_, err := Load(dir, Variables{})
 	want := file + ":3:48: functions.f.code: nope does not exist; expected a folder or a .zip file\n" +
 		file + ":4:34: functions.g.handler: \"app.fn\" needs app.py or app/__init__.py in ., which is not there; there is no .py file at the top of it\n" +
 		file + ":4:51: functions.g.timeout: 3 has no unit; expected a duration such as 300ms, 30s or 5m"
@@ -184,7 +184,7 @@ release:
   steps: [{weight: 5, checks: [{name: out, command: [../ok.sh], code: tests}]}]
   hooks: {BeforeInstall: [{command: [./backup]}]}
 `, 0o600)
-	_, err := Load(dir)
+	_, err := Load(dir, Variables{})
 	want := strings.ReplaceAll(`FILE:8:30: release.checks.3.command.0: "./ok.sh" is not in .; expected a program in the code folder
 FILE:9:31: release.checks.4.command.0: tests/plain.sh is not executable; run chmod +x on it
 FILE:10:49: release.checks.5.code: nope does not exist; expected a folder or a .zip file

@@ -41,6 +41,10 @@ type Manifest struct {
 	Code map[string]string
 	// Dir is the folder that the file is in.
 	Dir string
+	// Variables are the names of the variables of whoever deploys that the file
+	// refers to, sorted; Missing are those of them that are not set and have no
+	// default.
+	Variables, Missing []string
 }
 
 // FileName is the name under which Load looks for a manifest. The ending .yml is
@@ -51,9 +55,10 @@ const FileName = "teal.yaml"
 const maxSize = 1 << 20
 
 // Load reads the manifest at location, a folder with a teal.yaml or the file
-// itself, and checks that the code it names is there. What is wrong with the
-// content is returned as Errors.
-func Load(location string) (*Manifest, error) {
+// itself, and checks that the code it names is there. Where an env refers to
+// ${NAME}, the value comes from vars. What is wrong with the content is returned
+// as Errors.
+func Load(location string, vars Variables) (*Manifest, error) {
 	file, err := find(location)
 	if err != nil {
 		return nil, err
@@ -62,7 +67,7 @@ func Load(location string) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := parse(file, data)
+	r := parse(file, data, &vars)
 	r.checkCode()
 	return r.result()
 }
@@ -85,10 +90,10 @@ func LoadPolicy(location string) (teal.Policy, error) {
 	return m.Policy, nil
 }
 
-// Parse reads a manifest from data without looking at the disk: the code that it
-// names is not checked. The name of the file is used in errors and for Dir.
+// Parse reads a manifest from data without looking at the disk or at variables:
+// the code that it names is not checked, references stay as they are written. The name of the file is used in errors and for Dir.
 func Parse(file string, data []byte) (*Manifest, error) {
-	return parse(file, data).result()
+	return parse(file, data, nil).result()
 }
 
 // Resolve returns the final spec and policy, given the digest of each code.

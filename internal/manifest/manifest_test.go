@@ -233,7 +233,7 @@ func TestTemplateLoads(t *testing.T) {
 	for _, f := range files {
 		write(t, filepath.Join(dir, f.Path), string(f.Data), 0o600)
 	}
-	m, err := Load(dir)
+	m, err := Load(dir, Variables{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,15 +80,16 @@ func (r *reading) checks(path []string, list []check, step int) []teal.Check {
 	for i, c := range list {
 		at := append(slices.Clone(path), strconv.Itoa(i))
 		k := teal.Check{
-			Name: c.Name, To: c.To, Expect: c.Expect.domain(), Command: texts(c.Command), Env: environment(c.Env),
+			Name: c.Name, To: c.To, Expect: c.Expect.domain(), Command: texts(c.Command),
 			Timeout: orStandard(c.Timeout, teal.DefaultCheckTimeout), Retries: c.Retries, Repeat: c.Repeat, Every: c.Every,
 		}
+		k.Env, _ = r.environment(append(slices.Clone(at), "env"), c.Env)
 		if c.Request != nil {
 			request := c.Request.domain()
 			k.Request = &request
 		}
 		for _, x := range c.Transaction {
-			k.Transaction = append(k.Transaction, teal.Exchange{Request: x.Request.domain(), Expect: x.Expect.domain(), Capture: environment(x.Capture)})
+			k.Transaction = append(k.Transaction, teal.Exchange{Request: x.Request.domain(), Expect: x.Expect.domain(), Capture: textMap(x.Capture)})
 		}
 		if len(c.Command) > 0 {
 			k.Timeout = orStandard(c.Timeout, teal.DefaultTestTimeout)
@@ -111,11 +112,11 @@ func (r *reading) program(key teal.TaskKey, at, command []string, code string) {
 }
 
 func (q request) domain() teal.Request {
-	return teal.Request{Method: q.Method, Path: q.Path, Host: q.Host, Headers: environment(q.Headers), Body: q.Body}
+	return teal.Request{Method: q.Method, Path: q.Path, Host: q.Host, Headers: textMap(q.Headers), Body: q.Body}
 }
 
 func (e expect) domain() teal.Expect {
-	return teal.Expect{Status: e.Status, Body: e.Body, Headers: environment(e.Headers), JSON: environment(e.JSON), Within: e.Within}
+	return teal.Expect{Status: e.Status, Body: e.Body, Headers: textMap(e.Headers), JSON: textMap(e.JSON), Within: e.Within}
 }
 
 func (r *reading) hooks(all hooks) []teal.Hook {
@@ -124,8 +125,9 @@ func (r *reading) hooks(all hooks) []teal.Hook {
 		point := teal.HookPoints[i]
 		for j, h := range at {
 			name := cmp.Or(h.Name, "hook-"+strconv.Itoa(j+1))
+			env, _ := r.environment([]string{"release", "hooks", string(point), strconv.Itoa(j), "env"}, h.Env)
 			list = append(list, teal.Hook{
-				Point: point, Name: name, Command: texts(h.Command), Env: environment(h.Env),
+				Point: point, Name: name, Command: texts(h.Command), Env: env,
 				URL: h.URL, Function: h.Function, Timeout: orStandard(h.Timeout, teal.DefaultHookTimeout),
 			})
 			key := teal.TaskKey{Kind: teal.TaskHook, Name: string(point) + "/" + name}

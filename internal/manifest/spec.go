@@ -14,11 +14,12 @@ type reading struct {
 	*findings
 	root     *node // nil when the file is not YAML
 	manifest Manifest
-	programs []program // that checks and hooks run
+	programs []program  // that checks and hooks run
+	vars     *Variables // nil: references stay as they are written
 }
 
-func parse(file string, data []byte) *reading {
-	r := &reading{findings: &findings{file: file}}
+func parse(file string, data []byte, vars *Variables) *reading {
+	r := &reading{findings: &findings{file: file}, vars: vars}
 	r.root = readYAML(r.findings, data)
 	if r.root == nil {
 		return r
@@ -38,6 +39,10 @@ func parse(file string, data []byte) *reading {
 		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, teal.Route{Host: route.Host, Path: route.Path, To: route.To})
 	}
 	r.manifest.Policy = r.policy(doc.Release)
+	for _, names := range []*[]string{&r.manifest.Variables, &r.manifest.Missing} {
+		slices.Sort(*names)
+		*names = slices.Compact(*names)
+	}
 	r.checkSpec()
 	r.checkPolicy()
 	return r
@@ -58,12 +63,16 @@ func (r *reading) at(path []string, format string, args ...any) {
 func (r *reading) components(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Functions)) {
 		f := doc.Functions[name]
-		r.component("functions", name, teal.Component{Function: f.domain()})
+		function := f.domain()
+		function.Env, function.Masked = r.componentEnvironment([]string{"functions", name}, f.Env, f.EnvFile)
+		r.component("functions", name, teal.Component{Function: function})
 		r.manifest.Code[name] = f.Code
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Services)) {
 		s := doc.Services[name]
-		if r.component("services", name, teal.Component{Service: s.domain(r.protocol("services", name, s.Protocol))}) {
+		service := s.domain(r.protocol("services", name, s.Protocol))
+		service.Env, service.Masked = r.componentEnvironment([]string{"services", name}, s.Env, s.EnvFile)
+		if r.component("services", name, teal.Component{Service: service}) {
 			r.manifest.Code[name] = s.Code
 		}
 	}
@@ -102,14 +111,14 @@ func (f *function) domain() *teal.Function {
 		Runtime: f.Runtime, Handler: f.Handler,
 		Memory: f.Memory, Timeout: f.Timeout, Init: f.Init, Idle: f.Idle,
 		Concurrency: teal.Concurrency{Min: f.Concurrency.Min, Max: f.Concurrency.Max},
-		Payload:     string(f.Payload), Env: environment(f.Env),
+		Payload:     string(f.Payload),
 	}
 }
 
 func (s *service) domain(protocol teal.Protocol) *teal.Service {
 	return &teal.Service{
 		Command: texts(s.Command), Health: s.Health.domain(), Protocol: protocol, Instances: s.Instances,
-		Memory: s.Memory, Grace: s.Grace, Env: environment(s.Env),
+		Memory: s.Memory, Grace: s.Grace,
 	}
 }
 
@@ -117,12 +126,13 @@ func (h health) domain() teal.Health {
 	return teal.Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Failures: h.Failures}
 }
 
-func environment(env map[string]text) map[string]string {
-	if len(env) == 0 {
+// textMap returns values as they are written.
+func textMap(values map[string]text) map[string]string {
+	if len(values) == 0 {
 		return nil
 	}
-	out := make(map[string]string, len(env))
-	for name, value := range env {
+	out := make(map[string]string, len(values))
+	for name, value := range values {
 		out[name] = string(value)
 	}
 	return out

@@ -32,7 +32,8 @@ type function struct {
 	Idle        teal.Duration   `yaml:"idle" desc:"How long an instance above concurrency.min is kept without work, such as 5m."`
 	Concurrency concurrency     `yaml:"concurrency" desc:"How many instances there are; each serves one invocation at a time."`
 	Payload     text            `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
-	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written."`
+	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
+	EnvFile     string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
 }
 
 func (f *function) setDefaults() {
@@ -60,7 +61,8 @@ type service struct {
 	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
 	Memory    teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
 	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
-	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written."`
+	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
+	EnvFile   string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
 }
 
 func (s *service) setDefaults() {

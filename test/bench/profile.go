@@ -112,7 +112,7 @@ func deployTo(ctx context.Context, d *daemon.Daemon, data, dir string) error {
 		return err
 	}
 	defer c.Close()
-	m, err := manifest.Load(dir)
+	m, err := manifest.Load(dir, manifest.Variables{})
 	if err != nil {
 		return err
 	}

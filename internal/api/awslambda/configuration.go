@@ -185,7 +185,7 @@ func (h *Handler) describe(name, qualifier string, c Content) FunctionConfigurat
 		view.LoggingConfig.LogGroup = or(s.Logging.LogGroup, "/aws/lambda/"+name)
 	}
 	if len(f.Env) > 0 {
-		view.Environment = &EnvironmentView{f.Env}
+		view.Environment = &EnvironmentView{teal.MaskEnv(f.Env, f.Masked)}
 	}
 	return view
 }

@@ -1,0 +1,39 @@
+package teal
+
+import "maps"
+
+// MaskedValue stands in every output where a masked value is.
+const MaskedValue = "***"
+
+// MaskEnv returns env with MaskedValue in place of the values of the names that
+// are masked.
+func MaskEnv(env map[string]string, masked []string) map[string]string {
+	if len(masked) == 0 {
+		return env
+	}
+	shown := maps.Clone(env)
+	for _, name := range masked {
+		if _, has := shown[name]; has {
+			shown[name] = MaskedValue
+		}
+	}
+	return shown
+}
+
+// Shown returns the version as output may show it: without masked values.
+func (v Version) Shown() Version {
+	v.Spec.Components = maps.Clone(v.Spec.Components)
+	for name, c := range v.Spec.Components {
+		switch {
+		case c.Function != nil && len(c.Function.Masked) > 0:
+			f := *c.Function
+			f.Env = MaskEnv(f.Env, f.Masked)
+			v.Spec.Components[name] = Component{Function: &f}
+		case c.Service != nil && len(c.Service.Masked) > 0:
+			s := *c.Service
+			s.Env = MaskEnv(s.Env, s.Masked)
+			v.Spec.Components[name] = Component{Service: &s}
+		}
+	}
+	return v
+}
