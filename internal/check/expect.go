@@ -2,11 +2,13 @@ package check
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -117,27 +119,32 @@ func decodeJSON(r reply) (any, error) {
 	return document, nil
 }
 
-// lookUp returns what a path such as items.0.name leads to.
+// lookUp returns what a path such as items.0.name leads to. A key that has dots
+// itself is found when no shorter one leads on.
 func lookUp(document any, path string) (any, error) {
-	at := document
-	for part := range strings.SplitSeq(path, ".") {
-		var next any
-		found := false
-		switch within := at.(type) {
-		case map[string]any:
-			next, found = within[part]
-		case []any:
-			i, err := strconv.Atoi(part)
-			if found = err == nil && i >= 0 && i < len(within); found {
-				next = within[i]
+	if value, found := follow(document, strings.Split(path, ".")); found {
+		return value, nil
+	}
+	return nil, fmt.Errorf("the JSON has no %s", path)
+}
+
+func follow(at any, parts []string) (value any, found bool) {
+	if len(parts) == 0 {
+		return at, true
+	}
+	switch within := at.(type) {
+	case map[string]any:
+		for n := 1; n <= len(parts) && !found; n++ {
+			if next, has := within[strings.Join(parts[:n], ".")]; has {
+				value, found = follow(next, parts[n:])
 			}
 		}
-		if !found {
-			return nil, fmt.Errorf("the JSON has no %s", path)
+	case []any:
+		if i, err := strconv.Atoi(parts[0]); err == nil && i >= 0 && i < len(within) {
+			value, found = follow(within[i], parts[1:])
 		}
-		at = next
 	}
-	return at, nil
+	return value, found
 }
 
 // jsonText returns a JSON value as text: a string without its quotes, anything
@@ -154,7 +161,7 @@ func jsonText(value any) string {
 }
 
 // sameText reports whether a JSON value reads as wanted; a number also when it
-// is written in another way.
+// is written in another way. Numbers are compared exactly, however long.
 func sameText(value any, wanted string) bool {
 	text := jsonText(value)
 	if text == wanted {
@@ -163,7 +170,36 @@ func sameText(value any, wanted string) bool {
 	if _, ok := value.(json.Number); !ok {
 		return false
 	}
-	a, errA := strconv.ParseFloat(text, 64)
-	b, errB := strconv.ParseFloat(wanted, 64)
-	return errA == nil && errB == nil && a == b
+	a, okA := decimalOf(text)
+	b, okB := decimalOf(wanted)
+	return okA && okB && a == b
+}
+
+// decimal is a number in its one simplest form: 0.digits × 10^exponent, with no
+// zero at either end of the digits.
+type decimal struct {
+	negative bool
+	digits   string // "" is 0
+	exponent int64
+}
+
+var numberPattern = regexp.MustCompile(`^([+-]?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]{1,9}))?$`)
+
+func decimalOf(text string) (decimal, bool) {
+	parts := numberPattern.FindStringSubmatch(text)
+	if parts == nil {
+		return decimal{}, false
+	}
+	exponent, _ := strconv.ParseInt(cmp.Or(parts[4], "0"), 10, 64) // nine digits at most
+	whole := strings.TrimLeft(parts[2], "0")
+	digits := whole + parts[3]
+	exponent += int64(len(whole))
+	if trimmed := strings.TrimLeft(digits, "0"); whole == "" {
+		exponent -= int64(len(digits) - len(trimmed))
+		digits = trimmed
+	}
+	if digits = strings.TrimRight(digits, "0"); digits == "" {
+		return decimal{}, true // -0 is 0
+	}
+	return decimal{parts[1] == "-", digits, exponent}, true
 }

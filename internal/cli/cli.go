@@ -9,8 +9,9 @@
 //
 // Exit codes: 0 done; 1 the release failed or was rolled back, or something
 // broke; 2 the command was refused and nothing has changed: usage, bad input, an
-// unknown app, a wrong token, another release is running; 3 the server cannot be
-// reached; 130 interrupted: what the server was doing goes on.
+// unknown app, a wrong token; 3 the server cannot be reached; 4 another release
+// of the app is running: nothing has changed, and later it may work; 130
+// interrupted: what the server was doing goes on.
 package cli
 
 import (
@@ -31,6 +32,7 @@ const (
 	exitFailed      = 1
 	exitRefused     = 2
 	exitUnreachable = 3
+	exitBusy        = 4
 	exitInterrupted = 130 // as a shell has it for a program that Ctrl-C ended
 )
 
@@ -80,7 +82,8 @@ func (s *session) root() *cobra.Command {
 			"beside the old one, is checked there, takes the traffic at once or step by step, is\n" +
 			"judged, and goes back by itself when it is worse.\n\n" +
 			"Exit codes: 0 done, 1 the release failed or was rolled back, 2 usage or bad input,\n" +
-			"3 the server cannot be reached, 130 interrupted (the server goes on).\n\n" +
+			"3 the server cannot be reached, 4 another release of the app is running,\n" +
+			"130 interrupted (the server goes on).\n\n" +
 			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
 			"machine nothing needs to be set.",
 		SilenceErrors: true,
@@ -180,6 +183,8 @@ func exitCode(err error) int {
 		return exitUnreachable
 	case teal.IsCode(err, teal.CodeReleaseFailed):
 		return exitFailed
+	case teal.IsCode(err, teal.CodeReleaseInProgress):
+		return exitBusy
 	}
 	switch teal.CodeOf(err).Kind() {
 	case teal.KindInvalid, teal.KindUnauthorized, teal.KindForbidden, teal.KindNotFound, teal.KindConflict, teal.KindTooLarge:

@@ -141,7 +141,7 @@ func TestDeploysAtTheSameMoment(t *testing.T) {
 			switch {
 			case r.code == 0:
 				done++
-			case r.code != 2 || !strings.Contains(r.stderr, "wait for it"):
+			case r.code != 4 || !strings.Contains(r.stderr, "wait for it"):
 				t.Errorf("exit %d: %s%s", r.code, r.stdout, r.stderr)
 			}
 		}

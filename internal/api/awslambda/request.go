@@ -209,7 +209,7 @@ func (c *configuration) apply(f teal.Function) teal.Function {
 		f.Memory = teal.Bytes(*c.MemorySize) * teal.MiB
 	}
 	if c.Environment != nil {
-		f.Env = maps.Clone(c.Environment.Variables)
+		f.Env, f.Masked = maps.Clone(c.Environment.Variables), nil
 	}
 	if c.TracingConfig != nil {
 		s.Tracing = c.TracingConfig.Mode
