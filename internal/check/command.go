@@ -53,7 +53,7 @@ func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
 	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
-	spec := process.Spec{Path: c.argv[0], Args: c.argv[1:], Dir: code, Env: environ(scratch, c.env)}
+	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env)}
 	return e.execute(ctx, spec, redactor(nil).named(c.env))
 }
 

@@ -54,7 +54,7 @@ func (c *concurrency) setDefaults() {
 }
 
 type service struct {
-	Command   []text          `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT. A path with a slash is looked for in the code folder."`
+	Command   []text          `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT, which may be written as an argument. A path with a slash is looked for in the code folder."`
 	Code      string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file. It is the working directory."`
 	Health    health          `yaml:"health" desc:"How to ask an instance whether it can take requests."`
 	Protocol  string          `yaml:"protocol" desc:"What it speaks: http1, or h2c, which is HTTP/2 without TLS and what gRPC needs." enum:"http1,h2c"`

@@ -94,7 +94,7 @@ func (s *Set) start(sl *slot, port int) (*process.Process, error) {
 	}
 	return s.cfg.Start(process.Spec{
 		Path:   program,
-		Args:   service.Command[1:],
+		Args:   process.Expand(service.Command[1:], env),
 		Env:    pairs(env),
 		Dir:    s.cfg.Dir,
 		Memory: service.Memory,

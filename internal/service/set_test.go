@@ -79,7 +79,8 @@ func TestServiceStartsServesAndStops(t *testing.T) {
 func TestUsualServersBindAReservedPort(t *testing.T) {
 	t.Parallel()
 	for name, command := range map[string][]string{
-		"python": {"sh", "-c", "exec python3 -m http.server --bind $HOST $PORT"},
+		"python": {"python3", "-m", "http.server", "--bind", "$HOST", "$PORT"}, // seen red with the arguments not expanded
+		"shell":  {"sh", "-c", "exec python3 -m http.server --bind $HOST $PORT"},
 		"node":   {"node", "-e", "require('http').createServer((q, r) => r.end()).listen(process.env.PORT)"},
 		"go":     {"./fixture"},
 	} {
