@@ -47,7 +47,8 @@ var designed = rules{
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest"},
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
+		"internal/scaffold":    {"internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
 	},
 	vendors: map[string][]string{

@@ -11,38 +11,49 @@ import (
 	"github.com/spf13/cobra"
 
 	"teal"
-	"teal/internal/manifest"
+	"teal/internal/scaffold"
 )
 
 // initialised is what init writes with --json.
 type initialised struct {
 	App   string   `json:"app"`
 	Files []string `json:"files"`
+	Seen  string   `json:"seen,omitempty"`
+	Todo  string   `json:"todo,omitempty"`
 }
 
 func (s *session) initCommand() *cobra.Command {
 	var app string
+	var upstreams []string
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Write a small app that works as it is",
-		Args:  arguments(0, 1),
+		Short: "Write a teal.yaml for what DIR holds",
+		Long: "Looks at DIR (Procfile, package.json, Python and Go sources, bootstrap) and writes a\n" +
+			"teal.yaml for it; in a folder with nothing that it knows, a small app that works as it\n" +
+			"is. With --upstream, an app in front of addresses that somebody else runs.",
+		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.init(folder(args), app)
+			return s.init(folder(args), app, upstreams)
 		},
 	}
 	cmd.Flags().StringVar(&app, "app", "", "name of the app; left out, that of the folder")
+	cmd.Flags().StringSliceVar(&upstreams, "upstream", nil, "an address such as http://10.0.0.7:9000; may be repeated")
 	return cmd
 }
 
-func (s *session) init(dir, app string) error {
-	if app == "" {
-		app = nameOf(dir)
+func (s *session) init(dir, name string, upstreams []string) error {
+	if name == "" {
+		name = nameOf(dir)
 	}
-	files, err := manifest.Template(app)
+	app, err := scaffold.Folder(os.DirFS(dir), name)
+	if len(upstreams) > 0 {
+		app, err = scaffold.Upstreams(name, upstreams)
+	}
 	if err != nil {
 		return err
 	}
-	out := initialised{App: app, Files: []string{}}
+	files := app.Files
+	out := initialised{App: name, Files: []string{}, Seen: app.Seen, Todo: app.Todo}
 	for _, file := range files {
 		name := filepath.Join(dir, filepath.FromSlash(file.Path))
 		if _, err := os.Lstat(name); err == nil {
@@ -56,8 +67,14 @@ func (s *session) init(dir, app string) error {
 		}
 	}
 	s.show(out, func() {
+		if app.Seen != "" {
+			s.out.line("%s", app.Seen)
+		}
 		for _, name := range out.Files {
 			s.out.line("wrote %s", name)
+		}
+		if app.Todo != "" {
+			s.out.line("%s", app.Todo)
 		}
 		s.out.line("release it with `teal deploy %s`", dir)
 	})

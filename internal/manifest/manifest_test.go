@@ -223,28 +223,6 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-func TestTemplateLoads(t *testing.T) {
-	t.Parallel()
-	files, err := Template("my-app")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for _, f := range files {
-		write(t, filepath.Join(dir, f.Path), string(f.Data), 0o600)
-	}
-	m, err := Load(dir, Variables{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Spec.App != "my-app" || m.Code["hello"] != "./hello" || m.Dir != dir {
-		t.Errorf("got %+v", m)
-	}
-	if _, err := Template("My App"); teal.CodeOf(err) != teal.CodeInvalidInput {
-		t.Errorf("Template of a bad name = %v", err)
-	}
-}
-
 func TestReleaseSectionIsTakenWhole(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("teal.yaml", read1(t, "testdata/good/release.yaml"))
