@@ -61,6 +61,7 @@ type trip struct {
 	endpoint Endpoint // nil for none
 	link     *link
 	attempts int     // connections that could not be made
+	unsent   bool    // nothing of it has gone out on link, which was kept
 	resent   bool    // once more, after a kept connection had been closed
 	whole    bool    // the body had arrived with the head
 	sent     bool    // the request, whole

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -177,16 +177,20 @@ func (k *call) answer() (head, body []byte, err error) {
 // response writes what the function has answered.
 func (k *call) response(r payload.Response) (head, body []byte) {
 	out := http1.AppendStatusLine(make([]byte, 0, smallBuffer/4), r.Status, nil)
+	dated := false
 	for _, pair := range r.Headers {
-		if name := pair[0]; !http1.IsAboutConnection(name) && textproto.CanonicalMIMEHeaderKey(name) != headerVersion {
+		if name := pair[0]; !http1.IsAboutConnection(name) && !strings.EqualFold(name, headerVersion) {
 			out = http1.AppendLine(out, name, pair[1])
+			dated = dated || strings.EqualFold(name, "Date")
 		}
 	}
 	for _, cookie := range r.Cookies {
 		out = http1.AppendLine(out, "Set-Cookie", cookie)
 	}
 	out = http1.AppendLine(out, headerVersion, k.claim.Env.label)
-	out = (&dateLine{}).append(out, time.Now())
+	if !dated {
+		out = (&dateLine{}).append(out, time.Now())
+	}
 	if k.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
