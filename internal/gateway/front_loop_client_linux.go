@@ -93,7 +93,7 @@ func (l *loop) newTrip() *trip {
 		l.trips = l.trips[:last]
 		return t
 	}
-	return &trip{}
+	return &trip{up: flow{trailer: l.server.requestTrailer}, down: flow{trailer: passesTrailer}}
 }
 
 // reset makes t ready for the next request.

@@ -235,7 +235,7 @@ func (c *caller) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label}
+	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label, rules: c.loop.server.headers}
 	from.set(h, sent)
 	t.sight.passTrace(h)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)

@@ -102,9 +102,13 @@ type ServerConfig struct {
 	// Trusted says whose X-Forwarded-* headers are believed and added to: a load
 	// balancer in front. nil is nobody; what others send is replaced.
 	Trusted func(remote netip.Addr) bool
-	Limits  Limits
-	Log     Log    // nil: exchanges are not logged
-	Tracer  Tracer // nil: exchanges are not traced
+	// Underscores passes header fields on whose names have underscores, unless
+	// they could be taken for what Teal or a trusted peer says. Behind WSGI and CGI
+	// X_Real_IP and X-Real-IP are the same.
+	Underscores bool
+	Limits      Limits
+	Log         Log    // nil: exchanges are not logged
+	Tracer      Tracer // nil: exchanges are not traced
 	// Around, if set, stands before the routing of public requests: what it does
 	// not answer itself goes to next, perhaps with a claim (see WithClaim).
 	Around func(next http.Handler) http.Handler
@@ -120,6 +124,7 @@ type Server struct {
 	logger   *slog.Logger
 	override func(netip.Addr) bool
 	trusted  func(netip.Addr) bool
+	headers  headerRules
 	limits   Limits
 	log      Log
 	tracer   Tracer
@@ -127,6 +132,8 @@ type Server struct {
 	around   func(http.Handler) http.Handler
 	isAround func(host string) bool // nil: what stands around may answer anything
 	errorLog *log.Logger            // what net/http has to say
+
+	requestTrailer func(name []byte) bool // headers.passesTrailer, made once
 }
 
 // NewServer returns a server that serves nothing yet.
@@ -136,11 +143,13 @@ func NewServer(config ServerConfig) *Server {
 		logger:   config.Logger,
 		override: config.Override,
 		trusted:  config.Trusted,
+		headers:  headerRules{underscores: config.Underscores},
 		around:   config.Around,
 		limits:   config.Limits.withDefaults(),
 		log:      config.Log,
 		tracer:   config.Tracer,
 	}
+	s.requestTrailer = s.headers.passesTrailer
 	s.bodies = newBudget(int64(s.limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }
 	if s.logger == nil {
