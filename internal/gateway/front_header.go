@@ -102,6 +102,7 @@ type origin struct {
 	host    string     // as sent
 	label   string     // of the version that answers
 	rules   headerRules
+	proxies func(netip.Addr) bool // whose addresses in X-Forwarded-For are not the client's
 }
 
 // set sets what a component is told about the request: who sent it, and which
@@ -139,12 +140,10 @@ func (o origin) set(out, in http.Header) {
 }
 
 // sourceIP returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it saw.
+// trusted proxy, the one that it names.
 func (o origin) sourceIP(in http.Header) string {
-	chain := in["X-Forwarded-For"]
-	if len(chain) > 0 && o.trusted {
-		list := strings.Split(chain[len(chain)-1], ",")
-		return strings.TrimSpace(list[len(list)-1])
+	if chain := in["X-Forwarded-For"]; len(chain) > 0 && o.trusted {
+		return lastClient(chain, o.proxies)
 	}
 	if !o.peer.IsValid() {
 		return ""
@@ -162,7 +161,7 @@ func (x *exchange) introduce(out http.Header) {
 // origin may be asked before anything is claimed; then there is no label.
 func (x *exchange) origin() origin {
 	peer := remoteAddr(x.in)
-	o := origin{peer: peer, trusted: x.front.trusted(peer), scheme: x.front.scheme(), host: x.in.Host, rules: x.front.server.headers}
+	o := origin{peer: peer, trusted: x.front.trusted(peer), scheme: x.front.scheme(), host: x.in.Host, rules: x.front.server.headers, proxies: x.front.server.trusted}
 	if x.claim.Env != nil {
 		o.label = x.claim.Env.label
 	}

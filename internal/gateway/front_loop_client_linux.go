@@ -269,13 +269,23 @@ func (c *caller) claim() error {
 			head.Alias = or(head.Alias, string(t.request.Value(i)))
 		}
 	}
-	if (head.Version != "" || head.Alias != "") && !c.loop.server.override(c.peer) {
+	if (head.Version != "" || head.Alias != "") && !c.loop.server.mayOverride(c.peer, c.fields) {
 		return errOverride()
 	}
 	claim, err := c.loop.server.gateway.Claim(head, randomPoint())
 	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
 	t.claim = claim
 	return err
+}
+
+// fields are the header fields of the request, in place.
+func (c *caller) fields(yield func(name, value string) bool) {
+	q := &c.trip.request
+	for i := range q.Len() {
+		if !yield(view(q.Name(i)), view(q.Value(i))) {
+			return
+		}
+	}
 }
 
 // answered notes that the response begins.

@@ -235,7 +235,11 @@ func (c *caller) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label, rules: c.loop.server.headers}
+	server := c.loop.server
+	from := origin{
+		peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label,
+		rules: server.headers, proxies: server.trusted,
+	}
 	from.set(h, sent)
 	t.sight.passTrace(h)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)

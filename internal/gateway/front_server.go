@@ -96,8 +96,9 @@ func (l Limits) withDefaults() Limits {
 type ServerConfig struct {
 	Gateway *Gateway
 	Logger  *slog.Logger // nil: nothing is logged
-	// Override says who may choose a version with the Teal-Version and
-	// Teal-Alias headers; nil is nobody. Others who try get 403.
+	// Override says which clients may choose a version with the Teal-Version and
+	// Teal-Alias headers; nil is nobody. Others who try get 403, as does who comes
+	// through a proxy that is not trusted, or that does not name its client.
 	Override func(remote netip.Addr) bool
 	// Trusted says whose X-Forwarded-* headers are believed and added to: a load
 	// balancer in front. nil is nobody; what others send is replaced.
@@ -295,7 +296,7 @@ func (s *Server) claimPublic(r *http.Request) (Claim, error) {
 		}
 	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
-	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
+	if (head.Version != "" || head.Alias != "") && !s.mayOverride(remoteAddr(r), fieldsOf(r.Header)) {
 		return Claim{}, errOverride()
 	}
 	return s.gateway.Claim(head, randomPoint())
