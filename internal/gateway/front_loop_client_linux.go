@@ -80,11 +80,13 @@ type trip struct {
 	reported bool
 	sight    sight
 	code     teal.Code // of an error of Teal's own that was the answer
-	answer   error     // to give when the body has been skipped
-	skipped  int64
-	body     []byte // for a function
-	until    int64  // the whole body must be there then
-	held     int64  // of the server's budget for bodies
+	// requestID is the invocation's, or that of an error of Teal's own.
+	requestID string
+	answer    error // to give when the body has been skipped
+	skipped   int64
+	body      []byte // for a function
+	until     int64  // the whole body must be there then
+	held      int64  // of the server's budget for bodies
 }
 
 func (l *loop) newTrip() *trip {
@@ -278,9 +280,13 @@ func (c *caller) claim() error {
 	return err
 }
 
-// fields are the header fields of the request, in place.
+// fields are the header fields of the request, in place: none before its head has
+// been read.
 func (c *caller) fields(yield func(name, value string) bool) {
 	q := &c.trip.request
+	if c.trip.head == 0 {
+		return
+	}
 	for i := range q.Len() {
 		if !yield(view(q.Name(i)), view(q.Value(i))) {
 			return
@@ -354,7 +360,7 @@ func (c *caller) expired() {
 		c.look()
 		c.trip.closes = true
 		c.trip.up.reset(http1.UntilClose, false)
-		c.respond(teal.Errorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, c.limits().Head))
+		c.respond(publicErrorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, c.limits().Head))
 	case callerWaiting:
 		c.trip.queued.leave(c)
 		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.trip.claim.Component.Name))

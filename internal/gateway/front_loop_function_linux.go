@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"teal"
 	"teal/internal/gateway/payload"
 	"teal/internal/http1"
 )
@@ -66,7 +65,7 @@ func (c *caller) collect() bool {
 		}
 		if c.ended {
 			t.closes = true
-			c.fail(teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", errBodyCut))
+			c.fail(errNotWhole(errBodyCut))
 			return true
 		}
 		return false
@@ -224,6 +223,7 @@ func (c *caller) invoked(head, body []byte, err error, errno syscall.Errno) {
 // event describes the request to the function.
 func (c *caller) event(now time.Time) payload.Request {
 	t := c.trip
+	t.requestID = newRequestID()
 	r := &t.request
 	sent := http.Header{}
 	for i := range r.Len() {
@@ -252,7 +252,7 @@ func (c *caller) event(now time.Time) payload.Request {
 		SourceIP:  from.sourceIP(sent),
 		Headers:   h,
 		Body:      t.body,
-		RequestID: newRequestID(),
+		RequestID: t.requestID,
 		Time:      now,
 	}
 }

@@ -425,7 +425,7 @@ func (l *loop) admit(fd int, peer netip.AddrPort, s *secret) {
 	l.clients = append(l.clients, c)
 	c.deadline = l.at(l.server.limits.Head)
 	if int(l.all.open.Load()) > l.server.limits.Connections {
-		c.refuseConnection(teal.Errorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
+		c.refuseConnection(publicErrorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
 	}
 	l.serve(c)
 }

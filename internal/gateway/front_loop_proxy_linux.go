@@ -259,7 +259,7 @@ func (c *caller) sending(up flowing) bool {
 		return false
 	case flowEnded:
 		t.closes = true
-		c.fail(teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", errBodyCut))
+		c.fail(errNotWhole(errBodyCut))
 		return false
 	}
 	return true
@@ -388,6 +388,15 @@ func (c *caller) leaveInstance(keep bool) {
 
 // logFailure says in the log what a client cannot be told any more.
 func (c *caller) logFailure(err error) {
+	c.loop.server.logFailure(c.failureOf(err))
+}
+
+// failureOf returns err as the request's.
+func (c *caller) failureOf(err error) failure {
 	t := c.trip
-	c.loop.server.logFailure(err, t.claim, string(t.request.Method), string(t.request.Path))
+	t.requestID = or(t.requestID, newRequestID())
+	return failure{
+		err: err, id: t.requestID, insider: c.loop.all.front.isInsider(c.peer, c.fields),
+		claim: t.claim, method: string(t.request.Method), path: string(t.request.Path),
+	}
 }

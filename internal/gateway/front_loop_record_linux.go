@@ -65,7 +65,7 @@ func (c *caller) recordOf(now time.Time) Record {
 	q := &t.request
 	r := Record{
 		Start: t.sight.start, Duration: now.Sub(t.sight.start), Client: c.sourceIP(), Scheme: c.loop.all.front.scheme(), Protocol: protocolOf(q),
-		Status: t.result.Status, Code: t.code, Fault: t.result.Fault, Aborted: t.result.Status != 0 && !t.sight.whole,
+		Status: t.result.Status, Code: t.code, RequestID: t.requestID, Fault: t.result.Fault, Aborted: t.result.Status != 0 && !t.sight.whole,
 		In: t.up.passed + t.skipped + int64(len(t.body)), Out: t.sight.out + t.down.passed,
 		Alias: t.claim.Alias, Version: t.claim.Version, Instance: t.sight.instance,
 	}

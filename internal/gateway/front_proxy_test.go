@@ -370,8 +370,8 @@ func TestInstancesThatFail(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s := start(t, tt.web, ServerConfig{Limits: Limits{FirstByte: 300 * time.Millisecond}})
-			response, detail := s.wantProblem(tt.status, tt.code, "GET", "/", nil)
+			s := start(t, tt.web, ServerConfig{Override: everybody, Limits: Limits{FirstByte: 300 * time.Millisecond}})
+			response, detail := s.wantProblem(tt.status, tt.code, "GET", "/", nil, "Teal-Version", "7")
 			if response.Header.Get("Teal-Version") != "7" || !strings.Contains(detail, tt.detail) || strings.Contains(detail, "127.0.0.1") {
 				t.Errorf("version %q, detail %q", response.Header.Get("Teal-Version"), detail)
 			}

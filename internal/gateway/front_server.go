@@ -130,6 +130,7 @@ type Server struct {
 	log      Log
 	tracer   Tracer
 	bodies   *budget
+	failures failureBudget
 	around   func(http.Handler) http.Handler
 	isAround func(host string) bool // nil: what stands around may answer anything
 	errorLog *log.Logger            // what net/http has to say
@@ -193,7 +194,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true, internal: true}, plain)
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
@@ -204,7 +205,7 @@ func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Envi
 	claim := func(r *http.Request) (Claim, error) {
 		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true}, plain)
 }
 
 // insiders trusts everybody: callers on a loopback listener of an environment
@@ -261,7 +262,7 @@ func (s *Server) shutDown(server *http.Server, f *front, end context.CancelCause
 		return
 	}
 	s.logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", f.gate.count(), "grace", s.limits.ShutdownGrace)
-	end(teal.Errorf(teal.CodeUnavailable, "the server is shutting down; try again"))
+	end(publicErrorf(teal.CodeUnavailable, "the server is shutting down; try again"))
 	if s.finish(server, f, cutOff) {
 		return
 	}
@@ -303,5 +304,5 @@ func (s *Server) claimPublic(r *http.Request) (Claim, error) {
 }
 
 func errOverride() error {
-	return teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
+	return publicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 }

@@ -116,7 +116,7 @@ func TestFunctionAnswers(t *testing.T) {
 			if err := s.stop(); err != nil {
 				t.Fatal(err)
 			}
-			if wantLog := tt.status == 502 || tt.status == 504 || tt.status == 500; wantLog != strings.Contains(logged.String(), "request failed") {
+			if !strings.Contains(logged.String(), "request failed") {
 				t.Errorf("logged: %s", logged.String())
 			}
 		})
