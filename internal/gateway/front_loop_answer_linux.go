@@ -12,6 +12,7 @@ import (
 // the client its connection.
 func (c *caller) fail(err error) {
 	t := c.trip
+	err = t.claim.explain(err)
 	c.leaveInstance(false)
 	if t.begun {
 		c.abort()

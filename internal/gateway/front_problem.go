@@ -110,6 +110,7 @@ func (x *exchange) fail(err error) {
 	if errors.Is(err, errClientGone) {
 		panic(http.ErrAbortHandler)
 	}
+	err = x.claim.explain(err)
 	status := statusOf(err)
 	x.answered(status)
 	x.code = teal.CodeOf(err)
