@@ -59,7 +59,7 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 }
 
 func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, error) {
-	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample}
+	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample, Underscores: o.Underscores}
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
 	}

@@ -31,6 +31,7 @@ type file struct {
 	imports []string
 	clock   []string // positions where time is asked for
 	spawns  []string // positions of go statements
+	follows []string // positions of HTTP clients that follow redirects
 }
 
 // load reads every Go file of a tree, whatever its build constraints.
@@ -84,7 +85,14 @@ func (m module) add(name string, source []byte) error {
 		switch n := n.(type) {
 		case *ast.GoStmt:
 			f.spawns = append(f.spawns, at())
+		case *ast.CompositeLit:
+			if isOf(n.Type, "http", "Client") && !names(n, "CheckRedirect") {
+				f.follows = append(f.follows, at())
+			}
 		case *ast.SelectorExpr:
+			if isOf(n, "http", followers...) {
+				f.follows = append(f.follows, at())
+			}
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
 				f.clock = append(f.clock, at())
 			}
@@ -93,6 +101,31 @@ func (m module) add(name string, source []byte) error {
 	})
 	m[dir].files = append(m[dir].files, f)
 	return nil
+}
+
+// followers are the clients of package http that follow redirects.
+var followers = []string{"DefaultClient", "Get", "Head", "Post", "PostForm"}
+
+// isOf reports whether an expression is one of the names of a package.
+func isOf(n ast.Expr, pkg string, names ...string) bool {
+	s, ok := n.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	x, ok := s.X.(*ast.Ident)
+	return ok && x.Name == pkg && slices.Contains(names, s.Sel.Name)
+}
+
+// names reports whether a composite literal sets a field.
+func names(n *ast.CompositeLit, field string) bool {
+	return slices.ContainsFunc(n.Elts, func(e ast.Expr) bool {
+		pair, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			return false
+		}
+		key, ok := pair.Key.(*ast.Ident)
+		return ok && key.Name == field
+	})
 }
 
 // clock lists what in package time reads the clock or waits for it.

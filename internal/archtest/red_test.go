@@ -53,6 +53,8 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"root uses os/exec":      {"x.go", "package teal\nimport _ \"os/exec\"", "imports os/exec"},
 		"root uses net/http":     {"x.go", "package teal\nimport _ \"net/http\"", "imports net/http; the root package does no I/O"},
 		"root reads the clock":   {"x.go", "package teal\nimport \"time\"\nvar now = time.Now", "reads the clock"},
+		"a client that follows":  {"internal/process/x.go", "package process\nimport \"net/http\"\nvar c = &http.Client{Timeout: 1}", "follows redirects"},
+		"http.Get":               {"internal/process/x.go", "package process\nimport \"net/http\"\nvar get = http.Get", "follows redirects"},
 		"root spawns":            {"x.go", "package teal\nfunc f() { go f() }", "starts a goroutine"},
 		"sideways":               {"internal/process/x.go", "package process\nimport _ \"teal/internal/gateway\"", "internal/process/x.go imports teal/internal/gateway; internal/process may import the root"},
 		"sideways from below":    {"internal/gateway/payload/x.go", "package payload\nimport _ \"teal/internal/process\"", "internal/gateway may import the root, internal/http1"},

@@ -85,6 +85,7 @@ func (r rules) broken(m module) []string {
 	found.root(m)
 	found.sideways(m, r)
 	found.vendors(m, r)
+	found.redirects(m)
 	found.names(m)
 	found.docs(m)
 	found.gateway(m)
@@ -158,6 +159,20 @@ func (f *findings) vendors(m module, r rules) {
 		}
 		f.addf("%s imports %s, which no rule knows; say in archtest who may", name, imported)
 	})
+}
+
+// redirects: who is asked answers; nobody is sent elsewhere by what answers.
+func (f *findings) redirects(m module) {
+	for _, dir := range m.dirs() {
+		if !within(dir, "internal") && !within(dir, "cmd") {
+			continue
+		}
+		for _, file := range m[dir].files {
+			for _, at := range file.follows {
+				f.addf("%s follows redirects; give the client a CheckRedirect that returns http.ErrUseLastResponse", at)
+			}
+		}
+	}
 }
 
 func (f *findings) names(m module) {

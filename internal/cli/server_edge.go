@@ -20,6 +20,7 @@ type EdgeOptions struct {
 	Format       string   // of its lines
 	Sample       float64  // the share of requests in it
 	Limits       []Limit
+	Underscores  bool // header names with underscores are passed on
 }
 
 // Certificate names the files of a certificate and its key.
@@ -34,6 +35,7 @@ type edgeFlags struct {
 	log, format       string
 	sample            string
 	limits            []string
+	underscores       bool
 }
 
 func (f *edgeFlags) register(cmd *cobra.Command) {
@@ -45,11 +47,12 @@ func (f *edgeFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.log, "access-log", "", "file that gets a line for every request; - for standard output")
 	flags.StringVar(&f.format, "access-log-format", "json", "json or combined")
 	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of the requests in the access log; errors of the server (5xx) are always in it")
+	flags.BoolVar(&f.underscores, "underscores-in-headers", false, "pass request headers on whose names have underscores; behind WSGI and CGI they look like those with hyphens")
 	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the gateway, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
 }
 
 func (f *edgeFlags) options() (EdgeOptions, error) {
-	o := EdgeOptions{HTTPS: f.https, Folders: f.dirs, AccessLog: f.log, Format: f.format}
+	o := EdgeOptions{HTTPS: f.https, Folders: f.dirs, AccessLog: f.log, Format: f.format, Underscores: f.underscores}
 	if _, _, err := net.SplitHostPort(f.https); f.https != "" && err != nil {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--https: %q is not an address; write HOST:PORT or :PORT", f.https)
 	}

@@ -234,7 +234,7 @@ func (s *server) assemble(ctx context.Context) error {
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
-		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits,
+		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
 		Around: func(next http.Handler) http.Handler {
 			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
 		},

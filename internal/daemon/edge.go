@@ -23,6 +23,7 @@ type EdgeConfig struct {
 	Format       accesslog.Format
 	Sample       float64
 	Limits       gateway.Limits
+	Underscores  bool // header names with underscores are passed on
 }
 
 // edge is what stands between the gateway and the world besides its listener.

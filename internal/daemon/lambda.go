@@ -78,7 +78,7 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 	byApp := func(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 	l := &lambda{
 		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
-		place: lambdaNames(aws), http: &http.Client{}, retryDelay: aws.RetryDelay,
+		place: lambdaNames(aws), http: newDestinationClient(), retryDelay: aws.RetryDelay,
 		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
 		graves: store.NewSide(kv, "lambda", "grave", func(t tombstone) store.SideKey { return byApp(t.App) }),
 		extras: store.NewSide(kv, "lambda", "function", func(x awslambda.Extras) store.SideKey {

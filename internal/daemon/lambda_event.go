@@ -213,6 +213,12 @@ func (l *lambda) send(ctx context.Context, e queued) error {
 	return err
 }
 
+// newDestinationClient returns the client that tells destinations: one that
+// answers with a redirect has not been told.
+func newDestinationClient() *http.Client {
+	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
 func (l *lambda) post(ctx context.Context, e queued) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()

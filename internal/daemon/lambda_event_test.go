@@ -206,3 +206,21 @@ func TestPauses(t *testing.T) {
 		}
 	}
 }
+
+// What a destination answers is its answer: the report, and what it says, goes
+// nowhere else.
+//
+// Seen red with a client that follows redirects.
+func TestADestinationCannotSendAReportElsewhere(t *testing.T) {
+	elsewhere := newReceived(t)
+	sink := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(sink.Close)
+	l := &lambda{http: newDestinationClient()}
+	err := l.post(t.Context(), queued{Destination: sink.URL, Report: []byte(`{}`)})
+	if err == nil || !strings.Contains(err.Error(), "status 307") {
+		t.Errorf("told: %v", err)
+	}
+	if n := len(elsewhere.got); n > 0 {
+		t.Error("somebody else was told")
+	}
+}

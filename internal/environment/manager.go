@@ -255,7 +255,7 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 	}
 	r := &running{
 		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}),
+		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r

@@ -29,6 +29,7 @@ type running struct {
 	aside   bool          // for a user's alias alone; guarded like since
 	dirty   chan struct{} // capacity 1: a component's condition may have changed
 	stopped chan struct{} // closed when everything has ended
+	gone    chan struct{} // closed when no instance runs any more; never when none was built
 
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
@@ -61,7 +62,7 @@ func (r *running) run(ctx context.Context) {
 	if parts == nil {
 		return
 	}
-	var tasks sync.WaitGroup
+	var tasks, components sync.WaitGroup
 	tasks.Go(func() {
 		err := r.manager.cfg.Siblings.ServeEnvironment(ctx, listeners[previewName], r.handle)
 		if err != nil && ctx.Err() == nil {
@@ -69,7 +70,7 @@ func (r *running) run(ctx context.Context) {
 		}
 	})
 	for _, p := range parts {
-		tasks.Go(func() {
+		components.Go(func() {
 			if err := p.run(ctx); err != nil && ctx.Err() == nil {
 				r.logger().Error("component stopped", "component", p.name, "error", err)
 			}
@@ -82,6 +83,8 @@ func (r *running) run(ctx context.Context) {
 		})
 	}
 	r.follow(ctx, passOn)
+	components.Wait()
+	close(r.gone)
 	tasks.Wait()
 }
 
@@ -391,18 +394,44 @@ func (r *running) await(ctx context.Context, handle *gateway.Environment, deadli
 		return
 	case <-timer.C:
 	}
-	r.logger().Warn("drain deadline passed; cancelling what is still in flight",
+	r.logger().Warn("drain deadline passed; stopping the instances with what is still in flight",
 		"in_flight", handle.InFlight(), "deadline", deadline)
-	handle.Cancel()
-	// What was cancelled needs a moment to write its last bytes.
-	last := time.NewTimer(cancelGrace)
-	defer last.Stop()
+	// Those who know the protocol end it: an application that gets SIGTERM can say
+	// goodbye on its connections, while it has its grace.
+	handle.Expire()
+	r.stop()
 	select {
 	case <-drained:
+		return
 	case <-ctx.Done():
-	case <-last.C:
+		return
+	case <-r.gone:
+	}
+	if within(ctx, drained, lastBytes) { // they are on their way, or there is nobody to say them
+		return
+	}
+	handle.Cancel()
+	within(ctx, drained, cancelGrace)
+}
+
+// within waits for a channel to be closed, but not for longer than the time given
+// or than ctx. It reports whether nothing is left to be waited for.
+func within(ctx context.Context, closed <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-closed:
+		return true
+	case <-ctx.Done():
+		return true
+	case <-timer.C:
+		return false
 	}
 }
 
-// cancelGrace is how long cancelled requests may take to tell their clients.
-const cancelGrace = time.Second
+const (
+	// lastBytes is how long clients may take to end what the instances have ended.
+	lastBytes = 500 * time.Millisecond
+	// cancelGrace is how long cancelled requests may take to tell their clients.
+	cancelGrace = time.Second
+)

@@ -28,6 +28,7 @@ type Environment struct {
 	components map[string]*Component
 
 	gate        gate
+	overdue     atomic.Bool     // Expire was called
 	life        context.Context // ends with Cancel
 	cancel      context.CancelCauseFunc
 	connections atomic.Pointer[Connections]
@@ -162,12 +163,33 @@ func (e *Environment) Retire() <-chan struct{} {
 	return e.gate.drained
 }
 
+// Expire says that the drain deadline has passed and the instances are being
+// stopped: what is in flight goes on for as long as they do, and a request that
+// they leave without an answer gets 504. Cancel follows.
+func (e *Environment) Expire() { e.overdue.Store(true) }
+
 // Cancel ends what is still in flight because the drain deadline has passed: a
 // request whose answer has not begun gets 504, streams and upgraded connections
 // are closed. It does not wait for them; the channel of Retire says when they
 // are gone.
-func (e *Environment) Cancel() {
-	e.cancel(teal.Errorf(teal.CodeTimeout, "version %d of app %q was stopped before it had answered; send the request again", e.version, e.app))
+func (e *Environment) Cancel() { e.cancel(e.errStopped()) }
+
+func (e *Environment) errStopped() error {
+	return teal.Errorf(teal.CodeTimeout, "version %d of app %q was stopped before it had answered; send the request again", e.version, e.app)
+}
+
+// explain returns the error to answer a request of the claim with. That its
+// instance was stopped at the drain deadline is why it does not answer, whatever
+// that looks like.
+func (c Claim) explain(err error) error {
+	if c.Env == nil || !c.Env.overdue.Load() {
+		return err
+	}
+	switch teal.CodeOf(err) {
+	case teal.CodeUpstreamFailed, teal.CodeNoHealthyInstance, teal.CodeUnavailable:
+		return c.Env.errStopped()
+	}
+	return err
 }
 
 // InFlight returns how many requests and connections the environment has at the

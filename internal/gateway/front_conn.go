@@ -135,6 +135,7 @@ type requestBody struct {
 	stall   time.Duration          // zero for no limit
 	until   time.Time              // for the whole; zero for no limit
 	check   func(size int64) error // of what has come; nil for no limit
+	read    func()                 // is called when it has been read to its end; nil for nothing
 
 	mu      sync.Mutex
 	started bool
@@ -210,6 +211,9 @@ func (b *requestBody) end(n int, err error) error {
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
+		if b.read != nil {
+			b.read()
+		}
 	}
 	if tooLarge := b.tooLarge(); tooLarge != nil {
 		err = tooLarge
@@ -230,6 +234,14 @@ func (b *requestBody) end(n int, err error) error {
 func (b *requestBody) limit(check func(size int64) error) {
 	if b != nil {
 		b.check = check
+	}
+}
+
+// whenRead makes f be called when the body has been read to its end, before the
+// reader hears of it. b may be nil.
+func (b *requestBody) whenRead(f func()) {
+	if b != nil {
+		b.read = f
 	}
 }
 

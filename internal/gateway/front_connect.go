@@ -34,7 +34,7 @@ var errNotImplemented = errors.New("not implemented")
 // net/http's client cannot send.
 func (x *exchange) connect() {
 	if protocol := x.in.Header.Get(headerProtocol); protocol != "websocket" {
-		x.fail(teal.Errorf(teal.CodeUnsupported, "the protocol %q in a CONNECT request is %w; use websocket", excerpt(protocol, ""), errNotImplemented))
+		x.fail(publicErrorf(teal.CodeUnsupported, "the protocol %q in a CONNECT request is %w; use websocket", excerpt(protocol, ""), errNotImplemented))
 		return
 	}
 	if c := x.claim.Component; c.Function != nil || c.HTTP2 {

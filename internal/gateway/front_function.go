@@ -131,7 +131,7 @@ func (c Claim) functionFailed(said *Failure, requestID string) error {
 
 func (s *Server) checkSize(size int64) error {
 	if limit := s.limits.FunctionBytes; size > int64(limit) {
-		return teal.Errorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
+		return publicErrorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
 	}
 	return nil
 }
@@ -140,7 +140,7 @@ func (s *Server) checkSize(size int64) error {
 // many bytes.
 func (s *Server) checkBody(size int64) error {
 	if limit := s.limits.BodyBytes; size > int64(limit) {
-		return teal.Errorf(teal.CodeTooLarge, "the request's body is larger than %s; send less", limit)
+		return publicErrorf(teal.CodeTooLarge, "the request's body is larger than %s; send less", limit)
 	}
 	return nil
 }
@@ -193,13 +193,14 @@ func (x *exchange) grow(data []byte) ([]byte, error) {
 }
 
 func errTooManyBodies() error {
-	return teal.Errorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
+	return publicErrorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
 }
 
 func (x *exchange) giveBack() { x.front.server.bodies.give(x.held) }
 
 // event describes the request to the function.
 func (x *exchange) event(body []byte, now time.Time) payload.Request {
+	x.requestID = uuid.NewString()
 	h := x.in.Header.Clone()
 	removeHopByHop(h)
 	x.introduce(h)
@@ -217,7 +218,7 @@ func (x *exchange) event(body []byte, now time.Time) payload.Request {
 		SourceIP:  x.origin().sourceIP(x.in.Header),
 		Headers:   h,
 		Body:      body,
-		RequestID: uuid.NewString(),
+		RequestID: x.requestID,
 		Time:      now,
 	}
 }

@@ -57,17 +57,17 @@ var grpcFaults = map[string]Fault{
 	"15": FaultStatus,  // DATA_LOSS
 }
 
-// failGRPC answers a gRPC call with err: a response of nothing but trailers,
+// failGRPC answers a gRPC call with a failure: a response of nothing but trailers,
 // which gRPC writes as the head of one without a body. A client would make
 // something of an HTTP status too, but not what has happened.
-func (x *exchange) failGRPC(err error) {
-	status, known := grpcStatuses[teal.CodeOf(err).Kind()]
+func (x *exchange) failGRPC(f failure) {
+	status, known := grpcStatuses[teal.CodeOf(f.err).Kind()]
 	if !known {
 		status = 2
 	}
 	h := x.w.Header()
 	h.Set("Content-Type", "application/grpc")
 	h.Set("Grpc-Status", strconv.Itoa(status))
-	h.Set("Grpc-Message", url.PathEscape(string(teal.CodeOf(err))+": "+teal.MessageOf(err)))
+	h.Set("Grpc-Message", url.PathEscape(string(teal.CodeOf(f.err))+": "+sentenceFor(f.err, f.insider)+" (request "+f.id+")"))
 	x.w.WriteHeader(http.StatusOK)
 }

@@ -20,6 +20,7 @@ type front struct {
 	claim    func(*http.Request) (Claim, error)
 	trusted  func(netip.Addr) bool
 	internal bool            // the clients are components, calling each other
+	inside   bool            // it is a listener of an environment itself
 	secure   *tls.Config     // nil: cleartext
 	shaken   bool            // handshakes have been made before net/http gets a connection
 	life     context.Context // ends when the grace period of a shutdown is over
@@ -118,10 +119,12 @@ type exchange struct {
 	held     int64     // of the server's budget for bodies
 	result   Result    // what is known of it so far
 	code     teal.Code // of an error of Teal's own that was the answer
-	sight    sight
-	reported bool
-	reply    reply          // the body of an instance's response
-	grpc     *http.Response // an instance's answer to a gRPC call; nil for none
+	// requestID is the invocation's, or that of an error of Teal's own.
+	requestID string
+	sight     sight
+	reported  bool
+	reply     reply          // the body of an instance's response
+	grpc      *http.Response // an instance's answer to a gRPC call; nil for none
 }
 
 // end says how the request went, unless that has been said, and gives the claim

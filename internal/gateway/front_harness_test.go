@@ -196,8 +196,8 @@ func checkProblem(t testing.TB, response *http.Response, data string, status int
 	if err := json.Unmarshal([]byte(data), &p); err != nil {
 		t.Fatalf("%d %q: %v", response.StatusCode, data, err)
 	}
-	want := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: p.Detail}
-	if response.StatusCode != status || p != want || p.Detail == "" || response.Header.Get("Content-Type") != "application/problem+json" {
+	want := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: code, Detail: p.Detail, RequestID: p.RequestID}
+	if response.StatusCode != status || p != want || p.Detail == "" || p.RequestID == "" || response.Header.Get("Content-Type") != "application/problem+json" {
 		t.Fatalf("got %d %s, want %d %s", response.StatusCode, data, status, code)
 	}
 	return p.Detail

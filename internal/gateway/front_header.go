@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"bytes"
 	"net/http"
 	"net/netip"
 	"net/textproto"
 	"strings"
+
+	"teal/internal/http1"
 )
 
 // The headers of Teal's own. Those that a client sends with the prefix are never
@@ -12,7 +15,6 @@ import (
 const (
 	headerVersion = "Teal-Version"
 	headerAlias   = "Teal-Alias"
-	headerPrefix  = "Teal-"
 )
 
 // hopByHop names the headers that are about one connection.
@@ -34,6 +36,64 @@ func removeHopByHop(h http.Header) {
 	}
 }
 
+// headerRules decides which header and trailer fields of a client's reach a
+// component: one rule for both fronts, for requests and events.
+type headerRules struct {
+	underscores bool // names with underscores are passed on
+}
+
+// passes reports whether a header of that name is passed on as it is: not what
+// only Teal may say, nor, unless the peer is trusted, what a proxy says about its
+// client. Names with an underscore are left out: to a program behind WSGI or CGI
+// Teal_Version and Teal-Version are the same.
+func (h headerRules) passes(name []byte, trusted bool) bool {
+	if bytes.IndexByte(name, '_') >= 0 {
+		return h.underscores && headerRules{}.passes(bytes.ReplaceAll(name, []byte("_"), []byte("-")), false)
+	}
+	switch name[0] | 0x20 {
+	case 't':
+		return !http1.HasPrefixFold(name, "teal-")
+	case 'f', 'x':
+		return trusted || !isForwarding(name)
+	}
+	return true
+}
+
+// passesTrailer reports whether a trailer field of a request is passed on. Nobody
+// is trusted for what comes there.
+func (h headerRules) passesTrailer(name []byte) bool {
+	return h.passes(name, false) && passesTrailer(name)
+}
+
+// isForwarding reports whether a field says where a request came from before its
+// peer sent it.
+func isForwarding(name []byte) bool {
+	return http1.HasPrefixFold(name, "x-forwarded-") || http1.EqualFold(name, "forwarded") || http1.EqualFold(name, "x-real-ip")
+}
+
+// passesTrailer keeps out of trailers what a recipient must not learn there, and
+// what only Teal may say.
+func passesTrailer(name []byte) bool {
+	switch {
+	case http1.HasPrefixFold(name, "teal-"), isForwarding(name),
+		http1.EqualFold(name, "content-type"), http1.EqualFold(name, "content-encoding"), http1.EqualFold(name, "content-range"),
+		http1.EqualFold(name, "authorization"), http1.EqualFold(name, "cookie"), http1.EqualFold(name, "set-cookie"),
+		http1.EqualFold(name, "trailer"):
+		return false
+	}
+	return true
+}
+
+// filterTrailer copies those fields that pass reports true for, and that neither
+// frame nor are about one connection.
+func filterTrailer(to, from http.Header, pass func(name []byte) bool) {
+	for name, values := range from {
+		if !http1.IsAboutConnection(name) && pass([]byte(name)) {
+			to[name] = values
+		}
+	}
+}
+
 // origin is where a request comes from, as a component is told.
 type origin struct {
 	peer    netip.Addr // the zero Addr when it has none
@@ -41,6 +101,8 @@ type origin struct {
 	scheme  string     // that it speaks
 	host    string     // as sent
 	label   string     // of the version that answers
+	rules   headerRules
+	proxies func(netip.Addr) bool // whose addresses in X-Forwarded-For are not the client's
 }
 
 // set sets what a component is told about the request: who sent it, and which
@@ -48,8 +110,8 @@ type origin struct {
 // is kept and added to; what anybody else said is removed.
 func (o origin) set(out, in http.Header) {
 	for name := range out {
-		if strings.HasPrefix(name, headerPrefix) || isForwarding(name) {
-			out.Del(name)
+		if !o.rules.passes([]byte(name), false) {
+			delete(out, name)
 		}
 	}
 	out.Set(headerVersion, o.label)
@@ -57,7 +119,7 @@ func (o origin) set(out, in http.Header) {
 	chain, proto, host := "", o.scheme, o.host
 	if o.trusted {
 		for name, values := range in {
-			if isForwarding(name) {
+			if isForwarding([]byte(name)) {
 				out[name] = values
 			}
 		}
@@ -77,17 +139,11 @@ func (o origin) set(out, in http.Header) {
 	out.Set("X-Forwarded-Host", host)
 }
 
-func isForwarding(name string) bool {
-	return strings.HasPrefix(name, "X-Forwarded-") || name == "Forwarded" || name == "X-Real-Ip"
-}
-
 // sourceIP returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it saw.
+// trusted proxy, the one that it names.
 func (o origin) sourceIP(in http.Header) string {
-	chain := in["X-Forwarded-For"]
-	if len(chain) > 0 && o.trusted {
-		list := strings.Split(chain[len(chain)-1], ",")
-		return strings.TrimSpace(list[len(list)-1])
+	if chain := in["X-Forwarded-For"]; len(chain) > 0 && o.trusted {
+		return lastClient(chain, o.proxies)
 	}
 	if !o.peer.IsValid() {
 		return ""
@@ -105,7 +161,7 @@ func (x *exchange) introduce(out http.Header) {
 // origin may be asked before anything is claimed; then there is no label.
 func (x *exchange) origin() origin {
 	peer := remoteAddr(x.in)
-	o := origin{peer: peer, trusted: x.front.trusted(peer), scheme: x.front.scheme(), host: x.in.Host}
+	o := origin{peer: peer, trusted: x.front.trusted(peer), scheme: x.front.scheme(), host: x.in.Host, rules: x.front.server.headers, proxies: x.front.server.trusted}
 	if x.claim.Env != nil {
 		o.label = x.claim.Env.label
 	}

@@ -12,6 +12,7 @@ import (
 // the client its connection.
 func (c *caller) fail(err error) {
 	t := c.trip
+	err = t.claim.explain(err)
 	c.leaveInstance(false)
 	if t.begun {
 		c.abort()
@@ -82,13 +83,12 @@ func (c *caller) skipOver(whole bool) {
 func (c *caller) respond(err error) {
 	t := c.trip
 	status := statusOf(err)
-	data := document(err, status)
+	f := c.failureOf(err)
+	data := f.document(status)
 	t.answered(status)
 	t.result.Fault = faultOf(err, status)
 	t.code = teal.CodeOf(err)
-	if isFault(status) && t.claim.Env != nil {
-		c.logFailure(err)
-	}
+	c.loop.server.logAnswer(f, status)
 	out := c.loop.buffers.get(smallBuffer)[:0]
 	out = http1.AppendStatusLine(out, status, nil)
 	if t.claim.Version > 0 {

@@ -61,6 +61,7 @@ type trip struct {
 	endpoint Endpoint // nil for none
 	link     *link
 	attempts int     // connections that could not be made
+	unsent   bool    // nothing of it has gone out on link, which was kept
 	resent   bool    // once more, after a kept connection had been closed
 	whole    bool    // the body had arrived with the head
 	sent     bool    // the request, whole
@@ -79,11 +80,13 @@ type trip struct {
 	reported bool
 	sight    sight
 	code     teal.Code // of an error of Teal's own that was the answer
-	answer   error     // to give when the body has been skipped
-	skipped  int64
-	body     []byte // for a function
-	until    int64  // the whole body must be there then
-	held     int64  // of the server's budget for bodies
+	// requestID is the invocation's, or that of an error of Teal's own.
+	requestID string
+	answer    error // to give when the body has been skipped
+	skipped   int64
+	body      []byte // for a function
+	until     int64  // the whole body must be there then
+	held      int64  // of the server's budget for bodies
 }
 
 func (l *loop) newTrip() *trip {
@@ -92,7 +95,7 @@ func (l *loop) newTrip() *trip {
 		l.trips = l.trips[:last]
 		return t
 	}
-	return &trip{}
+	return &trip{up: flow{trailer: l.server.requestTrailer}, down: flow{trailer: passesTrailer}}
 }
 
 // reset makes t ready for the next request.
@@ -268,13 +271,27 @@ func (c *caller) claim() error {
 			head.Alias = or(head.Alias, string(t.request.Value(i)))
 		}
 	}
-	if (head.Version != "" || head.Alias != "") && !c.loop.server.override(c.peer) {
+	if (head.Version != "" || head.Alias != "") && !c.loop.server.mayOverride(c.peer, c.fields) {
 		return errOverride()
 	}
 	claim, err := c.loop.server.gateway.Claim(head, randomPoint())
 	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
 	t.claim = claim
 	return err
+}
+
+// fields are the header fields of the request, in place: none before its head has
+// been read.
+func (c *caller) fields(yield func(name, value string) bool) {
+	q := &c.trip.request
+	if c.trip.head == 0 {
+		return
+	}
+	for i := range q.Len() {
+		if !yield(view(q.Name(i)), view(q.Value(i))) {
+			return
+		}
+	}
 }
 
 // answered notes that the response begins.
@@ -343,7 +360,7 @@ func (c *caller) expired() {
 		c.look()
 		c.trip.closes = true
 		c.trip.up.reset(http1.UntilClose, false)
-		c.respond(teal.Errorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, c.limits().Head))
+		c.respond(publicErrorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, c.limits().Head))
 	case callerWaiting:
 		c.trip.queued.leave(c)
 		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.trip.claim.Component.Name))

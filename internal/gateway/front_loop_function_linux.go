@@ -4,15 +4,14 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
-	"teal"
 	"teal/internal/gateway/payload"
 	"teal/internal/http1"
 )
@@ -67,7 +66,7 @@ func (c *caller) collect() bool {
 		}
 		if c.ended {
 			t.closes = true
-			c.fail(teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", errBodyCut))
+			c.fail(errNotWhole(errBodyCut))
 			return true
 		}
 		return false
@@ -178,16 +177,20 @@ func (k *call) answer() (head, body []byte, err error) {
 // response writes what the function has answered.
 func (k *call) response(r payload.Response) (head, body []byte) {
 	out := http1.AppendStatusLine(make([]byte, 0, smallBuffer/4), r.Status, nil)
+	dated := false
 	for _, pair := range r.Headers {
-		if name := pair[0]; !http1.IsAboutConnection(name) && textproto.CanonicalMIMEHeaderKey(name) != headerVersion {
+		if name := pair[0]; !http1.IsAboutConnection(name) && !strings.EqualFold(name, headerVersion) {
 			out = http1.AppendLine(out, name, pair[1])
+			dated = dated || strings.EqualFold(name, "Date")
 		}
 	}
 	for _, cookie := range r.Cookies {
 		out = http1.AppendLine(out, "Set-Cookie", cookie)
 	}
 	out = http1.AppendLine(out, headerVersion, k.claim.Env.label)
-	out = (&dateLine{}).append(out, time.Now())
+	if !dated {
+		out = (&dateLine{}).append(out, time.Now())
+	}
 	if k.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
@@ -221,6 +224,7 @@ func (c *caller) invoked(head, body []byte, err error, errno syscall.Errno) {
 // event describes the request to the function.
 func (c *caller) event(now time.Time) payload.Request {
 	t := c.trip
+	t.requestID = uuid.NewString()
 	r := &t.request
 	sent := http.Header{}
 	for i := range r.Len() {
@@ -232,7 +236,11 @@ func (c *caller) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := origin{peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label}
+	server := c.loop.server
+	from := origin{
+		peer: c.peer, trusted: c.trusted, scheme: c.loop.all.front.scheme(), host: string(r.Host), label: t.claim.Env.label,
+		rules: server.headers, proxies: server.trusted,
+	}
 	from.set(h, sent)
 	t.sight.passTrace(h)
 	completeEvent(h, from.host, c.loop.all.port, len(t.body), now)
@@ -245,7 +253,7 @@ func (c *caller) event(now time.Time) payload.Request {
 		SourceIP:  from.sourceIP(sent),
 		Headers:   h,
 		Body:      t.body,
-		RequestID: uuid.NewString(),
+		RequestID: t.requestID,
 		Time:      now,
 	}
 }

@@ -40,20 +40,16 @@ func (c *caller) appendRequest(to []byte) []byte {
 }
 
 // passes reports whether a header of the client is passed on as it is: not what
-// only Teal may say, nor what is only believed of a trusted peer.
+// the rules keep out, nor what is written anew.
 func (c *caller) passes(name []byte) bool {
+	if !c.loop.server.headers.passes(name, c.trusted) {
+		return false
+	}
 	switch name[0] | 0x20 {
 	case 't':
-		return !http1.HasPrefixFold(name, "teal-") && (c.trip.sight.span == nil || !isTrace(name))
-	case 'f':
-		return c.trusted || !http1.EqualFold(name, "forwarded")
-	case 'x':
-		switch {
-		case http1.EqualFold(name, "x-forwarded-for"), http1.EqualFold(name, "x-forwarded-proto"), http1.EqualFold(name, "x-forwarded-host"):
-			return false // appendForwarded writes them
-		case http1.EqualFold(name, "x-real-ip"), http1.HasPrefixFold(name, "x-forwarded-"):
-			return c.trusted
-		}
+		return c.trip.sight.span == nil || !isTrace(name)
+	case 'x': // appendForwarded writes these
+		return !http1.EqualFold(name, "x-forwarded-for") && !http1.EqualFold(name, "x-forwarded-proto") && !http1.EqualFold(name, "x-forwarded-host")
 	}
 	return true
 }

@@ -33,6 +33,7 @@ type loop struct {
 	watched  map[*Environment]func() bool // stops watching for its end
 	again    []*caller                    // could go on, but others had to get their turn
 	closing  []int                        // descriptors to close when no event of this round can mean them any more
+	freed    []*pool                      // have something for those who wait
 	earliest int64                        // no deadline is before this
 	count    atomic.Int64                 // of clients, for those who share connections out
 
@@ -91,6 +92,7 @@ func (l *loop) run() {
 		if l.now >= l.earliest {
 			l.sweep()
 		}
+		l.serveWaiting()
 		l.closeSockets()
 		l.yield()
 	}
@@ -140,17 +142,20 @@ func (l *loop) handle(events []unix.EpollEvent) {
 	}
 }
 
-// serve takes a client as far as it goes. A defect costs that client its
-// connection and nobody else theirs.
+// serve takes a client as far as it goes.
 func (l *loop) serve(c *caller) {
-	defer func() {
-		if v := recover(); v != nil {
-			l.server.logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
-			c.abort()
-		}
-	}()
+	defer l.rescue(c)
 	l.turns = turnsInARow
 	c.proceed()
+}
+
+// rescue is deferred wherever a client is worked for: a defect costs that client
+// its connection and nobody else theirs.
+func (l *loop) rescue(c *caller) {
+	if v := recover(); v != nil {
+		l.server.logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
+		c.abort()
+	}
 }
 
 // turn goes on with those who had to wait for others.
@@ -270,12 +275,7 @@ func (l *loop) sweep() {
 }
 
 func (l *loop) expire(c *caller) {
-	defer func() {
-		if v := recover(); v != nil {
-			l.server.logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
-			c.abort()
-		}
-	}()
+	defer l.rescue(c)
 	l.turns = turnsInARow
 	c.expired()
 	c.proceed()
@@ -425,7 +425,7 @@ func (l *loop) admit(fd int, peer netip.AddrPort, s *secret) {
 	l.clients = append(l.clients, c)
 	c.deadline = l.at(l.server.limits.Head)
 	if int(l.all.open.Load()) > l.server.limits.Connections {
-		c.refuseConnection(teal.Errorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
+		c.refuseConnection(publicErrorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
 	}
 	l.serve(c)
 }

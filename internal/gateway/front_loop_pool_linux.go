@@ -26,6 +26,7 @@ type pool struct {
 	open    int            // connections, idle ones too
 	idle    []*link        // the one used last comes last
 	waiting []*caller      // for a connection to become free
+	freed   bool           // in loop.freed
 }
 
 // link is one connection to an instance.
@@ -53,15 +54,13 @@ func (l *loop) poolFor(env *Environment, host string) *pool {
 	return p
 }
 
-// take returns an idle connection, or nil. careful asks the kernel whether it
-// still stands: a request that must not be sent twice is not to be sent into a
-// connection that has just been closed.
-func (p *pool) take(careful bool) *link {
+// take returns an idle connection, or nil.
+func (p *pool) take() *link {
 	for len(p.idle) > 0 {
 		last := len(p.idle) - 1
 		u := p.idle[last]
 		p.idle = p.idle[:last]
-		if !u.hungUp && (!careful || isQuiet(u.fd)) {
+		if !u.hungUp {
 			return u
 		}
 		u.close()
@@ -75,6 +74,17 @@ func (p *pool) put(u *link) {
 	u.forget(p.loop)
 	u.idleUntil = p.loop.at(p.loop.server.limits.BackendIdle)
 	p.idle = append(p.idle, u)
+	p.free()
+}
+
+// free says that there is one more connection to be had: an idle one, or room
+// for a new one. Whoever makes that true calls it, so that nobody waits for what
+// is there; who waits is served at the end of the loop's round.
+func (p *pool) free() {
+	if len(p.waiting) > 0 && !p.freed {
+		p.freed = true
+		p.loop.freed = append(p.loop.freed, p)
+	}
 }
 
 // isFull reports whether the instance has all the connections that this loop may
@@ -84,14 +94,29 @@ func (p *pool) isFull() bool {
 }
 
 // serveWaiting lets those who wait have what has become free.
+func (l *loop) serveWaiting() {
+	for len(l.freed) > 0 {
+		p := l.freed[0]
+		l.freed = slices.Delete(l.freed, 0, 1)
+		p.freed = false
+		p.serveWaiting()
+	}
+}
+
 func (p *pool) serveWaiting() {
 	for len(p.waiting) > 0 && (len(p.idle) > 0 || !p.isFull()) {
 		c := p.waiting[0]
 		p.waiting = slices.Delete(p.waiting, 0, 1)
-		c.state = callerProxying
-		c.connect(p)
+		p.grant(c)
 		p.loop.later(c)
 	}
+}
+
+// grant lets c, which has waited, have a connection.
+func (p *pool) grant(c *caller) {
+	defer p.loop.rescue(c)
+	c.state = callerProxying
+	c.connect(p)
 }
 
 // leave takes c out of the queue.
@@ -259,6 +284,7 @@ func (u *link) close() {
 		u.fd = -1
 	}
 	u.pool.open--
+	u.pool.free()
 }
 
 func socketAddress(a netip.AddrPort) (family int, address unix.Sockaddr) {

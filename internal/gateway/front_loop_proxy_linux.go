@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"teal"
@@ -81,15 +82,15 @@ func (c *caller) startProxying() {
 		return
 	}
 	p := c.loop.poolFor(t.claim.Env, address.Host)
-	if u := p.take(!t.isIdempotent()); u != nil {
-		c.use(u)
-		return
-	}
-	if p.isFull() {
+	if len(p.waiting) > 0 { // they came first
 		c.queue(p)
 		return
 	}
-	c.dial(p)
+	if len(p.idle) == 0 && p.isFull() {
+		c.queue(p)
+		return
+	}
+	c.connect(p)
 }
 
 // queue waits for a connection to become free.
@@ -104,10 +105,10 @@ func (c *caller) queue(p *pool) {
 	c.deadline = c.loop.at(c.limits().Queue)
 }
 
-// connect goes on with what has become free.
+// connect goes on with a connection that is free, or with a new one.
 func (c *caller) connect(p *pool) {
 	c.trip.queued = nil
-	if u := p.take(false); u != nil {
+	if u := p.take(); u != nil {
 		c.use(u)
 	} else {
 		c.dial(p)
@@ -130,6 +131,7 @@ func (c *caller) use(u *link) {
 	u.heard = false
 	t.response.Reset()
 	t.waits = waitsForNothing
+	t.unsent = u.requests > 1
 	u.out, u.sent = c.appendRequest(c.loop.buffers.get(2*t.head + smallBuffer/4)[:0]), 0
 }
 
@@ -164,6 +166,25 @@ func (t *trip) isIdempotent() bool {
 	return false
 }
 
+// isStale reports whether the kept connection that a request is about to go out
+// on has ended. It is asked once, just before the first byte: a request may have
+// waited for the connection, or with it. For one that must not be sent twice the
+// kernel is asked, since an event may be on its way.
+func (c *caller) isStale() bool {
+	t := c.trip
+	t.unsent = false
+	return t.link.hungUp || !t.isIdempotent() && !isQuiet(t.link.fd)
+}
+
+// redial goes on with a new connection to the same instance: others that were
+// kept are likely to be closed too.
+func (c *caller) redial() {
+	u := c.trip.link
+	c.trip.link = nil
+	u.close()
+	c.dial(u.pool)
+}
+
 // relay moves what can be moved between the client and the instance, both ways.
 func (c *caller) relay() bool {
 	t := c.trip
@@ -182,6 +203,10 @@ func (c *caller) relay() bool {
 	if t.tunnel {
 		c.relayTunnel()
 		return false
+	}
+	if t.unsent && c.isStale() {
+		c.redial()
+		return true
 	}
 	if !t.begun {
 		c.sendRest()
@@ -235,7 +260,7 @@ func (c *caller) sending(up flowing) bool {
 		return false
 	case flowEnded:
 		t.closes = true
-		c.fail(teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", errBodyCut))
+		c.fail(errNotWhole(errBodyCut))
 		return false
 	}
 	return true
@@ -355,7 +380,6 @@ func (c *caller) leaveInstance(keep bool) {
 		} else {
 			u.close()
 		}
-		u.pool.serveWaiting()
 	}
 	if t.endpoint != nil {
 		t.endpoint.Done(false)
@@ -365,6 +389,15 @@ func (c *caller) leaveInstance(keep bool) {
 
 // logFailure says in the log what a client cannot be told any more.
 func (c *caller) logFailure(err error) {
+	c.loop.server.logFailure(c.failureOf(err))
+}
+
+// failureOf returns err as the request's.
+func (c *caller) failureOf(err error) failure {
 	t := c.trip
-	c.loop.server.logFailure(err, t.claim, string(t.request.Method), string(t.request.Path))
+	t.requestID = or(t.requestID, uuid.NewString())
+	return failure{
+		err: err, id: t.requestID, insider: c.loop.all.front.isInsider(c.peer, c.fields),
+		claim: t.claim, method: string(t.request.Method), path: string(t.request.Path),
+	}
 }

@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"bytes"
+	"strings"
 	"time"
 
 	"teal/internal/http1"
@@ -65,7 +65,7 @@ func (c *caller) recordOf(now time.Time) Record {
 	q := &t.request
 	r := Record{
 		Start: t.sight.start, Duration: now.Sub(t.sight.start), Client: c.sourceIP(), Scheme: c.loop.all.front.scheme(), Protocol: protocolOf(q),
-		Status: t.result.Status, Code: t.code, Fault: t.result.Fault, Aborted: t.result.Status != 0 && !t.sight.whole,
+		Status: t.result.Status, Code: t.code, RequestID: t.requestID, Fault: t.result.Fault, Aborted: t.result.Status != 0 && !t.sight.whole,
 		In: t.up.passed + t.skipped + int64(len(t.body)), Out: t.sight.out + t.down.passed,
 		Alias: t.claim.Alias, Version: t.claim.Version, Instance: t.sight.instance,
 	}
@@ -93,13 +93,15 @@ func (c *caller) recordOf(now time.Time) Record {
 // sourceIP returns the address of the client: the peer's, or, when that is a
 // trusted proxy, the one that it names.
 func (c *caller) sourceIP() string {
-	q := &c.trip.request
 	if c.trusted && c.trip.head > 0 {
-		for i := q.Len() - 1; i >= 0; i-- {
-			if q.Kind(i) == http1.EndToEnd && http1.EqualFold(q.Name(i), "x-forwarded-for") {
-				list := q.Value(i)
-				return string(bytes.TrimSpace(list[bytes.LastIndexByte(list, ',')+1:]))
+		var chain []string
+		for name, value := range c.fields {
+			if strings.EqualFold(name, "X-Forwarded-For") {
+				chain = append(chain, strings.Clone(value))
 			}
+		}
+		if len(chain) > 0 {
+			return lastClient(chain, c.loop.server.trusted)
 		}
 	}
 	if c.address == "" && c.peer.IsValid() {

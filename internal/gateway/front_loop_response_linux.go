@@ -58,10 +58,7 @@ func (c *caller) instanceBroke(u *link) {
 	t.resent, t.sent = true, false
 	c.r = t.head
 	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
-	p := u.pool
-	u.close()
-	t.link = nil
-	c.dial(p) // others that were kept are likely to be closed too
+	c.redial()
 }
 
 // maxInterim bounds the interim responses to one request.

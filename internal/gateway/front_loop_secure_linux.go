@@ -287,9 +287,9 @@ func looksLikeHTTP(header [5]byte) bool {
 
 // plainAnswer is for clients that speak without TLS.
 func plainAnswer() []byte {
-	err := teal.Errorf(teal.CodeInvalidInput, "this port speaks HTTPS only; ask with https://")
+	err := publicErrorf(teal.CodeInvalidInput, "this port speaks HTTPS only; ask with https://")
 	status := statusOf(err)
-	body := document(err, status)
+	body := failure{err: err}.document(status)
 	out := http1.AppendStatusLine(nil, status, nil)
 	out = http1.AppendLine(out, "Content-Type", "application/problem+json")
 	out = append(http1.AppendLength(out, int64(len(body))), "Connection: close\r\n\r\n"...)

@@ -252,10 +252,11 @@ func (s *side) shutdownWrite() {
 // into new chunks.
 type flow struct {
 	body    http1.Body
-	chunked bool // as it goes out
-	piece   int  // bytes at the beginning of from's unread ones that are content on its way
-	closed  bool // everything has been taken and framed
-	starved bool // what has arrived is used up
+	chunked bool                   // as it goes out
+	piece   int                    // bytes at the beginning of from's unread ones that are content on its way
+	closed  bool                   // everything has been taken and framed
+	starved bool                   // what has arrived is used up
+	trailer func(name []byte) bool // says which trailer fields are passed on
 	passed  int64
 	err     *http1.Error // why it cannot be read on
 }
@@ -354,7 +355,7 @@ func (f *flow) gather(l *loop, from, to *side) bool {
 		f.closed = true
 		if f.chunked {
 			to.room(l, smallBuffer)
-			to.out = http1.AppendTrailer(to.out, f.body.Trailer(), passesTrailer)
+			to.out = http1.AppendTrailer(to.out, f.body.Trailer(), f.trailer)
 		}
 	}
 	return true
@@ -362,16 +363,3 @@ func (f *flow) gather(l *loop, from, to *side) bool {
 
 // chunkOverhead is what framing adds to a piece at most.
 const chunkOverhead = 32
-
-// passesTrailer keeps out of trailers what a recipient must not learn there, and
-// what only Teal may say.
-func passesTrailer(name []byte) bool {
-	switch {
-	case http1.HasPrefixFold(name, "teal-"), http1.HasPrefixFold(name, "x-forwarded-"), http1.EqualFold(name, "forwarded"),
-		http1.EqualFold(name, "content-type"), http1.EqualFold(name, "content-encoding"), http1.EqualFold(name, "content-range"),
-		http1.EqualFold(name, "x-real-ip"), http1.EqualFold(name, "authorization"),
-		http1.EqualFold(name, "cookie"), http1.EqualFold(name, "set-cookie"), http1.EqualFold(name, "trailer"):
-		return false
-	}
-	return true
-}

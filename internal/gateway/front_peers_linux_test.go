@@ -382,9 +382,9 @@ func TestInstancesThatGoWrong(t *testing.T) {
 					tt.talk(c)
 				}
 			})
-			s := start(t, service(host), ServerConfig{Limits: Limits{FirstByte: 300 * time.Millisecond, InstanceStall: 300 * time.Millisecond}})
+			s := start(t, service(host), ServerConfig{Override: everybody, Limits: Limits{FirstByte: 300 * time.Millisecond, InstanceStall: 300 * time.Millisecond}})
 			open := s.atRest()
-			c, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			c, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\nTeal-Version: 7\r\n\r\n")
 			response, err := http.ReadResponse(r, nil)
 			for err == nil && response.StatusCode < 200 {
 				response, err = http.ReadResponse(r, nil)
@@ -504,14 +504,14 @@ func TestLimitsOfRequests(t *testing.T) {
 		inside.Add(-1)
 		_, _ = io.WriteString(w, "ok")
 	})
-	s := start(t, service(host), ServerConfig{Limits: Limits{InstanceRequests: loops, InstanceQueue: 2 * loops}})
+	s := start(t, service(host), ServerConfig{Override: everybody, Limits: Limits{InstanceRequests: loops, InstanceQueue: 2 * loops}})
 	type result struct {
 		status int
 		body   string
 	}
 	results := make(chan result, 6*loops)
 	for range 6 * loops { // each loop has 1 at the instance and 2 that wait
-		_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\nTeal-Version: 7\r\n\r\n")
 		go func() {
 			response, err := http.ReadResponse(r, nil)
 			if err != nil {

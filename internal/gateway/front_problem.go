@@ -5,7 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"teal"
 	"teal/internal/http1"
@@ -18,6 +23,9 @@ type problem struct {
 	Status int       `json:"status"`
 	Code   teal.Code `json:"code"`
 	Detail string    `json:"detail"`
+	// RequestID is in the server's log too, with the whole of what went wrong; for
+	// an invocation it is the one in the function's log.
+	RequestID string `json:"request_id,omitempty"`
 }
 
 // retryAfter is what clients are told to wait, in seconds, when trying again may
@@ -52,30 +60,50 @@ func statusOf(err error) int {
 	return statuses[teal.CodeOf(err).Kind()]
 }
 
-// isFault reports whether a status says that something behind the gateway is
-// wrong, which somebody should see in the log.
-func isFault(status int) bool {
-	return status >= http.StatusInternalServerError && status != http.StatusServiceUnavailable
-}
-
 // mayRetry reports whether trying again in a moment may help.
 func mayRetry(status int) bool {
 	return status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests
 }
 
-// document returns an error as a client reads it.
-func document(err error, status int) []byte {
-	data, encodeErr := json.Marshal(problem{
-		Type:   "about:blank",
-		Title:  http.StatusText(status),
-		Status: status,
-		Code:   teal.CodeOf(err),
-		Detail: teal.MessageOf(err),
+// failure is a request that Teal itself answers with an error.
+type failure struct {
+	err     error
+	id      string // the same in the answer and in the log
+	insider bool   // the client may know what is behind
+	claim   Claim
+	method  string
+	path    string
+}
+
+// document returns the error as the client reads it.
+func (f failure) document(status int) []byte {
+	data, err := json.Marshal(problem{
+		Type:      "about:blank",
+		Title:     http.StatusText(status),
+		Status:    status,
+		Code:      teal.CodeOf(f.err),
+		Detail:    sentenceFor(f.err, f.insider),
+		RequestID: f.id,
 	})
-	if encodeErr != nil {
-		panic("gateway: problem cannot be encoded: " + encodeErr.Error()) // it holds strings and an int
+	if err != nil {
+		panic("gateway: problem cannot be encoded: " + err.Error()) // it holds strings and an int
 	}
 	return data
+}
+
+// isInsider reports whether the sender of a request may read what is behind the
+// gateway: everybody on the listeners of an environment itself, and on the public
+// ones whoever asks for a version and may.
+func (f *front) isInsider(peer netip.Addr, fields sentFields) bool {
+	if f.inside {
+		return true
+	}
+	for name := range fields {
+		if strings.EqualFold(name, headerVersion) || strings.EqualFold(name, headerAlias) {
+			return f.server.mayOverride(peer, fields)
+		}
+	}
+	return false
 }
 
 // fail answers with err as a problem, or closes the connection when the client
@@ -84,13 +112,13 @@ func (x *exchange) fail(err error) {
 	if errors.Is(err, errClientGone) {
 		panic(http.ErrAbortHandler)
 	}
+	err = x.claim.explain(err)
 	status := statusOf(err)
 	x.answered(status)
 	x.code = teal.CodeOf(err)
 	x.result.Fault = faultOf(err, status)
-	if isFault(status) {
-		x.front.server.logFailure(err, x.claim, x.in.Method, x.in.URL.Path)
-	}
+	f := x.failureOf(err)
+	x.front.server.logAnswer(f, status)
 	h := x.w.Header()
 	clear(h)
 	if x.claim.Version > 0 {
@@ -100,10 +128,10 @@ func (x *exchange) fail(err error) {
 		h.Set("Retry-After", retryAfter)
 	}
 	if isGRPC(x.in) {
-		x.failGRPC(err)
+		x.failGRPC(f)
 		return
 	}
-	data := document(err, status)
+	data := f.document(status)
 	if !x.body.finish() {
 		h.Set("Connection", "close")
 	}
@@ -114,23 +142,57 @@ func (x *exchange) fail(err error) {
 	_, _ = x.w.Write(data) // the client may have gone; nobody is left to tell
 }
 
-// logFailure says why a request was answered with an error that is not the
-// client's. A cause goes to the log only: it may say more than a client should
-// know.
-func (s *Server) logFailure(err error, claim Claim, method, path string) {
-	attributes := []any{"code", teal.CodeOf(err), "reason", teal.MessageOf(err), "method", method, "path", path}
-	if env := claim.Env; env != nil {
+// failureOf returns err as the request's.
+func (x *exchange) failureOf(err error) failure {
+	x.requestID = or(x.requestID, uuid.NewString())
+	return failure{
+		err: err, id: x.requestID, insider: x.front.isInsider(remoteAddr(x.in), fieldsOf(x.in.Header)),
+		claim: x.claim, method: x.in.Method, path: x.in.URL.Path,
+	}
+}
+
+// logAnswer logs an error that the client was not told whole. What is wrong with
+// a request is for its client; it is logged for those who look for it.
+func (s *Server) logAnswer(f failure, status int) {
+	switch {
+	case isPublic(f.err):
+	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
+		s.logFailure(f)
+	default:
+		s.logger.Debug("request refused", f.attributes()...)
+	}
+}
+
+// logFailure says why a request failed. So many a second are logged; the next
+// that is says how many were not.
+func (s *Server) logFailure(f failure) {
+	dropped, ok := s.failures.take(time.Now().Unix())
+	if !ok {
+		return
+	}
+	attributes := f.attributes()
+	if dropped > 0 {
+		attributes = append(attributes, "not_logged", dropped)
+	}
+	s.logger.Warn("request failed", attributes...)
+}
+
+// attributes are what the log has of a failure. A cause goes to the log only: it
+// may say more than even an insider should know.
+func (f failure) attributes() []any {
+	attributes := []any{"code", teal.CodeOf(f.err), "reason", teal.MessageOf(f.err), "request", f.id, "method", f.method, "path", f.path}
+	if env := f.claim.Env; env != nil {
 		attributes = append(attributes, "app", env.app, "version", env.version)
 	}
-	if claim.Component != nil {
-		attributes = append(attributes, "component", claim.Component.Name)
+	if f.claim.Component != nil {
+		attributes = append(attributes, "component", f.claim.Component.Name)
 	}
-	for cause := err; cause != nil; cause = errors.Unwrap(cause) {
-		if errors.Unwrap(cause) == nil && cause.Error() != teal.MessageOf(err) {
+	for cause := f.err; cause != nil; cause = errors.Unwrap(cause) {
+		if errors.Unwrap(cause) == nil && cause.Error() != teal.MessageOf(f.err) {
 			attributes = append(attributes, "cause", cause.Error())
 		}
 	}
-	s.logger.Warn("request failed", attributes...)
+	return attributes
 }
 
 // errHeadStalled ends a request of which not even the head arrives in time.
@@ -148,13 +210,13 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 	cause, failure := context.Cause(ctx), x.body.failed()
 	switch {
 	case errors.As(cause, &own):
-		return own
+		return cause
 	case errors.Is(failure, errBodyStalled):
 		return errStalled()
 	case errors.As(failure, &own):
-		return own
+		return failure
 	case failure != nil:
-		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
+		return errNotWhole(failure)
 	case cause != nil:
 		return errClientGone
 	}
@@ -162,14 +224,19 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 }
 
 // errStalled says that a body does not come.
-func errStalled() error { return teal.Errorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled) }
+func errStalled() error { return publicErrorf(teal.CodeTimeout, "%w; send it faster", errBodyStalled) }
+
+// errNotWhole says that a part of a body is missing.
+func errNotWhole(cause error) error {
+	return publicErrorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", cause)
+}
 
 // explainEnd returns the error with which what ran in ctx has ended: why ctx was
 // ended comes before what that did to it.
 func explainEnd(ctx context.Context, err error) error {
 	var own *teal.Error
-	if errors.As(context.Cause(ctx), &own) {
-		return own
+	if cause := context.Cause(ctx); errors.As(cause, &own) {
+		return cause
 	}
 	return err
 }
@@ -187,5 +254,5 @@ func refusal(err error) error {
 	case 501, 505:
 		code = teal.CodeUnsupported
 	}
-	return &teal.Error{Code: code, Message: bad.Reason, Err: bad}
+	return publicError{&teal.Error{Code: code, Message: bad.Reason, Err: bad}}
 }

@@ -98,7 +98,11 @@ func upgradesToHTTP2(h http.Header) bool {
 func (x *exchange) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent; ReverseProxy has dropped what it could not parse
 	r.Out.Host = r.In.Host
-	r.Out.Trailer = r.In.Trailer // filled in when the body has been read
+	if len(r.In.Trailer) > 0 { // its values come when the body has been read
+		r.Out.Trailer = http.Header{}
+		filterTrailer(r.Out.Trailer, r.In.Trailer, x.front.server.requestTrailer)
+		x.body.whenRead(func() { filterTrailer(r.Out.Trailer, r.In.Trailer, x.front.server.requestTrailer) })
+	}
 	x.introduce(r.Out.Header)
 }
 
@@ -120,7 +124,8 @@ func (x *exchange) stamp(r *http.Response) error {
 	if isGRPC(x.in) {
 		x.grpc = r
 	}
-	x.reply = reply{r.Body, x}
+	r.Trailer = filteredTrailer(r.Trailer)
+	x.reply = reply{r.Body, x, r}
 	r.Body = &x.reply
 	return nil
 }
@@ -130,17 +135,31 @@ func (x *exchange) stamp(r *http.Response) error {
 type reply struct {
 	io.ReadCloser
 	exchange *exchange
+	response *http.Response
 }
 
 // Read implements io.Reader.
 func (r *reply) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	r.exchange.sight.out += int64(n)
+	if errors.Is(err, io.EOF) {
+		r.response.Trailer = filteredTrailer(r.response.Trailer)
+	}
 	// The context has ended when it is the client that broke off.
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
 		r.exchange.result.Fault = FaultConnection
 	}
 	return n, err
+}
+
+// filteredTrailer returns what of an answer's trailer is for the client.
+func filteredTrailer(trailer http.Header) http.Header {
+	if len(trailer) == 0 {
+		return trailer
+	}
+	passed := make(http.Header, len(trailer))
+	filterTrailer(passed, trailer, passesTrailer)
+	return passed
 }
 
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,

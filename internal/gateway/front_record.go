@@ -66,7 +66,7 @@ func (x *exchange) recordOf(now time.Time) Record {
 		Start: x.sight.start, Duration: now.Sub(x.sight.start), Client: x.origin().sourceIP(x.in.Header),
 		Scheme: x.front.scheme(), Protocol: x.in.Proto, Method: x.in.Method, Host: x.in.Host, Target: x.in.RequestURI,
 		Referer: x.in.Header.Get("Referer"), UserAgent: x.in.Header.Get("User-Agent"), TraceParent: x.in.Header.Get(headerTraceParent),
-		Status: x.result.Status, Code: x.code, Fault: x.result.Fault, Aborted: x.result.Status != 0 && !x.sight.whole,
+		Status: x.result.Status, Code: x.code, RequestID: x.requestID, Fault: x.result.Fault, Aborted: x.result.Status != 0 && !x.sight.whole,
 		In: x.body.received(), Out: x.sight.out,
 		Alias: x.claim.Alias, Version: x.claim.Version, Route: x.claim.Route, Instance: x.sight.instance,
 	}

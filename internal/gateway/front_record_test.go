@@ -120,8 +120,11 @@ func TestEveryExchangeIsRecorded(t *testing.T) {
 			if c.want.Code != "" {
 				c.want.Out = got.Out
 			}
-			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(Record{}, "Start", "Answered", "Duration")); diff != "" {
+			if diff := cmp.Diff(c.want, got, cmpopts.IgnoreFields(Record{}, "Start", "Answered", "Duration", "RequestID")); diff != "" {
 				t.Error(diff)
+			}
+			if has := c.want.Fault != FaultNone || c.want.Code != "" || c.name == "function"; has != (got.RequestID != "") {
+				t.Errorf("request id %q", got.RequestID)
 			}
 			if got.Start.IsZero() || got.Answered <= 0 || got.Duration < got.Answered || got.Duration > 10*time.Second {
 				t.Errorf("from %s, answered after %s, over after %s", got.Start, got.Answered, got.Duration)

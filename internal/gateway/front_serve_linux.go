@@ -141,7 +141,7 @@ func (a *loops) shutDown(ended <-chan struct{}, end context.CancelCauseFunc) {
 		return
 	}
 	s.logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", a.open.Load(), "grace", s.limits.ShutdownGrace)
-	cause := teal.Errorf(teal.CodeUnavailable, "the server is shutting down; try again")
+	cause := publicErrorf(teal.CodeUnavailable, "the server is shutting down; try again")
 	end(cause)
 	everyone := func(*caller) bool { return true }
 	a.each(func(l *loop) { l.cancel(cause, everyone) })

@@ -96,15 +96,20 @@ func (l Limits) withDefaults() Limits {
 type ServerConfig struct {
 	Gateway *Gateway
 	Logger  *slog.Logger // nil: nothing is logged
-	// Override says who may choose a version with the Teal-Version and
-	// Teal-Alias headers; nil is nobody. Others who try get 403.
+	// Override says which clients may choose a version with the Teal-Version and
+	// Teal-Alias headers; nil is nobody. Others who try get 403, as does who comes
+	// through a proxy that is not trusted, or that does not name its client.
 	Override func(remote netip.Addr) bool
 	// Trusted says whose X-Forwarded-* headers are believed and added to: a load
 	// balancer in front. nil is nobody; what others send is replaced.
 	Trusted func(remote netip.Addr) bool
-	Limits  Limits
-	Log     Log    // nil: exchanges are not logged
-	Tracer  Tracer // nil: exchanges are not traced
+	// Underscores passes header fields on whose names have underscores, unless
+	// they could be taken for what Teal or a trusted peer says. Behind WSGI and CGI
+	// X_Real_IP and X-Real-IP are the same.
+	Underscores bool
+	Limits      Limits
+	Log         Log    // nil: exchanges are not logged
+	Tracer      Tracer // nil: exchanges are not traced
 	// Around, if set, stands before the routing of public requests: what it does
 	// not answer itself goes to next, perhaps with a claim (see WithClaim).
 	Around func(next http.Handler) http.Handler
@@ -120,13 +125,17 @@ type Server struct {
 	logger   *slog.Logger
 	override func(netip.Addr) bool
 	trusted  func(netip.Addr) bool
+	headers  headerRules
 	limits   Limits
 	log      Log
 	tracer   Tracer
 	bodies   *budget
+	failures failureBudget
 	around   func(http.Handler) http.Handler
 	isAround func(host string) bool // nil: what stands around may answer anything
 	errorLog *log.Logger            // what net/http has to say
+
+	requestTrailer func(name []byte) bool // headers.passesTrailer, made once
 }
 
 // NewServer returns a server that serves nothing yet.
@@ -136,11 +145,13 @@ func NewServer(config ServerConfig) *Server {
 		logger:   config.Logger,
 		override: config.Override,
 		trusted:  config.Trusted,
+		headers:  headerRules{underscores: config.Underscores},
 		around:   config.Around,
 		limits:   config.Limits.withDefaults(),
 		log:      config.Log,
 		tracer:   config.Tracer,
 	}
+	s.requestTrailer = s.headers.passesTrailer
 	s.bodies = newBudget(int64(s.limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }
 	if s.logger == nil {
@@ -183,7 +194,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true, internal: true}, plain)
 }
 
 // ServeEnvironment previews env: every request on l goes by the routes of that
@@ -194,7 +205,7 @@ func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Envi
 	claim := func(r *http.Request) (Claim, error) {
 		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true}, plain)
 }
 
 // insiders trusts everybody: callers on a loopback listener of an environment
@@ -251,7 +262,7 @@ func (s *Server) shutDown(server *http.Server, f *front, end context.CancelCause
 		return
 	}
 	s.logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", f.gate.count(), "grace", s.limits.ShutdownGrace)
-	end(teal.Errorf(teal.CodeUnavailable, "the server is shutting down; try again"))
+	end(publicErrorf(teal.CodeUnavailable, "the server is shutting down; try again"))
 	if s.finish(server, f, cutOff) {
 		return
 	}
@@ -286,12 +297,12 @@ func (s *Server) claimPublic(r *http.Request) (Claim, error) {
 		}
 	}
 	head := Head{Host: r.Host, Path: r.URL.Path, Version: r.Header.Get(headerVersion), Alias: r.Header.Get(headerAlias)}
-	if (head.Version != "" || head.Alias != "") && !s.override(remoteAddr(r)) {
+	if (head.Version != "" || head.Alias != "") && !s.mayOverride(remoteAddr(r), fieldsOf(r.Header)) {
 		return Claim{}, errOverride()
 	}
 	return s.gateway.Claim(head, randomPoint())
 }
 
 func errOverride() error {
-	return teal.Errorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
+	return publicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 }

@@ -94,7 +94,7 @@ func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	return g.acquire(func(t *Table) (Claim, error) {
 		r := t.find(host, h.Path, by)
 		if r == nil {
-			return Claim{}, teal.Errorf(teal.CodeNoRoute, "no app has a route for %s", excerpt(host, h.Path))
+			return Claim{}, publicErrorf(teal.CodeNoRoute, "no app has a route for %s", excerpt(host, h.Path))
 		}
 		return r.route(host, h.Path, by, point)
 	})
@@ -210,11 +210,11 @@ func (h Head) selector() (selector, error) {
 	case h.Version == "":
 		return selector{alias: h.Alias}, nil
 	case h.Alias != "":
-		return selector{}, teal.Errorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
+		return selector{}, publicErrorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
 	}
 	by := selectorOf(h.Version)
 	if by.version == 0 {
-		return selector{}, teal.Errorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
+		return selector{}, publicErrorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
 	}
 	return by, nil
 }

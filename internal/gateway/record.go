@@ -20,11 +20,14 @@ type Record struct {
 	Referer, UserAgent   string
 	TraceParent          string // as passed on; "" for none
 
-	Status  int       // as the client got it; 0 when it went away before there was one
-	Code    teal.Code // of an error of Teal's own; "" when a component has answered
-	Fault   Fault
-	Aborted bool  // the answer was cut off
-	In, Out int64 // bytes of the bodies; what went through an upgraded connection is not counted
+	Status int       // as the client got it; 0 when it went away before there was one
+	Code   teal.Code // of an error of Teal's own; "" when a component has answered
+	Fault  Fault
+	// RequestID is the invocation's, or the one that an error of Teal's own has in
+	// the answer and in the server's log; "" for neither.
+	RequestID string
+	Aborted   bool  // the answer was cut off
+	In, Out   int64 // bytes of the bodies; what went through an upgraded connection is not counted
 
 	App, Component, Alias string // "" as far as the request did not get there
 	Version               int

@@ -26,7 +26,11 @@ type exporter struct {
 }
 
 func newExporter(to endpoint, logger *slog.Logger) *exporter {
-	return &exporter{to: to, logger: logger, client: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}, Timeout: to.timeout}}
+	return &exporter{to: to, logger: logger, client: &http.Client{
+		Transport:     &http.Transport{Proxy: http.ProxyFromEnvironment},
+		Timeout:       to.timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 }
 
 // quiet is how long failures that follow one are not logged.

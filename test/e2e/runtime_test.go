@@ -466,7 +466,7 @@ release:
 	stop()
 	waitFor(t, 10*time.Second, "the upstream to be found missing", func() bool {
 		code, _, body := s.get("/")
-		return code == http.StatusServiceUnavailable && strings.Contains(body, "no_healthy_instance") || code == http.StatusBadGateway && strings.Contains(body, "takes no connections")
+		return code == http.StatusServiceUnavailable && strings.Contains(body, "no_healthy_instance") || code == http.StatusBadGateway && strings.Contains(body, "upstream_failed")
 	})
 	waitFor(t, 10*time.Second, "status to say so", func() bool {
 		st := s.status("legacy")

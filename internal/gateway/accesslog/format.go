@@ -40,7 +40,7 @@ func appendJSON(b []byte, r *gateway.Record) []byte {
 	}
 	for _, field := range [][2]string{
 		{"app", r.App}, {"component", r.Component}, {"alias", r.Alias}, {"route", r.Route}, {"instance", r.Instance},
-		{"code", string(r.Code)}, {"trace_id", traceID(r.TraceParent)}, {"referer", r.Referer}, {"user_agent", r.UserAgent},
+		{"code", string(r.Code)}, {"request_id", r.RequestID}, {"trace_id", traceID(r.TraceParent)}, {"referer", r.Referer}, {"user_agent", r.UserAgent},
 	} {
 		if field[1] != "" {
 			o.text(field[0], field[1])

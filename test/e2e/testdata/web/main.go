@@ -3,19 +3,44 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log"
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/signal"
 	"strconv"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/coder/websocket"
 )
 
 var version = os.Getenv("TEAL_VERSION")
+
+// ending is closed at SIGTERM when GOODBYE is set; open counts what then says its
+// last words.
+var (
+	ending = make(chan struct{})
+	open   sync.WaitGroup
+)
+
+// sayGoodbye ends the program when everything has said its last words. A request
+// that has none is not answered.
+func sayGoodbye(server *http.Server) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGTERM)
+	<-signals
+	close(ending)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = server.Shutdown(ctx)
+	open.Wait()
+	os.Exit(0)
+}
 
 func main() {
 	time.Sleep(time.Duration(setting("START_MS")) * time.Millisecond)
@@ -28,7 +53,12 @@ func main() {
 	mux.HandleFunc("/sse", sse)
 	mux.HandleFunc("/ws", ws)
 	mux.HandleFunc("/chain", chain)
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
+	server := &http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	if setting("GOODBYE") > 0 {
+		go func() { _ = server.ListenAndServe() }()
+		sayGoodbye(server)
+	}
+	log.Fatal(server.ListenAndServe())
 }
 
 // root answers as well as the version's environment says: late, after LATENCY_MS,
@@ -88,11 +118,18 @@ func upload(w http.ResponseWriter, r *http.Request) {
 }
 
 func sse(w http.ResponseWriter, r *http.Request) {
+	open.Add(1)
+	defer open.Done()
 	w.Header().Set("Content-Type", "text/event-stream")
 	for i := range number(r, "events", 10) {
 		fmt.Fprintf(w, "id: %d\ndata: version %s\n\n", i, version)
 		w.(http.Flusher).Flush()
-		time.Sleep(25 * time.Millisecond)
+		select {
+		case <-time.After(25 * time.Millisecond):
+		case <-ending:
+			fmt.Fprint(w, "event: goodbye\ndata: end\n\n")
+			return
+		}
 	}
 	fmt.Fprint(w, "event: end\ndata: end\n\n")
 }
@@ -105,6 +142,12 @@ func ws(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer conn.CloseNow()
+	open.Add(1)
+	defer open.Done()
+	go func() {
+		<-ending
+		_ = conn.Close(websocket.StatusGoingAway, "goodbye")
+	}()
 	for {
 		kind, data, err := conn.Read(r.Context())
 		if err != nil {

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"iter"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// sentFields are the header fields of a request as it was sent.
+type sentFields iter.Seq2[string, string]
+
+func fieldsOf(h http.Header) sentFields {
+	return func(yield func(name, value string) bool) {
+		for name, values := range h {
+			for _, value := range values {
+				if !yield(name, value) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// isOfProxy reports whether a field says that a request has come through a proxy.
+func isOfProxy(name string) bool {
+	const prefix = "X-Forwarded-"
+	if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
+		return true
+	}
+	return slices.ContainsFunc(proxyFields, func(field string) bool { return strings.EqualFold(field, name) })
+}
+
+// proxyFields are what proxies add besides X-Forwarded-….
+var proxyFields = []string{
+	"Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For",
+	"True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",
+}
+
+// clientOf returns the address of who has sent a request, and whether it is
+// known. It is the peer's, unless the request has come through a proxy, whose own
+// address says nothing about its clients: then it is the one that X-Forwarded-For
+// names if the peer is trusted, and nobody's if not.
+//
+// This is the one rule for who counts as local.
+func (s *Server) clientOf(peer netip.Addr, fields sentFields) (client netip.Addr, known bool) {
+	var chain []string
+	proxied := false
+	for name, value := range fields {
+		proxied = proxied || isOfProxy(name)
+		if strings.EqualFold(name, "X-Forwarded-For") {
+			chain = append(chain, value)
+		}
+	}
+	if !proxied {
+		return peer, peer.IsValid()
+	}
+	if !s.trusted(peer) {
+		return netip.Addr{}, false
+	}
+	return parseHop(lastClient(chain, s.trusted))
+}
+
+// mayOverride reports whether the sender of a request may choose its version.
+func (s *Server) mayOverride(peer netip.Addr, fields sentFields) bool {
+	client, known := s.clientOf(peer, fields)
+	return known && s.override(client)
+}
+
+// lastClient returns the client that the lines of X-Forwarded-For from a trusted
+// peer name: the last address that is not a trusted proxy's own. What stands
+// before it was written by the client.
+func lastClient(chain []string, trusted func(netip.Addr) bool) string {
+	hop := ""
+	for _, line := range slices.Backward(chain) {
+		for _, text := range slices.Backward(strings.Split(line, ",")) {
+			hop = strings.TrimSpace(text)
+			if address, ok := parseHop(hop); !ok || !trusted(address) {
+				return hop
+			}
+		}
+	}
+	return hop
+}
+
+// parseHop reads an address, with or without a port.
+func parseHop(text string) (netip.Addr, bool) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address.Unmap(), true
+	}
+	if both, err := netip.ParseAddrPort(text); err == nil {
+		return both.Addr().Unmap(), true
+	}
+	return netip.Addr{}, false
+}
