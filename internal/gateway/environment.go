@@ -178,11 +178,15 @@ func (e *Environment) errStopped() error {
 	return teal.Errorf(teal.CodeTimeout, "version %d of app %q was stopped before it had answered; send the request again", e.version, e.app)
 }
 
+// isOverdue reports whether the instances of the claim are being stopped because
+// the drain deadline has passed: that they break off is then no fault of theirs.
+func (c Claim) isOverdue() bool { return c.Env != nil && c.Env.overdue.Load() }
+
 // explain returns the error to answer a request of the claim with. That its
 // instance was stopped at the drain deadline is why it does not answer, whatever
 // that looks like.
 func (c Claim) explain(err error) error {
-	if c.Env == nil || !c.Env.overdue.Load() {
+	if !c.isOverdue() {
 		return err
 	}
 	switch teal.CodeOf(err) {

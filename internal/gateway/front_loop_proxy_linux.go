@@ -271,15 +271,9 @@ var errBodyCut = errors.New("the client ended the connection")
 // receiving looks at how the response's way has stopped; false means that the
 // connection has ended.
 func (c *caller) receiving(down flowing) bool {
-	t := c.trip
 	switch down {
 	case flowEnded, flowMalformed:
-		t.result.Fault = FaultConnection
-		reason := "broke the connection in the middle of its answer"
-		if down == flowMalformed {
-			reason = "sent a body that is malformed: " + t.down.err.Reason
-		}
-		c.logFailure(t.claim.fault(teal.CodeUpstreamFailed, reason, nil))
+		c.noteBreak(down)
 		c.cut()
 		return false
 	case flowUndelivered:
@@ -287,6 +281,20 @@ func (c *caller) receiving(down flowing) bool {
 		return false
 	}
 	return true
+}
+
+// noteBreak says that the instance has broken off in the middle of its answer.
+func (c *caller) noteBreak(down flowing) {
+	t := c.trip
+	if t.claim.isOverdue() {
+		return
+	}
+	t.result.Fault = FaultConnection
+	reason := "broke the connection in the middle of its answer"
+	if down == flowMalformed {
+		reason = "sent a body that is malformed: " + t.down.err.Reason
+	}
+	c.logFailure(t.claim.fault(teal.CodeUpstreamFailed, reason, nil))
 }
 
 // awaited says what the trip waits for now.

@@ -146,7 +146,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.response.Trailer = filteredTrailer(r.response.Trailer)
 	}
 	// The context has ended when it is the client that broke off.
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
+	if err != nil && !r.exchange.claim.isOverdue() && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
 		r.exchange.result.Fault = FaultConnection
 	}
 	return n, err

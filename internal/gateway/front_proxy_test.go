@@ -580,6 +580,38 @@ func TestInstancesThatAreStoppedAtTheDrainDeadline(t *testing.T) {
 	}
 }
 
+// An answer that is cut off because its instance is stopped at the drain deadline
+// is no fault of the version's.
+//
+// Seen red with a break that is a fault whenever it happens, in each front.
+func TestABreakAtTheDrainDeadlineIsNoFault(t *testing.T) {
+	eachFront(t, func(t *testing.T, c *http.Client) {
+		stopped := make(chan struct{})
+		host := rawBackend(t, func(c net.Conn, r *bufio.Reader) {
+			if _, err := http.ReadRequest(r); err == nil {
+				_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n")
+				<-stopped
+			}
+		})
+		var log book
+		s := start(t, service(host), ServerConfig{Log: &log})
+		response, err := c.Do(s.request("GET", "/", nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.env.Retire()
+		s.env.Expire()
+		close(stopped)
+		if data, err := io.ReadAll(response.Body); err == nil {
+			t.Errorf("an answer that was cut off looks complete: %q", data)
+		}
+		_ = response.Body.Close()
+		if r := log.only(t); r.Fault != FaultNone || !r.Aborted {
+			t.Errorf("%+v", r)
+		}
+	})
+}
+
 // stoppable is a component that answers nothing but /answered once it is stopped.
 func stoppable(t *testing.T, kind string, arrived chan<- struct{}, stopped <-chan struct{}) *Component {
 	if kind == "function" {

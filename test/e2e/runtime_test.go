@@ -117,7 +117,7 @@ func TestFunctionsThatFail(t *testing.T) {
 		{"an error", "do=raise", http.StatusBadGateway, "at request", []string{"as you wish", "ValueError", "odd.py"}},
 		{"too much memory", "do=hog&n=2000", http.StatusBadGateway, "function", []string{"emory"}},
 	} {
-		code, version, body := s.get("/odd?" + c.ask)
+		code, version, body := s.get("/odd?"+c.ask, "Teal-Version", "1") // who asks for a version is told why
 		if code != c.code || version != "1" || !strings.Contains(body, c.says) {
 			t.Errorf("%s: %d, version %s: %s", c.name, code, version, body)
 		}
