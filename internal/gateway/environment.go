@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"maps"
+	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +17,10 @@ type EnvironmentConfig struct {
 	Version    int
 	Routes     []teal.Route
 	Components map[string]*Component
+	// Admit says what whoever has opened a connection to a listener of the
+	// environment may do: to that of a component, or of the preview for "". It is
+	// asked once for each connection. nil admits everybody.
+	Admit func(c net.Conn, component string) Admission
 }
 
 // Environment is one running version as the gateway sees it: its own routes,
@@ -26,6 +31,7 @@ type Environment struct {
 	label      string // the version as the wire has it
 	routes     routes
 	components map[string]*Component
+	admit      func(c net.Conn, component string) Admission
 
 	gate        gate
 	life        context.Context // ends with Cancel
@@ -56,6 +62,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 		label:      teal.VersionLabel(config.Version),
 		routes:     compileRoutes(config.Routes, components),
 		components: components,
+		admit:      config.Admit,
 		gate:       newGate(),
 		life:       life,
 		cancel:     cancel,
