@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"maps"
-	"net"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,10 +16,7 @@ type EnvironmentConfig struct {
 	Version    int
 	Routes     []teal.Route
 	Components map[string]*Component
-	// Admit says what whoever has opened a connection to a listener of the
-	// environment may do: to that of a component, or of the preview for "". It is
-	// asked once for each connection. nil admits everybody.
-	Admit func(c net.Conn, component string) Admission
+	Admit      AdmitFunc // nil admits everybody
 }
 
 // Environment is one running version as the gateway sees it: its own routes,
@@ -31,7 +27,7 @@ type Environment struct {
 	label      string // the version as the wire has it
 	routes     routes
 	components map[string]*Component
-	admit      func(c net.Conn, component string) Admission
+	admit      AdmitFunc
 
 	gate        gate
 	life        context.Context // ends with Cancel

@@ -21,6 +21,11 @@ const (
 	AdmitAll                      // everything
 )
 
+// AdmitFunc says what whoever has opened a connection to a listener of an
+// environment may do: to that of a component, or of the preview for "". It is
+// asked once for each connection, and may block.
+type AdmitFunc func(c net.Conn, component string) Admission
+
 // visit is what is known of who has opened a connection.
 type visit struct {
 	once      sync.Once
