@@ -63,7 +63,8 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	URLDomain  string // what the host names of function URLs end in; "" is lambda-url.localhost
+	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	URLDomain  string     // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -234,7 +235,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits,
 		Around: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
+			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
 		},
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
@@ -274,6 +275,7 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda.access = urlAccess{key: s.lambdaKey(), read: s.web.ReadBody}
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
@@ -356,7 +358,7 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	aws := s.daemon.cfg.AWS
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Logger: s.daemon.cfg.Logger,
+		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
 		FunctionURL: func(id string) string {
 			_, port, err := net.SplitHostPort(s.front.Addr().String())
 			if err != nil {
