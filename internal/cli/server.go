@@ -27,7 +27,8 @@ func (s *session) serverCommand() *cobra.Command {
 		Use:   "server",
 		Short: "Run a server: gateway, runtime and release controller in one process",
 		Long: "Runs until SIGINT or SIGTERM, then finishes the requests in flight. The admin API's token is\n" +
-			"written to DATA/admin.token, where the other commands find it.",
+			"written to DATA/admin.token, where the other commands find it, and the key that function URLs\n" +
+			"with AWS_IAM want, which can do nothing else, to DATA/url.key.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := s.serveOptions(flags)

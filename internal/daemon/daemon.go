@@ -129,6 +129,7 @@ type server struct {
 	daemon    *Daemon
 	data      *dataDir
 	token     string
+	urlKey    string
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -161,7 +162,10 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
-	if s.token, err = s.data.token(); err != nil {
+	if s.token, err = s.data.secret(tokenFile, "the admin token"); err != nil {
+		return nil, err
+	}
+	if s.urlKey, err = s.data.secret(urlKeyFile, "the key for function URLs"); err != nil {
 		return nil, err
 	}
 	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
@@ -275,7 +279,7 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
-	s.lambda.access = urlAccess{key: s.lambdaKey(), read: s.web.ReadBody}
+	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
@@ -369,9 +373,11 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	})
 }
 
-// lambdaKey is what signatures of requests to function URLs are made with.
-func (s *server) lambdaKey() sigv4.Key {
-	return sigv4.Key{ID: awslambda.KeyID, Secret: s.token, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
+// keyOfURLs is what signatures of requests to function URLs are made with. It is
+// good for nothing else, and the admin's key not for function URLs: who may call
+// a function need not be one who may deploy.
+func (s *server) keyOfURLs() sigv4.Key {
+	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

@@ -19,6 +19,7 @@ import (
 const (
 	lockFile         = "lock"
 	tokenFile        = "admin.token"
+	urlKeyFile       = "url.key"    // the secret of the key for function URLs
 	adminAddressFile = "admin.addr" // where the server listens, while it runs
 	httpAddressFile  = "http.addr"
 	httpsAddressFile = "https.addr"
@@ -66,21 +67,21 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
 
-// token returns the admin token: the one in the file, or a new one that it
-// writes there for its owner alone.
-func (d *dataDir) token() (string, error) {
-	file := d.join(tokenFile)
+// secret returns a secret: the one in the file, or a new one that it writes there
+// for its owner alone. what says for people what it is.
+func (d *dataDir) secret(name, what string) (string, error) {
+	file := d.join(name)
 	data, err := os.ReadFile(file)
 	switch {
 	case err == nil && strings.TrimSpace(string(data)) != "":
 		return strings.TrimSpace(string(data)), nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", teal.Errorf(teal.CodeInvalidInput, "the admin token %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", file, err)
+		return "", teal.Errorf(teal.CodeInvalidInput, "%s %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", what, file, err)
 	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails, see crypto/rand
-	token := base64.RawURLEncoding.EncodeToString(secret)
-	return token, writeFile(file, token+"\n", 0o600)
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	secret := base64.RawURLEncoding.EncodeToString(random)
+	return secret, writeFile(file, secret+"\n", 0o600)
 }
 
 // writeFile replaces a file in one step: a reader, or a crash, sees the old

@@ -28,14 +28,14 @@ import (
 
 // sign signs a request with a key. With declared, its head says the hash of the
 // body.
-func sign(t testing.TB, r *http.Request, secret, body string, declared bool) {
+func sign(t testing.TB, r *http.Request, key aws.Credentials, body string, declared bool) {
 	t.Helper()
 	sum := sha256.Sum256([]byte(body))
 	hash := hex.EncodeToString(sum[:])
 	if declared {
 		r.Header.Set("X-Amz-Content-Sha256", hash)
 	}
-	if err := v4.NewSigner().SignHTTP(context.Background(), aws.Credentials{AccessKeyID: "teal", SecretAccessKey: secret}, r, hash, "lambda", "us-east-1", time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(context.Background(), key, r, hash, "lambda", "us-east-1", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -99,7 +99,7 @@ func TestUnprovenBodiesOfURLsAreBounded(t *testing.T) {
 	address, body := h.daemon.HTTPAddr().String(), strings.Repeat("x", 1<<20)
 	for _, declared := range []bool{true, false} {
 		forged := request(t, "POST", *made.FunctionUrl, body, "Content-Type", "text/plain")
-		sign(t, forged, "guessed", body, declared)
+		sign(t, forged, aws.Credentials{AccessKeyID: urlKeyID, SecretAccessKey: "guessed"}, body, declared)
 		if !declared {
 			got := strangers(t, address, forged, len(body)-1)
 			if got[http.StatusServiceUnavailable] < 40 || got[http.StatusServiceUnavailable]+got[0] != 50 {
@@ -114,14 +114,14 @@ func TestUnprovenBodiesOfURLsAreBounded(t *testing.T) {
 	// Who proves it is served, afterwards and in both ways.
 	for _, declared := range []bool{true, false} {
 		own := request(t, "POST", *made.FunctionUrl, body, "Content-Type", "text/plain")
-		sign(t, own, h.urlSecret(), body, declared)
+		sign(t, own, h.urlKey(), body, declared)
 		if response, said := h.ask(own); response.StatusCode != http.StatusOK || said != "1048576" {
 			t.Errorf("signed, declared %v: %d %s", declared, response.StatusCode, said)
 		}
 	}
 	for _, payload := range []string{"UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"} {
 		own := request(t, "POST", *made.FunctionUrl, body, "X-Amz-Content-Sha256", payload)
-		if err := v4.NewSigner().SignHTTP(t.Context(), aws.Credentials{AccessKeyID: "teal", SecretAccessKey: h.urlSecret()}, own, payload, "lambda", "us-east-1", time.Now()); err != nil {
+		if err := v4.NewSigner().SignHTTP(t.Context(), h.urlKey(), own, payload, "lambda", "us-east-1", time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		if got := stranger(t, address, own, 0, 5*time.Second); got != http.StatusForbidden {
@@ -129,7 +129,7 @@ func TestUnprovenBodiesOfURLsAreBounded(t *testing.T) {
 		}
 	}
 	lied := request(t, "POST", *made.FunctionUrl, body, "Content-Type", "text/plain")
-	sign(t, lied, h.urlSecret(), strings.Replace(body, "x", "y", 1), true)
+	sign(t, lied, h.urlKey(), strings.Replace(body, "x", "y", 1), true)
 	if response, said := h.ask(lied); response.StatusCode != http.StatusForbidden {
 		t.Errorf("another body than the declared one: %d %s", response.StatusCode, said)
 	}
@@ -144,7 +144,7 @@ func TestUnprovenBodiesOfTheLambdaAPIAreBounded(t *testing.T) {
 	body := strings.Repeat("x", 1<<20)
 	for _, declared := range []bool{true, false} {
 		forged := request(t, "POST", u.String(), body)
-		sign(t, forged, "guessed", body, declared)
+		sign(t, forged, aws.Credentials{AccessKeyID: "teal", SecretAccessKey: "guessed"}, body, declared)
 		part, want := 0, http.StatusForbidden
 		if !declared {
 			part, want = len(body)-1, http.StatusTooManyRequests
@@ -157,12 +157,78 @@ func TestUnprovenBodiesOfTheLambdaAPIAreBounded(t *testing.T) {
 	create(t, h.awsClient(), "f", large, nil)
 }
 
-// urlSecret returns the secret of the key for function URLs.
-func (h *harness) urlSecret() string {
+// The admin's key calls no function URL, and the key of function URLs calls
+// nothing else: who may call a function need not be one who may deploy. Seen red
+// with the admin token as the secret of both, also under two names.
+func TestTheKeyOfURLsIsNotTheAdmins(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c := h.awsClient()
+	create(t, c, "f", python(t, `return {"statusCode": 200}`), nil)
+	made := must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(t.Context(), &awssdk.CreateFunctionUrlConfigInput{
+		FunctionName: aws.String("f"), AuthType: types.FunctionUrlAuthTypeAwsIam,
+	}))
+	admin, err := c.Options().Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	url := h.urlKey()
+	list := "http://" + h.daemon.AdminAddr().String() + "/2015-03-31/functions"
+	for _, at := range []struct {
+		address string
+		ask     func(*http.Request) (*http.Response, string)
+		right   aws.Credentials
+	}{
+		{*made.FunctionUrl, h.ask, url},
+		{list, h.askAdmin, admin},
+	} {
+		for _, key := range []aws.Credentials{
+			url, admin,
+			{AccessKeyID: url.AccessKeyID, SecretAccessKey: admin.SecretAccessKey},
+			{AccessKeyID: admin.AccessKeyID, SecretAccessKey: url.SecretAccessKey},
+		} {
+			r := request(t, "GET", at.address, "")
+			sign(t, r, key, "", false)
+			want := http.StatusForbidden
+			if key == at.right {
+				want = http.StatusOK
+			}
+			if response, body := at.ask(r); response.StatusCode != want {
+				t.Errorf("%s with the key %s: %d %s, want %d", at.address, key.AccessKeyID, response.StatusCode, body, want)
+			}
+		}
+	}
+	rest := request(t, "GET", "http://"+h.daemon.AdminAddr().String()+"/v1/apps", "", "Authorization", "Bearer "+url.SecretAccessKey)
+	if response, body := h.askAdmin(rest); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the REST API with the key of function URLs: %d %s", response.StatusCode, body)
+	}
+}
+
+// urlKey returns the key for function URLs.
+func (h *harness) urlKey() aws.Credentials {
 	h.t.Helper()
-	data, err := os.ReadFile(filepath.Join(h.data, "admin.token"))
+	file := filepath.Join(h.data, "url.key")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return strings.TrimSpace(string(data))
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		h.t.Errorf("%s: %v %v", file, info.Mode(), err)
+	}
+	return aws.Credentials{AccessKeyID: "teal-url", SecretAccessKey: strings.TrimSpace(string(data))}
+}
+
+// askAdmin sends a request to the admin address.
+func (h *harness) askAdmin(r *http.Request) (*http.Response, string) {
+	h.t.Helper()
+	transport := &http.Transport{DisableKeepAlives: true}
+	response, err := (&http.Client{Transport: transport, Timeout: time.Minute}).Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return response, string(body)
 }

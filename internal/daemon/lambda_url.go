@@ -24,6 +24,9 @@ import (
 // told otherwise. Names below localhost lead to this machine everywhere.
 const urlDomain = "lambda-url.localhost"
 
+// urlKeyID is the access key id of the key for function URLs.
+const urlKeyID = "teal-url"
+
 // address is one function URL.
 type address struct {
 	ref       awslambda.Ref
