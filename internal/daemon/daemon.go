@@ -158,7 +158,7 @@ type server struct {
 func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s := &server{daemon: d}
 	var err error
-	if s.data, err = openData(d.cfg.Data); err != nil {
+	if s.data, err = openData(d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)

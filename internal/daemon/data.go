@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,18 +39,22 @@ type dataDir struct {
 	lock *os.File
 }
 
-// openData creates the directory where needed and locks it. It returns
+// openData creates the directory where needed, takes it from everybody but its
+// owner, and locks it. It returns
 // teal.CodeDataInUse when another server holds it.
 //
 // The path is made absolute first: children get paths below it in their command
 // lines and variables, and run in a folder of their own.
-func openData(path string) (*dataDir, error) {
+func openData(path string, logger *slog.Logger) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the folder that this runs in is gone: %w; choose an absolute data directory with --data", err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be created: %w; choose another with --data", path, err)
+	}
+	if err := keepPrivate(path, logger); err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be read: %w; choose another with --data", path, err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -60,6 +65,34 @@ func openData(path string) (*dataDir, error) {
 		return nil, teal.Errorf(teal.CodeDataInUse, "the data directory %s is in use by another teal server; stop that one, or choose another directory with --data", path)
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+// keepPrivate takes a data directory, and what a server keeps directly in it, from
+// everybody but its owner: code and secrets are in there, and whoever made the
+// directory, systemd for one, may have left it open. Where the directory is not
+// this user's to change, it says so.
+func keepPrivate(path string, logger *slog.Logger) error {
+	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir} {
+		at := filepath.Join(path, name)
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		const others = 0o077
+		mode := info.Mode()
+		if mode&others == 0 {
+			continue
+		}
+		if err := os.Chmod(at, mode&^others); err != nil {
+			logger.Warn("other users of this machine can read what is in the data directory, code and secrets among it; make the server's user its owner, or take their permissions away", "path", at, "mode", mode.String(), "error", err)
+			continue
+		}
+		logger.Warn("took the permissions of other users on the data directory away", "path", at, "mode", mode.String())
+	}
+	return nil
 }
 
 func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
