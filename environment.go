@@ -1,6 +1,9 @@
 package teal
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Slot is one of the two places in which an app's versions run. The roles
 // alternate from release to release.
@@ -34,6 +37,9 @@ const (
 	EnvironmentFailed   EnvironmentState = "failed"   // a component tried to start several times and never managed; it goes on trying
 	EnvironmentDraining EnvironmentState = "draining" // takes no new request, finishes those it has, then stops
 )
+
+// EnvironmentName names the environment of a version among those of all apps.
+func EnvironmentName(app string, version int) string { return app + "@" + strconv.Itoa(version) }
 
 // Environment is a version that is running. The record is the wish that it run:
 // it exists before the first process starts, and until the last one has ended.

@@ -37,6 +37,7 @@ const (
 	CodeUnsupported         Code = "unsupported"
 	CodeUnauthorized        Code = "unauthorized"
 	CodeOverrideForbidden   Code = "override_forbidden"
+	CodeCallerForbidden     Code = "caller_forbidden"
 	CodeUnknownApp          Code = "unknown_app"
 	CodeUnknownVersion      Code = "unknown_version"
 	CodeUnknownAlias        Code = "unknown_alias"
@@ -79,6 +80,7 @@ var kinds = map[Code]Kind{
 	CodeUnsupported:         KindInvalid,
 	CodeUnauthorized:        KindUnauthorized,
 	CodeOverrideForbidden:   KindForbidden,
+	CodeCallerForbidden:     KindForbidden,
 	CodeUnknownApp:          KindNotFound,
 	CodeUnknownVersion:      KindNotFound,
 	CodeUnknownAlias:        KindNotFound,

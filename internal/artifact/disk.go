@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 )
 
-// unpackTo writes the archive into a new folder, confined to it and read-only.
+// unpackTo writes the archive into a new folder, confined to it, read-only, and
+// for nobody but this user: code holds secrets.
 func unpackTo(ctx context.Context, a *archive, folder string) (entries []Entry, err error) {
-	if err := os.Mkdir(folder, 0o755); err != nil {
+	if err := os.Mkdir(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
 	root, err := os.OpenRoot(folder)
@@ -48,9 +49,9 @@ func (d *disk) file(p string, executable bool) (io.WriteCloser, error) {
 	if err != nil {
 		return nil, fmt.Errorf("unpack: %w", err)
 	}
-	mode := fs.FileMode(0o444)
+	mode := fs.FileMode(0o400)
 	if executable {
-		mode = 0o555
+		mode = 0o500
 	}
 	if err := f.Chmod(mode); err != nil {
 		return nil, errors.Join(fmt.Errorf("unpack: %w", err), f.Close())
@@ -79,7 +80,7 @@ func sameInAnotherCase(p string) error {
 }
 
 func (d *disk) folder(p string) error {
-	if err := d.root.MkdirAll(p, 0o755); err != nil {
+	if err := d.root.MkdirAll(p, 0o700); err != nil {
 		return fmt.Errorf("unpack: %w", err)
 	}
 	return nil
@@ -91,7 +92,7 @@ func lockFolders(root *os.Root) error {
 		if err != nil || !d.IsDir() {
 			return err
 		}
-		return root.Chmod(p, 0o555)
+		return root.Chmod(p, 0o500)
 	})
 }
 

@@ -60,9 +60,6 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	if err := s.pile(ctx, filepath.Join(work, "code"), dirs); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(work, 0o755); err != nil {
-		return "", fmt.Errorf("stack bundles: %w", err)
-	}
 	s.step("stack rename")
 	if err := os.Rename(work, home); err != nil {
 		if _, made := os.Stat(code); made != nil { // by somebody else, in the meantime
@@ -178,7 +175,7 @@ func (n *node) write(ctx context.Context, target string, files *int) error {
 	case n.source != "":
 		return os.Link(n.source, target)
 	}
-	if err := errors.Join(ctx.Err(), os.Mkdir(target, 0o755)); err != nil {
+	if err := errors.Join(ctx.Err(), os.Mkdir(target, 0o700)); err != nil {
 		return err
 	}
 	for name, entry := range n.entries {
@@ -186,7 +183,7 @@ func (n *node) write(ctx context.Context, target string, files *int) error {
 			return err
 		}
 	}
-	return os.Chmod(target, 0o555)
+	return os.Chmod(target, 0o500)
 }
 
 // Size returns how many bytes of content a bundle holds.

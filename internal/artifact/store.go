@@ -40,7 +40,7 @@ func Open(root string, limits Limits) (*Store, error) {
 	if err := removeTree(s.tmp()); err != nil {
 		return nil, fmt.Errorf("artifact store: clean up: %w", err)
 	}
-	if err := os.MkdirAll(s.tmp(), 0o755); err != nil {
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
 	return s, nil
@@ -125,9 +125,6 @@ func (s *Store) receive(ctx context.Context, work string, r io.Reader) (digest s
 
 // publish makes the finished folder work the home of digest.
 func (s *Store) publish(work, digest string) error {
-	if err := os.Chmod(work, 0o755); err != nil {
-		return err
-	}
 	s.step("rename")
 	if err := os.Rename(work, s.home(digest)); err != nil && !s.Has(digest) {
 		return err

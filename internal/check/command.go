@@ -27,6 +27,7 @@ type command struct {
 	argv []string
 	code string // digest of the bundle whose copy it runs in; "" is an empty folder
 	env  map[string]string
+	of   string // the environment that it may ask, see teal.EnvironmentName
 }
 
 // ending is how a command ended.
@@ -53,7 +54,7 @@ func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
 	if err := os.Mkdir(scratch, 0o700); err != nil {
 		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
-	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env)}
+	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
 	return e.execute(ctx, spec, redactor(nil).named(c.env))
 }
 
@@ -164,6 +165,9 @@ func environ(scratch string, more map[string]string) []string {
 	}
 	return list
 }
+
+// environment names the environment that the release moves to.
+func (s subject) environment() string { return teal.EnvironmentName(s.release.App, s.release.To) }
 
 // variables are what every command is told about the release; they win over the
 // user's own.

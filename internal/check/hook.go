@@ -67,7 +67,7 @@ func (s subject) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
 			return s.hookFinding(h, asked, teal.VerdictError, err.Error())
 		}
 	}
-	end, err := s.examiner.run(ctx, command{argv: h.Command, code: h.Code, env: env})
+	end, err := s.examiner.run(ctx, command{argv: h.Command, code: h.Code, env: env, of: s.environment()})
 	if err != nil {
 		return s.hookFinding(h, asked, teal.VerdictError, err.Error())
 	}

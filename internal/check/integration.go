@@ -16,7 +16,7 @@ func (s subject) integration(ctx context.Context, c teal.Check) teal.Finding {
 	if err := s.addresses(ctx, env); err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}
-	end, err := s.examiner.run(ctx, command{argv: c.Command, code: c.Code, env: env})
+	end, err := s.examiner.run(ctx, command{argv: c.Command, code: c.Code, env: env, of: s.environment()})
 	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,6 +44,20 @@ exit $CODE
 	wants(t, g.check(teal.Check{Command: []string{"true"}, Code: "sha256:1"}), teal.VerdictError, "its code cannot be read: there is no bundle sha256:1")
 	if !isEmpty(t, g.workDir) {
 		t.Error("folders of commands are left over")
+	}
+}
+
+// The commands of a release are processes of green's environment, or its
+// listeners refuse them. Seen red with each of the two without it.
+func TestCommandsMayAskGreen(t *testing.T) {
+	t.Parallel()
+	g := run(t, func(http.ResponseWriter, *http.Request) {})
+	wants(t, g.check(teal.Check{Command: []string{"true"}}), teal.VerdictPass)
+	wants(t, g.hook(teal.Hook{Command: []string{"true"}}), teal.VerdictPass)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if green := teal.EnvironmentName("shop", 2); !slices.Equal(g.owners, []string{green, green}) {
+		t.Errorf("the commands belong to %q, want %s", g.owners, green)
 	}
 }
 

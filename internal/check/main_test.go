@@ -41,6 +41,17 @@ type green struct {
 	function func(ctx context.Context, event []byte) (teal.Answer, error)
 	frequent []teal.Request
 	live95   time.Duration // 0: not known
+	owners   []string      // of the processes that were started
+}
+
+// starter starts processes and remembers whose they are.
+func (g *green) starter(r *process.Runner) func(process.Spec) (*process.Process, error) {
+	return func(s process.Spec) (*process.Process, error) {
+		g.mu.Lock()
+		g.owners = append(g.owners, s.Owner)
+		g.mu.Unlock()
+		return r.Start(s)
+	}
 }
 
 // run returns a green whose every component is the handler, and an Examiner that
@@ -56,7 +67,7 @@ func run(t testing.TB, handler http.HandlerFunc) *green {
 	processes, err := process.New(process.Config{Name: "check-" + strconv.Itoa(os.Getpid())})
 	must(t, err)
 	g.examiner = check.New(check.Config{
-		Versions: g, Traffic: g, Start: processes.Start, WorkDir: g.workDir,
+		Versions: g, Traffic: g, Start: g.starter(processes), WorkDir: g.workDir,
 		Bundle:     g.bundle,
 		AnswerPath: func(id string) string { return "/v1/releases/" + id + "/hooks" },
 		Changed:    func(app string) { g.changed <- app },

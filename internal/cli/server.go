@@ -15,6 +15,7 @@ import (
 
 type serverFlags struct {
 	data, http, admin, level string
+	adminInsecure            bool
 	override, trusted        []string
 	maxBundle                string
 	edge                     edgeFlags
@@ -27,7 +28,8 @@ func (s *session) serverCommand() *cobra.Command {
 		Use:   "server",
 		Short: "Run a server: gateway, runtime and release controller in one process",
 		Long: "Runs until SIGINT or SIGTERM, then finishes the requests in flight. The admin API's token is\n" +
-			"written to DATA/admin.token, where the other commands find it.",
+			"written to DATA/admin.token, where the other commands find it, and the key that function URLs\n" +
+			"with AWS_IAM want, which can do nothing else, to DATA/url.key.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := s.serveOptions(flags)
@@ -39,7 +41,8 @@ func (s *session) serverCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.data, "data", "", "data directory (default TEAL_DATA, $XDG_DATA_HOME/teal or ~/.local/share/teal)")
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
-	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API")
+	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API, on the loopback: it is plain HTTP")
+	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "let --admin be another address than the loopback's: tokens and code cross the network in the clear")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed: the load balancers in front")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
@@ -68,6 +71,9 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 			return o, teal.Errorf(teal.CodeInvalidInput, "%s: %q is not an address; write HOST:PORT or :PORT", flag, address)
 		}
 	}
+	if !flags.adminInsecure && !isLoopback(o.Admin) {
+		return o, teal.Errorf(teal.CodeInvalidInput, "--admin: %s can be reached from other machines, and the admin API is plain HTTP: whoever reads along gets the token, and with it everything. Use 127.0.0.1 and go there through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a proxy on this machine that speaks TLS; or, in a network that nobody else is in, such as a container's own, say --admin-insecure", o.Admin)
+	}
 	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level is debug, info, warn or error, not %q", flags.level)
 	}
@@ -83,6 +89,17 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 	}
 	o.TrustedProxy, err = parseNetworks("--trusted-proxies", flags.trusted)
 	return o, err
+}
+
+// isLoopback reports whether an address is this machine's own, and nobody else's.
+// A name may be anybody's, except for localhost.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || (err == nil && ip.Unmap().IsLoopback())
 }
 
 var (

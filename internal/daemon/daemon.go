@@ -64,7 +64,8 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	URLDomain  string // what the host names of function URLs end in; "" is lambda-url.localhost
+	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	URLDomain  string     // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -129,6 +130,7 @@ type server struct {
 	daemon    *Daemon
 	data      *dataDir
 	token     string
+	urlKey    string
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -158,11 +160,14 @@ type server struct {
 func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
-	if s.data, err = openData(d.cfg.Data); err != nil {
+	if s.data, err = openData(d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
-	if s.token, err = s.data.token(); err != nil {
+	if s.token, err = s.data.secret(tokenFile, "the admin token"); err != nil {
+		return nil, err
+	}
+	if s.urlKey, err = s.data.secret(urlKeyFile, "the key for function URLs"); err != nil {
 		return nil, err
 	}
 	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
@@ -236,7 +241,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
 		Around: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain, s.lambdaKey())(next)
+			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
 		},
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
@@ -279,6 +284,7 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
@@ -361,7 +367,7 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	aws := s.daemon.cfg.AWS
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Logger: s.daemon.cfg.Logger,
+		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
 		FunctionURL: func(id string) string {
 			_, port, err := net.SplitHostPort(s.front.Addr().String())
 			if err != nil {
@@ -372,9 +378,11 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	})
 }
 
-// lambdaKey is what signatures of requests to function URLs are made with.
-func (s *server) lambdaKey() sigv4.Key {
-	return sigv4.Key{ID: awslambda.KeyID, Secret: s.token, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
+// keyOfURLs is what signatures of requests to function URLs are made with. It is
+// good for nothing else, and the admin's key not for function URLs: who may call
+// a function need not be one who may deploy.
+func (s *server) keyOfURLs() sigv4.Key {
+	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 const (
 	lockFile         = "lock"
 	tokenFile        = "admin.token"
+	urlKeyFile       = "url.key"    // the secret of the key for function URLs
 	adminAddressFile = "admin.addr" // where the server listens, while it runs
 	httpAddressFile  = "http.addr"
 	httpsAddressFile = "https.addr"
@@ -37,18 +39,22 @@ type dataDir struct {
 	lock *os.File
 }
 
-// openData creates the directory where needed and locks it. It returns
+// openData creates the directory where needed, takes it from everybody but its
+// owner, and locks it. It returns
 // teal.CodeDataInUse when another server holds it.
 //
 // The path is made absolute first: children get paths below it in their command
 // lines and variables, and run in a folder of their own.
-func openData(path string) (*dataDir, error) {
+func openData(path string, logger *slog.Logger) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the folder that this runs in is gone: %w; choose an absolute data directory with --data", err)
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be created: %w; choose another with --data", path, err)
+	}
+	if err := keepPrivate(path, logger); err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be read: %w; choose another with --data", path, err)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -61,26 +67,54 @@ func openData(path string) (*dataDir, error) {
 	return &dataDir{path: path, lock: lock}, nil
 }
 
+// keepPrivate takes a data directory, and what a server keeps directly in it, from
+// everybody but its owner: code and secrets are in there, and whoever made the
+// directory, systemd for one, may have left it open. Where the directory is not
+// this user's to change, it says so.
+func keepPrivate(path string, logger *slog.Logger) error {
+	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir} {
+		at := filepath.Join(path, name)
+		info, err := os.Stat(at)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		const others = 0o077
+		mode := info.Mode()
+		if mode&others == 0 {
+			continue
+		}
+		if err := os.Chmod(at, mode&^others); err != nil {
+			logger.Warn("other users of this machine can read what is in the data directory, code and secrets among it; make the server's user its owner, or take their permissions away", "path", at, "mode", mode.String(), "error", err)
+			continue
+		}
+		logger.Warn("took the permissions of other users on the data directory away", "path", at, "mode", mode.String())
+	}
+	return nil
+}
+
 func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
 
-// token returns the admin token: the one in the file, or a new one that it
-// writes there for its owner alone.
-func (d *dataDir) token() (string, error) {
-	file := d.join(tokenFile)
+// secret returns a secret: the one in the file, or a new one that it writes there
+// for its owner alone. what says for people what it is.
+func (d *dataDir) secret(name, what string) (string, error) {
+	file := d.join(name)
 	data, err := os.ReadFile(file)
 	switch {
 	case err == nil && strings.TrimSpace(string(data)) != "":
 		return strings.TrimSpace(string(data)), nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", teal.Errorf(teal.CodeInvalidInput, "the admin token %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", file, err)
+		return "", teal.Errorf(teal.CodeInvalidInput, "%s %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", what, file, err)
 	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails, see crypto/rand
-	token := base64.RawURLEncoding.EncodeToString(secret)
-	return token, writeFile(file, token+"\n", 0o600)
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	secret := base64.RawURLEncoding.EncodeToString(random)
+	return secret, writeFile(file, secret+"\n", 0o600)
 }
 
 // writeFile replaces a file in one step: a reader, or a crash, sees the old

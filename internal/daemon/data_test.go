@@ -1,8 +1,11 @@
 package daemon
 
 import (
+	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -14,7 +17,7 @@ func TestOpenDataOfARelativePath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := openData("data")
+	data, err := openData("data", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,5 +26,69 @@ func TestOpenDataOfARelativePath(t *testing.T) {
 	}
 	if got, want := data.join(workDir), filepath.Join(here, "data", "work"); got != want {
 		t.Errorf("work is in %s, want %s", got, want)
+	}
+}
+
+// A data directory that others could read, as systemd makes it, is its owner's
+// alone after the start, and so is what a server has left in it. Seen red without
+// keepPrivate, and with one that knows the directory alone.
+func TestTheDataDirectoryIsPrivate(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "data")
+	for name, mode := range map[string]os.FileMode{"": os.ModeSetgid | 0o755, bundleDir: 0o755, logDir: 0o700} {
+		if err := os.MkdirAll(filepath.Join(data, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(filepath.Join(data, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(data, tokenFile), []byte("token\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Join(data, tokenFile), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	opened, err := openData(data, slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = opened.Close() }()
+	for name, want := range map[string]os.FileMode{"": os.ModeSetgid | 0o700, bundleDir: 0o700, logDir: 0o700, tokenFile: 0o600} {
+		info, err := os.Stat(filepath.Join(data, name))
+		if err != nil || info.Mode()&^os.ModeDir != want {
+			t.Errorf("%q: %v, %v; want %v", name, info.Mode(), err, want)
+		}
+	}
+	if n := strings.Count(log.String(), "took the permissions"); n != 3 {
+		t.Errorf("%d lines: %s", n, log.String())
+	}
+}
+
+// What a server makes in its data directory is nobody else's, whatever the umask
+// lets through. Seen red with 0755 for the store of bundles.
+func TestNothingInTheDataDirectoryIsForOthers(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	create(t, h.awsClient(), "f", python(t, "return 1"), nil)
+	invoke(t, h.awsClient(), "f", "", "{}")
+	h.stop()
+	seen := 0
+	err := filepath.WalkDir(h.data, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.Type()&os.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		seen++
+		if top, _, _ := strings.Cut(strings.TrimPrefix(path, h.data+"/"), "/"); info.Mode()&0o077 != 0 && top != storeDir {
+			t.Errorf("%s is %v", path, info.Mode())
+		}
+		return nil
+	})
+	if err != nil || seen < 10 {
+		t.Errorf("saw %d files: %v", seen, err)
 	}
 }

@@ -53,6 +53,7 @@ type lambda struct {
 	garbage *garbage // told what is not needed any more
 	limits  limits
 	urls    addresses
+	access  urlAccess
 	http    *http.Client // for destinations
 	// retryDelay is how long a function has to recover from its first failure at
 	// an event; the second one costs twice that.

@@ -3,8 +3,6 @@ package daemon
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
@@ -14,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
@@ -156,11 +153,7 @@ func TestLambdaFunctionURLs(t *testing.T) {
 		t.Errorf("unsigned: %d", response.StatusCode)
 	}
 	signed := request(t, "POST", *latest.FunctionUrl+"x", "signed")
-	sum := sha256.Sum256([]byte("signed"))
-	credentials, _ := c.Options().Credentials.Retrieve(ctx)
-	if err := v4.NewSigner().SignHTTP(ctx, credentials, signed, hex.EncodeToString(sum[:]), "lambda", "us-east-1", time.Now()); err != nil {
-		t.Fatal(err)
-	}
+	sign(t, signed, h.urlKey(), "signed", false)
 	if response, body := h.ask(signed); response.StatusCode != 201 || !strings.Contains(body, `function:f"`) || response.Header.Get("Teal-Version") != "$LATEST" {
 		t.Errorf("signed: %d %s %v", response.StatusCode, body, response.Header)
 	}

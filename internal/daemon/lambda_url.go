@@ -24,6 +24,9 @@ import (
 // told otherwise. Names below localhost lead to this machine everywhere.
 const urlDomain = "lambda-url.localhost"
 
+// urlKeyID is the access key id of the key for function URLs.
+const urlKeyID = "teal-url"
+
 // address is one function URL.
 type address struct {
 	ref       awslambda.Ref
@@ -61,7 +64,7 @@ func (a *addresses) find(id string) (address, bool) {
 
 // aroundURLs answers requests whose host is a function URL's, and leaves all
 // others to next.
-func (l *lambda) aroundURLs(domain string, key sigv4.Key) func(next http.Handler) http.Handler {
+func (l *lambda) aroundURLs(domain string) func(next http.Handler) http.Handler {
 	suffix := "." + domain
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -76,15 +79,15 @@ func (l *lambda) aroundURLs(domain string, key sigv4.Key) func(next http.Handler
 			}
 			u, ok := l.urls.find(id)
 			if !ok {
-				refuseURL(w, http.StatusForbidden, "Forbidden")
+				refuseURL(w, r, http.StatusForbidden, "Forbidden")
 				return
 			}
-			l.serveURL(w, r, u, key, next)
+			l.serveURL(w, r, u, next)
 		})
 	}
 }
 
-func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key sigv4.Key, next http.Handler) {
+func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, next http.Handler) {
 	if u.url.Cors != nil {
 		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
 			corsHeaders(w.Header(), *u.url.Cors, r)
@@ -93,14 +96,15 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key
 		}
 		w = &corsWriter{ResponseWriter: w, cors: *u.url.Cors, request: r}
 	}
-	if err := l.allowURL(w, r, u, key); err != nil {
-		refuseURL(w, http.StatusForbidden, err.Error())
+	if err := l.allowURL(w, r, u); err != nil {
+		status, message := refusalOf(err)
+		refuseURL(w, r, status, message)
 		return
 	}
 	claim, err := l.claim(r.Context(), u.ref, u.qualifier)
 	if err != nil {
 		l.logger.Warn("a function URL cannot be served", "app", u.ref.App, "qualifier", u.qualifier, "error", err)
-		refuseURL(w, http.StatusBadGateway, "Internal Server Error")
+		refuseURL(w, r, http.StatusBadGateway, "Internal Server Error")
 		return
 	}
 	l.touch(u.ref.App, claim.Version)
@@ -108,37 +112,69 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, key
 	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
 }
 
-// urlBodyTimeout is for the body of a signed request, which is read before it is
-// known who sent it.
-const urlBodyTimeout = 30 * time.Second
-
 // errForbidden is in AWS's words but for the page that it points to.
 var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md") //nolint:staticcheck // AWS begins it so
 
+// urlAccess is what tells who calls a function URL.
+type urlAccess struct {
+	key sigv4.Key
+	// read reads the body of somebody who has not proven yet who they are, within
+	// the gateway's limits; see gateway.Server.ReadBody.
+	read func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
+}
+
 // allowURL checks who calls: by the function's policy, or by a signature.
-func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address, key sigv4.Key) error {
+//
+// A signature that covers a declared hash of the body is verified before anything
+// of the body is read. Without one there is no other way than to read it first.
+func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address) error {
 	if u.url.AuthType == "NONE" {
 		if !u.open {
 			return errForbidden
 		}
 		return nil
 	}
-	signature, err := key.Parse(r, time.Now())
+	signature, err := l.access.key.Parse(r, time.Now())
 	if err != nil {
 		return err
 	}
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(urlBodyTimeout)) // net/http's connections take deadlines
-	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, int64(teal.MaxPayload)))
+	if _, err := l.access.key.VerifyHead(signature); err != nil {
+		return err
+	}
+	body, release, err := l.access.read(w, r)
+	defer release() // whoever has proven who they are is asked again for the same, by the gateway
 	if err != nil {
-		return errForbidden
+		return err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return key.Verify(signature, body)
+	return l.access.key.Verify(signature, body)
 }
 
-func refuseURL(w http.ResponseWriter, status int, message string) {
+// refusalOf returns what whom allowURL does not let in is told.
+func refusalOf(err error) (status int, message string) {
+	var unproven *sigv4.Error
+	switch {
+	case errors.As(err, &unproven):
+		return http.StatusForbidden, unproven.Message
+	case teal.IsCode(err, teal.CodeTooLarge):
+		return http.StatusRequestEntityTooLarge, teal.MessageOf(err)
+	case teal.IsCode(err, teal.CodeUnavailable):
+		return http.StatusServiceUnavailable, teal.MessageOf(err)
+	}
+	return http.StatusForbidden, errForbidden.Error()
+}
+
+// restTimeout is for what is left of a request that is refused.
+const restTimeout = 500 * time.Millisecond
+
+// refuseURL answers at once: net/http would read the body before it, and after.
+func refuseURL(w http.ResponseWriter, r *http.Request, status int, message string) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		control := http.NewResponseController(w)
+		_ = control.EnableFullDuplex() // net/http's own connections can
+		defer func() { _ = control.SetReadDeadline(time.Now().Add(restTimeout)) }()
+		w.Header().Set("Connection", "close")
+	}
 	data, _ := json.Marshal(map[string]string{"Message": message}) // strings are always encoded
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

@@ -43,6 +43,8 @@ type Bundles interface {
 // Processes starts processes.
 type Processes interface {
 	Start(process.Spec) (*process.Process, error)
+	// Caller says who has opened a connection, see process.Runner.
+	Caller(c net.Conn, owner string) (process.Caller, error)
 }
 
 // Siblings serves the loopback listeners of an environment, each until ctx ends,
@@ -108,6 +110,7 @@ type Config struct {
 // machine.
 type Manager struct {
 	interpreters function.Interpreters
+	blind        sync.Once     // that nobody can tell who calls has been logged
 	starting     chan struct{} // a place for each environment that may be starting
 
 	cfg       Config

@@ -223,6 +223,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}
 	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
 		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
+		Admit: r.admit,
 	})
 	r.mu.Lock()
 	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
@@ -334,7 +335,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 			App:          app, Version: version, Name: name, Function: *c.Function,
 			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
 			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
-			Start: r.manager.cfg.Processes.Start, Log: r.functionLog(name),
+			Start: r.startProcess, Log: r.functionLog(name),
 			Logger: r.manager.cfg.Logger, OnChange: r.touch,
 		})
 		if err != nil {
@@ -349,7 +350,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 	}
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
-		Dir: dir.code, Env: env, Start: r.manager.cfg.Processes.Start, Log: r.serviceLog(name),
+		Dir: dir.code, Env: env, Start: r.startProcess, Log: r.serviceLog(name),
 		Logger: r.manager.cfg.Logger, OnChange: r.touch,
 	}
 	set, err := service.New(cfg)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -26,6 +27,10 @@ const slowly = `import time
 def handler(event, context):
     time.sleep(event["seconds"])
 `
+
+func (c *city) Caller(conn net.Conn, owner string) (process.Caller, error) {
+	return c.Runner.Caller(conn, owner)
+}
 
 func (c *city) Start(s process.Spec) (*process.Process, error) { return c.Runner.Start(s) }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -54,6 +55,7 @@ type instance struct {
 	endpoint *runtimeapi.Endpoint   // set by live before anybody else can need it
 	process  *process.Process
 
+	strangers  sync.Once     // one has been refused, and logged
 	ready      chan struct{} // closed when the runtime asks for work the first time
 	initFailed chan runtimeapi.InitFailure
 	ending     chan struct{} // closed by end
@@ -101,7 +103,7 @@ func (i *instance) live(ctx context.Context) {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		i.endpoint.Serve()
+		i.endpoint.Serve(i.admits)
 	}()
 	failed := i.initialise()
 	if failed == nil {
@@ -145,6 +147,25 @@ func (i *instance) launch(ctx context.Context) error {
 	i.endpoint, i.process = endpoint, started
 	p.mu.Unlock()
 	return nil
+}
+
+// admits reports whether a connection to the Runtime API is the instance's own,
+// by the rule of process.Caller.
+func (i *instance) admits(c net.Conn) bool {
+	who, err := i.process.Caller(c)
+	switch who {
+	case process.CallerOwn:
+		return true
+	case process.CallerUnknown:
+		i.pool.warned.Do(func() {
+			i.pool.log.Warn("the Runtime API believes every process of this machine", "reason", err)
+		})
+		return true
+	}
+	i.strangers.Do(func() {
+		i.pool.log.Warn("refused a connection to the Runtime API that is not the instance's own; more of them are not reported", "instance", i.name, "client", c.RemoteAddr().String())
+	})
+	return false
 }
 
 func (i *instance) clear() {

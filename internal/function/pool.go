@@ -97,6 +97,7 @@ type Pool struct {
 	name    string // as AWS's interfaces call the function
 	version string
 	log     *slog.Logger
+	warned  sync.Once // that nobody can tell who calls a Runtime API has been logged
 	wake    chan struct{}
 
 	lookup sync.Mutex // held while the interpreter is looked for

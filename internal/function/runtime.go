@@ -42,11 +42,11 @@ func (cfg *Config) prepare() error {
 			return fmt.Errorf("remove an old instance's directory: %w", err)
 		}
 	}
-	if err := os.MkdirAll(cfg.runtimeDir(), 0o755); err != nil {
+	if err := os.MkdirAll(cfg.runtimeDir(), 0o700); err != nil {
 		return fmt.Errorf("make the function's working directory: %w", err)
 	}
 	for name, source := range map[string][]byte{bootstrap.PythonFile: bootstrap.Python, bootstrap.NodeFile: bootstrap.Node} {
-		if err := os.WriteFile(filepath.Join(cfg.runtimeDir(), name), source, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(cfg.runtimeDir(), name), source, 0o600); err != nil {
 			return fmt.Errorf("write a loader: %w", err)
 		}
 	}

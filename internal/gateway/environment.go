@@ -16,6 +16,7 @@ type EnvironmentConfig struct {
 	Version    int
 	Routes     []teal.Route
 	Components map[string]*Component
+	Admit      AdmitFunc // nil admits everybody
 }
 
 // Environment is one running version as the gateway sees it: its own routes,
@@ -26,6 +27,7 @@ type Environment struct {
 	label      string // the version as the wire has it
 	routes     routes
 	components map[string]*Component
+	admit      AdmitFunc
 
 	gate        gate
 	overdue     atomic.Bool     // Expire was called
@@ -57,6 +59,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 		label:      teal.VersionLabel(config.Version),
 		routes:     compileRoutes(config.Routes, components),
 		components: components,
+		admit:      config.Admit,
 		gate:       newGate(),
 		life:       life,
 		cancel:     cancel,

@@ -38,6 +38,7 @@ type conn struct {
 	writeStall time.Duration
 	spent      atomic.Bool
 	closed     atomic.Bool
+	visit      visit
 }
 
 // claimant is a connection whose first request may have been claimed before the

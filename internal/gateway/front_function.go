@@ -160,20 +160,41 @@ func (x *exchange) readBody() ([]byte, error) {
 	if err := x.front.server.checkSize(x.in.ContentLength); err != nil {
 		return nil, err
 	}
-	limits := x.front.server.limits
-	x.body.until = time.Now().Add(limits.FunctionBody)
-	data := make([]byte, 0, min(max(x.in.ContentLength+1, 512), freeBody))
+	x.body.until = time.Now().Add(x.front.server.limits.FunctionBody)
+	return x.front.server.readWhole(x.body, x.in.ContentLength, &x.held)
+}
+
+// ReadBody reads the body of a request to a function before it is known who has
+// sent it, within the limits and the budget of all such bodies. The caller calls
+// release when it needs the body no more, also after an error; w is the request's.
+func (s *Server) ReadBody(w http.ResponseWriter, r *http.Request) (data []byte, release func(), err error) {
+	held := new(int64)
+	release = func() { s.bodies.give(*held) }
+	if err := s.checkSize(r.ContentLength); err != nil {
+		return nil, release, err
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(s.limits.FunctionBody)) // net/http's connections take deadlines
+	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
+	data, err = s.readWhole(r.Body, r.ContentLength, held)
+	return data, release, err
+}
+
+// readWhole reads a body of the announced size, -1 for none, and adds to held
+// what it has taken from the budget.
+func (s *Server) readWhole(body io.Reader, size int64, held *int64) ([]byte, error) {
+	data := make([]byte, 0, min(max(size+1, 512), freeBody))
 	for {
-		n, err := x.body.Read(data[len(data):cap(data)])
+		n, err := body.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		if errors.Is(err, io.EOF) {
 			return data, nil
 		}
 		if err == nil {
-			err = x.front.server.checkSize(int64(len(data)))
+			err = s.checkSize(int64(len(data)))
 		}
 		if err == nil && len(data) == cap(data) {
-			data, err = x.grow(data)
+			data, err = s.grow(data, held)
 		}
 		if err != nil {
 			return nil, err
@@ -183,12 +204,12 @@ func (x *exchange) readBody() ([]byte, error) {
 
 // grow returns data with room for as much again, or an error with
 // teal.CodeUnavailable when the budget does not have it.
-func (x *exchange) grow(data []byte) ([]byte, error) {
+func (s *Server) grow(data []byte, held *int64) ([]byte, error) {
 	more := int64(cap(data))
-	if !x.front.server.bodies.take(more) {
+	if !s.bodies.take(more) {
 		return nil, errTooManyBodies()
 	}
-	x.held += more
+	*held += more
 	return append(make([]byte, 0, 2*cap(data)), data...), nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -19,12 +20,13 @@ type front struct {
 	server   *Server
 	claim    func(*http.Request) (Claim, error)
 	trusted  func(netip.Addr) bool
-	internal bool            // the clients are components, calling each other
-	inside   bool            // it is a listener of an environment itself
-	secure   *tls.Config     // nil: cleartext
-	shaken   bool            // handshakes have been made before net/http gets a connection
-	life     context.Context // ends when the grace period of a shutdown is over
-	gate     gate            // counts the handlers that run
+	internal bool                     // the clients are components, calling each other
+	env      *Environment             // whose listener it is; nil: of the public
+	admit    func(net.Conn) Admission // nil: everybody may call
+	secure   *tls.Config              // nil: cleartext
+	shaken   bool                     // handshakes have been made before net/http gets a connection
+	life     context.Context          // ends when the grace period of a shutdown is over
+	gate     gate                     // counts the handlers that run
 }
 
 // ServeHTTP implements http.Handler: claim, answer, release.
@@ -53,15 +55,17 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// before it lets the response begin.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	claim, err := f.claim(r)
-	x.claim = claim
+	err := f.checkCaller(c, r)
+	if err == nil {
+		x.claim, err = f.claim(r)
+	}
 	if err != nil {
 		x.fail(err)
 		x.sight.whole = true
 		return
 	}
 	defer x.end()
-	if err := f.server.checkLoad(claim, r); err != nil {
+	if err := f.server.checkLoad(x.claim, r); err != nil {
 		x.fail(err)
 		x.sight.whole = true
 		return
@@ -69,7 +73,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isConnect(r):
 		x.connect()
-	case claim.Component.Function != nil:
+	case x.claim.Component.Function != nil:
 		x.invoke()
 	default:
 		x.proxy()

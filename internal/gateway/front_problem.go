@@ -95,7 +95,7 @@ func (f failure) document(status int) []byte {
 // gateway: everybody on the listeners of an environment itself, and on the public
 // ones whoever asks for a version and may.
 func (f *front) isInsider(peer netip.Addr, fields sentFields) bool {
-	if f.inside {
+	if f.env != nil {
 		return true
 	}
 	for name := range fields {

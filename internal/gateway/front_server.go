@@ -180,8 +180,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return s.servePublic(ctx, l, &front{server: s, claim: s.claimPublic, trusted: s.trusted})
 }
 
-// ServeComponent answers calls from inside env to one of its components: every
-// request on l goes to that component of that very environment, whatever the
+// ServeComponent answers calls from inside env to one of its components, by
+// EnvironmentConfig.Admit: every request on l goes to that component of that very environment, whatever the
 // table says, so that green talks to green. It blocks and ends as Serve does,
 // and returns an error with teal.CodeUnknownComponent when there is no such
 // component.
@@ -194,10 +194,10 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 		env.Enter()
 		return Claim{Env: env, Component: c, Version: env.version}, nil
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true, internal: true}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true, env: env, admit: env.admitter(component)}, plain)
 }
 
-// ServeEnvironment previews env: every request on l goes by the routes of that
+// ServeEnvironment previews env to whom EnvironmentConfig.Admit admits: every request on l goes by the routes of that
 // very environment, whatever the table says. Where no route has the request's
 // host, the path alone decides, unless it leads to several components. It blocks
 // and ends as Serve does.
@@ -205,11 +205,12 @@ func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *Envi
 	claim := func(r *http.Request) (Claim, error) {
 		return env.preview(Head{Host: r.Host, Path: r.URL.Path})
 	}
-	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, inside: true}, plain)
+	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, env: env, admit: env.admitter("")}, plain)
 }
 
-// insiders trusts everybody: callers on a loopback listener of an environment
-// run inside Teal, so what they say about forwarding stands.
+// insiders trusts everybody: who is admitted to a loopback listener of an
+// environment runs inside Teal or as its user, so what it says about forwarding
+// stands.
 func insiders(netip.Addr) bool { return true }
 
 // plain is a front end without anything around it.

@@ -25,6 +25,7 @@ type Process struct {
 	runner *Runner
 	child
 	group  *cgroup
+	owner  string
 	memory teal.Bytes
 	output []*outputReader
 	term   sync.Once

@@ -36,6 +36,7 @@ var parts = map[string]func(args []string){
 	"guard":   func([]string) { must(process.Guard(os.Stdin)) },
 	"server":  playServer,
 	"eat":     playEater,
+	"dial":    playCaller,
 	"subreap": playSubreaper,
 	"wait":    func([]string) { waitForEver() },
 	"obstinate": func([]string) {

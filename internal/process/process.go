@@ -33,6 +33,9 @@ type Spec struct {
 	Env []string
 	// Dir is the working directory; empty is the server's.
 	Dir string
+	// Owner names what the process is a part of, such as an environment; see
+	// Runner.Caller.
+	Owner string
 	// Memory is the limit for the process and all that it starts; 0 is none.
 	Memory teal.Bytes
 	// Output gets every line of output without its newline; stream is "stdout"

@@ -156,7 +156,7 @@ func (r *Runner) Start(spec Spec) (*Process, error) {
 
 func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	r.starter.begin()
-	p := &Process{runner: r, memory: spec.Memory, done: make(chan struct{})}
+	p := &Process{runner: r, owner: spec.Owner, memory: spec.Memory, done: make(chan struct{})}
 	if r.cgroups != nil {
 		if p.group, err = r.cgroups.create(r.sequence.Add(1), spec.Memory); err != nil {
 			return nil, teal.Errorf(teal.CodeUnavailable, "no cgroup could be made for %s: %w", spec.Path, err)

@@ -123,7 +123,7 @@ func (s *Set) attend(ctx context.Context, sl *slot, proc *process.Process, port 
 		case <-alive.Done():
 		}
 	})
-	s.monitor(alive, sl, e, s.checkOf(p, &listener{pid: proc.PID(), port: port}))
+	s.monitor(alive, sl, e, s.checkOf(p, &listener{process: proc, port: port}))
 	cancel()
 	watching.Wait()
 

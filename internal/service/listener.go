@@ -7,3 +7,8 @@ var errCannotTell = errors.New("cannot tell which process listens on a port")
 
 // errStranger says that another process listens on the port of an instance.
 var errStranger = errors.New("another process listens on")
+
+// owner is a process, with all that belongs to it. See process.Process.
+type owner interface {
+	FindSocket(inodes ...uint64) (uint64, error)
+}

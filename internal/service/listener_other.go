@@ -8,7 +8,10 @@ import (
 )
 
 // listener knows which process should be listening on which port.
-type listener struct{ pid, port int }
+type listener struct {
+	process owner
+	port    int
+}
 
 // verify returns errCannotTell: only Linux says who listens.
 func (l *listener) verify() error {

@@ -1,17 +1,17 @@
 package awslambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,8 +30,11 @@ type Config struct {
 	Secret  string // of the access key; with an empty one everybody is refused
 	// Buckets is a folder whose folders stand for S3 buckets; "" is none.
 	Buckets string
-	Logger  *slog.Logger     // nil: nothing is logged
-	Now     func() time.Time // nil: the clock
+	// Unproven is what all bodies together may hold of clients whose signature
+	// cannot be verified before the body is there; 0 is MaxUnproven.
+	Unproven teal.Bytes
+	Logger   *slog.Logger     // nil: nothing is logged
+	Now      func() time.Time // nil: the clock
 	// FunctionURL returns the address of the function URL with an id; nil: there
 	// are none.
 	FunctionURL func(id string) string
@@ -42,6 +45,9 @@ type Handler struct {
 	cfg     Config
 	key     sigv4.Key
 	updates inProgress
+	// unproven is what the bodies of clients that have not proven yet who they are
+	// may still hold.
+	unproven atomic.Int64
 }
 
 // New returns a handler. It starts nothing.
@@ -52,11 +58,13 @@ func New(cfg Config) *Handler {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Handler{
+	h := &Handler{
 		cfg:     cfg,
 		key:     sigv4.Key{ID: KeyID, Secret: cfg.Secret, Region: cfg.Place.Region, Service: "lambda"},
 		updates: inProgress{busy: map[string]bool{}},
 	}
+	h.unproven.Store(int64(cmp.Or(cfg.Unproven, MaxUnproven)))
+	return h
 }
 
 const (
@@ -102,6 +110,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if report && r.Context().Err() == nil {
 			h.cfg.Logger.Error("Lambda API: request failed", "method", r.Method, "path", r.URL.Path, "request", q.id, "error", err)
 		}
+		// Who has proven nothing is answered before the body, not after it.
+		_ = http.NewResponseController(w).EnableFullDuplex() // net/http's own connections can
 		fault.write(w)
 	}
 }
@@ -116,7 +126,16 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	if op != nil && op.bodyLimit > 0 {
 		limit = op.bodyLimit
 	}
-	if q.body, err = readBody(q.http, limit, op); err != nil {
+	proven, err := h.key.VerifyHead(signature)
+	if err != nil {
+		return err
+	}
+	read := bodyReader{limit: limit, op: op}
+	if !proven {
+		read.unproven = &h.unproven
+	}
+	defer read.release()
+	if q.body, err = read.whole(q.http); err != nil {
 		return err
 	}
 	if err := h.key.Verify(signature, q.body); err != nil {
@@ -144,24 +163,6 @@ const (
 	maxEvent     = int64(teal.MaxPayload) // synchronous
 	maxAsyncSize = 1 << 20                // asynchronous; 256 KiB before October 2025
 )
-
-func readBody(r *http.Request, limit int64, op *operation) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		name := "Request"
-		if op != nil {
-			name = op.name
-		}
-		return nil, tooLargeFault(limit, name)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, faultf(codeContent, "The request's body did not arrive in time.")
-	case err != nil:
-		return nil, faultf(codeContent, "The request's body could not be read.")
-	}
-	return data, nil
-}
 
 func tooLargeFault(limit int64, operation string) *Fault {
 	if operation == "Invoke" {

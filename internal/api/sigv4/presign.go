@@ -1,8 +1,6 @@
 package sigv4
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,11 +26,10 @@ func (k Key) Presign(u *url.URL, now time.Time, life time.Duration) string {
 		parts = append(parts, p[0]+"="+escape(p[1], false))
 	}
 	signed.RawQuery = strings.Join(parts, "&")
-	empty := sha256.Sum256(nil)
 	s := &Signature{
 		request: &http.Request{Method: http.MethodGet, URL: &signed, Host: u.Host},
 		headers: []string{"host"},
 	}
-	signed.RawQuery += "&X-Amz-Signature=" + k.sign(date, s.canonical(hex.EncodeToString(empty[:])))
+	signed.RawQuery += "&X-Amz-Signature=" + k.sign(date, s.canonical(hashOf(nil)))
 	return signed.String()
 }

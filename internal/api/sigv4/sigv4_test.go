@@ -58,7 +58,47 @@ func verify(k Key, r *http.Request, body string, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	if _, err := k.VerifyHead(s); err != nil {
+		return err
+	}
 	return k.Verify(s, []byte(body))
+}
+
+// Before a body is read, a client has proven who it is when the head says the
+// body's hash, or there is none, and the signature is right; a wrong signature is
+// found out then. Seen red with a VerifyHead that believes what is declared.
+func TestVerifyHead(t *testing.T) {
+	t.Parallel()
+	declare := func(payload string) func(*http.Request) {
+		return func(r *http.Request) { r.Header.Set(headerPayload, payload) }
+	}
+	sum := sha256.Sum256([]byte("{}"))
+	hash := hex.EncodeToString(sum[:])
+	for name, c := range map[string]struct {
+		body   string
+		change func(*http.Request)
+		key    string
+		proven bool
+		code   string
+	}{
+		"declared":              {"{}", declare(hash), "s3cret", true, ""},
+		"declared, another key": {"{}", declare(hash), "guessed", false, "InvalidSignatureException"},
+		"undeclared":            {"{}", nil, "s3cret", false, ""},
+		"no body":               {"", nil, "s3cret", true, ""},
+		"no body, another key":  {"", nil, "guessed", false, "InvalidSignatureException"},
+		"unsigned":              {"{}", declare("UNSIGNED-PAYLOAD"), "s3cret", false, "InvalidSignatureException"},
+		"in pieces":             {"{}", declare("STREAMING-AWS4-HMAC-SHA256-PAYLOAD"), "s3cret", false, "InvalidSignatureException"},
+	} {
+		own := key
+		own.Secret = c.key
+		s, err := own.Parse(signed(t, c.body, now, c.change), now)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if proven, err := own.VerifyHead(s); proven != c.proven || codeOf(err) != c.code {
+			t.Errorf("%s: proven %v, %v", name, proven, err)
+		}
+	}
 }
 
 func TestAcceptsWhatAWSSigns(t *testing.T) {

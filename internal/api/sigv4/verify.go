@@ -73,19 +73,53 @@ func (k Key) Parse(r *http.Request, now time.Time) (*Signature, error) {
 	return s, s.checkSigned()
 }
 
+// VerifyHead verifies what can be verified before a body is read: a request
+// without one, and one whose head declares the hash of its payload in
+// X-Amz-Content-Sha256. It reports whether the client has proven with that who it
+// is; what is then left to Verify is that the body is the declared one. A
+// payload that is declared unsigned, or signed in pieces, is refused: nothing
+// would vouch for it. The error is an *Error.
+func (k Key) VerifyHead(s *Signature) (proven bool, err error) {
+	payload := s.request.Header.Get(headerPayload)
+	switch {
+	case payload != "" && !isHash(payload):
+		return false, mismatchf("'%s' must be the SHA-256 hash of the payload: unsigned payloads and payloads signed in pieces are not accepted.", headerPayload)
+	case payload != "":
+	case s.request.ContentLength == 0:
+		payload = hashOf(nil)
+	default:
+		return false, nil
+	}
+	err = k.verify(s, payload)
+	return err == nil, err
+}
+
 // Verify compares the signature with the one that the key makes of the request
 // and its body. The error is an *Error.
 func (k Key) Verify(s *Signature, body []byte) error {
-	sum := sha256.Sum256(body)
-	payload := hex.EncodeToString(sum[:])
+	payload := hashOf(body)
 	if said := s.request.Header.Get(headerPayload); said != "" && said != payload {
 		return errMismatch
 	}
+	return k.verify(s, payload)
+}
+
+func (k Key) verify(s *Signature, payload string) error {
 	// A server without a secret accepts nobody.
 	if k.Secret == "" || !hmac.Equal([]byte(k.sign(s.date, s.canonical(payload))), []byte(s.signature)) {
 		return errMismatch
 	}
 	return nil
+}
+
+func hashOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+func isHash(text string) bool {
+	data, err := hex.DecodeString(text)
+	return err == nil && len(data) == sha256.Size
 }
 
 func (k Key) checkScope(s *Signature) error {

@@ -12,6 +12,9 @@ import (
 	"teal"
 )
 
+// loopback is where the endpoints are.
+const loopback = "127.0.0.1"
+
 // maxConns bounds the connections of one instance. A runtime needs one; one that
 // opens a connection per request, as a shell script does, two.
 const maxConns = 32
@@ -125,7 +128,7 @@ type Endpoint struct {
 // Listen opens a loopback port for one instance. Nothing is served before
 // Serve.
 func Listen(owner Owner, logger *slog.Logger) (*Endpoint, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	listener, err := net.Listen("tcp4", loopback+":0")
 	if err != nil {
 		return nil, fmt.Errorf("open a port for the Runtime API: %w", err)
 	}
@@ -139,8 +142,9 @@ func Listen(owner Owner, logger *slog.Logger) (*Endpoint, error) {
 func (e *Endpoint) Addr() string { return e.listener.Addr().String() }
 
 // Serve accepts the runtime's connections until Close or Shutdown, and returns
-// when the last of them has ended.
-func (e *Endpoint) Serve() {
+// when the last of them has ended. A connection that admits does not know as the
+// instance's own is closed: who calls here gets users' requests and answers them.
+func (e *Endpoint) Serve(admits func(net.Conn) bool) {
 	defer e.wg.Wait()
 	for {
 		nc, err := e.listener.Accept()
@@ -150,19 +154,22 @@ func (e *Endpoint) Serve() {
 			}
 			return
 		}
+		if !admits(nc) { // before it takes one of the places, which are few
+			_ = nc.Close()
+			continue
+		}
 		if c := e.admit(nc); c != nil {
 			go c.serve()
 		}
 	}
 }
 
-// admit registers a connection, or closes it and returns nil when it comes from
-// elsewhere or is one too many.
+// admit registers a connection, or closes it and returns nil when it is one too
+// many.
 func (e *Endpoint) admit(nc net.Conn) *conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	remote, ok := nc.RemoteAddr().(*net.TCPAddr)
-	if e.closed || !ok || !remote.IP.IsLoopback() || len(e.conns) >= maxConns {
+	if e.closed || len(e.conns) >= maxConns {
 		_ = nc.Close() // nothing was said on it
 		return nil
 	}
@@ -275,7 +282,8 @@ func (e *Endpoint) next(c *conn) *refusal {
 	case phaseInit, phaseReplied:
 	case phaseIdle:
 		// A runtime that lost its connection asks again, perhaps before the
-		// loss was seen here: the newest one is the one that it listens on.
+		// loss was seen here: the newest one is the one that it listens on. It
+		// cannot be anybody else's, see Serve.
 		e.waiting.close()
 	default:
 		defer e.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,8 @@ func (o *owner) Replied(r Reply)          { o.replies <- r }
 func (o *owner) Acknowledged()            { o.acknowledged <- struct{}{} }
 func (o *owner) InitFailed(f InitFailure) { o.initFailures <- f }
 
+func everybody(net.Conn) bool { return true }
+
 const patience = 10 * time.Second
 
 func receive[T any](t *testing.T, from <-chan T, what string) T {
@@ -62,7 +65,7 @@ func start(t *testing.T) (*Endpoint, *owner) {
 	}
 	served := make(chan struct{})
 	go func() {
-		e.Serve()
+		e.Serve(everybody)
 		close(served)
 	}()
 	t.Cleanup(func() {
@@ -124,15 +127,84 @@ func (p *peer) expect(status int) string {
 	return body
 }
 
-func (p *peer) next() { p.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n") }
+func (p *peer) next() {
+	p.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+}
 func (p *peer) post(path string, b string) {
-	p.send("POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", path, len(b), b)
+	p.send("POST /2018-06-01/runtime/%s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s", path, len(b), b)
 }
 
 func (p *peer) closed() {
 	p.t.Helper()
 	if n, err := p.in.Read(make([]byte, 1)); err == nil || n > 0 {
 		p.t.Fatal("the connection is still open")
+	}
+}
+
+// Whoever is not the instance's own gets nothing, takes no place and does not
+// disturb who waits. Seen red without the question in Serve: the stranger's next
+// took the event.
+func TestAStrangerGetsNothing(t *testing.T) {
+	t.Parallel()
+	o := newOwner()
+	e, err := Listen(o, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var admitted atomic.Bool
+	admitted.Store(true)
+	served := make(chan struct{})
+	go func() {
+		e.Serve(func(net.Conn) bool { return admitted.Load() })
+		close(served)
+	}()
+	defer func() {
+		e.Close()
+		receive(t, served, "end of Serve")
+	}()
+	own := dial(t, e)
+	own.next()
+	receive(t, o.idle, "idle")
+	admitted.Store(false)
+	for range 2 * maxConns {
+		stranger := dial(t, e)
+		stranger.next()
+		stranger.closed()
+	}
+	if err := e.Deliver(event("one")); err != nil {
+		t.Fatal(err)
+	}
+	own.expect(200)
+	own.post("invocation/one/response", "{}")
+	own.expect(202)
+}
+
+// A page in a browser that the function itself has started is no runtime: not by
+// a request that browsers send without asking anybody, and not under a name of
+// its own that leads here. Seen red without fromPage, and with each of its
+// conditions taken out.
+func TestAPageGetsNothing(t *testing.T) {
+	t.Parallel()
+	for _, head := range []string{
+		"Host: 127.0.0.1:1\r\nOrigin: http://evil.example\r\n",
+		"Host: 127.0.0.1:1\r\nOrigin: null\r\n",
+		"Host: 127.0.0.1:1\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n",
+		"Host: evil.example:80\r\n",
+		"Host: 127.0.0.1.evil.example\r\n",
+	} {
+		e, o := start(t)
+		page := dial(t, e)
+		page.send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n%s\r\n", head)
+		page.expect(403)
+		page.closed()
+		if err := e.Deliver(event("one")); !errors.Is(err, ErrNotIdle) || len(o.idle) > 0 {
+			t.Errorf("%q: %v", head, err)
+		}
+	}
+	for _, host := range []string{"127.0.0.1", "localhost:9001", "LOCALHOST"} {
+		e, o := start(t)
+		dial(t, e).send("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		receive(t, o.idle, "idle")
 	}
 }
 
@@ -194,7 +266,7 @@ func TestFunctionError(t *testing.T) {
 	deliver(t, e, event("id-1"))
 	p.expect(200)
 	// The cause for X-Ray is larger than any buffer here; aws-lambda-go sends it.
-	p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Error-Type: Boom\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
+	p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: 127.0.0.1\r\nLambda-Runtime-Function-Error-Type: Boom\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
 	p.expect(202)
 	if r := receive(t, o.replies, "reply"); !r.Failed || r.ErrorType != "Boom" || string(r.Payload) != "{}" {
 		t.Errorf("reply %+v", r)
@@ -210,7 +282,7 @@ func TestConnectionThatWaitsIsSmall(t *testing.T) {
 		receive(t, o.idle, "idle")
 		deliver(t, e, event("id-1"))
 		p.expect(200)
-		p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
+		p.send("POST /2018-06-01/runtime/invocation/id-1/error HTTP/1.1\r\nHost: 127.0.0.1\r\nLambda-Runtime-Function-Xray-Error-Cause: %s\r\nContent-Length: 2\r\n\r\n{}", strings.Repeat("x", 1<<20))
 		p.expect(202)
 	}
 	p.next()
@@ -228,7 +300,7 @@ func TestConnectionThatWaitsIsSmall(t *testing.T) {
 func TestInitError(t *testing.T) {
 	e, o := start(t)
 	p := dial(t, e)
-	p.send("POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\nContent-Length: 3\r\n\r\n{ }")
+	p.send("POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: 127.0.0.1\r\nLambda-Runtime-Function-Error-Type: Runtime.ImportModuleError\r\nContent-Length: 3\r\n\r\n{ }")
 	p.expect(202)
 	if f := receive(t, o.initFailures, "init failure"); f.ErrorType != "Runtime.ImportModuleError" || string(f.Document) != "{ }" {
 		t.Errorf("failure %+v", f)
@@ -246,7 +318,7 @@ func TestStreamedAnswerIsBuffered(t *testing.T) {
 	receive(t, o.idle, "idle")
 	deliver(t, e, event("id-1"))
 	p.expect(200)
-	const head = "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: x\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n"
+	const head = "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: 127.0.0.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\nTrailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\r\n"
 	p.send(head+"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", "id-1")
 	p.expect(202)
 	if r := receive(t, o.replies, "reply"); string(r.Payload) != "abcde" || r.Failed || r.MediaType != "text/x" {
@@ -275,7 +347,7 @@ func TestStreamedAnswerIsCutOff(t *testing.T) {
 	ev.Flow = NewFlow()
 	deliver(t, e, ev)
 	p.expect(200)
-	const head = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\n\r\n"
+	const head = "POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/x\r\nTransfer-Encoding: chunked\r\n\r\n"
 	p.send(head + "5\r\nabc")
 	if first := receive(t, ev.Flow.Pieces(), "beginning"); !first.First || first.MediaType != "text/x" {
 		t.Errorf("the beginning is %+v", first)
@@ -327,9 +399,9 @@ func TestRefusals(t *testing.T) {
 	p.expect(404)
 	p.post("invocation/next", "{}")
 	p.expect(405)
-	p.send("GET /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.send("GET /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 	p.expect(405)
-	p.send("GET /2020-08-15/logs HTTP/1.1\r\nHost: x\r\n\r\n")
+	p.send("GET /2020-08-15/logs HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 	p.expect(404)
 	if n := len(o.replies); n != 1 {
 		t.Errorf("%d replies, want 1", n)
@@ -407,7 +479,7 @@ func TestAnswerOnAnotherConnection(t *testing.T) {
 	deliver(t, e, event("id-1"))
 	p.expect(200)
 	q := dial(t, e)
-	q.send("POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
+	q.send("POST /2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 1\r\n\r\n1")
 	q.expect(202)
 	q.closed()
 	receive(t, o.replies, "reply")
@@ -418,7 +490,7 @@ func TestPayloadLimit(t *testing.T) {
 	for name, send := range map[string]func(p *peer, body []byte){
 		"sized": func(p *peer, body []byte) { p.post("invocation/id/response", string(body)) },
 		"chunked": func(p *peer, body []byte) {
-			p.send("POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+			p.send("POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for len(body) > 0 {
 				n := min(len(body), 1<<20)
 				p.send("%x\r\n%s\r\n", n, body[:n])
@@ -457,7 +529,7 @@ func TestExpectContinue(t *testing.T) {
 	receive(t, o.idle, "idle")
 	deliver(t, e, event("id"))
 	p.expect(200)
-	const head = "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+	const head = "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
 	p.send(head, 2)
 	p.expect(100)
 	p.send("{}")
@@ -476,16 +548,16 @@ func TestExpectContinue(t *testing.T) {
 }
 
 func TestMalformedRequests(t *testing.T) {
-	const line = "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: x\r\n"
+	const line = "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 	for name, test := range map[string]struct {
 		send   string
 		status int
 	}{
 		"no version":           {"GET /\r\n\r\n", 400},
 		"wrong version":        {"GET / HTTP/2.0\r\n\r\n", 505},
-		"method":               {"PUT / HTTP/1.1\r\nHost: x\r\n\r\n", 405},
+		"method":               {"PUT / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 405},
 		"bare newline":         {"GET / HTTP/1.1\n\n", 400},
-		"long target":          {"GET /" + strings.Repeat("x", 600) + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
+		"long target":          {"GET /" + strings.Repeat("x", 600) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 414},
 		"folded header":        {line + "A: b\r\n c\r\n\r\n", 400},
 		"space before colon":   {line + "Content-Length : 1\r\n\r\n", 400},
 		"no colon":             {line + "Content-Length\r\n\r\n", 400},
@@ -505,7 +577,7 @@ func TestMalformedRequests(t *testing.T) {
 		"many headers":         {line + strings.Repeat("A: b\r\n", 200) + "\r\n", 431},
 		"long header":          {line + "Content-Type: " + strings.Repeat("x", 10_000) + "\r\n\r\n", 431},
 		"endless head":         {line + "A: " + strings.Repeat("x", 2<<20), 431},
-		"pipelined after next": {"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", 400},
+		"pipelined after next": {"GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 400},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, _ := start(t)
@@ -526,7 +598,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	e, _ := start(t)
 	for range maxConns {
 		p := dial(t, e)
-		p.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		p.send("GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
 		p.expect(404)
 	}
 	dial(t, e).closed()
@@ -568,14 +640,14 @@ func TestShutdownIsBounded(t *testing.T) {
 // to be answered, and checks that the endpoint lives and takes at most one
 // outcome.
 func FuzzConnection(f *testing.F) {
-	const next, response = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n", "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\n"
+	const next, response = "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 	for _, seed := range []string{
 		"", "\r\n\r\n", next, next + response + "Content-Length: 2\r\n\r\n{}",
 		response + "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nLambda-Runtime-Function-Error-Type: x\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n",
 		response + "Expect: 100-continue\r\nContent-Length: 4\r\n\r\nnull" + response,
-		"POST /2018-06-01/runtime/invocation/id/error HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}" + next + next,
+		"POST /2018-06-01/runtime/invocation/id/error HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n{}" + next + next,
 		"POST /2018-06-01/runtime/init/error HTTP/1.0\r\nContent-Length: 9\r\n\r\n{}",
-		response + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nA:\r\n\r\n",
+		response + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nA:\r\n\r\n",
 	} {
 		f.Add([]byte(seed))
 	}
@@ -611,7 +683,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	}
 	served := make(chan struct{})
 	go func() {
-		e.Serve()
+		e.Serve(everybody)
 		close(served)
 	}()
 	nc, err := net.Dial("tcp", e.Addr())
@@ -621,13 +693,13 @@ func BenchmarkRoundTrip(b *testing.B) {
 	go func() {
 		in := make([]byte, 4096)
 		for {
-			if _, err := io.WriteString(nc, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			if _, err := io.WriteString(nc, "GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"); err != nil {
 				return
 			}
 			if _, err := nc.Read(in); err != nil {
 				return
 			}
-			if _, err := io.WriteString(nc, "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
+			if _, err := io.WriteString(nc, "POST /2018-06-01/runtime/invocation/id/response HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"); err != nil {
 				return
 			}
 			if _, err := nc.Read(in); err != nil {

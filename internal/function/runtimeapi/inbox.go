@@ -1,6 +1,7 @@
 package runtimeapi
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"slices"
@@ -94,6 +95,8 @@ func (c *conn) checkHead() error {
 		return &http1.Error{Status: 414, Reason: "the request target is too long"}
 	case !c.post && string(c.req.Method) != "GET":
 		return &http1.Error{Status: 405, Reason: "only GET and POST are spoken here"}
+	case c.fromPage():
+		return &http1.Error{Status: 403, Reason: "requests of a web page are refused"}
 	}
 	kind, _ := c.req.Get(headerMediaType)
 	failure, _ := c.req.Get(headerErrorType)
@@ -102,6 +105,23 @@ func (c *conn) checkHead() error {
 	}
 	c.mediaType, c.errorType = mediaType(kind), string(failure)
 	return nil
+}
+
+// fromPage reports whether a browser has sent the request for a page, which the
+// function itself may have opened: browsers say so, and a page that has made its
+// own name lead here gives that name as the host.
+func (c *conn) fromPage() bool {
+	if _, ok := c.req.Get("origin"); ok {
+		return true
+	}
+	if _, ok := c.req.Get("sec-fetch-site"); ok {
+		return true
+	}
+	host := c.req.Host
+	if i := bytes.LastIndexByte(host, ':'); i >= 0 {
+		host = host[:i]
+	}
+	return len(host) > 0 && string(host) != loopback && !http1.EqualFold(host, "localhost")
 }
 
 // mediaType returns the text of a Content-Type; the usual ones without an

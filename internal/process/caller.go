@@ -1,0 +1,105 @@
+package process
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+)
+
+// Caller is whose socket is at the other end of a connection on the loopback.
+// Every local user can connect there, and so can the pages in a local browser:
+// whoever listens on it for the processes of a Runner asks who calls.
+//
+// This is who may call what:
+//
+//	Runtime API of an instance    the processes of that instance
+//	TEAL_URL_<COMPONENT>          the processes with that environment as their
+//	                              Owner (its instances, the commands of its
+//	                              checks and hooks), and this program itself
+//	TEAL_PREVIEW_URL              these, and processes of this program's user
+//	                              and of root; of those no foreign page
+//
+// Where the system does not say who calls, everybody on the loopback but a
+// foreign page may.
+type Caller int
+
+// The callers.
+const (
+	CallerUnknown  Caller = iota // the system does not say
+	CallerOwn                    // a process that belongs to what was asked about
+	CallerUser                   // another process of this program's user, or of root
+	CallerStranger               // somebody else, or nobody any more
+)
+
+// Caller says who has opened c, which this program has accepted on the loopback:
+// CallerOwn means p, or a process that belongs to it by its cgroup, or by
+// descent, process group or session. One that has left all of these is
+// CallerUser or CallerStranger. It reads a few files of the kernel's: ask once
+// for each connection. An error comes with CallerUnknown and says why.
+func (p *Process) Caller(c net.Conn) (Caller, error) {
+	return callerOf(c, []*Process{p}, false)
+}
+
+// Caller says who has opened c, as Process.Caller does: CallerOwn means a process
+// of one that was started with that Spec.Owner, or this program itself.
+func (r *Runner) Caller(c net.Conn, owner string) (Caller, error) {
+	var owned []*Process
+	for _, p := range r.snapshot() {
+		if p.owner == owner {
+			owned = append(owned, p)
+		}
+	}
+	return callerOf(c, owned, true)
+}
+
+// socket is one end of a connection: whose it is, and its inode, 0 when no
+// process has it open any more.
+type socket struct {
+	uid   int
+	inode uint64
+}
+
+func callerOf(c net.Conn, owned []*Process, self bool) (Caller, error) {
+	client, server, ok := ends(c)
+	if !ok {
+		return CallerStranger, nil
+	}
+	s, err := findSocket(client, server)
+	if err != nil {
+		return CallerUnknown, fmt.Errorf("cannot tell who has opened a connection: %w", err)
+	}
+	if s.inode == 0 {
+		return CallerStranger, nil
+	}
+	for _, p := range owned {
+		if p.has(s) {
+			return CallerOwn, nil
+		}
+	}
+	user := s.uid == os.Geteuid()
+	if self && user {
+		// Last, because this program may have tens of thousands of files open.
+		if found, _ := holds(os.Getpid(), s.inode); found {
+			return CallerOwn, nil
+		}
+	}
+	if user || s.uid == 0 {
+		return CallerUser, nil
+	}
+	return CallerStranger, nil
+}
+
+// ends returns the addresses of a connection, if both are on the loopback.
+func ends(c net.Conn) (client, server netip.AddrPort, ok bool) {
+	remote, ok1 := c.RemoteAddr().(*net.TCPAddr)
+	local, ok2 := c.LocalAddr().(*net.TCPAddr)
+	if !ok1 || !ok2 || !remote.IP.IsLoopback() || !local.IP.IsLoopback() {
+		return client, server, false
+	}
+	plain := func(a *net.TCPAddr) netip.AddrPort {
+		at := a.AddrPort()
+		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+	}
+	return plain(remote), plain(local), true
+}
