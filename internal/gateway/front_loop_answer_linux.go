@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"strconv"
 
 	"teal"
@@ -85,6 +86,7 @@ func (c *caller) respond(err error) {
 	data := document(err, status)
 	t.answered(status)
 	t.result.Fault = faultOf(err, status)
+	t.result.Gone = t.result.Gone || errors.Is(err, errBodyCut)
 	t.code = teal.CodeOf(err)
 	if isFault(status) && t.claim.Env != nil {
 		c.logFailure(err)

@@ -154,6 +154,7 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 	case errors.As(failure, &own):
 		return own
 	case failure != nil:
+		x.result.Gone = true
 		return teal.Errorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", failure)
 	case cause != nil:
 		return errClientGone
