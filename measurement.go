@@ -21,12 +21,15 @@ type Measurement struct {
 	// Waited is how long those clients waited; one that is not in it waited for
 	// an unknown time.
 	Waited Latencies `json:"waited_ms,omitempty"`
+	// Outage is what is left out of a baseline, because the version was broken
+	// then; nil for nothing, and for what is no baseline.
+	Outage *Outage `json:"outage,omitempty"`
 }
 
 // Received returns how many requests there were, answered or not.
 func (m Measurement) Received() int64 { return m.Requests + m.Unanswered }
 
-// Plus returns what two measurements are together.
+// Plus returns what two measurements are together, without their outages.
 func (m Measurement) Plus(other Measurement) Measurement {
 	return Measurement{
 		Requests:   m.Requests + other.Requests,
