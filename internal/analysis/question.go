@@ -21,9 +21,9 @@ const (
 // question is one thing that green may be worse at, and the bet on it.
 type question struct {
 	kind       kind
-	name       string // "error rate", "latency p99 limit"
-	asked      string // for people
-	percentile string // "p99"
+	name       string        // "error rate", "latency p99 limit"
+	asked      string        // for people
+	percentile string        // "p99"
 	quantile   float64       // of live's latencies, at which the threshold is
 	share      float64       // of a limit: how many requests may be bad
 	bound      time.Duration // of a latency limit
