@@ -68,6 +68,9 @@ func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error
 		if w.judge, err = e.newJudge(r); err != nil {
 			return err
 		}
+		if e.cfg.Judging != nil {
+			e.cfg.Judging(r)
+		}
 	}
 	if w.feed == nil {
 		w.feed, err = e.cfg.Meter.Follow(ctx, r.App, r.From, r.To)
