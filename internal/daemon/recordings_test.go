@@ -160,7 +160,7 @@ func TestATapeIsBounded(t *testing.T) {
 	t.Parallel()
 	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler))
 	release := teal.Release{ID: "shop-1", Step: 1}
-	for range 25_000 {
+	for range 30_000 {
 		r.measured(release, teal.Interval{At: time.Now(), Live: teal.Measurement{Requests: 1}, Green: teal.Measurement{Requests: 1}})
 	}
 	if size := r.open["shop-1"].lines.Len(); size > maxTape+1000 || r.open["shop-1"].lost == 0 {
