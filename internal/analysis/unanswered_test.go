@@ -42,7 +42,7 @@ func TestGreenThatAnswersNobodyIsWorse(t *testing.T) {
 			for n := range 30 {
 				second(alone, n, did(0, 0), green)
 			}
-			wantVerdict(t, alone, teal.VerdictFail, "live before the switch: 0 of 10000 requests")
+			wantVerdict(t, alone, teal.VerdictFail, "clients gave up on ", "live before the switch: 0 of 10000 requests")
 		})
 	}
 }

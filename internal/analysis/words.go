@@ -201,9 +201,18 @@ func (j *Judge) seen(q *question) string {
 		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
 	case latencyOfLive:
 		return j.slowness(q) + share(window.Green) + " of green took over " + j.longer(q) +
-			" longer than live's " + q.percentile + since + j.besides(q, window.Live)
+			" longer than live's " + q.percentile + since + j.besides(q, window.Live) + j.givenUp()
+	case latencyLimit:
 	}
-	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q)
+	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q) + j.givenUp()
+}
+
+// givenUp says how many of the latencies of green are waits.
+func (j *Judge) givenUp() string {
+	if j.Gone == 0 {
+		return ""
+	}
+	return "; clients gave up on " + number(j.Gone) + " of green's requests"
 }
 
 // besides says what live did, in the same time or before.
