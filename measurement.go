@@ -12,17 +12,31 @@ import (
 // Measurement is what one version did for users in some time. Checks, warm-ups
 // and requests that chose their version by header are not in it.
 type Measurement struct {
-	Requests int64     `json:"requests"`
-	Errors   int64     `json:"errors"` // 5xx, function errors, timeouts, broken connections
+	Requests int64     `json:"requests"` // those that were answered, well or badly
+	Errors   int64     `json:"errors"`   // of Requests: 5xx, function errors, timeouts, broken connections
 	Latency  Latencies `json:"latency_ms,omitempty"`
+	// Unanswered counts the requests whose clients gave up before there was an
+	// answer. They are not in Requests: nobody knows how they would have gone.
+	Unanswered int64 `json:"unanswered,omitempty"`
+	// Waited is how long those clients waited; one that is not in it waited for
+	// an unknown time.
+	Waited Latencies `json:"waited_ms,omitempty"`
+	// Outage is what is left out of a baseline, because the version was broken
+	// then; nil for nothing, and for what is no baseline.
+	Outage *Outage `json:"outage,omitempty"`
 }
 
-// Plus returns what two measurements are together.
+// Received returns how many requests there were, answered or not.
+func (m Measurement) Received() int64 { return m.Requests + m.Unanswered }
+
+// Plus returns what two measurements are together, without their outages.
 func (m Measurement) Plus(other Measurement) Measurement {
 	return Measurement{
-		Requests: m.Requests + other.Requests,
-		Errors:   m.Errors + other.Errors,
-		Latency:  mergeLatency(m.Latency, other.Latency),
+		Requests:   m.Requests + other.Requests,
+		Errors:     m.Errors + other.Errors,
+		Latency:    mergeLatency(m.Latency, other.Latency),
+		Unanswered: m.Unanswered + other.Unanswered,
+		Waited:     mergeLatency(m.Waited, other.Waited),
 	}
 }
 

@@ -238,7 +238,7 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 	case next.Ended():
 		r.EndedAt, r.Judging = &at, nil
 		if r.Baseline != nil { // hundreds of latencies in each record of a long history
-			r.Baseline = &Measurement{Requests: r.Baseline.Requests, Errors: r.Baseline.Errors}
+			r.Baseline = &Measurement{Requests: r.Baseline.Requests, Errors: r.Baseline.Errors, Unanswered: r.Baseline.Unanswered}
 		}
 		if next == PhaseCompleted && r.ShiftedAt == nil {
 			r.ShiftedAt = &at

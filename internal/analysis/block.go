@@ -9,11 +9,12 @@ import (
 // block gathers what both sides did until there is something of each to compare:
 // an interval may be so short that only one of them served a request. When it
 // closes depends on how many requests there were and when, never on how they
-// went, so the evidence of a block is not biased by its end.
+// went, nor on whether they were answered, so the evidence of a block is not
+// biased by its end.
 type block struct {
 	At     int64   `json:"at"`    // of its first data, in milliseconds
-	Live   int64   `json:"live"`  // requests
-	Green  int64   `json:"green"` // requests
+	Live   int64   `json:"live"`  // requests, answered or not
+	Green  int64   `json:"green"` // the same
 	Counts []count `json:"counts,omitempty"`
 }
 
@@ -67,23 +68,41 @@ func (b *block) settle(at time.Time, quiet int64, least int) setting {
 
 // add puts an interval in, for questions whose thresholds are set.
 func (b *block) add(interval teal.Interval, questions []*question, tolerance float64) {
-	b.Live += interval.Live.Requests
-	b.Green += interval.Green.Requests
+	b.Live += interval.Live.Received()
+	b.Green += interval.Green.Received()
 	for i, q := range questions {
 		c := &b.Counts[i]
 		switch {
 		case q.kind == errorsOfLive:
 			c.Pair = c.Pair.plus(pair{failed(interval.Live), failed(interval.Green)})
+		case q.kind == unansweredOfLive:
+			c.Pair = c.Pair.plus(pair{
+				abandoned(interval.Live, c.Threshold),
+				abandoned(interval.Green, tolerated(c.Threshold, tolerance)),
+			})
 		case c.Threshold > 0:
 			c.Pair = c.Pair.plus(pair{
-				slower(interval.Live.Latency, c.Threshold),
-				slower(interval.Green.Latency, tolerated(c.Threshold, tolerance)),
+				slower(interval.Live, c.Threshold),
+				slower(interval.Green, tolerated(c.Threshold, tolerance)),
 			})
 		}
 	}
 }
 
 func failed(m teal.Measurement) tally { return tally{m.Requests, m.Errors} }
+
+// abandoned counts the requests whose clients gave up after more than a
+// threshold, among those and the answered ones. Who left sooner says nothing about
+// the version: a person went to another page.
+func abandoned(m teal.Measurement, threshold time.Duration) tally {
+	bad := m.Unanswered
+	for _, l := range m.Waited {
+		if l.UpTo <= threshold {
+			bad -= l.Count
+		}
+	}
+	return tally{m.Requests + bad, bad}
+}
 
 // unnoticed is how much longer than live's green's requests may take whatever
 // the tolerance is: nobody notices, and a process that is new, or has less to do,

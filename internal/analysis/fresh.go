@@ -27,12 +27,18 @@ func (f *fresh) note(groups []teal.ErrorGroup) {
 		if len(f.First) == freshKept {
 			continue
 		}
-		g.Type, g.Message = cut(g.Type, freshMessage), cut(g.Message, freshMessage)
-		g.Component, g.Fingerprint = cut(g.Component, freshMessage), cut(g.Fingerprint, freshMessage)
-		if g.Stack = cut(g.Stack, freshStack); len(f.First) > 0 {
+		if g = brief(g); len(f.First) > 0 {
 			g.Stack = ""
 		}
 		f.First = append(f.First, g)
+	}
+}
+
+// brief returns as much of an error as is remembered.
+func brief(g teal.ErrorGroup) teal.ErrorGroup {
+	return teal.ErrorGroup{
+		Type: cut(g.Type, freshMessage), Message: cut(g.Message, freshMessage), Stack: cut(g.Stack, freshStack),
+		Component: cut(g.Component, freshMessage), Fingerprint: cut(g.Fingerprint, freshMessage),
 	}
 }
 

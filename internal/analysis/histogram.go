@@ -54,6 +54,16 @@ func (h *histogram) quantile(q float64) time.Duration {
 	return 0
 }
 
+// holds reports whether everything in other can have been added to h.
+func (h *histogram) holds(other *histogram) bool {
+	for i, n := range other.count {
+		if n > h.count[i] {
+			return false
+		}
+	}
+	return true
+}
+
 // slower counts the latencies above an edge.
 func (h *histogram) slower(edge time.Duration) tally {
 	t := tally{N: h.total}
@@ -91,13 +101,32 @@ func (h *histogram) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// slower counts the latencies above a threshold, of those that a list holds. A
-// bucket that the threshold lies in counts as above it.
-func slower(latencies []teal.LatencyCount, threshold time.Duration) tally {
+// remove takes away what has been added before.
+func (h *histogram) remove(other *histogram) {
+	for i, n := range other.count {
+		h.count[i] -= n
+		h.total -= n
+	}
+}
+
+// slower counts the requests that took longer than a threshold, of those whose
+// latency is known. A bucket that the threshold lies in counts as above it. A
+// client that gave up after the threshold would have got its answer later still;
+// one that gave up before is not counted.
+func slower(m teal.Measurement, threshold time.Duration) tally {
 	var t tally
-	for _, l := range latencies {
+	for _, l := range m.Latency {
 		t.N += l.Count
 		if l.UpTo > threshold {
+			t.Bad += l.Count
+		}
+	}
+	if len(m.Latency) == 0 && m.Requests > 0 {
+		return t // this meter knows no latencies
+	}
+	for _, l := range m.Waited {
+		if l.UpTo > threshold {
+			t.N += l.Count
 			t.Bad += l.Count
 		}
 	}

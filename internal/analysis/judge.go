@@ -3,6 +3,7 @@ package analysis
 import (
 	"encoding/json"
 	"math"
+	"slices"
 	"time"
 
 	"teal"
@@ -20,17 +21,24 @@ type Judge struct {
 // memory is what a Judge knows besides the policy and the baseline.
 type memory struct {
 	Step  int   `json:"step"`
-	Since int64 `json:"since"` // requests of green since the step began
-	Quiet int64 `json:"quiet"` // requests of green since the last one of live
+	Since int64 `json:"since"` // requests of green that were answered since the step began
+	// Failed is how many of Since were failed, and Gone how many more were not
+	// answered.
+	Failed int64 `json:"failed"`
+	Gone   int64 `json:"gone"`
+	Quiet  int64 `json:"quiet"` // requests of green since the last one of live
 	// Total is what both did in the whole release; Before is what live did before
 	// it, and Total.Live is not in it.
 	Total  pair  `json:"total"`
 	Before tally `json:"before"`
-	// Live has the latencies from before the release too.
-	Live  histogram `json:"live"`
-	Green histogram `json:"green"`
-	Block block     `json:"block"`
-	Fresh fresh     `json:"fresh"` // errors that live never had
+	// Live has the latencies from before the release too, without those of
+	// outages; LiveGone is how long clients waited for live until they gave up.
+	Live     histogram `json:"live"`
+	LiveGone histogram `json:"live_gone"`
+	Green    histogram `json:"green"`
+	Block    block     `json:"block"`
+	Outages  outages   `json:"outages"` // of live
+	Fresh    fresh     `json:"fresh"`   // errors that live never had
 }
 
 // most bounds a count; what claims more is taken for as much.
@@ -62,6 +70,8 @@ func New(policy teal.Judging, baseline *teal.Measurement, state json.RawMessage)
 	if baseline != nil {
 		j.Before = failed(*baseline)
 		j.Live.add(baseline.Latency)
+		j.LiveGone.add(waits(*baseline))
+		j.Outages.before(baseline.Outage)
 	}
 	return j, nil
 }
@@ -70,7 +80,7 @@ func New(policy teal.Judging, baseline *teal.Measurement, state json.RawMessage)
 // pass needs counts from here. Saying it again changes nothing.
 func (j *Judge) Begin(step int) {
 	if step != j.Step {
-		j.Step, j.Since = step, 0
+		j.Step, j.Since, j.Failed, j.Gone = step, 0, 0, 0
 	}
 }
 
@@ -79,11 +89,13 @@ func (j *Judge) Begin(step int) {
 func (j *Judge) Add(interval teal.Interval) {
 	j.Fresh.note(interval.NewErrors)
 	interval.Live, interval.Green = sane(interval.Live), sane(interval.Green)
-	if interval.Live.Requests == 0 && interval.Green.Requests == 0 {
+	if interval.Live.Received() == 0 && interval.Green.Received() == 0 {
 		return
 	}
 	j.Since += interval.Green.Requests
-	if j.Quiet += interval.Green.Requests; interval.Live.Requests > 0 {
+	j.Failed += interval.Green.Errors
+	j.Gone += interval.Green.Unanswered
+	if j.Quiet += interval.Green.Received(); interval.Live.Received() > 0 {
 		j.Quiet = 0
 	}
 	if j.failed() == nil {
@@ -91,7 +103,9 @@ func (j *Judge) Add(interval teal.Interval) {
 	}
 	j.Total = j.Total.plus(pair{failed(interval.Live), failed(interval.Green)})
 	j.Live.add(interval.Live.Latency)
+	j.LiveGone.add(waits(interval.Live))
 	j.Green.add(interval.Green.Latency)
+	j.watchLive(interval)
 	for _, q := range j.questions {
 		if q.Failed == "" && q.Bets.value() >= q.threshold() {
 			q.Failed = j.seen(q)
@@ -104,17 +118,32 @@ func (j *Judge) Add(interval teal.Interval) {
 func sane(m teal.Measurement) teal.Measurement {
 	m.Requests = min(max(m.Requests, 0), most)
 	m.Errors = min(max(m.Errors, 0), m.Requests)
-	for i, l := range m.Latency {
-		if l.Count < 0 || l.Count > most {
-			kept := append([]teal.LatencyCount(nil), m.Latency...)
-			for k := i; k < len(kept); k++ {
-				kept[k].Count = min(max(kept[k].Count, 0), most)
-			}
-			m.Latency = kept
-			break
-		}
-	}
+	m.Unanswered = min(max(m.Unanswered, 0), most)
+	m.Latency = saneCounts(m.Latency, most)
+	m.Waited = saneCounts(m.Waited, m.Unanswered)
 	return m
+}
+
+// saneCounts returns counts none of which is negative, and that add up to no more
+// than a number.
+func saneCounts(list teal.Latencies, most int64) teal.Latencies {
+	left := most
+	wrong := slices.ContainsFunc(list, func(l teal.LatencyCount) bool {
+		if l.Count < 0 || l.Count > left {
+			return true
+		}
+		left -= l.Count
+		return false
+	})
+	if !wrong {
+		return list
+	}
+	list, left = slices.Clone(list), most
+	for i := range list {
+		list[i].Count = min(max(list[i].Count, 0), left)
+		left -= list[i].Count
+	}
+	return list
 }
 
 // bet puts an interval to all questions. What the judge has learnt from the
@@ -140,6 +169,9 @@ func (j *Judge) bet(interval teal.Interval) {
 			q.sideBySide(interval.At, c, j.tolerance)
 		case withoutLive:
 			live, among := j.past(q, c.Threshold)
+			if j.Outages.Ongoing { // live might do the same now
+				live = tally{}
+			}
 			q.withoutLive(interval.At, c.Pair.Green, live, j.tolerance, among)
 		}
 		q.Lumps.add(interval.At, c.Pair.Live, c.Threshold)
@@ -154,23 +186,39 @@ func (j *Judge) open(at time.Time) {
 		j.Block.Counts = make([]count, len(j.compared))
 	}
 	for i, q := range j.compared {
-		c := count{}
-		if q.kind == latencyOfLive {
-			c.Threshold = j.Live.quantile(q.quantile)
-		}
+		c := count{Threshold: j.threshold(q)}
 		live, _ := j.past(q, c.Threshold)
 		c.Guess = live.guess()
 		j.Block.Counts[i] = c
 	}
 }
 
-// past returns what live did so far, before the release and in it, and how many
-// thresholds it could have been counted by.
+// threshold is the latency that live's and green's are held against now.
+func (j *Judge) threshold(q *question) time.Duration {
+	if q.kind == errorsOfLive {
+		return 0
+	}
+	return j.Live.quantile(q.quantile)
+}
+
+// answered is how live usually answered, before the release and in it.
+func (j *Judge) answered() tally { return j.Before.plus(j.Total.Live).minus(j.Outages.Apart) }
+
+// past returns what live usually did so far, before the release and in it, and
+// how many thresholds it could have been counted by.
 func (j *Judge) past(q *question, threshold time.Duration) (live tally, among int) {
 	if q.kind == errorsOfLive {
-		return j.Before.plus(j.Total.Live), 1
+		return j.answered(), 1
 	}
-	return j.Live.slower(threshold), len(edges)
+	gone := j.LiveGone.slower(threshold).Bad
+	late := tally{gone, gone}
+	if q.kind == unansweredOfLive {
+		return late.plus(tally{N: j.answered().N}), len(edges)
+	}
+	if j.Live.total == 0 { // this meter knows no latencies
+		return tally{}, len(edges)
+	}
+	return j.Live.slower(threshold).plus(late), len(edges)
 }
 
 // failed returns the question that failed with the strongest evidence, or nil.

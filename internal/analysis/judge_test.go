@@ -244,7 +244,7 @@ func TestWithoutLiveItsPastCounts(t *testing.T) {
 	for n := range 20 {
 		second(worse, n, did(0, 0), did(100, 5))
 	}
-	wantVerdict(t, worse, teal.VerdictFail, "live had no requests in the same time, before that 100 of 20000 requests (0.5 %), so green was allowed")
+	wantVerdict(t, worse, teal.VerdictFail, "live before the switch: 100 of 20000 requests (0.5 %), so green was allowed")
 
 	later := newJudge(t, compared, nil)
 	for n := range 20 {

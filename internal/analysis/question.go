@@ -11,19 +11,20 @@ import (
 type kind int
 
 const (
-	errorsOfLive  kind = iota // does green fail more than live?
-	latencyOfLive             // is green slower than live at a percentile?
-	errorLimit                // does green fail more than the policy allows?
-	latencyLimit              // is green slower than the policy allows?
+	errorsOfLive     kind = iota // does green fail more than live?
+	unansweredOfLive             // do clients give up on green more than on live?
+	latencyOfLive                // is green slower than live at a percentile?
+	errorLimit                   // does green fail more than the policy allows?
+	latencyLimit                 // is green slower than the policy allows?
 )
 
 // question is one thing that green may be worse at, and the bet on it.
 type question struct {
 	kind       kind
-	name       string // "error rate", "latency p99 limit"
-	asked      string // for people
-	percentile string // "p99"
-	quantile   float64
+	name       string        // "error rate", "latency p99 limit"
+	asked      string        // for people
+	percentile string        // "p99"
+	quantile   float64       // of live's latencies, at which the threshold is
 	share      float64       // of a limit: how many requests may be bad
 	bound      time.Duration // of a latency limit
 	weight     float64       // of α, relative to the other questions
@@ -64,6 +65,10 @@ const (
 
 func (q *question) limit() bool { return q.kind == errorLimit || q.kind == latencyLimit }
 
+// ofShares reports whether green is held against a share of live's, which the
+// tolerance is a part of; that of a latency is in its threshold.
+func (q *question) ofShares() bool { return q.kind == errorsOfLive || q.kind == unansweredOfLive }
+
 // threshold is what the e-value must reach.
 func (q *question) threshold() float64 {
 	if q.limit() && q.broken == nil {
@@ -89,10 +94,10 @@ func (q *question) before(live tally, among int) float64 {
 }
 
 // beforeAllows returns the share of bad trials that what live did before allows
-// green. The tolerance of a latency is in its threshold.
+// green. From 1 on nothing that green does would be too much.
 func (q *question) beforeAllows(live tally, tolerance float64, among int) float64 {
 	allowed := unlike * q.before(live, among)
-	if q.kind == errorsOfLive {
+	if q.ofShares() {
 		allowed *= 1 + tolerance
 	}
 	return allowed
@@ -100,9 +105,9 @@ func (q *question) beforeAllows(live tally, tolerance float64, among int) float6
 
 // sideBySide bets on what both sides did in the same time.
 func (q *question) sideBySide(at time.Time, c count, tolerance float64) {
-	worse := 1 + tolerance
-	if q.kind == latencyOfLive {
-		worse = 1 // the tolerance is in the threshold
+	worse := 1.0
+	if q.ofShares() {
+		worse += tolerance
 	}
 	if c.Pair.Live.N > 0 && c.Pair.Green.N > 0 {
 		lump := q.lump()
@@ -152,7 +157,7 @@ func (q *question) bad(m teal.Measurement) tally {
 	if q.kind == errorLimit {
 		return failed(m)
 	}
-	return slower(m.Latency, time.Duration(float64(q.bound)*resolution))
+	return slower(m, time.Duration(float64(q.bound)*resolution))
 }
 
 // questions returns what a policy asks of the measurements, each with its part
@@ -164,6 +169,9 @@ func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
 		list = append(list, &question{
 			kind: errorsOfLive, name: "error rate", weight: 6,
 			asked: "does green fail more often than live?",
+		}, &question{
+			kind: unansweredOfLive, name: "unanswered requests", weight: 1, percentile: "p90", quantile: 0.90,
+			asked: "do clients give up waiting for green more often than for live?",
 		})
 	}
 	if policy.ErrorRate != nil {
@@ -204,13 +212,20 @@ func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
 }
 
 // excuse turns a limit that live had broken before the release into a comparison
-// with that. A handful of requests is no excuse.
+// with that. A handful of requests is no excuse, and an outage is one only while
+// it lasts.
 func (q *question) excuse(baseline *teal.Measurement, least int) {
 	if !q.limit() || baseline == nil {
 		return
 	}
-	if was := q.bad(*baseline); was.N >= int64(least) && was.rate() > q.share {
-		q.broken = &was
+	judge := func(m teal.Measurement) {
+		if was := q.bad(m); was.N >= int64(least) && was.rate() > q.share && (q.broken == nil || was.rate() > q.broken.rate()) {
+			q.broken = &was
+		}
+	}
+	judge(*baseline)
+	if out := baseline.Outage; out != nil && out.Ongoing {
+		judge(out.Measurement)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"teal"
 )
@@ -33,7 +34,7 @@ func always(m teal.Measurement) func(int) teal.Measurement {
 func looks(t testing.TB, recording string, policy teal.Judging) []Look {
 	t.Helper()
 	var list []Look
-	for look, err := range Replay(strings.NewReader(recording), policy) {
+	for look, err := range Replay(strings.NewReader(recording), &policy) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +64,7 @@ func TestReplayLooksAtEveryInterval(t *testing.T) {
 			t.Errorf("look %d is %+v, want %s", n, got[n], want)
 		}
 	}
-	if want := (Seen{Live: Counts{13500, 30}, Green: Counts{1000, 100}}); got[29].Seen != want {
+	if want := (Seen{Live: Counts{Requests: 13500, Errors: 30}, Green: Counts{Requests: 1000, Errors: 100}}); got[29].Seen != want {
 		t.Errorf("seen %+v, want %+v", got[29].Seen, want)
 	}
 	text, err := json.Marshal(got[0])
@@ -142,6 +143,9 @@ func TestReadRefuses(t *testing.T) {
 		"a latency alone":   {`{"at":"2026-01-02T15:04:05Z","side":"live","requests":1,"latency_ms":[5]}`, "is not [milliseconds, count]"},
 		"falling bounds":    {`{"at":"2026-01-02T15:04:05Z","side":"live","requests":9,"latency_ms":[[5,1],[4,1]]}`, "must rise"},
 		"cumulative counts": {`{"at":"2026-01-02T15:04:05Z","side":"live","requests":9,"latency_ms":[[5,8],[10,9]]}`, "counts more than the 9 requests"},
+		"more waited":       {`{"at":"2026-01-02T15:04:05Z","side":"live","requests":1,"unanswered":1,"waited_ms":[[5,2]]}`, `"waited_ms" counts more than the 1 unanswered`},
+		"a late judge":      {good + `{"at":"2026-01-02T15:04:06Z","judge":{"policy":{}}}`, "line 2: a judge that begins in the middle"},
+		"no beginning":      {`{"at":"2026-01-02T15:04:06Z","step":2}`, "whose beginning is missing"},
 		"said twice":        {good + good, "line 2: a second line of live"},
 		"a long line":       {good + `{"at":"` + strings.Repeat("x", longestLine), "line 2: longer than"},
 	} {
@@ -153,7 +157,7 @@ func TestReadRefuses(t *testing.T) {
 				t.Errorf("got %v and %v, want an error with %q", intervals, err, c.want)
 			}
 			n := 0
-			for _, err := range Replay(strings.NewReader(c.text), compared) {
+			for _, err := range Replay(strings.NewReader(c.text), &compared) {
 				if n++; err == nil {
 					t.Error("a look at a recording that is wrong")
 				}
@@ -185,12 +189,26 @@ func FuzzRead(f *testing.F) {
 	f.Add(`{"at":"2026-01-02T15:04:05Z","side":"live","requests":10,"errors":0,"latency_ms":[[0.1,5],[12.5,5]]}` + "\n" +
 		`{"at":"2026-01-02T15:04:05Z","side":"green","requests":5,"errors":5,"latency_ms":[[1e9,5]]}`)
 	f.Add(`{"at":"0001-01-01T00:00:00Z","side":"green","requests":1000000000000}`)
+	f.Add(`{"at":"2026-01-02T15:04:05Z","judge":{"policy":{"compare":"live"},"baseline":{"requests":100,"errors":1,"unanswered":3}}}` + "\n" +
+		`{"at":"2026-01-02T15:04:05Z","step":1}` + "\n" +
+		`{"at":"2026-01-02T15:04:05Z","side":"live","requests":10,"errors":0,"unanswered":2,"waited_ms":[[5000,2]]}` + "\n" +
+		`{"at":"2026-01-02T15:04:05Z","side":"green","requests":5,"errors":5,"new_errors":[{"type":"KeyError"}]}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		intervals, err := Read(strings.NewReader(text))
 		if err != nil {
 			return
 		}
+		for look, err := range Replay(strings.NewReader(text), nil) {
+			if err != nil || look.Reason == "" {
+				t.Fatalf("%+v, %v", look, err)
+			}
+		}
 		var b bytes.Buffer
+		if events, _ := read(strings.NewReader(text)); strings.Contains(text, `"judge"`) && len(intervals) > 0 {
+			if err := WriteBegin(&b, intervals[0].At, *events[0].begin); err != nil {
+				t.Fatal(err)
+			}
+		}
 		for _, i := range intervals {
 			if err := Write(&b, i); err != nil {
 				t.Fatal(err)
@@ -205,10 +223,111 @@ func FuzzRead(f *testing.F) {
 		}
 		policy := compared
 		policy.ErrorRate, policy.Latency.P99 = ptr(teal.Percent(1)), teal.Duration(time.Second)
-		for look, err := range Replay(strings.NewReader(text), policy) {
+		for look, err := range Replay(strings.NewReader(text), &policy) {
 			if err != nil || look.Reason == "" {
 				t.Fatalf("%+v, %v", look, err)
 			}
 		}
 	})
+}
+
+// Whatever a release's judge was told, its recording replays to what it said, step
+// by step: with a baseline and its latencies and outage, with steps, with new
+// errors, after restarts, with a clock that is set back. Seen red with the
+// latencies of the baseline left out, as a record forgets them at its end; with
+// the baseline taken from the first interval; without the steps; and without the
+// state that a judge goes on from after a restart.
+func TestReplayIsTheRecord(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		policy := policies.Draw(t, "policy")
+		var baseline *teal.Measurement
+		if rapid.IntRange(0, 3).Draw(t, "baseline") > 0 {
+			m := measurements(t, "before")
+			if rapid.Bool().Draw(t, "outage") {
+				m.Outage = &teal.Outage{Measurement: measurements(t, "outage"), Ongoing: rapid.Bool().Draw(t, "ongoing")}
+			}
+			baseline = &m
+		}
+		atOnce := rapid.Bool().Draw(t, "all at once")
+		var b bytes.Buffer
+		var want []teal.Judgement
+		var j *Judge
+		step := 0
+		start := func(state json.RawMessage) {
+			if err := WriteBegin(&b, start, Beginning{Policy: policy, Baseline: baseline, State: state}); err != nil {
+				t.Fatal(err)
+			}
+			var err error
+			if j, err = New(policy, baseline, state); err != nil {
+				t.Fatal(err)
+			}
+			step = 0 // is told again
+		}
+		start(nil)
+		for n, i := range intervals(t) {
+			if next := 1 + n/8; next != step {
+				step = next
+				if err := WriteStep(&b, i.At, step); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if atOnce {
+				i.Live = teal.Measurement{}
+			}
+			j.Begin(step)
+			j.Add(i)
+			if err := Write(&b, i); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, j.Judgement(i.At))
+			switch rapid.IntRange(0, 15).Draw(t, "restart") {
+			case 0:
+				start(j.State())
+			case 1: // of nothing that was saved
+				start(nil)
+			}
+		}
+		n := 0
+		for look, err := range Replay(&b, nil) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want[n], look.Judgement); diff != "" {
+				t.Fatalf("look %d:\n%s", n+1, diff)
+			}
+			n++
+		}
+		if n != len(want) {
+			t.Fatalf("%d looks of %d", n, len(want))
+		}
+	})
+}
+
+// Another policy is put to what was measured, with the baseline of the record and
+// across the restarts of its judge.
+func TestReplayByAnotherPolicy(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	before := did(10_000, 1000)
+	one := newJudge(t, compared, &before)
+	tell := func(state json.RawMessage, n int) {
+		if err := errors.Join(
+			WriteBegin(&b, start, Beginning{Policy: compared, Baseline: &before, State: state}), WriteStep(&b, start, 1),
+			Write(&b, teal.Interval{At: start.Add(time.Duration(n) * time.Second), Green: did(100, 3)}),
+		); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tell(nil, 1)
+	tell(one.State(), 2)
+	for policy, want := range map[*teal.Judging]teal.Verdict{
+		{ErrorRate: ptr(teal.Percent(1))}:                    teal.VerdictPass, // live had broken that
+		{ErrorRate: ptr(teal.Percent(20)), MinRequests: 500}: teal.VerdictInconclusive,
+	} {
+		got := looks(t, b.String(), *policy)
+		if len(got) != 2 || got[1].Verdict != want || got[1].Seen.Green.Requests != 200 {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // stateVersion changes when a bet means something else than before.
-const stateVersion = 1
+const stateVersion = 2
 
 // state is a Judge's memory as it is stored.
 type state struct {
@@ -54,7 +54,7 @@ func (j *Judge) restore(data json.RawMessage) error {
 }
 
 func (m *memory) valid(compared int) bool {
-	if m.Step < 0 || m.Since < 0 || m.Quiet < 0 || m.Block.Live < 0 || m.Block.Green < 0 {
+	if m.Step < 0 || m.Since < 0 || m.Failed < 0 || m.Failed > m.Since || m.Gone < 0 || m.Quiet < 0 || m.Block.Live < 0 || m.Block.Green < 0 {
 		return false
 	}
 	begun := m.Block.Live > 0 || m.Block.Green > 0
@@ -66,8 +66,16 @@ func (m *memory) valid(compared int) bool {
 			return false
 		}
 	}
-	return m.Total.valid() && m.Before.valid() && m.Fresh.Count >= int64(len(m.Fresh.First)) &&
+	return m.Total.valid() && m.Before.valid() && m.outagesFit() && m.Fresh.Count >= int64(len(m.Fresh.First)) &&
 		(m.Fresh.Count == 0) == (len(m.Fresh.First) == 0)
+}
+
+// outagesFit reports whether what is kept apart was there to be kept apart.
+func (m *memory) outagesFit() bool {
+	o := &m.Outages
+	usual := m.Total.Live.minus(o.Apart)
+	return o.valid() && usual.valid() && m.Before.plus(usual).minus(o.Newest.Did).valid() &&
+		m.Live.holds(&o.Newest.Latency) && m.LiveGone.holds(&o.Newest.Waited) && m.LiveGone.total >= o.Newest.Gone
 }
 
 func (p *played) valid() bool {

@@ -23,6 +23,10 @@ var policies = rapid.SampledFrom([]teal.Judging{
 func measurements(t *rapid.T, name string) teal.Measurement {
 	n := rapid.SampledFrom([]int64{0, 0, 1, 3, 40, 1000}).Draw(t, name)
 	m := did(n, 0)
+	if gone := rapid.SampledFrom([]int64{0, 0, 1, 7, 300}).Draw(t, "gone"); gone > 0 {
+		known := rapid.Int64Range(0, gone).Draw(t, "known")
+		m.Unanswered, m.Waited = gone, teal.Latencies{{UpTo: rapid.SampledFrom([]time.Duration{time.Millisecond, time.Minute}).Draw(t, "waited"), Count: known}}
+	}
 	if n == 0 {
 		return m
 	}
@@ -57,6 +61,9 @@ func TestStateIsEverything(t *testing.T) {
 		var baseline *teal.Measurement
 		if rapid.Bool().Draw(t, "baseline") {
 			m := measurements(t, "before")
+			if rapid.Bool().Draw(t, "outage") {
+				m.Outage = &teal.Outage{Measurement: measurements(t, "outage"), Ongoing: rapid.Bool().Draw(t, "ongoing")}
+			}
 			baseline = &m
 		}
 		one, err := New(policy, baseline, nil)
@@ -118,7 +125,7 @@ func TestJudgementsMakeSense(t *testing.T) {
 		failed, served := false, int64(0)
 		for _, i := range intervals(t) {
 			j.Add(i)
-			served += i.Green.Requests
+			served += i.Green.Requests // and none that nobody waited for
 			got := j.Judgement(start)
 			if failed && got.Verdict != teal.VerdictFail {
 				t.Fatalf("the verdict went back to %s", got.Verdict)
@@ -155,7 +162,7 @@ func TestStateOfSomethingElseIsRefused(t *testing.T) {
 		state  string
 	}{
 		"another policy":  {limit, good},
-		"another version": {compared, strings.Replace(good, `"v":1`, `"v":2`, 1)},
+		"another version": {compared, strings.Replace(good, `"v":2`, `"v":3`, 1)},
 		"no JSON":         {compared, good[1:]},
 		"nothing":         {compared, "{}"},
 		"negative":        {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},

@@ -40,8 +40,14 @@ func (j *Judge) Judgement(now time.Time) teal.Judgement {
 		judgement.Verdict = teal.VerdictInconclusive
 	}
 	judgement.Reason = j.reason(judgement.Verdict)
-	judgement.Doubtful = judgement.Verdict == teal.VerdictInconclusive && slices.ContainsFunc(j.questions, (*question).doubtful)
+	judgement.Doubtful = judgement.Verdict == teal.VerdictInconclusive && j.doubtful()
 	return judgement
+}
+
+// doubtful reports whether green looks bad without that being certain, or where
+// nothing could make it certain.
+func (j *Judge) doubtful() bool {
+	return j.abandoned() || slices.ContainsFunc(j.questions, func(q *question) bool { return q.doubtful() || j.unprotected(q) != "" })
 }
 
 // served reports whether green has had the requests that a pass needs.
@@ -53,9 +59,10 @@ func (j *Judge) verdict(q *question) teal.Verdict {
 	switch {
 	case q.Failed != "":
 		return teal.VerdictFail
-	case q.kind == latencyOfLive && j.Live.quantile(q.quantile) == 0 && (j.Live.total > 0) == (j.Green.total > 0):
+	case q.kind == latencyOfLive && j.Live.quantile(q.quantile) == 0 && (j.Live.total > 0) == (j.Green.total > 0),
+		q.kind == unansweredOfLive && j.LiveGone.total == 0 && q.Seen.Green.Bad == 0 && j.Gone == 0:
 		return ""
-	case !j.served() || j.lacking(q) != "" || q.doubtful():
+	case !j.served() || j.abandoned() || j.lacking(q) != "" || q.doubtful() || j.unprotected(q) != "":
 		return teal.VerdictInconclusive
 	}
 	return teal.VerdictPass
@@ -64,9 +71,9 @@ func (j *Judge) verdict(q *question) teal.Verdict {
 // lacking says what is missing for a question besides requests of green.
 func (j *Judge) lacking(q *question) string {
 	switch live := j.Before.N + j.Total.Live.N; {
-	case q.kind == errorsOfLive && live == 0:
+	case q.ofShares() && live == 0:
 		return "live has had no requests to compare with"
-	case q.kind == errorsOfLive && live < int64(j.policy.MinRequestsOrDefault()):
+	case q.ofShares() && live < int64(j.policy.MinRequestsOrDefault()):
 		return "live has had only " + number(live) + " requests to compare with"
 	case q.kind == latencyOfLive && j.Live.total == 0:
 		return "no latency of live has been measured"
@@ -111,6 +118,11 @@ func (j *Judge) reason(verdict teal.Verdict) string {
 		}
 		return "green has an error that live never had: " + j.Fresh.seen()
 	case teal.VerdictPass:
+		for _, q := range j.questions {
+			if why := j.powerless(q); why != "" {
+				return "nothing speaks against green, but the release is unprotected, because " + why + ": " + j.summary()
+			}
+		}
 		return "green is no worse: " + j.summary()
 	}
 	for _, q := range j.questions {
@@ -118,7 +130,12 @@ func (j *Judge) reason(verdict teal.Verdict) string {
 			return "green looks worse, but it is not certain yet: " + j.seen(q)
 		}
 	}
-	if !j.served() {
+	for _, q := range j.questions {
+		if why := j.unprotected(q); why != "" {
+			return "cannot judge, so the release is unprotected: " + why + "; " + j.seen(q)
+		}
+	}
+	if !j.served() || j.abandoned() {
 		return j.waiting()
 	}
 	for _, q := range j.questions {
@@ -134,6 +151,10 @@ func (j *Judge) waiting() string {
 	if j.Step > 0 {
 		since = " since step " + strconv.Itoa(j.Step) + " began"
 	}
+	if j.Gone > 0 {
+		return "green has answered " + number(j.Since) + " of " + number(j.Since+j.Gone) + " requests" + since + ", the others' clients gave up; a verdict needs " +
+			strconv.Itoa(j.policy.MinRequestsOrDefault()) + " answers, and most requests answered"
+	}
 	if j.Since == 0 {
 		return "green has had no requests" + since
 	}
@@ -143,6 +164,9 @@ func (j *Judge) waiting() string {
 
 func (j *Judge) summary() string {
 	text := "it failed " + share(j.Total.Green)
+	if j.Gone > 0 {
+		text += ", and clients gave up on " + number(j.Gone) + " more"
+	}
 	if j.policy.Compare == "" {
 		return text
 	}
@@ -155,7 +179,7 @@ func (j *Judge) summary() string {
 // seen describes what a question has seen: all of it, or, when that has become
 // suspicious, what came since the winning bet was made.
 func (j *Judge) seen(q *question) string {
-	if j.Total.Green.N == 0 {
+	if j.Total.Green.N == 0 && j.Gone == 0 && q.Seen.Green.N == 0 {
 		return "green has had no requests"
 	}
 	window, since := pair{}, ""
@@ -171,13 +195,24 @@ func (j *Judge) seen(q *question) string {
 	switch q.kind {
 	case errorsOfLive:
 		return "green failed " + share(window.Green) + since + j.besides(q, window.Live)
+	case unansweredOfLive:
+		return "clients gave up on " + share(window.Green) + " of green" + j.patience(q) + since + j.besides(q, window.Live)
 	case errorLimit:
 		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
 	case latencyOfLive:
 		return j.slowness(q) + share(window.Green) + " of green took over " + j.longer(q) +
-			" longer than live's " + q.percentile + since + j.besides(q, window.Live)
+			" longer than live's " + q.percentile + since + j.besides(q, window.Live) + j.givenUp()
+	case latencyLimit:
 	}
-	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q)
+	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q) + j.givenUp()
+}
+
+// givenUp says how many of the latencies of green are waits.
+func (j *Judge) givenUp() string {
+	if j.Gone == 0 {
+		return ""
+	}
+	return "; clients gave up on " + number(j.Gone) + " of green's requests"
 }
 
 // besides says what live did, in the same time or before.
@@ -189,15 +224,26 @@ func (j *Judge) besides(q *question, live tally) string {
 	if q.Alone == 0 && (live.N > 0 || j.Before.N == 0) {
 		return ", live " + share(live) + longer
 	}
-	before, among := j.past(q, j.Live.quantile(q.quantile))
-	text := "; live had no requests in the same time, before that " + share(before) + longer
+	before, among := j.past(q, j.threshold(q))
+	text := "; live before the switch: " + share(before) + longer
 	if live.N > 0 {
 		text = ", live " + share(live) + longer + " while it had traffic"
 	}
 	if q.Alone == 0 {
 		return text
 	}
-	return text + ", so green was allowed " + percent(q.beforeAllows(before, j.tolerance, among))
+	if allowed := q.beforeAllows(before, j.tolerance, among); allowed < 1 {
+		return text + ", so green was allowed " + percent(allowed)
+	}
+	return text + ", by which nothing could fail green"
+}
+
+// patience is how long clients must have waited for it to count.
+func (j *Judge) patience(q *question) string {
+	if live := j.threshold(q); live > 0 {
+		return " after more than live's " + q.percentile
+	}
+	return ""
 }
 
 // slowness holds the percentiles of both against each other, where they are

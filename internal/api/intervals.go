@@ -14,7 +14,7 @@ func (s *Server) registerIntervals() {
 	register(s, huma.Operation{
 		OperationID: "read-intervals", Method: http.MethodGet, Path: "/v1/releases/{id}/intervals",
 		Summary:     "What was measured of both versions during a release, as JSON Lines",
-		Description: "Each line is an object with at, side (live or green), requests, errors and latency_ms, as `teal analyze` reads it. The stream ends by itself.",
+		Description: "What the judge was told, in that order, as `teal analyze` reads it: lines with at and judge (what it begins with, or goes on from after a restart: policy, baseline, state) or step, and lines with at, side (live or green), requests, errors, latency_ms, unanswered, waited_ms and new_errors. Recordings of earlier versions of Teal have no lines of the first two sorts. The stream ends by itself.",
 		Tags:        []string{"releases"}, Responses: streamResponse("application/jsonl"),
 	}, s.intervals)
 }

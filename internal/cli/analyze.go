@@ -21,8 +21,9 @@ func (s *session) analyzeCommand() *cobra.Command {
 		Short: "Judge a recorded release again: would it have been rolled back?",
 		Long: "Puts a recording, as `teal history APP --export` writes it, to the judge and shows what it\n" +
 			"would have said at every look: as a chart, or with --json as a line of JSON for each look.\n" +
-			"FILE may be - for the standard input. --policy names a teal.yaml whose limits and\n" +
-			"comparison are applied; without it green is compared with live.\n\n" +
+			"FILE may be - for the standard input. Without --policy the release's own policy is applied,\n" +
+			"and the judge says what it said then; a recording of your own is compared with live.\n" +
+			"--policy names a teal.yaml whose limits and comparison are applied instead.\n\n" +
 			"Exit codes: 0 it never says fail, 1 it does, 2 the recording or the policy is wrong.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -34,13 +35,13 @@ func (s *session) analyzeCommand() *cobra.Command {
 }
 
 func (s *session) analyze(file, policy string) (err error) {
-	judging := teal.DefaultPolicy().Judge
+	var judging *teal.Judging // nil: the recording's own
 	if policy != "" {
 		p, err := manifest.LoadPolicy(policy)
 		if err != nil {
 			return err
 		}
-		judging = p.Judge
+		judging = &p.Judge
 	}
 	in, err := s.recording(file)
 	if err != nil {
@@ -57,8 +58,10 @@ func (s *session) analyze(file, policy string) (err error) {
 		}
 		looks = append(looks, look)
 	}
-	if !s.json {
+	if !s.json && len(looks) > 0 {
 		s.chart(looks)
+	} else if !s.json {
+		s.out.line("nothing was measured")
 	}
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {

@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -21,7 +23,8 @@ func (s *session) historyCommand() *cobra.Command {
 		Use:   "history APP [ID]",
 		Short: "All releases of an app, newest first",
 		Long: "All releases of an app, newest first. With --export: what was measured of both versions\n" +
-			"during the release ID, or during the newest one, as JSON Lines for `teal analyze`.",
+			"during the release ID, or during the newest one, and what its judge began with, as JSON\n" +
+			"Lines for `teal analyze`.",
 		Args: arguments(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -51,14 +54,25 @@ func (s *session) export(ctx context.Context, app string, ids []string) error {
 	if err != nil {
 		return err
 	}
-	if r.Baseline != nil {
-		// What live did before is what the judge went by too.
-		if err := analysis.Write(s.out, teal.Interval{At: shifting(r), Live: *r.Baseline}); err != nil {
-			return errors.Join(err, lines.Close())
+	return errors.Join(writeRecording(s.out, r, lines), lines.Close())
+}
+
+// writeRecording writes what was measured during a release. Recordings of earlier
+// versions of Teal do not say what their judge began with; the record has part of
+// it, the baseline.
+func writeRecording(w io.Writer, r teal.Release, lines io.Reader) error {
+	in := bufio.NewReader(lines)
+	first, err := in.ReadBytes('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if r.Baseline != nil && !analysis.Whole(first) {
+		if err := analysis.Write(w, teal.Interval{At: shifting(r), Live: *r.Baseline}); err != nil {
+			return err
 		}
 	}
-	_, err = io.Copy(s.out, lines)
-	return errors.Join(err, lines.Close())
+	_, err = io.Copy(w, io.MultiReader(bytes.NewReader(first), in))
+	return err
 }
 
 // shifting returns when a release began to move traffic, or when it began.

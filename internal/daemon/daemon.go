@@ -269,7 +269,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	var deploying sync.RWMutex

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -34,11 +35,13 @@ func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Res
 	var seen gateway.Result
 	defer func() { claim.End(seen) }()
 	in := teal.Invocation{RequestID: call.RequestID, Event: call.Event, TraceID: call.TraceID, ClientContext: call.ClientContext, Alias: alias}
+	stream := answerStart{}
 	if call.Stream != nil {
-		in.Stream = call.Stream(claim.Version)
+		stream.Stream = call.Stream(claim.Version)
+		in.Stream = &stream
 	}
 	answer, err := claim.Component.Function.Invoke(ctx, in)
-	seen = gateway.InvocationResult(ctx, answer, err)
+	seen = stream.result(gateway.InvocationResult(ctx, answer, err))
 	l.touch(call.Ref.App, claim.Version)
 	result := awslambda.Result{Version: claim.Version, Answer: answer}
 	if answer.FunctionError != "" {
@@ -49,6 +52,31 @@ func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Res
 		result.Log = l.tail(ctx, call.Ref.App, claim.Version, answer.RequestID)
 	}
 	return result, err
+}
+
+// answerStart notes when a streamed answer begins.
+type answerStart struct {
+	teal.Stream
+	at time.Time // zero: it has not
+}
+
+// Begin implements teal.Stream.
+func (a *answerStart) Begin(mediaType string) {
+	a.at = time.Now()
+	a.Stream.Begin(mediaType)
+}
+
+// result corrects a result by it: a caller who leaves in the middle of an answer
+// has been answered, when the answer began.
+func (a *answerStart) result(r gateway.Result) gateway.Result {
+	if a.at.IsZero() {
+		return r
+	}
+	r.Answered = a.at
+	if r.Status == 0 {
+		r.Status = http.StatusOK
+	}
+	return r
 }
 
 // claim finds the version for a call, starts it where it does not run, and

@@ -1,7 +1,9 @@
 package daemon
 
 import (
+	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -17,28 +19,60 @@ import (
 	"teal/internal/analysis"
 )
 
-// recordings keep what was measured of releases, a file each, in the form that
-// `teal analyze` reads. They serve people; no decision depends on them, so a
-// crash may cost the last line.
+// recordings keep what the judges of releases were told, a file each, in the form
+// that `teal analyze` reads: it comes to the same verdicts. They serve people; no
+// decision depends on them, so a crash may cost the last moment.
+//
+// A file is a sequence of gzip members, one for each time that something was
+// written.
 type recordings struct {
 	dir    string
 	logger *slog.Logger
 
-	writing sync.Mutex // held while lines are written; taken before mu
+	writing sync.Mutex       // held while files are written; taken before mu
+	files   map[string]*file // that this process has written to; guarded by writing
+	gzip    *gzip.Writer     // guarded by writing
 
 	mu   sync.Mutex
-	open map[string]teal.Interval // what has not been written, by release ID
+	open map[string]*tape // by release ID
 }
 
-// maxRecording bounds one file: some hours of two versions under load.
-const maxRecording = 64 << 20
+// tape is what has not been written of a recording, and where it is.
+type tape struct {
+	lines bytes.Buffer
+	step  int // that was told last; 0: none since the judge began
+	lost  int // intervals that were too much
+}
 
-// lineEvery is the time that a line stands for. The judge looks more often while
-// there is traffic; what it makes of coarser lines is a little less certain.
-const lineEvery = 100 * time.Millisecond
+// file is what is known of a recording's file.
+type file struct {
+	size int64
+	full bool
+}
+
+const (
+	// maxRecording bounds one file: some hours of two versions under load.
+	maxRecording = 64 << 20
+	// maxTape bounds what waits for a slow disk.
+	maxTape = 4 << 20
+	// writeEvery is how often what was measured is written.
+	writeEvery = 100 * time.Millisecond
+)
 
 func newRecordings(dir string, logger *slog.Logger) *recordings {
-	return &recordings{dir: dir, logger: logger, open: map[string]teal.Interval{}}
+	return &recordings{dir: dir, logger: logger, files: map[string]*file{}, open: map[string]*tape{}, gzip: gzip.NewWriter(nil)}
+}
+
+// judging takes what the judge of a release begins with, or goes on from after a
+// restart. It does not block on the disk.
+func (r *recordings) judging(release teal.Release) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := r.tape(release.ID)
+	t.step = 0
+	r.told(t, release, analysis.WriteBegin(&t.lines, time.Now(), analysis.Beginning{
+		Policy: release.Policy.Judge, Baseline: release.Baseline, State: release.Judging,
+	}))
 }
 
 // measured takes an interval that the judge of a release has taken. It does not
@@ -46,68 +80,206 @@ func newRecordings(dir string, logger *slog.Logger) *recordings {
 func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	sum := r.open[release.ID]
-	sum.Live = sum.Live.Plus(interval.Live)
-	sum.Green = sum.Green.Plus(interval.Green)
-	r.open[release.ID] = sum
+	t := r.tape(release.ID)
+	if t.lines.Len() > maxTape {
+		t.lost++
+		return
+	}
+	if t.step != release.Step {
+		t.step = release.Step
+		r.told(t, release, analysis.WriteStep(&t.lines, interval.At, release.Step))
+	}
+	r.told(t, release, analysis.Write(&t.lines, interval))
 }
 
-// Run writes what has been measured, a line for each lineEvery, until ctx ends.
+func (r *recordings) tape(id string) *tape {
+	t := r.open[id]
+	if t == nil {
+		t = &tape{}
+		r.open[id] = t
+	}
+	return t
+}
+
+// told notes what could not be encoded.
+func (r *recordings) told(t *tape, release teal.Release, err error) {
+	if err != nil {
+		t.lost++
+		r.logger.Warn("what was measured of a release cannot be written", "release", release.ID, "error", err)
+	}
+}
+
+// Run writes what has been measured, every moment, until ctx ends.
 func (r *recordings) Run(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return fmt.Errorf("recordings: %w", err)
 	}
-	ticker := time.NewTicker(lineEvery)
+	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			r.flush(time.Now())
+			r.flush()
 		case <-ctx.Done():
-			r.flush(time.Now())
+			r.flush()
 			return nil
 		}
 	}
 }
 
-func (r *recordings) flush(now time.Time) {
-	r.writing.Lock() // so that lines stand in the order of time
+func (r *recordings) flush() {
+	r.writing.Lock() // so that lines stand in the order in which they were told
 	defer r.writing.Unlock()
-	r.mu.Lock()
-	open := r.open
-	r.open = map[string]teal.Interval{}
-	r.mu.Unlock()
-	for id, sum := range open {
-		sum.At = now
-		if err := r.write(id, sum); err != nil {
+	for id, lines := range r.take() {
+		if err := r.write(id, lines); err != nil {
 			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
 		}
 	}
 }
 
-func (r *recordings) file(id string) string { return filepath.Join(r.dir, id+".jsonl") }
-
-func (r *recordings) write(id string, interval teal.Interval) (err error) {
-	var line bytes.Buffer
-	if err := analysis.Write(&line, interval); err != nil {
-		return err
+// take returns what has not been written.
+func (r *recordings) take() map[string][]byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	waiting := map[string][]byte{}
+	for id, t := range r.open {
+		if t.lost > 0 {
+			r.logger.Warn("the disk is too slow for what is measured of a release; `teal analyze` will not come to the same verdicts", "release", id, "intervals", t.lost)
+		}
+		if t.lines.Len() > 0 {
+			waiting[id] = t.lines.Bytes()
+		}
+		t.lines, t.lost = bytes.Buffer{}, 0
 	}
-	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	return waiting
+}
+
+func (r *recordings) path(id string) string { return filepath.Join(r.dir, id+".jsonl.gz") }
+
+// oldPath is where Teal kept recordings that did not begin with a judge.
+func (r *recordings) oldPath(id string) string { return filepath.Join(r.dir, id+".jsonl") }
+
+func (r *recordings) write(id string, lines []byte) (err error) {
+	known := r.files[id]
+	if known != nil && known.full {
+		return nil
+	}
+	f, err := os.OpenFile(r.path(id), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err := f.Stat(); err != nil || info.Size() > maxRecording {
+	if known == nil {
+		known = &file{}
+		if known.size, err = wholeMembers(f); err != nil {
+			return err
+		}
+		r.files[id] = known
+	}
+	if known.full = known.size > maxRecording; known.full {
+		r.logger.Warn("the recording of a release is full; what comes is not kept", "release", id, "bytes", known.size)
+		return nil
+	}
+	member, err := r.compressed(lines)
+	if err != nil {
 		return err
 	}
-	_, err = f.Write(line.Bytes())
-	return err
+	// What a crash or a full disk left of another member is written over.
+	if err := f.Truncate(known.size); err != nil {
+		return err
+	}
+	if _, err := f.WriteAt(member, known.size); err != nil {
+		return err
+	}
+	known.size += int64(len(member))
+	return nil
+}
+
+func (r *recordings) compressed(lines []byte) ([]byte, error) {
+	var b bytes.Buffer
+	r.gzip.Reset(&b)
+	_, err := r.gzip.Write(lines)
+	err = errors.Join(err, r.gzip.Close())
+	return b.Bytes(), err
+}
+
+// wholeMembers returns where the whole members of a file end: a crash may have
+// torn the last one.
+func wholeMembers(f io.Reader) (end int64, err error) {
+	counted := &counter{Reader: f}
+	in := bufio.NewReader(counted)
+	var z gzip.Reader
+	for {
+		if err := z.Reset(in); err != nil {
+			return end, nonTorn(err)
+		}
+		z.Multistream(false)
+		if _, err := io.Copy(io.Discard, &z); err != nil {
+			return end, nonTorn(err)
+		}
+		end = counted.n - int64(in.Buffered())
+	}
+}
+
+// nonTorn returns an error that is not about the content of a file.
+func nonTorn(err error) error {
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		return err
+	}
+	return nil
+}
+
+type counter struct {
+	io.Reader
+	n int64
+}
+
+// Read implements io.Reader.
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.n += int64(n)
+	return n, err
 }
 
 // read returns what has been kept of a release; nothing was measured, no file.
 func (r *recordings) read(id string) (io.ReadCloser, error) {
-	r.flush(time.Now())
-	f, err := os.Open(r.file(id))
+	r.flush()
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	f, err := os.Open(r.path(id))
+	if errors.Is(err, fs.ErrNotExist) {
+		return r.readOld(id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("recordings: %w", err)
+	}
+	size, err := r.size(id, f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("recordings: %w", err), f.Close())
+	}
+	if size == 0 {
+		return io.NopCloser(bytes.NewReader(nil)), f.Close()
+	}
+	z, err := gzip.NewReader(io.NewSectionReader(f, 0, size))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("recordings: %w", err), f.Close())
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{z, f}, nil
+}
+
+// size returns how much of a file is whole. r.writing must be held.
+func (r *recordings) size(id string, f io.Reader) (int64, error) {
+	if known := r.files[id]; known != nil {
+		return known.size, nil
+	}
+	return wholeMembers(f)
+}
+
+func (r *recordings) readOld(id string) (io.ReadCloser, error) {
+	f, err := os.Open(r.oldPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return io.NopCloser(bytes.NewReader(nil)), nil
 	}
@@ -119,9 +291,17 @@ func (r *recordings) read(id string) (io.ReadCloser, error) {
 
 // forget deletes what has been kept of a release.
 func (r *recordings) forget(id string) error {
-	err := os.Remove(r.file(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	r.mu.Lock()
+	delete(r.open, id)
+	r.mu.Unlock()
+	delete(r.files, id)
+	var errs []error
+	for _, path := range []string{r.path(id), r.oldPath(id)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
 	}
-	return err
+	return errors.Join(errs...)
 }

@@ -270,6 +270,7 @@ func (x *exchange) answer(r payload.Response) {
 // prepare sets the headers of a function's response, and notes that it begins.
 func (x *exchange) prepare(r payload.Response) http.Header {
 	x.answered(r.Status)
+	x.result.Gone = x.in.Context().Err() != nil
 	h := x.w.Header()
 	for _, pair := range r.Headers {
 		h.Add(pair[0], pair[1])

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"strconv"
 
 	"teal"
@@ -87,6 +88,7 @@ func (c *caller) respond(err error) {
 	data := f.document(status)
 	t.answered(status)
 	t.result.Fault = faultOf(err, status)
+	t.result.Gone = t.result.Gone || errors.Is(err, errBodyCut)
 	t.code = teal.CodeOf(err)
 	c.loop.server.logAnswer(f, status)
 	out := c.loop.buffers.get(smallBuffer)[:0]

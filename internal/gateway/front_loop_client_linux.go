@@ -134,6 +134,9 @@ func (c *caller) proceed() {
 			return
 		case callerWaiting:
 			more = c.stillThere()
+		case callerInvoking:
+			c.noteLeaving()
+			return
 		default:
 			return
 		}

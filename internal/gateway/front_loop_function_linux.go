@@ -126,10 +126,19 @@ type call struct {
 func (c *caller) invoke() {
 	t := c.trip
 	c.state, c.deadline = callerInvoking, forever
+	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
 	call := &call{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.secret != nil}
 	c.loop.spawned = true
 	go call.run()
+}
+
+// noteLeaving remembers when a client that waits for its function ended its own
+// direction.
+func (c *caller) noteLeaving() {
+	if c.hungUp && c.trip.goneAt == 0 {
+		c.trip.goneAt = c.loop.at(lingerFor)
+	}
 }
 
 // run invokes, writes the answer as far as the kernel takes it at once, and lets
@@ -207,8 +216,10 @@ func (k *call) response(r payload.Response) (head, body []byte) {
 // invoked goes on with the client when its function has answered.
 func (c *caller) invoked(head, body []byte, err error, errno syscall.Errno) {
 	c.state = callerCollecting
+	t, lost := c.trip, errno != 0 && errno != unix.EAGAIN
+	t.result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
 	switch {
-	case errno != 0 && errno != unix.EAGAIN:
+	case lost:
 		c.close()
 	case err != nil:
 		c.fail(err)

@@ -216,6 +216,7 @@ func (x *exchange) explain(ctx context.Context, err error) error {
 	case errors.As(failure, &own):
 		return failure
 	case failure != nil:
+		x.result.Gone = true
 		return errNotWhole(failure)
 	case cause != nil:
 		return errClientGone

@@ -40,6 +40,10 @@ const (
 type Result struct {
 	Status int // as the client got it; 0 when it went away before there was one
 	Fault  Fault
+	// Gone says that the client had gone before it could be answered, whatever
+	// Status was meant for it. A Meter is told status 0 then, unless it is known
+	// that the version failed the request.
+	Gone bool
 	// Answered is when the first byte of the answer was there; zero when none
 	// was before the end.
 	Answered time.Time
@@ -122,6 +126,9 @@ func (c Claim) Report(r Result) {
 	}
 	if r.Fault == FaultNone && r.Status >= serverErrors {
 		r.Fault = FaultStatus
+	}
+	if r.Gone && r.Fault == FaultNone {
+		r.Status = 0
 	}
 	c.Component.Meter.Record(Sample{Result: r, Route: c.Route, Latency: r.Answered.Sub(c.since)})
 }

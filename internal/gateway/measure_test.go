@@ -61,6 +61,72 @@ func (m *recorder) only(t *testing.T) Sample {
 	return all[0]
 }
 
+// A client that gives up while its function still runs, or in the middle of its
+// own body, has not been answered, whatever status was meant for it. Seen red with
+// the status of an answer that nobody got, in both fronts, and with the 400 for
+// half a body that slow instances leave unread.
+func TestAbandonedRequestsAreNotAnswered(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		leave func(t *testing.T, s *site, invoked <-chan struct{}, left chan<- struct{})
+	}{
+		{"HTTP/1.1, connection closed", func(t *testing.T, s *site, invoked <-chan struct{}, left chan<- struct{}) {
+			conn, _ := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			<-invoked
+			_ = conn.Close()
+			<-time.After(lingerFor + 200*time.Millisecond) // by then it has gone for good
+			close(left)
+		}},
+		{"HTTP/1.1, connection reset", func(t *testing.T, s *site, invoked <-chan struct{}, left chan<- struct{}) {
+			conn, _ := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+			<-invoked
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+			close(left)
+		}},
+		{"HTTP/2, stream reset", func(t *testing.T, s *site, invoked <-chan struct{}, left chan<- struct{}) {
+			one := http2Client(t)
+			ctx, leave := context.WithCancel(t.Context())
+			go func() { <-invoked; leave() }()
+			if _, err := one.Do(s.request("GET", "/", nil).WithContext(ctx)); err == nil { //nolint:bodyclose // there is no answer
+				t.Error("there was an answer")
+			}
+			<-time.After(200 * time.Millisecond) // the reset is on its way
+			// What comes after it on the connection is nobody's request: refused.
+			if response, err := one.Do(s.request("GET", "/", nil, "Teal-Version", "none")); err != nil {
+				t.Error(err)
+			} else {
+				_ = response.Body.Close()
+			}
+			close(left)
+		}},
+		{"HTTP/1.1, half a body", func(t *testing.T, s *site, _ <-chan struct{}, left chan<- struct{}) {
+			conn, r := s.dialRaw("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 40\r\n\r\nbody")
+			_ = conn.(*net.TCPConn).CloseWrite()
+			if response, _ := readResponse(t, r, "POST"); response.StatusCode != 400 {
+				t.Errorf("status %d", response.StatusCode)
+			}
+			close(left)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			invoked, left := make(chan struct{}), make(chan struct{})
+			m := &recorder{}
+			s := start(t, &Component{Meter: m, Payload: "2.0", Function: functionOf(func(context.Context, teal.Invocation) (teal.Answer, error) {
+				close(invoked)
+				<-left
+				return teal.Answer{Payload: []byte(`{"statusCode":200}`)}, nil
+			})}, ServerConfig{})
+			c.leave(t, s, invoked, left)
+			if got := m.only(t); got.Status != 0 || got.Fault != FaultNone || got.Latency <= 0 {
+				t.Errorf("sample: %+v", got)
+			}
+		})
+	}
+}
+
 // Every way in which a request can end is one sample, with whose fault it was.
 // Seen red with a second report at the end of a stream, with the client's going
 // away taken for the instance's, and without the watch on an instance's body.

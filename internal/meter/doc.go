@@ -6,8 +6,9 @@
 // A [Recorder] counts for one component of one version. Recording takes no lock,
 // allocates nothing once it is warm, and costs a few atomic additions. One of
 // them, in one cell of a histogram, is the sample: the cell says how long the
-// request took and whether it was an error, so the number of requests, of errors
-// and of latencies that a reader sees always belong to the same requests. All
+// request took and whether it was answered well, badly or not at all, so the
+// numbers of requests, of errors and of latencies that a reader sees always belong
+// to the same requests. All
 // counters only ever grow. A reader keeps what it saw last and takes the
 // difference: so each sample is in exactly one interval of each reader, whatever
 // is recorded meanwhile.
@@ -22,9 +23,10 @@
 //
 // # Memory
 //
-// A recorder has a shard for every processor, at most eight, of 0.8 KiB; a shard
-// gets 1 KiB for each power of two that its latencies reach, apart for errors:
-// typically 5 to 10 KiB for a shard, at most 65 KiB. The window of a version
+// A recorder has a shard for every processor, at most eight, of 1.1 KiB; a shard
+// gets 1 KiB for each power of two that its latencies reach, apart for errors and
+// for requests without an answer: typically 5 to 10 KiB for a shard, at most
+// 97 KiB. The window of a version
 // holds only cells that are not zero, 8 bytes each, in slices of a second for the
 // last minute and of ten seconds for the nine before: typically tens of
 // kilobytes, under 1 MiB for a version that takes a thousand requests a second

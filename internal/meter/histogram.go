@@ -20,16 +20,22 @@ const (
 	bucketCount = octaves * octaveCells
 )
 
-// place is a cell among those of both sorts: of good requests first, then of
-// errors, in the order of their latencies.
+// outcome is how a request ended, as far as its version is concerned.
+type outcome uint16
+
+const (
+	answered outcome = iota
+	failed
+	unanswered // the client gave up first
+	outcomeCount
+)
+
+// place is a cell among those of all outcomes, one after the other, each in the
+// order of the latencies.
 type place uint16
 
-func placeOf(latency time.Duration, failed bool) place {
-	p := bucketOf(latency)
-	if failed {
-		p += bucketCount
-	}
-	return place(p)
+func placeOf(latency time.Duration, how outcome) place {
+	return place(int(how)*bucketCount + bucketOf(latency))
 }
 
 // bucketOf returns which bucket a latency is in. A bucket takes what is longer
@@ -53,14 +59,14 @@ func upper(bucket int) time.Duration {
 	return time.Duration(octaveCells+cell+1) << (octave + firstBit - cellBits)
 }
 
-func (p place) failed() bool { return p >= bucketCount }
-func (p place) bucket() int  { return int(p) % bucketCount }
+func (p place) outcome() outcome { return outcome(p / bucketCount) }
+func (p place) bucket() int      { return int(p) % bucketCount }
 
 // octave is the part of a histogram that one power of two needs.
 type octave [octaveCells]atomic.Uint64
 
 // histogram counts. Parts of it are made when they are needed.
-type histogram [2 * octaves]atomic.Pointer[octave]
+type histogram [int(outcomeCount) * octaves]atomic.Pointer[octave]
 
 func (h *histogram) add(p place) {
 	part := &h[p>>cellBits]
@@ -73,7 +79,7 @@ func (h *histogram) add(p place) {
 }
 
 // counts is what a reader has seen in histograms that are read as one.
-type counts [2 * octaves]*[octaveCells]uint64
+type counts [int(outcomeCount) * octaves]*[octaveCells]uint64
 
 // cell is how often one cell was hit.
 type cell struct {
@@ -130,20 +136,32 @@ func merge(cells []cell) []cell {
 // measurement returns what cells, in any order, say.
 func measurement(cells []cell) teal.Measurement {
 	var m teal.Measurement
-	buckets := map[int]int64{}
+	latency, waited := map[int]int64{}, map[int]int64{}
 	for _, c := range cells {
 		n := int64(c.n)
-		m.Requests += n
-		if c.place.failed() {
+		switch c.place.outcome() {
+		case unanswered:
+			m.Unanswered += n
+			waited[c.place.bucket()] += n
+			continue
+		case failed:
 			m.Errors += n
 		}
-		buckets[c.place.bucket()] += n
+		m.Requests += n
+		latency[c.place.bucket()] += n
 	}
-	for bucket, n := range buckets {
-		m.Latency = append(m.Latency, teal.LatencyCount{UpTo: upper(bucket), Count: n})
-	}
-	slices.SortFunc(m.Latency, func(a, b teal.LatencyCount) int { return cmp.Compare(a.UpTo, b.UpTo) })
+	m.Latency, m.Waited = sorted(latency), sorted(waited)
 	return m
+}
+
+// sorted returns the counts of buckets in the order of their latencies.
+func sorted(buckets map[int]int64) teal.Latencies {
+	var list teal.Latencies
+	for bucket, n := range buckets {
+		list = append(list, teal.LatencyCount{UpTo: upper(bucket), Count: n})
+	}
+	slices.SortFunc(list, func(a, b teal.LatencyCount) int { return cmp.Compare(a.UpTo, b.UpTo) })
+	return list
 }
 
 // quantile returns the latency that the share q of the requests does not exceed.

@@ -196,15 +196,20 @@ func (v *version) lately(within time.Duration) teal.Measurement {
 	return measurement(v.window.since(now.Add(-within)))
 }
 
-// Baseline returns what a version did lately, in at most the window given, of
-// which ten minutes are remembered. Of a version that is not known that is
-// nothing. It never fails.
+// Baseline returns what a version usually did lately, in at most the window given,
+// of which ten minutes are remembered: teal.Usual says what is left out. Of a
+// version that is not known that is nothing. It never fails.
 func (m *Meter) Baseline(_ context.Context, app string, number int, window time.Duration) (teal.Measurement, error) {
 	v := m.known(app, number)
 	if v == nil {
 		return teal.Measurement{}, nil
 	}
-	return v.lately(window), nil
+	now := time.Now()
+	v.mu.Lock()
+	v.roll(now)
+	spans := v.window.spans(now.Add(-window))
+	v.mu.Unlock()
+	return teal.Usual(spans), nil
 }
 
 // enoughFor95 is the least number of requests of which one in twenty is slower

@@ -350,3 +350,32 @@ func BenchmarkRecord(b *testing.B) {
 		})
 	}
 }
+
+// A client that gave up before there was an answer is in neither the requests nor
+// the errors, nor are its latency and its path those of an answer; what the
+// version is known to have failed is an error, whoever waited for it. Seen red
+// with status 0 taken for an answer, and with the fault looked at after it.
+func TestUnansweredIsAClassOfItsOwn(t *testing.T) {
+	m := New(Config{})
+	f := follow(t, m, 1, 2)
+	r := m.Recorder(shop, 2, "web")
+	for range 3 {
+		r.Record(Sample{Method: "GET", Path: "/", Latency: 5 * time.Second})
+	}
+	r.Record(Sample{Fault: FaultConnection, Latency: time.Second})
+	r.Record(Sample{Status: 200, Latency: time.Millisecond})
+	got := take(t, f).Green
+	if got.Requests != 2 || got.Errors != 1 || got.Unanswered != 3 || got.Received() != 5 || sum(got) != 2 {
+		t.Errorf("measured %+v", got)
+	}
+	if len(got.Waited) != 1 || got.Waited[0].Count != 3 || got.Waited[0].UpTo < 5*time.Second || got.Waited[0].UpTo > 5050*time.Millisecond {
+		t.Errorf("waited %v", got.Waited)
+	}
+	before, err := m.Baseline(t.Context(), shop, 2, time.Minute)
+	if err != nil || before.Unanswered != 3 || before.Requests != 2 {
+		t.Errorf("the baseline is %+v, %v", before, err)
+	}
+	if _, known := m.Latency95(shop, 2); known {
+		t.Error("a percentile of two answers")
+	}
+}

@@ -23,9 +23,9 @@ var bounds = []time.Duration{
 
 var (
 	labels       = []string{"app", "component", "version", "slot"}
-	requestsDesc = describeMetric("teal_requests_total", "Requests of users that have been answered, by class of status; none: the client had gone.", "code")
+	requestsDesc = describeMetric("teal_requests_total", "Requests of users that have ended, by class of status; none: there was no answer before the client gave up.", "code")
 	errorsDesc   = describeMetric("teal_request_errors_total", "Requests of users that the version failed, by fault.", "fault")
-	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer.")
+	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer; requests without an answer are not in it.")
 	inFlightDesc = describeMetric("teal_requests_in_flight", "Requests of users that have no whole answer yet.")
 	alertsDesc   = prometheus.NewDesc("teal_alerts", "What is wrong with this server, by kind; see teal doctor. Blocking: it takes no orders.", []string{"code", "blocking"}, nil)
 )

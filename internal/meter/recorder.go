@@ -28,7 +28,7 @@ func (f Fault) String() string {
 type Sample struct {
 	Status  int // 0: the client went away before there was an answer
 	Fault   Fault
-	Latency time.Duration
+	Latency time.Duration // to the first byte of the answer; how long the client waited when there was none
 	// Method, Host and Path, with its query, are as the client sent them; ""
 	// for a request that has none.
 	Method, Host, Path string
@@ -36,6 +36,18 @@ type Sample struct {
 	// Type, Message and Stack are what a function that failed said.
 	Type, Message string
 	Stack         []string
+}
+
+// outcome says how the request ended. One that its client gave up on is neither
+// good nor failed, unless the version is known to have failed it.
+func (s *Sample) outcome() outcome {
+	switch {
+	case s.Fault != FaultNone:
+		return failed
+	case s.Status == 0:
+		return unanswered
+	}
+	return answered
 }
 
 // Recorder counts for one component of one version. It is safe for concurrent
@@ -80,16 +92,20 @@ func (r *Recorder) Done() { r.shards[r.lanes.mine()].inFlight.Add(-1) }
 // costs less than 100 ns but for an error of a sort that is new.
 func (r *Recorder) Record(s Sample) {
 	own := &r.shards[r.lanes.mine()]
+	how := s.outcome()
 	own.outcomes[class(s.Status)][s.Fault].Add(1)
-	own.nanos.Add(int64(s.Latency))
-	if s.Fault != FaultNone {
+	if how != unanswered {
+		own.nanos.Add(int64(s.Latency))
+	}
+	switch {
+	case how == failed:
 		r.version.errors.note(r.component, &s)
-	} else if s.Status < 400 {
+	case how == answered && s.Status < 400:
 		r.version.frequent.offer(&s)
 	}
 	// The sample is there when its cell says so; what it brings along comes
 	// before, and those who wait for it are told after.
-	own.cells.add(placeOf(s.Latency, s.Fault != FaultNone))
+	own.cells.add(placeOf(s.Latency, how))
 	if !r.touched.Load() {
 		r.touched.Store(true)
 	}

@@ -3,6 +3,8 @@ package meter
 import (
 	"slices"
 	"time"
+
+	"teal"
 )
 
 // Slices of a window become coarser when they are older.
@@ -63,4 +65,16 @@ func (w window) since(from time.Time) []cell {
 		}
 	}
 	return cells
+}
+
+// spans returns what was measured in the slices that began at from or later, the
+// oldest first.
+func (w window) spans(from time.Time) []teal.Span {
+	var spans []teal.Span
+	for _, s := range w {
+		if !s.from.Before(from) {
+			spans = append(spans, teal.Span{Took: s.to.Sub(s.from), Did: measurement(s.cells)})
+		}
+	}
+	return spans
 }

@@ -25,8 +25,10 @@ type Config struct {
 	// Changed, where set, is called after a release has entered a phase. It must
 	// not block.
 	Changed func(teal.Release)
-	// Measured, where set, is called with every interval that is judged. It must
-	// not block.
+	// Judging, where set, is called when the judge of a release begins, with what
+	// NewJudge got, and Measured after it with every interval that the judge
+	// takes, and the step at which it does. They must not block.
+	Judging  func(teal.Release)
 	Measured func(teal.Release, teal.Interval)
 	// Boundary, where set, is called between the steps of a tick with a name
 	// such as "shift:intended". Tests crash there.

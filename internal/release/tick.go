@@ -132,8 +132,9 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 	return o, errors.Join(errs[:]...)
 }
 
-// baselineWindow is how much of what live did lately green is compared with.
-const baselineWindow = 5 * time.Minute
+// baselineWindow is how much of what live did lately green is compared with: all
+// that a meter remembers, so that an outage is the smaller part of it.
+const baselineWindow = 10 * time.Minute
 
 func (e *Engine) baseline(ctx context.Context, r teal.Release) (*teal.Measurement, error) {
 	m, err := e.cfg.Meter.Baseline(ctx, r.App, r.From, baselineWindow)

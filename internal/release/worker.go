@@ -49,7 +49,7 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 		interval.NewErrors = nil
 	}
 	w.judge.Begin(r.Step)
-	if interval.Live.Requests > 0 || interval.Green.Requests > 0 || len(interval.NewErrors) > 0 {
+	if interval.Live.Received() > 0 || interval.Green.Received() > 0 || len(interval.NewErrors) > 0 {
 		w.judge.Add(interval)
 		w.sampledAt, w.unsaved = interval.At, true
 		if e.cfg.Measured != nil {
@@ -67,6 +67,9 @@ func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error
 		w.resumed = r.Step > 0
 		if w.judge, err = e.newJudge(r); err != nil {
 			return err
+		}
+		if e.cfg.Judging != nil {
+			e.cfg.Judging(r)
 		}
 	}
 	if w.feed == nil {

@@ -261,7 +261,8 @@ type status struct {
 			DecidedAt time.Time  `json:"decided_at"`
 			BackAt    *time.Time `json:"back_at"`
 		}
-		Evidence []struct{ Name, Seen, Verdict string }
+		Evidence   []struct{ Name, Seen, Verdict string }
+		WatchUntil *time.Time `json:"watch_until"`
 	}
 }
 

@@ -1,9 +1,13 @@
 package e2e
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -79,6 +83,72 @@ func TestAGreenThatFailsGoesBackByItself(t *testing.T) {
 	if got := s.status("web").summary(); !strings.HasPrefix(got, "live 1=100 ") {
 		t.Errorf("afterwards: %s", got)
 	}
+	s.replays("web", "fail", st.Release.Reason)
+}
+
+// replays exports the newest release of an app and judges it again: the judge must
+// say at some moment what the record says.
+func (s *server) replays(app, verdict, reason string) {
+	s.t.Helper()
+	file := filepath.Join(s.t.TempDir(), "export.jsonl")
+	if err := os.WriteFile(file, []byte(s.ok("history", app, "--export").stdout), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	out := s.teal("analyze", file, "--json").stdout
+	for line := range strings.Lines(out) {
+		var look struct{ Verdict, Reason string }
+		if err := json.Unmarshal([]byte(line), &look); err != nil {
+			s.t.Fatal(err)
+		}
+		if look.Verdict == verdict && strings.Contains(reason, look.Reason) {
+			return
+		}
+	}
+	s.t.Errorf("the record says %q; analyzed, it is\n%s", reason, out[max(0, len(out)-1000):])
+}
+
+// A green that answers nobody goes back by itself, all at once and compared with
+// what live did before; with limits alone it is no pass, and its standby stays for
+// longer than the confidence period. Seen red with clients that give up counted as
+// requests that went well: both releases completed.
+func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
+	s := startServer(t)
+	impatient := []kind{{name: "impatient", workers: 6, fresh: true, request: func(ctx context.Context, client *http.Client, base string) (string, error) {
+		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
+		defer cancel()
+		return get("/", func(string, string) error { return nil })(ctx, client, base)
+	}}}
+	s.ok("deploy", newApp(t, judged("", "[]", "2s"), "").dir)
+	l := startLoad(s.url(""), impatient)
+	defer l.stop()
+	waitFor(t, 20*time.Second, "live to have enough requests", func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.samples) > 500
+	})
+	s.teal("deploy", newApp(t, judged("LATENCY_MS: 20000", "[]", "10m"), "").dir)
+	st := s.awaitPhase("web", "rolled-back")
+	t.Log(st.Release.Reason)
+	if !strings.Contains(st.Release.Reason, "clients gave up on ") {
+		t.Errorf("the reason is %q", st.Release.Reason)
+	}
+	s.replays("web", "fail", st.Release.Reason)
+
+	limits := strings.Replace(judged("LATENCY_MS: 19999", "[]", "5s"), "min_requests: 30", "compare: none, min_requests: 30, error_rate: {max: 1%}", 1)
+	s.ok("deploy", newApp(t, limits, "").dir)
+	s.awaitPhase("web", "watching")
+	waitFor(t, 20*time.Second, "the judge to have seen that nobody is answered", func() bool {
+		return strings.Contains(s.ok("status", "web").stdout, "green has answered 0 of ")
+	})
+	waitFor(t, 20*time.Second, "the confidence period to be over", func() bool {
+		until := s.status("web").Release.WatchUntil
+		return until != nil && time.Now().After(until.Add(time.Second))
+	})
+	if st := s.status("web"); st.Release.Phase != "watching" {
+		t.Errorf("the release is %s: %s", st.Release.Phase, st.Release.Reason)
+	}
+	s.ok("rollback", "web")
+	s.awaitPhase("web", "rolled-back")
 }
 
 // A green that takes three times as long goes back by itself. Seen red with a
