@@ -46,6 +46,9 @@ type Release struct {
 	// DoubtSince is since when the release could go on if the judge had a
 	// verdict.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
+	// OutageSince is since when neither version is healthy. The release is on
+	// hold until that is over.
+	OutageSince *time.Time `json:"outage_since,omitempty"`
 	// Queued says that the release waits for another one of its app to end.
 	Queued bool `json:"queued,omitempty"`
 
@@ -224,6 +227,9 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 		return Errorf(CodeTransition, "release %s is %s and cannot become %s", r.ID, r.Phase, next)
 	}
 	r.Phase, r.Reason = next, reason
+	if next == PhaseRollingBack || next.Ended() {
+		r.OutageSince = nil
+	}
 	// Clipped: copies of a release must not share what is appended.
 	r.Phases = append(slices.Clip(r.Phases), PhaseEntry{Phase: next, At: at, Reason: reason})
 	switch {

@@ -16,6 +16,7 @@ type Change struct {
 	Share    teal.Weight       // and green's share at it
 	Waits    *time.Time        // since when a person is waited for; zero: not any more
 	Doubt    *time.Time        // since when a verdict is missing; zero: not any more
+	Outage   *time.Time        // since when neither version is healthy; zero: not any more
 	Decided  time.Time         // when what led to a rollback was seen
 	Back     bool              // green has nothing any more
 	Baseline *teal.Measurement // what live did before
@@ -23,7 +24,7 @@ type Change struct {
 }
 
 func (c Change) none() bool {
-	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil &&
+	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil && c.Outage == nil &&
 		c.Decided.IsZero() && !c.Back && c.Baseline == nil && !c.Judging
 }
 
@@ -48,6 +49,10 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 	}
 	if c.Doubt != nil {
 		r.DoubtSince = orNil(*c.Doubt)
+	}
+	if c.Outage != nil {
+		r.OutageSince = orNil(*c.Outage)
+		r.Judging, r.JudgingAt = nil, nil // what was measured while everything failed says nothing about green
 	}
 	if !c.Decided.IsZero() && r.Rollback == nil {
 		r.Rollback = &teal.RollbackTimes{DecidedAt: c.Decided}

@@ -42,6 +42,25 @@ type Health struct {
 	Since   time.Time // when it got into the state, in the life of this server
 	Reason  string
 	Output  string // the last lines of what failed
+	// Serves says that every component can take requests, though the environment
+	// is not ready: it still grows for a load.
+	Serves bool
+	// Crashed says that a component is not ready because its process ended, and
+	// not because it fails its checks.
+	Crashed bool
+	// CheckedAt is when the checks began that last found it healthy, and Window
+	// how long it may take until an outage shows in its checks. A Window of 0 is
+	// an environment that has no checks: it is as its state says.
+	CheckedAt time.Time
+	Window    time.Duration
+	// Upstreams is how many addresses of each upstream answer, by its name.
+	Upstreams map[string]Addresses
+}
+
+// Addresses says which addresses of an upstream are healthy.
+type Addresses struct {
+	Healthy, Total int
+	Down           []string // the others, each with the reason
 }
 
 func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentReady }
@@ -50,6 +69,15 @@ func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentRe
 // starting has not: after a restart of the server all of them are.
 func (h Health) broken() bool {
 	return !h.Running || h.State == teal.EnvironmentDegraded || h.State == teal.EnvironmentFailed
+}
+
+// serves reports whether requests find somebody who answers.
+func (h Health) serves() bool { return h.ready() || h.Running && h.Serves }
+
+// seenHealthy reports whether the environment has been found healthy by checks
+// that began at a time or later.
+func (h Health) seenHealthy(since time.Time) bool {
+	return h.ready() && (h.Window == 0 || !h.CheckedAt.Before(since))
 }
 
 // why returns the reason for not being ready, for people.
@@ -74,6 +102,9 @@ type Decision struct {
 	Reason string
 	Change Change // of the record, when the act is done
 	Until  time.Time
+	// Recheck is a version whose health is to be looked at now, 0 for none: a
+	// decision to wait that could be another one if that were known.
+	Recheck int
 }
 
 // Waits reports whether there is nothing to do now.
@@ -165,11 +196,15 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
 		return d
 	}
-	reason := fmt.Sprintf("every component of version %d is healthy", r.To)
+	reason, down := fmt.Sprintf("every component of version %d is healthy", r.To), noteDown(o)
+	if len(down) > 0 {
+		reason += "; without some addresses: " + down[0].Seen
+	}
 	if r.From == 0 {
-		return Decision{Next: teal.PhaseVerifying, Reason: reason}
+		return Decision{Next: teal.PhaseVerifying, Reason: reason, Change: Change{Findings: down}}
 	}
 	return Decision{
+		Change: Change{Findings: down},
 		Intent: teal.Intent{Act: teal.ActSize, Version: r.To},
 		Next:   teal.PhaseWarming,
 		Reason: reason + "; it gets as many instances as version " + fmt.Sprint(r.From) + " needs now",
@@ -179,9 +214,12 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 // becomeReady waits until green is healthy, and gives it up when it does not
 // start or when the time is over.
 func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
+	fewer := fewerAddresses(r, o)
 	switch {
-	case o.To.ready():
+	case o.To.ready() && fewer == "":
 		return Decision{}, true
+	case o.To.ready() && !o.Now.Before(by):
+		return abort(r, o, fmt.Sprintf("version %d was not as healthy as version %d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
 		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
 	case !o.Now.Before(by):

@@ -20,8 +20,31 @@ var (
 	starting = release.Health{Running: true, State: teal.EnvironmentStarting, Since: start}
 	ready    = release.Health{Running: true, State: teal.EnvironmentReady}
 	degraded = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start, Reason: "web: connection refused"}
+	growing  = release.Health{Running: true, State: teal.EnvironmentStarting, Since: start, Serves: true}
 	failed   = release.Health{Running: true, State: teal.EnvironmentFailed, Since: start, Reason: "hello: no handler", Output: "Traceback"}
 )
+
+// What follows has checks, of which an outage shows within 8 s. unwell fails them
+// since 12:01; crashed ended then.
+const checkedSoon = time.Minute + 200*time.Millisecond
+
+var (
+	unwell  = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start.Add(time.Minute), Window: 8 * time.Second, Reason: "web: 503"}
+	crashed = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start.Add(time.Minute), Window: 8 * time.Second, Crashed: true}
+)
+
+// seenAt is ready since noon, by a check that began then.
+func seenAt(d time.Duration) release.Health {
+	return release.Health{Running: true, State: teal.EnvironmentReady, Since: start, Window: 8 * time.Second, CheckedAt: start.Add(d)}
+}
+
+// backAt is ready again since then.
+func backAt(d time.Duration) release.Health {
+	h := seenAt(d)
+	h.Since = h.CheckedAt
+	return h
+}
+func held(s *situation) { at := start.Add(time.Minute); s.OutageSince = &at }
 
 func isReady(h release.Health) bool { return h.Running && h.State == teal.EnvironmentReady }
 
@@ -213,10 +236,14 @@ func say(d release.Decision) string {
 	if !d.Waits() {
 		return strings.Join(parts, ", ")
 	}
-	if d.Until.IsZero() {
-		return "wait"
+	recheck := ""
+	if d.Recheck != 0 {
+		recheck = fmt.Sprint(", recheck ", d.Recheck)
 	}
-	return "wait until " + d.Until.Sub(start).String()
+	if d.Until.IsZero() {
+		return "wait" + recheck
+	}
+	return "wait until " + d.Until.Sub(start).String() + recheck
 }
 
 // sayChange leaves out what goes with an act.
@@ -234,6 +261,9 @@ func sayChange(d release.Decision) []string {
 	}
 	if c.Doubt != nil {
 		parts = append(parts, "note the doubt")
+	}
+	if c.Outage != nil {
+		parts = append(parts, "note the outage")
 	}
 	if c.Judging {
 		parts = append(parts, "save the judge")
@@ -316,8 +346,11 @@ func TestDecide(t *testing.T) {
 		{"a standby that is gone is started again", in("watching", blue(stopped)), "provision 1", "standby"},
 		{"green that breaks loses the alias", in("watching", green(degraded)), "shift to 1 replacing 7, be rolling-back", "no healthy instance any more: web"},
 		{"green that fails to start again loses the alias", in("watching", green(failed)), "shift to 1 replacing 7, be rolling-back", "no handler"},
-		{"green keeps it when blue is no better", in("watching", green(degraded), blue(degraded)), "wait until 10m0s", ""},
-		{"green that starts again after a restart keeps it", in("watching", green(starting)), "wait until 10m0s", ""},
+		{"green keeps it when blue is no better", in("watching", green(degraded), blue(degraded)), "note the outage", "neither version 1 nor version 2 is healthy"},
+		{"green that starts again after a restart keeps it", in("watching", green(starting)), "wait until 2m0s", ""},
+		{"but not for longer than a start may take", in("watching", green(starting), after(2*time.Minute)), "shift to 1 replacing 7, be rolling-back", "it is starting"},
+		{"green that grows after a restart keeps it", in("watching", green(growing), after(9*time.Minute)), "wait until 10m0s", ""},
+		{"green that cannot grow is good enough in the end", in("watching", green(growing), after(time.Hour)), "retire 1, be completed", ""},
 		{"a rollback turns the switch round at once", in("watching", rollback), "shift to 1 replacing 7, be rolling-back", "ann"},
 		{"a rollback stands against the end of the period", in("watching", rollback, after(time.Hour)), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a rollback to a standby that is gone begins", in("watching", rollback, blue(stopped)), "be rolling-back", ""},
@@ -330,13 +363,15 @@ func TestDecide(t *testing.T) {
 		{"blue that starts is waited for", in("rolling-back", only2, blue(starting)), "wait until 2m0s", ""},
 		{"blue that is broken is waited for", in("rolling-back", only2, blue(degraded)), "wait until 2m0s", ""},
 		{"blue that does not start is given up", in("rolling-back", only2, blue(failed)), "retire 1, be completed", "could not be gone back to"},
-		{"also when green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "retire 1, be completed", "could not be gone back to"},
-		{"no blue is waited for longer than a new version may take", in("rolling-back", only2, blue(degraded), green(degraded), after(2*time.Minute)), "retire 1, be completed", "could not be gone back to"},
+		{"but not while green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "wait until 2m0s", ""},
+		{"no blue is waited for longer than a new version may take", in("rolling-back", only2, blue(degraded), green(degraded), after(2*time.Minute)), "be completed", "both keep running"},
 		{"healthy blue gets the alias back", in("rolling-back", only2), "shift to 1 replacing 7", "giving live back to version 1"},
 		{"the way back is waited for until it holds", in("rolling-back", notEverywhere), "wait", ""},
 		{"then green is stopped", in("rolling-back"), "retire 2, be rolled-back", "version 1 has everything again"},
 		{"then a green that is gone is no obstacle", in("rolling-back", green(stopped)), "be rolled-back", ""},
-		{"blue has the alias, healthy or not", in("rolling-back", blue(degraded)), "retire 2, be rolled-back", ""},
+		{"green stays beside a blue that is not healthy", in("rolling-back", blue(degraded)), "wait until 2m0s", ""},
+		{"also when blue does not become so", in("rolling-back", blue(degraded), after(2*time.Minute)), "be rolled-back", "version 2 is left running"},
+		{"blue that is gone while it has everything is started again", in("rolling-back", blue(stopped)), "provision 1", ""},
 		{"green stays while a shift to it may still happen", in("rolling-back", unsettled), "shift to 1 replacing 7", "making sure that live stays with version 1"},
 
 		{"green gets the first share", in("shifting", canary), "shift to 2 at 10 % replacing 7", "step 1 of 2: green has 10 %"},
@@ -406,7 +441,7 @@ func TestDecide(t *testing.T) {
 		{"the turn of a queued release", in("queued", queued, live(teal.Only(3)...)), "take from 3", ""},
 		{"the turn of a release whose version is live already", in("queued", queued, only2), "be aborted", "has become live meanwhile"},
 		{"time in the queue is not the release's own", in("queued", green(stopped), within(time.Second), notBegun, after(time.Hour)), "provision 2, be provisioning", ""},
-		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 10m0s", ""},
+		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 2m0s", ""},
 		{"a green that looks worse keeps its standby", in("watching", says(inconclusive), doubtful, after(10*time.Minute)), "wait", ""},
 		{"the next release ends the watch", in("watching", says(pass), next), "retire 1, be completed", "waits for its turn"},
 		{"a rollback that a crash interrupted is gone on with", in("watching", only1, rolling), "be rolling-back", "why it was decided"},
@@ -414,10 +449,38 @@ func TestDecide(t *testing.T) {
 		{"a doubt that is over is noted", in("shifting", canary, approval, half, atStep(2), after(6*time.Minute), says(pass), doubted), "note the doubt", ""},
 		{"an answer from before the step is none", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, -time.Minute)), "note the doubt", "has not answered"},
 		{"an answer of the step is one", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, time.Minute)), "shift to 2 replacing 7", ""},
-		{"a rollback that can lead nowhere ends", in("rolling-back", split, blue(failed), green(failed)), "be completed", "stays as it is"},
+		{"a rollback that can lead nowhere ends", in("rolling-back", split, blue(failed), green(failed), after(2*time.Minute)), "be completed", "stays as it is"},
 		{"the time of a rollback is noted", in("rolling-back", rolling), "note that it is back", ""},
 		{"a rollback out of a split waits for blue", in("rolling-back", split, blue(starting)), "wait until 2m0s", ""},
 		{"and gives it up", in("rolling-back", split, blue(failed)), "shift to 2 replacing 7", "could not be gone back to"},
+
+		{"green that failed is not left alone by a finish", in("watching", finish, green(failed), blue(starting)), "wait until 2m0s", ""},
+		{"nor by the next release", in("watching", next, green(failed), blue(starting)), "wait until 2m0s", ""},
+		{"nor without a confidence period", in("shifting", only2, atStep(1), noConfidence, green(failed), blue(starting)), "wait", ""},
+		{"nor when it is only starting", in("shifting", only2, atStep(1), noConfidence, green(starting), blue(starting)), "wait until 2m0s", ""},
+		{"somebody who waits does not wait for ever: both stay", in("watching", finish, green(failed), blue(starting), after(2*time.Minute)), "be completed", "both keep running"},
+		{"nobody waits: the release does", in("watching", green(failed), blue(starting), after(time.Hour)), "wait", ""},
+		{"a finish while nothing is healthy holds", in("watching", finish, green(degraded), blue(degraded)), "note the outage", "on hold"},
+
+		{"green that fails its checks is not blamed before blue was looked at", in("watching", after(checkedSoon), green(unwell), blue(seenAt(-time.Second))), "wait until 1m8s, recheck 1", ""},
+		{"blue is healthy, so it is green", in("watching", after(checkedSoon), green(unwell), blue(seenAt(time.Minute))), "shift to 1 replacing 7, be rolling-back", "no healthy instance any more"},
+		{"blue does not say anything, so it is green", in("watching", after(time.Minute+8*time.Second), green(unwell), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a green whose process ended goes at once", in("watching", after(checkedSoon), green(crashed), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"also with a share", in("shifting", canary, split, atStep(1), after(checkedSoon), green(crashed), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"with a share blue is looked at too", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(seenAt(0))), "wait until 1m8s, recheck 1", ""},
+		{"an outage with a share", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(unwell)), "note the outage", "on hold"},
+		{"an outage holds", in("shifting", canary, split, atStep(1), after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
+		{"an outage at the end of the period", in("watching", after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
+		{"a blue that comes back first gives green a moment", in("watching", after(2*time.Minute), green(unwell), blue(backAt(2*time.Minute)), held), "wait until 2m1s, recheck 2", ""},
+		{"then it is green", in("watching", after(2*time.Minute+10*time.Second), green(unwell), blue(backAt(2*time.Minute)), held), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a crash that follows on an outage of blue has that moment, too", in("watching", after(2*time.Minute), green(crashed), blue(backAt(2*time.Minute)), held), "wait until 2m1s, recheck 2", ""},
+		{"an outage that is over is noted", in("watching", after(2*time.Minute), green(backAt(2*time.Minute)), blue(unwell), held), "note the outage", "goes on: version 2 is healthy again"},
+		{"an outage can be ended by hand", in("watching", after(time.Hour), green(unwell), blue(unwell), held, rollback), "be rolling-back", "ann"},
+		{"what users get is no verdict before blue was looked at", in("watching", says(fail), after(checkedSoon), blue(seenAt(0))), "wait until 1m8s, recheck 1", ""},
+		{"blue is healthy, so users decide", in("watching", says(fail), after(checkedSoon), blue(seenAt(time.Minute))), "shift to 1 replacing 7, be rolling-back", "it is fail"},
+		{"blue has just broken as well", in("watching", says(fail), after(checkedSoon), green(seenAt(0)), blue(unwell)), "wait until 1m8s, recheck 2", ""},
+		{"blue is broken, and green's checks pass: users decide", in("watching", says(fail), after(checkedSoon), green(seenAt(time.Minute)), blue(unwell)), "be rolling-back", "it is fail"},
+		{"or do not say anything", in("watching", says(fail), after(2*time.Minute), green(seenAt(0)), blue(unwell)), "be rolling-back", "it is fail"},
 
 		{"nothing follows completed", in("completed"), "wait", ""},
 		{"nothing follows rolled-back", in("rolled-back"), "wait", ""},
@@ -443,6 +506,7 @@ func anyHealth(t *rapid.T, label string) release.Health {
 		Running: rapid.Bool().Draw(t, label+" runs"),
 		State:   rapid.SampledFrom(someStates).Draw(t, label+" state"),
 		Since:   start,
+		Serves:  rapid.Bool().Draw(t, label+" serves"),
 		Reason:  rapid.SampledFrom([]string{"", "broken"}).Draw(t, label+" reason"),
 	}
 }
@@ -531,6 +595,9 @@ func breaches(s situation, d release.Decision) []string {
 		must(!s.Phase.BeforeTraffic(), "C6: no traffic moves before shifting")
 	case teal.ActRetire:
 		must(health.Running, "stops what runs")
+		if stays := map[int]release.Health{s.Release.From: s.Observation.To, s.Release.To: s.Observation.From}[v]; !s.Phase.BeforeTraffic() && s.Release.From != 0 {
+			must(isReady(stays) || stays.Running && stays.Serves, "no version is stopped while the one that stays is not healthy")
+		}
 		must(!alias.PointsTo(v), "C11: a version that the alias points to is not stopped")
 		must(d.Next.Ended(), "stopping is the last act")
 		if !s.Phase.BeforeTraffic() && s.Release.From != 0 {

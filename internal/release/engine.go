@@ -426,7 +426,7 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 func (e *Engine) rest(ctx context.Context, w *worker, until time.Time) {
 	for sleep(ctx, w, until) {
 		verdict, unsaved := w.verdict(), w.unsaved
-		w.look(ctx, e, w.release)
+		w.look(ctx, e, w.release, w.outage)
 		if w.verdict() != verdict || w.unsaved != unsaved {
 			return
 		}

@@ -223,14 +223,35 @@ func worse(r teal.Release, o Observation) (d Decision, is bool) {
 	if j.verdict != teal.VerdictFail || r.Orders.Force != nil {
 		return Decision{}, false
 	}
-	seen := o.SampledAt
-	if j.outside || seen.IsZero() {
+	seen := failedSince(r, o)
+	if seen.IsZero() {
 		seen = o.Now
 	}
 	d = goBack(r, o, seen, j.reason)
 	d.Change.Findings = append(d.Change.Findings, j.findings...)
 	d.Change.Judging = o.Unsaved
 	return d, true
+}
+
+// failedSince returns since when the judges have found green worse; zero when
+// nobody says.
+func failedSince(r teal.Release, o Observation) time.Time {
+	if o.Judgement != nil && o.Judgement.Verdict == teal.VerdictFail {
+		return o.SampledAt
+	}
+	var first time.Time
+	for _, key := range asks(r.Policy) {
+		outcome := o.Tasks[key]
+		if outcome.Verdict != teal.VerdictFail {
+			continue
+		}
+		for _, f := range outcome.Findings {
+			if f.Verdict == teal.VerdictFail {
+				first = soonest(first, f.At)
+			}
+		}
+	}
+	return first
 }
 
 // doubt decides about a release that could go on if the judges had said pass. It

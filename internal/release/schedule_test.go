@@ -259,7 +259,7 @@ func (s *schedule) happen() {
 		return
 	}
 	keys := s.envKeys()
-	if len(keys) == 0 {
+	if len(keys) == 0 || s.goOut(keys) || s.outage {
 		return
 	}
 	e := s.envs[keys[s.rng.IntN(len(keys))]]
@@ -272,11 +272,63 @@ func (s *schedule) happen() {
 		e.become(teal.EnvironmentFailed)
 	case e.state == teal.EnvironmentReady && s.chance(25):
 		e.become(teal.EnvironmentDegraded)
+		e.crashed = s.chance(50)
 	case !e.never && e.state != teal.EnvironmentReady:
 		e.become(teal.EnvironmentReady)
 	}
 	s.notef("    version %d is %s", e.version, e.state)
 	s.wake()
+}
+
+// goOut lets something go, or come back, that all versions need: their checks
+// notice one after the other, in seconds.
+func (s *schedule) goOut(keys []string) bool {
+	if !s.moving() || s.outage && !s.chance(30) || !s.outage && !s.chance(10) {
+		return false
+	}
+	back := s.outage
+	if !back {
+		s.seen["shared outage"]++
+		s.pass(time.Millisecond)
+		s.settle()
+	}
+	s.outage = true
+	s.notef("    what all versions need is %s", map[bool]string{true: "back", false: "gone"}[back])
+	s.rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	for _, key := range keys {
+		switch e := s.envs[key]; {
+		case !e.running || e.never:
+		case back && e.state != teal.EnvironmentReady:
+			e.become(teal.EnvironmentReady)
+		case !back && e.state == teal.EnvironmentReady:
+			e.become(teal.EnvironmentDegraded)
+			e.shared = true
+		}
+		s.notef("    %s is %s", key, s.envs[key].state)
+		s.wake()
+		s.workOn()
+		s.pass(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
+		s.settle()
+	}
+	s.outage = !back
+	return true
+}
+
+// workOn lets the servers do what they do in a moment.
+func (s *schedule) workOn() {
+	for range s.rng.IntN(40) {
+		s.settle()
+		waiting := s.waiting()
+		if len(waiting) == 0 || len(s.wrong) > 0 {
+			return
+		}
+		c := s.urgent(waiting)
+		if c == nil {
+			c = waiting[s.rng.IntN(len(waiting))]
+		}
+		s.grant(c, works)
+	}
+	s.settle()
 }
 
 // examine gives a task of a server an outcome, if there is one that waits.
@@ -490,6 +542,7 @@ func (s *schedule) serveWell() {
 }
 
 func (s *schedule) heal(all bool) {
+	s.outage = false
 	clear(s.live(shop).stale)
 	for _, key := range s.envKeys() {
 		if e := s.envs[key]; all || !e.never {
@@ -592,8 +645,13 @@ func TestSchedules(t *testing.T) {
 // checkCoverage: the schedules have been everywhere.
 func checkCoverage(t *testing.T, seen map[string]int) {
 	t.Log(seen)
-	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail"} {
+	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail", "shared outage"} {
 		if seen[what] < 100 {
+			t.Errorf("%q was seen only %d times", what, seen[what])
+		}
+	}
+	for _, what := range []string{"on hold", "both left running", "recheck"} { // these are rare
+		if seen[what] < 10 {
 			t.Errorf("%q was seen only %d times", what, seen[what])
 		}
 	}

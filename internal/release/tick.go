@@ -46,6 +46,11 @@ func (e *Engine) tick(ctx context.Context, id string, w *worker) (Next, error) {
 	}
 	d := Decide(r, o)
 	if d.Waits() {
+		if d.Recheck != 0 {
+			if err := e.cfg.Runner.Recheck(ctx, r.App, d.Recheck); err != nil {
+				return Next{}, fmt.Errorf("recheck version %d: %w", d.Recheck, err)
+			}
+		}
 		return Next{Waits: true, Until: d.Until}, nil
 	}
 	err = e.carryOut(ctx, r, revision, d, w)
@@ -126,7 +131,7 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 	}
 	w.release = r
 	if isJudged(r) {
-		w.look(ctx, e, r)
+		w.look(ctx, e, r, outage(r, o))
 		o.Judgement, o.SampledAt, o.Unsaved = w.judgement, w.sampledAt, w.unsaved
 	}
 	return o, errors.Join(errs[:]...)

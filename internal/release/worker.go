@@ -19,6 +19,8 @@ type worker struct {
 	release   teal.Release // as the last tick saw it
 	feed      Feed
 	judge     Judge
+	opened    bool // a judge has been made
+	outage    bool // neither version is healthy: what is measured says nothing
 	resumed   bool // the release had moved traffic before this process met it
 	judgement *teal.Judgement
 	shown     atomic.Pointer[teal.Judgement] // judgement, for those who only look
@@ -34,8 +36,14 @@ func isJudged(r teal.Release) bool {
 
 // look takes what has been measured since the last look and judges again. What
 // cannot be measured is a verdict of its own, not an error of the release: a
-// rollback that somebody asks for must not wait for a meter.
-func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
+// rollback that somebody asks for must not wait for a meter. In an outage what is
+// measured is thrown away, and what the judge knew with it: the last of that was
+// measured when the outage had begun and was not known yet.
+func (w *worker) look(ctx context.Context, e *Engine, r teal.Release, outage bool) {
+	if w.outage = outage; outage {
+		w.forget(ctx)
+		return
+	}
 	if err := w.open(ctx, e, r); err != nil {
 		w.cannotAsk(err)
 		return
@@ -51,7 +59,10 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 	w.judge.Begin(r.Step)
 	if interval.Live.Requests > 0 || interval.Green.Requests > 0 || len(interval.NewErrors) > 0 {
 		w.judge.Add(interval)
-		w.sampledAt, w.unsaved = interval.At, true
+		w.unsaved = true
+		if w.verdict() != teal.VerdictFail { // the sample that decided is the first one
+			w.sampledAt = interval.At
+		}
 		if e.cfg.Measured != nil {
 			e.cfg.Measured(r, interval)
 		}
@@ -63,8 +74,9 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 
 func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error) {
 	if w.judge == nil {
-		// What live had before a restart of the server is not known any more.
-		w.resumed = r.Step > 0
+		if !w.opened { // what live had before a restart of the server is not known any more
+			w.opened, w.resumed = true, r.Step > 0
+		}
 		if w.judge, err = e.newJudge(r); err != nil {
 			return err
 		}
@@ -88,6 +100,19 @@ func (e *Engine) newJudge(r teal.Release) (Judge, error) {
 		return nil, fmt.Errorf("judge: %w", err)
 	}
 	return j, nil
+}
+
+// forget throws away what has been measured and what was concluded from it.
+func (w *worker) forget(ctx context.Context) {
+	w.judge, w.unsaved = nil, false
+	w.judgement = &teal.Judgement{Verdict: teal.VerdictInconclusive, Reason: "neither version is healthy"}
+	w.shown.Store(w.judgement)
+	if w.feed == nil {
+		return
+	}
+	if _, err := w.feed.Take(ctx); err != nil {
+		w.close() // the next look opens it again, or says what is wrong
+	}
 }
 
 func (w *worker) cannotAsk(err error) {
