@@ -174,6 +174,9 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 		return ""
 	case r.Queued:
 		return "waits for another release of " + r.App + " to end"
+	case r.OutageSince != nil:
+		return fmt.Sprintf("on hold since %s: neither version %d nor version %d is healthy; goes on when version %d is, and back when only version %d is",
+			clock(*r.OutageSince), r.From, r.To, r.To, r.From)
 	case r.Orders.Pause != nil:
 		return pausedText(*r.Orders.Pause) + backBy(r, clock) + "; `teal resume " + r.App + "` goes on"
 	case r.WaitsSince != nil && awaitsApproval(r):

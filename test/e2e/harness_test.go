@@ -261,7 +261,8 @@ type status struct {
 			DecidedAt time.Time  `json:"decided_at"`
 			BackAt    *time.Time `json:"back_at"`
 		}
-		Evidence []struct{ Name, Seen, Verdict string }
+		OutageSince *time.Time `json:"outage_since"`
+		Evidence    []struct{ Name, Seen, Verdict string }
 	}
 }
 
