@@ -9,10 +9,13 @@ import (
 
 // Observation is the world as the engine saw it before one decision.
 type Observation struct {
-	Now   time.Time
-	Route Route  // the alias that the release moves
-	From  Health // of the environment that the alias left; zero for a first release
-	To    Health // of the environment that the alias moves to
+	Now time.Time
+	// Observed is the release's clock: how much time a running engine has looked
+	// after it.
+	Observed teal.Duration
+	Route    Route  // the alias that the release moves
+	From     Health // of the environment that the alias left; zero for a first release
+	To       Health // of the environment that the alias moves to
 	// Tasks holds the outcomes of the release's tasks. One that is missing has
 	// not been begun by this process.
 	Tasks map[teal.TaskKey]Outcome
@@ -105,6 +108,8 @@ type Decision struct {
 	// Recheck is a version whose health is to be looked at now, 0 for none: a
 	// decision to wait that could be another one if that were known.
 	Recheck int
+	// Observed is the clock of the observation.
+	Observed teal.Duration
 }
 
 // Waits reports whether there is nothing to do now.
@@ -120,10 +125,35 @@ func (d Decision) Waits() bool {
 // alias is seen to hold elsewhere.
 func Decide(r teal.Release, o Observation) Decision {
 	d := decide(r, o)
-	if by, limited := deadline(r); limited && d.Waits() && o.Now.Before(by) {
+	if by, limited := deadline(r, o); limited && d.Waits() && o.Now.Before(by) {
 		d.Until = soonest(d.Until, by)
 	}
+	if d.Waits() && clockIsDue(r, o) {
+		d = Decision{Change: Change{Clock: true}, Reason: r.Reason}
+	}
+	d.Observed = o.Observed
 	return d
+}
+
+// ends returns when, by the wall clock, something will have lasted for a time
+// that began at a mark on the release's clock, if nothing comes between.
+func ends(o Observation, mark, length teal.Duration) time.Time {
+	return o.Now.Add((length - (o.Observed - mark)).Std())
+}
+
+// clockIsDue reports whether the record must learn how long the release has been
+// observed: a crash costs the rest, a part of what there was. It must also when
+// the wall clock has jumped, or nobody has looked for a while: what people read
+// in the record is by the wall clock.
+func clockIsDue(r teal.Release, o Observation) bool {
+	if r.Phase.Ended() {
+		return false
+	}
+	since := o.Observed - r.Observed
+	if since.Std() >= max(saveEvery, (o.Observed-r.Marks.Phase).Std()/60) {
+		return true
+	}
+	return r.ObservedAt != nil && (o.Now.Sub(*r.ObservedAt)-since.Std()).Abs() > maxApart
 }
 
 func decide(r teal.Release, o Observation) Decision {
@@ -186,7 +216,7 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if reason, stop := stopBeforeTraffic(r, o); stop {
 		return abort(r, o, reason)
 	}
-	by := r.ReadyBy
+	by := ends(o, r.Marks.Phase, r.Policy.ReadyWithin)
 	if len(r.Tasks) > 0 { // it has been ready, and hooks have taken their time
 		by = readyAgainBy(r, o)
 	}
@@ -250,14 +280,7 @@ func warms(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
 // readyAgainBy is until when an environment that was ready in an earlier phase
 // may take to be so again: it was told to grow, or the server was restarted.
 func readyAgainBy(r teal.Release, o Observation) time.Time {
-	since := r.CreatedAt
-	if n := len(r.Phases); n > 0 {
-		since = r.Phases[n-1].At
-	}
-	if o.To.Since.After(since) {
-		since = o.To.Since
-	}
-	return since.Add(r.Policy.ReadyWithin.Std())
+	return later(ends(o, r.Marks.Phase, r.Policy.ReadyWithin), o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
 func decideVerifying(r teal.Release, o Observation) Decision {
@@ -340,7 +363,7 @@ func abort(r teal.Release, o Observation, reason string) Decision {
 // pastDeadline reports whether a release that has not given green everything has
 // used up the time that its policy allows, counted from its start.
 func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
-	by, limited := deadline(r)
+	by, limited := deadline(r, o)
 	if !limited || o.Now.Before(by) {
 		return "", false
 	}
@@ -349,13 +372,13 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 
 // deadline returns when Policy.Deadline passes: counted from the start of green,
 // because time in a queue, or in a freeze, is not the release's own.
-func deadline(r teal.Release) (by time.Time, limited bool) {
+func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	if r.Policy.Deadline == 0 {
 		return time.Time{}, false
 	}
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseProvisioning {
-			return entry.At.Add(r.Policy.Deadline.Std()), true
+			return ends(o, r.Marks.Start, r.Policy.Deadline), true
 		}
 	}
 	return time.Time{}, false

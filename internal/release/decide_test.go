@@ -44,7 +44,10 @@ func backAt(d time.Duration) release.Health {
 	h.Since = h.CheckedAt
 	return h
 }
-func held(s *situation) { at := start.Add(time.Minute); s.OutageSince = &at }
+func held(s *situation) {
+	at := start.Add(time.Minute)
+	s.OutageSince, s.Marks.Outage = &at, teal.Duration(time.Minute)
+}
 
 func isReady(h release.Health) bool { return h.Running && h.State == teal.EnvironmentReady }
 
@@ -63,11 +66,12 @@ func in(phase teal.Phase, changes ...func(*situation)) situation {
 			CreatedAt: start, ReadyBy: start.Add(2 * time.Minute),
 		},
 		Observation: release.Observation{
-			Now:   start.Add(time.Minute),
+			Now: start.Add(time.Minute), Observed: teal.Duration(time.Minute),
 			Route: release.Route{Alias: teal.Alias{Targets: teal.Only(1)}, Revision: 7, Holds: true},
 			From:  ready, To: ready,
 		},
 	}
+	s.Release.Observed = s.Observation.Observed
 	if phase == teal.PhaseWatching {
 		until := start.Add(10 * time.Minute)
 		s.WatchUntil = &until
@@ -84,7 +88,24 @@ func blue(h release.Health) func(*situation)  { return func(s *situation) { s.Ob
 func live(targets ...teal.Target) func(*situation) {
 	return func(s *situation) { s.Route.Alias.Targets = targets }
 }
-func after(d time.Duration) func(*situation) { return func(s *situation) { s.Now = start.Add(d) } }
+
+// after is when somebody has looked all the time.
+func after(d time.Duration) func(*situation) {
+	return func(s *situation) { s.Now = start.Add(d); observed(d)(s) }
+}
+
+// observed is how long somebody has looked, whatever the wall clock says.
+func observed(d time.Duration) func(*situation) {
+	return func(s *situation) {
+		s.Release.Observed, s.Observation.Observed = teal.Duration(d), teal.Duration(d)
+	}
+}
+func noted(d time.Duration, at time.Duration) func(*situation) {
+	return func(s *situation) {
+		when := start.Add(at)
+		s.Release.Observed, s.ObservedAt = teal.Duration(d), &when
+	}
+}
 func order(kind teal.OrderKind) func(*situation) {
 	return func(s *situation) { s.Orders.Give(teal.Order{Kind: kind, By: "ann", Why: "why not"}) }
 }
@@ -141,11 +162,17 @@ func savedAt(d time.Duration) func(*situation) {
 }
 
 // doubted says that the verdict has been missing since the end of the first hold.
-func doubted(s *situation) { at := start.Add(5 * time.Minute); s.DoubtSince = &at }
+func doubted(s *situation) {
+	at := start.Add(5 * time.Minute)
+	s.DoubtSince, s.Marks.Doubt = &at, teal.Duration(5*time.Minute)
+}
 func onDoubt(d teal.OnDoubt) func(*situation) {
 	return func(s *situation) { s.Policy.Judge.OnInconclusive = d }
 }
-func waited(s *situation) { at := start.Add(5 * time.Minute); s.WaitsSince = &at }
+func waited(s *situation) {
+	at := start.Add(5 * time.Minute)
+	s.WaitsSince, s.Marks.Waits = &at, teal.Duration(5*time.Minute)
+}
 func forced(s *situation) {
 	s.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: "ann", Why: "it burns"}
 }
@@ -264,6 +291,9 @@ func sayChange(d release.Decision) []string {
 	}
 	if c.Outage != nil {
 		parts = append(parts, "note the outage")
+	}
+	if c.Clock {
+		parts = append(parts, "save the clock")
 	}
 	if c.Judging {
 		parts = append(parts, "save the judge")
@@ -482,6 +512,17 @@ func TestDecide(t *testing.T) {
 		{"blue is broken, and green's checks pass: users decide", in("watching", says(fail), after(checkedSoon), green(seenAt(time.Minute)), blue(unwell)), "be rolling-back", "it is fail"},
 		{"or do not say anything", in("watching", says(fail), after(2*time.Minute), green(seenAt(0)), blue(unwell)), "be rolling-back", "it is fail"},
 
+		{"a clock that jumps ends no confidence period", in("watching", after(time.Hour), observed(time.Minute)), "wait until 1h9m0s", ""},
+		{"nor does one that is set back make it longer", in("watching", after(-time.Hour), observed(10*time.Minute)), "retire 1, be completed", ""},
+		{"nor a hold", in("shifting", canary, split, atStep(1), says(pass), after(time.Hour), observed(time.Minute)), "wait until 1h4m0s", ""},
+		{"nor the time to get ready", in("provisioning", green(startingSince(time.Hour)), after(time.Hour), observed(time.Minute)), "wait until 1h1m0s", ""},
+		{"nor a deadline", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), observed(time.Minute)), "wait until 1h2m0s", ""},
+		{"nor a pause", in("shifting", canary, split, atStep(1), says(pass), order(teal.OrderPause), waited, after(48*time.Hour), observed(6*time.Minute)), "wait until 71h59m0s", ""},
+		{"nor a doubt", in("shifting", canary, split, atStep(1), says(inconclusive), doubted, onDoubt(teal.DoubtRollback), after(48*time.Hour), observed(6*time.Minute)), "wait until 48h1m0s", ""},
+		{"how long it was observed is saved", in("watching", noted(45*time.Second, 45*time.Second)), "save the clock", ""},
+		{"but not all the time", in("watching", noted(55*time.Second, 55*time.Second)), "wait until 10m0s", ""},
+		{"a jump is noted at once, for those who read until when it lasts", in("watching", after(time.Hour), observed(time.Minute), noted(time.Minute, time.Minute)), "save the clock", ""},
+
 		{"nothing follows completed", in("completed"), "wait", ""},
 		{"nothing follows rolled-back", in("rolled-back"), "wait", ""},
 		{"nothing follows aborted", in("aborted"), "wait", ""},
@@ -517,6 +558,13 @@ func anySituation(t *rapid.T) situation {
 	moments := []time.Duration{0, time.Minute, 2 * time.Minute, 9 * time.Minute, 10 * time.Minute, time.Hour}
 	s := in(rapid.SampledFrom(teal.Phases).Draw(t, "phase"))
 	s.Now = start.Add(rapid.SampledFrom(moments).Draw(t, "now"))
+	observed(rapid.SampledFrom(moments).Draw(t, "observed"))(&s)
+	if rapid.Bool().Draw(t, "outage") {
+		held(&s)
+	}
+	if rapid.Bool().Draw(t, "no clock") {
+		s.Release.Observed = 0
+	}
 	if s.Phase != teal.PhaseWatching && s.Phase != teal.PhaseRollingBack { // a first release is in neither
 		s.Release.From = rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "from")
 	}
@@ -572,7 +620,7 @@ func breaches(s situation, d release.Decision) []string {
 	must(d.Next == "" || s.Phase.CanBecome(d.Next), "moves only along the table")
 	must(s.Release.From != 0 || d.Next != teal.PhaseWatching && d.Next != teal.PhaseRollingBack, "a first release has no blue to watch or to go back to")
 	must(!s.Phase.Ended() || d.Waits() && d.Until.IsZero(), "an ended release does nothing")
-	must(d.Waits() || d.Reason != "", "whatever is done has a reason")
+	must(d.Waits() || d.Change.Clock || d.Reason != "", "whatever is done has a reason")
 	must(d.Until.IsZero() || d.Waits() && d.Until.After(s.Now), "waits for a time to come")
 	v, alias := d.Intent.Version, s.Route.Alias
 	must(d.Intent.Act == teal.ActNone || v != 0 && (v == s.Release.From || v == s.Release.To), "acts on its own versions")
@@ -607,7 +655,7 @@ func breaches(s situation, d release.Decision) []string {
 		}
 		if v == s.Release.From && s.Phase == teal.PhaseWatching {
 			finish := s.Orders.Finish != nil
-			must(finish || s.WatchUntil == nil || !s.Now.Before(*s.WatchUntil), "C14: blue stands by for the whole confidence period")
+			must(finish || s.Observation.Observed >= s.Policy.Confidence, "C14: blue stands by for the whole confidence period")
 		}
 	default:
 		must(false, "a known act")
@@ -635,7 +683,7 @@ func (m *model) observe(r teal.Release) release.Observation {
 		return ready
 	}
 	return release.Observation{
-		Now:   m.now,
+		Now: m.now, Observed: teal.Duration(m.now.Sub(start)),
 		Route: release.Route{Alias: teal.Alias{Targets: m.live}, Revision: m.revision, Holds: true},
 		From:  health(r.From), To: health(r.To),
 	}
@@ -697,6 +745,7 @@ func begin(t *rapid.T) (*model, teal.Release) {
 	if rapid.Bool().Draw(t, "unsettled") && !s.Phase.BeforeTraffic() {
 		s.Fence = 8
 	}
+	s.Release.Observed = 0
 	return m, s.Release
 }
 

@@ -150,7 +150,7 @@ func person(r teal.Release, o Observation, what string) Decision {
 	if r.Policy.MaxPause == 0 {
 		return Decision{}
 	}
-	until := r.WaitsSince.Add(r.Policy.MaxPause.Std())
+	until := ends(o, r.Marks.Waits, r.Policy.MaxPause)
 	if !o.Now.Before(until) {
 		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came for %s", what, r.Policy.MaxPause))
 	}
@@ -274,7 +274,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	if follow == "" || follow == teal.DoubtHold {
 		return Decision{}, false
 	}
-	until := r.DoubtSince.Add(r.Policy.Judge.DoubtAfter.Std())
+	until := ends(o, r.Marks.Doubt, r.Policy.Judge.DoubtAfter)
 	switch {
 	case o.Now.Before(until):
 		return Decision{Until: until}, false
@@ -307,7 +307,7 @@ func orSave(r teal.Release, o Observation, d Decision) Decision {
 		return d
 	}
 	due := o.Now
-	if r.JudgingAt != nil {
+	if r.JudgingAt != nil && !r.JudgingAt.After(o.Now) { // the clock may have been set back
 		due = r.JudgingAt.Add(saveEvery)
 	}
 	if !o.Now.Before(due) {

@@ -149,7 +149,7 @@ func worseAlone(r teal.Release, o Observation) (d Decision, is bool) {
 		return d, false
 	}
 	seen := failedSince(r, o)
-	if seen.IsZero() {
+	if seen.IsZero() || seen.After(o.Now) { // by a clock that nobody can wait for
 		return d, true
 	}
 	if o.From.ready() {

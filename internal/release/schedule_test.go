@@ -172,6 +172,8 @@ func (s *schedule) trouble() {
 	case n < 22 && (s.examine() || s.traffic()):
 	case len(waiting) > 0 && n < 82:
 		s.step(waiting[s.rng.IntN(len(waiting))])
+	case n < 84:
+		s.jump()
 	case n < 90:
 		s.happen()
 	case n < 95:
@@ -221,6 +223,17 @@ func (s *schedule) dieAt(c *call) {
 func (s *schedule) pass(d time.Duration) {
 	s.notef("%s pass", d)
 	time.Sleep(d)
+}
+
+// jump sets the wall clock, which a sleep of the machine does, too.
+func (s *schedule) jump() {
+	by := []time.Duration{time.Minute, 12 * time.Minute, 5 * time.Hour, 40 * 24 * time.Hour}[s.rng.IntN(4)]
+	if s.chance(40) {
+		by = -by
+	}
+	s.seen["jump"]++
+	s.skew += by
+	s.notef("    the clock jumps by %s", by)
 }
 
 func (s *schedule) envKeys() []string {
@@ -419,7 +432,7 @@ func (s *schedule) ask(p *process, who, what string, f func(ctx context.Context)
 }
 
 func (s *schedule) deploy(p *process, who string) {
-	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: s.policy(), By: who, At: time.Now()}
+	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: s.policy(), By: who, At: s.wall()}
 	if s.chance(10) {
 		req.Force = "it burns"
 	}
@@ -476,7 +489,7 @@ func (s *schedule) policy() teal.Policy {
 
 func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
 	s.ask(p, who, fmt.Sprintf("orders %s of %s", kind, id), func(ctx context.Context) error {
-		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: time.Now()})
+		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: s.wall()})
 		return err
 	})
 }
@@ -486,9 +499,9 @@ func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
 func (s *schedule) calmDown() {
 	s.notef("calm")
 	visited := false
-	for round, steps := 0, 0; round < 120; steps++ {
+	for round, steps := 0, 0; round < 300; steps++ {
 		s.settle()
-		s.must(steps < 20_000, "an engine runs hot: it takes decision after decision and nothing comes of it")
+		s.must(steps < 30_000, "an engine runs hot: it takes decision after decision and nothing comes of it")
 		s.checkAlways()
 		waiting := s.waiting()
 		switch {
@@ -512,9 +525,9 @@ func (s *schedule) calmDown() {
 			s.deploy(s.alive()[0], "visitor")
 		default:
 			round++
-			s.heal(round > 20)
+			s.heal(round > 40)
 			s.serveWell()
-			s.pass(time.Minute)
+			s.pass(apart - time.Second)
 		}
 	}
 	for id, r := range s.releases {
@@ -645,7 +658,7 @@ func TestSchedules(t *testing.T) {
 // checkCoverage: the schedules have been everywhere.
 func checkCoverage(t *testing.T, seen map[string]int) {
 	t.Log(seen)
-	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail", "shared outage"} {
+	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail", "shared outage", "jump"} {
 		if seen[what] < 100 {
 			t.Errorf("%q was seen only %d times", what, seen[what])
 		}

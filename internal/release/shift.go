@@ -119,7 +119,7 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 		return Decision{}, true
 	}
 	step := r.Policy.Steps[r.Step-1]
-	if until := r.StepAt.Add(step.Hold.Std()); o.Now.Before(until) {
+	if until := ends(o, r.Marks.Step, step.Hold); o.Now.Before(until) {
 		return Decision{Until: until}, false
 	}
 	for _, c := range step.Checks {

@@ -111,7 +111,7 @@ func (e *Engine) lift(ctx context.Context, r teal.Release) {
 }
 
 func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observation, error) {
-	o := Observation{Now: time.Now(), Tasks: map[teal.TaskKey]Outcome{}}
+	o := Observation{Observed: w.observe(r), Tasks: map[teal.TaskKey]Outcome{}}
 	var errs [5]error
 	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
 	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
@@ -134,6 +134,7 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 		w.look(ctx, e, r, outage(r, o))
 		o.Judgement, o.SampledAt, o.Unsaved = w.judgement, w.sampledAt, w.unsaved
 	}
+	o.Now = e.cfg.Now() // nothing that was seen is of a time to come
 	return o, errors.Join(errs[:]...)
 }
 
@@ -156,6 +157,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 	e.cfg.Boundary(name + ":decided")
 	if d.Intent.Act != teal.ActNone {
 		fence := r.Fence
+		r.Observe(d.Observed, e.cfg.Now())
 		r.Intend(d.Intent)
 		if begun := d.Change.Task; begun != nil && begun.Token == "" {
 			begun.Token = rand.Text()
@@ -168,6 +170,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
 		}
+		w.noted(r)
 		e.cfg.Boundary(name + ":intended")
 		err = e.act(ctx, r, d.Intent)
 		if refused(r, fence, err) {
@@ -210,7 +213,7 @@ func refused(r teal.Release, fence uint64, err error) bool {
 // outcome from being recorded, and must not take the reason with it. It returns
 // what is left to be noted with the outcome.
 func (e *Engine) recordWhy(r *teal.Release, d Decision, w *worker) Change {
-	now := time.Now()
+	now := e.cfg.Now()
 	why := Change{Findings: d.Change.Findings, Decided: d.Change.Decided}
 	why.apply(r, now)
 	r.Reason = d.Reason
@@ -235,7 +238,7 @@ func boundaryName(d Decision) string {
 // the fence back: a switch that was refused is not on its way.
 func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
 	r.Intent = nil
-	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()})
+	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: e.cfg.Now()})
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record that it was refused: %w", err)
 	}
@@ -244,7 +247,7 @@ func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, wh
 }
 
 func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, w *worker) error {
-	now := time.Now()
+	now := e.cfg.Now()
 	before := r.Phase
 	if err := d.Record(&r, now); err != nil {
 		return err
@@ -255,6 +258,7 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record outcome %s: %w", boundaryName(d), err)
 	}
+	w.noted(r)
 	if d.Change.Judging {
 		w.unsaved = false
 	}
@@ -294,7 +298,7 @@ func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) er
 		}
 		return e.cfg.Router.Set(ctx, teal.Alias{
 			App: r.App, Name: r.Alias, Targets: targets(r, intent),
-			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,
+			UpdatedAt: e.cfg.Now(), UpdatedBy: "release " + r.ID,
 		}, intent.AliasRevision)
 	case teal.ActRetire:
 		return e.cfg.Runner.Retire(ctx, r.App, intent.Version, r.Policy.Drain.Std())

@@ -42,10 +42,7 @@ func decideWatching(r teal.Release, o Observation) Decision {
 
 // decideConfidence decides about a green that nothing speaks against.
 func decideConfidence(r teal.Release, o Observation) Decision {
-	until := r.CreatedAt
-	if r.WatchUntil != nil {
-		until = *r.WatchUntil
-	}
+	until := ends(o, r.Marks.Phase, r.Policy.Confidence)
 	over := !o.Now.Before(until)
 	switch {
 	case over && mayStay(r, o):

@@ -16,6 +16,10 @@ type worker struct {
 	app  string
 	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
 
+	looked  time.Time     // when the last tick looked, by the clock that only goes on; zero before
+	noticed teal.Duration // what the record said then of how long the release was observed
+	more    teal.Duration // and how much longer this process has observed it
+
 	release   teal.Release // as the last tick saw it
 	feed      Feed
 	judge     Judge
@@ -27,6 +31,23 @@ type worker struct {
 	sampledAt time.Time
 	unsaved   bool
 }
+
+// observe returns the release's clock. Between two looks it goes on by what the
+// monotonic clock says, which does not jump and stands still while the machine
+// sleeps; not by more than may lie between two looks.
+func (w *worker) observe(r teal.Release) teal.Duration {
+	now := time.Now()
+	if r.Observed != w.noticed { // another engine has noted more, or a write of ours arrived whose answer did not
+		w.noticed, w.more = r.Observed, 0
+	} else if !w.looked.IsZero() {
+		w.more += teal.Duration(min(now.Sub(w.looked), maxApart))
+	}
+	w.looked = now
+	return r.Observed + w.more
+}
+
+// noted says that the record has learnt the clock.
+func (w *worker) noted(r teal.Release) { w.noticed, w.more = r.Observed, 0 }
 
 // isJudged reports whether what the two versions of a release do for users is
 // looked at now.
@@ -67,7 +88,7 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release, outage boo
 			e.cfg.Measured(r, interval)
 		}
 	}
-	judgement := w.judge.Judgement(time.Now())
+	judgement := w.judge.Judgement(e.cfg.Now())
 	w.judgement = &judgement
 	w.shown.Store(&judgement)
 }

@@ -48,6 +48,26 @@ type world struct {
 	left  map[int]bool // versions that a release had to leave running
 
 	outage bool // something that all versions need is gone
+
+	skew     time.Duration            // of the wall clock
+	attended map[string]time.Duration // how long some engine has looked after a release
+}
+
+// wall is the wall clock.
+func (w *world) wall() time.Time { return time.Now().Add(w.skew) }
+
+// apart is how long may lie between two looks of an engine.
+const apart = 30 * time.Second
+
+// attend notes that an engine looks after a release.
+func (p *process) attend(ctx context.Context, id string) {
+	if _, person := ctx.Value(whoKey{}).(string); person || p.w.free {
+		return
+	}
+	if last, ok := p.looked[id]; ok {
+		p.w.attended[id] += min(time.Since(last), apart)
+	}
+	p.looked[id] = time.Now()
 }
 
 type appRecord struct {
@@ -62,6 +82,8 @@ type releaseRecord struct {
 	finishing  bool   // a retirement was intended by order
 	aliasAtBeg uint64 // the alias's revision when the release was claimed
 	liveAtBeg  []teal.Target
+	watched    time.Duration // attended when it began to be watched
+	stepped    time.Duration // and when its step began
 }
 
 type aliasState struct {
@@ -102,7 +124,7 @@ func newWorld(twins bool) *world {
 	return &world{
 		twins: twins, apps: map[string]*appRecord{}, releases: map[string]*releaseRecord{},
 		aliases: map[string]*aliasState{}, envs: map[string]*env{}, truth: map[string]teal.Verdict{},
-		began: time.Now(), seen: map[string]int{}, left: map[int]bool{},
+		began: time.Now(), seen: map[string]int{}, left: map[int]bool{}, attended: map[string]time.Duration{},
 	}
 }
 
@@ -177,6 +199,8 @@ type process struct {
 	shared map[string]bool                  // whether that was because of what all versions need
 	late   map[string]bool                  // and whether it had been like that for as long as a start may take
 
+	looked map[string]time.Time // when its engine last looked after a release
+
 	memory sync.Mutex // of what follows: people's goroutines and the engine's look at it
 	tasks  map[string]*simTask
 	feeds  []*simFeed
@@ -204,13 +228,13 @@ func (w *world) launch(name string) *process {
 // build makes a server that does not run yet.
 func (w *world) build(name string) *process {
 	p := &process{
-		w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{}, shared: map[string]bool{},
+		w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{}, shared: map[string]bool{}, looked: map[string]time.Time{},
 		tasks: map[string]*simTask{}, judged: map[string]teal.Verdict{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.engine = release.New(release.Config{
 		Journal: p, Runner: runner{p}, Router: router{p}, Meter: meter{p}, Examiner: examiner{p}, NewJudge: p.newJudge,
-		Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
+		Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary, Now: w.wall,
 	})
 	return p
 }
@@ -284,6 +308,7 @@ func (p *process) wait(name string, mortal bool) outcome {
 
 func (p *process) Load(ctx context.Context, id string) (r teal.Release, revision uint64, err error) {
 	err = p.do(ctx, "load "+id, func() error {
+		p.attend(ctx, id)
 		stored, ok := p.w.releases[id]
 		if !ok {
 			return teal.Errorf(teal.CodeUnknownRelease, "no release %s", id)
@@ -328,6 +353,12 @@ func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (u
 	}
 	if r.Phase.Ended() {
 		p.checkEnd(r, old)
+	}
+	if r.Phase == teal.PhaseWatching && old.Phase != r.Phase {
+		old.watched = w.attended[r.ID]
+	}
+	if r.Step != old.Step {
+		old.stepped = w.attended[r.ID]
 	}
 	if r.OutageSince != nil && old.OutageSince == nil {
 		w.seen["on hold"]++
@@ -464,7 +495,7 @@ func (r runner) Observe(ctx context.Context, app string, version int) (h release
 		r.seen[fmt.Sprint(app, "/", version)] = ""
 		r.shared[fmt.Sprint(app, "/", version)] = e.shared
 		if e.running {
-			h = release.Health{Running: true, State: e.state, Since: e.since, Crashed: e.crashed, CheckedAt: e.checked, Window: checkWindow}
+			h = release.Health{Running: true, State: e.state, Since: e.since.Add(r.w.skew), Crashed: e.crashed, CheckedAt: e.checked.Add(r.w.skew), Window: checkWindow}
 			r.seen[fmt.Sprint(app, "/", version)] = e.state
 			r.late[fmt.Sprint(app, "/", version)] = e.state != teal.EnvironmentReady && time.Since(e.since) >= teal.DefaultReadyWithin.Std()
 		}
@@ -511,11 +542,12 @@ func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 	}
 	switch version {
 	case r.From:
-		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
+		watched := w.attended[r.ID] - r.watched
+		over := watched >= r.Policy.Confidence.Std() || r.finishing
 		blue := fmt.Sprint(r.App, "/", r.From)
 		hopeless := r.Phase == teal.PhaseRollingBack && (p.late[blue] || p.seen[blue] == teal.EnvironmentFailed)
 		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0 || hopeless,
-			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
+			"C14: the standby %d of %s is stopped while it is %s, after %s of %s", version, r.ID, r.Phase, watched, r.Policy.Confidence)
 		saw := p.seen[fmt.Sprint(r.App, "/", r.To)]
 		w.must(saw == teal.EnvironmentReady, "the standby %d is stopped while green was seen %s", version, saw)
 		w.must(live.IsOnly(r.To), "C11: version %d is stopped before %d has everything", version, r.To)
