@@ -110,6 +110,9 @@ type Decision struct {
 	Recheck int
 	// Observed is the clock of the observation.
 	Observed teal.Duration
+	// Forget says that the outcomes of the release's tasks are to be forgotten,
+	// when the record has been changed: those that have not ended are begun again.
+	Forget bool
 }
 
 // Waits reports whether there is nothing to do now.
@@ -245,15 +248,24 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 // start or when the time is over.
 func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
 	fewer := fewerAddresses(r, o)
+	late := !o.Now.Before(by)
+	if d, ended := endHold(r, o); ended {
+		return d, false
+	}
+	if o.To.State == teal.EnvironmentFailed || late && !o.To.ready() {
+		if d, is := excused(r, o); is {
+			return d, false
+		}
+	}
 	switch {
 	case o.To.ready() && fewer == "":
 		return Decision{}, true
-	case o.To.ready() && !o.Now.Before(by):
+	case o.To.ready() && late:
 		return abort(r, o, fmt.Sprintf("version %d was not as healthy as version %d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
 		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
-	case !o.Now.Before(by):
-		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())), false
+	case late:
+		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())+norBlue(r, o)), false
 	case !o.To.Running:
 		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}, false
 	}

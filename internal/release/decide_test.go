@@ -49,6 +49,18 @@ func held(s *situation) {
 	s.OutageSince, s.Marks.Outage = &at, teal.Duration(time.Minute)
 }
 
+// upstream says how many of green's two addresses are healthy, and of blue's.
+func upstream(healthy, before int) func(*situation) {
+	return func(s *situation) {
+		now := release.Addresses{Healthy: healthy, Total: 2}
+		if healthy < 2 {
+			now.Down = []string{"http://b: refused"}
+		}
+		s.Observation.To.Upstreams = map[string]release.Addresses{"legacy": now}
+		s.Observation.From.Upstreams = map[string]release.Addresses{"legacy": {Healthy: before, Total: 3}}
+	}
+}
+
 func isReady(h release.Health) bool { return h.Running && h.State == teal.EnvironmentReady }
 
 // situation is a release from version 1 to version 2, created at noon, to be
@@ -283,6 +295,9 @@ func sayChange(d release.Decision) []string {
 	if c.Task != nil && c.Task.Ended() {
 		parts = append(parts, fmt.Sprintf("note %s: %s", c.Task.Key, c.Task.Verdict))
 	}
+	if d.Forget {
+		parts = append(parts, "forget, begin "+c.Task.Key.String()+" anew")
+	}
 	if c.Waits != nil {
 		parts = append(parts, map[bool]string{true: "note that nobody is waited for", false: "note that a person is waited for"}[c.Waits.IsZero()])
 	}
@@ -512,6 +527,25 @@ func TestDecide(t *testing.T) {
 		{"blue is broken, and green's checks pass: users decide", in("watching", says(fail), after(checkedSoon), green(seenAt(time.Minute)), blue(unwell)), "be rolling-back", "it is fail"},
 		{"or do not say anything", in("watching", says(fail), after(2*time.Minute), green(seenAt(0)), blue(unwell)), "be rolling-back", "it is fail"},
 
+		{"green that does not start while blue breaks is not blamed", in("provisioning", green(failed), blue(unwell), after(checkedSoon)), "note the outage", "on hold"},
+		{"nor for being late", in("provisioning", green(starting), blue(backAt(time.Minute)), after(2*time.Minute)), "wait until 2m1s, recheck 2", ""},
+		{"blue has its time to recover", in("provisioning", green(failed), blue(unwell), held, after(2*time.Minute)), "wait until 3m0s", ""},
+		{"no longer than a start may take", in("provisioning", green(starting), blue(unwell), held, after(3*time.Minute)), "retire 2, be aborted", "nor is version 1: web: 503"},
+		{"a blue that was broken before is no excuse", in("provisioning", green(failed), blue(degraded)), "retire 2, be aborted", "does not start"},
+		{"a hold before traffic that is over is noted", in("verifying", blue(backAt(time.Minute)), held, after(2*time.Minute)), "note the outage", "goes on"},
+		{"a check that fails while blue breaks is no answer", in("verifying", checked, begun(smoke, fail), blue(unwell), after(checkedSoon)), "wait until 3m0s", ""},
+		{"it is put again when blue is back", in("verifying", checked, begun(smoke, fail), blue(backAt(time.Minute)), after(checkedSoon)), "forget, begin check/smoke anew", "asks check/smoke again"},
+		{"it counts when blue stays broken", in("verifying", checked, begun(smoke, fail), blue(unwell), after(3*time.Minute)), "note check/smoke: fail", ""},
+		{"it counts when blue was healthy all the time", in("verifying", checked, begun(smoke, fail), blue(seenAt(0))), "note check/smoke: fail", ""},
+		{"a hook, too", in("shifting", only2, atStep(1), hooked(teal.AfterAllowTraffic), begun(tell(teal.AfterAllowTraffic), fail), blue(unwell), after(checkedSoon)), "wait until 3m0s", ""},
+
+		{"an address that is down for blue as well is done without", in("provisioning", upstream(1, 1)), "size 2, be warming", "1 of 2 are; not http://b: refused"},
+		{"one that blue has is waited for", in("provisioning", upstream(1, 2)), "wait until 2m0s", ""},
+		{"for as long as a start may take", in("provisioning", upstream(1, 2), after(2*time.Minute)), "retire 2, be aborted", "legacy: 1 of 2 addresses are healthy, version 1 has 2; http://b: refused"},
+		{"more than blue is no trouble", in("provisioning", upstream(2, 1)), "size 2, be warming", "every component of version 2 is healthy"},
+		{"nor that blue has more addresses than green", in("provisioning", upstream(2, 3)), "size 2, be warming", ""},
+		{"a first release does without", in("provisioning", first, upstream(1, 0)), "be verifying", "1 of 2 are"},
+
 		{"a clock that jumps ends no confidence period", in("watching", after(time.Hour), observed(time.Minute)), "wait until 1h9m0s", ""},
 		{"nor does one that is set back make it longer", in("watching", after(-time.Hour), observed(10*time.Minute)), "retire 1, be completed", ""},
 		{"nor a hold", in("shifting", canary, split, atStep(1), says(pass), after(time.Hour), observed(time.Minute)), "wait until 1h4m0s", ""},
@@ -519,6 +553,7 @@ func TestDecide(t *testing.T) {
 		{"nor a deadline", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), observed(time.Minute)), "wait until 1h2m0s", ""},
 		{"nor a pause", in("shifting", canary, split, atStep(1), says(pass), order(teal.OrderPause), waited, after(48*time.Hour), observed(6*time.Minute)), "wait until 71h59m0s", ""},
 		{"nor a doubt", in("shifting", canary, split, atStep(1), says(inconclusive), doubted, onDoubt(teal.DoubtRollback), after(48*time.Hour), observed(6*time.Minute)), "wait until 48h1m0s", ""},
+		{"a record of an older version begins its clock now", in("watching", after(time.Hour), observed(0)), "wait until 1h10m0s", ""},
 		{"how long it was observed is saved", in("watching", noted(45*time.Second, 45*time.Second)), "save the clock", ""},
 		{"but not all the time", in("watching", noted(55*time.Second, 55*time.Second)), "wait until 10m0s", ""},
 		{"a jump is noted at once, for those who read until when it lasts", in("watching", after(time.Hour), observed(time.Minute), noted(time.Minute, time.Minute)), "save the clock", ""},

@@ -83,6 +83,10 @@ func gate(r teal.Release, o Observation, key teal.TaskKey) (d Decision, passed b
 		return beginTask(r, o, key), false
 	case outcome.Verdict == "":
 		return Decision{}, false
+	case outcome.Verdict != teal.VerdictPass:
+		if d, is := askAgain(r, o, *task); is {
+			return d, false
+		}
 	}
 	ended := *task
 	ended.EndedAt, ended.Verdict = &o.Now, outcome.Verdict

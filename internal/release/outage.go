@@ -104,6 +104,58 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// excused decides about a green that has no users yet and would be given up,
+// while blue has lost its health, too, since green was begun. Blue has the time of
+// a start to recover, and then green has it. It reports false when there is no
+// excuse.
+func excused(r teal.Release, o Observation) (d Decision, is bool) {
+	lost, until := blueLost(o, (o.Observed - r.Marks.Start).Std())
+	until = until.Add(r.Policy.ReadyWithin.Std())
+	switch {
+	case r.From == 0 || !lost || !o.To.Running || !o.Now.Before(until):
+		return Decision{}, false
+	case o.From.ready():
+		return Decision{Until: soonest(until, o.Now.Add(recheckEvery)), Recheck: r.To}, true
+	case r.OutageSince == nil:
+		return beginHold(r, o), true
+	}
+	return Decision{Until: until}, true
+}
+
+// blueLost reports whether blue has lost its health within a time, and since when
+// it is as it is now: whether it has it again or not.
+func blueLost(o Observation, within time.Duration) (lost bool, since time.Time) {
+	settled := o.From.ready() || o.From.broken()
+	return o.From.Running && settled && o.Now.Sub(o.From.Since) < within, o.From.Since
+}
+
+// norBlue says that blue is not healthy either, where that is so.
+func norBlue(r teal.Release, o Observation) string {
+	if r.From == 0 || !o.From.Running || !o.From.broken() {
+		return ""
+	}
+	return fmt.Sprintf(" (nor is version %d: %s)", r.From, o.From.why())
+}
+
+// askAgain decides about a task that has not passed while blue lost its health:
+// that says nothing about green. It is begun again when blue is healthy. It
+// reports false when there is no such reason.
+func askAgain(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) {
+	lost, since := blueLost(o, o.Now.Sub(t.StartedAt))
+	switch {
+	case r.From == 0 || !lost || r.Orders.Force != nil:
+		return Decision{}, false
+	case o.From.ready():
+		t.StartedAt = o.Now
+		return Decision{
+			Change: Change{Task: &t}, Forget: true,
+			Reason: fmt.Sprintf("asks %s again: version %d was not healthy meanwhile", t.Key, r.From),
+		}, true
+	}
+	until := since.Add(r.Policy.ReadyWithin.Std())
+	return Decision{Until: until}, o.Now.Before(until)
+}
+
 // lostAt is when green's loss of health was seen.
 func lostAt(o Observation) time.Time {
 	if o.To.Since.IsZero() || o.To.Since.After(o.Now) {

@@ -269,6 +269,9 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 	if e.cfg.Changed != nil && r.Phase != before {
 		e.cfg.Changed(r)
 	}
+	if d.Forget {
+		e.cfg.Examiner.Stop(r.ID)
+	}
 	if r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
 		e.cfg.Examiner.Stop(r.ID)
 		w.close()
