@@ -388,6 +388,9 @@ func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	if r.Policy.Deadline == 0 {
 		return time.Time{}, false
 	}
+	if r.OutageSince != nil { // the clock stands still
+		o.Observed = r.Marks.Outage
+	}
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseProvisioning {
 			return ends(o, r.Marks.Start, r.Policy.Deadline), true

@@ -515,6 +515,7 @@ func TestDecide(t *testing.T) {
 		{"with a share blue is looked at too", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(seenAt(0))), "wait until 1m8s, recheck 1", ""},
 		{"an outage with a share", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(unwell)), "note the outage", "on hold"},
 		{"an outage holds", in("shifting", canary, split, atStep(1), after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
+		{"no deadline passes in an outage", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), green(unwell), blue(unwell), held), "wait until 1h2m0s", ""},
 		{"an outage at the end of the period", in("watching", after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
 		{"a blue that comes back first gives green a moment", in("watching", after(2*time.Minute), green(unwell), blue(backAt(2*time.Minute)), held), "wait until 2m1s, recheck 2", ""},
 		{"then it is green", in("watching", after(2*time.Minute+10*time.Second), green(unwell), blue(backAt(2*time.Minute)), held), "shift to 1 replacing 7, be rolling-back", ""},

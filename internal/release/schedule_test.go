@@ -608,6 +608,12 @@ func playSeed(t *testing.T, seed uint64) (s *schedule) {
 //   - a step is left before its hold is over
 //   - a release in the queue begins before its turn
 //   - a first release whose last hook fails is rolled back to nothing
+//   - blue is retired beside a green that is not healthy, or green beside such a blue
+//   - green's loss of health alone is enough, or blue that recovers first is
+//   - an outage that is over is not noted before the release goes on
+//   - what nobody watched counts: a stall, the time between two servers, a write
+//     whose answer was lost; or the wall clock says when a hold or the confidence
+//     period is over
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {

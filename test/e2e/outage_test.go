@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,5 +58,46 @@ func TestAnOutageOfBothVersionsIsNotBlamedOnOne(t *testing.T) {
 			s.ok("rollback", "web")
 			s.awaitPhase("web", "rolled-back")
 		})
+	}
+}
+
+const upstreamManifest = `
+app: legacy
+upstreams:
+  old: {urls: [%s], health: {path: %s, interval: 50ms}}
+routes:
+  - {path: /, to: old}
+release:
+  ready_within: %s
+  watch: {confidence: 0s}
+`
+
+// One dead address of two keeps no version from being released, as long as the
+// current one has no more; it is named in the status and in the evidence. Seen red
+// when an upstream was ready only once every address had been.
+func TestAnUpstreamWithADeadAddressIsReleased(t *testing.T) {
+	t.Parallel()
+	s := startServer(t)
+	serve := func() *httptest.Server {
+		up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "old") }))
+		t.Cleanup(up.Close)
+		return up
+	}
+	one, two, gone := serve(), serve(), serve()
+	gone.Close()
+	deploy := func(path, within string, urls ...string) result {
+		return s.teal("deploy", newFiles(t, files{"teal.yaml": fmt.Sprintf(upstreamManifest, `"`+strings.Join(urls, `", "`)+`"`, path, within)}).dir)
+	}
+	deploy("/", "30s", one.URL, gone.URL).expect(t, 0)
+	s.ok("status", "legacy").expect(t, 0, gone.URL, "refused")
+	deploy("/a", "30s", one.URL, gone.URL).expect(t, 0) // it is down for both
+	st := s.awaitPhase("legacy", "completed")
+	if said := fmt.Sprint(st.Release.Evidence); !strings.Contains(said, "1 of 2 are; not "+gone.URL) {
+		t.Errorf("evidence: %s", said)
+	}
+	deploy("/b", "30s", one.URL, two.URL).expect(t, 0)
+	deploy("/c", "1s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses are healthy, version 3 has 2", gone.URL)
+	if code, version, _ := s.get("/"); code != http.StatusOK || version != "3" {
+		t.Errorf("status %d, version %s", code, version)
 	}
 }
