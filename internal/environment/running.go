@@ -205,6 +205,9 @@ func (r *running) upstreams() map[string]release.Addresses {
 	r.mu.Unlock()
 	var list map[string]release.Addresses
 	for _, p := range parts {
+		if p.recheck == nil { // a function
+			continue
+		}
 		if c := p.condition(); c.total > 0 {
 			if list == nil {
 				list = map[string]release.Addresses{}
