@@ -133,7 +133,7 @@ func (r *Release) EndOutage() {
 	took := r.Observed - r.Marks.Outage
 	r.OutageSince = nil
 	for _, mark := range []*Duration{&r.Marks.Start, &r.Marks.Phase, &r.Marks.Step, &r.Marks.Doubt} {
-		*mark += took
+		*mark = min(*mark+took, r.Observed) // what began meanwhile begins now
 	}
 }
 
