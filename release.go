@@ -46,6 +46,17 @@ type Release struct {
 	// DoubtSince is since when the release could go on if the judge had a
 	// verdict.
 	DoubtSince *time.Time `json:"doubt_since,omitempty"`
+	// OutageSince is since when neither version is healthy. The release is on
+	// hold until that is over.
+	OutageSince *time.Time `json:"outage_since,omitempty"`
+	// Observed is how much time a running server has looked after the release. It
+	// is the clock by which the release holds, watches and waits: time in which
+	// nobody looked, and jumps of the wall clock, are not on it. ObservedAt is when
+	// the clock was noted; nil in records of older versions, whose clock begins
+	// when this one takes them up.
+	Observed   Duration   `json:"observed,omitempty"`
+	ObservedAt *time.Time `json:"observed_at,omitempty"`
+	Marks      Marks      `json:"marks,omitzero"`
 	// Queued says that the release waits for another one of its app to end.
 	Queued bool `json:"queued,omitempty"`
 
@@ -61,13 +72,69 @@ type Release struct {
 
 	CreatedAt  time.Time  `json:"created_at"`
 	CreatedBy  string     `json:"created_by"` // who asked: "deploy", "promote", a person's name
-	ReadyBy    time.Time  `json:"ready_by"`   // the end of Policy.ReadyWithin
+	ReadyBy    time.Time  `json:"ready_by"`   // an estimate of the end of Policy.ReadyWithin
 	ShiftedAt  *time.Time `json:"shifted_at,omitempty"`
-	WatchUntil *time.Time `json:"watch_until,omitempty"`
+	WatchUntil *time.Time `json:"watch_until,omitempty"` // an estimate of the end of the confidence period
 	EndedAt    *time.Time `json:"ended_at,omitempty"`
 	// Rollback holds how long a rollback took; nil when there was none.
 	Rollback *RollbackTimes `json:"rollback,omitempty"`
 	Phases   []PhaseEntry   `json:"phases"` // every phase so far, oldest first
+}
+
+// Marks says when, on the clock of Observed, something began that lasts for a
+// time. While neither version is healthy the clock stands still for the first
+// four.
+type Marks struct {
+	Start  Duration `json:"start,omitempty"`  // of green
+	Phase  Duration `json:"phase,omitempty"`  // the phase that the release is in
+	Step   Duration `json:"step,omitempty"`   // StepAt
+	Doubt  Duration `json:"doubt,omitempty"`  // DoubtSince
+	Waits  Duration `json:"waits,omitempty"`  // WaitsSince
+	Outage Duration `json:"outage,omitempty"` // OutageSince
+}
+
+// Observe notes the clock of the release at a time of the wall's, and estimates
+// anew until when it watches.
+func (r *Release) Observe(observed Duration, at time.Time) {
+	r.Observed, r.ObservedAt = max(r.Observed, observed), &at
+	switch r.Phase {
+	case PhaseProvisioning:
+		r.ReadyBy = r.Estimate(r.Marks.Phase, r.Policy.ReadyWithin)
+	case PhaseWatching:
+		until := r.Estimate(r.Marks.Phase, r.Policy.Confidence)
+		if r.WatchUntil == nil || until.Sub(*r.WatchUntil).Abs() >= time.Second { // a second is not worth another answer
+			r.WatchUntil = &until
+		}
+	}
+}
+
+// Estimate returns when, by the wall clock, something will have lasted for a time
+// that began at a mark, if the release is looked after without a pause; the zero
+// time when the clock has never been noted.
+func (r Release) Estimate(mark, length Duration) time.Time {
+	if r.ObservedAt == nil {
+		return time.Time{}
+	}
+	now := r.Observed
+	if r.OutageSince != nil {
+		now = r.Marks.Outage
+	}
+	return r.ObservedAt.Add((length - (now - mark)).Std())
+}
+
+// BeginOutage notes that neither version is healthy since a time.
+func (r *Release) BeginOutage(at time.Time) { r.OutageSince, r.Marks.Outage = &at, r.Observed }
+
+// EndOutage notes that it is over: the time that it took counts for nothing.
+func (r *Release) EndOutage() {
+	if r.OutageSince == nil {
+		return
+	}
+	took := r.Observed - r.Marks.Outage
+	r.OutageSince = nil
+	for _, mark := range []*Duration{&r.Marks.Start, &r.Marks.Phase, &r.Marks.Step, &r.Marks.Doubt} {
+		*mark = min(*mark+took, r.Observed) // what began meanwhile begins now
+	}
 }
 
 // MaxEvidence is how many findings a release keeps: the first ones and the last
@@ -224,10 +291,15 @@ func (r *Release) Enter(next Phase, at time.Time, reason string) error {
 		return Errorf(CodeTransition, "release %s is %s and cannot become %s", r.ID, r.Phase, next)
 	}
 	r.Phase, r.Reason = next, reason
+	if next == PhaseRollingBack || next.Ended() {
+		r.EndOutage()
+	}
+	r.Marks.Phase = r.Observed
 	// Clipped: copies of a release must not share what is appended.
 	r.Phases = append(slices.Clip(r.Phases), PhaseEntry{Phase: next, At: at, Reason: reason})
 	switch {
 	case next == PhaseProvisioning:
+		r.Marks.Start = r.Observed
 		r.ReadyBy = at.Add(r.Policy.ReadyWithin.Std())
 	case next == PhaseWatching:
 		until := at.Add(r.Policy.Confidence.Std())

@@ -69,6 +69,45 @@ func TestEnterNotesTheTimesThatMatter(t *testing.T) {
 	}
 }
 
+// The clock of a release is the time in which somebody looked: the end of the
+// confidence period is an estimate that moves with the wall clock, and an outage
+// counts for nothing. Seen red with an estimate that is made once, and with an
+// outage whose time counts.
+func TestTheClockOfARelease(t *testing.T) {
+	t.Parallel()
+	minutes := func(n int) teal.Duration { return teal.Duration(time.Duration(n) * time.Minute) }
+	r := teal.Release{Phase: teal.PhaseShifting, Policy: teal.Policy{Confidence: minutes(10)}, Observed: minutes(5)}
+	if !r.Estimate(0, minutes(1)).IsZero() {
+		t.Error("an estimate without a clock")
+	}
+	if err := r.Enter(teal.PhaseWatching, noon, ""); err != nil {
+		t.Fatal(err)
+	}
+	until := func(want time.Time) {
+		t.Helper()
+		if !r.WatchUntil.Equal(want) {
+			t.Errorf("until %s, want %s", r.WatchUntil, want)
+		}
+	}
+	until(noon.Add(10 * time.Minute))
+	r.Observe(minutes(7), noon.Add(2*time.Minute))
+	until(noon.Add(10 * time.Minute))
+	r.Observe(minutes(8), noon.Add(5*time.Hour)) // a jump, or nobody looked
+	until(noon.Add(5*time.Hour + 7*time.Minute))
+	r.Observe(minutes(6), noon) // it never goes back
+	until(noon.Add(7 * time.Minute))
+	r.BeginOutage(noon)
+	r.Observe(minutes(20), noon.Add(12*time.Minute))
+	until(noon.Add(19 * time.Minute))
+	r.EndOutage()
+	r.EndOutage()
+	r.Observe(minutes(21), noon.Add(13*time.Minute))
+	until(noon.Add(19 * time.Minute))
+	if r.OutageSince != nil || r.Marks.Phase != minutes(5+12) {
+		t.Errorf("%+v", r.Marks)
+	}
+}
+
 func TestAReleaseThatSkipsTheWatchHasAShiftTime(t *testing.T) {
 	t.Parallel()
 	r := teal.Release{Phase: teal.PhaseShifting}

@@ -20,11 +20,11 @@ var meanings = map[teal.Phase]string{
 	"provisioning": "Green's instances start beside blue, within `ready_within`; then `AfterInstall` hooks.",
 	"warming":      "Green is made as large as blue is now, and is sent warm-up requests. No users.",
 	"verifying":    "`AfterAllowTestTraffic` hooks, the checks, `BeforeAllowTraffic` hooks. No users.",
-	"shifting":     "Green is given its shares, step by step; each is held and judged. At 100 %: `AfterAllowTraffic` hooks.",
-	"watching":     "Green has everything and is judged; blue stands by, warm and as large as the load, for `watch.confidence`.",
+	"shifting":     "Green is given its shares, step by step; each is held and judged. At 100 %: `AfterAllowTraffic` hooks. On hold while neither version is healthy.",
+	"watching":     "Green has everything and is judged; blue stands by, warm and as large as the load, for `watch.confidence` of time in which a server looked. On hold while neither is healthy.",
 	"rolling-back": "Blue gets everything first; then green is drained and stopped.",
-	"completed":    "Blue has been drained and stopped.",
-	"rolled-back":  "Blue has everything again, and green is gone.",
+	"completed":    "Blue has been drained and stopped; beside a green that is not healthy it is left running.",
+	"rolled-back":  "Blue has everything again, and green is gone; beside a blue that is not healthy it is left running.",
 	"aborted":      "Ended before any user met green; green is gone.",
 }
 

@@ -96,6 +96,22 @@ func (p *progress) seeStep() []string {
 	return lines
 }
 
+// seeOutage tells that the release is on hold, and that it no longer is.
+func (p *progress) seeOutage() []string {
+	r := p.release
+	switch {
+	case r.OutageSince != nil:
+		return p.news.once("outage", "%s", r.Reason)
+	case !p.news["outage"]:
+		return nil
+	}
+	delete(p.news, "outage")
+	if r.Phase.Ended() || r.Phase == teal.PhaseRollingBack { // which is told with its reason
+		return nil
+	}
+	return []string{r.Reason}
+}
+
 // seeOrders tells what people asked for, except for a rollback, which is told as
 // its reason.
 func (p *progress) seeOrders() []string {

@@ -69,6 +69,7 @@ func (p *progress) seeRelease(r teal.Release) []string {
 	}
 	lines = append(lines, p.seeTasks()...)
 	lines = append(lines, p.seeStep()...)
+	lines = append(lines, p.seeOutage()...)
 	lines = append(lines, p.seeOrders()...)
 	return append(lines, p.seePhase()...)
 }

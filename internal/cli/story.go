@@ -174,6 +174,9 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 		return ""
 	case r.Queued:
 		return "waits for another release of " + r.App + " to end"
+	case r.OutageSince != nil:
+		return fmt.Sprintf("on hold since %s: neither version %d nor version %d is healthy; goes on when version %d is, and back when only version %d is",
+			clock(*r.OutageSince), r.From, r.To, r.To, r.From)
 	case r.Orders.Pause != nil:
 		return pausedText(*r.Orders.Pause) + backBy(r, clock) + "; `teal resume " + r.App + "` goes on"
 	case r.WaitsSince != nil && awaitsApproval(r):
@@ -199,10 +202,19 @@ func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string)
 		return fmt.Sprintf("version %d must be healthy by %s", r.To, clock(r.ReadyBy))
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
 		return fmt.Sprintf("version %d stands by until %s", r.From, clock(*r.WatchUntil))
-	case atStep(r) != "" && r.StepAt != nil && r.StepAt.Add(r.Policy.Steps[r.Step-1].Hold.Std()).After(now):
-		return "holds until " + clock(r.StepAt.Add(r.Policy.Steps[r.Step-1].Hold.Std()))
+	case atStep(r) != "" && r.StepAt != nil && ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold).After(now):
+		return "holds until " + clock(ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold))
 	}
 	return ""
+}
+
+// ends says when something will have lasted for a time, since a moment that has a
+// mark on the release's clock. Records of older versions have no clock.
+func ends(r teal.Release, since time.Time, mark, length teal.Duration) time.Time {
+	if by := r.Estimate(mark, length); !by.IsZero() {
+		return by
+	}
+	return since.Add(length.Std())
 }
 
 func awaitsApproval(r teal.Release) bool {
@@ -232,7 +244,7 @@ func backBy(r teal.Release, clock func(time.Time) string) string {
 	if r.WaitsSince == nil || r.Policy.MaxPause == 0 {
 		return ""
 	}
-	return "; it goes back by itself at " + clock(r.WaitsSince.Add(r.Policy.MaxPause.Std()))
+	return "; it goes back by itself at " + clock(ends(r, *r.WaitsSince, r.Marks.Waits, r.Policy.MaxPause))
 }
 
 // doubtEnds says what becomes of a doubt that stays.
@@ -241,7 +253,7 @@ func doubtEnds(r teal.Release, clock func(time.Time) string) string {
 	if j.OnInconclusive != teal.DoubtPromote && j.OnInconclusive != teal.DoubtRollback {
 		return ""
 	}
-	return fmt.Sprintf("; without one it follows %q at %s", string(j.OnInconclusive), clock(r.DoubtSince.Add(j.DoubtAfter.Std())))
+	return fmt.Sprintf("; without one it follows %q at %s", string(j.OnInconclusive), clock(ends(r, *r.DoubtSince, r.Marks.Doubt, j.DoubtAfter)))
 }
 
 // orderText says what somebody asked for.

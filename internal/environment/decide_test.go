@@ -44,7 +44,7 @@ func TestSummarize(t *testing.T) {
 		wasReady   bool
 		want       health
 	}{
-		{"all ready", map[string]condition{"a": ready, "b": ready}, false, health{state: teal.EnvironmentReady}},
+		{"all ready", map[string]condition{"a": ready, "b": ready}, false, health{state: teal.EnvironmentReady, serves: true}},
 		{"one is starting", map[string]condition{"a": ready, "b": starting}, false,
 			health{state: teal.EnvironmentStarting, reason: "b: 1 of 2 healthy", output: "listening soon"}},
 		{"one does not start", map[string]condition{"a": starting, "b": failed}, false,
@@ -52,7 +52,11 @@ func TestSummarize(t *testing.T) {
 		{"trouble after it was ready is not a failed start", map[string]condition{"a": ready, "b": failed}, true,
 			health{state: teal.EnvironmentDegraded, reason: "b: exit status 1", output: "SyntaxError"}},
 		{"growing for a load is not trouble", map[string]condition{"a": ready, "b": {ready: true, growing: true}}, true,
-			health{state: teal.EnvironmentStarting, reason: "b: is starting the instances for the load that it is to take"}},
+			health{state: teal.EnvironmentStarting, reason: "b: is starting the instances for the load that it is to take", serves: true}},
+		{"an address of an upstream that is down is named", map[string]condition{"a": {ready: true, total: 2, healthy: 1, down: []string{"http://x: nothing answers"}}}, false,
+			health{state: teal.EnvironmentReady, serves: true, reason: "a: http://x: nothing answers"}},
+		{"a process that ended is a crash", map[string]condition{"a": {reason: "gone", crashed: true}, "b": {reason: "503"}}, true,
+			health{state: teal.EnvironmentDegraded, reason: "a: gone; b: 503", crashed: true}},
 		{"growing beside trouble", map[string]condition{"a": {reason: "gone"}, "b": {ready: true, growing: true, reason: "no memory"}}, true,
 			health{state: teal.EnvironmentDegraded, reason: "a: gone; b: no memory"}},
 		{"no reason given", map[string]condition{"a": {}}, false,

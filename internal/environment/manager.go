@@ -274,7 +274,19 @@ func (m *Manager) Observe(_ context.Context, app string, version int) (release.H
 		return release.Health{}, nil
 	}
 	h, since := r.currentHealth()
-	return release.Health{Running: true, State: h.state, Since: since, Reason: h.reason, Output: h.output}, nil
+	checked, window := r.checked()
+	return release.Health{
+		Running: true, State: h.state, Since: since, Reason: h.reason, Output: h.output,
+		Serves: h.serves, Crashed: h.crashed, CheckedAt: checked, Window: window, Upstreams: r.upstreams(),
+	}, nil
+}
+
+// Recheck implements [release.Runner].
+func (m *Manager) Recheck(_ context.Context, app string, version int) error {
+	if r := m.find(app, version); r != nil {
+		r.recheck()
+	}
+	return nil
 }
 
 // Await blocks until the environment is ready, has failed, or does not run; or

@@ -3,12 +3,17 @@ package environment
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +23,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/process"
+	"teal/internal/release"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -31,11 +37,19 @@ type world struct {
 	envs     map[int]teal.Environment
 	uses     func(version int) Use
 	rerouted int
+	changed  int
+	upstream func(version int) string // address of the one component, in place of the function
 }
 
 const shop = "shop"
 
 func (w *world) Version(_ context.Context, app string, number int) (teal.Version, error) {
+	if w.upstream != nil {
+		return teal.Version{App: app, Number: number, Spec: teal.Spec{App: app, Components: map[string]teal.Component{"u": {Upstream: &teal.Upstream{
+			URLs:   []string{w.upstream(number)},
+			Health: teal.Health{Path: "/", Interval: teal.Duration(time.Hour), Timeout: teal.DefaultHealthTimeout, Failures: 1},
+		}}}}}, nil
+	}
 	return teal.Version{App: app, Number: number, Spec: teal.Spec{
 		App: app,
 		Components: map[string]teal.Component{"f": {Function: &teal.Function{
@@ -117,7 +131,7 @@ func startManager(t *testing.T) (*Manager, *world) {
 	w := &world{code: t.TempDir(), envs: map[int]teal.Environment{}, uses: func(int) Use { return Use{} }}
 	m := New(Config{
 		Records: w, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w,
-		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
+		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) { w.mu.Lock(); defer w.mu.Unlock(); w.changed++ },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -198,6 +212,91 @@ func TestAnEnvironmentThatIsKeptIsRoutedAgain(t *testing.T) {
 	defer w.mu.Unlock()
 	if !m.Runs(shop, 1) || w.rerouted == before {
 		t.Errorf("runs: %v, rerouted %d times", m.Runs(shop, 1), w.rerouted-before)
+	}
+}
+
+// upstreams returns how the addresses of versions are answered: a version is as
+// healthy as its status says.
+func upstreams(t *testing.T, w *world, status map[int]*atomic.Int64) {
+	t.Helper()
+	for number := range 5 {
+		status[number] = &atomic.Int64{}
+		status[number].Store(http.StatusOK)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, req *http.Request) {
+		number, _ := strconv.Atoi(strings.Trim(req.URL.Path, "/"))
+		rw.WriteHeader(int(status[number].Load()))
+	}))
+	t.Cleanup(server.Close)
+	w.upstream = func(version int) string { return fmt.Sprint(server.URL, "/", version) }
+}
+
+func healthOf(t *testing.T, m *Manager, version int) release.Health {
+	t.Helper()
+	h, err := m.Observe(t.Context(), shop, version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// A check that is asked for is made now, whatever the interval; when it has been
+// passed, who follows the environment is told, and when it has not, the health
+// says so. Seen red with a Recheck that asks nobody, and without the word to who
+// follows.
+func TestRecheck(t *testing.T) {
+	m, w := startManager(t)
+	status := map[int]*atomic.Int64{}
+	upstreams(t, w, status)
+	provision(t, m, 1)
+	until(t, "health", func() bool { return healthOf(t, m, 1).State == teal.EnvironmentReady })
+	told := func() int { w.mu.Lock(); defer w.mu.Unlock(); return w.changed }
+	before, asked := told(), time.Now()
+	if err := m.Recheck(t.Context(), shop, 1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "a word about the check", func() bool { return told() > before })
+	if h := healthOf(t, m, 1); h.CheckedAt.Before(asked) || h.Window != time.Hour+5*time.Second || !h.Serves || h.Upstreams["u"].Healthy != 1 {
+		t.Errorf("%+v", h)
+	}
+	status[1].Store(http.StatusServiceUnavailable)
+	if err := m.Recheck(t.Context(), shop, 1); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the loss of health", func() bool { return healthOf(t, m, 1).State == teal.EnvironmentDegraded })
+	if h := healthOf(t, m, 1); h.Crashed || h.Serves || len(h.Upstreams["u"].Down) != 1 {
+		t.Errorf("%+v", h)
+	}
+	if err := m.Recheck(t.Context(), shop, 9); err != nil {
+		t.Errorf("of a version that does not run: %v", err)
+	}
+}
+
+// No room is made at the cost of a healthy environment while live is not healthy.
+// Seen red with whatever nobody uses retired.
+func TestRoomIsNotMadeWhileLiveIsNotHealthy(t *testing.T) {
+	m, w := startManager(t)
+	status := map[int]*atomic.Int64{}
+	upstreams(t, w, status)
+	w.mu.Lock()
+	w.uses = func(version int) Use { return Use{Live: version == 2} }
+	w.mu.Unlock()
+	status[2].Store(http.StatusServiceUnavailable)
+	provision(t, m, 2)
+	provision(t, m, 1)
+	until(t, "health", func() bool { return healthOf(t, m, 1).State == teal.EnvironmentReady })
+	provision(t, m, 3)
+	if !m.Runs(shop, 1) {
+		t.Error("the only healthy version was retired")
+	}
+	status[2].Store(http.StatusOK)
+	if err := m.Recheck(t.Context(), shop, 2); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "live to be healthy", func() bool { return healthOf(t, m, 2).State == teal.EnvironmentReady })
+	provision(t, m, 4)
+	if m.Runs(shop, 1) || m.Runs(shop, 3) || !m.Runs(shop, 2) {
+		t.Error("no room was made when live was healthy again")
 	}
 }
 

@@ -3,6 +3,7 @@ package environment
 import (
 	"context"
 	"strings"
+	"time"
 
 	"teal"
 	"teal/internal/function"
@@ -18,6 +19,7 @@ type part struct {
 	component *gateway.Component
 	size      sizable        // nil where the version alone says the size
 	pool      *function.Pool // of a function; nil for others
+	recheck   func()         // of what has checks; nil for others
 }
 
 // condition is how one component is.
@@ -27,6 +29,13 @@ type condition struct {
 	failed  bool   // it has tried to start several times and never managed
 	reason  string // why it is not ready
 	output  string // its last lines
+
+	crashed bool          // a process of its own ended
+	checked time.Time     // when the newest check began that was passed; of what has checks
+	window  time.Duration // until an outage shows in the checks; 0: it has none
+	healthy int           // addresses of an upstream
+	total   int
+	down    []string // those that are not healthy, each with the reason
 }
 
 func functionPart(name string, pool *function.Pool, f *teal.Function, called gateway.Function) part {
@@ -36,21 +45,27 @@ func functionPart(name string, pool *function.Pool, f *teal.Function, called gat
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
-			return condition{ready: s.Ready, growing: s.Growing, failed: s.Failing, reason: s.Reason, output: s.Output}
+			return condition{ready: s.Ready, growing: s.Growing, failed: s.Failing, reason: s.Reason, output: s.Output, crashed: !s.Ready}
 		},
 		component: &gateway.Component{Name: name, Function: called, Payload: f.Payload},
 		size:      pool,
 	}
 }
 
-func endpointPart(name string, set *service.Set, http2 bool) part {
+func endpointPart(name string, set *service.Set, http2, upstream bool) part {
 	return part{
 		name: name,
 		run:  set.Run,
 		condition: func() condition {
 			s := set.State()
-			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output}
+			c := condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output, crashed: s.Crashed}
+			c.checked, c.window = set.Checked()
+			if upstream {
+				c.healthy, c.total, c.down = s.Healthy, s.Total, set.Down()
+			}
+			return c
 		},
+		recheck:   set.Recheck,
 		component: &gateway.Component{Name: name, Endpoints: endpoints{set}, HTTP2: http2},
 	}
 }
@@ -76,9 +91,11 @@ func (e endpoint) Address() gateway.Address {
 
 // health is the state of an environment as a whole.
 type health struct {
-	state  teal.EnvironmentState
-	reason string
-	output string
+	state   teal.EnvironmentState
+	reason  string
+	output  string
+	serves  bool // every component can take requests
+	crashed bool // a component that cannot has ended by itself
 }
 
 // summarize returns the health of an environment from the conditions of its
@@ -88,14 +105,18 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 	if wasReady {
 		waiting.state = teal.EnvironmentDegraded
 	}
-	var reasons []string
+	var reasons, spare []string
 	works := true
 	for _, name := range names {
 		c := conditions[name]
+		for _, down := range c.down {
+			spare = append(spare, name+": "+down)
+		}
 		if c.ready && !c.growing {
 			continue
 		}
 		works = works && c.ready
+		waiting.crashed = waiting.crashed || !c.ready && c.crashed
 		if c.failed && !c.ready && !wasReady {
 			waiting.state = teal.EnvironmentFailed
 		}
@@ -113,8 +134,9 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 		}
 	}
 	if len(reasons) == 0 {
-		return health{state: teal.EnvironmentReady}
+		return health{state: teal.EnvironmentReady, serves: true, reason: strings.Join(spare, "; ")}
 	}
+	waiting.serves = works
 	if works {
 		waiting.state = teal.EnvironmentStarting // not degraded: nothing is missing that was there
 	}

@@ -69,22 +69,27 @@ func (m *Manager) ProvisionAside(ctx context.Context, app string, number int) er
 }
 
 // neighbours returns the slots of the app's other environments, by version,
-// after retiring those that nobody needs and that are not in keep.
+// after retiring those that nobody needs and that are not in keep. While live is
+// not healthy, one that is stays: it may be what somebody wants to go back to.
 func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
+	}
+	uses, liveServes := map[int]Use{}, true
+	for _, e := range records {
+		if uses[e.Version], err = m.cfg.Usage.Uses(ctx, app, e.Version); err != nil {
+			return nil, err
+		}
+		liveServes = liveServes && (!uses[e.Version].Live || m.serves(app, e.Version))
 	}
 	slots := map[int]teal.Slot{}
 	for _, e := range records {
 		if e.Version == number || e.State == teal.EnvironmentDraining {
 			continue
 		}
-		use, err := m.cfg.Usage.Uses(ctx, app, e.Version)
-		if err != nil {
-			return nil, err
-		}
-		if use == (Use{}) && !slices.Contains(keep, e.Version) {
+		spare := uses[e.Version] == (Use{}) && !slices.Contains(keep, e.Version)
+		if spare && (liveServes || !m.serves(app, e.Version)) {
 			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
 				return nil, err
 			}
@@ -93,6 +98,16 @@ func (m *Manager) neighbours(ctx context.Context, app string, number int, keep [
 		slots[e.Version] = e.Slot
 	}
 	return slots, nil
+}
+
+// serves reports whether every component of an environment can take requests.
+func (m *Manager) serves(app string, version int) bool {
+	r := m.find(app, version)
+	if r == nil {
+		return false
+	}
+	now, _ := r.currentHealth()
+	return now.serves
 }
 
 // wish records that the version is to run. One that runs in a slot already keeps

@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"teal"
 	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
+	"teal/internal/release"
 	"teal/internal/service"
 )
 
@@ -44,6 +46,8 @@ type running struct {
 
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
+
+	wanted atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
 func (r *running) logger() *slog.Logger {
@@ -126,6 +130,7 @@ func (r *running) follow(ctx context.Context, passOn func()) {
 		if r.refresh(ctx).state != teal.EnvironmentStarting {
 			passOn()
 		}
+		r.tellChecked()
 		select {
 		case <-r.dirty:
 		case <-ctx.Done():
@@ -149,6 +154,71 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.manager.announce()
 		r.manager.cfg.Changed(r.version.App)
 	}
+}
+
+// recheck asks for checks of everything that has them, now.
+func (r *running) recheck() {
+	now := time.Now()
+	r.wanted.Store(&now)
+	r.mu.Lock()
+	parts := r.parts
+	r.mu.Unlock()
+	for _, p := range parts {
+		if p.recheck != nil {
+			p.recheck()
+		}
+	}
+}
+
+// tellChecked tells the manager's owner when checks that were asked for have been
+// passed.
+func (r *running) tellChecked() {
+	wanted := r.wanted.Load()
+	if wanted == nil {
+		return
+	}
+	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
+		r.manager.cfg.Changed(r.version.App)
+	}
+}
+
+// checked returns when the checks began that every component which has any has
+// passed last, and until when an outage shows in them at the latest.
+func (r *running) checked() (at time.Time, window time.Duration) {
+	r.mu.Lock()
+	parts := r.parts
+	r.mu.Unlock()
+	for _, p := range parts {
+		if p.recheck == nil {
+			continue
+		}
+		c := p.condition()
+		if window == 0 || c.checked.Before(at) {
+			at = c.checked
+		}
+		window = max(window, c.window)
+	}
+	return at, window
+}
+
+// upstreams returns how many addresses of each upstream are healthy.
+func (r *running) upstreams() map[string]release.Addresses {
+	r.mu.Lock()
+	parts := r.parts
+	r.mu.Unlock()
+	var list map[string]release.Addresses
+	for _, p := range parts {
+		if p.recheck == nil { // a function
+			continue
+		}
+		if c := p.condition(); c.total > 0 {
+			if list == nil {
+				list = map[string]release.Addresses{}
+			}
+			list[p.name] = release.Addresses{Healthy: c.healthy, Total: c.total, Down: c.down}
+		}
+	}
+	return list
 }
 
 // currentHealth returns the health and since when it has its state. The output
@@ -357,7 +427,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 	if err != nil {
 		return part{}, fmt.Errorf("%s: %w", name, err)
 	}
-	return endpointPart(name, set, cfg.HTTP2()), nil
+	return endpointPart(name, set, cfg.HTTP2(), cfg.Upstream != nil), nil
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

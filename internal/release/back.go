@@ -23,7 +23,7 @@ func goBack(r teal.Release, o Observation, seen time.Time, reason string) Decisi
 
 func decideRollingBack(r teal.Release, o Observation) Decision {
 	switch {
-	case !o.Route.Alias.IsOnly(r.From) && !o.From.Running:
+	case !o.From.Running:
 		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
 	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
 		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
@@ -38,9 +38,21 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 	case !settled(r, o):
 		return confirm(r, o, r.From)
 	}
+	return rolledBack(r, o)
+}
+
+// rolledBack ends a rollback whose blue has everything. Green goes when blue is
+// healthy. One that is not has its time to become so; after that both are left
+// running.
+func rolledBack(r teal.Release, o Observation) Decision {
 	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
-	if o.To.Running {
+	switch until, hopeless := hope(r, o); {
+	case o.To.Running && o.From.serves():
 		d.Intent = retire(r.To)
+	case o.To.Running && !hopeless:
+		return Decision{Until: until}
+	case o.To.Running:
+		d.Reason = fmt.Sprintf("version %d has everything again and is not healthy, so version %d is left running: %s", r.From, r.To, o.From.why())
 	}
 	return d
 }
@@ -54,7 +66,7 @@ func decideHalfWay(r teal.Release, o Observation) Decision {
 		return Decision{Until: until}
 	}
 	if !o.To.ready() { // to wait on would keep the cure from being released
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("neither version %d nor version %d is healthy; %s stays as it is: %s", r.From, r.To, r.Alias, o.From.why())}
+		return Decision{Next: teal.PhaseCompleted, Reason: neither(r, o)}
 	}
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
@@ -62,10 +74,11 @@ func decideHalfWay(r teal.Release, o Observation) Decision {
 	}
 }
 
-// hope returns until when blue may yet recover.
+// hope returns until when blue may yet recover. One that does not start is given
+// up at once, where green serves.
 func hope(r teal.Release, o Observation) (until time.Time, hopeless bool) {
 	until = o.From.Since.Add(r.Policy.ReadyWithin.Std())
-	return until, o.From.State == teal.EnvironmentFailed || !o.Now.Before(until)
+	return until, o.From.State == teal.EnvironmentFailed && o.To.serves() || !o.Now.Before(until)
 }
 
 // decideNoWayBack decides about a rollback while green has everything and blue
@@ -79,6 +92,8 @@ func decideNoWayBack(r teal.Release, o Observation) Decision {
 		return Decision{Until: until}
 	case !settled(r, o) && !o.To.ready():
 		return Decision{}
+	case !o.To.serves():
+		return finish(r, o, neither(r, o))
 	}
 	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
 }

@@ -16,15 +16,17 @@ type Change struct {
 	Share    teal.Weight       // and green's share at it
 	Waits    *time.Time        // since when a person is waited for; zero: not any more
 	Doubt    *time.Time        // since when a verdict is missing; zero: not any more
+	Outage   *time.Time        // since when neither version is healthy; zero: not any more
 	Decided  time.Time         // when what led to a rollback was seen
 	Back     bool              // green has nothing any more
 	Baseline *teal.Measurement // what live did before
 	Judging  bool              // save what the judge knows
+	Clock    bool              // save how long the release has been observed
 }
 
 func (c Change) none() bool {
-	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil &&
-		c.Decided.IsZero() && !c.Back && c.Baseline == nil && !c.Judging
+	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil && c.Outage == nil &&
+		c.Decided.IsZero() && !c.Back && c.Baseline == nil && !c.Judging && !c.Clock
 }
 
 // apply changes the record at a time. The judge's own state is not part of it:
@@ -39,15 +41,24 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 	r.Note(stamped(c.Findings, *r, now)...)
 	if c.Step != 0 {
 		r.Step, r.Share, r.StepAt, r.DoubtSince, r.WaitsSince = c.Step, c.Share, &now, nil, nil
+		r.Marks.Step = r.Observed
 		if c.Step > len(r.Policy.Steps) {
 			r.ShiftedAt = &now
 		}
 	}
 	if c.Waits != nil {
-		r.WaitsSince = orNil(*c.Waits)
+		r.WaitsSince, r.Marks.Waits = orNil(*c.Waits), r.Observed
 	}
 	if c.Doubt != nil {
-		r.DoubtSince = orNil(*c.Doubt)
+		r.DoubtSince, r.Marks.Doubt = orNil(*c.Doubt), r.Observed
+	}
+	if c.Outage != nil {
+		if c.Outage.IsZero() {
+			r.EndOutage()
+		} else {
+			r.BeginOutage(*c.Outage)
+		}
+		r.Judging, r.JudgingAt = nil, nil // what was measured while everything failed says nothing about green
 	}
 	if !c.Decided.IsZero() && r.Rollback == nil {
 		r.Rollback = &teal.RollbackTimes{DecidedAt: c.Decided}
@@ -67,6 +78,7 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 // a phase that may not follow.
 func (d Decision) Record(r *teal.Release, now time.Time) error {
 	r.Intent = nil
+	r.Observe(d.Observed, now)
 	d.Change.apply(r, now)
 	if d.Next != "" && d.Next != r.Phase {
 		return r.Enter(d.Next, now, d.Reason)

@@ -9,10 +9,13 @@ import (
 
 // Observation is the world as the engine saw it before one decision.
 type Observation struct {
-	Now   time.Time
-	Route Route  // the alias that the release moves
-	From  Health // of the environment that the alias left; zero for a first release
-	To    Health // of the environment that the alias moves to
+	Now time.Time
+	// Observed is the release's clock: how much time a running engine has looked
+	// after it.
+	Observed teal.Duration
+	Route    Route  // the alias that the release moves
+	From     Health // of the environment that the alias left; zero for a first release
+	To       Health // of the environment that the alias moves to
 	// Tasks holds the outcomes of the release's tasks. One that is missing has
 	// not been begun by this process.
 	Tasks map[teal.TaskKey]Outcome
@@ -42,6 +45,25 @@ type Health struct {
 	Since   time.Time // when it got into the state, in the life of this server
 	Reason  string
 	Output  string // the last lines of what failed
+	// Serves says that every component can take requests, though the environment
+	// is not ready: it still grows for a load.
+	Serves bool
+	// Crashed says that a component is not ready because its process ended, and
+	// not because it fails its checks.
+	Crashed bool
+	// CheckedAt is when the checks began that last found it healthy, and Window
+	// how long it may take until an outage shows in its checks. A Window of 0 is
+	// an environment that has no checks: it is as its state says.
+	CheckedAt time.Time
+	Window    time.Duration
+	// Upstreams is how many addresses of each upstream answer, by its name.
+	Upstreams map[string]Addresses
+}
+
+// Addresses says which addresses of an upstream are healthy.
+type Addresses struct {
+	Healthy, Total int
+	Down           []string // the others, each with the reason
 }
 
 func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentReady }
@@ -50,6 +72,15 @@ func (h Health) ready() bool { return h.Running && h.State == teal.EnvironmentRe
 // starting has not: after a restart of the server all of them are.
 func (h Health) broken() bool {
 	return !h.Running || h.State == teal.EnvironmentDegraded || h.State == teal.EnvironmentFailed
+}
+
+// serves reports whether requests find somebody who answers.
+func (h Health) serves() bool { return h.ready() || h.Running && h.Serves }
+
+// seenHealthy reports whether the environment has been found healthy by checks
+// that began at a time or later.
+func (h Health) seenHealthy(since time.Time) bool {
+	return h.ready() && (h.Window == 0 || !h.CheckedAt.Before(since))
 }
 
 // why returns the reason for not being ready, for people.
@@ -74,6 +105,14 @@ type Decision struct {
 	Reason string
 	Change Change // of the record, when the act is done
 	Until  time.Time
+	// Recheck is a version whose health is to be looked at now, 0 for none: a
+	// decision to wait that could be another one if that were known.
+	Recheck int
+	// Observed is the clock of the observation.
+	Observed teal.Duration
+	// Forget says that the outcomes of the release's tasks are to be forgotten,
+	// when the record has been changed: those that have not ended are begun again.
+	Forget bool
 }
 
 // Waits reports whether there is nothing to do now.
@@ -89,10 +128,35 @@ func (d Decision) Waits() bool {
 // alias is seen to hold elsewhere.
 func Decide(r teal.Release, o Observation) Decision {
 	d := decide(r, o)
-	if by, limited := deadline(r); limited && d.Waits() && o.Now.Before(by) {
+	if by, limited := deadline(r, o); limited && d.Waits() && o.Now.Before(by) {
 		d.Until = soonest(d.Until, by)
 	}
+	if d.Waits() && clockIsDue(r, o) {
+		d = Decision{Change: Change{Clock: true}, Reason: r.Reason}
+	}
+	d.Observed = o.Observed
 	return d
+}
+
+// ends returns when, by the wall clock, something will have lasted for a time
+// that began at a mark on the release's clock, if nothing comes between.
+func ends(o Observation, mark, length teal.Duration) time.Time {
+	return o.Now.Add((length - (o.Observed - mark)).Std())
+}
+
+// clockIsDue reports whether the record must learn how long the release has been
+// observed: a crash costs the rest, a part of what there was. It must also when
+// the wall clock has jumped, or nobody has looked for a while: what people read
+// in the record is by the wall clock.
+func clockIsDue(r teal.Release, o Observation) bool {
+	if r.Phase.Ended() {
+		return false
+	}
+	since := o.Observed - r.Observed
+	if since.Std() >= max(saveEvery, (o.Observed-r.Marks.Phase).Std()/60) {
+		return true
+	}
+	return r.ObservedAt != nil && (o.Now.Sub(*r.ObservedAt)-since.Std()).Abs() > maxApart
 }
 
 func decide(r teal.Release, o Observation) Decision {
@@ -155,7 +219,7 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if reason, stop := stopBeforeTraffic(r, o); stop {
 		return abort(r, o, reason)
 	}
-	by := r.ReadyBy
+	by := ends(o, r.Marks.Phase, r.Policy.ReadyWithin)
 	if len(r.Tasks) > 0 { // it has been ready, and hooks have taken their time
 		by = readyAgainBy(r, o)
 	}
@@ -165,11 +229,15 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
 		return d
 	}
-	reason := fmt.Sprintf("every component of version %d is healthy", r.To)
+	reason, down := fmt.Sprintf("every component of version %d is healthy", r.To), noteDown(o)
+	if len(down) > 0 {
+		reason += "; without some addresses: " + down[0].Seen
+	}
 	if r.From == 0 {
-		return Decision{Next: teal.PhaseVerifying, Reason: reason}
+		return Decision{Next: teal.PhaseVerifying, Reason: reason, Change: Change{Findings: down}}
 	}
 	return Decision{
+		Change: Change{Findings: down},
 		Intent: teal.Intent{Act: teal.ActSize, Version: r.To},
 		Next:   teal.PhaseWarming,
 		Reason: reason + "; it gets as many instances as version " + fmt.Sprint(r.From) + " needs now",
@@ -179,13 +247,25 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 // becomeReady waits until green is healthy, and gives it up when it does not
 // start or when the time is over.
 func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
+	fewer := fewerAddresses(r, o)
+	late := !o.Now.Before(by)
+	if d, ended := endHold(r, o); ended {
+		return d, false
+	}
+	if o.To.State == teal.EnvironmentFailed || late && !o.To.ready() {
+		if d, is := excused(r, o); is {
+			return d, false
+		}
+	}
 	switch {
-	case o.To.ready():
+	case o.To.ready() && fewer == "":
 		return Decision{}, true
+	case o.To.ready() && late:
+		return abort(r, o, fmt.Sprintf("version %d was not as healthy as version %d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
 		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
-	case !o.Now.Before(by):
-		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())), false
+	case late:
+		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())+norBlue(r, o)), false
 	case !o.To.Running:
 		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}, false
 	}
@@ -212,14 +292,7 @@ func warms(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
 // readyAgainBy is until when an environment that was ready in an earlier phase
 // may take to be so again: it was told to grow, or the server was restarted.
 func readyAgainBy(r teal.Release, o Observation) time.Time {
-	since := r.CreatedAt
-	if n := len(r.Phases); n > 0 {
-		since = r.Phases[n-1].At
-	}
-	if o.To.Since.After(since) {
-		since = o.To.Since
-	}
-	return since.Add(r.Policy.ReadyWithin.Std())
+	return later(ends(o, r.Marks.Phase, r.Policy.ReadyWithin), o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
 func decideVerifying(r teal.Release, o Observation) Decision {
@@ -302,7 +375,7 @@ func abort(r teal.Release, o Observation, reason string) Decision {
 // pastDeadline reports whether a release that has not given green everything has
 // used up the time that its policy allows, counted from its start.
 func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
-	by, limited := deadline(r)
+	by, limited := deadline(r, o)
 	if !limited || o.Now.Before(by) {
 		return "", false
 	}
@@ -311,13 +384,16 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 
 // deadline returns when Policy.Deadline passes: counted from the start of green,
 // because time in a queue, or in a freeze, is not the release's own.
-func deadline(r teal.Release) (by time.Time, limited bool) {
+func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	if r.Policy.Deadline == 0 {
 		return time.Time{}, false
 	}
+	if r.OutageSince != nil { // the clock stands still
+		o.Observed = r.Marks.Outage
+	}
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseProvisioning {
-			return entry.At.Add(r.Policy.Deadline.Std()), true
+			return ends(o, r.Marks.Start, r.Policy.Deadline), true
 		}
 	}
 	return time.Time{}, false

@@ -20,8 +20,46 @@ var (
 	starting = release.Health{Running: true, State: teal.EnvironmentStarting, Since: start}
 	ready    = release.Health{Running: true, State: teal.EnvironmentReady}
 	degraded = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start, Reason: "web: connection refused"}
+	growing  = release.Health{Running: true, State: teal.EnvironmentStarting, Since: start, Serves: true}
 	failed   = release.Health{Running: true, State: teal.EnvironmentFailed, Since: start, Reason: "hello: no handler", Output: "Traceback"}
 )
+
+// What follows has checks, of which an outage shows within 8 s. unwell fails them
+// since 12:01; crashed ended then.
+const checkedSoon = time.Minute + 200*time.Millisecond
+
+var (
+	unwell  = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start.Add(time.Minute), Window: 8 * time.Second, Reason: "web: 503"}
+	crashed = release.Health{Running: true, State: teal.EnvironmentDegraded, Since: start.Add(time.Minute), Window: 8 * time.Second, Crashed: true}
+)
+
+// seenAt is ready since noon, by a check that began then.
+func seenAt(d time.Duration) release.Health {
+	return release.Health{Running: true, State: teal.EnvironmentReady, Since: start, Window: 8 * time.Second, CheckedAt: start.Add(d)}
+}
+
+// backAt is ready again since then.
+func backAt(d time.Duration) release.Health {
+	h := seenAt(d)
+	h.Since = h.CheckedAt
+	return h
+}
+func held(s *situation) {
+	at := start.Add(time.Minute)
+	s.OutageSince, s.Marks.Outage = &at, teal.Duration(time.Minute)
+}
+
+// upstream says how many of green's two addresses are healthy, and of blue's.
+func upstream(healthy, before int) func(*situation) {
+	return func(s *situation) {
+		now := release.Addresses{Healthy: healthy, Total: 2}
+		if healthy < 2 {
+			now.Down = []string{"http://b: refused"}
+		}
+		s.Observation.To.Upstreams = map[string]release.Addresses{"legacy": now}
+		s.Observation.From.Upstreams = map[string]release.Addresses{"legacy": {Healthy: before, Total: 3}}
+	}
+}
 
 func isReady(h release.Health) bool { return h.Running && h.State == teal.EnvironmentReady }
 
@@ -40,11 +78,12 @@ func in(phase teal.Phase, changes ...func(*situation)) situation {
 			CreatedAt: start, ReadyBy: start.Add(2 * time.Minute),
 		},
 		Observation: release.Observation{
-			Now:   start.Add(time.Minute),
+			Now: start.Add(time.Minute), Observed: teal.Duration(time.Minute),
 			Route: release.Route{Alias: teal.Alias{Targets: teal.Only(1)}, Revision: 7, Holds: true},
 			From:  ready, To: ready,
 		},
 	}
+	s.Release.Observed = s.Observation.Observed
 	if phase == teal.PhaseWatching {
 		until := start.Add(10 * time.Minute)
 		s.WatchUntil = &until
@@ -61,7 +100,24 @@ func blue(h release.Health) func(*situation)  { return func(s *situation) { s.Ob
 func live(targets ...teal.Target) func(*situation) {
 	return func(s *situation) { s.Route.Alias.Targets = targets }
 }
-func after(d time.Duration) func(*situation) { return func(s *situation) { s.Now = start.Add(d) } }
+
+// after is when somebody has looked all the time.
+func after(d time.Duration) func(*situation) {
+	return func(s *situation) { s.Now = start.Add(d); observed(d)(s) }
+}
+
+// observed is how long somebody has looked, whatever the wall clock says.
+func observed(d time.Duration) func(*situation) {
+	return func(s *situation) {
+		s.Release.Observed, s.Observation.Observed = teal.Duration(d), teal.Duration(d)
+	}
+}
+func noted(d time.Duration, at time.Duration) func(*situation) {
+	return func(s *situation) {
+		when := start.Add(at)
+		s.Release.Observed, s.ObservedAt = teal.Duration(d), &when
+	}
+}
 func order(kind teal.OrderKind) func(*situation) {
 	return func(s *situation) { s.Orders.Give(teal.Order{Kind: kind, By: "ann", Why: "why not"}) }
 }
@@ -118,11 +174,17 @@ func savedAt(d time.Duration) func(*situation) {
 }
 
 // doubted says that the verdict has been missing since the end of the first hold.
-func doubted(s *situation) { at := start.Add(5 * time.Minute); s.DoubtSince = &at }
+func doubted(s *situation) {
+	at := start.Add(5 * time.Minute)
+	s.DoubtSince, s.Marks.Doubt = &at, teal.Duration(5*time.Minute)
+}
 func onDoubt(d teal.OnDoubt) func(*situation) {
 	return func(s *situation) { s.Policy.Judge.OnInconclusive = d }
 }
-func waited(s *situation) { at := start.Add(5 * time.Minute); s.WaitsSince = &at }
+func waited(s *situation) {
+	at := start.Add(5 * time.Minute)
+	s.WaitsSince, s.Marks.Waits = &at, teal.Duration(5*time.Minute)
+}
 func forced(s *situation) {
 	s.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: "ann", Why: "it burns"}
 }
@@ -213,10 +275,14 @@ func say(d release.Decision) string {
 	if !d.Waits() {
 		return strings.Join(parts, ", ")
 	}
-	if d.Until.IsZero() {
-		return "wait"
+	recheck := ""
+	if d.Recheck != 0 {
+		recheck = fmt.Sprint(", recheck ", d.Recheck)
 	}
-	return "wait until " + d.Until.Sub(start).String()
+	if d.Until.IsZero() {
+		return "wait" + recheck
+	}
+	return "wait until " + d.Until.Sub(start).String() + recheck
 }
 
 // sayChange leaves out what goes with an act.
@@ -229,11 +295,20 @@ func sayChange(d release.Decision) []string {
 	if c.Task != nil && c.Task.Ended() {
 		parts = append(parts, fmt.Sprintf("note %s: %s", c.Task.Key, c.Task.Verdict))
 	}
+	if d.Forget {
+		parts = append(parts, "forget, begin "+c.Task.Key.String()+" anew")
+	}
 	if c.Waits != nil {
 		parts = append(parts, map[bool]string{true: "note that nobody is waited for", false: "note that a person is waited for"}[c.Waits.IsZero()])
 	}
 	if c.Doubt != nil {
 		parts = append(parts, "note the doubt")
+	}
+	if c.Outage != nil {
+		parts = append(parts, "note the outage")
+	}
+	if c.Clock {
+		parts = append(parts, "save the clock")
 	}
 	if c.Judging {
 		parts = append(parts, "save the judge")
@@ -316,8 +391,11 @@ func TestDecide(t *testing.T) {
 		{"a standby that is gone is started again", in("watching", blue(stopped)), "provision 1", "standby"},
 		{"green that breaks loses the alias", in("watching", green(degraded)), "shift to 1 replacing 7, be rolling-back", "no healthy instance any more: web"},
 		{"green that fails to start again loses the alias", in("watching", green(failed)), "shift to 1 replacing 7, be rolling-back", "no handler"},
-		{"green keeps it when blue is no better", in("watching", green(degraded), blue(degraded)), "wait until 10m0s", ""},
-		{"green that starts again after a restart keeps it", in("watching", green(starting)), "wait until 10m0s", ""},
+		{"green keeps it when blue is no better", in("watching", green(degraded), blue(degraded)), "note the outage", "neither version 1 nor version 2 is healthy"},
+		{"green that starts again after a restart keeps it", in("watching", green(starting)), "wait until 2m0s", ""},
+		{"but not for longer than a start may take", in("watching", green(starting), after(2*time.Minute)), "shift to 1 replacing 7, be rolling-back", "it is starting"},
+		{"green that grows after a restart keeps it", in("watching", green(growing), after(9*time.Minute)), "wait until 10m0s", ""},
+		{"green that cannot grow is good enough in the end", in("watching", green(growing), after(time.Hour)), "retire 1, be completed", ""},
 		{"a rollback turns the switch round at once", in("watching", rollback), "shift to 1 replacing 7, be rolling-back", "ann"},
 		{"a rollback stands against the end of the period", in("watching", rollback, after(time.Hour)), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a rollback to a standby that is gone begins", in("watching", rollback, blue(stopped)), "be rolling-back", ""},
@@ -330,13 +408,15 @@ func TestDecide(t *testing.T) {
 		{"blue that starts is waited for", in("rolling-back", only2, blue(starting)), "wait until 2m0s", ""},
 		{"blue that is broken is waited for", in("rolling-back", only2, blue(degraded)), "wait until 2m0s", ""},
 		{"blue that does not start is given up", in("rolling-back", only2, blue(failed)), "retire 1, be completed", "could not be gone back to"},
-		{"also when green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "retire 1, be completed", "could not be gone back to"},
-		{"no blue is waited for longer than a new version may take", in("rolling-back", only2, blue(degraded), green(degraded), after(2*time.Minute)), "retire 1, be completed", "could not be gone back to"},
+		{"but not while green is broken too", in("rolling-back", only2, blue(failed), green(degraded)), "wait until 2m0s", ""},
+		{"no blue is waited for longer than a new version may take", in("rolling-back", only2, blue(degraded), green(degraded), after(2*time.Minute)), "be completed", "both keep running"},
 		{"healthy blue gets the alias back", in("rolling-back", only2), "shift to 1 replacing 7", "giving live back to version 1"},
 		{"the way back is waited for until it holds", in("rolling-back", notEverywhere), "wait", ""},
 		{"then green is stopped", in("rolling-back"), "retire 2, be rolled-back", "version 1 has everything again"},
 		{"then a green that is gone is no obstacle", in("rolling-back", green(stopped)), "be rolled-back", ""},
-		{"blue has the alias, healthy or not", in("rolling-back", blue(degraded)), "retire 2, be rolled-back", ""},
+		{"green stays beside a blue that is not healthy", in("rolling-back", blue(degraded)), "wait until 2m0s", ""},
+		{"also when blue does not become so", in("rolling-back", blue(degraded), after(2*time.Minute)), "be rolled-back", "version 2 is left running"},
+		{"blue that is gone while it has everything is started again", in("rolling-back", blue(stopped)), "provision 1", ""},
 		{"green stays while a shift to it may still happen", in("rolling-back", unsettled), "shift to 1 replacing 7", "making sure that live stays with version 1"},
 
 		{"green gets the first share", in("shifting", canary), "shift to 2 at 10 % replacing 7", "step 1 of 2: green has 10 %"},
@@ -406,7 +486,7 @@ func TestDecide(t *testing.T) {
 		{"the turn of a queued release", in("queued", queued, live(teal.Only(3)...)), "take from 3", ""},
 		{"the turn of a release whose version is live already", in("queued", queued, only2), "be aborted", "has become live meanwhile"},
 		{"time in the queue is not the release's own", in("queued", green(stopped), within(time.Second), notBegun, after(time.Hour)), "provision 2, be provisioning", ""},
-		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 10m0s", ""},
+		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 2m0s", ""},
 		{"a green that looks worse keeps its standby", in("watching", says(inconclusive), doubtful, after(10*time.Minute)), "wait", ""},
 		{"the next release ends the watch", in("watching", says(pass), next), "retire 1, be completed", "waits for its turn"},
 		{"a rollback that a crash interrupted is gone on with", in("watching", only1, rolling), "be rolling-back", "why it was decided"},
@@ -414,10 +494,70 @@ func TestDecide(t *testing.T) {
 		{"a doubt that is over is noted", in("shifting", canary, approval, half, atStep(2), after(6*time.Minute), says(pass), doubted), "note the doubt", ""},
 		{"an answer from before the step is none", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, -time.Minute)), "note the doubt", "has not answered"},
 		{"an answer of the step is one", in("shifting", canary, asked, half, atStep(2), after(6*time.Minute), says(pass), answeredAt(journey, pass, time.Minute)), "shift to 2 replacing 7", ""},
-		{"a rollback that can lead nowhere ends", in("rolling-back", split, blue(failed), green(failed)), "be completed", "stays as it is"},
+		{"a rollback that can lead nowhere ends", in("rolling-back", split, blue(failed), green(failed), after(2*time.Minute)), "be completed", "stays as it is"},
 		{"the time of a rollback is noted", in("rolling-back", rolling), "note that it is back", ""},
 		{"a rollback out of a split waits for blue", in("rolling-back", split, blue(starting)), "wait until 2m0s", ""},
 		{"and gives it up", in("rolling-back", split, blue(failed)), "shift to 2 replacing 7", "could not be gone back to"},
+
+		{"green that failed is not left alone by a finish", in("watching", finish, green(failed), blue(starting)), "wait until 2m0s", ""},
+		{"nor by the next release", in("watching", next, green(failed), blue(starting)), "wait until 2m0s", ""},
+		{"nor without a confidence period", in("shifting", only2, atStep(1), noConfidence, green(failed), blue(starting)), "wait", ""},
+		{"nor when it is only starting", in("shifting", only2, atStep(1), noConfidence, green(starting), blue(starting)), "wait until 2m0s", ""},
+		{"somebody who waits does not wait for ever: both stay", in("watching", finish, green(failed), blue(starting), after(2*time.Minute)), "be completed", "both keep running"},
+		{"nobody waits: the release does", in("watching", green(failed), blue(starting), after(time.Hour)), "wait", ""},
+		{"a finish while nothing is healthy holds", in("watching", finish, green(degraded), blue(degraded)), "note the outage", "on hold"},
+
+		{"green that fails its checks is not blamed before blue was looked at", in("watching", after(checkedSoon), green(unwell), blue(seenAt(-time.Second))), "wait until 1m8s, recheck 1", ""},
+		{"blue is healthy, so it is green", in("watching", after(checkedSoon), green(unwell), blue(seenAt(time.Minute))), "shift to 1 replacing 7, be rolling-back", "no healthy instance any more"},
+		{"blue does not say anything, so it is green", in("watching", after(time.Minute+8*time.Second), green(unwell), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a green whose process ended goes at once", in("watching", after(checkedSoon), green(crashed), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"also with a share", in("shifting", canary, split, atStep(1), after(checkedSoon), green(crashed), blue(seenAt(0))), "shift to 1 replacing 7, be rolling-back", ""},
+		{"with a share blue is looked at too", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(seenAt(0))), "wait until 1m8s, recheck 1", ""},
+		{"an outage with a share", in("shifting", canary, split, atStep(1), after(checkedSoon), green(unwell), blue(unwell)), "note the outage", "on hold"},
+		{"an outage holds", in("shifting", canary, split, atStep(1), after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
+		{"no deadline passes in an outage", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), green(unwell), blue(unwell), held), "wait until 1h2m0s", ""},
+		{"an outage at the end of the period", in("watching", after(time.Hour), green(unwell), blue(unwell), held), "wait", ""},
+		{"a blue that comes back first gives green a moment", in("watching", after(2*time.Minute), green(unwell), blue(backAt(2*time.Minute)), held), "wait until 2m1s, recheck 2", ""},
+		{"then it is green", in("watching", after(2*time.Minute+10*time.Second), green(unwell), blue(backAt(2*time.Minute)), held), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a crash that follows on an outage of blue has that moment, too", in("watching", after(2*time.Minute), green(crashed), blue(backAt(2*time.Minute)), held), "wait until 2m1s, recheck 2", ""},
+		{"an outage that is over is noted", in("watching", after(2*time.Minute), green(backAt(2*time.Minute)), blue(unwell), held), "note the outage", "goes on: version 2 is healthy again"},
+		{"an outage can be ended by hand", in("watching", after(time.Hour), green(unwell), blue(unwell), held, rollback), "be rolling-back", "ann"},
+		{"what users get is no verdict before blue was looked at", in("watching", says(fail), after(checkedSoon), blue(seenAt(0))), "wait until 1m8s, recheck 1", ""},
+		{"blue is healthy, so users decide", in("watching", says(fail), after(checkedSoon), blue(seenAt(time.Minute))), "shift to 1 replacing 7, be rolling-back", "it is fail"},
+		{"blue has just broken as well", in("watching", says(fail), after(checkedSoon), green(seenAt(0)), blue(unwell)), "wait until 1m8s, recheck 2", ""},
+		{"blue is broken, and green's checks pass: users decide", in("watching", says(fail), after(checkedSoon), green(seenAt(time.Minute)), blue(unwell)), "be rolling-back", "it is fail"},
+		{"or do not say anything", in("watching", says(fail), after(2*time.Minute), green(seenAt(0)), blue(unwell)), "be rolling-back", "it is fail"},
+
+		{"green that does not start while blue breaks is not blamed", in("provisioning", green(failed), blue(unwell), after(checkedSoon)), "note the outage", "on hold"},
+		{"nor for being late", in("provisioning", green(starting), blue(backAt(time.Minute)), after(2*time.Minute)), "wait until 2m1s, recheck 2", ""},
+		{"blue has its time to recover", in("provisioning", green(failed), blue(unwell), held, after(2*time.Minute)), "wait until 3m0s", ""},
+		{"no longer than a start may take", in("provisioning", green(starting), blue(unwell), held, after(3*time.Minute)), "retire 2, be aborted", "nor is version 1: web: 503"},
+		{"a blue that was broken before is no excuse", in("provisioning", green(failed), blue(degraded)), "retire 2, be aborted", "does not start"},
+		{"a hold before traffic that is over is noted", in("verifying", blue(backAt(time.Minute)), held, after(2*time.Minute)), "note the outage", "goes on"},
+		{"a check that fails while blue breaks is no answer", in("verifying", checked, begun(smoke, fail), blue(unwell), after(checkedSoon)), "wait until 3m0s", ""},
+		{"it is put again when blue is back", in("verifying", checked, begun(smoke, fail), blue(backAt(time.Minute)), after(checkedSoon)), "forget, begin check/smoke anew", "asks check/smoke again"},
+		{"it counts when blue stays broken", in("verifying", checked, begun(smoke, fail), blue(unwell), after(3*time.Minute)), "note check/smoke: fail", ""},
+		{"it counts when blue was healthy all the time", in("verifying", checked, begun(smoke, fail), blue(seenAt(0))), "note check/smoke: fail", ""},
+		{"a hook, too", in("shifting", only2, atStep(1), hooked(teal.AfterAllowTraffic), begun(tell(teal.AfterAllowTraffic), fail), blue(unwell), after(checkedSoon)), "wait until 3m0s", ""},
+
+		{"an address that is down for blue as well is done without", in("provisioning", upstream(1, 1)), "size 2, be warming", "1 of 2 are; not http://b: refused"},
+		{"one that blue has is waited for", in("provisioning", upstream(1, 2)), "wait until 2m0s", ""},
+		{"for as long as a start may take", in("provisioning", upstream(1, 2), after(2*time.Minute)), "retire 2, be aborted", "legacy: 1 of 2 addresses are healthy, version 1 has 2; http://b: refused"},
+		{"more than blue is no trouble", in("provisioning", upstream(2, 1)), "size 2, be warming", "every component of version 2 is healthy"},
+		{"nor that blue has more addresses than green", in("provisioning", upstream(2, 3)), "size 2, be warming", ""},
+		{"a first release does without", in("provisioning", first, upstream(1, 0)), "be verifying", "1 of 2 are"},
+
+		{"a clock that jumps ends no confidence period", in("watching", after(time.Hour), observed(time.Minute)), "wait until 1h9m0s", ""},
+		{"nor does one that is set back make it longer", in("watching", after(-time.Hour), observed(10*time.Minute)), "retire 1, be completed", ""},
+		{"nor a hold", in("shifting", canary, split, atStep(1), says(pass), after(time.Hour), observed(time.Minute)), "wait until 1h4m0s", ""},
+		{"nor the time to get ready", in("provisioning", green(startingSince(time.Hour)), after(time.Hour), observed(time.Minute)), "wait until 1h1m0s", ""},
+		{"nor a deadline", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), observed(time.Minute)), "wait until 1h2m0s", ""},
+		{"nor a pause", in("shifting", canary, split, atStep(1), says(pass), order(teal.OrderPause), waited, after(48*time.Hour), observed(6*time.Minute)), "wait until 71h59m0s", ""},
+		{"nor a doubt", in("shifting", canary, split, atStep(1), says(inconclusive), doubted, onDoubt(teal.DoubtRollback), after(48*time.Hour), observed(6*time.Minute)), "wait until 48h1m0s", ""},
+		{"a record of an older version begins its clock now", in("watching", after(time.Hour), observed(0)), "wait until 1h10m0s", ""},
+		{"how long it was observed is saved", in("watching", noted(45*time.Second, 45*time.Second)), "save the clock", ""},
+		{"but not all the time", in("watching", noted(55*time.Second, 55*time.Second)), "wait until 10m0s", ""},
+		{"a jump is noted at once, for those who read until when it lasts", in("watching", after(time.Hour), observed(time.Minute), noted(time.Minute, time.Minute)), "save the clock", ""},
 
 		{"nothing follows completed", in("completed"), "wait", ""},
 		{"nothing follows rolled-back", in("rolled-back"), "wait", ""},
@@ -443,6 +583,7 @@ func anyHealth(t *rapid.T, label string) release.Health {
 		Running: rapid.Bool().Draw(t, label+" runs"),
 		State:   rapid.SampledFrom(someStates).Draw(t, label+" state"),
 		Since:   start,
+		Serves:  rapid.Bool().Draw(t, label+" serves"),
 		Reason:  rapid.SampledFrom([]string{"", "broken"}).Draw(t, label+" reason"),
 	}
 }
@@ -453,6 +594,13 @@ func anySituation(t *rapid.T) situation {
 	moments := []time.Duration{0, time.Minute, 2 * time.Minute, 9 * time.Minute, 10 * time.Minute, time.Hour}
 	s := in(rapid.SampledFrom(teal.Phases).Draw(t, "phase"))
 	s.Now = start.Add(rapid.SampledFrom(moments).Draw(t, "now"))
+	observed(rapid.SampledFrom(moments).Draw(t, "observed"))(&s)
+	if rapid.Bool().Draw(t, "outage") {
+		held(&s)
+	}
+	if rapid.Bool().Draw(t, "no clock") {
+		s.Release.Observed = 0
+	}
 	if s.Phase != teal.PhaseWatching && s.Phase != teal.PhaseRollingBack { // a first release is in neither
 		s.Release.From = rapid.SampledFrom([]int{0, 1, 1, 1}).Draw(t, "from")
 	}
@@ -508,7 +656,7 @@ func breaches(s situation, d release.Decision) []string {
 	must(d.Next == "" || s.Phase.CanBecome(d.Next), "moves only along the table")
 	must(s.Release.From != 0 || d.Next != teal.PhaseWatching && d.Next != teal.PhaseRollingBack, "a first release has no blue to watch or to go back to")
 	must(!s.Phase.Ended() || d.Waits() && d.Until.IsZero(), "an ended release does nothing")
-	must(d.Waits() || d.Reason != "", "whatever is done has a reason")
+	must(d.Waits() || d.Change.Clock || d.Reason != "", "whatever is done has a reason")
 	must(d.Until.IsZero() || d.Waits() && d.Until.After(s.Now), "waits for a time to come")
 	v, alias := d.Intent.Version, s.Route.Alias
 	must(d.Intent.Act == teal.ActNone || v != 0 && (v == s.Release.From || v == s.Release.To), "acts on its own versions")
@@ -531,6 +679,9 @@ func breaches(s situation, d release.Decision) []string {
 		must(!s.Phase.BeforeTraffic(), "C6: no traffic moves before shifting")
 	case teal.ActRetire:
 		must(health.Running, "stops what runs")
+		if stays := map[int]release.Health{s.Release.From: s.Observation.To, s.Release.To: s.Observation.From}[v]; !s.Phase.BeforeTraffic() && s.Release.From != 0 {
+			must(isReady(stays) || stays.Running && stays.Serves, "no version is stopped while the one that stays is not healthy")
+		}
 		must(!alias.PointsTo(v), "C11: a version that the alias points to is not stopped")
 		must(d.Next.Ended(), "stopping is the last act")
 		if !s.Phase.BeforeTraffic() && s.Release.From != 0 {
@@ -540,7 +691,7 @@ func breaches(s situation, d release.Decision) []string {
 		}
 		if v == s.Release.From && s.Phase == teal.PhaseWatching {
 			finish := s.Orders.Finish != nil
-			must(finish || s.WatchUntil == nil || !s.Now.Before(*s.WatchUntil), "C14: blue stands by for the whole confidence period")
+			must(finish || s.Observation.Observed >= s.Policy.Confidence, "C14: blue stands by for the whole confidence period")
 		}
 	default:
 		must(false, "a known act")
@@ -568,7 +719,7 @@ func (m *model) observe(r teal.Release) release.Observation {
 		return ready
 	}
 	return release.Observation{
-		Now:   m.now,
+		Now: m.now, Observed: teal.Duration(m.now.Sub(start)),
 		Route: release.Route{Alias: teal.Alias{Targets: m.live}, Revision: m.revision, Holds: true},
 		From:  health(r.From), To: health(r.To),
 	}
@@ -630,6 +781,7 @@ func begin(t *rapid.T) (*model, teal.Release) {
 	if rapid.Bool().Draw(t, "unsettled") && !s.Phase.BeforeTraffic() {
 		s.Fence = 8
 	}
+	s.Release.Observed = 0
 	return m, s.Release
 }
 

@@ -30,6 +30,8 @@ type Config struct {
 	// takes, and the step at which it does. They must not block.
 	Judging  func(teal.Release)
 	Measured func(teal.Release, teal.Interval)
+	// Now is the wall clock; nil is time.Now.
+	Now func() time.Time
 	// Boundary, where set, is called between the steps of a tick with a name
 	// such as "shift:intended". Tests crash there.
 	Boundary func(name string)
@@ -49,6 +51,9 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	if cfg.Boundary == nil {
 		cfg.Boundary = func(string) {}
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return &Engine{cfg: cfg, workers: map[string]*worker{}, changed: make(chan struct{})}
 }
@@ -273,7 +278,7 @@ func refuse(req Request, active teal.Release) error {
 // server died in between. Creating the record is what decides, should the claim
 // be somebody's who is still at it.
 func (e *Engine) bury(ctx context.Context, app, id string) error {
-	now := time.Now()
+	now := e.cfg.Now()
 	const reason = "the server stopped before it was recorded"
 	_, err := e.cfg.Journal.Save(ctx, teal.Release{
 		ID: id, App: app, Alias: teal.AliasLive, Phase: teal.PhaseAborted, Reason: reason,
@@ -414,42 +419,54 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 			}
 		case ctx.Err() == nil:
 			e.cfg.Logger.Warn("release step failed; trying again", "release", id, "error", err, "in", retry)
-			next.Until = time.Now().Add(retry)
+			next.Until = e.cfg.Now().Add(retry)
 			retry = min(2*retry, retryMost)
 		}
 		e.rest(ctx, w, next.Until)
 	}
 }
 
+// A release is looked at every lookEvery at least, and time for which nobody
+// looked counts as observed up to maxApart.
+const (
+	lookEvery = 20 * time.Second
+	maxApart  = 30 * time.Second
+)
+
 // rest blocks until there may be something to decide. What has been measured
 // meanwhile is judged without a look at the record or the rest of the world,
 // hundreds of times a second where there is traffic; only another verdict is
 // worth a tick.
 func (e *Engine) rest(ctx context.Context, w *worker, until time.Time) {
-	for sleep(ctx, w, until) {
+	for sleep(ctx, w, e.pause(until)) {
 		verdict, unsaved := w.verdict(), w.unsaved
-		w.look(ctx, e, w.release)
+		w.look(ctx, e, w.release, w.outage)
 		if w.verdict() != verdict || w.unsaved != unsaved {
 			return
 		}
 	}
 }
 
-// sleep blocks until ctx ends, the worker is woken, until has come (never, when
-// it is zero), or the worker has something new to look at: then it returns true.
-func sleep(ctx context.Context, w *worker, until time.Time) (measured bool) {
-	var alarm <-chan time.Time
-	if !until.IsZero() {
-		timer := time.NewTimer(time.Until(until))
-		defer timer.Stop()
-		alarm = timer.C
+// pause returns how long there is nothing to decide before a time; zero is a time
+// that does not come.
+func (e *Engine) pause(until time.Time) time.Duration {
+	if until.IsZero() {
+		return lookEvery
 	}
+	return min(until.Sub(e.cfg.Now()), lookEvery)
+}
+
+// sleep blocks until ctx ends, the worker is woken, the pause is over, or the
+// worker has something new to look at: then it returns true.
+func sleep(ctx context.Context, w *worker, pause time.Duration) (measured bool) {
+	alarm := time.NewTimer(pause)
+	defer alarm.Stop()
 	select {
 	case <-ctx.Done():
 	case <-w.wake:
 	case <-w.changed():
 		return ctx.Err() == nil
-	case <-alarm:
+	case <-alarm.C:
 	}
 	return false
 }

@@ -83,6 +83,10 @@ func gate(r teal.Release, o Observation, key teal.TaskKey) (d Decision, passed b
 		return beginTask(r, o, key), false
 	case outcome.Verdict == "":
 		return Decision{}, false
+	case outcome.Verdict != teal.VerdictPass:
+		if d, is := askAgain(r, o, *task); is {
+			return d, false
+		}
 	}
 	ended := *task
 	ended.EndedAt, ended.Verdict = &o.Now, outcome.Verdict
@@ -150,7 +154,7 @@ func person(r teal.Release, o Observation, what string) Decision {
 	if r.Policy.MaxPause == 0 {
 		return Decision{}
 	}
-	until := r.WaitsSince.Add(r.Policy.MaxPause.Std())
+	until := ends(o, r.Marks.Waits, r.Policy.MaxPause)
 	if !o.Now.Before(until) {
 		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came for %s", what, r.Policy.MaxPause))
 	}
@@ -223,14 +227,35 @@ func worse(r teal.Release, o Observation) (d Decision, is bool) {
 	if j.verdict != teal.VerdictFail || r.Orders.Force != nil {
 		return Decision{}, false
 	}
-	seen := o.SampledAt
-	if j.outside || seen.IsZero() {
+	seen := failedSince(r, o)
+	if seen.IsZero() {
 		seen = o.Now
 	}
 	d = goBack(r, o, seen, j.reason)
 	d.Change.Findings = append(d.Change.Findings, j.findings...)
 	d.Change.Judging = o.Unsaved
 	return d, true
+}
+
+// failedSince returns since when the judges have found green worse; zero when
+// nobody says.
+func failedSince(r teal.Release, o Observation) time.Time {
+	if o.Judgement != nil && o.Judgement.Verdict == teal.VerdictFail {
+		return o.SampledAt
+	}
+	var first time.Time
+	for _, key := range asks(r.Policy) {
+		outcome := o.Tasks[key]
+		if outcome.Verdict != teal.VerdictFail {
+			continue
+		}
+		for _, f := range outcome.Findings {
+			if f.Verdict == teal.VerdictFail {
+				first = soonest(first, f.At)
+			}
+		}
+	}
+	return first
 }
 
 // doubt decides about a release that could go on if the judges had said pass. It
@@ -253,7 +278,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	if follow == "" || follow == teal.DoubtHold {
 		return Decision{}, false
 	}
-	until := r.DoubtSince.Add(r.Policy.Judge.DoubtAfter.Std())
+	until := ends(o, r.Marks.Doubt, r.Policy.Judge.DoubtAfter)
 	switch {
 	case o.Now.Before(until):
 		return Decision{Until: until}, false
@@ -286,7 +311,7 @@ func orSave(r teal.Release, o Observation, d Decision) Decision {
 		return d
 	}
 	due := o.Now
-	if r.JudgingAt != nil {
+	if r.JudgingAt != nil && !r.JudgingAt.After(o.Now) { // the clock may have been set back
 		due = r.JudgingAt.Add(saveEvery)
 	}
 	if !o.Now.Before(due) {

@@ -172,6 +172,8 @@ func (s *schedule) trouble() {
 	case n < 22 && (s.examine() || s.traffic()):
 	case len(waiting) > 0 && n < 82:
 		s.step(waiting[s.rng.IntN(len(waiting))])
+	case n < 84:
+		s.jump()
 	case n < 90:
 		s.happen()
 	case n < 95:
@@ -223,6 +225,17 @@ func (s *schedule) pass(d time.Duration) {
 	time.Sleep(d)
 }
 
+// jump sets the wall clock, which a sleep of the machine does, too.
+func (s *schedule) jump() {
+	by := []time.Duration{time.Minute, 12 * time.Minute, 5 * time.Hour, 40 * 24 * time.Hour}[s.rng.IntN(4)]
+	if s.chance(40) {
+		by = -by
+	}
+	s.seen["jump"]++
+	s.skew += by
+	s.notef("    the clock jumps by %s", by)
+}
+
 func (s *schedule) envKeys() []string {
 	var keys []string
 	for key, e := range s.envs {
@@ -259,7 +272,7 @@ func (s *schedule) happen() {
 		return
 	}
 	keys := s.envKeys()
-	if len(keys) == 0 {
+	if len(keys) == 0 || s.goOut(keys) || s.outage {
 		return
 	}
 	e := s.envs[keys[s.rng.IntN(len(keys))]]
@@ -272,11 +285,63 @@ func (s *schedule) happen() {
 		e.become(teal.EnvironmentFailed)
 	case e.state == teal.EnvironmentReady && s.chance(25):
 		e.become(teal.EnvironmentDegraded)
+		e.crashed = s.chance(50)
 	case !e.never && e.state != teal.EnvironmentReady:
 		e.become(teal.EnvironmentReady)
 	}
 	s.notef("    version %d is %s", e.version, e.state)
 	s.wake()
+}
+
+// goOut lets something go, or come back, that all versions need: their checks
+// notice one after the other, in seconds.
+func (s *schedule) goOut(keys []string) bool {
+	if !s.moving() || s.outage && !s.chance(30) || !s.outage && !s.chance(10) {
+		return false
+	}
+	back := s.outage
+	if !back {
+		s.seen["shared outage"]++
+		s.pass(time.Millisecond)
+		s.settle()
+	}
+	s.outage = true
+	s.notef("    what all versions need is %s", map[bool]string{true: "back", false: "gone"}[back])
+	s.rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	for _, key := range keys {
+		switch e := s.envs[key]; {
+		case !e.running || e.never:
+		case back && e.state != teal.EnvironmentReady:
+			e.become(teal.EnvironmentReady)
+		case !back && e.state == teal.EnvironmentReady:
+			e.become(teal.EnvironmentDegraded)
+			e.shared = true
+		}
+		s.notef("    %s is %s", key, s.envs[key].state)
+		s.wake()
+		s.workOn()
+		s.pass(time.Duration(s.rng.IntN(3000)) * time.Millisecond)
+		s.settle()
+	}
+	s.outage = !back
+	return true
+}
+
+// workOn lets the servers do what they do in a moment.
+func (s *schedule) workOn() {
+	for range s.rng.IntN(40) {
+		s.settle()
+		waiting := s.waiting()
+		if len(waiting) == 0 || len(s.wrong) > 0 {
+			return
+		}
+		c := s.urgent(waiting)
+		if c == nil {
+			c = waiting[s.rng.IntN(len(waiting))]
+		}
+		s.grant(c, works)
+	}
+	s.settle()
 }
 
 // examine gives a task of a server an outcome, if there is one that waits.
@@ -367,7 +432,7 @@ func (s *schedule) ask(p *process, who, what string, f func(ctx context.Context)
 }
 
 func (s *schedule) deploy(p *process, who string) {
-	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: s.policy(), By: who, At: time.Now()}
+	req := release.Request{App: shop, To: 1 + s.rng.IntN(4), Policy: s.policy(), By: who, At: s.wall()}
 	if s.chance(10) {
 		req.Force = "it burns"
 	}
@@ -424,7 +489,7 @@ func (s *schedule) policy() teal.Policy {
 
 func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
 	s.ask(p, who, fmt.Sprintf("orders %s of %s", kind, id), func(ctx context.Context) error {
-		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: time.Now()})
+		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: s.wall()})
 		return err
 	})
 }
@@ -434,9 +499,9 @@ func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
 func (s *schedule) calmDown() {
 	s.notef("calm")
 	visited := false
-	for round, steps := 0, 0; round < 120; steps++ {
+	for round, steps := 0, 0; round < 300; steps++ {
 		s.settle()
-		s.must(steps < 20_000, "an engine runs hot: it takes decision after decision and nothing comes of it")
+		s.must(steps < 30_000, "an engine runs hot: it takes decision after decision and nothing comes of it")
 		s.checkAlways()
 		waiting := s.waiting()
 		switch {
@@ -460,9 +525,9 @@ func (s *schedule) calmDown() {
 			s.deploy(s.alive()[0], "visitor")
 		default:
 			round++
-			s.heal(round > 20)
+			s.heal(round > 40)
 			s.serveWell()
-			s.pass(time.Minute)
+			s.pass(apart - time.Second)
 		}
 	}
 	for id, r := range s.releases {
@@ -490,6 +555,7 @@ func (s *schedule) serveWell() {
 }
 
 func (s *schedule) heal(all bool) {
+	s.outage = false
 	clear(s.live(shop).stale)
 	for _, key := range s.envKeys() {
 		if e := s.envs[key]; all || !e.never {
@@ -542,6 +608,12 @@ func playSeed(t *testing.T, seed uint64) (s *schedule) {
 //   - a step is left before its hold is over
 //   - a release in the queue begins before its turn
 //   - a first release whose last hook fails is rolled back to nothing
+//   - blue is retired beside a green that is not healthy, or green beside such a blue
+//   - green's loss of health alone is enough, or blue that recovers first is
+//   - an outage that is over is not noted before the release goes on
+//   - what nobody watched counts: a stall, the time between two servers, a write
+//     whose answer was lost; or the wall clock says when a hold or the confidence
+//     period is over
 func TestSchedules(t *testing.T) {
 	t.Parallel()
 	if *oneSeed != 0 {
@@ -592,8 +664,13 @@ func TestSchedules(t *testing.T) {
 // checkCoverage: the schedules have been everywhere.
 func checkCoverage(t *testing.T, seen map[string]int) {
 	t.Log(seen)
-	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail"} {
+	for _, what := range []string{"completed", "rolled-back", "aborted", "queued", "stepped", "promoted", "bad traffic", "task fail", "shared outage", "jump"} {
 		if seen[what] < 100 {
+			t.Errorf("%q was seen only %d times", what, seen[what])
+		}
+	}
+	for _, what := range []string{"on hold", "both left running", "recheck"} { // these are rare
+		if seen[what] < 10 {
 			t.Errorf("%q was seen only %d times", what, seen[what])
 		}
 	}

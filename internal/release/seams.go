@@ -51,6 +51,10 @@ type Runner interface {
 	Provision(ctx context.Context, app string, version int) error
 	// Observe does not block on the instances.
 	Observe(ctx context.Context, app string, version int) (Health, error)
+	// Recheck has the health of an environment looked at now, in the background,
+	// and starts at once what waits to be started again. The engine must be woken
+	// when a check has passed. An environment that does not run is left alone.
+	Recheck(ctx context.Context, app string, version int) error
 	// Retire returns once no new request reaches the environment and the wish
 	// to stop it is durable; it finishes what it has within drain in the
 	// background. An environment that another alias of the app uses is left

@@ -115,7 +115,7 @@ func (f *simFeed) Take(context.Context) (teal.Interval, error) {
 	defer f.process.memory.Unlock()
 	taken := f.next
 	f.next = teal.Interval{}
-	taken.At = time.Now()
+	taken.At = f.process.w.wall()
 	return taken, nil
 }
 
@@ -235,7 +235,8 @@ func (p *process) checkForward(r teal.Release, judged teal.Verdict) {
 	}
 	w.seen["stepped"]++
 	step := r.Policy.Steps[r.Step-1]
-	w.must(r.StepAt != nil && !time.Now().Before(r.StepAt.Add(step.Hold.Std())), "step %d of %s is left before its hold is over", r.Step, r.ID)
+	held := w.attended[r.ID] - w.releases[r.ID].stepped
+	w.must(r.StepAt != nil && held >= step.Hold.Std(), "step %d of %s is left after %s of its hold", r.Step, r.ID, held)
 	if r.Orders.Force != nil {
 		return
 	}

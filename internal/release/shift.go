@@ -26,6 +26,9 @@ func decideShifting(r teal.Release, o Observation) Decision {
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
+	if d, ended := endHold(r, o); ended {
+		return d
+	}
 	if o.Route.Alias.IsOnly(r.To) {
 		return decideShifted(r, o)
 	}
@@ -116,7 +119,7 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 		return Decision{}, true
 	}
 	step := r.Policy.Steps[r.Step-1]
-	if until := r.StepAt.Add(step.Hold.Std()); o.Now.Before(until) {
+	if until := ends(o, r.Marks.Step, step.Hold); o.Now.Before(until) {
 		return Decision{Until: until}, false
 	}
 	for _, c := range step.Checks {
@@ -196,7 +199,9 @@ func decideUnready(r teal.Release, o Observation) Decision {
 	late := !o.Now.Before(by)
 	switch {
 	case r.From != 0 && (late || o.To.broken()):
-		return goBack(r, o, o.Now, reason)
+		return decideDown(r, o, reason)
+	case r.From != 0 && r.OutageSince != nil:
+		return Decision{Until: by}
 	case r.From == 0 && r.Fence == 0 && late:
 		return abort(r, o, reason)
 	case !o.To.Running:
@@ -209,9 +214,12 @@ func decideUnready(r teal.Release, o Observation) Decision {
 
 // decideShifted decides about a release whose alias points to green alone.
 func decideShifted(r teal.Release, o Observation) Decision {
+	if r.From != 0 {
+		if d, is := decideSick(r, o, fmt.Sprintf("version %d failed at the switch: %s", r.To, o.To.why())); is {
+			return d
+		}
+	}
 	switch {
-	case r.From != 0 && o.To.broken() && o.From.ready():
-		return goBack(r, o, o.Now, fmt.Sprintf("version %d failed at the switch: %s", r.To, o.To.why()))
 	case !o.Route.Holds:
 		return Decision{}
 	case r.Step <= len(r.Policy.Steps):
@@ -221,7 +229,7 @@ func decideShifted(r teal.Release, o Observation) Decision {
 		if d, asked := askJudges(r, o); !asked {
 			return d
 		}
-		if d, is := worse(r, o); is {
+		if d, is := worseAlone(r, o); is {
 			return d
 		}
 	}
@@ -236,8 +244,8 @@ func decideLive(r teal.Release, o Observation) Decision {
 	switch {
 	case r.From == 0:
 		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
-	case r.Policy.Confidence == 0 && startsAgain(o):
-		return Decision{}
+	case r.Policy.Confidence == 0 && !mayStay(r, o):
+		return Decision{Until: startedBy(r, o)}
 	case r.Policy.Confidence == 0:
 		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
 	}

@@ -46,6 +46,11 @@ func (e *Engine) tick(ctx context.Context, id string, w *worker) (Next, error) {
 	}
 	d := Decide(r, o)
 	if d.Waits() {
+		if d.Recheck != 0 {
+			if err := e.cfg.Runner.Recheck(ctx, r.App, d.Recheck); err != nil {
+				return Next{}, fmt.Errorf("recheck version %d: %w", d.Recheck, err)
+			}
+		}
 		return Next{Waits: true, Until: d.Until}, nil
 	}
 	err = e.carryOut(ctx, r, revision, d, w)
@@ -106,7 +111,7 @@ func (e *Engine) lift(ctx context.Context, r teal.Release) {
 }
 
 func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observation, error) {
-	o := Observation{Now: time.Now(), Tasks: map[teal.TaskKey]Outcome{}}
+	o := Observation{Observed: w.observe(r), Tasks: map[teal.TaskKey]Outcome{}}
 	var errs [5]error
 	o.Route, errs[0] = e.cfg.Router.Observe(ctx, r.App, r.Alias)
 	o.To, errs[1] = e.cfg.Runner.Observe(ctx, r.App, r.To)
@@ -126,9 +131,10 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 	}
 	w.release = r
 	if isJudged(r) {
-		w.look(ctx, e, r)
+		w.look(ctx, e, r, outage(r, o))
 		o.Judgement, o.SampledAt, o.Unsaved = w.judgement, w.sampledAt, w.unsaved
 	}
+	o.Now = e.cfg.Now() // nothing that was seen is of a time to come
 	return o, errors.Join(errs[:]...)
 }
 
@@ -152,6 +158,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 	e.cfg.Boundary(name + ":decided")
 	if d.Intent.Act != teal.ActNone {
 		fence := r.Fence
+		r.Observe(d.Observed, e.cfg.Now())
 		r.Intend(d.Intent)
 		if begun := d.Change.Task; begun != nil && begun.Token == "" {
 			begun.Token = rand.Text()
@@ -164,6 +171,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
 			return fmt.Errorf("record intent %s: %w", name, err)
 		}
+		w.noted(r)
 		e.cfg.Boundary(name + ":intended")
 		err = e.act(ctx, r, d.Intent)
 		if refused(r, fence, err) {
@@ -206,7 +214,7 @@ func refused(r teal.Release, fence uint64, err error) bool {
 // outcome from being recorded, and must not take the reason with it. It returns
 // what is left to be noted with the outcome.
 func (e *Engine) recordWhy(r *teal.Release, d Decision, w *worker) Change {
-	now := time.Now()
+	now := e.cfg.Now()
 	why := Change{Findings: d.Change.Findings, Decided: d.Change.Decided}
 	why.apply(r, now)
 	r.Reason = d.Reason
@@ -231,7 +239,7 @@ func boundaryName(d Decision) string {
 // the fence back: a switch that was refused is not on its way.
 func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
 	r.Intent = nil
-	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: time.Now()})
+	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: e.cfg.Now()})
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record that it was refused: %w", err)
 	}
@@ -240,7 +248,7 @@ func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, wh
 }
 
 func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uint64, d Decision, w *worker) error {
-	now := time.Now()
+	now := e.cfg.Now()
 	before := r.Phase
 	if err := d.Record(&r, now); err != nil {
 		return err
@@ -251,6 +259,7 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record outcome %s: %w", boundaryName(d), err)
 	}
+	w.noted(r)
 	if d.Change.Judging {
 		w.unsaved = false
 	}
@@ -260,6 +269,9 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 	e.announce()
 	if e.cfg.Changed != nil && r.Phase != before {
 		e.cfg.Changed(r)
+	}
+	if d.Forget {
+		e.cfg.Examiner.Stop(r.ID)
 	}
 	if r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
 		e.cfg.Examiner.Stop(r.ID)
@@ -290,7 +302,7 @@ func (e *Engine) act(ctx context.Context, r teal.Release, intent teal.Intent) er
 		}
 		return e.cfg.Router.Set(ctx, teal.Alias{
 			App: r.App, Name: r.Alias, Targets: targets(r, intent),
-			UpdatedAt: time.Now(), UpdatedBy: "release " + r.ID,
+			UpdatedAt: e.cfg.Now(), UpdatedBy: "release " + r.ID,
 		}, intent.AliasRevision)
 	case teal.ActRetire:
 		return e.cfg.Runner.Retire(ctx, r.App, intent.Version, r.Policy.Drain.Std())

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"time"
 
 	"teal"
 )
@@ -15,17 +16,21 @@ func decideWatching(r teal.Release, o Observation) Decision {
 		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
-	case o.To.broken() && o.From.ready():
-		return goBack(r, o, o.Now, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why()))
+	}
+	if d, ended := endHold(r, o); ended {
+		return d
+	}
+	if d, is := decideSick(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why())); is {
+		return d
 	}
 	if d, asked := askJudges(r, o); !asked {
 		return d
 	}
-	if d, is := worse(r, o); is {
+	if d, is := worseAlone(r, o); is {
 		return d
 	}
 	switch {
-	case startsAgain(o):
+	case !mayStay(r, o):
 		return orSave(r, o, decideConfidence(r, o))
 	case r.Orders.Finish != nil:
 		return finish(r, o, askedFor(r.Orders.Finish))
@@ -37,18 +42,18 @@ func decideWatching(r teal.Release, o Observation) Decision {
 
 // decideConfidence decides about a green that nothing speaks against.
 func decideConfidence(r teal.Release, o Observation) Decision {
-	until := r.CreatedAt
-	if r.WatchUntil != nil {
-		until = *r.WatchUntil
-	}
+	until := ends(o, r.Marks.Phase, r.Policy.Confidence)
 	over := !o.Now.Before(until)
 	switch {
-	case over && o.To.ready():
+	case over && mayStay(r, o):
 		return decideOver(r, o)
 	case !o.From.Running:
 		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
 	case over: // nobody knows yet which of the two will be healthy: keep both
-		return Decision{}
+		until = time.Time{}
+	}
+	if !o.To.ready() {
+		until = soonest(until, startedBy(r, o))
 	}
 	return Decision{Until: until}
 }
@@ -83,15 +88,25 @@ func noting(d Decision, j judged) Decision {
 	return d
 }
 
-// startsAgain reports whether green is being started, after a restart of the
-// server: nobody knows whether it will be healthy, and blue must not go before
-// somebody does.
-func startsAgain(o Observation) bool {
-	return o.To.Running && o.To.State == teal.EnvironmentStarting
+// mayStay reports whether green is known to be able to stay alone: blue must not
+// go before. One that is being started, after a restart of the server, is not;
+// one that serves and wants to grow has the time of a start for that.
+func mayStay(r teal.Release, o Observation) bool {
+	return o.To.ready() || o.To.serves() && !o.Now.Before(o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
-// finish ends a release that went well, once it is certain that green has
-// everything and keeps it: blue is decommissioned.
+// startedBy is until when a green that starts may take to be healthy; zero when
+// that time is over.
+func startedBy(r teal.Release, o Observation) time.Time {
+	if by := o.To.Since.Add(r.Policy.ReadyWithin.Std()); o.Now.Before(by) {
+		return by
+	}
+	return time.Time{}
+}
+
+// finish ends a release, once it is certain that green has everything and keeps
+// it: blue is decommissioned. Beside a green that answers nobody blue is left
+// running: it may be the only one that will ever be healthy.
 func finish(r teal.Release, o Observation, reason string) Decision {
 	switch {
 	case !o.Route.Holds:
@@ -100,7 +115,7 @@ func finish(r teal.Release, o Observation, reason string) Decision {
 		return confirm(r, o, r.To)
 	}
 	d := Decision{Next: teal.PhaseCompleted, Reason: reason}
-	if o.From.Running {
+	if o.From.Running && o.To.serves() {
 		d.Intent = retire(r.From)
 	}
 	return d

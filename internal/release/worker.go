@@ -16,15 +16,38 @@ type worker struct {
 	app  string
 	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
 
+	looked  time.Time     // when the last tick looked, by the clock that only goes on; zero before
+	noticed teal.Duration // what the record said then of how long the release was observed
+	more    teal.Duration // and how much longer this process has observed it
+
 	release   teal.Release // as the last tick saw it
 	feed      Feed
 	judge     Judge
+	opened    bool // a judge has been made
+	outage    bool // neither version is healthy: what is measured says nothing
 	resumed   bool // the release had moved traffic before this process met it
 	judgement *teal.Judgement
 	shown     atomic.Pointer[teal.Judgement] // judgement, for those who only look
 	sampledAt time.Time
 	unsaved   bool
 }
+
+// observe returns the release's clock. Between two looks it goes on by what the
+// monotonic clock says, which does not jump and stands still while the machine
+// sleeps; not by more than may lie between two looks.
+func (w *worker) observe(r teal.Release) teal.Duration {
+	now := time.Now()
+	if r.Observed != w.noticed { // another engine has noted more, or a write of ours arrived whose answer did not
+		w.noticed, w.more = r.Observed, 0
+	} else if !w.looked.IsZero() {
+		w.more += teal.Duration(min(now.Sub(w.looked), maxApart))
+	}
+	w.looked = now
+	return r.Observed + w.more
+}
+
+// noted says that the record has learnt the clock.
+func (w *worker) noted(r teal.Release) { w.noticed, w.more = r.Observed, 0 }
 
 // isJudged reports whether what the two versions of a release do for users is
 // looked at now.
@@ -34,8 +57,14 @@ func isJudged(r teal.Release) bool {
 
 // look takes what has been measured since the last look and judges again. What
 // cannot be measured is a verdict of its own, not an error of the release: a
-// rollback that somebody asks for must not wait for a meter.
-func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
+// rollback that somebody asks for must not wait for a meter. In an outage what is
+// measured is thrown away, and what the judge knew with it: the last of that was
+// measured when the outage had begun and was not known yet.
+func (w *worker) look(ctx context.Context, e *Engine, r teal.Release, outage bool) {
+	if w.outage = outage; outage {
+		w.forget(ctx)
+		return
+	}
 	if err := w.open(ctx, e, r); err != nil {
 		w.cannotAsk(err)
 		return
@@ -51,20 +80,24 @@ func (w *worker) look(ctx context.Context, e *Engine, r teal.Release) {
 	w.judge.Begin(r.Step)
 	if interval.Live.Received() > 0 || interval.Green.Received() > 0 || len(interval.NewErrors) > 0 {
 		w.judge.Add(interval)
-		w.sampledAt, w.unsaved = interval.At, true
+		w.unsaved = true
+		if w.verdict() != teal.VerdictFail { // the sample that decided is the first one
+			w.sampledAt = interval.At
+		}
 		if e.cfg.Measured != nil {
 			e.cfg.Measured(r, interval)
 		}
 	}
-	judgement := w.judge.Judgement(time.Now())
+	judgement := w.judge.Judgement(e.cfg.Now())
 	w.judgement = &judgement
 	w.shown.Store(&judgement)
 }
 
 func (w *worker) open(ctx context.Context, e *Engine, r teal.Release) (err error) {
 	if w.judge == nil {
-		// What live had before a restart of the server is not known any more.
-		w.resumed = r.Step > 0
+		if !w.opened { // what live had before a restart of the server is not known any more
+			w.opened, w.resumed = true, r.Step > 0
+		}
 		if w.judge, err = e.newJudge(r); err != nil {
 			return err
 		}
@@ -91,6 +124,19 @@ func (e *Engine) newJudge(r teal.Release) (Judge, error) {
 		return nil, fmt.Errorf("judge: %w", err)
 	}
 	return j, nil
+}
+
+// forget throws away what has been measured and what was concluded from it.
+func (w *worker) forget(ctx context.Context) {
+	w.judge, w.unsaved = nil, false
+	w.judgement = &teal.Judgement{Verdict: teal.VerdictInconclusive, Reason: "neither version is healthy"}
+	w.shown.Store(w.judgement)
+	if w.feed == nil {
+		return
+	}
+	if _, err := w.feed.Take(ctx); err != nil {
+		w.close() // the next look opens it again, or says what is wrong
+	}
 }
 
 func (w *worker) cannotAsk(err error) {

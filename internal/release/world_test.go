@@ -46,6 +46,28 @@ type world struct {
 	wrong []string // broken guarantees
 	seen  map[string]int
 	left  map[int]bool // versions that a release had to leave running
+
+	outage bool // something that all versions need is gone
+
+	skew     time.Duration            // of the wall clock
+	attended map[string]time.Duration // how long some engine has looked after a release
+}
+
+// wall is the wall clock.
+func (w *world) wall() time.Time { return time.Now().Add(w.skew) }
+
+// apart is how long may lie between two looks of an engine.
+const apart = 30 * time.Second
+
+// attend notes that an engine looks after a release.
+func (p *process) attend(ctx context.Context, id string) {
+	if _, person := ctx.Value(whoKey{}).(string); person || p.w.free {
+		return
+	}
+	if last, ok := p.looked[id]; ok {
+		p.w.attended[id] += min(time.Since(last), apart)
+	}
+	p.looked[id] = time.Now()
 }
 
 type appRecord struct {
@@ -60,6 +82,8 @@ type releaseRecord struct {
 	finishing  bool   // a retirement was intended by order
 	aliasAtBeg uint64 // the alias's revision when the release was claimed
 	liveAtBeg  []teal.Target
+	watched    time.Duration // attended when it began to be watched
+	stepped    time.Duration // and when its step began
 }
 
 type aliasState struct {
@@ -75,10 +99,21 @@ type env struct {
 	since   time.Time // of the state
 	running bool
 	never   bool // does not become ready before things calm down
+	crashed bool // not ready because a process ended
+	shared  bool // not ready because of what all versions need
+	checked time.Time
 }
 
 // become enters a state.
-func (e *env) become(state teal.EnvironmentState) { e.state, e.since = state, time.Now() }
+func (e *env) become(state teal.EnvironmentState) {
+	e.state, e.since, e.crashed, e.shared = state, time.Now(), false, false
+	if state == teal.EnvironmentReady {
+		e.checked = e.since
+	}
+}
+
+// checkWindow is how long it may take until an outage shows in the checks.
+const checkWindow = 8 * time.Second
 
 var (
 	errConflict = errors.New("the revision is not the newest")
@@ -89,7 +124,7 @@ func newWorld(twins bool) *world {
 	return &world{
 		twins: twins, apps: map[string]*appRecord{}, releases: map[string]*releaseRecord{},
 		aliases: map[string]*aliasState{}, envs: map[string]*env{}, truth: map[string]teal.Verdict{},
-		began: time.Now(), seen: map[string]int{}, left: map[int]bool{},
+		began: time.Now(), seen: map[string]int{}, left: map[int]bool{}, attended: map[string]time.Duration{},
 	}
 }
 
@@ -161,7 +196,10 @@ type process struct {
 	cancel context.CancelFunc
 	dead   bool
 	seen   map[string]teal.EnvironmentState // what Observe last said
+	shared map[string]bool                  // whether that was because of what all versions need
 	late   map[string]bool                  // and whether it had been like that for as long as a start may take
+
+	looked map[string]time.Time // when its engine last looked after a release
 
 	memory sync.Mutex // of what follows: people's goroutines and the engine's look at it
 	tasks  map[string]*simTask
@@ -190,13 +228,13 @@ func (w *world) launch(name string) *process {
 // build makes a server that does not run yet.
 func (w *world) build(name string) *process {
 	p := &process{
-		w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{},
+		w: w, name: name, seen: map[string]teal.EnvironmentState{}, late: map[string]bool{}, shared: map[string]bool{}, looked: map[string]time.Time{},
 		tasks: map[string]*simTask{}, judged: map[string]teal.Verdict{},
 	}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.engine = release.New(release.Config{
 		Journal: p, Runner: runner{p}, Router: router{p}, Meter: meter{p}, Examiner: examiner{p}, NewJudge: p.newJudge,
-		Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary,
+		Logger: slog.New(slog.DiscardHandler), Boundary: p.boundary, Now: w.wall,
 	})
 	return p
 }
@@ -270,6 +308,7 @@ func (p *process) wait(name string, mortal bool) outcome {
 
 func (p *process) Load(ctx context.Context, id string) (r teal.Release, revision uint64, err error) {
 	err = p.do(ctx, "load "+id, func() error {
+		p.attend(ctx, id)
 		stored, ok := p.w.releases[id]
 		if !ok {
 			return teal.Errorf(teal.CodeUnknownRelease, "no release %s", id)
@@ -313,7 +352,19 @@ func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (u
 		old.aliasAtBeg, old.liveAtBeg = live.revision, live.alias.Targets
 	}
 	if r.Phase.Ended() {
-		w.checkEnd(r, old)
+		p.checkEnd(r, old)
+	}
+	if r.Phase == teal.PhaseWatching && old.Phase != r.Phase {
+		old.watched = w.attended[r.ID]
+	}
+	if r.Step != old.Step {
+		old.stepped = w.attended[r.ID]
+	}
+	if r.OutageSince != nil && old.OutageSince == nil {
+		w.seen["on hold"]++
+	}
+	if r.Rollback != nil && old.Rollback == nil {
+		p.checkBlame(r)
 	}
 	if r.Intent != nil && old.Intent == nil {
 		p.checkIntent(r, judged)
@@ -442,14 +493,26 @@ func (r runner) Observe(ctx context.Context, app string, version int) (h release
 	err = r.do(ctx, fmt.Sprint("observe ", app, "/", version), func() error {
 		e := r.w.env(app, version)
 		r.seen[fmt.Sprint(app, "/", version)] = ""
+		r.shared[fmt.Sprint(app, "/", version)] = e.shared
 		if e.running {
-			h = release.Health{Running: true, State: e.state, Since: e.since}
+			h = release.Health{Running: true, State: e.state, Since: e.since.Add(r.w.skew), Crashed: e.crashed, CheckedAt: e.checked.Add(r.w.skew), Window: checkWindow}
 			r.seen[fmt.Sprint(app, "/", version)] = e.state
 			r.late[fmt.Sprint(app, "/", version)] = e.state != teal.EnvironmentReady && time.Since(e.since) >= teal.DefaultReadyWithin.Std()
 		}
 		return nil
 	})
 	return h, err
+}
+
+func (r runner) Recheck(ctx context.Context, app string, version int) error {
+	return r.do(ctx, fmt.Sprint("recheck ", version), func() error {
+		r.w.seen["recheck"]++
+		if e := r.w.env(app, version); e.running && e.state == teal.EnvironmentReady && !r.w.outage {
+			e.checked = time.Now()
+			r.engine.Wake(app)
+		}
+		return nil
+	})
 }
 
 func (r runner) Size(ctx context.Context, app string, version, model int) error {
@@ -479,17 +542,20 @@ func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 	}
 	switch version {
 	case r.From:
-		over := r.WatchUntil != nil && !time.Now().Before(*r.WatchUntil) || r.finishing
+		watched := w.attended[r.ID] - r.watched
+		over := watched >= r.Policy.Confidence.Std() || r.finishing
 		blue := fmt.Sprint(r.App, "/", r.From)
 		hopeless := r.Phase == teal.PhaseRollingBack && (p.late[blue] || p.seen[blue] == teal.EnvironmentFailed)
 		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0 || hopeless,
-			"C14: the standby %d of %s is stopped while it is %s until %v", version, r.ID, r.Phase, r.WatchUntil)
+			"C14: the standby %d of %s is stopped while it is %s, after %s of %s", version, r.ID, r.Phase, watched, r.Policy.Confidence)
 		saw := p.seen[fmt.Sprint(r.App, "/", r.To)]
-		w.must(r.finishing || hopeless || saw == teal.EnvironmentReady || r.Phase == teal.PhaseShifting, "the standby %d is stopped while green was seen %s", version, saw)
+		w.must(saw == teal.EnvironmentReady, "the standby %d is stopped while green was seen %s", version, saw)
 		w.must(live.IsOnly(r.To), "C11: version %d is stopped before %d has everything", version, r.To)
 	case r.To:
 		w.must(r.Phase.BeforeTraffic() || r.Phase == teal.PhaseShifting && r.From == 0 || r.Phase == teal.PhaseRollingBack && live.IsOnly(r.From),
 			"C11: green %d of %s is stopped while it is %s", version, r.ID, r.Phase)
+		saw := p.seen[fmt.Sprint(r.App, "/", r.From)]
+		w.must(r.Phase != teal.PhaseRollingBack || saw == teal.EnvironmentReady, "green %d is stopped while blue was seen %s", version, saw)
 	default:
 		w.must(false, "C11: %s stops version %d, which is not its own", r.ID, version)
 	}
@@ -556,8 +622,30 @@ func (router) rises(r teal.Release, next, now teal.Alias) bool {
 	return next.Weight(r.To) > now.Weight(r.To)
 }
 
+// checkBlame: green is not blamed for losing what all versions have lost.
+func (p *process) checkBlame(r teal.Release) {
+	w := p.w
+	if p.shared[fmt.Sprint(r.App, "/", r.To)] {
+		for _, health := range []string{"stopped being healthy", "failed at the switch", "no healthy instance"} {
+			w.must(!strings.Contains(r.Reason, health), "%s goes back although both versions have lost the same: %s", r.ID, r.Reason)
+		}
+	}
+}
+
+// leaves reports whether the version that stays was not seen healthy, so that
+// both were left running.
+func (p *process) leaves(r teal.Release, stays, other int) bool {
+	left := p.seen[fmt.Sprint(r.App, "/", stays)] != teal.EnvironmentReady && p.w.env(r.App, other).running
+	if left {
+		p.w.seen["both left running"]++
+		p.w.left[other] = true
+	}
+	return left
+}
+
 // checkEnd: a release that ends, ends in agreement with the world.
-func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
+func (p *process) checkEnd(r teal.Release, before *releaseRecord) {
+	w := p.w
 	w.seen[string(r.Phase)]++
 	live := w.live(r.App)
 	from, to := w.env(r.App, r.From), w.env(r.App, r.To)
@@ -571,10 +659,10 @@ func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
 			return
 		}
 		w.must(live.alias.IsOnly(r.To) && len(live.stale) == 0, "%s is completed; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
-		w.must(to.running && !from.running, "%s is completed; blue runs %v, green %v", r.ID, from.running, to.running)
+		w.must(to.running && (!from.running || p.leaves(r, r.To, r.From)), "%s is completed; blue runs %v, green %v", r.ID, from.running, to.running)
 	case teal.PhaseRolledBack:
 		w.must(live.alias.IsOnly(r.From) && len(live.stale) == 0, "%s is rolled back; live is %v, and stale %v", r.ID, live.alias.Targets, live.stale)
-		w.must(from.running && !to.running, "%s is rolled back; blue runs %v, green %v", r.ID, from.running, to.running)
+		w.must(from.running && (!to.running || p.leaves(r, r.From, r.To)), "%s is rolled back; blue runs %v, green %v", r.ID, from.running, to.running)
 	case teal.PhaseAborted:
 		w.must(live.revision == before.aliasAtBeg && slices.Equal(live.alias.Targets, before.liveAtBeg), "%s is aborted; live was %v and is %v", r.ID, before.liveAtBeg, live.alias.Targets)
 		untouched := before.Phase == teal.PhaseQueued && (before.Intent == nil || before.Intent.Act == teal.ActTask)

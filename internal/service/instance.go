@@ -58,13 +58,17 @@ func (s *Set) runService(ctx context.Context, sl *slot) {
 		delay, reason := restart.delay(l.upFor), s.reasonOf(sl)
 		s.cfg.Logger.Warn("an instance is not running; starting it again", "instance", sl.name, "reason", reason, "in", delay)
 		s.cfg.Log(sl.name, platform, fmt.Sprintf("%s; starting it again in %s", reason, delay))
-		sleep(ctx, delay, nil)
+		sleep(ctx, delay, sl.retry)
 	}
 }
 
 // live starts the process, checks it until it ends or ctx does, and returns when
 // it is gone.
 func (s *Set) live(ctx context.Context, sl *slot, keep bool) life {
+	select {
+	case <-sl.retry: // it was asked for before this start
+	default:
+	}
 	port, err := choose(keep)
 	if err != nil {
 		s.notStarted(sl, err)
@@ -170,6 +174,7 @@ func (s *Set) ended(sl *slot, exit process.Exit) bool {
 	var wasHealthy bool
 	s.update(func() {
 		wasHealthy = sl.health.proven
+		sl.crashed = sl.health.phase == healthy || sl.health.phase == suspect || sl.health.phase == starting && (sl.crashed || !sl.health.ever)
 		sl.endpoint = nil
 		sl.health.died()
 		sl.trouble = ""

@@ -40,7 +40,8 @@ type Config struct {
 	// Logger gets changes of state; nil discards them.
 	Logger *slog.Logger
 	// OnChange is called after every change of what State returns, except for
-	// Output. It must not block.
+	// Output, and when a check has passed that Recheck asked for. It must not
+	// block.
 	OnChange func()
 }
 
@@ -90,6 +91,12 @@ type slot struct {
 	trouble  string    // what the last check said; "" while healthy or down
 	exit     string    // how the last life ended, until a check has passed
 	ends     int       // lives that ended since a check passed
+	crashed  bool      // the last life ended while nothing was wrong with its checks
+	begun    time.Time // when the last check began
+	passed   time.Time // when the last check began that was passed
+	wanted   bool      // Recheck asked for one, and none has been passed since
+
+	retry chan struct{} // capacity 1: start again at once
 }
 
 // New checks cfg and builds a Set. Nothing runs before [Set.Run].
@@ -128,7 +135,7 @@ func (s *Set) plan() error {
 			if s.cfg.Service.Instances == 1 {
 				label = s.cfg.Name
 			}
-			s.slots = append(s.slots, &slot{name: name, label: label})
+			s.slots = append(s.slots, &slot{name: name, label: label, retry: make(chan struct{}, 1)})
 		}
 		return nil
 	}
@@ -247,6 +254,7 @@ func (s *Set) monitor(ctx context.Context, sl *slot, e *Endpoint, check func(con
 		begin: func() int {
 			s.mu.Lock()
 			defer s.mu.Unlock()
+			sl.begun = time.Now()
 			return sl.health.doubts
 		},
 		report: func(token int, err error) time.Duration { return s.checked(sl, token, err) },
@@ -257,6 +265,7 @@ func (s *Set) monitor(ctx context.Context, sl *slot, e *Endpoint, check func(con
 func (s *Set) checked(sl *slot, token int, err error) time.Duration {
 	var before, after phase
 	var delay time.Duration
+	var answered bool
 	s.update(func() {
 		before = sl.health.phase
 		if err == nil {
@@ -267,9 +276,14 @@ func (s *Set) checked(sl *slot, token int, err error) time.Duration {
 		}
 		after, delay = sl.health.phase, sl.health.delay(s.policy)
 		if after == healthy && err == nil {
-			sl.trouble, sl.exit, sl.ends = "", "", 0
+			sl.trouble, sl.exit, sl.ends, sl.crashed = "", "", 0, false
+			sl.passed = sl.begun
+			answered, sl.wanted = sl.wanted, false
 		}
 	})
+	if answered {
+		s.cfg.OnChange()
+	}
 	switch {
 	case before != healthy && after == healthy:
 		s.cfg.Logger.Info("an endpoint is healthy", "instance", sl.name)
@@ -277,6 +291,24 @@ func (s *Set) checked(sl *slot, token int, err error) time.Duration {
 		s.cfg.Logger.Warn("an endpoint is not healthy", "instance", sl.name, "reason", err.Error())
 	}
 	return delay
+}
+
+// Recheck asks for a check of every endpoint as soon as may be, and for a start
+// at once of what waits to be started again. It does not block.
+func (s *Set) Recheck() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range s.slots {
+		sl.wanted = true
+		if sl.endpoint != nil {
+			sl.endpoint.check()
+			continue
+		}
+		select {
+		case sl.retry <- struct{}{}:
+		default: // an upstream, or asked for already
+		}
+	}
 }
 
 // update changes the slots, makes the change visible to Claim, and calls

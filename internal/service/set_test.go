@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -393,7 +394,11 @@ func TestUpstreamGoesDownAndComesBack(t *testing.T) {
 	}
 }
 
-func TestUpstreamThatWasNeverThereIsNotReady(t *testing.T) {
+// An upstream is as good as the addresses that answer: they are somebody else's.
+// The others are named. Seen red when every address had to have been healthy once,
+// as every instance of a service must, and with an upstream that is ready before
+// all of its addresses have been checked.
+func TestUpstreamWithADeadAddressIsReady(t *testing.T) {
 	t.Parallel()
 	port, err := choosePort()
 	if err != nil {
@@ -406,8 +411,94 @@ func TestUpstreamThatWasNeverThereIsNotReady(t *testing.T) {
 		st := h.State()
 		return st.Healthy == 1 && st.Reason == "legacy: nothing answers on "+dead+"/healthz: connection refused"
 	})
+	if !h.State().Ready {
+		t.Error("not ready, although one address is healthy")
+	}
+	want := []string{dead + ": nothing answers on " + dead + "/healthz: connection refused"}
+	if got := h.Down(); !slices.Equal(got, want) {
+		t.Errorf("down: %q, want %q", got, want)
+	}
+}
+
+func TestUpstreamIsNotReadyBeforeEveryAddressWasChecked(t *testing.T) {
+	t.Parallel()
+	up, release := upstreamServer(t), make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	t.Cleanup(slow.Close)
+	h := run(t, Config{App: "shop", Version: 1, Name: "legacy", Upstream: &teal.Upstream{URLs: []string{up.URL + "/base", slow.URL}, Health: quick("/healthz")}})
+	eventually(t, "one is healthy", func() bool { return h.State().Healthy == 1 })
 	if h.State().Ready {
-		t.Error("ready, although one address was never healthy")
+		t.Error("ready, although nobody knows yet how the other address is")
+	}
+	close(release)
+	h.ready(t)
+}
+
+// A process that ends by itself is a crash; one that had failed its checks is
+// not. Seen red with every end of a process as a crash, and with none.
+func TestACrashIsToldFromAFailedCheck(t *testing.T) {
+	t.Parallel()
+	for _, sick := range []bool{false, true} {
+		h := run(t, Config{Service: aService("", 1)})
+		h.ready(t)
+		e := mustClaim(t, h.Set)
+		if sick {
+			_, _ = get(e, "/sick")
+			eventually(t, "no health", func() bool { return h.State().Healthy == 0 })
+		}
+		_, _ = get(e, "/die")
+		var got State
+		eventually(t, "the end", func() bool { got = h.State(); return strings.Contains(got.Reason, "exit status 4") || got.Healthy > 0 })
+		if got.Crashed == sick {
+			t.Errorf("sick before: %v: %+v", sick, got)
+		}
+	}
+}
+
+// Recheck has a check made now, and says when one has been passed. Seen red with
+// a Recheck that does nothing, and with one whose pass is not told.
+func TestRecheckIsMadeAtOnceAndTold(t *testing.T) {
+	t.Parallel()
+	up := upstreamServer(t)
+	health, told := quick("/healthz"), make(chan struct{}, 100)
+	health.Interval = teal.Duration(time.Hour)
+	h := run(t, Config{
+		App: "shop", Version: 1, Name: "legacy", Upstream: &teal.Upstream{URLs: []string{up.URL + "/base"}, Health: health},
+		OnChange: func() { told <- struct{}{} },
+	})
+	h.ready(t)
+	for len(told) > 0 {
+		<-told
+	}
+	asked := time.Now()
+	h.Recheck()
+	select {
+	case <-told:
+	case <-time.After(patience):
+		t.Fatal("nobody says that a check has been passed")
+	}
+	if at, window := h.Checked(); at.Before(asked) || window != 3*(time.Hour+5*time.Second) {
+		t.Errorf("checked %s after it was asked for, window %s", at.Sub(asked), window)
+	}
+	up.status.Store(503)
+	asked = time.Now()
+	h.Recheck()
+	if at, _ := h.Checked(); at.After(asked) {
+		t.Error("a check that failed counts as passed")
+	}
+}
+
+// Recheck starts at once what waits to be started again. Seen red with a wait
+// that is not cut short.
+func TestRecheckStartsWhatWaits(t *testing.T) {
+	t.Parallel()
+	service := aService("", 1)
+	service.Command = []string{"sh", "-c", "exit 3"}
+	h := run(t, Config{Service: service})
+	began := time.Now()
+	eventually(t, "ten starts", func() bool { h.Recheck(); return h.starts.Load() >= 10 })
+	if took := time.Since(began); took > 10*time.Second { // 0 + 0.1 + 0.2 + … + 12.8 s without
+		t.Errorf("ten starts took %s", took)
 	}
 }
 

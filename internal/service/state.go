@@ -1,15 +1,24 @@
 package service
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // State is how the endpoints of a component are.
 type State struct {
-	// Ready is whether every instance has been healthy at least once and at
-	// least one is now.
+	// Ready is whether requests can be sent. At least one instance must be
+	// healthy now. Of a service every one must have been so once: they are the
+	// version's own. Of an upstream every address must have been checked, and the
+	// others may be down: its addresses are
+	// somebody else's.
 	Ready bool
 	// Failed is whether an instance has ended several times in a row and has
 	// never been healthy. It is still being started again.
-	Failed  bool
+	Failed bool
+	// Crashed is whether all that is not healthy is so because its process ended
+	// while nothing was wrong with its checks.
+	Crashed bool
 	Healthy int // instances that are healthy now
 	Total   int
 	Reason  string // why not all are healthy, for people; "" when they are
@@ -33,17 +42,54 @@ func (s *Set) State() State {
 }
 
 func (s *Set) stateLocked() State {
-	state := State{Ready: true, Total: len(s.slots)}
+	state, crashed := State{Ready: true, Total: len(s.slots)}, true
 	for _, sl := range s.slots {
 		if sl.health.phase == healthy {
 			state.Healthy++
+		} else {
+			crashed = crashed && sl.crashed
 		}
-		state.Ready = state.Ready && sl.health.ever
+		state.Ready = state.Ready && (sl.health.ever || s.cfg.Upstream != nil && sl.trouble != "")
 		state.Failed = state.Failed || (!sl.health.ever && sl.ends >= hopeless)
 	}
 	state.Ready = state.Ready && state.Healthy > 0
+	state.Crashed = crashed && state.Healthy < state.Total
 	state.Reason, _ = s.reasonLocked()
 	return state
+}
+
+// Checked returns when the newest check began that a healthy endpoint has passed,
+// and how long it may take until an outage shows in the checks.
+func (s *Set) Checked() (at time.Time, window time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, sl := range s.slots {
+		if sl.health.phase == healthy && sl.passed.After(at) {
+			at = sl.passed
+		}
+	}
+	return at, time.Duration(s.policy.failures) * (s.policy.interval + s.timeout)
+}
+
+// Down returns the addresses of an upstream that are not healthy, each with the
+// reason.
+func (s *Set) Down() []string {
+	if s.cfg.Upstream == nil {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for _, sl := range s.slots {
+		if sl.health.phase != healthy {
+			trouble := sl.trouble
+			if trouble == "" {
+				trouble = "has not answered yet"
+			}
+			list = append(list, sl.name+": "+trouble)
+		}
+	}
+	return list
 }
 
 // reasonLocked says why not all slots are healthy, and which one it speaks of:

@@ -261,8 +261,9 @@ type status struct {
 			DecidedAt time.Time  `json:"decided_at"`
 			BackAt    *time.Time `json:"back_at"`
 		}
-		Evidence   []struct{ Name, Seen, Verdict string }
-		WatchUntil *time.Time `json:"watch_until"`
+		OutageSince *time.Time `json:"outage_since"`
+		Evidence    []struct{ Name, Seen, Verdict string }
+		WatchUntil  *time.Time `json:"watch_until"`
 	}
 }
 

@@ -45,7 +45,7 @@ func sayGoodbye(server *http.Server) {
 func main() {
 	time.Sleep(time.Duration(setting("START_MS")) * time.Millisecond)
 	mux := http.NewServeMux()
-	mux.HandleFunc("/healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
+	mux.HandleFunc("/healthz", healthz)
 	mux.HandleFunc("/", root)
 	mux.HandleFunc("/check", check)
 	mux.HandleFunc("/slow", slow)
@@ -61,6 +61,19 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
+// database reports whether what the service needs is there: the file that DATABASE
+// names.
+func database() bool {
+	_, err := os.Stat(os.Getenv("DATABASE"))
+	return err == nil || os.Getenv("DATABASE") == ""
+}
+
+func healthz(w http.ResponseWriter, _ *http.Request) {
+	if !database() {
+		http.Error(w, "no database", http.StatusServiceUnavailable)
+	}
+}
+
 // root answers as well as the version's environment says: late, after LATENCY_MS,
 // and not at all to FAIL_PERCENT of its users.
 func root(w http.ResponseWriter, _ *http.Request) {
@@ -68,7 +81,7 @@ func root(w http.ResponseWriter, _ *http.Request) {
 	if setting("TELL") > 0 {
 		fmt.Println("served a user")
 	}
-	if rand.IntN(100) < setting("FAIL_PERCENT") {
+	if !database() || rand.IntN(100) < setting("FAIL_PERCENT") {
 		http.Error(w, "broken", http.StatusInternalServerError)
 		return
 	}
