@@ -15,6 +15,9 @@ type Invocation struct {
 	// Stream gets the payload of an answer that the function streams. Where it is
 	// nil such an answer is collected, as one that is not streamed is.
 	Stream Stream
+	// Inside says that a component of the same environment calls, whose own work
+	// waits for the answer.
+	Inside bool
 }
 
 // Stream takes a streamed answer as it comes. Its methods are called on the

@@ -169,15 +169,17 @@ func start(t *testing.T, command *exec.Cmd) {
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 }
 
-// Every component can call every other, in any order, and the chain tells.
+// Every component can call every other, in any order, and the chain tells. Each runs
+// once, for all calls: what a chain takes has nothing in it that waits for a process to
+// start, which on a busy machine is seconds, and the example's calls wait for ten.
 func TestShopChains(t *testing.T) {
 	t.Parallel()
 	var env []string
+	functions := map[string]*relay{}
 	for _, component := range []string{"front", "catalog"} {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			serveFunction(w, r, component, env)
-		}))
-		defer server.Close()
+		functions[component] = &relay{}
+		server := httptest.NewServer(functions[component])
+		t.Cleanup(server.Close)
 		env = append(env, "TEAL_URL_"+strings.ToUpper(component)+"="+server.URL)
 	}
 	port := freePort(t)
@@ -186,6 +188,9 @@ func TestShopChains(t *testing.T) {
 	prices.Dir = "shop/prices"
 	prices.Env = append(append(os.Environ(), env...), "TEAL_COMPONENT=prices", fmt.Sprintf("PORT=%d", port))
 	start(t, prices)
+	for component, to := range functions {
+		to.serve(t, component, env)
+	}
 	waitFor(t, fmt.Sprintf("http://127.0.0.1:%d/healthz", port))
 
 	for query, want := range map[string]string{
@@ -214,8 +219,56 @@ func TestShopChains(t *testing.T) {
 	}
 }
 
-// serveFunction does what the gateway does for a function, roughly.
-func serveFunction(w http.ResponseWriter, r *http.Request, component string, env []string) {
+// relay does what the gateway does for a function, roughly: it has an address before
+// the function runs, and hands events to it.
+type relay struct {
+	url string // of the function's process
+}
+
+const (
+	pythonServer = `
+import http.server, json, urllib.parse, app
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        answer = app.lambda_handler(json.loads(self.rfile.read(int(self.headers["Content-Length"]))), None)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()`
+	nodeServer = `
+import('./index.mjs').then((m) => {
+	const server = require('node:http').createServer(async (request, response) => {
+		let event = '';
+		for await (const chunk of request) event += chunk;
+		response.end(JSON.stringify(await m.handler(JSON.parse(event), {})));
+	});
+	server.listen(0, '127.0.0.1', () => console.log(server.address().port));
+})`
+)
+
+// serve starts the function's process and waits until it serves.
+func (to *relay) serve(t *testing.T, component string, env []string) {
+	t.Helper()
+	command := exec.Command("python3", "-B", "-c", pythonServer)
+	if component == "catalog" {
+		command = exec.Command("node", "-e", nodeServer)
+	}
+	command.Dir, command.Env = "shop/"+component, append(append(os.Environ(), env...), "TEAL_COMPONENT="+component)
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, command)
+	var port int
+	if _, err := fmt.Fscanln(out, &port); err != nil {
+		t.Fatalf("%s does not say its port: %v", component, err)
+	}
+	to.url = fmt.Sprintf("http://127.0.0.1:%d", port)
+}
+
+func (to *relay) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	query := map[string]string{}
 	for name, values := range r.URL.Query() {
 		query[name] = strings.Join(values, ",")
@@ -225,13 +278,14 @@ func serveFunction(w http.ResponseWriter, r *http.Request, component string, env
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	out, err := invoke("shop/"+component, string(event), append(env, "TEAL_COMPONENT="+component)...)
 	var answer struct {
 		StatusCode int
 		Body       string
 	}
+	response, err := client.Post(to.url, "application/json", bytes.NewReader(event))
 	if err == nil {
-		err = json.Unmarshal([]byte(out), &answer)
+		err = json.NewDecoder(response.Body).Decode(&answer)
+		_ = response.Body.Close()
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadGateway)

@@ -44,6 +44,7 @@ type outcome struct {
 // turn is one invocation in one instance.
 type turn struct {
 	id      string
+	inside  bool
 	started time.Time
 	init    time.Duration // of the instance, on its first turn
 	event   runtimeapi.Event
@@ -58,7 +59,7 @@ type turn struct {
 
 // newTurn returns the turn of an invocation; its times are set when it begins.
 func (p *Pool) newTurn(in *teal.Invocation) *turn {
-	t := &turn{id: in.RequestID, stream: in.Stream, outcome: make(chan outcome, 1)}
+	t := &turn{id: in.RequestID, inside: in.Inside, stream: in.Stream, outcome: make(chan outcome, 1)}
 	t.event = runtimeapi.Event{
 		RequestID: in.RequestID, ARN: p.arn(in.Alias),
 		TraceID: in.TraceID, ClientContext: clientContext(in.ClientContext), Payload: in.Event,

@@ -108,7 +108,8 @@ type Pool struct {
 	instances map[*instance]struct{} // every one that has a goroutine
 	counts    [stages]int
 	idle      []*instance // the one used last is the last one
-	queue     []*turn     // invocations without an instance, the oldest first
+	queue     []*turn     // invocations without an instance: those from inside first, and then the oldest
+	gaveWay   time.Time   // when one from inside gave up last
 	recheck   *time.Timer // nudges returnGrace after something was queued
 	rechecks  bool        // recheck is running
 	proven    bool

@@ -34,15 +34,44 @@ func (p *Pool) submit(t *turn) (queued bool) {
 		t.outcome <- refused
 		return false
 	}
-	if t.deliveries > 0 {
-		p.queue = slices.Insert(p.queue, 0, t)
-	} else {
-		p.queue = append(p.queue, t)
-	}
+	p.queue = slices.Insert(p.queue, p.placeLocked(t), t)
 	p.peak.note(now, p.demandLocked())
 	p.queuedLocked()
 	p.mu.Unlock()
 	return true
+}
+
+// placeLocked returns where in the queue t belongs. Work that has begun is finished
+// before more is: a call from inside, whose caller holds an instance, goes before
+// those that hold nothing. Otherwise the calls of a chain would wait for more and
+// more chains to begin, each of which takes an instance away.
+func (p *Pool) placeLocked(t *turn) int {
+	switch {
+	case t.deliveries > 0:
+		return 0
+	case t.inside:
+		return p.insideLocked()
+	}
+	return len(p.queue)
+}
+
+// insideLocked returns how many of the queue come before those from outside.
+func (p *Pool) insideLocked() int {
+	n := slices.IndexFunc(p.queue, func(t *turn) bool { return !t.inside && t.deliveries == 0 })
+	if n < 0 {
+		return len(p.queue)
+	}
+	return n
+}
+
+// aheadLocked returns how many wait of those that t would wait for: calls from
+// outside, however many, take no place from those from inside.
+func (p *Pool) aheadLocked(t *turn) int {
+	inside := p.insideLocked()
+	if t.inside {
+		return inside
+	}
+	return len(p.queue) - inside
 }
 
 // queuedLocked has Run look at the queue: at once, or a little later when
@@ -75,7 +104,7 @@ func (p *Pool) refuseLocked(t *turn, now time.Time) (refused outcome, ok bool) {
 		return p.failure.outcome(t.id), true
 	case t.deliveries >= maxDeliveries:
 		return outcome{err: teal.Errorf(teal.CodeUnavailable, "the instances of function %s end as soon as they are to be used; the function's log may say why", p.cfg.Name)}, true
-	case len(p.queue) >= p.cfg.QueueLimit && t.deliveries == 0:
+	case p.aheadLocked(t) >= p.cfg.QueueLimit && t.deliveries == 0:
 		return outcome{err: teal.Errorf(teal.CodeThrottled, "all %d instances of function %s are busy and %d invocations wait already; try again later or raise concurrency.max", p.cfg.Function.Concurrency.Max, p.cfg.Name, len(p.queue))}, true
 	}
 	return outcome{}, false
@@ -114,12 +143,12 @@ func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
 }
 
 // giveUp takes t out of the queue when its time is over, unless an instance is
-// being started for it, or it has left the queue.
+// being started for it, another one gives way to it, or it has left the queue.
 func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := slices.Index(p.queue, t)
-	if at < 0 || at < p.counts[stageStarting] {
+	if at < 0 || at < p.counts[stageStarting] || p.mayStayLocked(t, at, time.Now()) {
 		return outcome{}, false
 	}
 	p.queue = slices.Delete(p.queue, at, at+1)
@@ -127,6 +156,21 @@ func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
 		return p.failure.outcome(t.id), true
 	}
 	return outcome{err: teal.Errorf(teal.CodeThrottled, "no instance of function %s became free within %s; at most %d run at once: try again later or raise concurrency.max", p.cfg.Name, p.cfg.QueueTimeout, p.cfg.Function.Concurrency.Max)}, true
+}
+
+// mayStayLocked reports whether another call from inside has just given up. Calls
+// of a function to itself may have all its instances for callers, so that none of
+// them is ever answered. Then they give up one at a time: the caller of the first ends,
+// and its instance serves the others in turn.
+func (p *Pool) mayStayLocked(t *turn, at int, now time.Time) bool {
+	if !t.inside || at >= p.counts[stageBusy] {
+		return false
+	}
+	if now.Sub(p.gaveWay) < p.cfg.QueueTimeout {
+		return true
+	}
+	p.gaveWay = now
+	return false
 }
 
 func (p *Pool) leaveQueue(t *turn) {

@@ -136,13 +136,14 @@ type requestBody struct {
 	stall   time.Duration          // zero for no limit
 	until   time.Time              // for the whole; zero for no limit
 	check   func(size int64) error // of what has come; nil for no limit
-	read    func()                 // is called when it has been read to its end; nil for nothing
+	whole   func()                 // is called when it has been read to its end; nil for nothing
 
 	mu      sync.Mutex
 	started bool
 	reading bool
 	ended   bool // read to its end, or never there
-	severed bool // sever was called
+	severed bool // sever was called, or the instance takes no more
+	left    bool // the instance takes no more
 	over    bool // finish was called
 	bytes   int64
 	failure error
@@ -167,8 +168,11 @@ func newRequestBody(r *http.Request, from carrier, stall time.Duration) *request
 }
 
 // Read implements io.Reader.
-func (b *requestBody) Read(p []byte) (int, error) {
-	if !b.begin() {
+func (b *requestBody) Read(p []byte) (int, error) { return b.read(p, nil) }
+
+// read reads for an attempt; nil for none.
+func (b *requestBody) read(p []byte, by *attempt) (int, error) {
+	if !b.begin(by) {
 		return 0, errBodyLeft
 	}
 	n, err := b.source.Read(p)
@@ -185,10 +189,10 @@ func (b *requestBody) received() int64 {
 	return b.bytes
 }
 
-func (b *requestBody) begin() bool {
+func (b *requestBody) begin(by *attempt) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.over || b.severed {
+	if b.over || b.severed || by != nil && by.closed {
 		return false
 	}
 	b.started, b.reading = true, true
@@ -212,14 +216,17 @@ func (b *requestBody) end(n int, err error) error {
 	}
 	if errors.Is(err, io.EOF) {
 		b.ended = true
-		if b.read != nil {
-			b.read()
+		if b.whole != nil {
+			b.whole()
 		}
 	}
 	if tooLarge := b.tooLarge(); tooLarge != nil {
 		err = tooLarge
 	} else if err == nil || errors.Is(err, io.EOF) {
 		return err
+	}
+	if b.left {
+		return errBodyLeft // no failure of the client's
 	}
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 		err = errBodyStalled
@@ -242,7 +249,7 @@ func (b *requestBody) limit(check func(size int64) error) {
 // reader hears of it. b may be nil.
 func (b *requestBody) whenRead(f func()) {
 	if b != nil {
-		b.read = f
+		b.whole = f
 	}
 }
 
@@ -272,6 +279,65 @@ func (b *requestBody) sever() {
 	}
 	b.severed = true
 	_ = b.carrier.SetReadDeadline(time.Unix(1, 0)) // fails only when the connection is closed, which is as good
+}
+
+// attempt is a request's body as one attempt sends it to an instance. A transport
+// that cannot connect closes it unread, and the next attempt needs the body. One that
+// has begun to read closes it when the instance takes no more, because it has
+// answered or broken off: over HTTP/2 it then waits for the read that goes on, and
+// what has come of the answer waits with it.
+type attempt struct {
+	*requestBody
+	ctx    context.Context
+	closed bool // guarded by mu
+}
+
+// Read implements io.Reader.
+func (a *attempt) Read(p []byte) (int, error) { return a.read(p, a) }
+
+// Close implements io.Closer. A read that waits for the client returns.
+func (a *attempt) Close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = true
+	if !a.started || a.over || a.ended || a.severed || a.ctx.Err() != nil {
+		return nil // at the end of its context, boundTo does the rest
+	}
+	a.severed, a.left = true, true
+	if a.reading { // else the rest may still be read, to keep the connection
+		_ = a.carrier.SetReadDeadline(past)
+	}
+	return nil
+}
+
+// clientContext returns the context that ends when the client of r has gone. For
+// net/http, an HTTP/1.1 client whose body can not be read has gone, also when it was
+// the instance that wanted no more of it: then there is an answer for it. b may be
+// nil.
+func (b *requestBody) clientContext(r *http.Request) (ctx context.Context, done func()) {
+	if b == nil || b.carrier.shared() {
+		return r.Context(), func() {}
+	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(r.Context()))
+	stop := context.AfterFunc(r.Context(), func() {
+		if !b.abandoned() {
+			cancel(context.Cause(r.Context()))
+		}
+	})
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// abandoned reports whether it was the instance that ended the body. b may be nil.
+func (b *requestBody) abandoned() bool {
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.left
 }
 
 // Close implements io.Closer. It does nothing; finish ends the body.

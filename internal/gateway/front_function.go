@@ -91,6 +91,7 @@ func (s *Server) run(ctx context.Context, claim Claim, request payload.Request, 
 		TraceID:   request.Headers[headerTrace][0],
 		Alias:     claim.Alias,
 		Stream:    to,
+		Inside:    claim.Inside,
 	})
 	var failure *Failure
 	if answer.FunctionError != "" {

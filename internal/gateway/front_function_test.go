@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -42,6 +43,27 @@ func TestLargeBodiesShareABudget(t *testing.T) {
 		s.nothingInFlight() // what a request held is given back by then
 		if response, data := s.do("POST", "/", strings.NewReader(body), "Content-Type", "text/plain"); response.StatusCode != http.StatusOK {
 			t.Errorf("%d bytes afterwards: %d %s", len(body), response.StatusCode, data)
+		}
+	}
+}
+
+// A function knows calls of its environment's components from those of users. Seen
+// red with Inside left out of ServeComponent's claim, and of run.
+func TestCallsBetweenComponentsAreFromInside(t *testing.T) {
+	inside := make(chan bool, 1)
+	s := start(t, &Component{Function: functionOf(func(_ context.Context, in teal.Invocation) (teal.Answer, error) {
+		inside <- in.Inside
+		return teal.Answer{Payload: []byte(`"ok"`)}, nil
+	}), Payload: "2.0"}, ServerConfig{})
+	sibling, _ := serveOn(t, func(ctx context.Context, l net.Listener) error { return s.server.ServeComponent(ctx, l, s.env, "web") })
+	for addr, want := range map[string]bool{s.addr: false, sibling: true} {
+		response, err := client(t).Get("http://" + addr + "/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if got := <-inside; got != want {
+			t.Errorf("inside is %t for %s, want %t", got, addr, want)
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package gateway
 
 import (
+	"math"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"teal"
 )
@@ -32,6 +34,38 @@ var grpcStatuses = map[teal.Kind]int{
 	teal.KindTimeout:      4,  // DEADLINE_EXCEEDED
 	teal.KindBadGateway:   14,
 	teal.KindInternal:     13, // INTERNAL
+}
+
+// grpcDeadline returns when a gRPC call that begins now is to be over; zero for
+// never. Its instance has begun later, so it does not find the time over earlier.
+func grpcDeadline(h http.Header) time.Time {
+	text := h.Get("Grpc-Timeout")
+	if len(text) < 2 || len(text) > 9 {
+		return time.Time{}
+	}
+	unit, known := grpcUnits[text[len(text)-1]]
+	count, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
+	if !known || err != nil || time.Duration(count) > math.MaxInt64/unit {
+		return time.Time{}
+	}
+	return time.Now().Add(time.Duration(count) * unit)
+}
+
+var grpcUnits = map[byte]time.Duration{
+	'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
+}
+
+// overdue reports whether the call's time is over. An instance that then breaks off
+// does so because of that; its client would say the same a moment later.
+func (x *exchange) overdue() bool { return !x.due.IsZero() && !time.Now().Before(x.due) }
+
+// endOverdue ends an answer that its instance has broken off when the call's time was
+// over: with the status that says so.
+func (x *exchange) endOverdue() {
+	x.grpc.Trailer = http.Header{
+		"Grpc-Status":  {strconv.Itoa(grpcStatuses[teal.KindTimeout])},
+		"Grpc-Message": {"the deadline of the call is over"},
+	}
 }
 
 // noteGRPC takes over what a gRPC answer says of itself at its end: its HTTP

@@ -129,6 +129,7 @@ type exchange struct {
 	reported  bool
 	reply     reply          // the body of an instance's response
 	grpc      *http.Response // an instance's answer to a gRPC call; nil for none
+	due       time.Time      // when a gRPC call is to be over; zero for never
 }
 
 // end says how the request went, unless that has been said, and gives the claim

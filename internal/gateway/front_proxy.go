@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -43,7 +44,9 @@ func (x *exchange) flushAfter() time.Duration {
 // proxy sends the request to an endpoint and the response back, both as they
 // come.
 func (x *exchange) proxy() {
-	ctx, done := x.claim.Env.Bind(x.in.Context())
+	ctx, done := x.body.clientContext(x.in)
+	defer done()
+	ctx, done = x.claim.Env.Bind(ctx)
 	defer done()
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
@@ -60,7 +63,9 @@ func (x *exchange) proxy() {
 	if x.body != nil {
 		in.Body = x.body
 	}
-	if !isGRPC(x.in) {
+	if isGRPC(x.in) {
+		x.due = grpcDeadline(x.in.Header)
+	} else {
 		if err := x.front.server.checkBody(x.in.ContentLength); err != nil {
 			x.fail(err)
 			return
@@ -125,10 +130,30 @@ func (x *exchange) stamp(r *http.Response) error {
 		x.grpc = r
 	}
 	r.Trailer = filteredTrailer(r.Trailer)
+	if isWhole(r) {
+		x.endWithHead(r)
+	}
 	x.reply = reply{r.Body, x, r}
 	r.Body = &x.reply
 	return nil
 }
+
+// endWithHead passes on that a response has ended with its head, which ReverseProxy
+// would flush on a timer, in a race with the handler's end.
+func (x *exchange) endWithHead(r *http.Response) {
+	if r.StatusCode == http.StatusNotModified {
+		r.Body = http.NoBody // over HTTP/2, net/http misses the body whose length the head may say
+	}
+	if s, shared := x.w.(*stream); shared {
+		s.endsWithHead()
+	}
+}
+
+// isWhole reports whether a response has ended with its head. Its body then is one
+// without state, which has nothing to give: http.NoBody, or what net/http has in its
+// place over HTTP/2, which has no name. A length of 0 would not tell: trailers may
+// follow, or an end that comes later.
+func isWhole(r *http.Response) bool { return reflect.TypeOf(r.Body).Size() == 0 }
 
 // reply is the body of an instance's response. It notices when the instance
 // breaks off.
@@ -146,9 +171,15 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.response.Trailer = filteredTrailer(r.response.Trailer)
 	}
 	// The context has ended when it is the client that broke off.
-	if err != nil && !r.exchange.claim.isOverdue() && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) && r.exchange.in.Context().Err() == nil {
-		r.exchange.result.Fault = FaultConnection
+	gone := r.exchange.in.Context().Err() != nil && !r.exchange.body.abandoned()
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || gone || r.exchange.claim.isOverdue() {
+		return n, err
 	}
+	if r.exchange.overdue() {
+		r.exchange.endOverdue()
+		return n, io.EOF
+	}
+	r.exchange.result.Fault = FaultConnection
 	return n, err
 }
 
@@ -175,7 +206,7 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		x.endpoint = endpoint
 		address := endpoint.Address()
 		x.sight.instance = address.Host
-		response, err := transport.RoundTrip(requestTo(r, address))
+		response, err := transport.RoundTrip(x.requestTo(r, address))
 		if err == nil {
 			return response, nil
 		}
@@ -198,7 +229,7 @@ func (x *exchange) endAttempt(failed bool) {
 
 // requestTo returns r as it goes to an address. r stays as it is, for the next
 // attempt.
-func requestTo(r *http.Request, to Address) *http.Request {
+func (x *exchange) requestTo(r *http.Request, to Address) *http.Request {
 	out := *r
 	target := *r.URL
 	target.Scheme, target.Host = to.Scheme, to.Host
@@ -209,10 +240,8 @@ func requestTo(r *http.Request, to Address) *http.Request {
 		}
 	}
 	out.URL = &target
-	if r.Body != nil {
-		// A transport that cannot connect closes the body; the next attempt
-		// needs it.
-		out.Body = io.NopCloser(r.Body)
+	if r.Body != nil && x.body != nil {
+		out.Body = &attempt{requestBody: x.body, ctx: r.Context()}
 	}
 	return &out
 }
@@ -235,6 +264,8 @@ func (x *exchange) upstreamError(err error) error {
 	switch {
 	case errors.As(err, &connect):
 		reason = "takes no connections"
+	case x.overdue():
+		code, reason = teal.CodeTimeout, "did not answer before the deadline of the call"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		code, reason = teal.CodeTimeout, fmt.Sprintf("did not answer within %s", x.front.server.limits.FirstByte)
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):

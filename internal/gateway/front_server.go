@@ -192,7 +192,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *Enviro
 	}
 	claim := func(*http.Request) (Claim, error) {
 		env.Enter()
-		return Claim{Env: env, Component: c, Version: env.version}, nil
+		return Claim{Env: env, Component: c, Version: env.version, Inside: true}, nil
 	}
 	return s.serve(ctx, l, &front{server: s, claim: claim, trusted: insiders, internal: true, env: env, admit: env.admitter(component)}, plain)
 }

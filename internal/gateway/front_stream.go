@@ -17,6 +17,8 @@ type stream struct {
 	controller *http.ResponseController
 	writeStall time.Duration
 
+	headOnly bool // there is nothing after the response's head
+
 	mu       sync.Mutex
 	over     bool // end was called: the ResponseWriter must not be touched
 	reading  *time.Timer
@@ -81,8 +83,17 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// endsWithHead says, before the head is written, that the response has no body and
+// no trailers. Its head then ends the stream, when the handler returns: a head that
+// is flushed before needs an empty DATA frame to end it, and an answer of a gRPC
+// instance that is nothing but trailers would no longer be one.
+func (s *stream) endsWithHead() { s.headOnly = true }
+
 // FlushError is what http.ResponseController calls to flush.
 func (s *stream) FlushError() error {
+	if s.headOnly {
+		return nil
+	}
 	s.buffered = false
 	s.watch()
 	err := s.controller.Flush()

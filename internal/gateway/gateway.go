@@ -65,6 +65,7 @@ type Claim struct {
 	// Stream asks for a function's answer as it comes, not read as API Gateway
 	// reads it: a function URL's mode RESPONSE_STREAM.
 	Stream bool
+	Inside bool // a component of the environment calls
 
 	user  bool      // the weights of an alias have chosen the version
 	since time.Time // of a measured claim

@@ -153,7 +153,6 @@ const maxStaying = 2000
 // and keys that come and stay. The function that it returns ends them and waits.
 func churn(t *testing.T, kv store.KV, writers int) (stop func()) {
 	t.Helper()
-	ctx := deadline(t)
 	for w := range writers {
 		for h := range hotKeys {
 			create(t, kv, fmt.Sprintf("hot.%d.%d", w, h), "")
@@ -164,17 +163,10 @@ func churn(t *testing.T, kv store.KV, writers int) (stop func()) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := 0; !stopped.Load(); i++ {
-				hot := fmt.Sprintf("hot.%d.%d", w, i*37%hotKeys)
-				entry, err := kv.Get(ctx, hot)
-				if err == nil {
-					_, err = kv.Update(ctx, hot, fmt.Append(nil, i), entry.Revision)
-				}
-				if err == nil && i%4 == 0 {
-					err = toggle(ctx, kv, fmt.Sprintf("cold.%d.%d", w, i%3))
-				}
-				if err == nil && i%2 == 0 && i < maxStaying {
-					_, err = kv.Create(ctx, fmt.Sprintf("stay.%d.%d", w, i), nil)
-				}
+				// The time is each round's: how many there are is a matter of the machine.
+				ctx, cancel := context.WithTimeout(context.Background(), timeout)
+				err := churnOnce(ctx, kv, w, i)
+				cancel()
 				if err != nil {
 					t.Error(err)
 					return
@@ -186,6 +178,21 @@ func churn(t *testing.T, kv store.KV, writers int) (stop func()) {
 		stopped.Store(true)
 		wg.Wait()
 	}
+}
+
+func churnOnce(ctx context.Context, kv store.KV, w, i int) error {
+	hot := fmt.Sprintf("hot.%d.%d", w, i*37%hotKeys)
+	entry, err := kv.Get(ctx, hot)
+	if err == nil {
+		_, err = kv.Update(ctx, hot, fmt.Append(nil, i), entry.Revision)
+	}
+	if err == nil && i%4 == 0 {
+		err = toggle(ctx, kv, fmt.Sprintf("cold.%d.%d", w, i%3))
+	}
+	if err == nil && i%2 == 0 && i < maxStaying {
+		_, err = kv.Create(ctx, fmt.Sprintf("stay.%d.%d", w, i), nil)
+	}
+	return err
 }
 
 func toggle(ctx context.Context, kv store.KV, key string) error {

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 
 STARTED = time.time()
 logging.getLogger().setLevel(logging.INFO)
@@ -48,6 +50,14 @@ def pid(event, ctx):
 def sleep(event, ctx):
     time.sleep(event["seconds"])
     return os.getpid()
+
+
+def ask(event, ctx):
+    try:
+        with urllib.request.urlopen(event["url"]) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def act(event, ctx):
