@@ -183,7 +183,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("store", s.db.Close)
-	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger}); err != nil {
+	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing}); err != nil {
 		return nil, err
 	}
 	parts.closer("logs", s.logs.Close)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"teal"
 	"teal/internal/api"
 	"teal/internal/logs"
 )
@@ -19,4 +20,19 @@ func (l logReader) Read(ctx context.Context, q api.LogQuery) iter.Seq2[api.LogLi
 			}
 		}
 	}
+}
+
+// logsFailing tells people that lines of components are lost, and when that is
+// over.
+func (s *server) logsFailing(err error) {
+	const subject = "logs"
+	if err == nil {
+		s.alerts.Resolve(teal.AlertLogsDropped, subject)
+		return
+	}
+	s.alerts.Report(teal.Alert{
+		Code: teal.AlertLogsDropped, Subject: subject,
+		Message: "log lines of components are lost: " + err.Error() + "; requests are served all the same",
+		Remedy:  "see whether the disk of the data directory is full, slow or gone; the log goes on by itself when it is back",
+	})
 }
