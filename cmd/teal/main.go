@@ -45,20 +45,20 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	if err != nil {
 		return fmt.Errorf("find the own program: %w", err)
 	}
-	edge, err := edgeOf(o.Edge)
+	edge, events, err := edgeOf(o.Edge)
 	if err != nil {
 		return err
 	}
 	return daemon.New(daemon.Config{
 		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
 		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, Edge: edge,
-		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain},
+		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: events},
 		Guard:  []string{self, daemon.GuardArgument},
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel})),
 	}).Run(ctx)
 }
 
-func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, error) {
+func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, daemon.EventLimits, error) {
 	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample}
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
@@ -67,9 +67,10 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, error) {
 	for i, limit := range o.Limits {
 		limits[i] = [2]string{limit.Name, limit.Value}
 	}
+	var events daemon.EventLimits
 	var err error
-	c.Limits, err = daemon.ParseLimits(limits)
-	return c, err
+	c.Limits, events, err = daemon.ParseLimits(limits)
+	return c, events, err
 }
 
 // within returns whether an address is in one of the networks.

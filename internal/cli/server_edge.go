@@ -25,7 +25,7 @@ type EdgeOptions struct {
 // Certificate names the files of a certificate and its key.
 type Certificate struct{ Cert, Key string }
 
-// Limit is one limit of the gateway, not checked yet.
+// Limit is one limit of the server, not checked yet.
 type Limit struct{ Name, Value string }
 
 type edgeFlags struct {
@@ -45,7 +45,7 @@ func (f *edgeFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.log, "access-log", "", "file that gets a line for every request; - for standard output")
 	flags.StringVar(&f.format, "access-log-format", "json", "json or combined")
 	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of the requests in the access log; errors of the server (5xx) are always in it")
-	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the gateway, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
+	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the server, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
 }
 
 func (f *edgeFlags) options() (EdgeOptions, error) {

@@ -64,7 +64,9 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	URLDomain  string // what the host names of function URLs end in; "" is lambda-url.localhost
+	// Events bounds what waits of one function.
+	Events    EventLimits
+	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -279,6 +281,7 @@ func (s *server) assemble(ctx context.Context) error {
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},

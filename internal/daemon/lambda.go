@@ -89,6 +89,7 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 	}
 	l.layers = newLayers(kv)
 	l.queue = newQueue(kv, l.workOn, c.logger)
+	l.queue.backlog = newBacklog(aws.Events)
 	return l
 }
 

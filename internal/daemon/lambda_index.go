@@ -118,6 +118,16 @@ func (i *index) version(key store.VersionKey) (teal.Version, bool) {
 	return version, err == nil
 }
 
+// has reports whether there is such a version.
+func (i *index) has(key store.VersionKey) bool {
+	path, err := i.typed.Versions.Path(key)
+	if err != nil {
+		return false
+	}
+	_, ok := i.versions.Value(path)
+	return ok
+}
+
 // numbers returns the numbers of the versions of each app, sorted.
 func (i *index) numbers() map[string][]indexed {
 	found := map[string][]indexed{}
