@@ -48,6 +48,7 @@ type Config struct {
 	Guard     []string   // the command that runs process.Guard; empty: no guard
 	Version   string     // of Teal, shown to API clients
 	Logger    *slog.Logger
+	LogLost   func() int64 // lines that Logger has dropped; nil: none
 	Edge      EdgeConfig
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
@@ -245,7 +246,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{
 		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
-		Alerts: s.alerts.List,
+		Alerts: s.alerts.List, Lost: s.telemetryLost,
 	})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},

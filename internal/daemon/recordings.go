@@ -52,11 +52,30 @@ func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 	r.open[release.ID] = sum
 }
 
-// Run writes what has been measured, a line for each lineEvery, until ctx ends.
+// recordPatience is how long the last lines may take to be written at the end.
+const recordPatience = 5 * time.Second
+
+// Run writes what has been measured, a line for each lineEvery, until ctx ends. A
+// disk that does not take it is no reason to stop, and is not waited for at the
+// end for longer than recordPatience.
 func (r *recordings) Run(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return fmt.Errorf("recordings: %w", err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.writeUntil(ctx)
+	}()
+	<-ctx.Done()
+	patience := time.NewTimer(recordPatience)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		r.logger.Warn("what was measured last of releases is lost: the disk does not take it", "waited", recordPatience)
 	}
+	return nil
+}
+
+func (r *recordings) writeUntil(ctx context.Context) {
 	ticker := time.NewTicker(lineEvery)
 	defer ticker.Stop()
 	for {
@@ -65,7 +84,7 @@ func (r *recordings) Run(ctx context.Context) error {
 			r.flush(time.Now())
 		case <-ctx.Done():
 			r.flush(time.Now())
-			return nil
+			return
 		}
 	}
 }
@@ -92,7 +111,7 @@ func (r *recordings) write(id string, interval teal.Interval) (err error) {
 	if err := analysis.Write(&line, interval); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := r.openToWrite(id)
 	if err != nil {
 		return err
 	}
@@ -102,6 +121,17 @@ func (r *recordings) write(id string, interval teal.Interval) (err error) {
 	}
 	_, err = f.Write(line.Bytes())
 	return err
+}
+
+// openToWrite opens the file of a release, in a folder that may not be there yet.
+func (r *recordings) openToWrite(id string) (*os.File, error) {
+	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(r.dir, 0o700); err == nil {
+			f, err = os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		}
+	}
+	return f, err
 }
 
 // read returns what has been kept of a release; nothing was measured, no file.
