@@ -445,3 +445,22 @@ func TestTheLimitsOfEventsAreDocumented(t *testing.T) {
 		}
 	}
 }
+
+// An invocation by name finds its function without the store, which may wait for a
+// disk; also when the name could be split in several ways.
+//
+// Seen red with a Find that reads the app's record: there is no store here.
+func TestAFunctionIsFoundWithoutTheStore(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	h.deploy(hello(t, 1), true, func(p *teal.Policy) { p.Confidence = 0 })
+	c := h.awsClient()
+	create(t, c, "a-b", python(t, `return 1`), nil)
+	l := h.daemon.running.lambda
+	for name, want := range map[string]awslambda.Ref{"hello": {App: "hello", Component: "hello"}, "a-b": {App: "a-b", Component: "a-b"}, "hello-hello": {App: "hello", Component: "hello"}, "none": {}} {
+		without := &lambda{control: &control{}, index: l.index, known: l.known}
+		ref, err := without.Find(t.Context(), name)
+		if ref != want || (err == nil) != (want != awslambda.Ref{}) {
+			t.Errorf("%s: %+v, %v", name, ref, err)
+		}
+	}
+}
