@@ -2,6 +2,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -10,12 +11,14 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 	_ "time/tzdata" // freeze windows name time zones, wherever the server runs
 
 	"teal/internal/cli"
 	"teal/internal/daemon"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
+	"teal/internal/logs"
 	"teal/internal/process"
 )
 
@@ -45,20 +48,30 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	if err != nil {
 		return fmt.Errorf("find the own program: %w", err)
 	}
-	edge, err := edgeOf(o.Edge)
+	edge, events, err := edgeOf(o.Edge)
 	if err != nil {
 		return err
 	}
+	// Requests are logged, too, and must not wait for whoever reads this.
+	log := logs.NewWriter(os.Stderr, 4<<20, missing)
+	defer log.Flush(2 * time.Second)
 	return daemon.New(daemon.Config{
 		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
 		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, Edge: edge,
-		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain},
+		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: events},
 		Guard:  []string{self, daemon.GuardArgument},
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: o.LogLevel})),
+		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: o.LogLevel})), LogLost: log.Lost,
 	}).Run(ctx)
 }
 
-func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, error) {
+// missing is the line that stands for lines of the log that nobody took.
+func missing(lines int64) []byte {
+	var line bytes.Buffer
+	slog.New(slog.NewTextHandler(&line, nil)).Warn("lines of this log are missing here: they came faster than they were read", "lines", lines)
+	return line.Bytes()
+}
+
+func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, daemon.EventLimits, error) {
 	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample, Underscores: o.Underscores}
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
@@ -67,9 +80,10 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, error) {
 	for i, limit := range o.Limits {
 		limits[i] = [2]string{limit.Name, limit.Value}
 	}
+	var events daemon.EventLimits
 	var err error
-	c.Limits, err = daemon.ParseLimits(limits)
-	return c, err
+	c.Limits, events, err = daemon.ParseLimits(limits)
+	return c, events, err
 }
 
 // within returns whether an address is in one of the networks.

@@ -26,7 +26,7 @@ type EdgeOptions struct {
 // Certificate names the files of a certificate and its key.
 type Certificate struct{ Cert, Key string }
 
-// Limit is one limit of the gateway, not checked yet.
+// Limit is one limit of the server, not checked yet.
 type Limit struct{ Name, Value string }
 
 type edgeFlags struct {
@@ -48,7 +48,7 @@ func (f *edgeFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.format, "access-log-format", "json", "json or combined")
 	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of the requests in the access log; errors of the server (5xx) are always in it")
 	flags.BoolVar(&f.underscores, "underscores-in-headers", false, "pass request headers on whose names have underscores; behind WSGI and CGI they look like those with hyphens")
-	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the gateway, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
+	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the server, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
 }
 
 func (f *edgeFlags) options() (EdgeOptions, error) {

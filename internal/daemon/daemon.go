@@ -48,6 +48,7 @@ type Config struct {
 	Guard     []string   // the command that runs process.Guard; empty: no guard
 	Version   string     // of Teal, shown to API clients
 	Logger    *slog.Logger
+	LogLost   func() int64 // lines that Logger has dropped; nil: none
 	Edge      EdgeConfig
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
@@ -65,7 +66,9 @@ type AWS struct {
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
 	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
-	URLDomain  string     // what the host names of function URLs end in; "" is lambda-url.localhost
+	// Events bounds what waits of one function.
+	Events    EventLimits
+	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -188,7 +191,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("store", s.db.Close)
-	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger}); err != nil {
+	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing}); err != nil {
 		return nil, err
 	}
 	parts.closer("logs", s.logs.Close)
@@ -248,7 +251,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{
 		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
-		Alerts: s.alerts.List,
+		Alerts: s.alerts.List, Lost: s.telemetryLost,
 	})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
@@ -285,6 +288,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
+	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},

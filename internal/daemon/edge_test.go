@@ -56,8 +56,8 @@ func putCertificate(t *testing.T, dir string) certificate.Pair {
 func TestTheEdgeOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	limits, err := ParseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}})
-	if err != nil {
+	limits, events, err := ParseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}, {"events", "7"}, {"event-bytes", "1MiB"}})
+	if err != nil || events != (EventLimits{7, teal.MiB}) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
@@ -104,8 +104,10 @@ func TestTheEdgeOfAServer(t *testing.T) {
 
 func TestAnEdgeThatCannotBe(t *testing.T) {
 	t.Parallel()
-	if _, err := ParseLimits([][2]string{{"streams", "none"}}); !teal.IsCode(err, teal.CodeInvalidInput) {
-		t.Error(err)
+	for _, pair := range [][2]string{{"streams", "none"}, {"events", "0"}, {"event-bytes", "7"}, {"colour", "1"}} {
+		if _, _, err := ParseLimits([][2]string{pair}); !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), pair[0]) {
+			t.Error(err)
+		}
 	}
 	for name, edge := range map[string]EdgeConfig{
 		"certificate": {HTTPS: "127.0.0.1:0", Certificates: []certificate.Pair{{Cert: "/none", Key: "/none"}}},

@@ -90,6 +90,7 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 	}
 	l.layers = newLayers(kv)
 	l.queue = newQueue(kv, l.workOn, c.logger)
+	l.queue.backlog = newBacklog(aws.Events)
 	return l
 }
 
@@ -191,6 +192,11 @@ func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 		}
 		if teal.CheckName("app", ref.App) != nil || teal.CheckName("component", ref.Component) != nil {
 			continue
+		}
+		if known, has := l.remembers(ref); !known {
+			continue
+		} else if has {
+			return ref, nil
 		}
 		now, err := l.current(ctx, ref.App)
 		if err == nil && now.spec.Components[ref.Component].Function != nil {

@@ -148,6 +148,11 @@ func (l *lambda) DeleteVersion(ctx context.Context, ref awslambda.Ref, number in
 	if err := l.checkUnused(ctx, key); err != nil {
 		return err
 	}
+	left, free := l.queue.leave(key)
+	if !free {
+		return teal.Errorf(teal.CodeVersionInUse, "version %d of %s has events waiting that it was chosen for; delete it when it has worked on them", number, ref.App)
+	}
+	defer left()
 	if err := l.store.Versions.Delete(ctx, key, record.Revision); err != nil {
 		return err
 	}

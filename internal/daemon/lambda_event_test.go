@@ -168,10 +168,10 @@ func TestQueue(t *testing.T) {
 		go func() { ended <- first.Run(ctx) }()
 		for _, id := range []string{"slow", "a", "b", "c", "d", "e", "f", "g", "h", "i"} {
 			e := queued{App: "app", Component: "app", ID: id, AcceptedAt: time.Now()}
-			if err := first.Add(ctx, e); err != nil {
+			if err := first.Add(ctx, e, nil); err != nil {
 				t.Fatal(err)
 			}
-			if err := first.Add(ctx, e); err != nil { // again, as a destination does after a crash
+			if err := first.Add(ctx, e, nil); err != nil { // again, as a destination does after a crash
 				t.Fatal(err)
 			}
 		}

@@ -118,6 +118,43 @@ func (i *index) version(key store.VersionKey) (teal.Version, bool) {
 	return version, err == nil
 }
 
+// has reports whether there is such a version.
+func (i *index) has(key store.VersionKey) bool {
+	path, err := i.typed.Versions.Path(key)
+	if err != nil {
+		return false
+	}
+	_, ok := i.versions.Value(path)
+	return ok
+}
+
+// remembers reports whether there is such an app, and whether its draft has the
+// function. It reads nothing from the store: every invocation by name asks, and is
+// not to wait for a disk. An app whose newest version was deleted is a case for
+// those who read the store.
+func (l *lambda) remembers(ref awslambda.Ref) (known, has bool) {
+	path, err := l.index.typed.Apps.Path(ref.App)
+	if err != nil {
+		return false, false
+	}
+	app, known := l.index.apps.Value(path)
+	if !known {
+		return false, false
+	}
+	l.mu.Lock()
+	d, drafted := l.known[ref.App]
+	l.mu.Unlock()
+	if drafted && d.Value.After >= app.LastVersion {
+		return true, d.Value.Spec.Components[ref.Component].Function != nil
+	}
+	path, err = l.index.typed.Versions.Path(store.VersionKey{App: ref.App, Number: app.LastVersion})
+	if err != nil {
+		return true, false
+	}
+	newest, ok := l.index.versions.Value(path)
+	return true, ok && slices.Contains(newest.functions, ref.Component)
+}
+
 // numbers returns the numbers of the versions of each app, sorted.
 func (i *index) numbers() map[string][]indexed {
 	found := map[string][]indexed{}

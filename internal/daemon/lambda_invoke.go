@@ -174,8 +174,12 @@ const (
 	tailPatience = time.Second // for the lines that follow the answer
 )
 
-// tail returns the end of what was logged about a call.
+// tail returns the end of what was logged about a call; nothing while the disk
+// does not take logs.
 func (l *lambda) tail(ctx context.Context, app string, version int, requestID string) []byte {
+	if l.logs.Stalled(app, version) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, tailPatience)
 	defer cancel()
 	var text strings.Builder

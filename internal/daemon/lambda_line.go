@@ -14,6 +14,8 @@ type pending struct {
 	ref   awslambda.Ref
 	since time.Time // when it was accepted: the oldest one comes first
 	due   time.Time
+	// failures is how often in a row its record could not be read.
+	failures int
 }
 
 // waitingRoom orders the events that wait: those that are not due yet by when

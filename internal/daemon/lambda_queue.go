@@ -3,13 +3,13 @@ package daemon
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/doctor"
 	"teal/internal/store"
 )
 
@@ -49,44 +49,138 @@ const (
 )
 
 // queue works on events: a record of each is in the store until it is done, so
-// nothing that was accepted is lost. What is in memory is when to look at which.
+// nothing that was accepted is lost. What is in memory is when to look at which,
+// and how much there is; an event itself is read when it is worked on.
 type queue struct {
 	table *store.Table[store.SideKey, queued]
 	// work does what is to be done next about an event, and returns the event as
 	// it is then; done means that nothing is left.
 	work   func(ctx context.Context, e queued) (next queued, done bool)
 	logger *slog.Logger
+	alerts *doctor.Alerts // may be nil
 	wake   chan struct{}
+	loaded chan struct{} // closed when it is known what an earlier server has left
 
 	mu      sync.Mutex
 	waiting waitingRoom
+	backlog backlog
 	running int
 }
 
 func newQueue(kv store.KV, work func(context.Context, queued) (queued, bool), logger *slog.Logger) *queue {
 	return &queue{
 		table: store.NewSide(kv, "lambda", "event", queued.key), work: work, logger: logger,
-		wake: make(chan struct{}, 1), waiting: newWaitingRoom(),
+		wake: make(chan struct{}, 1), loaded: make(chan struct{}), waiting: newWaitingRoom(), backlog: newBacklog(EventLimits{}),
 	}
 }
 
+// loadPatience is how long an event waits to be accepted while those of an earlier
+// server are still being looked at.
+const loadPatience = 5 * time.Second
+
+// lostWriteAfter is how long after a write whose outcome is not known an event is
+// looked for.
+const lostWriteAfter = time.Minute
+
 // Add accepts an event: when it returns, the event is durable. One that was
-// accepted before is not accepted twice.
-func (q *queue) Add(ctx context.Context, e queued) error {
-	_, err := q.table.Create(ctx, e)
-	if errors.Is(err, store.ErrExists) {
-		return nil
-	}
-	if err != nil {
+// accepted before is not accepted twice. It returns teal.CodeThrottled when the
+// function has as much waiting as it may have. From when admitted is called on, the
+// version that the event needs is kept; its error refuses the event.
+func (q *queue) Add(ctx context.Context, e queued, admitted func() error) error {
+	if err := q.awaitLoaded(ctx); err != nil {
 		return err
 	}
-	q.await(e)
-	return nil
+	mine, err := q.admit(e)
+	if err == nil && admitted != nil {
+		err = admitted()
+	}
+	if err == nil {
+		_, err = q.table.Create(ctx, e)
+	}
+	switch {
+	case err == nil:
+		q.await(e)
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		e.NotBefore = time.Now().Add(lostWriteAfter)
+		q.await(e)
+	case errors.Is(err, store.ErrExists):
+		return nil
+	case mine:
+		q.drop(e.key())
+	}
+	return err
+}
+
+// admit counts an event in; mine is whether it was not known before.
+func (q *queue) admit(e queued) (mine bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if _, known := q.backlog.events[e.key()]; known {
+		return false, nil
+	}
+	err = q.backlog.admit(e)
+	return err == nil, err
+}
+
+func (q *queue) drop(key store.SideKey) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.backlog.drop(key)
+}
+
+func (q *queue) awaitLoaded(ctx context.Context) error {
+	select {
+	case <-q.loaded:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithTimeout(ctx, loadPatience)
+	defer cancel()
+	select {
+	case <-q.loaded:
+		return nil
+	case <-ctx.Done():
+		return teal.Errorf(teal.CodeUnavailable, "the events that an earlier server has left are still being read; send this one again in a moment")
+	}
+}
+
+// leave has a version go, unless an event needs it or may need it: then ok is
+// false. Until left is called no event is accepted for it.
+func (q *queue) leave(version store.VersionKey) (left func(), ok bool) {
+	select {
+	case <-q.loaded:
+	default:
+		return nil, false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.backlog.needed[version] > 0 {
+		return nil, false
+	}
+	q.backlog.leaving[version] = true
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		delete(q.backlog.leaving, version)
+	}, true
+}
+
+// needs returns the versions of an app that events need.
+func (q *queue) needs(app string) (numbers []int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for version := range q.backlog.needed {
+		if version.App == app {
+			numbers = append(numbers, version.Number)
+		}
+	}
+	return numbers
 }
 
 // await has the event looked at when it is due.
 func (q *queue) await(e queued) {
 	q.mu.Lock()
+	q.backlog.put(e.key(), holdingOf(e))
 	q.waiting.add(pending{key: e.key(), ref: e.ref(), since: e.AcceptedAt, due: e.NotBefore})
 	q.mu.Unlock()
 	q.nudge()
@@ -102,13 +196,7 @@ func (q *queue) nudge() {
 // Run takes up what an earlier server has left, and works until ctx ends. What is
 // under way then is begun again by the next server.
 func (q *queue) Run(ctx context.Context) error {
-	records, err := q.table.List(ctx, "")
-	if err != nil {
-		return fmt.Errorf("lambda: load events: %w", err)
-	}
-	for _, r := range records {
-		q.await(r.Value)
-	}
+	q.load(ctx)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	for ctx.Err() == nil {
@@ -119,6 +207,49 @@ func (q *queue) Run(ctx context.Context) error {
 		q.sleep(ctx, next)
 	}
 	return nil
+}
+
+// load finds what an earlier server has left, and tries until it can.
+func (q *queue) load(ctx context.Context) {
+	const subject = "events"
+	for failures := 1; ctx.Err() == nil; failures++ {
+		err := q.table.Scan(ctx, "", q.found)
+		if err == nil {
+			q.alerts.Resolve(teal.AlertPartUnavailable, subject)
+			close(q.loaded)
+			return
+		}
+		if ctx.Err() == nil {
+			q.alerts.Report(teal.Alert{
+				Code: teal.AlertPartUnavailable, Subject: subject, Message: "events that wait for functions cannot be read: " + err.Error(),
+				Remedy: "see what is wrong with the store; it is tried again by itself",
+			})
+		}
+		q.sleep(ctx, time.Now().Add(pause(failures)))
+	}
+}
+
+// found takes an event that the store has.
+func (q *queue) found(path string, record store.Record[queued], err error) error {
+	if err != nil {
+		q.setAside(path, err)
+		return nil
+	}
+	q.mu.Lock()
+	_, known := q.backlog.events[record.Value.key()]
+	q.mu.Unlock()
+	if !known {
+		q.await(record.Value)
+	}
+	return nil
+}
+
+// setAside leaves an event that is none where it is, and tells people.
+func (q *queue) setAside(path string, err error) {
+	q.alerts.Report(teal.Alert{
+		Code: teal.AlertRecordUnreadable, Subject: path, Message: "an event cannot be read and is set aside: " + err.Error(),
+		Remedy: "run the version of Teal that wrote it, or restore the data directory from a backup; everything else goes on",
+	})
 }
 
 func (q *queue) sleep(ctx context.Context, until time.Time) {
@@ -150,32 +281,80 @@ func (q *queue) take(now time.Time) (events []pending, next time.Time) {
 // attempt works on one event once.
 func (q *queue) attempt(ctx context.Context, p pending) {
 	defer q.finished(p.ref)
-	key := p.key
-	record, err := q.table.Get(ctx, key)
-	if err != nil {
-		if !errors.Is(err, store.ErrNotFound) && ctx.Err() == nil {
-			q.logger.Error("an event cannot be read; it is tried again after a restart", "app", key.App, "request", key.Name, "error", err)
-		}
+	record, err := q.table.Get(ctx, p.key)
+	switch {
+	case ctx.Err() != nil:
+		return // the next server begins this again
+	case errors.Is(err, store.ErrNotFound):
+		q.drop(p.key)
+		return
+	case errors.Is(err, store.ErrUnreadable):
+		q.setAside("event "+p.key.Name+" of app "+p.key.App, err)
+		q.drop(p.key)
+		return
+	case err != nil:
+		q.again(p, err)
 		return
 	}
 	next, done := q.work(ctx, record.Value)
 	if ctx.Err() != nil {
-		return // the next server begins this again
+		return // likewise
 	}
-	// The store outlives the server's end.
-	ctx = context.WithoutCancel(ctx)
-	if done {
-		if err := ignoreMissing(q.table.Delete(ctx, key, record.Revision)); err != nil {
-			q.logger.Error("an event that is done cannot be deleted; it is done again after a restart", "app", key.App, "request", key.Name, "error", err)
+	if q.settle(ctx, record, next, done) {
+		q.drop(p.key)
+	} else {
+		q.await(next)
+	}
+}
+
+// again has an event that could not be read looked at later.
+func (q *queue) again(p pending, err error) {
+	p.failures++
+	wait := pause(p.failures)
+	q.logger.Error("an event cannot be read; it is tried again", "app", p.key.App, "request", p.key.Name, "in", wait, "error", err)
+	p.due = time.Now().Add(wait)
+	q.mu.Lock()
+	q.waiting.add(p)
+	q.mu.Unlock()
+	q.nudge()
+}
+
+// settle writes down what has become of an event, and tries until it can: an event
+// that has been run is not to be run again because the store fails. It keeps the
+// event's place meanwhile, so that no more than those are under way. gone means
+// that there is no record any more.
+func (q *queue) settle(ctx context.Context, record store.Record[queued], next queued, done bool) (gone bool) {
+	key, revision := next.key(), record.Revision
+	writing := context.WithoutCancel(ctx) // the store outlives the server's end
+	for failures := 1; ; failures++ {
+		var err error
+		if done {
+			err = q.table.Delete(writing, key, revision)
+		} else {
+			_, err = q.table.Update(writing, next, revision)
 		}
-		return
+		if err == nil {
+			return done
+		}
+		// Nobody else changes the record; a write of which no answer came may have,
+		// and the app's deletion removes it.
+		if now, getErr := q.table.Get(writing, key); errors.Is(getErr, store.ErrNotFound) {
+			return true
+		} else if getErr == nil && now.Revision != revision {
+			revision = now.Revision
+			continue
+		}
+		if ctx.Err() != nil {
+			return done
+		}
+		q.logger.Error("what has become of an event cannot be written; it is tried again", "app", key.App, "request", key.Name, "in", pause(failures), "error", err)
+		wait := time.NewTimer(pause(failures))
+		select {
+		case <-ctx.Done():
+		case <-wait.C:
+		}
+		wait.Stop()
 	}
-	if _, err := q.table.Update(ctx, next, record.Revision); err != nil {
-		q.logger.Error("an event cannot be updated", "app", key.App, "request", key.Name, "error", err)
-		next = record.Value
-		next.NotBefore = time.Now().Add(time.Second)
-	}
-	q.await(next)
 }
 
 // finished gives a place free.
@@ -189,28 +368,57 @@ func (q *queue) finished(ref awslambda.Ref) {
 
 // forget drops the events of an app that is being deleted.
 func (q *queue) forget(ctx context.Context, app string) error {
-	records, err := q.table.List(ctx, app)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if err := ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision)); err != nil && !errors.Is(err, store.ErrConflict) {
-			return err
+	return q.table.Scan(ctx, app, func(_ string, r store.Record[queued], err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // it was set aside, and stays
 		}
+		err = ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
+		if err == nil {
+			q.drop(r.Value.key())
+		}
+		if errors.Is(err, store.ErrConflict) {
+			return nil
+		}
+		return err
+	})
+}
+
+// chooseTries bounds how often the version of an event is chosen: each further try
+// means that one has been deleted in between.
+const chooseTries = 3
+
+// Enqueue implements [awslambda.Invoker].
+func (l *lambda) Enqueue(ctx context.Context, event awslambda.Event) (int, error) {
+	for try := 1; ; try++ {
+		version, err := l.Choose(ctx, event.Ref, event.Qualifier)
+		if err != nil {
+			return 0, err
+		}
+		err = l.queue.Add(ctx, queued{
+			App: event.Ref.App, ID: event.RequestID, Component: event.Ref.Component, Name: event.Name, Qualifier: event.Qualifier,
+			Version: version, Event: event.Event, ClientContext: event.ClientContext, TraceID: event.TraceID, AcceptedAt: event.AcceptedAt,
+		}, func() error { return l.checkVersion(event.Ref.App, version) })
+		if teal.IsCode(err, teal.CodeUnknownVersion) && try < chooseTries {
+			continue
+		}
+		return version, l.tooManyEvents(err)
+	}
+}
+
+// checkVersion reports whether a version is still there.
+func (l *lambda) checkVersion(app string, number int) error {
+	if number != teal.Draft && !l.index.has(store.VersionKey{App: app, Number: number}) {
+		return teal.Errorf(teal.CodeUnknownVersion, "There is no version %d of app %s any more.", number, app)
 	}
 	return nil
 }
 
-// Enqueue implements [awslambda.Invoker].
-func (l *lambda) Enqueue(ctx context.Context, event awslambda.Event) (int, error) {
-	version, err := l.Choose(ctx, event.Ref, event.Qualifier)
-	if err != nil {
-		return 0, err
+// tooManyEvents puts AWS's words into a refusal for want of room.
+func (l *lambda) tooManyEvents(err error) error {
+	if !isThrottle(err) {
+		return err
 	}
-	return version, l.queue.Add(ctx, queued{
-		App: event.Ref.App, ID: event.RequestID, Component: event.Ref.Component, Name: event.Name, Qualifier: event.Qualifier,
-		Version: version, Event: event.Event, ClientContext: event.ClientContext, TraceID: event.TraceID, AcceptedAt: event.AcceptedAt,
-	})
+	return &awslambda.Fault{Code: "TooManyRequestsException", Message: teal.MessageOf(err), Reason: "CallerRateLimitExceeded"}
 }
 
 // isThrottle reports whether an error says that there was no room for a call.

@@ -109,11 +109,30 @@ func (r *recordings) told(t *tape, release teal.Release, err error) {
 	}
 }
 
-// Run writes what has been measured, every moment, until ctx ends.
+// recordPatience is how long the last lines may take to be written at the end.
+const recordPatience = 5 * time.Second
+
+// Run writes what has been measured, every moment, until ctx ends. A disk that
+// does not take it is no reason to stop, and is not waited for at the end for
+// longer than recordPatience.
 func (r *recordings) Run(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return fmt.Errorf("recordings: %w", err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.writeUntil(ctx)
+	}()
+	<-ctx.Done()
+	patience := time.NewTimer(recordPatience)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		r.logger.Warn("what was measured last of releases is lost: the disk does not take it", "waited", recordPatience)
 	}
+	return nil
+}
+
+func (r *recordings) writeUntil(ctx context.Context) {
 	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
 	for {
@@ -122,7 +141,7 @@ func (r *recordings) Run(ctx context.Context) error {
 			r.flush()
 		case <-ctx.Done():
 			r.flush()
-			return nil
+			return
 		}
 	}
 }
@@ -164,7 +183,7 @@ func (r *recordings) write(id string, lines []byte) (err error) {
 	if known != nil && known.full {
 		return nil
 	}
-	f, err := os.OpenFile(r.path(id), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := r.openToWrite(id)
 	if err != nil {
 		return err
 	}
@@ -239,6 +258,17 @@ func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.n += int64(n)
 	return n, err
+}
+
+// openToWrite opens the file of a release, in a folder that may not be there yet.
+func (r *recordings) openToWrite(id string) (*os.File, error) {
+	f, err := os.OpenFile(r.path(id), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = os.MkdirAll(r.dir, 0o700); err == nil {
+			f, err = os.OpenFile(r.path(id), os.O_CREATE|os.O_RDWR, 0o600)
+		}
+	}
+	return f, err
 }
 
 // read returns what has been kept of a release; nothing was measured, no file.

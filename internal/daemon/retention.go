@@ -25,6 +25,11 @@ type retention struct {
 	// forgotten is told which version was forgotten, so that what belongs to it can
 	// go.
 	forgotten func(ctx context.Context, v teal.Version) error
+	// events says which versions events need, which stay.
+	events interface {
+		needs(app string) []int
+		leave(version store.VersionKey) (left func(), ok bool)
+	}
 
 	ended chan string // apps; a full one is looked at after their next release
 }
@@ -95,14 +100,17 @@ func outdated(versions []store.Record[teal.Version], used map[int]bool, keep int
 	return unused[:len(unused)-keep]
 }
 
-// used returns the versions that an alias points to, that run, that a release
-// moves from or to, or that a rollback would lead to.
+// used returns the versions that an alias points to, that run, that an event needs,
+// that a release moves from or to, or that a rollback would lead to.
 func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error) {
 	used := map[int]bool{}
 	for _, alias := range r.router.Aliases(app.Name) {
 		for _, t := range alias.Value.Targets {
 			used[t.Version] = true
 		}
+	}
+	for _, number := range r.events.needs(app.Name) {
+		used[number] = true
 	}
 	environments, err := r.store.Environments.List(ctx, app.Name)
 	if err != nil {
@@ -133,9 +141,15 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 	gone := false
 	err := r.manager.WhileNothingStarts(func() error {
 		used, err := r.used(ctx, app)
-		if gone = err == nil && !used[key.Number]; !gone {
+		if err != nil || used[key.Number] {
 			return err
 		}
+		left, free := r.events.leave(key)
+		if !free {
+			return nil
+		}
+		defer left()
+		gone = true
 		return ignoreMissing(r.store.Versions.Delete(ctx, key, v.Revision))
 	})
 	if err != nil || !gone {

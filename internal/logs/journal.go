@@ -1,14 +1,12 @@
 package logs
 
 import (
-	"errors"
+	"bytes"
+	"context"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 )
@@ -17,116 +15,144 @@ const (
 	segmentsKept = 4        // the bound of a version is spread over so many
 	fullBuffer   = 64 << 10 // written out at once
 	quietBuffer  = 4 << 10  // kept by a version that writes little
+	// stalledAfter is how long one write may take before the disk counts as
+	// stalled.
+	stalledAfter = time.Second
+	// outputPatience is how long what a process prints waits for room, so that one
+	// that prints faster than the disk writes is slowed down.
+	outputPatience = 200 * time.Millisecond
 )
 
-// journal is the log of one version: segments on disk, and a buffer of lines
-// that are on their way there.
+// journal is the log of one version: segments on disk, and lines that are on
+// their way there.
+//
+// Lines go into a buffer under mu, which is never held while a file is touched:
+// whoever writes a line does not wait for the disk. The one goroutine that has
+// set flushing takes the buffer and writes it out.
 type journal struct {
-	store *Store
-	app   *application
-	dir   string
+	store   *Store
+	app     *application
+	version int
+	files   files // of whoever is flushing
 
 	mu       sync.Mutex
-	segments []segment
-	buf      []byte
-	lines    int64 // in buf
-	armed    bool  // a timer is going to flush
+	segments []segment // what the files were when the last batch had been written
+	buf      []byte    // lines that wait
+	spare    []byte    // the buffer that is not in use
+	dropped  int64     // lines that did not fit behind buf; until it is taken, no line fits any more
+	loaded   bool      // segments is what the disk has
+	flushing bool
+	urgent   bool          // somebody waits for buf to be written
+	batch    []byte        // what is being written; nil: nothing
+	began    time.Time     // of the batch
+	taken    uint64        // batches
+	settled  uint64        // batches that have been written, or are lost
+	progress chan struct{} // closed and made anew when settled grows; nil: nobody waits
+	armed    bool          // a timer is going to flush
 	timer    *time.Timer
-	torn     bool // the last segment ends in the middle of a line
 	gone     bool // removed
 	closed   bool
 }
 
-// segment is one file. Bytes beyond size are being written, or never were.
-type segment struct {
-	number int
-	size   int64
+func newJournal(s *Store, a *application, version int) *journal {
+	dir := filepath.Join(s.dir, a.name, strconv.Itoa(version))
+	return &journal{store: s, app: a, version: version, files: files{dir: dir, max: s.max}}
 }
-
-func newJournal(s *Store, a *application, dir string) *journal {
-	return &journal{store: s, app: a, dir: dir}
-}
-
-// load finds the segments that an earlier store left. It is called before
-// anybody else knows the journal.
-func (j *journal) load() error {
-	entries, err := os.ReadDir(j.dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		name, ok := strings.CutSuffix(e.Name(), ".jsonl")
-		number, err := strconv.Atoi(name)
-		if !ok || err != nil || number < 1 || segmentName(number) != e.Name() {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil {
-			return err
-		}
-		j.segments = append(j.segments, segment{number, info.Size()})
-	}
-	slices.SortFunc(j.segments, func(a, b segment) int { return a.number - b.number })
-	if len(j.segments) > 0 {
-		j.torn, err = endsTorn(j.path(j.segments[len(j.segments)-1].number))
-	}
-	return err
-}
-
-// endsTorn reports whether a file's last line has no end.
-func endsTorn(path string) (torn bool, err error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	size, err := f.Seek(0, io.SeekEnd)
-	if err != nil || size == 0 {
-		return false, err
-	}
-	last := make([]byte, 1)
-	_, err = f.ReadAt(last, size-1)
-	return last[0] != '\n', err
-}
-
-func segmentName(number int) string { return fmt.Sprintf("%08d.jsonl", number) }
-
-func (j *journal) path(number int) string { return filepath.Join(j.dir, segmentName(number)) }
 
 // write adds a line. It returns false when the journal was removed.
 func (j *journal) write(l *Line) bool {
+	lost, err := int64(0), errBehind
 	j.mu.Lock()
-	defer j.mu.Unlock()
-	if j.gone {
+	j.awaitRoomLocked(l)
+	switch {
+	case j.gone:
+		j.mu.Unlock()
 		return false
+	case j.closed:
+		lost, err = 1, errClosed
+	default:
+		lost = j.addLocked(l)
+		j.scheduleLocked()
 	}
-	if j.closed {
-		j.store.lose(1, errClosed)
-		return true
+	j.mu.Unlock()
+	if lost > 0 {
+		j.store.lose(lost, err)
 	}
+	return true
+}
+
+// awaitRoomLocked has a line of a process wait while the buffer is full and the
+// disk takes one batch after the other. A disk that stalls is waited for once: as
+// soon as a line has been dropped, the next ones are, too. The lock is let go
+// meanwhile.
+func (j *journal) awaitRoomLocked(l *Line) {
+	if l.Stream == Platform || int64(len(j.buf)+len(l.Text)) <= j.store.buffer {
+		return
+	}
+	timer := time.NewTimer(j.store.patience)
+	defer timer.Stop()
+	for int64(len(j.buf)+len(l.Text)) > j.store.buffer && len(j.buf) > 0 && j.dropped == 0 && !j.gone {
+		progress := j.progressLocked()
+		j.mu.Unlock()
+		over := false
+		select {
+		case <-progress:
+		case <-timer.C:
+			over = true
+		}
+		j.mu.Lock()
+		if over {
+			return
+		}
+	}
+}
+
+// progressLocked returns a channel that is closed when the next batch is settled.
+func (j *journal) progressLocked() <-chan struct{} {
+	if j.progress == nil {
+		j.progress = make(chan struct{})
+	}
+	return j.progress
+}
+
+// addLocked puts a line into the buffer, in pieces if it is long, and returns how
+// many of them found no room. After one that did not, none does until the buffer
+// is taken: what is missing is one gap, at its end.
+func (j *journal) addLocked(l *Line) (dropped int64) {
+	before := len(j.buf)
 	rest := l.Text
 	for {
 		var text string
 		text, rest = cut(rest, MaxText)
-		j.buf = appendLine(j.buf, l, text)
-		j.lines++
-		if len(j.buf) >= j.enough() {
-			j.flushLocked()
+		if j.dropped == 0 && j.store.hasRoom(len(j.buf), len(text)) {
+			j.buf = appendLine(j.buf, l, text)
+		} else {
+			j.dropped++
+			dropped++
 		}
 		if rest == "" {
 			break
 		}
 	}
-	if len(j.buf) > 0 && !j.armed {
+	j.store.waiting.Add(int64(len(j.buf) - before))
+	return dropped
+}
+
+// scheduleLocked sees to it that the buffer is written out: at once when it is
+// worth it, or else soon.
+func (j *journal) scheduleLocked() {
+	switch {
+	case j.flushing || len(j.buf) == 0 && j.dropped == 0:
+	case j.urgent || len(j.buf) >= j.enough():
+		j.flushing = true
+		go j.flush()
+	case !j.armed:
 		j.arm()
 	}
-	return true
 }
 
 // enough is how much is worth writing out at once.
-func (j *journal) enough() int { return min(fullBuffer, int(j.segmentSize())) }
-
-func (j *journal) segmentSize() int64 { return max(1, j.store.max/segmentsKept) }
+func (j *journal) enough() int { return min(fullBuffer, int(j.store.buffer/2)) }
 
 func (j *journal) arm() {
 	j.armed = true
@@ -137,111 +163,168 @@ func (j *journal) arm() {
 	j.timer.Reset(flushAfter)
 }
 
-// tick is what the timer does.
+// tick is what the timer does. Buffers that a version has no lines for are given
+// back.
 func (j *journal) tick() {
 	j.mu.Lock()
-	defer j.mu.Unlock()
 	j.armed = false
-	j.flushLocked()
-	if cap(j.buf) > quietBuffer {
+	mine := !j.flushing && (len(j.buf) > 0 || j.dropped > 0)
+	j.flushing = j.flushing || mine
+	if len(j.buf) == 0 && cap(j.buf) > quietBuffer {
 		j.buf = nil
 	}
+	if len(j.buf) == 0 && cap(j.spare) > quietBuffer {
+		j.spare = nil
+	}
+	j.mu.Unlock()
+	if mine {
+		j.flush()
+	}
 }
 
-// flushLocked writes the buffer out. What cannot be written is lost: to keep it
-// would cost memory for as long as the disk is broken.
-func (j *journal) flushLocked() {
-	if len(j.buf) == 0 || j.gone {
-		return
+// flush writes batches out until there is none that is due. The caller has set
+// flushing.
+func (j *journal) flush() {
+	for again := true; again; {
+		again = j.flushOnce()
 	}
-	err := j.writeOutLocked()
-	if err != nil {
-		j.store.lose(j.lines, err)
-	} else {
-		j.store.kept()
-	}
-	j.buf, j.lines = j.buf[:0], 0
-	if cap(j.buf) > 4*fullBuffer {
-		j.buf = nil
-	}
-	j.app.news.send()
 }
 
-func (j *journal) writeOutLocked() (err error) {
-	if err := j.makeRoomLocked(int64(len(j.buf))); err != nil {
-		return err
+func (j *journal) flushOnce() (again bool) {
+	j.app.disk.RLock()
+	defer j.app.disk.RUnlock()
+	batch, ok := j.take()
+	if !ok {
+		return false
 	}
-	last := &j.segments[len(j.segments)-1]
-	f, err := os.OpenFile(j.path(last.number), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if j.torn {
-		n, err := f.WriteString("\n")
-		if last.size += int64(n); err != nil {
-			return err
-		}
-		j.torn = false
-	}
-	n, err := f.Write(j.buf)
-	last.size += int64(n)
-	j.torn = n > 0 && n < len(j.buf)
-	return err
+	lost, err := j.files.write(batch)
+	return j.settle(batch, lost, err)
 }
 
-// makeRoomLocked removes the oldest segments until n more bytes are within the
-// bound, and begins a new one when the last is full.
-func (j *journal) makeRoomLocked(n int64) error {
-	if len(j.segments) == 0 {
-		if err := os.MkdirAll(j.dir, 0o700); err != nil {
-			return err
-		}
-		j.segments = []segment{{number: 1}}
-	}
-	last := j.segments[len(j.segments)-1]
-	if last.size > 0 && last.size+n > j.segmentSize() {
-		last = segment{number: last.number + 1}
-		j.segments = append(j.segments, last)
-		j.torn = false
-	}
-	total := n
-	for _, s := range j.segments {
-		total += s.size
-	}
-	for total > j.store.max && len(j.segments) > 1 {
-		if err := os.Remove(j.path(j.segments[0].number)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-		total -= j.segments[0].size
-		j.segments = j.segments[1:]
-	}
-	return nil
-}
-
-// snapshot returns the segments as they are. With flush it includes all lines
-// that were written before the call.
-func (j *journal) snapshot(flush bool) []segment {
+// take takes the buffer; not of a journal that was removed. An empty one is taken
+// when nobody knows yet what is on the disk.
+func (j *journal) take() (batch []byte, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if flush {
-		j.flushLocked()
+	if j.gone {
+		j.flushing = false
+		return nil, false
 	}
+	if j.dropped > 0 {
+		before := len(j.buf)
+		gap := Line{At: time.Now(), App: j.app.name, Version: j.version, Stream: Platform}
+		j.buf = appendLine(j.buf, &gap, fmt.Sprintf("%d lines are missing here: they came faster than the disk took them", j.dropped))
+		j.store.waiting.Add(int64(len(j.buf) - before))
+	}
+	batch, j.buf, j.spare = j.buf, j.spare, nil
+	j.dropped, j.urgent, j.batch, j.began = 0, false, batch, time.Now()
+	j.taken++
+	return batch, true
+}
+
+// settle ends a batch, of which so many lines are lost. What cannot be written is
+// not kept for later: that would cost memory for as long as the disk is broken.
+func (j *journal) settle(batch []byte, lost int64, err error) (again bool) {
+	segments := slices.Clone(j.files.segments)
+	if err != nil {
+		j.store.lose(lost, err) // before anybody who waits is told
+	} else if len(batch) > 0 {
+		j.store.kept()
+	}
+	j.mu.Lock()
+	j.settled++
+	j.batch, j.began = nil, time.Time{}
+	gone := j.gone
+	j.segments, j.loaded = segments, j.files.loaded
+	j.store.waiting.Add(-int64(len(batch)))
+	j.spare = batch[:0]
+	if j.progress != nil {
+		close(j.progress)
+		j.progress = nil
+	}
+	j.flushing = false
+	again = len(j.buf) > 0 && (j.urgent || len(j.buf) >= j.enough()) && !gone
+	if again {
+		j.flushing = true
+	} else if !gone && !j.closed && !j.armed && (len(j.buf) > 0 || j.dropped > 0 || cap(j.buf) > quietBuffer || cap(batch) > quietBuffer) {
+		j.arm()
+	}
+	j.mu.Unlock()
+	j.app.news.send()
+	return again
+}
+
+// expect has everything that was written so far brought to the disk, and returns
+// how many batches must be settled for that.
+func (j *journal) expect() (batches uint64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	batches = j.taken
+	if j.gone || len(j.buf) == 0 && j.dropped == 0 && (j.loaded || j.flushing) {
+		return batches
+	}
+	j.urgent = true
+	if !j.flushing {
+		j.flushing = true
+		go j.flush()
+	}
+	return batches + 1
+}
+
+// await returns when so many batches are settled, or ctx ends, and whether they
+// are.
+func (j *journal) await(ctx context.Context, batches uint64) bool {
+	for {
+		j.mu.Lock()
+		if j.settled >= batches || j.gone {
+			j.mu.Unlock()
+			return true
+		}
+		progress := j.progressLocked()
+		j.mu.Unlock()
+		select {
+		case <-progress:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// stalled reports whether the disk has been at one batch for long.
+func (j *journal) stalled() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return !j.began.IsZero() && time.Since(j.began) > stalledAfter
+}
+
+// snapshot returns the segments as the last batch has left them.
+func (j *journal) snapshot() []segment {
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	return slices.Clone(j.segments)
 }
 
-// close writes the buffer out and refuses more.
-func (j *journal) close() error {
+// end refuses more lines, and has what is buffered written out.
+func (j *journal) end() (batches uint64) {
+	j.mu.Lock()
+	j.closed = true
+	if j.timer != nil {
+		j.timer.Stop()
+	}
+	load := !j.loaded && len(j.buf) == 0
+	taken := j.taken
+	j.mu.Unlock()
+	if load {
+		return taken // nothing was written, so nothing is to be read either
+	}
+	return j.expect()
+}
+
+// left returns how many lines have not reached the disk.
+func (j *journal) left() int64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	before := j.store.Lost()
-	j.flushLocked()
-	j.endLocked()
-	j.closed = true
-	if lost := j.store.Lost() - before; lost > 0 {
-		return fmt.Errorf("logs: %d lines could not be written to %s", lost, j.dir)
-	}
-	return nil
+	return int64(bytes.Count(j.buf, lineEnd)) + int64(bytes.Count(j.batch, lineEnd))
 }
 
 // abandon drops the buffer; the files are somebody else's to remove.
@@ -249,12 +332,13 @@ func (j *journal) abandon() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.gone = true
+	j.store.waiting.Add(-int64(len(j.buf)))
 	j.buf, j.segments = nil, nil
-	j.endLocked()
-}
-
-func (j *journal) endLocked() {
 	if j.timer != nil {
 		j.timer.Stop()
+	}
+	if j.progress != nil {
+		close(j.progress)
+		j.progress = nil
 	}
 }

@@ -7,12 +7,20 @@
 // line whose Write returned before. A server that is killed loses at most what
 // the last 200 ms brought; nothing is synced to the disk beyond that.
 //
-// There is no background goroutine and no Run: a timer flushes what is
-// buffered.
+// What the platform says waits for no disk: lines wait in memory, so many bytes for
+// a version and in all; what comes beyond is dropped and counted, and a line in
+// its place says how many are missing. A process that prints faster than the disk
+// writes is slowed down; when the disk stalls, its lines are dropped, too, so that
+// the process goes on.
+//
+// There is no Run: a goroutine writes what is buffered, when there is enough or a
+// timer says so, and ends.
 package logs
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -34,13 +42,23 @@ const (
 	maxField = 256
 	// discarded begins the names of directories that are being deleted.
 	discarded = ".discarded-"
+	// defaultBuffer bounds the lines of a version that wait for the disk, and
+	// allBuffers, as many times that, the lines of all versions.
+	defaultBuffer = 4 * teal.MiB
+	allBuffers    = 16
+	// closePatience is how long Close waits for a disk that does not answer.
+	closePatience = 5 * time.Second
 )
 
 // Config is what a Store needs to know.
 type Config struct {
 	Dir      string       // created if need be
 	MaxBytes teal.Bytes   // kept on disk per version of an app; 0 is 16 MiB
+	Buffer   teal.Bytes   // that wait for the disk per version, and 16 times that in all; 0 is 4 MiB
 	Logger   *slog.Logger // nil discards
+	// Failing is told why lines are lost, when that begins, and nil when lines are
+	// kept again. It must not block. Nil is allowed.
+	Failing func(error)
 }
 
 // The streams of a line.
@@ -74,15 +92,21 @@ type Query struct {
 
 // Store writes and reads logs. It is safe for concurrent use.
 type Store struct {
-	dir  string
-	max  int64
-	log  *slog.Logger
-	lost atomic.Int64
+	dir    string
+	max    int64
+	buffer int64 // see Config.Buffer
+	// patience is outputPatience, other than in tests.
+	patience time.Duration
+	log      *slog.Logger
+	tell     func(error)
+	lost     atomic.Int64
+	waiting  atomic.Int64 // bytes that wait for the disk, or are on their way to it
 	// failing is set from the first line that is lost to the next that is kept.
 	failing atomic.Bool
 	done    chan struct{} // closed by Close
 
-	// mu protects what follows. It is taken before a journal's, never after.
+	// mu protects what follows. It is taken before a journal's and after an
+	// application's disk; nobody who holds it waits for the disk.
 	mu     sync.RWMutex
 	apps   map[string]*application
 	closed bool
@@ -90,8 +114,17 @@ type Store struct {
 
 // application is the log of one app.
 type application struct {
+	name string
+	news signal
+	// disk is held for reading by those who write to files of the app, and for
+	// writing while its directories are moved away.
+	disk sync.RWMutex
+	// listing finds the versions that the disk has: a channel with room for one,
+	// which holds nil once that is done.
+	listing chan error
+
+	// Guarded by the store's mu.
 	versions map[int]*journal
-	news     signal
 }
 
 // Open returns a store over cfg.Dir, which it creates if need be. What an
@@ -100,13 +133,22 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = defaultMaxBytes
 	}
+	if cfg.Buffer <= 0 {
+		cfg.Buffer = defaultBuffer
+	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Failing == nil {
+		cfg.Failing = func(error) {}
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the directory for logs cannot be made; choose another data directory: %w", err)
 	}
-	s := &Store{dir: cfg.Dir, max: int64(cfg.MaxBytes), log: cfg.Logger, done: make(chan struct{}), apps: map[string]*application{}}
+	s := &Store{
+		dir: cfg.Dir, max: int64(cfg.MaxBytes), buffer: int64(cfg.Buffer), patience: outputPatience, log: cfg.Logger, tell: cfg.Failing,
+		done: make(chan struct{}), apps: map[string]*application{},
+	}
 	return s, s.removeDiscarded()
 }
 
@@ -124,10 +166,11 @@ func (s *Store) removeDiscarded() error {
 	return err
 }
 
-// Write adds a line. It never waits for a reader and never fails: a line that
-// cannot be kept (the disk is full, the app's name is not a name, the store is
-// closed) is counted in Lost, and the first of a row is logged. It may wait for
-// the disk: a version that prints faster than the disk writes is slowed down.
+// Write adds a line. It never waits for a reader, and for the disk only with a
+// line of Stdout or Stderr, at most outputPatience for each time that it stalls. It
+// never fails: a line that cannot be kept (the disk is full or too slow, the app's name
+// is not a name, the store is closed) is counted in Lost, and the first of a row
+// is logged.
 //
 // A zero At is now. Text that is not UTF-8 is made so; a text over MaxText
 // becomes several lines.
@@ -148,11 +191,18 @@ func (s *Store) Write(l Line) {
 	}
 }
 
+// hasRoom reports whether a line of so many bytes may wait behind those of its
+// version.
+func (s *Store) hasRoom(waiting, line int) bool {
+	return int64(waiting+line) <= s.buffer && s.waiting.Load()+int64(line) <= allBuffers*s.buffer
+}
+
 // lose counts lines, and logs the first of a row.
 func (s *Store) lose(lines int64, err error) {
 	s.lost.Add(lines)
 	if !s.failing.Swap(true) {
 		s.log.Error("log lines are lost", "error", err)
+		s.tell(err)
 	}
 }
 
@@ -160,13 +210,17 @@ func (s *Store) lose(lines int64, err error) {
 func (s *Store) kept() {
 	if s.failing.Load() && s.failing.Swap(false) {
 		s.log.Info("log lines are kept again", "lost", s.lost.Load())
+		s.tell(nil)
 	}
 }
 
 // Lost returns how many lines could not be kept since Open.
 func (s *Store) Lost() int64 { return s.lost.Load() }
 
-var errClosed = errors.New("the log store is closed")
+var (
+	errClosed = errors.New("the log store is closed")
+	errBehind = errors.New("the disk does not keep up with what is logged")
+)
 
 // journal returns the log of a version, a new one if there is none.
 func (s *Store) journal(app string, version int) (*journal, error) {
@@ -188,47 +242,89 @@ func (s *Store) journal(app string, version int) (*journal, error) {
 	if s.closed {
 		return nil, errClosed
 	}
-	a, err := s.appLocked(app)
-	if err != nil {
-		return nil, err
-	}
+	return s.journalLocked(s.appLocked(app), version), nil
+}
+
+func (s *Store) journalLocked(a *application, version int) *journal {
 	j := a.versions[version]
 	if j == nil {
-		j = newJournal(s, a, filepath.Join(s.dir, app, strconv.Itoa(version)))
+		j = newJournal(s, a, version)
 		a.versions[version] = j
 		a.news.send()
 	}
-	return j, nil
+	return j
 }
 
-// appLocked returns an app's log, with the versions that the disk has.
-func (s *Store) appLocked(app string) (*application, error) {
-	if a := s.apps[app]; a != nil {
-		return a, nil
+// appLocked returns an app's log, of which the disk may have more versions.
+func (s *Store) appLocked(app string) *application {
+	a := s.apps[app]
+	if a == nil {
+		a = &application{name: app, versions: map[int]*journal{}, news: newSignal(), listing: make(chan error, 1)}
+		a.listing <- errUnlisted
+		s.apps[app] = a
 	}
-	a := &application{versions: map[int]*journal{}, news: newSignal()}
-	entries, err := os.ReadDir(filepath.Join(s.dir, app))
+	return a
+}
+
+var errUnlisted = errors.New("the disk has not been looked at")
+
+// list makes the versions that the disk has known. It waits for the disk, or until
+// ctx ends.
+func (s *Store) list(ctx context.Context, a *application) error {
+	select {
+	case err := <-a.listing:
+		if err == nil {
+			a.listing <- nil
+			return nil
+		}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	found := make(chan error, 1)
+	go func() {
+		err := s.findVersions(a)
+		found <- err
+		a.listing <- err // after an error the next one tries again
+	}()
+	select {
+	case err := <-found:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) findVersions(a *application) error {
+	a.disk.RLock()
+	defer a.disk.RUnlock()
+	entries, err := os.ReadDir(filepath.Join(s.dir, a.name))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, err
+		return err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, e := range entries {
 		version, err := strconv.Atoi(e.Name())
-		if err != nil || version < 1 || strconv.Itoa(version) != e.Name() || !e.IsDir() {
-			continue
+		if err == nil && version >= 1 && strconv.Itoa(version) == e.Name() && e.IsDir() {
+			s.journalLocked(a, version)
 		}
-		j := newJournal(s, a, filepath.Join(s.dir, app, e.Name()))
-		if err := j.load(); err != nil {
-			return nil, err
-		}
-		a.versions[version] = j
 	}
-	s.apps[app] = a
-	return a, nil
+	return nil
+}
+
+// Stalled reports whether the disk has been at lines of a version for a second
+// and more, so that it is of no use to wait for them.
+func (s *Store) Stalled(app string, version int) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	a := s.apps[app]
+	return a != nil && a.versions[version] != nil && a.versions[version].stalled()
 }
 
 // Remove deletes the log of a version, or of all versions of the app when
 // version is 0. Removing what is not there is no error. A Write after it starts
-// a new log, so remove a version's log when its last instance is gone.
+// a new log, so remove a version's log when its last instance is gone. It waits
+// for the disk.
 func (s *Store) Remove(app string, version int) error {
 	if err := teal.CheckName("app", app); err != nil {
 		return err
@@ -236,7 +332,10 @@ func (s *Store) Remove(app string, version int) error {
 	if version < 0 {
 		return teal.Errorf(teal.CodeInvalidInput, "%d is not the number of a version", version)
 	}
-	trash, err := s.discard(app, version)
+	s.mu.Lock()
+	a := s.appLocked(app)
+	s.mu.Unlock()
+	trash, err := s.discard(a, version)
 	if err != nil || trash == "" {
 		return err
 	}
@@ -244,21 +343,19 @@ func (s *Store) Remove(app string, version int) error {
 }
 
 // discard forgets a log and moves it out of the way, which is quick, so that
-// the slow part of deleting it needs no lock. It returns "" when there is none.
-func (s *Store) discard(app string, version int) (trash string, err error) {
+// those who write wait only for that and not for the slow part of deleting it.
+func (s *Store) discard(a *application, version int) (trash string, err error) {
+	a.disk.Lock()
+	defer a.disk.Unlock()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	a, err := s.appLocked(app)
-	if err != nil {
-		return "", err
-	}
 	for v, j := range a.versions {
 		if version == 0 || v == version {
 			j.abandon()
 			delete(a.versions, v)
 		}
 	}
-	path := filepath.Join(s.dir, app)
+	s.mu.Unlock()
+	path := filepath.Join(s.dir, a.name)
 	if version != 0 {
 		path = filepath.Join(path, strconv.Itoa(version))
 	}
@@ -272,8 +369,9 @@ func (s *Store) discard(app string, version int) (trash string, err error) {
 	return trash, err
 }
 
-// Close writes out what is buffered and ends the readers that follow. It
-// returns the first error of writing it out. Later writes are lost.
+// Close writes out what is buffered, for as long as closePatience if the disk
+// stalls, and ends the readers that follow. The error says how many lines were
+// lost. Later writes are lost.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -281,21 +379,29 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
-	var all []*journal
+	all := map[*journal]uint64{}
 	for _, a := range s.apps {
 		for _, j := range a.versions {
-			all = append(all, j)
+			all[j] = 0
 		}
 	}
 	s.mu.Unlock()
-	var first error
-	for _, j := range all {
-		if err := j.close(); first == nil {
-			first = err
+	before := s.Lost()
+	for j := range all {
+		all[j] = j.end()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+	defer cancel()
+	for j, batches := range all {
+		if !j.await(ctx, batches) {
+			s.lose(j.left(), errBehind)
 		}
 	}
 	close(s.done)
-	return first
+	if lost := s.Lost() - before; lost > 0 {
+		return fmt.Errorf("logs: %d lines could not be written", lost)
+	}
+	return nil
 }
 
 // signal lets many wait for something that happens again and again.

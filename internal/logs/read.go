@@ -28,6 +28,10 @@ const longestLine = 1 << 20
 // that appear later. A reader that is slower than the writer misses the lines
 // of segments that are removed meanwhile. Without Follow, an ended ctx is the
 // last error. An error ends the iteration.
+//
+// When the disk does not take the lines that were written, they are not waited for
+// longer than flushPatience: what is there is read, and without Follow the last
+// error, teal.CodeUnavailable, says that it is not all.
 func (s *Store) Read(ctx context.Context, q Query) iter.Seq2[Line, error] {
 	return func(yield func(Line, error) bool) {
 		if err := s.read(ctx, q, yield); err != nil {
@@ -55,6 +59,7 @@ func (s *Store) read(ctx context.Context, q Query, yield func(Line, error) bool)
 // reading is one call of Read.
 type reading struct {
 	store     *Store
+	app       *application
 	query     Query
 	positions map[*journal]position // where to go on; a journal that is not here, from its start
 	yield     func(Line, error) bool
@@ -66,20 +71,32 @@ type position struct {
 	offset int64 // in it
 }
 
+// flushPatience is how long a reader waits for lines that are on their way to the
+// disk.
+const flushPatience = 2 * time.Second
+
 func (r *reading) run(ctx context.Context) error {
-	news, journals, err := r.look()
-	if err != nil {
+	r.store.mu.Lock()
+	r.app = r.store.appLocked(r.query.App)
+	r.store.mu.Unlock()
+	if err := r.store.list(ctx, r.app); err != nil {
 		return err
 	}
-	// Flushing here is what lets a reader see its own writes.
-	views := views(journals, true)
+	news, journals := r.look()
+	// This is what lets a reader see its own writes.
+	behind := flush(ctx, journals)
+	views := views(journals)
 	if r.query.Tail > 0 {
 		if err := r.seekTail(ctx, views); err != nil {
 			return err
 		}
 	}
 	for closed := false; ; {
-		if err := r.pass(ctx, views); err != nil || closed || !r.query.Follow {
+		err := r.pass(ctx, views)
+		if err == nil && !r.query.Follow {
+			err = behind
+		}
+		if err != nil || closed || !r.query.Follow {
 			return err
 		}
 		select {
@@ -89,30 +106,42 @@ func (r *reading) run(ctx context.Context) error {
 			closed = true // and what Close wrote out is still to be read
 		case <-news:
 		}
-		if news, journals, err = r.look(); err != nil {
-			return err
-		}
+		news, journals = r.look()
 		views = r.fresh(journals)
 	}
 }
 
 // look returns the journals that the query is about, and a channel that is
 // closed when there is something new in them.
-func (r *reading) look() (<-chan struct{}, []*journal, error) {
+func (r *reading) look() (<-chan struct{}, []*journal) {
 	r.store.mu.Lock()
 	defer r.store.mu.Unlock()
-	a, err := r.store.appLocked(r.query.App)
-	if err != nil {
-		return nil, nil, err
-	}
 	var journals []*journal
-	for version, j := range a.versions {
+	for version, j := range r.app.versions {
 		if r.query.Version == 0 || r.query.Version == version {
 			journals = append(journals, j)
 		}
 	}
-	slices.SortFunc(journals, func(a, b *journal) int { return cmp.Compare(a.dir, b.dir) })
-	return a.news.next(), journals, nil
+	slices.SortFunc(journals, func(a, b *journal) int { return cmp.Compare(a.files.dir, b.files.dir) })
+	return r.app.news.next(), journals
+}
+
+// flush has everything that was written so far brought to the disk. The error says
+// that the disk does not take it.
+func flush(ctx context.Context, journals []*journal) error {
+	batches := make([]uint64, len(journals))
+	for i, j := range journals {
+		batches[i] = j.expect()
+	}
+	ctx, cancel := context.WithTimeout(ctx, flushPatience)
+	defer cancel()
+	var err error
+	for i, j := range journals {
+		if j.stalled() || !j.await(ctx, batches[i]) {
+			err = teal.Errorf(teal.CodeUnavailable, "the newest lines are not here: the disk of the server does not take them at the moment; try again when it does")
+		}
+	}
+	return err
 }
 
 // view is a journal at one moment.
@@ -121,10 +150,10 @@ type view struct {
 	segments []segment
 }
 
-func views(journals []*journal, flush bool) []view {
+func views(journals []*journal) []view {
 	all := make([]view, len(journals))
 	for i, j := range journals {
-		all[i] = view{j, j.snapshot(flush)}
+		all[i] = view{j, j.snapshot()}
 	}
 	return all
 }
@@ -134,7 +163,7 @@ func views(journals []*journal, flush bool) []view {
 // would be news again.
 func (r *reading) fresh(journals []*journal) []view {
 	var some []view
-	for _, v := range views(journals, false) {
+	for _, v := range views(journals) {
 		if n := len(v.segments); n > 0 && r.positions[v.journal] != (position{v.segments[n-1].number, v.segments[n-1].size}) {
 			some = append(some, v)
 		}
@@ -150,6 +179,9 @@ func (r *reading) fresh(journals []*journal) []view {
 // pass yields the lines of the views from the positions on, merged by time, and
 // moves the positions to the ends.
 func (r *reading) pass(ctx context.Context, views []view) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	var heads []*cursor
 	defer func() {
 		for _, c := range heads {
@@ -305,7 +337,7 @@ func (c *cursor) open() bool {
 		if c.next.number != s.number {
 			c.next = position{number: s.number}
 		}
-		f, err := os.Open(c.view.journal.path(s.number))
+		f, err := os.Open(segmentPath(c.view.journal.files.dir, s.number))
 		if errors.Is(err, os.ErrNotExist) {
 			c.view.segments = c.view.segments[1:] // removed meanwhile
 			continue

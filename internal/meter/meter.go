@@ -19,12 +19,16 @@ type Config struct {
 	// Alerts returns what is wrong with the server, for its metrics. Nil:
 	// nothing.
 	Alerts func() []teal.Alert
+	// Lost returns how much of what is told about requests could not be kept, by
+	// kind. Nil: nothing.
+	Lost func() map[string]int64
 }
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
 type Meter struct {
 	slot   func(app string, version int) (teal.Slot, bool)
 	alerts func() []teal.Alert
+	lost   func() map[string]int64
 	lanes  *lanes
 	wake   chan struct{} // capacity 1: a feed is dirty
 
@@ -58,7 +62,7 @@ type version struct {
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
 	m := &Meter{
-		slot: cfg.Slot, alerts: cfg.Alerts, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
+		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {
@@ -66,6 +70,9 @@ func New(cfg Config) *Meter {
 	}
 	if m.alerts == nil {
 		m.alerts = func() []teal.Alert { return nil }
+	}
+	if m.lost == nil {
+		m.lost = func() map[string]int64 { return nil }
 	}
 	return m
 }

@@ -27,6 +27,7 @@ var (
 	errorsDesc   = describeMetric("teal_request_errors_total", "Requests of users that the version failed, by fault.", "fault")
 	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer; requests without an answer are not in it.")
 	inFlightDesc = describeMetric("teal_requests_in_flight", "Requests of users that have no whole answer yet.")
+	lostDesc     = prometheus.NewDesc("teal_telemetry_lost_total", "Log lines and spans that were dropped because they came faster than they could be written.", []string{"kind"}, nil)
 	alertsDesc   = prometheus.NewDesc("teal_alerts", "What is wrong with this server, by kind; see teal doctor. Blocking: it takes no orders.", []string{"code", "blocking"}, nil)
 )
 
@@ -50,7 +51,7 @@ var _ prometheus.Collector = (*Meter)(nil)
 
 // Describe implements [prometheus.Collector].
 func (m *Meter) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc} {
+	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc} {
 		to <- d
 	}
 }
@@ -58,6 +59,9 @@ func (m *Meter) Describe(to chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (m *Meter) Collect(to chan<- prometheus.Metric) {
 	m.collectAlerts(to)
+	for kind, n := range m.lost() {
+		to <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), kind)
+	}
 	for _, v := range m.list() {
 		slot, runs := m.slot(v.app, v.number)
 		slot, recorders, show := v.shown(slot, runs, time.Now())

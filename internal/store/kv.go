@@ -36,6 +36,9 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrInvalidKey: the key or the pattern is not of the form that KV states.
 	ErrInvalidKey = errors.New("store: invalid key")
+	// ErrUnreadable: the value is no record of its kind. Reading it again will not
+	// help.
+	ErrUnreadable = errors.New("store: record cannot be read")
 	// ErrTooLarge: the value is over MaxValue. Nothing was written.
 	ErrTooLarge = errors.New("store: value is too large")
 )
@@ -86,6 +89,11 @@ type KV interface {
 	// List returns the entries whose keys match the pattern, sorted by key. It
 	// holds every key that exists from before the call until after it.
 	List(ctx context.Context, pattern string) ([]Entry, error)
+	// Scan calls visit with the entries that List would return, in no order, and
+	// holds no more than a few of them at a time. An entry that changes meanwhile
+	// may be visited more than once, one that is deleted, all the same. An error of
+	// visit ends it and is returned as it is.
+	Scan(ctx context.Context, pattern string, visit func(Entry) error) error
 	// Watch returns what List would, and every change after that.
 	Watch(ctx context.Context, pattern string) (*Watch, error)
 }

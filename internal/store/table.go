@@ -119,6 +119,23 @@ func (t *Table[K, T]) List(ctx context.Context, app string) ([]Record[T], error)
 	return records, nil
 }
 
+// Scan calls visit with the records that List returns, in no order, and holds no
+// more than a few of them at a time; see [KV]. It gets the key of the KV, and, for
+// a record that cannot be read, why. An error of visit ends it.
+func (t *Table[K, T]) Scan(ctx context.Context, app string, visit func(path string, record Record[T], err error) error) error {
+	pattern, ok := t.pattern(app)
+	if !ok {
+		return nil
+	}
+	return t.kv.Scan(ctx, pattern, func(entry Entry) error {
+		if _, known := parsePath(entry.Key); !known && t.schema.pattern == nil {
+			return nil
+		}
+		record, err := decode[T](entry)
+		return visit(entry.Key, record, err)
+	})
+}
+
 // load returns the record and the bytes that it was read from.
 func (t *Table[K, T]) load(ctx context.Context, key K) (Record[T], []byte, error) {
 	path, err := t.schema.path(key)
@@ -190,7 +207,7 @@ func (t *Table[K, T]) explain(op string, key K, err error) error {
 func decode[T any](entry Entry) (Record[T], error) {
 	record := Record[T]{Revision: entry.Revision}
 	if err := json.Unmarshal(entry.Value, &record.Value); err != nil {
-		return Record[T]{}, &teal.Error{Code: teal.CodeInternal, Err: err, Message: "The record " + entry.Key + " cannot be read: it is damaged, or was written by a newer Teal. Restore the data directory from a backup, or run the newer Teal."}
+		return Record[T]{}, &teal.Error{Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err), Message: "The record " + entry.Key + " cannot be read: it is damaged, or was written by a newer Teal. Restore the data directory from a backup, or run the newer Teal."}
 	}
 	return record, nil
 }

@@ -22,6 +22,7 @@ type exporter struct {
 	to     endpoint
 	client *http.Client
 	logger *slog.Logger
+	sent   func(spans int, err error)
 	said   atomic.Int64 // when a failure was logged last, in Unix seconds
 }
 
@@ -40,6 +41,7 @@ const quiet = 60 * time.Second
 // dropped.
 func (e *exporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
 	err := e.send(ctx, spans)
+	e.sent(len(spans), err)
 	now := time.Now().Unix()
 	if last := e.said.Load(); err != nil && now-last >= int64(quiet.Seconds()) && e.said.CompareAndSwap(last, now) {
 		e.logger.Warn("spans cannot be sent and are dropped", "endpoint", e.to.url, "spans", len(spans), "error", err)

@@ -34,6 +34,7 @@ type Config struct {
 
 // Tracer follows exchanges. It implements gateway.Tracer.
 type Tracer struct {
+	bound    *bound
 	provider *sdktrace.TracerProvider
 	tracer   trace.Tracer
 }
@@ -54,9 +55,14 @@ func New(cfg Config) (*Tracer, error) {
 	if err != nil {
 		cfg.Logger.Warn("OTEL_RESOURCE_ATTRIBUTES is not understood in full", "error", err)
 	}
-	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(exporter), sdktrace.WithResource(described))
-	return &Tracer{provider: provider, tracer: provider.Tracer("teal/gateway", trace.WithInstrumentationVersion(cfg.Version))}, nil
+	bound := newBound(exporter, cfg.Getenv)
+	exporter.sent = bound.sent
+	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(bound), sdktrace.WithResource(described))
+	return &Tracer{bound: bound, provider: provider, tracer: provider.Tracer("teal/gateway", trace.WithInstrumentationVersion(cfg.Version))}, nil
 }
+
+// Dropped returns how many spans found no room, or could not be sent.
+func (t *Tracer) Dropped() int64 { return t.bound.dropped.Load() }
 
 // lastWords is how long the spans that are left may take to be sent.
 const lastWords = 5 * time.Second

@@ -190,10 +190,42 @@ func TestACollectorThatIsGoneIsSaidOnce(t *testing.T) {
 		tracer.Start("", "", time.Now()).End(&gateway.Record{})
 		_ = tracer.provider.ForceFlush(t.Context())
 	}
+	if tracer.Dropped() != 2 {
+		t.Errorf("%d spans were dropped", tracer.Dropped())
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = tracer.Run(ctx)
 	if strings.Count(said.String(), "cannot be sent") != 1 {
 		t.Errorf("said:\n%s", said.String())
+	}
+}
+
+// A collector that does not answer holds no exchange up: spans beyond the bound are
+// dropped and counted, all of them.
+//
+// Seen red without the bound before the SDK's: it dropped without counting.
+func TestACollectorThatStallsHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	stalled := make(chan struct{})
+	collector := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-stalled }))
+	defer collector.Close()
+	const bound, more = 100, 250
+	tracer, err := New(Config{Getenv: environment("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL, "OTEL_BSP_MAX_QUEUE_SIZE", "100")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for range bound + more {
+		tracer.Start("", "", time.Now()).End(&gateway.Record{})
+	}
+	if took := time.Since(began); tracer.Dropped() != more || took > 5*time.Second {
+		t.Errorf("%d spans were dropped, want %d, in %s", tracer.Dropped(), more, took)
+	}
+	close(stalled)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := tracer.Run(ctx); err != nil || tracer.Dropped() != more {
+		t.Errorf("%v, %d spans dropped in the end", err, tracer.Dropped())
 	}
 }

@@ -137,10 +137,34 @@ func (l *Log) put(line []byte) {
 // Dropped returns how many lines did not fit or could not be written.
 func (l *Log) Dropped() int64 { return l.dropped.Load() }
 
-// Run writes until ctx ends, then what is left, and closes the file. It returns
-// nil: that a log cannot be written stops nothing else. Exchanges that are logged
-// after ctx has ended may be lost.
+// lastWords is how long what is left may take to be written at the end.
+const lastWords = 5 * time.Second
+
+// Run writes until ctx ends, then what is left, and closes the file. A disk that
+// stalls, or a pipe that nobody reads, is given up after lastWords. It returns nil:
+// that a log cannot be written stops nothing else. Exchanges that are logged after
+// ctx has ended may be lost.
 func (l *Log) Run(ctx context.Context) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		l.writeUntil(ctx)
+	}()
+	<-ctx.Done()
+	patience := time.NewTimer(lastWords)
+	defer patience.Stop()
+	select {
+	case <-ended:
+	case <-patience.C:
+		l.mu.Lock()
+		left := count(l.waiting)
+		l.mu.Unlock()
+		l.cfg.Logger.Warn("the access log is not written any more; what is left is lost", "lines", left, "waited", lastWords)
+	}
+	return nil
+}
+
+func (l *Log) writeUntil(ctx context.Context) {
 	report := time.NewTicker(reportEvery)
 	defer report.Stop()
 	var reported int64 // drops that have been said
@@ -168,7 +192,6 @@ func (l *Log) Run(ctx context.Context) error {
 	if l.file != nil {
 		_ = l.file.Close() // everything was written, or reported
 	}
-	return nil
 }
 
 // write writes what is waiting.

@@ -152,6 +152,32 @@ func TestWhatIsLeftIsWritten(t *testing.T) {
 	}
 }
 
+// A log that is not taken does not hold up the server's end.
+//
+// Seen red with a Run that writes itself.
+func TestALogThatStallsDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	out := &buffer{gate: make(chan struct{})}
+	l, err := Open(Config{Path: "-", Stdout: out, Sample: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Log(&record)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(lastWords + 20*time.Second):
+		t.Error("it waits for the writer")
+	}
+	close(out.gate)
+}
+
 // Nothing that is accepted is lost, and every line is whole. Seen red without
 // the lock in put.
 func TestEveryLineIsWritten(t *testing.T) {

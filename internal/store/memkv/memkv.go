@@ -89,6 +89,20 @@ func (kv *KV) List(ctx context.Context, pattern string) ([]store.Entry, error) {
 	return list, err
 }
 
+// Scan implements store.KV. It fails when a list would.
+func (kv *KV) Scan(ctx context.Context, pattern string, visit func(store.Entry) error) error {
+	list, err := kv.List(ctx, pattern)
+	if err != nil {
+		return err
+	}
+	for _, entry := range list {
+		if err := visit(entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Watch implements store.KV.
 func (kv *KV) Watch(ctx context.Context, pattern string) (*store.Watch, error) {
 	var snapshot []store.Entry

@@ -60,6 +60,26 @@ func (db *DB) List(ctx context.Context, pattern string) ([]store.Entry, error) {
 	return snapshot, nil
 }
 
+// Scan implements store.KV.
+func (db *DB) Scan(ctx context.Context, pattern string, visit func(store.Entry) error) error {
+	f, err := db.newFeed(ctx, pattern)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var refused error
+	err = f.start(ctx, func(event store.Event) error {
+		if !event.Deleted {
+			refused = visit(event.Entry)
+		}
+		return refused
+	})
+	if err == nil || refused != nil {
+		return refused
+	}
+	return db.readError(ctx, "read "+pattern, err)
+}
+
 // Watch implements store.KV.
 func (db *DB) Watch(ctx context.Context, pattern string) (*store.Watch, error) {
 	f, snapshot, err := db.openFeed(ctx, pattern)
@@ -70,57 +90,69 @@ func (db *DB) Watch(ctx context.Context, pattern string) (*store.Watch, error) {
 }
 
 func (db *DB) openFeed(ctx context.Context, pattern string) (*feed, []store.Entry, error) {
-	if err := store.CheckPattern(pattern); err != nil {
+	f, err := db.newFeed(ctx, pattern)
+	if err != nil {
 		return nil, nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	if db.nc.IsClosed() {
-		return nil, nil, store.ErrClosed
-	}
-	f := &feed{db: db, subject: db.subject(pattern), lastCall: wallClock()}
-	snapshot, err := f.start(ctx)
+	entries := map[string]store.Entry{}
+	err = f.start(ctx, func(event store.Event) error {
+		if delete(entries, event.Key); !event.Deleted {
+			entries[event.Key] = event.Entry
+		}
+		return nil
+	})
 	if err != nil {
 		f.Close()
 		return nil, nil, db.readError(ctx, "read "+pattern, err)
 	}
-	return f, snapshot, nil
+	return f, sorted(entries), nil
+}
+
+func (db *DB) newFeed(ctx context.Context, pattern string) (*feed, error) {
+	if err := store.CheckPattern(pattern); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if db.nc.IsClosed() {
+		return nil, store.ErrClosed
+	}
+	return &feed{db: db, subject: db.subject(pattern), lastCall: wallClock()}, nil
 }
 
 // start makes a consumer of the newest message of every subject and what comes
-// later, and reads the snapshot.
-func (f *feed) start(ctx context.Context) ([]store.Entry, error) {
+// later, and shows take what there is.
+func (f *feed) start(ctx context.Context, take func(store.Event) error) error {
 	if err := f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}); err != nil {
-		return nil, err
+		return err
 	}
-	return f.snapshot(ctx)
+	return f.catchUp(ctx, take)
 }
 
-// snapshot reads until it has caught up with the stream. Stopping earlier would
-// miss keys: one that is overwritten while the snapshot is read has only its new
+// catchUp shows take what there is until it has caught up with the stream. Stopping
+// earlier would miss keys: one that is overwritten meanwhile has only its new
 // message left, which comes later.
-func (f *feed) snapshot(ctx context.Context) ([]store.Entry, error) {
-	entries := map[string]store.Entry{}
+func (f *feed) catchUp(ctx context.Context, take func(store.Event) error) error {
 	for {
 		before := f.position
-		if err := f.drain(ctx, entries); err != nil {
-			return nil, err
+		if err := f.drain(ctx, take); err != nil {
+			return err
 		}
 		// The server says "no messages" by a counter, which may run behind.
 		if done, err := f.caughtUp(ctx); done || err != nil {
-			return sorted(entries), err
+			return err
 		}
 		if f.position == before {
 			if err := f.pull(pullRequest{Batch: 1, Expires: time.Second}); err != nil {
-				return nil, err
+				return err
 			}
 		}
 	}
 }
 
-// drain folds what the server has ready into entries, until the pull ends.
-func (f *feed) drain(ctx context.Context, entries map[string]store.Entry) error {
+// drain shows take what the server has ready, until the pull ends.
+func (f *feed) drain(ctx context.Context, take func(store.Event) error) error {
 	for {
 		if f.pulled <= 0 {
 			if err := f.pull(pullRequest{Batch: pullMessages, MaxBytes: pullBytes, NoWait: true}); err != nil {
@@ -134,9 +166,8 @@ func (f *feed) drain(ctx context.Context, entries map[string]store.Entry) error 
 		if msg == nil {
 			continue
 		}
-		event := f.event(msg)
-		if delete(entries, event.Key); !event.Deleted {
-			entries[event.Key] = event.Entry
+		if err := take(f.event(msg)); err != nil {
+			return err
 		}
 	}
 }

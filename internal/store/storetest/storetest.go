@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) store.KV) {
 		{"WatchSlow", testWatchSlow},
 		{"WatchNoGap", testWatchNoGap},
 		{"ListComplete", testListComplete},
+		{"Scan", testScan},
 		{"Model", testModel},
 	}
 	for _, test := range tests {
@@ -58,6 +59,44 @@ func Run(t *testing.T, open func(t *testing.T) store.KV) {
 			test.run(t, open(t))
 		})
 	}
+}
+
+// Scan visits what List returns, ends with the visitor's error, and refuses what
+// List refuses.
+//
+// Seen to fail with deleted keys visited, and with an error that goes on.
+func testScan(t *testing.T, kv store.KV) {
+	ctx := deadline(t)
+	want := map[string]string{}
+	for i := range 600 { // more than one batch
+		key := fmt.Sprintf("e.%03d", i)
+		revision := create(t, kv, key, key)
+		switch i % 3 {
+		case 0:
+			remove(t, kv, key, revision)
+		case 1:
+			if _, err := kv.Update(ctx, key, []byte("new"), revision); err != nil {
+				t.Fatal(err)
+			}
+			want[key] = "new"
+		default:
+			want[key] = key
+		}
+	}
+	create(t, kv, "other.key", "x")
+	got := map[string]string{}
+	err := kv.Scan(ctx, "e.*", func(e store.Entry) error {
+		got[e.Key] = string(e.Value)
+		return nil
+	})
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	enough, visits := errors.New("enough"), 0
+	if err := kv.Scan(ctx, ">", func(store.Entry) error { visits++; return enough }); err != enough || visits != 1 { //nolint:errorlint // as it is
+		t.Errorf("%v after %d visits", err, visits)
+	}
+	wantErr(t, kv.Scan(ctx, "a..b", func(store.Entry) error { return nil }), store.ErrInvalidKey)
 }
 
 func testBasics(t *testing.T, kv store.KV) {

@@ -1,0 +1,190 @@
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"teal"
+	"teal/internal/logs"
+)
+
+// While the disk does not take the log of a function, its requests are answered as
+// ever, none with a 429, and its instances go on printing; when the disk is back
+// the log has it all. The disk stalls for real: in the place of the log is a named
+// pipe that nobody reads.
+//
+// Seen red with the log that was written under the lock which every START line
+// takes: no request was answered any more.
+func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"teal.yaml": "app: hello\nfunctions:\n  hello: {runtime: python3, handler: app.handler, concurrency: {min: 4, max: 4}}\nroutes:\n  - {path: /, to: hello}\n",
+		"app.py":    "def handler(event, context):\n    print('x' * 1000)\n    return 'fine'\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.deploy(dir, true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	get(t, h)
+	for l, err := range h.daemon.running.logs.Read(t.Context(), logs.Query{App: "hello", Follow: true}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(l.Text, "REPORT ") {
+			break // so that nothing is on its way to the file
+		}
+	}
+	path := filepath.Join(h.data, logDir, "hello", "1", "00000001.jsonl")
+	if err := os.Rename(path, path+".before"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var pipe *os.File
+	back := sync.OnceFunc(func() {
+		var err error
+		if pipe, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() { back(); go func() { _, _ = io.Copy(io.Discard, pipe) }(); h.stop(); _ = pipe.Close() })
+
+	const workers, each = 4, 100
+	took := make([][]time.Duration, workers)
+	var group sync.WaitGroup
+	for w := range workers {
+		group.Go(func() {
+			for range each {
+				took[w] = append(took[w], get(t, h))
+			}
+		})
+	}
+	group.Wait()
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	if p99 := all[len(all)*99/100]; p99 > time.Second { // a hundred times what it takes
+		t.Errorf("the 99th percentile is %s", p99)
+	}
+	began := time.Now()
+	out, err := h.awsClient().Invoke(t.Context(), &awssdk.InvokeInput{FunctionName: aws.String("hello"), Qualifier: aws.String("live"), LogType: types.LogTypeTail, Payload: []byte("{}")})
+	if err != nil || out.FunctionError != nil || time.Since(began) > 10*time.Second {
+		t.Errorf("an invocation that asks for its log: %v, %+v after %s", err, out, time.Since(began))
+	}
+
+	back()
+	lines, starts, prints := bufio.NewScanner(pipe), 0, 0
+	for (starts < workers*each || prints < workers*each) && lines.Scan() {
+		if strings.Contains(lines.Text(), `"START RequestId: `) {
+			starts++
+		}
+		if strings.Contains(lines.Text(), "xxxxxxxxxx") {
+			prints++
+		}
+	}
+	if lost := h.daemon.running.telemetryLost(); lost["component_log_lines"] != 0 {
+		t.Errorf("lost %v", lost)
+	}
+}
+
+// get asks the function of app hello, and returns how long it took.
+func get(t *testing.T, h *harness) time.Duration {
+	t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+h.daemon.HTTPAddr().String()+"/", nil)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Error(err)
+		return time.Since(began)
+	}
+	body, _ := io.ReadAll(response.Body)
+	if _ = response.Body.Close(); response.StatusCode != http.StatusOK {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+	return time.Since(began)
+}
+
+// A folder for recordings that cannot be made stops neither the server nor its end.
+//
+// Seen red with a Run that returned the error, which ended the server.
+func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := newRecordings(filepath.Join(file, "recordings"), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.measured(teal.Release{ID: "shop-1"}, teal.Interval{})
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended by itself: %v", err)
+	case <-time.After(3 * writeEvery):
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// What cannot be written at the end is not waited for without end: the file of a
+// release is a named pipe that nobody fills.
+//
+// Seen red with a Run that writes itself.
+func TestRecordingsDoNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	r := newRecordings(dir, slog.New(slog.DiscardHandler))
+	if err := syscall.Mkfifo(r.path("shop-1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(ctx) }()
+	r.measured(teal.Release{ID: "shop-1"}, teal.Interval{})
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(recordPatience + 20*time.Second):
+		t.Error("it waits for the disk")
+	}
+	pipe, err := os.OpenFile(r.path("shop-1"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pipe.Write(make([]byte, 64)); err != nil { // no recording: the writer gives up
+		t.Error(err)
+	}
+	r.writing.Lock() // the writer is through
+	r.writing.Unlock()
+	_ = pipe.Close()
+}
