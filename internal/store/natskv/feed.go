@@ -36,9 +36,10 @@ type feed struct {
 	db      *DB
 	subject string // with wildcards
 
-	mu       sync.Mutex // guards the next three against Close
+	mu       sync.Mutex // guards the next four against Close
 	closed   bool
-	consumer string // the server's name for it
+	session  *session // in which the consumer is
+	consumer string   // the server's name for it
 	inbox    *nats.Subscription
 
 	expected uint64 // the consumer's number of its next message
@@ -76,13 +77,16 @@ func (db *DB) openFeed(ctx context.Context, pattern string) (*feed, []store.Entr
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
 	}
-	if db.nc.IsClosed() {
-		return nil, nil, store.ErrClosed
-	}
-	f := &feed{db: db, subject: db.subject(pattern), lastCall: wallClock()}
-	snapshot, err := f.start(ctx)
+	var f *feed
+	var snapshot []store.Entry
+	err := db.read(ctx, func(s *session) (err error) {
+		f = &feed{db: db, session: s, subject: db.subject(pattern), lastCall: wallClock()}
+		if snapshot, err = f.start(ctx); err != nil {
+			f.Close()
+		}
+		return err
+	})
 	if err != nil {
-		f.Close()
 		return nil, nil, db.readError(ctx, "read "+pattern, err)
 	}
 	return f, snapshot, nil
@@ -146,7 +150,7 @@ func (f *feed) caughtUp(ctx context.Context) (bool, error) {
 	if wallClock().Sub(f.lastCall) > f.db.markerTTL/2 {
 		return false, store.ErrLagged
 	}
-	newest, err := f.db.stream.GetLastMsgForSubject(ctx, f.subject)
+	newest, err := f.session.stream.GetLastMsgForSubject(ctx, f.subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return true, nil
 	}
@@ -167,7 +171,7 @@ func (f *feed) Next(ctx context.Context) (store.Event, error) {
 		msg, err := f.nextMessage(ctx)
 		switch {
 		case errors.Is(err, errLost):
-			if err := f.resume(ctx); err != nil {
+			if err := f.resume(ctx); err != nil && !errors.Is(err, errLost) {
 				return store.Event{}, f.db.readError(ctx, "resume a watch", err)
 			}
 		case err != nil:
@@ -209,8 +213,13 @@ func (f *feed) nextMessage(ctx context.Context) (*nats.Msg, error) {
 // resume replaces a consumer that is gone by one that goes on after the last
 // change shown.
 func (f *feed) resume(ctx context.Context) error {
+	s, err := f.db.use(ctx)
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	f.detachLocked()
+	f.session = s
 	f.mu.Unlock()
 	return f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.position + 1})
 }
@@ -221,9 +230,9 @@ func (f *feed) subscribe(ctx context.Context, cfg jetstream.ConsumerConfig) erro
 	cfg.MemoryStorage = true
 	cfg.Replicas = 1
 	cfg.InactiveThreshold = inactiveThreshold
-	consumer, err := f.db.stream.CreateConsumer(ctx, cfg)
+	consumer, err := f.session.stream.CreateConsumer(ctx, cfg)
 	if err != nil {
-		return err
+		return f.lostOr(err)
 	}
 	info := consumer.CachedInfo()
 	f.expected, f.pulled = 1, 0
@@ -241,7 +250,16 @@ func (f *feed) attach(consumer string) error {
 		return store.ErrStopped
 	}
 	var err error
-	f.inbox, err = f.db.nc.SubscribeSync(nats.NewInbox())
+	f.inbox, err = f.session.nc.SubscribeSync(nats.NewInbox())
+	return f.lostOr(err)
+}
+
+// lostOr returns errLost instead of an error that comes of the end of the
+// session.
+func (f *feed) lostOr(err error) error {
+	if err != nil && f.session.isOver() {
+		return errLost
+	}
 	return err
 }
 
@@ -253,7 +271,7 @@ func (f *feed) detachLocked() {
 		f.inbox = nil
 	}
 	if f.consumer != "" {
-		_ = f.db.nc.Publish("$JS.API.CONSUMER.DELETE."+f.db.streamName()+"."+f.consumer, nil)
+		_ = f.session.nc.Publish("$JS.API.CONSUMER.DELETE."+f.db.streamName()+"."+f.consumer, nil)
 		f.consumer = ""
 	}
 }
@@ -277,7 +295,7 @@ func (f *feed) pull(r pullRequest) error {
 		return errLost
 	}
 	f.pulled = r.Batch
-	return f.db.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.db.streamName()+"."+consumer, inbox.Subject, data)
+	return f.lostOr(f.session.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.db.streamName()+"."+consumer, inbox.Subject, data))
 }
 
 // The statuses that a message without a change can carry.
@@ -299,7 +317,7 @@ func (f *feed) receive(ctx context.Context) (*nats.Msg, string, error) {
 		return nil, "", errLost
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", f.lostOr(err)
 	}
 	status := msg.Header.Get("Status")
 	switch status {

@@ -1,0 +1,159 @@
+package natskv
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"teal"
+	"teal/internal/store"
+)
+
+const (
+	// An ordinary write must leave so much free, or this part of a small disk:
+	// the server rewrites whole files of 8 MiB now and then.
+	marginMost  = 16 << 20
+	marginShare = 64
+	marginLeast = 1 << 20
+	// A write takes its size and so much.
+	writeOverhead = 64 << 10
+	// Less free space than this, or this part of a small disk, is worth a warning.
+	lowMost  = 200 << 20
+	lowShare = 20
+
+	probePause    = time.Second // after a probe that failed; doubled each time
+	probePauseMax = 10 * time.Second
+)
+
+// disk decides which writes may be tried, from how much space there is and from
+// what came of the last ones.
+type disk struct {
+	dir     string
+	ballast ballast
+	ask     atomic.Pointer[func(dir string) (free, total int64)] // statfs, but in tests
+
+	mu      sync.Mutex
+	failure string // of a write; "" once a probe has succeeded since
+	full    bool   // failure is for want of space
+	pause   time.Duration
+	again   time.Time // when to probe next
+}
+
+func newDisk(dir string) *disk {
+	d := &disk{dir: dir}
+	ask := statfs
+	d.ask.Store(&ask)
+	_, total := d.space()
+	d.ballast = newBallast(dir, total)
+	return d
+}
+
+// space returns how much is free on the disk, and its size.
+func (d *disk) space() (free, total int64) { return (*d.ask.Load())(d.dir) }
+
+// statfs returns how much this process may still write to the file system of
+// dir, and its size. What cannot be asked counts as empty.
+func statfs(dir string) (free, total int64) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil || s.Blocks == 0 {
+		return 1 << 50, 1 << 50
+	}
+	blocks := s.Bavail
+	if os.Geteuid() == 0 {
+		blocks = s.Bfree // those that are set aside are set aside for root
+	}
+	return int64(blocks) * s.Bsize, int64(s.Blocks) * s.Bsize //nolint:gosec // below 2^63 on any disk
+}
+
+func (d *disk) margin(total int64) int64 {
+	return max(marginLeast, min(marginMost, total/marginShare))
+}
+
+// admit returns nil when a write of so many bytes may be tried, and else why not.
+// For an urgent one it makes room.
+func (d *disk) admit(ctx context.Context, size int) error {
+	free, total := d.space()
+	need := int64(size) + writeOverhead
+	if store.IsUrgent(ctx) {
+		for free < need && d.ballast.release() {
+			free, _ = d.space()
+		}
+		return nil
+	}
+	if failure, full := d.state(); failure != "" {
+		return d.refusal(failure, full, free)
+	}
+	if need += d.margin(total); free < need {
+		return d.refusal("", true, free)
+	}
+	return nil
+}
+
+// refusal is the error of a write that was not tried.
+func (d *disk) refusal(failure string, full bool, free int64) error {
+	dir := filepath.Clean(d.dir)
+	if full {
+		return &teal.Error{Code: teal.CodeDiskFull, Err: store.ErrReadOnly, Message: fmt.Sprintf(
+			"The disk of %s is full (%s free) and nothing was recorded. What runs is served, and a running release can be rolled back. Free some space there; the server takes orders again by itself.", dir, teal.Bytes(free))}
+	}
+	return &teal.Error{Code: teal.CodeUnavailable, Err: fmt.Errorf("%w: %s", store.ErrReadOnly, failure), Message: fmt.Sprintf(
+		"The disk of %s cannot be written and nothing was recorded; what runs is served. Look at the disk; the server takes orders again by itself when it can be written.", dir)}
+}
+
+// failed notes that a write has failed, in the server's words.
+func (d *disk) failed(why string, full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failure == "" {
+		d.pause, d.again = probePause, time.Time{}
+	}
+	d.failure, d.full = why, full
+}
+
+func (d *disk) state() (failure string, full bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.failure, d.full
+}
+
+// works reports whether the disk can be written: it tries, but after a failure not
+// before some time has gone by. For want of space it does not even try.
+func (d *disk) works() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failure == "" {
+		return true
+	}
+	if time.Now().Before(d.again) {
+		return false
+	}
+	if free, total := d.space(); d.full && free < d.margin(total)+probeSize {
+		return false
+	}
+	if err := probe(d.dir); err != nil {
+		d.failure, d.full = err.Error(), isFull(err)
+		d.again = time.Now().Add(d.pause)
+		d.pause = min(2*d.pause, probePauseMax)
+		return false
+	}
+	d.failure, d.full = "", false
+	return true
+}
+
+// restoreBallast makes the ballast whole when that leaves enough for others.
+func (d *disk) restoreBallast() error {
+	missing := d.ballast.want - d.ballast.size()
+	if missing <= 0 {
+		return nil
+	}
+	if free, total := d.space(); free-missing < 2*d.margin(total) {
+		return nil
+	}
+	return d.ballast.restore()
+}
