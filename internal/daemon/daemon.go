@@ -243,7 +243,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{
 		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
-		Alerts: s.alerts.List,
+		Alerts: s.alerts.List, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
@@ -263,7 +263,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
@@ -275,7 +275,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
@@ -292,6 +292,7 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	s.edge.startWatching(parts)
+	parts.start("disk", s.watchDisk)
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)

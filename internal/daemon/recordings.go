@@ -55,7 +55,8 @@ func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 // Run writes what has been measured, a line for each lineEvery, until ctx ends.
 func (r *recordings) Run(ctx context.Context) error {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return fmt.Errorf("recordings: %w", err)
+		// A full disk, perhaps. No decision depends on what is kept here.
+		r.logger.Warn("what is measured of releases cannot be kept until the next start", "error", err)
 	}
 	ticker := time.NewTicker(lineEvery)
 	defer ticker.Stop()

@@ -116,6 +116,11 @@ func (f *feed) snapshot(ctx context.Context) ([]store.Entry, error) {
 			return sorted(entries), err
 		}
 		if f.position == before {
+			// What a stream that has failed says is its newest message may be one that
+			// it failed at, and shows to nobody.
+			if f.session.hasFailed() {
+				return sorted(entries), nil
+			}
 			if err := f.pull(pullRequest{Batch: 1, Expires: time.Second}); err != nil {
 				return nil, err
 			}

@@ -36,6 +36,9 @@ func (db *DB) Health() Health {
 	return h
 }
 
+// Writable returns nil while ordinary writes are taken, and else why not.
+func (db *DB) Writable() error { return db.Health().Err }
+
 // lookEvery is how often the disk is looked at.
 const lookEvery = time.Second
 

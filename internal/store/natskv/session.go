@@ -27,6 +27,8 @@ type session struct {
 	// life ends when the stream takes no writes any more; it can be read still.
 	life context.Context
 	fail context.CancelCauseFunc
+	// unsynced: what can be read was perhaps never written to the disk itself.
+	unsynced bool
 }
 
 func newSession() *session {
@@ -75,11 +77,12 @@ func (s *session) why() string {
 	return "the server has stopped"
 }
 
-// forSpace reports whether the failure was for want of space. All that there is of
-// it is a text.
+// forSpace reports whether the failure was that a write found no space. All that
+// there is of it is a text. A sync that finds none, as on a disk that was promised
+// more than there is, is another matter: nobody knows what is on the disk.
 func (s *session) forSpace() bool {
 	why := s.why()
-	return strings.Contains(why, "no space left") || strings.Contains(why, "quota exceeded")
+	return (strings.Contains(why, "no space left") || strings.Contains(why, "quota exceeded")) && !strings.Contains(why, "sync ") && !s.unsynced
 }
 
 // use returns the session that is in force. One that is over is replaced first.
@@ -121,7 +124,11 @@ func (db *DB) writable(ctx context.Context, size int) (*session, error) {
 	if !s.forSpace() && !db.disk.works() {
 		return nil, db.disk.refusal(s.why(), false, 0)
 	}
-	return db.replace(ctx, (*session).hasFailed)
+	s, err = db.replace(ctx, (*session).hasFailed)
+	if err == nil && s.hasFailed() {
+		return nil, db.disk.refusal(s.why(), false, 0)
+	}
+	return s, err
 }
 
 // settle finds out what became of a write in whose time the stream failed with
@@ -203,9 +210,20 @@ func (db *DB) successor(old *session) (*session, error) {
 	if err := distrustIndex(db.disk.dir); err != nil {
 		return nil, err
 	}
+	var unsynced error
+	if !old.forSpace() {
+		unsynced = rewriteNewest(db.disk.dir)
+	}
 	s, err := db.openSession(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if unsynced != nil { // it is there to be read from
+		s.unsynced = true
+		s.fail(unsynced)
+		db.disk.failed(unsynced.Error(), false)
+		db.logger().Warn("the store can only be read", "error", unsynced)
+		return s, nil
 	}
 	db.logger().Info("the store is open again")
 	return s, nil
