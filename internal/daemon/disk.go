@@ -82,7 +82,7 @@ var _ release.Router = urgentRouter{}
 
 // Set implements [release.Router].
 func (r urgentRouter) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	return r.router.Set(store.Urgent(ctx), alias, revision)
+	return r.router.Set(store.WithUrgency(ctx, store.Back), alias, revision)
 }
 
 type urgentRunner struct{ *environment.Manager }
@@ -91,15 +91,15 @@ var _ release.Runner = urgentRunner{}
 
 // Provision implements [release.Runner].
 func (r urgentRunner) Provision(ctx context.Context, app string, version int) error {
-	return r.Manager.Provision(store.Urgent(ctx), app, version)
+	return r.Manager.Provision(store.WithUrgency(ctx, store.Back), app, version)
 }
 
 // Retire implements [release.Runner].
 func (r urgentRunner) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
-	return r.Manager.Retire(store.Urgent(ctx), app, version, drain)
+	return r.Manager.Retire(store.WithUrgency(ctx, store.Back), app, version, drain)
 }
 
 // Size implements [release.Runner].
 func (r urgentRunner) Size(ctx context.Context, app string, version, model int) error {
-	return r.Manager.Size(store.Urgent(ctx), app, version, model)
+	return r.Manager.Size(store.WithUrgency(ctx, store.Back), app, version, model)
 }

@@ -11,8 +11,8 @@ import (
 
 // journal keeps releases in the store. Its writes do not end with their caller: a
 // release or an order that is stored while nobody knows would not be acted on.
-// The store bounds how long each takes. Those of a release that there is, or of one
-// that goes back, are urgent: they are made also on a full disk.
+// The store bounds how long each takes. Those of a release that runs, and more
+// so of one that goes back, are urgent: they are made also on a full disk.
 type journal struct{ store *store.Store }
 
 var _ release.Journal = journal{}
@@ -23,7 +23,7 @@ func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, err
 }
 
 func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
-	ctx = store.Urgent(context.WithoutCancel(ctx))
+	ctx = store.WithUrgency(context.WithoutCancel(ctx), urgencyOf(r))
 	if revision == 0 {
 		record, err := j.store.Releases.Create(ctx, r)
 		return record.Revision, err
@@ -36,9 +36,17 @@ func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uin
 func beginning(ctx context.Context, r teal.Release) context.Context {
 	ctx = context.WithoutCancel(ctx)
 	if r.Back {
-		return store.Urgent(ctx)
+		return store.WithUrgency(ctx, store.Back)
 	}
 	return ctx
+}
+
+// urgencyOf is how urgent the record of a release is that there is already.
+func urgencyOf(r teal.Release) store.Urgency {
+	if r.Back || r.Orders.Rollback != nil || r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
+		return store.Back
+	}
+	return store.Running
 }
 
 // Claim first takes the app's one place for an active release, then records it:
@@ -69,7 +77,7 @@ func (j journal) Active(ctx context.Context, app string) (string, error) {
 }
 
 func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
-	_, err = j.store.Apps.Modify(store.Urgent(ctx), app, func(a *teal.App) error {
+	_, err = j.store.Apps.Modify(store.WithUrgency(ctx, store.Back), app, func(a *teal.App) error {
 		if next = a.Active; a.Active != id {
 			return store.ErrUnchanged
 		}

@@ -25,6 +25,7 @@ type recordings struct {
 	logger *slog.Logger
 
 	writing sync.Mutex // held while lines are written; taken before mu
+	failing bool       // guarded by writing: the last line could not be
 
 	mu   sync.Mutex
 	open map[string]teal.Interval // what has not been written, by release ID
@@ -54,10 +55,6 @@ func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 
 // Run writes what has been measured, a line for each lineEvery, until ctx ends.
 func (r *recordings) Run(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		// A full disk, perhaps. No decision depends on what is kept here.
-		r.logger.Warn("what is measured of releases cannot be kept until the next start", "error", err)
-	}
 	ticker := time.NewTicker(lineEvery)
 	defer ticker.Stop()
 	for {
@@ -80,9 +77,11 @@ func (r *recordings) flush(now time.Time) {
 	r.mu.Unlock()
 	for id, sum := range open {
 		sum.At = now
-		if err := r.write(id, sum); err != nil {
-			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
+		err := r.write(id, sum)
+		if err != nil && !r.failing { // said once: on a full disk it is so with every line
+			r.logger.Warn("what is measured of releases cannot be kept", "release", id, "error", err)
 		}
+		r.failing = err != nil
 	}
 }
 
@@ -93,16 +92,23 @@ func (r *recordings) write(id string, interval teal.Interval) (err error) {
 	if err := analysis.Write(&line, interval); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
+		return err
+	}
 	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if info, err := f.Stat(); err != nil || info.Size() > maxRecording {
+	info, err := f.Stat()
+	if err != nil || info.Size() > maxRecording {
 		return err
 	}
-	_, err = f.Write(line.Bytes())
-	return err
+	if _, err = f.Write(line.Bytes()); err != nil {
+		// Half a line would make the whole file unreadable.
+		return errors.Join(err, f.Truncate(info.Size()))
+	}
+	return nil
 }
 
 // read returns what has been kept of a release; nothing was measured, no file.

@@ -9,17 +9,26 @@ import (
 // or broken. Nothing was written; reads go on. It takes writes again by itself.
 var ErrReadOnly = errors.New("store: it takes no writes now")
 
-type urgentKey struct{}
+// Urgency says for which writes a store that is short of space uses what it has
+// set aside.
+type Urgency int
 
-// Urgent marks the writes under ctx as those that bring a running release to its
-// end, forwards or back. A store that is short of space keeps some for them,
-// so it must not be given to writes that begin something.
-func Urgent(ctx context.Context) context.Context {
-	return context.WithValue(ctx, urgentKey{}, true)
+// The urgencies. What begins something new is never more than ordinary.
+const (
+	Ordinary Urgency = iota
+	Running          // of a release that runs: as long as enough is left for going back
+	Back             // brings a release to its end, or to where it came from
+)
+
+type urgencyKey struct{}
+
+// WithUrgency marks the writes under ctx.
+func WithUrgency(ctx context.Context, u Urgency) context.Context {
+	return context.WithValue(ctx, urgencyKey{}, u)
 }
 
-// IsUrgent reports whether ctx was marked by Urgent.
-func IsUrgent(ctx context.Context) bool {
-	urgent, _ := ctx.Value(urgentKey{}).(bool)
-	return urgent
+// UrgencyOf returns how ctx was marked; Ordinary when it was not.
+func UrgencyOf(ctx context.Context) Urgency {
+	u, _ := ctx.Value(urgencyKey{}).(Urgency)
+	return u
 }

@@ -9,14 +9,16 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"teal/internal/store"
 )
 
 const ballastFile = "ballast"
 
 // The ballast is a file that does nothing but take up space, which is given free
-// for urgent writes when the disk is full. Going all the way back costs about
-// 25 KiB, of which the releases's records are most; what is here is enough for
-// the releases of some hundred apps.
+// for urgent writes when the disk is full. A rollback writes some 10 KiB, mostly the
+// release's record, again and again; a judge's memory makes that ten times as
+// much. So half of it is enough for the releases of some dozens of apps.
 const (
 	ballastSize = 8 << 20
 	// On a small disk the ballast is this part of it.
@@ -46,10 +48,11 @@ func (b ballast) size() int64 {
 	return info.Size()
 }
 
-// release gives a step of the space free and reports whether there was any.
-func (b ballast) release() bool {
+// release gives a step of the space free and reports whether there was any for a
+// write of that urgency. The second half is for going back.
+func (b ballast) release(u store.Urgency) bool {
 	left := b.size()
-	if left == 0 {
+	if left == 0 || u == store.Ordinary || u == store.Running && left <= b.want/2 {
 		return false
 	}
 	return os.Truncate(b.path, max(0, left-ballastStep)) == nil

@@ -236,11 +236,10 @@ func (db *DB) publish(ctx context.Context, m message, expected uint64) (uint64, 
 		if err := db.settle(ctx, s, m.key, expected, err); err != nil {
 			return 0, err
 		}
-		if !store.IsUrgent(ctx) || try == maxTries {
+		if try == maxTries || !db.disk.ballast.release(store.UrgencyOf(ctx)) {
 			free, _ := db.disk.space()
 			return 0, db.disk.refusal(s.why(), true, free)
 		}
-		db.disk.ballast.release()
 	}
 }
 

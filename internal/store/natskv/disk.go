@@ -80,16 +80,17 @@ func (d *disk) margin(total int64) int64 {
 func (d *disk) admit(ctx context.Context, size int) error {
 	free, total := d.space()
 	need := int64(size) + writeOverhead
-	if store.IsUrgent(ctx) {
-		for free < need && d.ballast.release() {
-			free, _ = d.space()
-		}
+	urgency := store.UrgencyOf(ctx)
+	for free < need && d.ballast.release(urgency) {
+		free, _ = d.space()
+	}
+	if urgency == store.Back || urgency == store.Running && free >= need {
 		return nil
 	}
 	if failure, full := d.state(); failure != "" {
 		return d.refusal(failure, full, free)
 	}
-	if need += d.margin(total); free < need {
+	if need += d.margin(total); free < need || urgency == store.Running {
 		return d.refusal("", true, free)
 	}
 	return nil

@@ -245,7 +245,7 @@ func (db *DB) openSession(ctx context.Context) (*session, error) {
 		if err == nil {
 			return s, nil
 		}
-		if free, _ := db.disk.space(); ctx.Err() != nil || errors.Is(err, ErrDamaged) || free > writeOverhead || !db.disk.ballast.release() {
+		if free, _ := db.disk.space(); ctx.Err() != nil || errors.Is(err, ErrDamaged) || free > writeOverhead || !db.disk.ballast.release(store.Back) {
 			return nil, err
 		}
 	}
