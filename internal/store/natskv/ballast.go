@@ -69,13 +69,9 @@ func (b ballast) restore() error {
 	if err != nil {
 		return ignoreFull(fmt.Errorf("natskv: ballast: %w", err))
 	}
-	// First all of it or nothing, where the file system can do that.
-	err = unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, left, b.want-left)
-	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
-		err = nil
-	}
-	// Then really written, and with bytes that cannot be compressed: a file system
+	// First all of it or nothing; then really written, and with bytes that cannot be compressed: a file system
 	// may have promised more than it has.
+	err = allocate(file, left, b.want-left)
 	chunk := make([]byte, ballastStep)
 	random := rand.NewChaCha8([32]byte([]byte("the same bytes are as good again")))
 	for at := left; at < b.want && err == nil; at += int64(len(chunk)) {

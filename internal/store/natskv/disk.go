@@ -64,11 +64,12 @@ func statfs(dir string) (free, total int64) {
 	if err := unix.Statfs(dir, &s); err != nil || s.Blocks == 0 {
 		return 1 << 50, 1 << 50
 	}
-	blocks := s.Bavail
+	// The types are others on other systems.
+	blocks, size := int64(s.Bavail), int64(s.Bsize) //nolint:gosec,unconvert // below 2^63 on any disk
 	if os.Geteuid() == 0 {
-		blocks = s.Bfree // those that are set aside are set aside for root
+		blocks = int64(s.Bfree) //nolint:gosec // those that are set aside are set aside for root
 	}
-	return int64(blocks) * s.Bsize, int64(s.Blocks) * s.Bsize //nolint:gosec // below 2^63 on any disk
+	return blocks * size, int64(s.Blocks) * size //nolint:gosec // likewise
 }
 
 func (d *disk) margin(total int64) int64 {
