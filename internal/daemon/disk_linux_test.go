@@ -2,6 +2,9 @@ package daemon
 
 import (
 	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -158,6 +161,45 @@ func (h *harness) wantUploadRefused() {
 	left, err := os.ReadDir(filepath.Join(h.data, bundleDir, "tmp"))
 	if err != nil || len(left) != 0 {
 		h.t.Errorf("the upload has left %v, %v", left, err)
+	}
+}
+
+// A recording whose disk fills up in the middle of a line has whole lines, before
+// and after.
+//
+// Seen red when the half of a line stayed.
+func TestRecordingOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	dir, fill := smallDisk(t)
+	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler))
+	line := func(n int) {
+		r.measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
+		r.flush(time.Unix(int64(n), 0))
+	}
+	line(1)
+	empty := fill()
+	for n := range 300 { // more than what is left of the file's last page
+		line(n)
+	}
+	empty()
+	line(1000)
+	file, err := r.read("shop-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	for i, line := range lines {
+		if !json.Valid(line) {
+			t.Errorf("line %d of %d: %q", i+1, len(lines), line)
+		}
+	}
+	if len(lines) < 10 || len(lines) > 250 {
+		t.Errorf("%d lines; the disk was full after a page of them", len(lines))
 	}
 }
 
