@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// ErrReadOnly: the store takes no writes at the moment, because its disk is full
-// or broken. Nothing was written; reads go on. It takes writes again by itself.
+// ErrReadOnly says that the store takes no writes at the moment, because its disk
+// is full or broken. Nothing was written; reads go on. It takes writes again by itself.
 var ErrReadOnly = errors.New("store: it takes no writes now")
 
 // Urgency says for which writes a store that is short of space uses what it has
