@@ -138,8 +138,10 @@ func (db *DB) Update(ctx context.Context, key string, value []byte, revision uin
 	return db.publish(ctx, put(key, value), revision)
 }
 
-// Delete implements store.KV.
+// Delete implements store.KV. It is made on a full disk, too: what is deleted makes
+// room, or is an event that would be run again.
 func (db *DB) Delete(ctx context.Context, key string, revision uint64) error {
+	ctx = store.WithUrgency(ctx, max(store.Running, store.UrgencyOf(ctx)))
 	if err := db.checkLive(ctx, key, revision); err != nil {
 		return err
 	}

@@ -29,6 +29,8 @@ const (
 
 	probePause    = time.Second // after a probe that failed; doubled each time
 	probePauseMax = 10 * time.Second
+	// A write that fails so soon after a probe that did not makes the pauses longer.
+	probeTrust = time.Minute
 )
 
 // disk decides which writes may be tried, from how much space there is and from
@@ -43,6 +45,7 @@ type disk struct {
 	full    bool   // failure is for want of space
 	pause   time.Duration
 	again   time.Time // when to probe next
+	worked  time.Time // when a probe has last succeeded
 }
 
 func newDisk(dir string) *disk {
@@ -112,7 +115,12 @@ func (d *disk) refusal(failure string, full bool, free int64) error {
 func (d *disk) failed(why string, full bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failure == "" {
+	switch now := time.Now(); {
+	case d.failure != "":
+	case now.Sub(d.worked) < probeTrust: // what a probe can write says too little here
+		d.again = now.Add(d.pause)
+		d.pause = min(2*d.pause, probePauseMax)
+	default:
 		d.pause, d.again = probePause, time.Time{}
 	}
 	d.failure, d.full = why, full
@@ -127,25 +135,35 @@ func (d *disk) state() (failure string, full bool) {
 // works reports whether the disk can be written: it tries, but after a failure not
 // before some time has gone by. For want of space it does not even try.
 func (d *disk) works() bool {
+	if due, failing := d.claimProbe(); !failing || !due {
+		return !failing
+	}
+	err := probe(d.dir)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.failure == "" {
-		return true
-	}
-	if time.Now().Before(d.again) {
+	if err != nil {
+		d.failure, d.full = err.Error(), isFull(err)
 		return false
+	}
+	d.failure, d.full, d.worked = "", false, time.Now()
+	return true
+}
+
+// claimProbe reports whether a write has failed, and whether it is the caller's
+// turn to probe: nobody holds the lock while a disk takes its time.
+func (d *disk) claimProbe() (due, failing bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if d.failure == "" || now.Before(d.again) {
+		return false, d.failure != ""
 	}
 	if free, total := d.space(); d.full && free < d.margin(total)+probeSize {
-		return false
+		return false, true
 	}
-	if err := probe(d.dir); err != nil {
-		d.failure, d.full = err.Error(), isFull(err)
-		d.again = time.Now().Add(d.pause)
-		d.pause = min(2*d.pause, probePauseMax)
-		return false
-	}
-	d.failure, d.full = "", false
-	return true
+	d.again = now.Add(d.pause)
+	d.pause = min(2*d.pause, probePauseMax)
+	return true, true
 }
 
 // restoreBallast makes the ballast whole when that leaves enough for others.

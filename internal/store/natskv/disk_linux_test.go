@@ -149,7 +149,7 @@ func isWhole(h natskv.Health) bool { return h.Writable && h.Ballast == h.Whole }
 //
 // Seen to fail when the server was not started again after an error of a write
 // (every later write failed, urgent or not), and when the ballast was not given
-// free.
+// free; the delete was refused when it was not urgent.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	for name, misjudge := range map[string]bool{"Known": false, "Met": true} {
@@ -170,8 +170,15 @@ func TestFullDisk(t *testing.T) {
 				if misjudge {
 					db.MisjudgeSpace()
 				}
+				gone, err := db.Create(ctx, "gone", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
 				empty := fillDisk(t, dir)
 				r.wantRefused(ctx)
+				if err := db.Delete(ctx, "gone", gone); err != nil {
+					t.Fatalf("a delete on a full disk: %v", err)
+				}
 				r.wantReadable(ctx)
 				for i := range 30 {
 					key := fmt.Sprintf("k.%d", i%20)
