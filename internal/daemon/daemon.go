@@ -292,6 +292,9 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	s.edge.startWatching(parts)
+	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
+		s.db.MakeRoom() // for the folders of what is started again
+	}
 	parts.start("disk", s.watchDisk)
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
@@ -327,7 +330,11 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	if err := writeFile(path, addr.String()+"\n", 0o600); err != nil {
+	err := writeFile(path, addr.String()+"\n", 0o600)
+	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
+		err = writeFile(path, addr.String()+"\n", 0o600) // whoever rolls back must find it
+	}
+	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
 		s.daemon.cfg.Logger.Warn("commands do not find this server by themselves; set TEAL_ADDR to its admin address", "error", err)
 		return

@@ -80,9 +80,9 @@ func (h *harness) blocked() bool {
 // started again by the next server; an upload leaves nothing behind; what begins
 // something is refused before it has changed anything; and what goes back, goes.
 //
-// Seen red when Promote did not ask first (it ended the watch, and with it the
-// standby, before the new release was refused), when what was left of an upload
-// stayed, and when the work on releases was not urgent.
+// Seen red when Promote did not ask first, when the records of releases were not
+// urgent (no rollback), and when no room was made for the addresses (commands did
+// not find the server after its start).
 func TestFullDiskUnderEverything(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	dir, fill := smallDisk(t)
@@ -97,7 +97,13 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.await("an alert", h.blocked)
 	h.wantFullDisk("2")
 	h.stop()
+	fill() // what the end has given free
 	h = startDaemon(t, data)
+	for _, file := range []string{adminAddressFile, httpAddressFile} {
+		if found, err := os.ReadFile(filepath.Join(data, file)); err != nil || !strings.HasPrefix(string(found), "127.0.0.1:") {
+			t.Errorf("%s, by which commands find the server, has %q, %v", file, found, err)
+		}
+	}
 	h.await("an alert", h.blocked)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.wantFullDisk("2")

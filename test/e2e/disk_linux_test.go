@@ -162,3 +162,23 @@ func TestFullDisk(t *testing.T) {
 		})
 	}
 }
+
+// A function whose server is killed on a full disk is started again on it: what
+// its instances need is written anew, in the place of what they had.
+func TestFullDiskAndAFunction(t *testing.T) {
+	t.Parallel()
+	s := onSmallDisk(t)
+	s.ok("deploy", newOdd(t, "odd", "").dir)
+	before, _, _ := s.get("/odd")
+	s.fillDisk()
+	waitFor(t, 10*time.Second, "readyz to say that no orders are taken", func() bool { return s.readyz() == http.StatusServiceUnavailable })
+	for range 2 {
+		for range 20 {
+			if code, version, body := s.get("/odd"); code != before || version != "1" {
+				t.Fatalf("version %s answers %d %s; it was %d", version, code, body, before)
+			}
+		}
+		s.kill()
+		s.start()
+	}
+}

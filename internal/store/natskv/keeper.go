@@ -3,6 +3,8 @@ package natskv
 import (
 	"context"
 	"time"
+
+	"teal/internal/store"
 )
 
 // Health is what can be said of a store and its disk.
@@ -38,6 +40,11 @@ func (db *DB) Health() Health {
 
 // Writable returns nil while ordinary writes are taken, and else why not.
 func (db *DB) Writable() error { return db.Health().Err }
+
+// MakeRoom gives some of the ballast free for what a server needs so that it can be
+// ordered to go back: its start, and where it can be found. It reports whether
+// there was any.
+func (db *DB) MakeRoom() bool { return db.disk.ballast.release(store.Back) }
 
 // lookEvery is how often the disk is looked at.
 const lookEvery = time.Second
