@@ -240,9 +240,9 @@ func thinDisk(t *testing.T) (dir, behind string, again func()) {
 // A disk on which a sync fails: what was acknowledged is there, also on the disk
 // itself, and the store goes on when the disk does.
 //
-// Seen to fail when the store was not opened again (every later write failed), and
-// when the newest file was not written once more (the directory was damaged when
-// it was mounted anew).
+// Seen to fail when the store was not opened again (every later write failed), when
+// the newest file was not written once more (the directory was damaged when it was
+// mounted anew), and when a list waited for what the failed stream shows to nobody.
 func TestFailedSync(t *testing.T) { // not in parallel: a program that is started while a directory is closed holds its lock for a moment
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -55,7 +55,8 @@ func TestContract(t *testing.T) {
 }
 
 // Seen to fail when a feed took the end of its connection for the end of the
-// watch, and when Get did not try again on the next session.
+// watch, when it went on one change too late, and when Get did not try again on the
+// next session.
 func TestContractOfReopening(t *testing.T) {
 	t.Parallel()
 	losses := map[string]func(context.Context, *natskv.DB) error{
