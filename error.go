@@ -62,6 +62,7 @@ const (
 	CodeThrottled           Code = "throttled"
 	CodeUnavailable         Code = "unavailable"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
+	CodeDiskFull            Code = "disk_full"
 	CodeTimeout             Code = "timeout"
 	CodeFunctionTimeout     Code = "function_timeout"
 	CodeFunctionFailed      Code = "function_failed"
@@ -105,6 +106,7 @@ var kinds = map[Code]Kind{
 	CodeThrottled:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,
+	CodeDiskFull:            KindUnavailable,
 	CodeTimeout:             KindTimeout,
 	CodeFunctionTimeout:     KindTimeout,
 	CodeFunctionFailed:      KindBadGateway,

@@ -88,7 +88,7 @@ func problemOf(err error) *Problem {
 		err = teal.Errorf(teal.CodeTimeout, "the body did not arrive in time; send it without pauses")
 	case errors.As(err, &own):
 	case errors.Is(err, syscall.ENOSPC):
-		err = teal.Errorf(teal.CodeUnavailable, "the server's disk is full and nothing was saved; make room where its data directory is, and try again")
+		err = teal.Errorf(teal.CodeDiskFull, "the server's disk is full and nothing was saved; make room where its data directory is, and try again")
 	case errors.Is(err, context.Canceled):
 		err = teal.Errorf(teal.CodeUnavailable, "the server is stopping; try again when it runs again")
 	case errors.Is(err, context.DeadlineExceeded):

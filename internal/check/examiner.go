@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -118,13 +120,13 @@ func (e *Examiner) Run(ctx context.Context) error {
 	return nil
 }
 
-// clear makes the working folder an empty one: what is in it belonged to a
-// server that died.
+// clear empties the working folder: what is in it belonged to a server that died.
+// The folder is made by the first command, for which there may be no space now.
 func (e *Examiner) clear() error {
-	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
 	entries, err := os.ReadDir(e.cfg.WorkDir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("check: %w", err)
 	}

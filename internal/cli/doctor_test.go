@@ -18,5 +18,6 @@ func TestDoctor(t *testing.T) {
 	}
 	s.teal("doctor")
 	s.teal("doctor", "--json")
+	s.teal("status") // seen red when status did not ask
 	s.golden("doctor")
 }

@@ -12,6 +12,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/client"
 )
 
 func (s *session) statusCommand() *cobra.Command {
@@ -37,8 +38,25 @@ func (s *session) status(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	s.show(status, func() { s.out.write(s.statusText(status), false) })
+	s.show(status, func() {
+		s.sayBlocked(ctx, c)
+		s.out.write(s.statusText(status), false)
+	})
 	return nil
+}
+
+// sayBlocked says first why the server takes no orders, when it does not. A server
+// that does not know is none that says so.
+func (s *session) sayBlocked(ctx context.Context, c *client.Client) {
+	alerts, err := c.Alerts(ctx)
+	if err != nil {
+		return
+	}
+	for _, a := range alerts {
+		if a.Blocking {
+			s.out.line("%s See `teal doctor`.", a.Message)
+		}
+	}
 }
 
 func (s *session) statusOfAll(ctx context.Context) error {
@@ -51,6 +69,7 @@ func (s *session) statusOfAll(ctx context.Context) error {
 		return err
 	}
 	s.show(api.AppList{Apps: apps}, func() {
+		s.sayBlocked(ctx, c)
 		if len(apps) == 0 {
 			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
 			return

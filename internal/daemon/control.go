@@ -29,6 +29,9 @@ type control struct {
 	journal journal
 	gateway *gateway.Gateway
 	logger  *slog.Logger
+	// writable returns why nothing can be recorded at the moment. What begins
+	// something asks before it changes anything.
+	writable func() error
 
 	examiner   *check.Examiner
 	recordings *recordings
@@ -41,6 +44,9 @@ var _ api.Control = (*control)(nil)
 // Deploy implements [api.Deployer].
 func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
 	defer c.pinned.hold(d.Policy.Bundles())()
+	if err := c.writable(); err != nil {
+		return api.Deployed{}, err
+	}
 	version, created, err := c.accept(ctx, d)
 	if err != nil {
 		return api.Deployed{}, err
@@ -178,6 +184,9 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 
 // Promote implements [api.Releaser].
 func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, error) {
+	if err := c.writable(); err != nil {
+		return teal.Release{}, err
+	}
 	record, err := c.store.Apps.Get(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
@@ -250,6 +259,9 @@ func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string)
 
 // SetAlias implements [api.Aliaser].
 func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView, error) {
+	if err := c.writable(); err != nil {
+		return api.AliasView{}, err
+	}
 	patience, err := c.checkAlias(ctx, set)
 	if err != nil {
 		return api.AliasView{}, err

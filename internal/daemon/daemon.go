@@ -251,7 +251,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{
 		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
-		Alerts: s.alerts.List, Lost: s.telemetryLost,
+		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
 		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
@@ -271,7 +271,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
@@ -283,7 +283,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}
 	s.control = &control{
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
+		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 	}
 	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
@@ -302,6 +302,10 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) start(ctx context.Context, parts *stages) error {
 	logger := s.daemon.cfg.Logger
 	s.edge.startWatching(parts)
+	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
+		s.db.MakeRoom() // for the folders of what is started again
+	}
+	parts.start("disk", s.watchDisk)
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
@@ -336,7 +340,11 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	if err := writeFile(path, addr.String()+"\n", 0o600); err != nil {
+	err := writeFile(path, addr.String()+"\n", 0o600)
+	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
+		err = writeFile(path, addr.String()+"\n", 0o600) // whoever rolls back must find it
+	}
+	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
 		s.daemon.cfg.Logger.Warn("commands do not find this server by themselves; set TEAL_ADDR to its admin address", "error", err)
 		return

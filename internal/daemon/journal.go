@@ -11,7 +11,8 @@ import (
 
 // journal keeps releases in the store. Its writes do not end with their caller: a
 // release or an order that is stored while nobody knows would not be acted on.
-// The store bounds how long each takes.
+// The store bounds how long each takes. Those of a release that runs, and more
+// so of one that goes back, are urgent: they are made also on a full disk.
 type journal struct{ store *store.Store }
 
 var _ release.Journal = journal{}
@@ -22,7 +23,7 @@ func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, err
 }
 
 func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = store.WithUrgency(context.WithoutCancel(ctx), urgencyOf(r))
 	if revision == 0 {
 		record, err := j.store.Releases.Create(ctx, r)
 		return record.Revision, err
@@ -31,11 +32,28 @@ func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uin
 	return record.Revision, err
 }
 
+// beginning is the context in which a release is recorded for the first time.
+func beginning(ctx context.Context, r teal.Release) context.Context {
+	ctx = context.WithoutCancel(ctx)
+	if r.Back {
+		return store.WithUrgency(ctx, store.Back)
+	}
+	return ctx
+}
+
+// urgencyOf is how urgent the record of a release is that there is already.
+func urgencyOf(r teal.Release) store.Urgency {
+	if r.Back || r.Orders.Rollback != nil || r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
+		return store.Back
+	}
+	return store.Running
+}
+
 // Claim first takes the app's one place for an active release, then records it:
 // a crash in between leaves a place taken by a release that does not exist,
 // which counts as free.
 func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = beginning(ctx, r)
 	app, err := j.store.Apps.Get(ctx, r.App)
 	if err != nil {
 		return teal.Release{}, err
@@ -59,7 +77,7 @@ func (j journal) Active(ctx context.Context, app string) (string, error) {
 }
 
 func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
-	_, err = j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
+	_, err = j.store.Apps.Modify(store.WithUrgency(ctx, store.Back), app, func(a *teal.App) error {
 		if next = a.Active; a.Active != id {
 			return store.ErrUnchanged
 		}
@@ -74,7 +92,7 @@ func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err 
 
 // Enqueue, like Claim, gives the place first and records the release then.
 func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx = beginning(ctx, r)
 	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
 		if len(a.Queue) >= teal.MaxQueue {
 			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)

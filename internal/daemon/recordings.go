@@ -32,6 +32,7 @@ type recordings struct {
 	writing sync.Mutex       // held while files are written; taken before mu
 	files   map[string]*file // that this process has written to; guarded by writing
 	gzip    *gzip.Writer     // guarded by writing
+	failing bool             // guarded by writing: the last lines could not be
 
 	mu   sync.Mutex
 	open map[string]*tape // by release ID
@@ -150,9 +151,11 @@ func (r *recordings) flush() {
 	r.writing.Lock() // so that lines stand in the order in which they were told
 	defer r.writing.Unlock()
 	for id, lines := range r.take() {
-		if err := r.write(id, lines); err != nil {
-			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
+		err := r.write(id, lines)
+		if err != nil && !r.failing { // said once: on a full disk it is so every time
+			r.logger.Warn("what is measured of releases cannot be kept", "release", id, "error", err)
 		}
+		r.failing = err != nil
 	}
 }
 

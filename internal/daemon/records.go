@@ -43,6 +43,7 @@ func (r records) Note(ctx context.Context, app string, version int, note func(*t
 }
 
 func (r records) Forget(ctx context.Context, app string, version int) error {
+	ctx = store.WithUrgency(ctx, store.Back) // it is small, and makes room
 	key := store.VersionKey{App: app, Number: version}
 	record, err := r.store.Environments.Get(ctx, key)
 	if err == nil {

@@ -209,7 +209,7 @@ func (m *Manager) recover(ctx context.Context) error {
 	for _, e := range records {
 		if e.State == teal.EnvironmentDraining {
 			if err := m.cfg.Records.Forget(ctx, e.App, e.Version); err != nil {
-				return err
+				m.cfg.Logger.Error("environment has stopped and could not be forgotten; the next start of the server will", "app", e.App, "version", e.Version, "error", err)
 			}
 			continue
 		}

@@ -22,6 +22,17 @@ type Config struct {
 	// Lost returns how much of what is told about requests could not be kept, by
 	// kind. Nil: nothing.
 	Lost func() map[string]int64
+	// Disk returns how the disk of the store is. Nil: it is not shown.
+	Disk func() Disk
+}
+
+// Disk is how the disk is that records are kept on; sizes are in bytes.
+type Disk struct {
+	Writable bool  // ordinary records are taken
+	Free     int64 // and may be written
+	Size     int64
+	Reserve  int64 // set aside for the time when it is full
+	Reopened int64 // how often the store was opened again
 }
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
@@ -29,6 +40,7 @@ type Meter struct {
 	slot   func(app string, version int) (teal.Slot, bool)
 	alerts func() []teal.Alert
 	lost   func() map[string]int64
+	disk   func() Disk
 	lanes  *lanes
 	wake   chan struct{} // capacity 1: a feed is dirty
 
@@ -62,7 +74,7 @@ type version struct {
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
 	m := &Meter{
-		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
+		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, disk: cfg.Disk, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {

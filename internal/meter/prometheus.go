@@ -31,6 +31,15 @@ var (
 	alertsDesc   = prometheus.NewDesc("teal_alerts", "What is wrong with this server, by kind; see teal doctor. Blocking: it takes no orders.", []string{"code", "blocking"}, nil)
 )
 
+// diskDescs are in the order in which collectDisk gives them.
+var diskDescs = []*prometheus.Desc{
+	prometheus.NewDesc("teal_store_writable", "1 while orders can be recorded, else 0.", nil, nil),
+	prometheus.NewDesc("teal_store_free_bytes", "What may still be written to the disk of the data directory.", nil, nil),
+	prometheus.NewDesc("teal_store_size_bytes", "How large that disk is.", nil, nil),
+	prometheus.NewDesc("teal_store_ballast_bytes", "What is set aside there for rollbacks on a full disk.", nil, nil),
+	prometheus.NewDesc("teal_store_reopened_total", "How often the store was opened again after an error of the disk or a lost connection.", nil, nil),
+}
+
 func describeMetric(name, help string, more ...string) *prometheus.Desc {
 	return prometheus.NewDesc(name, help, slices.Concat(labels, more), nil)
 }
@@ -54,6 +63,9 @@ func (m *Meter) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc} {
 		to <- d
 	}
+	for _, d := range diskDescs {
+		to <- d
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -62,6 +74,7 @@ func (m *Meter) Collect(to chan<- prometheus.Metric) {
 	for kind, n := range m.lost() {
 		to <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), kind)
 	}
+	m.collectDisk(to)
 	for _, v := range m.list() {
 		slot, runs := m.slot(v.app, v.number)
 		slot, recorders, show := v.shown(slot, runs, time.Now())
@@ -86,6 +99,21 @@ func (m *Meter) collectAlerts(to chan<- prometheus.Metric) {
 	for k, n := range counts {
 		to <- prometheus.MustNewConstMetric(alertsDesc, prometheus.GaugeValue, float64(n), string(k.code), strconv.FormatBool(k.blocking))
 	}
+}
+
+func (m *Meter) collectDisk(to chan<- prometheus.Metric) {
+	if m.disk == nil {
+		return
+	}
+	d := m.disk()
+	writable := 0.0
+	if d.Writable {
+		writable = 1
+	}
+	for i, value := range []float64{writable, float64(d.Free), float64(d.Size), float64(d.Reserve)} {
+		to <- prometheus.MustNewConstMetric(diskDescs[i], prometheus.GaugeValue, value)
+	}
+	to <- prometheus.MustNewConstMetric(diskDescs[4], prometheus.CounterValue, float64(d.Reopened))
 }
 
 // shown returns what to show of a version: nothing of one that has not run for

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"sync"
+	"time"
 )
 
 // Mirror is a KV that also keeps in memory, as T, what matches a pattern. What is
@@ -71,8 +72,12 @@ func (m *Mirror[T]) Load(ctx context.Context) (*Watch, error) {
 	return watch, nil
 }
 
-// Follow keeps the mirror current until ctx ends. A watch that breaks is opened
-// anew.
+// loadAgain is how soon a mirror that could not be loaded is loaded again.
+const loadAgain = time.Second
+
+// Follow keeps the mirror current until ctx ends or the store is closed. A watch
+// that breaks is opened anew, as often as it takes: a store that cannot be read
+// for a while is no reason to give up what is in memory.
 func (m *Mirror[T]) Follow(ctx context.Context, watch *Watch) error {
 	defer func() { watch.Stop() }()
 	for {
@@ -87,8 +92,11 @@ func (m *Mirror[T]) Follow(ctx context.Context, watch *Watch) error {
 			return ctx.Err()
 		}
 		again, err := m.Load(ctx)
-		if err != nil {
-			return err
+		for err != nil {
+			if ctxErr := sleep(ctx, loadAgain); ctxErr != nil || errors.Is(err, ErrClosed) {
+				return ctxErr
+			}
+			again, err = m.Load(ctx)
 		}
 		watch.Stop()
 		watch = again

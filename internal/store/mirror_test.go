@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"teal/internal/store"
@@ -90,4 +91,45 @@ func TestMirrorIsNeverBehindItsWrites(t *testing.T) {
 	if _, err := m.Get(t.Context(), "apps.a1.app"); errors.Is(err, store.ErrNotFound) {
 		t.Error(err)
 	}
+}
+
+// A store that cannot be read for a while does not end a mirror: what is in memory
+// stays, and what has changed comes when it can be read again.
+//
+// Seen red when Follow returned the error of the first load that failed.
+func TestMirrorOutlivesAStoreThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		kv := memkv.New()
+		m := store.NewMirror(kv, "apps.*.app", text)
+		revision, err := m.Create(t.Context(), "apps.a.app", []byte("old"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		watch, err := m.Load(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- m.Follow(ctx, watch) }()
+		kv.Fail(memkv.Fault{Op: memkv.OpWatch, Times: memkv.Always})
+		kv.BreakWatches()
+		if _, err := kv.Update(ctx, "apps.a.app", []byte("new"), revision); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute) // of the test's own time
+		if got, ok := m.Value("apps.a.app"); !ok || got != "old" {
+			t.Errorf("meanwhile: %q, %v", got, ok)
+		}
+		kv.Heal()
+		time.Sleep(time.Minute)
+		if got, _ := m.Value("apps.a.app"); got != "new" {
+			t.Errorf("afterwards: %q", got)
+		}
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("Follow: %v", err)
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"teal/internal/store"
@@ -13,15 +12,6 @@ import (
 
 // messageOverhead is room for the headers of the largest value.
 const messageOverhead = 64 << 10
-
-func (db *DB) bind(nc *nats.Conn) error {
-	js, err := jetstream.New(nc)
-	if err != nil {
-		return fmt.Errorf("natskv: %w", err)
-	}
-	db.nc, db.js = nc, js
-	return nil
-}
 
 func (db *DB) streamConfig() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -41,14 +31,14 @@ func (db *DB) streamConfig() jetstream.StreamConfig {
 	}
 }
 
-// openStream binds the bucket's stream; it returns jetstream.ErrStreamNotFound
-// when there is none.
-func (db *DB) openStream(ctx context.Context) (err error) {
-	db.stream, err = db.js.Stream(ctx, db.streamName())
+// openStream binds the bucket's stream to the session; it returns
+// jetstream.ErrStreamNotFound when there is none.
+func (db *DB) openStream(ctx context.Context, s *session) (err error) {
+	s.stream, err = s.js.Stream(ctx, db.streamName())
 	if err != nil {
 		return err
 	}
-	if cfg := db.stream.CachedInfo().Config; cfg.MaxMsgsPerSubject != 1 || !cfg.AllowMsgTTL {
+	if cfg := s.stream.CachedInfo().Config; cfg.MaxMsgsPerSubject != 1 || !cfg.AllowMsgTTL {
 		return fmt.Errorf("natskv: the bucket %s was not made by Teal: it needs a history of 1 and per-message TTLs; use another bucket", db.bucket)
 	}
 	return nil
@@ -56,10 +46,10 @@ func (db *DB) openStream(ctx context.Context) (err error) {
 
 // createStream makes the bucket; when somebody else makes it at the same time,
 // theirs is used.
-func (db *DB) createStream(ctx context.Context) (err error) {
-	db.stream, err = db.js.CreateStream(ctx, db.streamConfig())
+func (db *DB) createStream(ctx context.Context, s *session) (err error) {
+	s.stream, err = s.js.CreateStream(ctx, db.streamConfig())
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-		return db.openStream(ctx)
+		return db.openStream(ctx, s)
 	}
 	return err
 }

@@ -32,22 +32,25 @@ type Remote struct {
 // when their context ends.
 func Connect(ctx context.Context, servers string, remote Remote) (*DB, error) {
 	bucket, ttl := withDefaults(remote.Bucket, remote.MarkerTTL)
-	db := &DB{bucket: bucket, markerTTL: ttl, replicas: max(1, remote.Replicas)}
+	db := newDB(bucket, ttl)
+	db.replicas = max(1, remote.Replicas)
 	nc, err := nats.Connect(servers, append(connectOptions(ctx, remote.Logger), remote.Options...)...)
 	if err != nil {
 		return nil, unreachable(servers, err)
 	}
 	db.cleanup("connection", func() error { nc.Close(); return nil })
-	if err := db.bind(nc); err != nil {
+	s := newSession()
+	if err := s.bind(nc); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	db.now.Store(s)
 	if limit := nc.MaxPayload(); limit < store.MaxValue+messageOverhead {
 		return nil, errors.Join(teal.Errorf(teal.CodeInvalidInput, "The NATS server at %s takes messages of at most %s; set its max_payload to %s.",
 			redact(servers), teal.Bytes(limit), teal.Bytes(maxPayload)), db.Close())
 	}
-	err = db.openStream(ctx)
+	err = db.openStream(ctx, s)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		err = db.createStream(ctx)
+		err = db.createStream(ctx, s)
 	}
 	if err != nil {
 		return nil, errors.Join(unreachable(servers, err), db.Close())

@@ -87,6 +87,34 @@ func distrustIndex(dir string) error {
 	return nil
 }
 
+// rewriteNewest writes the server's newest message files once more. After a sync
+// that has failed, a file reads as it was written and the disk may have something
+// else: the system does not try to write those pages again.
+func rewriteNewest(dir string) error {
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "*.blk"))
+	if err != nil {
+		return fmt.Errorf("natskv: %w", err)
+	}
+	newest := map[string]int{}
+	for _, file := range files {
+		number, err := strconv.Atoi(strings.TrimSuffix(filepath.Base(file), ".blk"))
+		if err == nil {
+			newest[filepath.Dir(file)] = max(newest[filepath.Dir(file)], number)
+		}
+	}
+	for folder, number := range newest {
+		file := filepath.Join(folder, strconv.Itoa(number)+".blk")
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = writeDurably(file, data)
+		}
+		if err != nil {
+			return fmt.Errorf("natskv: write %s once more: %w", file, err)
+		}
+	}
+	return nil
+}
+
 // seal writes down what is in dir; the server must be down.
 func seal(dir string) error {
 	sums, err := checksums(dir)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -20,11 +22,19 @@ type DB struct {
 	markerTTL time.Duration
 	replicas  int
 
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
+	// What follows is nil for a remote bucket.
+	mark *mark
+	disk *disk
+	log  *slog.Logger
+	kick chan struct{} // capacity 1: Run has something to look at
 
-	mark *mark // nil for a remote bucket
+	now atomic.Pointer[session]
+	// replacing is held while the session is replaced, and for good by Close.
+	replacing chan struct{} // capacity 1
+	ended     chan struct{} // closed when Close begins
+	lastTry   time.Time     // of replacing a session, guarded by replacing
+	lastErr   error         // what came of it, likewise
+	reopened  atomic.Int64
 
 	closing  sync.Once
 	closeErr error
@@ -38,6 +48,22 @@ type cleanup struct {
 
 var _ store.KV = (*DB)(nil)
 
+func newDB(bucket string, ttl time.Duration) *DB {
+	return &DB{
+		bucket: bucket, markerTTL: ttl, replicas: 1,
+		kick: make(chan struct{}, 1), replacing: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+}
+
+func (db *DB) isClosed() bool {
+	select {
+	case <-db.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 func (db *DB) cleanup(name string, do func() error) {
 	db.cleanups = append(db.cleanups, cleanup{name, do})
 }
@@ -47,6 +73,8 @@ func (db *DB) cleanup(name string, do func() error) {
 // with store.ErrOutcomeUnknown. It may be called more than once.
 func (db *DB) Close() error {
 	db.closing.Do(func() {
+		close(db.ended)
+		db.replacing <- struct{}{} // never given back
 		for i := len(db.cleanups) - 1; i >= 0; i-- {
 			c := db.cleanups[i]
 			if err := c.do(); err != nil {
@@ -110,8 +138,10 @@ func (db *DB) Update(ctx context.Context, key string, value []byte, revision uin
 	return db.publish(ctx, put(key, value), revision)
 }
 
-// Delete implements store.KV.
+// Delete implements store.KV. It is made on a full disk, too: what is deleted makes
+// room, or is an event that would be run again.
 func (db *DB) Delete(ctx context.Context, key string, revision uint64) error {
+	ctx = store.WithUrgency(ctx, max(store.Running, store.UrgencyOf(ctx)))
 	if err := db.checkLive(ctx, key, revision); err != nil {
 		return err
 	}
@@ -140,7 +170,11 @@ func (db *DB) last(ctx context.Context, key string) (entry store.Entry, deleted 
 	if err := store.CheckKey(key); err != nil {
 		return store.Entry{}, false, err
 	}
-	msg, err := db.stream.GetLastMsgForSubject(ctx, db.subject(key))
+	var msg *jetstream.RawStreamMsg
+	err = db.read(ctx, func(s *session) (err error) {
+		msg, err = s.stream.GetLastMsgForSubject(ctx, db.subject(key))
+		return err
+	})
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return store.Entry{}, false, store.ErrNotFound
 	}
@@ -179,6 +213,9 @@ func isMarker(h nats.Header) bool {
 	return h.Get(headerOperation) != "" || h.Get(jetstream.MarkerReasonHeader) != ""
 }
 
+// maxTries bounds how often an urgent write is tried again on a full disk.
+const maxTries = 8
+
 // publish writes m if the newest revision of its key is expected, 0 meaning that
 // there is none.
 func (db *DB) publish(ctx context.Context, m message, expected uint64) (uint64, error) {
@@ -188,10 +225,32 @@ func (db *DB) publish(ctx context.Context, m message, expected uint64) (uint64, 
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if db.nc.IsClosed() {
-		return 0, store.ErrClosed
+	for try := 1; ; try++ {
+		s, err := db.writable(ctx, len(m.value))
+		if err != nil {
+			return 0, err
+		}
+		revision, err := db.send(ctx, s, m, expected)
+		if err == nil || !s.hasFailed() {
+			return revision, err
+		}
+		// The stream has failed before, during or after this write.
+		if err := db.settle(ctx, s, m.key, expected, err); err != nil {
+			return 0, err
+		}
+		if try == maxTries || !db.disk.ballast.release(store.UrgencyOf(ctx)) {
+			free, _ := db.disk.space()
+			return 0, db.disk.refusal(s.why(), true, free)
+		}
 	}
-	ack, err := db.js.PublishMsg(ctx, &nats.Msg{Subject: db.subject(m.key), Header: m.header, Data: m.value},
+}
+
+// send gives a write to the server of a session, once.
+func (db *DB) send(ctx context.Context, s *session, m message, expected uint64) (uint64, error) {
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	defer context.AfterFunc(s.life, stop)()
+	ack, err := s.js.PublishMsg(waiting, &nats.Msg{Subject: db.subject(m.key), Header: m.header, Data: m.value},
 		jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithExpectStream(db.streamName()))
 	if err != nil {
 		return 0, writeError("write "+m.key, err)

@@ -21,4 +21,12 @@
 // Open's server syncs every write to disk before it answers. On a cluster a
 // write is on a majority of the replicas; how they sync is that cluster's
 // configuration.
+//
+// # A disk that cannot be written
+//
+// Open's server keeps the first error of a write and takes no more. The DB then
+// puts a new one in its place: by itself where Run runs, and else when the next
+// urgent write comes. Until it is writable, writes fail with store.ErrReadOnly;
+// while the disk is full, those that store.WithUrgency marks get the space of
+// the ballast.
 package natskv

@@ -46,7 +46,7 @@ func (db *DB) readError(ctx context.Context, op string, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		err = ctx.Err()
-	case db.nc.IsClosed():
+	case db.isClosed():
 		err = store.ErrClosed
 	}
 	return fmt.Errorf("natskv: %s: %w", op, err)

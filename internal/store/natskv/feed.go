@@ -36,9 +36,10 @@ type feed struct {
 	db      *DB
 	subject string // with wildcards
 
-	mu       sync.Mutex // guards the next three against Close
+	mu       sync.Mutex // guards the next four against Close
 	closed   bool
-	consumer string // the server's name for it
+	session  *session // in which the consumer is
+	consumer string   // the server's name for it
 	inbox    *nats.Subscription
 
 	expected uint64 // the consumer's number of its next message
@@ -62,19 +63,25 @@ func (db *DB) List(ctx context.Context, pattern string) ([]store.Entry, error) {
 
 // Scan implements store.KV.
 func (db *DB) Scan(ctx context.Context, pattern string, visit func(store.Entry) error) error {
-	f, err := db.newFeed(ctx, pattern)
-	if err != nil {
+	if err := checkRead(ctx, pattern); err != nil {
 		return err
 	}
-	defer f.Close()
 	var refused error
-	err = f.start(ctx, func(event store.Event) error {
-		if !event.Deleted {
-			refused = visit(event.Entry)
+	err := db.read(ctx, func(s *session) error {
+		f := db.newFeed(s, pattern)
+		defer f.Close()
+		err := f.start(ctx, func(event store.Event) error {
+			if !event.Deleted {
+				refused = visit(event.Entry)
+			}
+			return refused
+		})
+		if refused != nil {
+			return nil // the visitor has had enough, whatever became of the session
 		}
-		return refused
+		return err
 	})
-	if err == nil || refused != nil {
+	if refused != nil || err == nil {
 		return refused
 	}
 	return db.readError(ctx, "read "+pattern, err)
@@ -90,35 +97,40 @@ func (db *DB) Watch(ctx context.Context, pattern string) (*store.Watch, error) {
 }
 
 func (db *DB) openFeed(ctx context.Context, pattern string) (*feed, []store.Entry, error) {
-	f, err := db.newFeed(ctx, pattern)
-	if err != nil {
+	if err := checkRead(ctx, pattern); err != nil {
 		return nil, nil, err
 	}
-	entries := map[string]store.Entry{}
-	err = f.start(ctx, func(event store.Event) error {
-		if delete(entries, event.Key); !event.Deleted {
-			entries[event.Key] = event.Entry
+	var f *feed
+	var entries map[string]store.Entry
+	err := db.read(ctx, func(s *session) error {
+		f, entries = db.newFeed(s, pattern), map[string]store.Entry{}
+		err := f.start(ctx, func(event store.Event) error {
+			if delete(entries, event.Key); !event.Deleted {
+				entries[event.Key] = event.Entry
+			}
+			return nil
+		})
+		if err != nil {
+			f.Close()
 		}
-		return nil
+		return err
 	})
 	if err != nil {
-		f.Close()
 		return nil, nil, db.readError(ctx, "read "+pattern, err)
 	}
 	return f, sorted(entries), nil
 }
 
-func (db *DB) newFeed(ctx context.Context, pattern string) (*feed, error) {
+// checkRead refuses what cannot be read before anybody is asked for it.
+func checkRead(ctx context.Context, pattern string) error {
 	if err := store.CheckPattern(pattern); err != nil {
-		return nil, err
+		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if db.nc.IsClosed() {
-		return nil, store.ErrClosed
-	}
-	return &feed{db: db, subject: db.subject(pattern), lastCall: wallClock()}, nil
+	return ctx.Err()
+}
+
+func (db *DB) newFeed(s *session, pattern string) *feed {
+	return &feed{db: db, session: s, subject: db.subject(pattern), lastCall: wallClock()}
 }
 
 // start makes a consumer of the newest message of every subject and what comes
@@ -144,6 +156,11 @@ func (f *feed) catchUp(ctx context.Context, take func(store.Event) error) error 
 			return err
 		}
 		if f.position == before {
+			// What a stream that has failed says is its newest message may be one that
+			// it failed at, and shows to nobody.
+			if f.session.hasFailed() {
+				return nil
+			}
 			if err := f.pull(pullRequest{Batch: 1, Expires: time.Second}); err != nil {
 				return err
 			}
@@ -177,7 +194,7 @@ func (f *feed) caughtUp(ctx context.Context) (bool, error) {
 	if wallClock().Sub(f.lastCall) > f.db.markerTTL/2 {
 		return false, store.ErrLagged
 	}
-	newest, err := f.db.stream.GetLastMsgForSubject(ctx, f.subject)
+	newest, err := f.session.stream.GetLastMsgForSubject(ctx, f.subject)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return true, nil
 	}
@@ -198,7 +215,7 @@ func (f *feed) Next(ctx context.Context) (store.Event, error) {
 		msg, err := f.nextMessage(ctx)
 		switch {
 		case errors.Is(err, errLost):
-			if err := f.resume(ctx); err != nil {
+			if err := f.resume(ctx); err != nil && !errors.Is(err, errLost) {
 				return store.Event{}, f.db.readError(ctx, "resume a watch", err)
 			}
 		case err != nil:
@@ -240,8 +257,13 @@ func (f *feed) nextMessage(ctx context.Context) (*nats.Msg, error) {
 // resume replaces a consumer that is gone by one that goes on after the last
 // change shown.
 func (f *feed) resume(ctx context.Context) error {
+	s, err := f.db.use(ctx)
+	if err != nil {
+		return err
+	}
 	f.mu.Lock()
 	f.detachLocked()
+	f.session = s
 	f.mu.Unlock()
 	return f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.position + 1})
 }
@@ -252,9 +274,9 @@ func (f *feed) subscribe(ctx context.Context, cfg jetstream.ConsumerConfig) erro
 	cfg.MemoryStorage = true
 	cfg.Replicas = 1
 	cfg.InactiveThreshold = inactiveThreshold
-	consumer, err := f.db.stream.CreateConsumer(ctx, cfg)
+	consumer, err := f.session.stream.CreateConsumer(ctx, cfg)
 	if err != nil {
-		return err
+		return f.lostOr(err)
 	}
 	info := consumer.CachedInfo()
 	f.expected, f.pulled = 1, 0
@@ -272,7 +294,16 @@ func (f *feed) attach(consumer string) error {
 		return store.ErrStopped
 	}
 	var err error
-	f.inbox, err = f.db.nc.SubscribeSync(nats.NewInbox())
+	f.inbox, err = f.session.nc.SubscribeSync(nats.NewInbox())
+	return f.lostOr(err)
+}
+
+// lostOr returns errLost instead of an error that comes of the end of the
+// session.
+func (f *feed) lostOr(err error) error {
+	if err != nil && f.session.isOver() {
+		return errLost
+	}
 	return err
 }
 
@@ -284,7 +315,7 @@ func (f *feed) detachLocked() {
 		f.inbox = nil
 	}
 	if f.consumer != "" {
-		_ = f.db.nc.Publish("$JS.API.CONSUMER.DELETE."+f.db.streamName()+"."+f.consumer, nil)
+		_ = f.session.nc.Publish("$JS.API.CONSUMER.DELETE."+f.db.streamName()+"."+f.consumer, nil)
 		f.consumer = ""
 	}
 }
@@ -308,7 +339,7 @@ func (f *feed) pull(r pullRequest) error {
 		return errLost
 	}
 	f.pulled = r.Batch
-	return f.db.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.db.streamName()+"."+consumer, inbox.Subject, data)
+	return f.lostOr(f.session.nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT."+f.db.streamName()+"."+consumer, inbox.Subject, data))
 }
 
 // The statuses that a message without a change can carry.
@@ -330,7 +361,7 @@ func (f *feed) receive(ctx context.Context) (*nats.Msg, string, error) {
 		return nil, "", errLost
 	}
 	if err != nil {
-		return nil, "", err
+		return nil, "", f.lostOr(err)
 	}
 	status := msg.Header.Get("Status")
 	switch status {

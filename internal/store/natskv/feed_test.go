@@ -47,7 +47,7 @@ func TestSnapshotReadsToTheEnd(t *testing.T) {
 	for i := range 300 {
 		mustCreate(t, db, fmt.Sprintf("k.%d", i))
 	}
-	f := &feed{db: db, subject: db.subject("k.*"), lastCall: wallClock()}
+	f := &feed{db: db, session: db.now.Load(), subject: db.subject("k.*"), lastCall: wallClock()}
 	defer f.Close()
 	if err := f.subscribe(ctx, jetstream.ConsumerConfig{DeliverPolicy: jetstream.DeliverLastPerSubjectPolicy}); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func TestWatchOutlivesItsConsumer(t *testing.T) {
 				t.Fatalf("got %+v, %v; want revision %d", event, err, want)
 			}
 		}
-		if err := db.stream.DeleteConsumer(ctx, f.consumer); err != nil {
+		if err := db.now.Load().stream.DeleteConsumer(ctx, f.consumer); err != nil {
 			t.Fatal(err)
 		}
 		for i := range 3 {

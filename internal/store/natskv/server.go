@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"teal"
 )
@@ -59,7 +57,8 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{bucket: cfg.Bucket, markerTTL: cfg.MarkerTTL, replicas: 1}
+	db := newDB(cfg.Bucket, cfg.MarkerTTL)
+	db.disk, db.log = newDisk(cfg.Dir), cfg.Logger
 	db.cleanup("data lock", lock.Close)
 	if err := db.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -76,49 +75,25 @@ func (db *DB) start(ctx context.Context, cfg Config) error {
 	if err := breakSeal(cfg.Dir); err != nil {
 		return err
 	}
-	log := newServerLog(cfg.Logger)
-	srv, err := startServer(ctx, cfg.Dir, log)
-	if err != nil {
-		return err
-	}
-	db.cleanup("data seal", func() error { return seal(cfg.Dir) })
+	sound := false
+	db.cleanup("data seal", func() error {
+		if !sound {
+			return nil // without a seal the next start looks closer
+		}
+		return ignoreFull(seal(cfg.Dir))
+	})
 	db.cleanup("server", func() error {
-		srv.Shutdown()
-		srv.WaitForShutdown()
+		if s := db.now.Load(); s != nil {
+			sound = !s.hasFailed()
+			s.end()
+		}
 		return nil
 	})
-	nc, err := nats.Connect("", nats.InProcessServer(srv), nats.NoReconnect(), nats.Name("teal"))
+	s, err := db.openSession(ctx)
 	if err != nil {
-		return fmt.Errorf("natskv: connect to the embedded server: %w", err)
-	}
-	db.cleanup("connection", func() error { nc.Close(); return nil })
-	if err := db.bind(nc); err != nil {
 		return err
 	}
-	return db.recover(ctx, cfg.Dir, log)
-}
-
-// recover opens the bucket and makes sure that it is all there; it makes the
-// bucket if the directory has never had one.
-func (db *DB) recover(ctx context.Context, dir string, log *serverLog) error {
-	err := db.openStream(ctx)
-	warnings := log.startWarnings()
-	newest := uint64(0)
-	switch {
-	case err == nil:
-		newest = db.stream.CachedInfo().State.LastSeq
-	case !errors.Is(err, jetstream.ErrStreamNotFound):
-		return fmt.Errorf("natskv: open the bucket %s: %w", db.bucket, err)
-	}
-	if err := db.mark.check(dir, newest, warnings); err != nil {
-		return err
-	}
-	if err == nil {
-		return nil
-	}
-	if err := db.createStream(ctx); err != nil {
-		return fmt.Errorf("natskv: make the bucket %s: %w", db.bucket, err)
-	}
+	db.now.Store(s)
 	return nil
 }
 

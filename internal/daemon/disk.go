@@ -1,0 +1,105 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"math/bits"
+	"time"
+
+	"teal"
+	"teal/internal/environment"
+	"teal/internal/meter"
+	"teal/internal/release"
+	"teal/internal/store"
+	"teal/internal/store/natskv"
+)
+
+// alertSubject is what the alerts about the disk are about.
+const alertSubject = "store"
+
+// watchDisk keeps the store writable as far as its disk permits, and says how
+// things are, until ctx ends.
+func (s *server) watchDisk(ctx context.Context) error { return s.db.Run(ctx, s.reportDisk) }
+
+func (s *server) reportDisk(h natskv.Health) {
+	if alert, bad := readOnlyAlert(h); bad {
+		s.alerts.Report(alert)
+	} else {
+		s.alerts.Resolve(teal.AlertStoreReadOnly, alertSubject)
+	}
+	if alert, bad := lowAlert(h); bad {
+		s.alerts.Report(alert)
+	} else {
+		s.alerts.Resolve(teal.AlertDiskNearlyFull, alertSubject)
+	}
+}
+
+// readOnlyAlert is the alert of a store that takes no writes.
+func readOnlyAlert(h natskv.Health) (alert teal.Alert, bad bool) {
+	alert = teal.Alert{Code: teal.AlertStoreReadOnly, Subject: alertSubject, Blocking: true}
+	switch {
+	case h.Writable:
+		return teal.Alert{}, false
+	case h.Full:
+		alert.Message = fmt.Sprintf("The disk of %s is full (less than %s of %s free): no deploys, no events and no other orders are taken. What runs is served, and a running release can be rolled back.", h.Dir, atMost(h.Free), teal.Bytes(h.Total))
+		alert.Remedy = "Free some space on that disk. Teal takes orders again by itself a second later; nothing has to be restarted."
+	default:
+		alert.Message = fmt.Sprintf("The disk of %s cannot be written: no orders are taken. What runs is served.", h.Dir)
+		alert.Remedy = "Look at the disk and at the system's log (dmesg). Teal tries every few seconds and takes orders again by itself; nothing has to be restarted."
+	}
+	return alert, true
+}
+
+// lowAlert is the alert of a disk that will be full soon.
+func lowAlert(h natskv.Health) (alert teal.Alert, bad bool) {
+	if !h.Writable || !h.Low {
+		return teal.Alert{}, false
+	}
+	return teal.Alert{
+		Code: teal.AlertDiskNearlyFull, Subject: alertSubject,
+		Message: fmt.Sprintf("The disk of %s is nearly full: less than %s of %s free. When it is full, no orders are taken.", h.Dir, atMost(h.Free), teal.Bytes(h.Total)),
+		Remedy:  "Free some space on that disk, or move the data directory to a larger one. Old versions and their logs go with a lower `keep` in teal.yaml.",
+	}, true
+}
+
+// atMost rounds a number of bytes up so far that a disk which fills up does not
+// make a new alert each second.
+func atMost(free int64) teal.Bytes {
+	return teal.Bytes(1) << max(16, bits.Len64(uint64(max(0, free)))) //nolint:gosec // not negative
+}
+
+// diskGauges is what the metrics show of the disk.
+func (s *server) diskGauges() meter.Disk {
+	h := s.db.Health()
+	return meter.Disk{Writable: h.Writable, Free: h.Free, Size: h.Total, Reserve: h.Ballast, Reopened: h.Reopened}
+}
+
+// urgentRouter and urgentRunner are the router and the manager as releases see
+// them: what they record for a running release goes also to a disk that is full.
+type urgentRouter struct{ *router }
+
+var _ release.Router = urgentRouter{}
+
+// Set implements [release.Router].
+func (r urgentRouter) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
+	return r.router.Set(store.WithUrgency(ctx, store.Back), alias, revision)
+}
+
+type urgentRunner struct{ *environment.Manager }
+
+var _ release.Runner = urgentRunner{}
+
+// Provision implements [release.Runner].
+func (r urgentRunner) Provision(ctx context.Context, app string, version int) error {
+	return r.Manager.Provision(store.WithUrgency(ctx, store.Back), app, version)
+}
+
+// Retire implements [release.Runner].
+func (r urgentRunner) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
+	return r.Manager.Retire(store.WithUrgency(ctx, store.Back), app, version, drain)
+}
+
+// Size implements [release.Runner].
+func (r urgentRunner) Size(ctx context.Context, app string, version, model int) error {
+	return r.Manager.Size(store.WithUrgency(ctx, store.Back), app, version, model)
+}

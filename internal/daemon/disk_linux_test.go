@@ -1,0 +1,264 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/artifact"
+	"teal/internal/store/natskv"
+)
+
+// smallDisk mounts a file system of 96 MiB of its own; fill writes until it is full
+// and returns what gives that free.
+func smallDisk(t *testing.T) (dir string, fill func() (empty func())) {
+	t.Helper()
+	dir = t.TempDir()
+	if err := mountSmall(dir); err != nil {
+		t.Skipf("this test needs a small file system, and may not mount one: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 2 /* MNT_DETACH */); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir, func() func() {
+		path := filepath.Join(dir, "filler")
+		file, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for chunk := 1 << 20; chunk > 0; {
+			if _, err := file.Write(make([]byte, chunk)); err != nil {
+				chunk /= 2
+			}
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := os.Remove(path); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+func mountSmall(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m") }
+
+// await polls until the server says what is wanted.
+func (h *harness) await(what string, ok func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// blocked reports whether the server says that it takes no orders.
+func (h *harness) blocked() bool {
+	h.t.Helper()
+	alerts, err := h.Alerts(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return len(alerts) > 0 && alerts[0].Blocking && alerts[0].Code == teal.AlertStoreReadOnly
+}
+
+// Everything that writes meets a full disk: a function that runs goes on, and is
+// started again by the next server; an upload leaves nothing behind; what begins
+// something is refused before it has changed anything; and what goes back, goes.
+//
+// Seen red when Promote did not ask first, when the records of releases were not
+// urgent (no rollback), and when no room was made for the addresses (commands did
+// not find the server after its start).
+func TestFullDiskUnderEverything(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	dir, fill := smallDisk(t)
+	data := filepath.Join(dir, "data")
+	h := startDaemon(t, data)
+	h.deploy(examples+"hello", true, nil)
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	h.deploy(examples+"hello-green", true, nil)
+	h.awaitPhase("hello", teal.PhaseWatching)
+	h.await("the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	empty := fill()
+	h.await("an alert", h.blocked)
+	h.wantFullDisk("2")
+	h.stop()
+	fill() // what the end has given free
+	h = startDaemon(t, data)
+	for _, file := range []string{adminAddressFile, httpAddressFile} {
+		if found, err := os.ReadFile(filepath.Join(data, file)); err != nil || !strings.HasPrefix(string(found), "127.0.0.1:") {
+			t.Errorf("%s, by which commands find the server, has %q, %v", file, found, err)
+		}
+	}
+	h.await("an alert", h.blocked)
+	h.awaitPhase("hello", teal.PhaseWatching)
+	h.wantFullDisk("2")
+	r, err := h.Rollback(t.Context(), "hello", api.RollbackBody{})
+	if err != nil || r.Phase != teal.PhaseRolledBack {
+		t.Fatalf("rollback: %+v %v", r, err)
+	}
+	h.wantFullDisk("1")
+	empty()
+	h.await("no alert", func() bool { return !h.blocked() })
+	h.deploy(examples+"hello-green", true, nil)
+	h.awaitPhase("hello", teal.PhaseWatching)
+	h.stop()
+}
+
+// wantFullDisk looks at a server that has no space while the version serves.
+func (h *harness) wantFullDisk(version string) {
+	h.t.Helper()
+	ctx := h.t.Context()
+	for range 3 {
+		if code, got, body := h.get("/"); code != http.StatusOK || got != version {
+			h.t.Errorf("%d by version %s, want %s: %s", code, got, version, body)
+		}
+	}
+	before, err := h.Status(ctx, "hello")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	_, err = h.Promote(ctx, "hello", api.PromoteBody{})
+	if !teal.IsCode(err, teal.CodeDiskFull) {
+		h.t.Errorf("promote: %v, want that the disk is full", err)
+	}
+	_, err = h.SetAlias(ctx, "hello", "beta", api.AliasBody{Versions: teal.Only(1)})
+	if !teal.IsCode(err, teal.CodeDiskFull) {
+		h.t.Errorf("alias: %v, want that the disk is full", err)
+	}
+	if after, err := h.Status(ctx, "hello"); err != nil || after.Release.Phase != before.Release.Phase || after.Release.Orders.Finish != nil {
+		h.t.Errorf("what was refused has changed the release: %+v, %v", after.Release, err)
+	}
+	h.wantUploadRefused()
+}
+
+func (h *harness) wantUploadRefused() {
+	h.t.Helper()
+	code := h.t.TempDir()
+	if err := os.WriteFile(filepath.Join(code, "index.js"), bytes.Repeat([]byte("// a comment\n"), 1<<18), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	tree, err := artifact.Scan(code, artifact.Limits{})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var zip bytes.Buffer
+	if err := tree.WriteZip(&zip); err != nil {
+		h.t.Fatal(err)
+	}
+	err = h.PutBundle(h.t.Context(), tree.Digest, &zip)
+	if !teal.IsCode(err, teal.CodeDiskFull) || !strings.Contains(teal.MessageOf(err), "full") {
+		h.t.Errorf("upload: %v, want that the disk is full", err)
+	}
+	left, err := os.ReadDir(filepath.Join(h.data, bundleDir, "tmp"))
+	if err != nil || len(left) != 0 {
+		h.t.Errorf("the upload has left %v, %v", left, err)
+	}
+}
+
+// A recording whose disk fills up in the middle of a line has whole lines, before
+// and after.
+//
+// Seen red when the half of a line stayed.
+func TestRecordingOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	dir, fill := smallDisk(t)
+	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler))
+	line := func(n int) {
+		r.measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
+		r.flush()
+	}
+	line(1)
+	empty := fill()
+	for n := range 300 { // more than what is left of the file's last page
+		line(n)
+	}
+	empty()
+	line(1000)
+	file, err := r.read("shop-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bytes.Split(bytes.TrimSpace(data), []byte("\n"))
+	for i, line := range lines {
+		if !json.Valid(line) {
+			t.Errorf("line %d of %d: %q", i+1, len(lines), line)
+		}
+	}
+	if len(lines) < 10 || len(lines) > 250 {
+		t.Errorf("%d lines; the disk was full after a page of them", len(lines))
+	}
+}
+
+// What people are told, by how the store is.
+func TestDiskAlerts(t *testing.T) {
+	t.Parallel()
+	const mib = 1 << 20
+	well := natskv.Health{Writable: true, Dir: "/data/store", Free: 900 * mib, Total: 1000 * mib}
+	low, full, broken := well, well, well
+	low.Low, low.Free = true, 100*mib
+	full.Writable, full.Full, full.Low, full.Free = false, true, true, 3*mib
+	broken.Writable = false
+	for _, c := range []struct {
+		name     string
+		health   natskv.Health
+		code     teal.AlertCode
+		blocking bool
+		says     []string
+	}{
+		{"well", well, "", false, nil},
+		{"low", low, teal.AlertDiskNearlyFull, false, []string{"/data/store", "less than 128MiB", "nearly full"}},
+		{"full", full, teal.AlertStoreReadOnly, true, []string{"/data/store", "less than 4MiB", "rolled back"}},
+		{"broken", broken, teal.AlertStoreReadOnly, true, []string{"/data/store", "cannot be written"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			alert, bad := readOnlyAlert(c.health)
+			lowOne, isLow := lowAlert(c.health)
+			if bad && isLow {
+				t.Error("two alerts of one thing")
+			}
+			if isLow {
+				alert = lowOne
+			}
+			if alert.Code != c.code || alert.Blocking != c.blocking || (c.code != "") != (alert.Remedy != "") {
+				t.Errorf("%+v", alert)
+			}
+			for _, want := range c.says {
+				if !strings.Contains(alert.Message, want) {
+					t.Errorf("%q does not say %q", alert.Message, want)
+				}
+			}
+			// Seen red with the free bytes as they are: each second was a new alert, and a line
+			// in the log.
+			nearly := c.health
+			nearly.Free -= 1000
+			again, _ := readOnlyAlert(nearly)
+			lowAgain, _ := lowAlert(nearly)
+			if isLow {
+				again = lowAgain
+			}
+			if again.Message != alert.Message {
+				t.Errorf("%q is said anew as %q", alert.Message, again.Message)
+			}
+		})
+	}
+}
