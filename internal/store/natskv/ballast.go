@@ -96,14 +96,17 @@ func isFull(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
 
-// probe finds out whether the file system of dir takes writes.
-func probe(dir string) error {
+// probe finds out whether the file system of dir takes writes, and has so much
+// space.
+func probe(dir string, space int64) error {
 	path := filepath.Join(dir, "probe")
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(make([]byte, probeSize))
+	if err = allocate(file, 0, space); err == nil {
+		_, err = file.Write(make([]byte, probeSize))
+	}
 	err = errors.Join(err, file.Sync(), file.Close())
 	if removed := os.Remove(path); !errors.Is(removed, fs.ErrNotExist) {
 		err = errors.Join(err, removed)

@@ -106,7 +106,8 @@ func rewriteNewest(dir string) error {
 		file := filepath.Join(folder, strconv.Itoa(number)+".blk")
 		data, err := os.ReadFile(file)
 		if err == nil {
-			err = writeDurably(file, data)
+			// Not beside it: the server would take what a crash leaves for one of its own.
+			err = writeDurably(file, data, dir)
 		}
 		if err != nil {
 			return fmt.Errorf("natskv: write %s once more: %w", file, err)
@@ -125,7 +126,7 @@ func seal(dir string) error {
 	if err != nil {
 		return err
 	}
-	return writeDurably(filepath.Join(dir, sealFile), data)
+	return writeDurably(filepath.Join(dir, sealFile), data, dir)
 }
 
 // checksums returns the hash of every file of the server's, by its path in dir.
@@ -158,8 +159,9 @@ func checksum(path string) (string, error) {
 	return hex.EncodeToString(hash.Sum(nil)), errors.Join(err, file.Close())
 }
 
-func writeDurably(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+// writeDurably replaces a file in one step, by way of one in the folder temp.
+func writeDurably(path string, data []byte, temp string) error {
+	file, err := os.CreateTemp(temp, filepath.Base(path)+".*")
 	if err != nil {
 		return err
 	}

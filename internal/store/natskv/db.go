@@ -34,6 +34,7 @@ type DB struct {
 	ended     chan struct{} // closed when Close begins
 	lastTry   time.Time     // of replacing a session, guarded by replacing
 	lastErr   error         // what came of it, likewise
+	doubted   bool          // a sync has failed, guarded by replacing
 	reopened  atomic.Int64
 
 	closing  sync.Once

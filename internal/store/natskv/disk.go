@@ -135,10 +135,11 @@ func (d *disk) state() (failure string, full bool) {
 // works reports whether the disk can be written: it tries, but after a failure not
 // before some time has gone by. For want of space it does not even try.
 func (d *disk) works() bool {
-	if due, failing := d.claimProbe(); !failing || !due {
+	space, failing := d.claimProbe()
+	if !failing || space == 0 {
 		return !failing
 	}
-	err := probe(d.dir)
+	err := probe(d.dir, space)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if err != nil {
@@ -149,21 +150,26 @@ func (d *disk) works() bool {
 	return true
 }
 
-// claimProbe reports whether a write has failed, and whether it is the caller's
-// turn to probe: nobody holds the lock while a disk takes its time.
-func (d *disk) claimProbe() (due, failing bool) {
+// claimProbe reports whether a write has failed, and returns what the caller is to
+// probe for; 0 when that is not its turn. Nobody holds the lock while a disk takes
+// its time.
+func (d *disk) claimProbe() (space int64, failing bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
 	if d.failure == "" || now.Before(d.again) {
-		return false, d.failure != ""
+		return 0, d.failure != ""
 	}
-	if free, total := d.space(); d.full && free < d.margin(total)+probeSize {
-		return false, true
+	space = probeSize
+	if free, total := d.space(); d.full {
+		// What the ballast has given free is not for everybody.
+		if space += d.margin(total); free < space {
+			return 0, true
+		}
 	}
 	d.again = now.Add(d.pause)
 	d.pause = min(2*d.pause, probePauseMax)
-	return true, true
+	return space, true
 }
 
 // restoreBallast makes the ballast whole when that leaves enough for others.

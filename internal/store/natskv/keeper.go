@@ -70,9 +70,9 @@ func (db *DB) Run(ctx context.Context, changed func(Health)) error {
 // tend does once what is to be done.
 func (db *DB) tend(ctx context.Context) {
 	s := db.now.Load()
-	if s.hasFailed() {
-		if failure, _ := db.disk.state(); failure == "" {
-			db.disk.failed(s.why(), s.forSpace())
+	if failure, _ := db.disk.state(); failure == "" && s.hasFailed() { // by what the server does by itself
+		if err := probe(db.disk.dir, probeSize); err != nil {
+			db.disk.failed(err.Error(), isFull(err))
 		}
 	}
 	if !db.disk.works() {

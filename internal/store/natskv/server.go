@@ -84,7 +84,9 @@ func (db *DB) start(ctx context.Context, cfg Config) error {
 	})
 	db.cleanup("server", func() error {
 		if s := db.now.Load(); s != nil {
-			sound = !s.hasFailed()
+			// After a sync that failed, the disk itself may have older files than can be
+			// read now; those would then look damaged.
+			sound = !s.hasFailed() && !db.doubted
 			s.end()
 		}
 		return nil

@@ -66,8 +66,10 @@ func (s *session) isOver() bool {
 	return s.nc.IsClosed() || s.srv != nil && !s.srv.JetStreamEnabled()
 }
 
-// hasFailed reports whether the stream takes no writes any more.
-func (s *session) hasFailed() bool { return s.life.Err() != nil }
+// hasFailed reports whether the stream has stopped taking writes by itself.
+func (s *session) hasFailed() bool {
+	return s.life.Err() != nil && !errors.Is(context.Cause(s.life), errEnded)
+}
 
 // why returns the server's words about its failure.
 func (s *session) why() string {
@@ -206,12 +208,14 @@ func (db *DB) successor(old *session) (*session, error) {
 		old.fail(err)
 	}
 	db.logger().Warn("opening the store again", "reason", old.why())
+	doubtful := old.hasFailed() && !old.forSpace()
 	old.end()
 	if err := distrustIndex(db.disk.dir); err != nil {
 		return nil, err
 	}
 	var unsynced error
-	if !old.forSpace() {
+	if doubtful {
+		db.doubted = true
 		unsynced = rewriteNewest(db.disk.dir)
 	}
 	s, err := db.openSession(ctx)
