@@ -3,6 +3,8 @@ package function
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -349,18 +351,25 @@ func TestCallerThatGoesAway(t *testing.T) {
 
 func TestIdleInstancesAreLetGo(t *testing.T) {
 	t.Parallel()
-	r := start(t, python("app.sleep"), concurrency(1, 4), func(c *Config) { c.Function.Idle = teal.Duration(400 * time.Millisecond) })
+	goOn := make(chan struct{})
+	open := sync.OnceFunc(func() { close(goOn) })
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-goOn }))
+	t.Cleanup(server.Close)
+	t.Cleanup(open)
+	r := start(t, python("app.ask"), concurrency(1, 4), timeout(time.Minute), func(c *Config) {
+		c.Function.Idle, c.QueueTimeout = teal.Duration(400*time.Millisecond), time.Minute
+	})
 	var all sync.WaitGroup
 	for range 4 {
-		all.Go(func() { r.ok(`{"seconds":0.5}`) })
+		all.Go(func() { r.ask(server.URL) })
 	}
+	r.await("grown", func(s State) bool { return s.Busy >= 2 })
+	open()
 	all.Wait()
-	grown := r.State().Instances
-	if grown < 2 {
-		t.Fatalf("the pool did not grow: %+v", r.State())
-	}
 	r.await("back at the minimum", func(s State) bool { return s.Instances == 1 })
-	r.ok(`{"seconds":0}`)
+	if got := r.ask(server.URL); got != "200" {
+		t.Errorf("an invocation afterwards: %s", got)
+	}
 	eventually(t, "no directory of an instance is left but one", func() bool {
 		dirs, err := filepath.Glob(filepath.Join(r.cfg.WorkDir, "instance-*"))
 		return err == nil && len(dirs) == 1
@@ -591,7 +600,9 @@ func TestEveryInvocationEndsWhateverInstancesDo(t *testing.T) {
 				}
 				event := events[(caller+n*3)%len(events)]
 				answer, err := r.Invoke(ctx, teal.Invocation{Event: []byte(event)})
-				if event == `{}` && err != nil && !teal.IsCode(err, teal.CodeTimeout) {
+				// On a busy machine a plain one can be late too; it is not to be refused.
+				late := teal.IsCode(err, teal.CodeTimeout) || teal.IsCode(err, teal.CodeFunctionTimeout)
+				if event == `{}` && err != nil && !late {
 					t.Errorf("%s: %v %s", event, err, answer.Payload)
 				}
 				if n%5 != 4 && teal.IsCode(err, teal.CodeTimeout) {
