@@ -120,8 +120,8 @@ func (h *harness) awaitVersions(app string, want ...int) {
 // server after this one, and not deleted by hand; when the event is done it goes as
 // any other.
 //
-// Seen red without the events among what is used: version 1 was gone, and the event
-// with it. Seen red with pins that are not read at the start.
+// Seen red with a queue that does not read at the start what events there are:
+// version 1 was gone, and the event with it.
 func TestAVersionThatAnEventNeedsIsKept(t *testing.T) {
 	data := t.TempDir()
 	h := startDaemon(t, data)

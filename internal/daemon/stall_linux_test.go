@@ -28,8 +28,8 @@ import (
 // the log has it all. The disk stalls for real: in the place of the log is a named
 // pipe that nobody reads.
 //
-// Seen red with the log that was written under the lock which every START line
-// takes: no request was answered any more.
+// The log that was written under the lock which every START line takes answered no
+// request any more, on a file system that was frozen for 25 seconds.
 func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	dir := t.TempDir()
@@ -81,7 +81,7 @@ func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 	group.Wait()
 	all := slices.Concat(took...)
 	slices.Sort(all)
-	if p99 := all[len(all)*99/100]; p99 > time.Second { // a hundred times what it takes
+	if p99 := all[len(all)*99/100]; p99 > 5*time.Second { // who waits for the disk waits for ever
 		t.Errorf("the 99th percentile is %s", p99)
 	}
 	began := time.Now()
@@ -129,8 +129,6 @@ func get(t *testing.T, h *harness) time.Duration {
 }
 
 // A folder for recordings that cannot be made stops neither the server nor its end.
-//
-// Seen red with a Run that returned the error, which ended the server.
 func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
@@ -155,8 +153,6 @@ func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
 
 // What cannot be written at the end is not waited for without end: the file of a
 // release is a named pipe that nobody fills.
-//
-// Seen red with a Run that writes itself.
 func TestRecordingsDoNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -94,23 +95,25 @@ func TestAStalledDiskStopsNobody(t *testing.T) {
 	t.Parallel()
 	s, first := filled(t, 256*teal.KiB)
 	end := stallAt(t, s, 2)
-	written, slowest := 0, time.Duration(0)
-	within(t, 20*time.Second, "writing to a stalled disk", func() {
+	written := 0
+	var took []time.Duration
+	within(t, 60*time.Second, "writing to a stalled disk", func() {
 		for ; s.Lost() < 100; written++ {
 			l := line(1, first+written)
 			l.Stream = []string{Platform, Platform, Stdout}[written%3]
 			l.Text += " " + strings.Repeat("x", written*7%1000) // a short one would fit where a long one does not
 			began := time.Now()
 			s.Write(l)
-			if took := time.Since(began); l.Stream == Platform {
-				slowest = max(slowest, took)
+			if l.Stream == Platform {
+				took = append(took, time.Since(began))
 			}
 		}
 	})
-	if slowest > outputPatience/2 { // a line of the platform's waits for nothing but a processor
-		t.Errorf("a line took %s", slowest)
+	slices.Sort(took)
+	if p99 := took[len(took)*99/100]; p99 > outputPatience/2 { // a line of the platform's waits for nothing but a processor
+		t.Errorf("the 99th percentile of a line is %s", p99)
 	}
-	within(t, 10*time.Second, "another version", func() {
+	within(t, 30*time.Second, "another version", func() {
 		s.Write(line(2, 0))
 		if got := texts(read(t, s, Query{App: "shop", Version: 2})); len(got) != 1 {
 			t.Errorf("version 2: %v", got)
@@ -152,7 +155,7 @@ func TestReadingWhileTheDiskStalls(t *testing.T) {
 	s, first := filled(t, 256*teal.KiB)
 	end := stallAt(t, s, 2)
 	s.Write(line(1, first))
-	within(t, 10*time.Second, "reading", func() {
+	within(t, 30*time.Second, "reading", func() {
 		lines := 0
 		for _, err := range s.Read(context.Background(), Query{App: "shop"}) {
 			if err == nil {
@@ -168,7 +171,7 @@ func TestReadingWhileTheDiskStalls(t *testing.T) {
 	f := follow(t, s, Query{App: "shop"})
 	f.waitFor(t, first)
 	f.stop()
-	within(t, 10*time.Second, "ending", func() { <-f.done })
+	within(t, 30*time.Second, "ending", func() { <-f.done })
 	end()
 	if got := len(read(t, s, Query{App: "shop"})); got != first+1 {
 		t.Errorf("%d lines when the disk is back", got)
@@ -188,7 +191,7 @@ func TestCloseOnAStalledDisk(t *testing.T) {
 	for i := range 3 {
 		s.Write(line(1, first+i))
 	}
-	within(t, closePatience+10*time.Second, "closing", func() {
+	within(t, closePatience+30*time.Second, "closing", func() {
 		if err := s.Close(); err == nil || s.Lost() != 3 || !strings.Contains(err.Error(), "3 lines") {
 			t.Errorf("%v, %d lost", err, s.Lost())
 		}

@@ -64,7 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) store.KV) {
 // Scan visits what List returns, ends with the visitor's error, and refuses what
 // List refuses.
 //
-// Seen to fail with deleted keys visited, and with an error that goes on.
+// Seen to fail with an error that goes on.
 func testScan(t *testing.T, kv store.KV) {
 	ctx := deadline(t)
 	want := map[string]string{}
