@@ -163,9 +163,11 @@ func (f Finding) String() string {
 
 // Judgement is a verdict with its evidence.
 type Judgement struct {
-	Verdict  Verdict   `json:"verdict"`
-	Doubtful bool      `json:"doubtful,omitempty"` // inconclusive because green looks worse, and it is not certain yet
-	Reason   string    `json:"reason"`             // one sentence for people
+	Verdict Verdict `json:"verdict"`
+	// Doubtful says that the verdict is inconclusive because green looks bad: worse
+	// than live without it being certain yet, or where nothing could make it certain.
+	Doubtful bool      `json:"doubtful,omitempty"`
+	Reason   string    `json:"reason"` // one sentence for people
 	Findings []Finding `json:"findings,omitempty"`
 }
 

@@ -81,7 +81,7 @@ func TestLumpsAreSingleEvents(t *testing.T) {
 
 // Judged 200 times a second, when most intervals hold requests of one side only.
 // Seen red with blocks that end with every interval: more than 9 users are hurt instead
-// of 5.8.
+// of 5.9.
 func TestLookingOftenFindsItSoon(t *testing.T) {
 	t.Parallel()
 	const runs = 50

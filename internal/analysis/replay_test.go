@@ -234,9 +234,8 @@ func FuzzRead(f *testing.F) {
 // Whatever a release's judge was told, its recording replays to what it said, step
 // by step: with a baseline and its latencies and outage, with steps, with new
 // errors, after restarts, with a clock that is set back. Seen red with the
-// latencies of the baseline left out, as a record forgets them at its end; with
-// the baseline taken from the first interval; without the steps; and without the
-// state that a judge goes on from after a restart.
+// latencies of the baseline left out, as a record forgets them at its end, without
+// the steps, and without the state that a judge goes on from after a restart.
 func TestReplayIsTheRecord(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,22 +106,34 @@ func (s *session) chart(looks []analysis.Look) {
 	for _, look := range looks {
 		highest = max(highest, rate(look.Seen.Live), rate(look.Seen.Green))
 	}
-	rows := [][]string{{"AT", "VERDICT", "LIVE", "FAILED", "GREEN", "FAILED", "GREEN'S ERRORS"}}
+	seen := looks[len(looks)-1].Seen
+	abandoned := seen.Live.Unanswered+seen.Green.Unanswered > 0
+	rows := [][]string{slices.Concat([]string{"AT", "VERDICT"}, sideColumns("LIVE", "FAILED", "GAVE UP", abandoned), sideColumns("GREEN", "FAILED", "GAVE UP", abandoned), []string{"GREEN'S ERRORS"})}
 	last := teal.Verdict("")
 	for i, look := range looks {
 		if i%every != 0 && look.Verdict == last && i != len(looks)-1 {
 			continue
 		}
 		last = look.Verdict
-		live, green := look.Seen.Live, look.Seen.Green
-		rows = append(rows, []string{
-			look.At.UTC().Format("15:04:05"), string(look.Verdict),
-			fmt.Sprint(live.Requests), percentText(rate(live)), fmt.Sprint(green.Requests), percentText(rate(green)),
-			bar(rate(green), highest),
-		})
+		side := func(c analysis.Counts) []string {
+			return sideColumns(fmt.Sprint(c.Requests), percentText(rate(c)), fmt.Sprint(c.Unanswered), abandoned)
+		}
+		rows = append(rows, slices.Concat(
+			[]string{look.At.UTC().Format("15:04:05"), string(look.Verdict)},
+			side(look.Seen.Live), side(look.Seen.Green), []string{bar(rate(look.Seen.Green), highest)},
+		))
 	}
 	s.out.table(rows)
 	s.verdictLines(looks)
+}
+
+// sideColumns are those of a side; how many clients gave up is shown where some
+// have.
+func sideColumns(requests, failed, gaveUp string, abandoned bool) []string {
+	if !abandoned {
+		return []string{requests, failed}
+	}
+	return []string{requests, failed, gaveUp}
 }
 
 func percentText(share float64) string { return fmt.Sprintf("%.2f %%", 100*share) }

@@ -316,3 +316,25 @@ func TestAnalyzeJSON(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// A recording that begins with its judge is judged by the policy of the release,
+// with its baseline; and those who gave up are shown where there are any. Seen red
+// with the default policy in its place.
+func TestAnalyzeByTheReleasesOwnPolicy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const judge, interval = `{"at":"2026-01-02T10:00:00Z","judge":{"policy":{"error_rate":%s},"baseline":{"requests":1000,"errors":0}}}` + "\n" +
+		`{"at":"2026-01-02T10:00:00Z","step":1}` + "\n",
+		`{"at":"2026-01-02T10:00:%02dZ","side":"green","requests":100,"errors":20,"unanswered":3}` + "\n"
+	intervals := ""
+	for n := range 10 {
+		intervals += fmt.Sprintf(interval, n)
+	}
+	for limit, code := range map[string]int{"50": 0, "1": 1} {
+		text := fmt.Sprintf(judge, limit) + intervals
+		r := w.runWith(t.Context(), text, "analyze", "-")
+		if r.code != code || !hasAll(r.out, []string{"GAVE UP", " 30 "}) {
+			t.Errorf("limit %s %%: exit %d\n%s%s", limit, r.code, r.out, r.err)
+		}
+	}
+}

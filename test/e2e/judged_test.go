@@ -110,7 +110,7 @@ func (s *server) replays(app, verdict, reason string) {
 // A green that answers nobody goes back by itself, all at once and compared with
 // what live did before; with limits alone it is no pass, and its standby stays for
 // longer than the confidence period. Seen red with clients that give up counted as
-// requests that went well: both releases completed.
+// requests that went well: the second release completed.
 func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
 	s := startServer(t)
 	impatient := []kind{{name: "impatient", workers: 6, fresh: true, request: func(ctx context.Context, client *http.Client, base string) (string, error) {
