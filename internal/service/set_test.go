@@ -439,7 +439,16 @@ func TestUpstreamIsNotReadyBeforeEveryAddressWasChecked(t *testing.T) {
 func TestACrashIsToldFromAFailedCheck(t *testing.T) {
 	t.Parallel()
 	for _, sick := range []bool{false, true} {
-		h := run(t, Config{Service: aService("", 1)})
+		var set atomic.Pointer[Set]
+		ends := make(chan State, 100)
+		h := run(t, Config{Service: aService("", 1), OnChange: func() {
+			if s := set.Load(); s != nil {
+				if got := s.State(); strings.Contains(got.Reason, "exit status 4") {
+					ends <- got // soon it is started again
+				}
+			}
+		}})
+		set.Store(h.Set)
 		h.ready(t)
 		e := mustClaim(t, h.Set)
 		if sick {
@@ -447,10 +456,13 @@ func TestACrashIsToldFromAFailedCheck(t *testing.T) {
 			eventually(t, "no health", func() bool { return h.State().Healthy == 0 })
 		}
 		_, _ = get(e, "/die")
-		var got State
-		eventually(t, "the end", func() bool { got = h.State(); return strings.Contains(got.Reason, "exit status 4") || got.Healthy > 0 })
-		if got.Crashed == sick {
-			t.Errorf("sick before: %v: %+v", sick, got)
+		select {
+		case got := <-ends:
+			if got.Crashed == sick {
+				t.Errorf("sick before: %v: %+v", sick, got)
+			}
+		case <-time.After(patience):
+			t.Fatal("the end of the process was not noticed")
 		}
 	}
 }
