@@ -44,13 +44,24 @@ func (p *Process) Caller(c net.Conn) (Caller, error) {
 // Caller says who has opened c, as Process.Caller does: CallerOwn means a process
 // of one that was started with that Spec.Owner, or this program itself.
 func (r *Runner) Caller(c net.Conn, owner string) (Caller, error) {
+	who, err := callerOf(c, r.owned(owner), true)
+	if who == CallerUser || who == CallerStranger {
+		// It may call before its birth is known.
+		r.births.Lock()
+		r.births.Unlock() //nolint:staticcheck // what was held is over; nothing is changed here
+		who, err = callerOf(c, r.owned(owner), true)
+	}
+	return who, err
+}
+
+func (r *Runner) owned(owner string) []*Process {
 	var owned []*Process
 	for _, p := range r.snapshot() {
 		if p.owner == owner {
 			owned = append(owned, p)
 		}
 	}
-	return callerOf(c, owned, true)
+	return owned
 }
 
 // socket is one end of a connection: whose it is, and its inode, 0 when no
@@ -72,10 +83,8 @@ func callerOf(c net.Conn, owned []*Process, self bool) (Caller, error) {
 	if s.inode == 0 {
 		return CallerStranger, nil
 	}
-	for _, p := range owned {
-		if p.has(s) {
-			return CallerOwn, nil
-		}
+	if s.heldBy(owned) {
+		return CallerOwn, nil
 	}
 	user := s.uid == os.Geteuid()
 	if self && user {

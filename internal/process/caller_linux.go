@@ -143,10 +143,10 @@ func hexAddress(at netip.AddrPort, mapped bool) string {
 	return fmt.Sprintf("%s:%04X", text.String(), at.Port())
 }
 
-// has reports whether the process, or one that belongs to it, has the socket
-// open. Of one whose files this program may not see, the user must do.
-func (p *Process) has(s socket) bool {
-	for members := range p.members() {
+// heldBy reports whether one of the processes, or one that belongs to them, has
+// the socket open. Of one whose files this program may not see, the user must do.
+func (s socket) heldBy(owned []*Process) bool {
+	for members := range membersOf(owned) {
 		for _, pid := range members {
 			found, err := holds(pid, s.inode)
 			if found || (err != nil && userOf(pid) == s.uid) {
@@ -162,7 +162,7 @@ func (p *Process) has(s socket) bool {
 // and that there are processes whose files this program may not see.
 func (p *Process) FindSocket(inodes ...uint64) (uint64, error) {
 	var blind error
-	for members := range p.members() {
+	for members := range membersOf([]*Process{p}) {
 		for _, pid := range members {
 			inode, err := search(pid, inodes)
 			if inode != 0 {
@@ -174,24 +174,39 @@ func (p *Process) FindSocket(inodes ...uint64) (uint64, error) {
 	return 0, blind
 }
 
-// members yields the processes that belong to p, at most three times and each
-// time with more effort: itself, what is in its cgroup, and its family. It may
-// yield one twice, and none once p has been reaped: its ID may be another's.
-func (p *Process) members() func(yield func([]int) bool) {
+// membersOf yields the processes that belong to some, in three lots of which each
+// costs more than the one before: they themselves, what is in their cgroups, and
+// their families. It may yield one twice.
+func membersOf(owned []*Process) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
-		for _, list := range []func() []int{
-			func() []int { return []int{p.pid} },
-			p.group.members,
-			func() []int { return relatives(p.pid) },
-		} {
-			p.mu.Lock()
-			gone := p.reaped
-			p.mu.Unlock()
-			if gone || !yield(list()) {
+		for _, lot := range []func([]*Process) []int{leaders, inCgroups, relatives} {
+			if !yield(lot(owned)) {
 				return
 			}
 		}
 	}
+}
+
+// leaders returns the processes themselves but for those that have been reaped:
+// their IDs may be others' by now.
+func leaders(owned []*Process) []int {
+	var pids []int
+	for _, p := range owned {
+		p.mu.Lock()
+		if !p.reaped {
+			pids = append(pids, p.pid)
+		}
+		p.mu.Unlock()
+	}
+	return pids
+}
+
+func inCgroups(owned []*Process) []int {
+	var pids []int
+	for _, p := range owned {
+		pids = append(pids, p.group.members()...)
+	}
+	return pids
 }
 
 // members returns the processes in the cgroup; without this program, which on
@@ -209,9 +224,13 @@ func (g *cgroup) members() []int {
 	return list
 }
 
-// relatives returns the processes that belong to root, and root itself: by
-// descent, or because they are in the process group or session that it leads.
-func relatives(root int) []int {
+// relatives returns the processes that belong to some, and these themselves: by
+// descent, or because they are in the process group or session that one leads.
+func relatives(owned []*Process) []int {
+	roots := leaders(owned)
+	if len(roots) == 0 {
+		return nil
+	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -227,7 +246,11 @@ func relatives(root int) []int {
 			table[pid] = r
 		}
 	}
-	return family(table, root)
+	var pids []int
+	for _, root := range roots {
+		pids = append(pids, family(table, root)...)
+	}
+	return pids
 }
 
 // relation is what /proc/PID/stat says about where a process comes from.

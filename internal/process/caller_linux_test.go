@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -115,6 +116,39 @@ func TestCallerThatHasLeftItsFamily(t *testing.T) {
 	defer func() { _ = conn.Close() }()
 	if got := whose(t, p.Caller, conn); got != process.CallerOwn {
 		t.Errorf("%d", got)
+	}
+}
+
+// A process may call before Start has returned. Seen red without the wait for
+// births, in three runs of four.
+func TestCallerThatHasJustBeenBorn(t *testing.T) {
+	t.Parallel()
+	r := run(t, process.Config{Guard: guardCmd})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const births = 50
+	var starts sync.WaitGroup
+	defer starts.Wait()
+	for range 4 {
+		starts.Go(func() {
+			for range births {
+				r.start(process.Spec{Path: "/bin/bash", Args: []string{"-c", "exec 3<>/dev/tcp/127.0.0.1/" + port + "; read -u 3"}, Owner: "shop 1"})
+			}
+		})
+	}
+	for range 4 * births {
+		conn := accept(t, l)
+		if got := whoseOf(t, r, conn, "shop 1"); got != process.CallerOwn {
+			t.Errorf("%d", got)
+		}
+		_ = conn.Close()
 	}
 }
 

@@ -13,7 +13,7 @@ var errNotHere = fmt.Errorf("%s does not say whose a socket is: %w", runtime.GOO
 
 func findSocket(_, _ netip.AddrPort) (socket, error) { return socket{}, errNotHere }
 
-func (p *Process) has(socket) bool { return false }
+func (s socket) heldBy([]*Process) bool { return false }
 
 func holds(int, uint64) (bool, error) { return false, errNotHere }
 

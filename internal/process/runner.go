@@ -21,6 +21,9 @@ type Runner struct {
 	guard    guardLink
 	reaper   bool // orphans become children of this process
 
+	// births is held for reading while a process runs already and is not known yet.
+	births sync.RWMutex
+
 	sequence atomic.Int64
 	mu       sync.Mutex
 	closing  bool
@@ -164,7 +167,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	}
 	files, err := p.openOutput(spec)
 	if err == nil {
-		p.child, err = r.starter.fork(forkRequest{
+		err = r.bear(p, forkRequest{
 			path: path, argv: append([]string{spec.Path}, spec.Args...), env: spec.Env, dir: spec.Dir,
 			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory),
 		})
@@ -179,10 +182,22 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	return p, nil
 }
 
-// follow makes a process that has just been forked known, and watches it.
-func (r *Runner) follow(p *Process) {
+// bear forks a process and makes it known.
+func (r *Runner) bear(p *Process, req forkRequest) (err error) {
+	r.births.RLock()
+	defer r.births.RUnlock()
+	if p.child, err = r.starter.fork(req); err != nil {
+		return err
+	}
 	r.mu.Lock()
 	r.running[p] = struct{}{}
+	r.mu.Unlock()
+	return nil
+}
+
+// follow watches a process that has just been forked.
+func (r *Runner) follow(p *Process) {
+	r.mu.Lock()
 	closing := r.closing
 	r.mu.Unlock()
 	r.tellGuard(func(g *guardLink) error { return g.add(p.pid) })
