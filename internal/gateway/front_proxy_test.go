@@ -630,7 +630,7 @@ func stoppable(t *testing.T, kind string, arrived chan<- struct{}, stopped <-cha
 		arrived <- struct{}{}
 		<-stopped
 		if request.URL.Path == "/answered" {
-			_, _ = io.WriteString(c, ok)
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
 		}
 	}))
 }
