@@ -31,6 +31,7 @@ import (
 	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
+	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
 
@@ -151,6 +152,7 @@ type server struct {
 	recordings *recordings
 	retention  *retention
 	garbage    *garbage
+	deletions  *deletions
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -229,7 +231,8 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	known := newIndex(s.db)
+	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
+	known := newIndex(kv)
 	typed := known.typed
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
@@ -251,7 +254,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
@@ -277,13 +280,20 @@ func (s *server) assemble(ctx context.Context) error {
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
+		tombstones: tombstones(kv),
 	}
-	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		logger: cfg.Logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 	}
 	s.lambda.garbage = s.garbage
+	s.deletions = &deletions{
+		kv: known.versions, store: typed, tombstones: s.control.tombstones, journal: journal, router: s.router, manager: s.manager,
+		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
+		logger: cfg.Logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	s.control.deletions = s.deletions
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
@@ -307,6 +317,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("checks", s.examiner.Run)
 	parts.start("retention", s.retention.Run)
 	parts.start("removal of code", s.garbage.Run)
+	parts.start("deletions", s.deletions.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)

@@ -115,19 +115,3 @@ func (l *lambda) exists(app, qualifier string) bool {
 	}
 	return l.router.Alias(app, qualifier).Value.Name != ""
 }
-
-func (l *lambda) forgetExtras(ctx context.Context, ref awslambda.Ref) error {
-	key := store.SideKey{App: ref.App, Name: ref.Component}
-	record, err := l.extras.Get(ctx, key)
-	if err == nil {
-		err = l.extras.Delete(ctx, key, record.Revision)
-	}
-	if err := ignoreMissing(err); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	delete(l.extra, ref)
-	l.mu.Unlock()
-	l.takeEffect(ctx, awslambda.Extras{App: ref.App, Component: ref.Component})
-	return nil
-}

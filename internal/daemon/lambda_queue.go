@@ -102,7 +102,7 @@ func (q *queue) nudge() {
 // Run takes up what an earlier server has left, and works until ctx ends. What is
 // under way then is begun again by the next server.
 func (q *queue) Run(ctx context.Context) error {
-	records, err := q.table.List(ctx, "")
+	records, _, err := q.table.Readable(ctx, "") // one that cannot be understood stays for people
 	if err != nil {
 		return fmt.Errorf("lambda: load events: %w", err)
 	}
@@ -185,20 +185,6 @@ func (q *queue) finished(ref awslambda.Ref) {
 	q.waiting.done(ref)
 	q.mu.Unlock()
 	q.nudge()
-}
-
-// forget drops the events of an app that is being deleted.
-func (q *queue) forget(ctx context.Context, app string) error {
-	records, err := q.table.List(ctx, app)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if err := ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision)); err != nil && !errors.Is(err, store.ErrConflict) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Enqueue implements [awslambda.Invoker].

@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"teal"
 	"teal/internal/analysis"
+	"teal/internal/store"
 )
 
 // recordings keep what was measured of releases, a file each, in the form that
@@ -122,6 +124,23 @@ func (r *recordings) forget(id string) error {
 	err := os.Remove(r.file(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	return err
+}
+
+// forgetApp deletes what has been kept of all releases of an app up to a number.
+func (r *recordings) forgetApp(app string, lastRelease int) error {
+	r.writing.Lock() // what is being written would come back
+	defer r.writing.Unlock()
+	found, err := filepath.Glob(filepath.Join(r.dir, app+"-*.jsonl"))
+	for _, path := range found {
+		id := strings.TrimSuffix(filepath.Base(path), ".jsonl")
+		if owner, number, parseErr := store.ParseReleaseID(id); parseErr == nil && owner == app && number <= lastRelease {
+			r.mu.Lock()
+			delete(r.open, id)
+			r.mu.Unlock()
+			err = errors.Join(err, r.forget(id))
+		}
 	}
 	return err
 }
