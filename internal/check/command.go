@@ -40,6 +40,9 @@ type ending struct {
 // run runs a command until it ends or ctx does; then it is killed with all that
 // it started. An error says, for people, why it did not run.
 func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
+	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
+		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+	}
 	home, err := os.MkdirTemp(e.cfg.WorkDir, "command-")
 	if err != nil {
 		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)

@@ -4,10 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -99,9 +97,7 @@ func New(cfg Config) *Examiner {
 // Run does the tasks that have been and will be begun, until ctx ends; then it
 // ends all of them, without an outcome, and returns. It may be called once.
 func (e *Examiner) Run(ctx context.Context) error {
-	if err := e.clear(); err != nil {
-		return err
-	}
+	e.clear()
 	e.mu.Lock()
 	e.running = ctx
 	for _, tasks := range e.releases {
@@ -119,19 +115,12 @@ func (e *Examiner) Run(ctx context.Context) error {
 }
 
 // clear makes the working folder an empty one: what is in it belonged to a
-// server that died.
-func (e *Examiner) clear() error {
+// server that died. Where that fails, commands say so when they are to be run.
+func (e *Examiner) clear() {
+	e.remove(e.cfg.WorkDir)
 	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
-		return fmt.Errorf("check: %w", err)
+		e.cfg.Logger.Error("checks and hooks that are commands cannot be run", "error", err)
 	}
-	entries, err := os.ReadDir(e.cfg.WorkDir)
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
-	}
-	for _, entry := range entries {
-		e.remove(filepath.Join(e.cfg.WorkDir, entry.Name()))
-	}
-	return nil
 }
 
 // Begin starts a task of the release, unless this process is at it or knows its

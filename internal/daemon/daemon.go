@@ -164,9 +164,8 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
-	if s.token, err = s.data.token(); err != nil {
-		return nil, err
-	}
+	s.token = s.data.token(s.alerts)
+	s.data.mend(s.alerts)
 	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
 		return nil, err
 	}
@@ -178,16 +177,16 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); err != nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
+	s.data.report(s.alerts, bundleDir, err)
 	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
-		return nil, err
+		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger}); err != nil {
-		return nil, err
-	}
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger})
+	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
 }
@@ -264,7 +263,7 @@ func (s *server) assemble(ctx context.Context) error {
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
+	s.recordings = newRecordings(s.data.join(recordDir), s.alerts)
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: s.manager, Router: s.router, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Measured: s.recordings.measured,
@@ -363,7 +362,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

@@ -1,16 +1,13 @@
 package daemon
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"teal"
 )
@@ -65,23 +62,6 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
-
-// token returns the admin token: the one in the file, or a new one that it
-// writes there for its owner alone.
-func (d *dataDir) token() (string, error) {
-	file := d.join(tokenFile)
-	data, err := os.ReadFile(file)
-	switch {
-	case err == nil && strings.TrimSpace(string(data)) != "":
-		return strings.TrimSpace(string(data)), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", teal.Errorf(teal.CodeInvalidInput, "the admin token %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", file, err)
-	}
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // never fails, see crypto/rand
-	token := base64.RawURLEncoding.EncodeToString(secret)
-	return token, writeFile(file, token+"\n", 0o600)
-}
 
 // writeFile replaces a file in one step: a reader, or a crash, sees the old
 // content or the new one.

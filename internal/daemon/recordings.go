@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/analysis"
+	"teal/internal/doctor"
 	"teal/internal/store"
 )
 
@@ -24,7 +24,7 @@ import (
 // crash may cost the last line.
 type recordings struct {
 	dir    string
-	logger *slog.Logger
+	alerts *doctor.Alerts
 
 	writing sync.Mutex // held while lines are written; taken before mu
 
@@ -39,8 +39,8 @@ const maxRecording = 64 << 20
 // there is traffic; what it makes of coarser lines is a little less certain.
 const lineEvery = 100 * time.Millisecond
 
-func newRecordings(dir string, logger *slog.Logger) *recordings {
-	return &recordings{dir: dir, logger: logger, open: map[string]teal.Interval{}}
+func newRecordings(dir string, alerts *doctor.Alerts) *recordings {
+	return &recordings{dir: dir, alerts: alerts, open: map[string]teal.Interval{}}
 }
 
 // measured takes an interval that the judge of a release has taken. It does not
@@ -56,9 +56,6 @@ func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 
 // Run writes what has been measured, a line for each lineEvery, until ctx ends.
 func (r *recordings) Run(ctx context.Context) error {
-	if err := os.MkdirAll(r.dir, 0o700); err != nil {
-		return fmt.Errorf("recordings: %w", err)
-	}
 	ticker := time.NewTicker(lineEvery)
 	defer ticker.Stop()
 	for {
@@ -82,8 +79,14 @@ func (r *recordings) flush(now time.Time) {
 	for id, sum := range open {
 		sum.At = now
 		if err := r.write(id, sum); err != nil {
-			r.logger.Warn("what was measured of a release could not be kept", "release", id, "error", err)
+			r.alerts.Report(teal.Alert{
+				Code: teal.AlertFileUnreadable, Subject: r.dir,
+				Message: fmt.Sprintf("What is measured of releases cannot be kept: %v. No decision depends on it; `teal history --export` and `teal analyze` lack it.", err),
+				Remedy:  "Make room on the disk, and let the user that the server runs as write to the folder.",
+			})
+			continue
 		}
+		r.alerts.Resolve(teal.AlertFileUnreadable, r.dir)
 	}
 }
 
@@ -92,6 +95,9 @@ func (r *recordings) file(id string) string { return filepath.Join(r.dir, id+".j
 func (r *recordings) write(id string, interval teal.Interval) (err error) {
 	var line bytes.Buffer
 	if err := analysis.Write(&line, interval); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(r.file(id), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

@@ -1,10 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"teal"
 	"teal/internal/doctor"
+	"teal/internal/store"
 )
 
 // recordAlerts tells people about records that cannot be understood.
@@ -21,3 +24,17 @@ func (r recordAlerts) Unreadable(key string, _ error) {
 
 // Written implements [store.Damage].
 func (r recordAlerts) Written(key string) { r.alerts.Resolve(teal.AlertRecordUnreadable, key) }
+
+// setAside moves a record that cannot be understood out of the way. Nobody has read
+// it, so nobody in this process holds a copy that would be behind.
+func (s *server) setAside(ctx context.Context, key string) error {
+	known := slices.ContainsFunc(s.alerts.List(), func(a teal.Alert) bool { return a.Code == teal.AlertRecordUnreadable && a.Subject == key })
+	if !known {
+		return teal.Errorf(teal.CodeNotFound, "there is no record %s that cannot be understood; `teal doctor` lists those that there are", key)
+	}
+	if err := store.SetAside(context.WithoutCancel(ctx), s.lambda.index.versions, key); err != nil {
+		return err
+	}
+	s.garbage.nudge()
+	return nil
+}

@@ -123,7 +123,7 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 	}
 	version, err := m.cfg.Records.Version(ctx, p.env.App, p.env.Version)
 	if err != nil {
-		m.reportIncomplete(p.env, err)
+		m.reportIncomplete(teal.Version{App: p.env.App, Number: p.env.Version}, err)
 		return nil
 	}
 	if p.record {
@@ -140,11 +140,11 @@ func incomplete(app string, version int) string {
 	return fmt.Sprintf("%s version %s", app, teal.VersionLabel(version))
 }
 
-func (m *Manager) reportIncomplete(e teal.Environment, err error) {
+func (m *Manager) reportIncomplete(v teal.Version, err error) {
 	m.cfg.Alerts.Report(teal.Alert{
-		Code: teal.AlertAppIncomplete, Subject: incomplete(e.App, e.Version),
-		Message: fmt.Sprintf("Version %s of %s ran before and cannot be started: %s", teal.VersionLabel(e.Version), e.App, teal.MessageOf(err)),
-		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", e.App, e.App),
+		Code: teal.AlertAppIncomplete, Subject: incomplete(v.App, v.Number),
+		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", teal.VersionLabel(v.Number), v.App, teal.MessageOf(err)),
+		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", v.App, v.App),
 	})
 }
 

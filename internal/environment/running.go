@@ -98,7 +98,11 @@ func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Liste
 	for pause := rebuildFirst; ; pause = min(2*pause, rebuildMost) {
 		parts, listeners, err := r.build(ctx)
 		if err == nil {
+			r.manager.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(r.version.App, r.version.Number))
 			return parts, listeners
+		}
+		if teal.IsCode(err, teal.CodeUnknownBundle) {
+			r.manager.reportIncomplete(r.version, err)
 		}
 		if ctx.Err() != nil {
 			return nil, nil
