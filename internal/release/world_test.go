@@ -49,6 +49,8 @@ type world struct {
 }
 
 type appRecord struct {
+	gone bool // deleted
+
 	active string
 	queue  []string
 	last   int
@@ -354,7 +356,14 @@ func (p *process) Claim(ctx context.Context, r teal.Release, previous string) (t
 }
 
 func (p *process) Active(ctx context.Context, app string) (id string, err error) {
-	err = p.do(ctx, "active "+app, func() error { id = p.w.apps[app].active; return nil })
+	err = p.do(ctx, "active "+app, func() error {
+		a := p.w.apps[app]
+		if a.gone {
+			return teal.Errorf(teal.CodeUnknownApp, "there is no app %s", app)
+		}
+		id = a.active
+		return nil
+	})
 	return id, err
 }
 
@@ -400,7 +409,14 @@ func (p *process) Enqueue(ctx context.Context, r teal.Release) (queued teal.Rele
 }
 
 func (p *process) Waiting(ctx context.Context, app string) (waiting bool, err error) {
-	err = p.do(ctx, "waiting "+app, func() error { waiting = len(p.w.apps[app].queue) > 0; return nil })
+	err = p.do(ctx, "waiting "+app, func() error {
+		a := p.w.apps[app]
+		if a.gone {
+			return teal.Errorf(teal.CodeUnknownApp, "there is no app %s", app)
+		}
+		waiting = len(a.queue) > 0
+		return nil
+	})
 	return waiting, err
 }
 
@@ -558,6 +574,9 @@ func (router) rises(r teal.Release, next, now teal.Alias) bool {
 
 // checkEnd: a release that ends, ends in agreement with the world.
 func (w *world) checkEnd(r teal.Release, before *releaseRecord) {
+	if w.apps[r.App].gone {
+		return // with nobody's leave
+	}
 	w.seen[string(r.Phase)]++
 	live := w.live(r.App)
 	from, to := w.env(r.App, r.From), w.env(r.App, r.To)
