@@ -134,8 +134,8 @@ func recordCases(t *testing.T, data string) (cases []damageCase) {
 			if name != "removed" && name != "hollow" && tokens[1] != "grave" && tokens[1] != "layers" {
 				c.record = e.Key
 			}
-			if strings.Contains(e.Key, ".release.") {
-				c.record = "" // an old one is read by those who look at the history
+			if strings.Contains(e.Key, ".release.") || strings.Contains(e.Key, ".environment.") {
+				c.record = "" // an old release is read by those who look at the history; a version that an alias needs gets a new record
 			}
 			cases = append(cases, c)
 		}
@@ -267,9 +267,7 @@ func TestOneDamagedRecordOrFile(t *testing.T) {
 	records, files := recordCases(t, data), fileCases(t, data)
 	t.Logf("%d ways to damage a record, %d to damage a file", len(records), len(files))
 	cases := append(records, files...)
-	if only := os.Getenv("TEAL_DAMAGE"); only != "" {
-		cases = slices.DeleteFunc(cases, func(c damageCase) bool { return c.name != only })
-	} else if os.Getenv("TEAL_LONG") == "" {
+	if os.Getenv("TEAL_LONG") == "" {
 		rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 		rand.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
 		cases = append(records[:min(6, len(records)):min(6, len(records))], files[:min(4, len(files))]...)

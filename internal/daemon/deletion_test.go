@@ -104,11 +104,55 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 }
 
+// From the write that deletes an app on, nothing of it is begun any more, whoever
+// has looked before: no environment, release, alias or version.
+//
+// Seen red, each at its line, without the look at Deleting in Wish, journal.app,
+// Enqueue, SetDescribed, recordOnce and createApp.
+func TestADeletedAppTakesNothing(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	h.deploy(examples+"hello-green", false, nil)
+	s, ctx := h.daemon.running, t.Context()
+	if _, err := s.control.store.Apps.Modify(ctx, "hello", func(a *teal.App) error { a.Deleting = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	before := h.keysOf("hello")
+	spec := h.prepare(examples+"hello", true, nil).Spec
+	spec.Routes[0].Path = "/other"
+	release := teal.Release{App: "hello", Alias: teal.AliasLive, From: 1, To: 2, Phase: teal.PhaseQueued}
+	for name, begin := range map[string]func() error{
+		"environment": func() error { return s.manager.Provision(ctx, "hello", 3) },
+		"environment aside": func() error {
+			return records{store: s.control.store}.Wish(ctx, teal.Environment{App: "hello", Version: 3})
+		},
+		"release":            func() error { _, err := s.control.journal.Claim(ctx, release, ""); return err },
+		"release in a queue": func() error { _, _, err := s.control.journal.Enqueue(ctx, release); return err },
+		"alias": func() error {
+			return s.router.Set(ctx, teal.Alias{App: "hello", Name: "other", Targets: teal.Only(1)}, 0)
+		},
+		"version": func() error { _, _, err := s.control.recordOnce(ctx, spec, 2); return err },
+	} {
+		if err := begin(); teal.CodeOf(err).Kind() != teal.KindNotFound {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := s.control.createApp(ctx, "hello", teal.DefaultPolicy()); !teal.IsCode(err, teal.CodeConflict) {
+		t.Errorf("the app itself: %v", err)
+	}
+	if after := h.keysOf("hello"); !slices.Equal(before, after) {
+		t.Errorf("records: %v, before %v", after, before)
+	}
+	s.deletions.nudge()
+	h.awaitGone("hello")
+}
+
 // Deletes and deploys of one function at the same time: one of them wins, and
 // whatever came of it, a server starts on it and serves. In the end the app has a
 // record, or nothing of it is left.
 //
-// Seen red when Wish did not look at the app's record: an environment without an app.
+// Seen red when mark wrote without the revision that it had looked at.
 func TestDeletesAndDeploysAtOnce(t *testing.T) {
 	data := t.TempDir()
 	for range 3 {

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"teal"
@@ -91,17 +92,18 @@ func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
 func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
+	var errs []error // of one function are no reason to leave those of the others
 	for ref, x := range l.everyExtras() {
 		for _, qualifier := range x.Qualifiers() {
 			if l.exists(ref.App, qualifier) {
 				continue
 			}
 			if err := l.forgetQualifier(ctx, ref, qualifier); err != nil && !teal.IsCode(err, teal.CodeUnknownApp) {
-				return err
+				errs = append(errs, err)
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // exists reports whether an app has a version or an alias of that name.

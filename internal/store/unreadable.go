@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ErrUnreadable: the record is there and cannot be understood. It stays as it is
+// ErrUnreadable says that the record is there and cannot be understood. It stays as it is
 // until somebody replaces it, see [Table.Replace] and [SetAside].
 var ErrUnreadable = errors.New("store: record cannot be understood")
 
