@@ -270,7 +270,7 @@ func TestOneDamagedRecordOrFile(t *testing.T) {
 	if os.Getenv("TEAL_LONG") == "" {
 		rand.Shuffle(len(records), func(i, j int) { records[i], records[j] = records[j], records[i] })
 		rand.Shuffle(len(files), func(i, j int) { files[i], files[j] = files[j], files[i] })
-		cases = append(records[:min(6, len(records)):min(6, len(records))], files[:min(4, len(files))]...)
+		cases = append(records[:min(5, len(records)):min(5, len(records))], files[:min(3, len(files))]...)
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -359,7 +359,7 @@ func (h *harness) wantServed(hosts map[string]string, suffers string) {
 			last = response.Status
 			return response.StatusCode == http.StatusOK
 		}
-		for deadline := time.Now().Add(20 * time.Second); !answered(); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !answered(); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				h.t.Errorf("%s is not served: %s", app, last)
 				break
