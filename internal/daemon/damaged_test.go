@@ -257,9 +257,8 @@ func copyOf(t *testing.T, data string) string {
 //
 // Some cases, another choice each time; TEAL_LONG=1 (make test-long) runs all.
 //
-// Seen red when recover and load returned the first error (no start), when the
-// look at the key was missing from Decode (a record of nobody was served), and when
-// an Open of a folder was an error (no start).
+// Seen red with List in the place of Readable in router.load, and when the error of
+// logs.Open ended the start: both times the server did not start.
 func TestOneDamagedRecordOrFile(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) }))
 	defer backend.Close()

@@ -151,8 +151,8 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 // Deletes and deploys of one function at the same time: one of them wins, and
 // whatever came of it, a server starts on it and serves. In the end the app has a
 // record, or nothing of it is left.
-//
-// Seen red when mark wrote without the revision that it had looked at.
+// What keeps them apart has a test of its own above; this one looks for what that
+// has forgotten.
 func TestDeletesAndDeploysAtOnce(t *testing.T) {
 	data := t.TempDir()
 	for range 3 {
