@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test lint bench bench-judge bench-gateway conformance e2e fuzz clean
+.PHONY: build demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
@@ -15,6 +15,9 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 test: ## every test, with the race detector
 	@./scripts/need python3 node npm boto3 aws
 	go test -race -count=1 -timeout 25m ./...
+
+test-long: ## every record and every file of a data directory damaged in every way; some 15 minutes
+	TEAL_LONG=1 go test -count=1 -timeout 60m -run TestOneDamagedRecordOrFile ./internal/daemon
 
 lint: bin/golangci-lint-$(GOLANGCI_VERSION) ## format, vet, linters, and that other systems compile
 	@test -z "$$(gofmt -l .)" || { echo "gofmt would change:"; gofmt -l .; exit 1; }

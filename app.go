@@ -23,6 +23,10 @@ type App struct {
 	// or "". Claimed and cleared by compare-and-swap: this field is what makes
 	// two releases of one app impossible.
 	Active string `json:"active,omitempty"`
+	// Deleting says that the app has been deleted, but for what is still being taken
+	// down: nobody sees it, and nothing of it is begun any more. The record goes
+	// last, so a server that starts again knows what is left to be done.
+	Deleting bool `json:"deleting,omitempty"`
 	// Queue holds the IDs of the releases that wait for their turn, in its order.
 	Queue []string `json:"queue,omitempty"`
 }

@@ -23,6 +23,16 @@ func (s *Server) registerAlerts() {
 	}, func(context.Context, *struct{}) (*body[AlertList], error) {
 		return &body[AlertList]{AlertList{Alerts: append([]teal.Alert{}, s.cfg.Alerts()...)}}, nil
 	})
+	register(s, huma.Operation{
+		OperationID: "set-record-aside", Method: http.MethodDelete, Path: "/v1/records/{key}",
+		Summary: "Do without a record that cannot be understood; a copy of it is kept in the store", Tags: []string{"server"},
+	}, func(ctx context.Context, in *recordInput) (*struct{}, error) {
+		return nil, s.cfg.SetAside(ctx, in.Key)
+	})
+}
+
+type recordInput struct {
+	Key string `path:"key" maxLength:"500" doc:"The subject of the alert record_unreadable"`
 }
 
 // answerReady answers GET /readyz: 200 while orders are taken. It needs no

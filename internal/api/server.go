@@ -32,7 +32,10 @@ type Config struct {
 	Ready func() (bool, string)
 	// Alerts returns what is wrong with the server, blocking ones first; nil is
 	// nothing.
-	Alerts    func() []teal.Alert
+	Alerts func() []teal.Alert
+	// SetAside moves a record that cannot be understood out of the way; nil: there
+	// are none.
+	SetAside  func(ctx context.Context, key string) error
 	MaxBundle teal.Bytes    // the largest zip that is accepted; 0 is DefaultMaxBundle
 	Heartbeat time.Duration // between comments on a silent event stream; 0 is DefaultHeartbeat
 	Version   string        // of Teal, shown in the OpenAPI document
@@ -84,6 +87,11 @@ func New(cfg Config) *Server {
 	}
 	if cfg.Alerts == nil {
 		cfg.Alerts = func() []teal.Alert { return nil }
+	}
+	if cfg.SetAside == nil {
+		cfg.SetAside = func(_ context.Context, key string) error {
+			return teal.Errorf(teal.CodeNotFound, "there is no record %s that cannot be understood", key)
+		}
 	}
 	if cfg.MaxBundle == 0 {
 		cfg.MaxBundle = DefaultMaxBundle

@@ -52,7 +52,7 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	if info, err := os.Stat(code); err == nil && info.IsDir() {
 		return code, nil
 	}
-	work, err := os.MkdirTemp(s.tmp(), "stack-")
+	work, err := s.workFolder("stack-")
 	if err != nil {
 		return "", fmt.Errorf("stack bundles: %w", err)
 	}

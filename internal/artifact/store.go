@@ -30,7 +30,9 @@ type Store struct {
 }
 
 // Open returns the store at root, which is created if need be. What a crash has
-// left unfinished is removed.
+// left unfinished is removed. An error that comes with a store says that the root
+// is not as it should be: what is there can be used, and the rest fails when it is
+// tried.
 func Open(root string, limits Limits) (*Store, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
@@ -38,12 +40,20 @@ func Open(root string, limits Limits) (*Store, error) {
 	}
 	s := &Store{root: root, limits: limits.withDefaults(), step: func(string) {}}
 	if err := removeTree(s.tmp()); err != nil {
-		return nil, fmt.Errorf("artifact store: clean up: %w", err)
+		return s, fmt.Errorf("artifact store: clean up: %w", err)
 	}
 	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
-		return nil, fmt.Errorf("artifact store: %w", err)
+		return s, fmt.Errorf("artifact store: %w", err)
 	}
 	return s, nil
+}
+
+// workFolder makes a folder for work in progress.
+func (s *Store) workFolder(pattern string) (string, error) {
+	if err := os.MkdirAll(s.tmp(), 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(s.tmp(), pattern)
 }
 
 func (s *Store) tmp() string { return filepath.Join(s.root, "tmp") }
@@ -69,7 +79,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, want string) (string, erro
 	if want != "" && s.Has(want) {
 		return want, nil
 	}
-	work, err := os.MkdirTemp(s.tmp(), "put-")
+	work, err := s.workFolder("put-")
 	if err != nil {
 		return "", fmt.Errorf("store bundle: %w", err)
 	}
@@ -125,6 +135,11 @@ func (s *Store) receive(ctx context.Context, work string, r io.Reader) (digest s
 
 // publish makes the finished folder work the home of digest.
 func (s *Store) publish(work, digest string) error {
+	if !s.Has(digest) { // half of it may be there, of which nobody can make use
+		if err := removeTree(s.home(digest)); err != nil {
+			return err
+		}
+	}
 	s.step("rename")
 	if err := os.Rename(work, s.home(digest)); err != nil && !s.Has(digest) {
 		return err
@@ -138,7 +153,7 @@ func (s *Store) Has(digest string) bool {
 	if !digestPattern.MatchString(digest) {
 		return false
 	}
-	info, err := os.Stat(s.home(digest))
+	info, err := os.Stat(filepath.Join(s.home(digest), "code"))
 	return err == nil && info.IsDir()
 }
 
@@ -167,7 +182,7 @@ func (s *Store) Remove(digest string) error {
 // removeHome deletes a folder of the root. It is renamed first: a bundle is there
 // as a whole or not at all.
 func (s *Store) removeHome(home string) error {
-	work, err := os.MkdirTemp(s.tmp(), "remove-")
+	work, err := s.workFolder("remove-")
 	if err != nil {
 		return fmt.Errorf("remove bundle: %w", err)
 	}

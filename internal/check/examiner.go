@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -101,9 +100,7 @@ func New(cfg Config) *Examiner {
 // Run does the tasks that have been and will be begun, until ctx ends; then it
 // ends all of them, without an outcome, and returns. It may be called once.
 func (e *Examiner) Run(ctx context.Context) error {
-	if err := e.clear(); err != nil {
-		return err
-	}
+	e.clear()
 	e.mu.Lock()
 	e.running = ctx
 	for _, tasks := range e.releases {
@@ -122,18 +119,15 @@ func (e *Examiner) Run(ctx context.Context) error {
 
 // clear empties the working folder: what is in it belonged to a server that died.
 // The folder is made by the first command, for which there may be no space now.
-func (e *Examiner) clear() error {
+// Where it cannot be read, commands say so when they are to be run.
+func (e *Examiner) clear() {
 	entries, err := os.ReadDir(e.cfg.WorkDir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("check: %w", err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		e.cfg.Logger.Error("checks and hooks that are commands cannot be run", "error", err)
 	}
 	for _, entry := range entries {
 		e.remove(filepath.Join(e.cfg.WorkDir, entry.Name()))
 	}
-	return nil
 }
 
 // Begin starts a task of the release, unless this process is at it or knows its

@@ -11,14 +11,34 @@ import (
 )
 
 func (s *session) doctorCommand() *cobra.Command {
-	return &cobra.Command{
+	var aside string
+	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "What is wrong with this server, each with the way out",
 		Long: "What is wrong with this server while it goes on serving: records that were set aside,\n" +
 			"a full disk, a store that cannot be written. Exits with 1 when there is something.",
 		Args: arguments(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return s.doctor(cmd.Context()) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("set-aside") {
+				return s.setAside(cmd.Context(), aside)
+			}
+			return s.doctor(cmd.Context())
+		},
 	}
+	cmd.Flags().StringVar(&aside, "set-aside", "", "do without this record, which cannot be understood; a copy of it is kept in the store")
+	return cmd
+}
+
+func (s *session) setAside(ctx context.Context, key string) error {
+	c, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.SetAside(ctx, key); err != nil {
+		return err
+	}
+	s.show(map[string]string{"set_aside": key}, func() { s.out.line("%s is set aside; the server goes on as if it were not there", key) })
+	return nil
 }
 
 func (s *session) doctor(ctx context.Context) error {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"testing"
 
 	"teal"
@@ -10,7 +11,15 @@ import (
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	var found []teal.Alert
-	s := &script{world: newWorldWith(t, api.Config{Alerts: func() []teal.Alert { return found }})}
+	s := &script{world: newWorldWith(t, api.Config{
+		Alerts: func() []teal.Alert { return found },
+		SetAside: func(_ context.Context, key string) error {
+			if key != "apps.shop.app" {
+				return teal.Errorf(teal.CodeNotFound, "there is no record %s that cannot be understood", key)
+			}
+			return nil
+		},
+	})}
 	s.teal("doctor")
 	found = []teal.Alert{
 		{Code: teal.AlertStoreReadOnly, Subject: "store", Message: "the disk of /var/lib/teal is full; nothing can be ordered", Remedy: "free space on it; Teal goes on by itself", Blocking: true, Since: s.fake.Now()},
@@ -19,5 +28,7 @@ func TestDoctor(t *testing.T) {
 	s.teal("doctor")
 	s.teal("doctor", "--json")
 	s.teal("status") // seen red when status did not ask
+	s.teal("doctor", "--set-aside", "apps.shop.app")
+	s.teal("doctor", "--set-aside", "apps.well.app")
 	s.golden("doctor")
 }

@@ -42,6 +42,11 @@ func (c *Client) Alerts(ctx context.Context) ([]teal.Alert, error) {
 	return out.Alerts, err
 }
 
+// SetAside has the server do without a record that it cannot understand.
+func (c *Client) SetAside(ctx context.Context, key string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"records", key}}, nil, nil)
+}
+
 // Status returns the status of one app.
 func (c *Client) Status(ctx context.Context, app string) (api.Status, error) {
 	var out api.Status

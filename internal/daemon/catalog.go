@@ -11,7 +11,7 @@ import (
 
 // Status implements [api.Catalog].
 func (c *control) Status(ctx context.Context, app string) (api.Status, error) {
-	record, err := c.store.Apps.Get(ctx, app)
+	record, err := c.journal.app(ctx, app)
 	if err != nil {
 		return api.Status{}, err
 	}
@@ -24,7 +24,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 		records.Aliases = append(records.Aliases, alias.Value)
 		records.Revisions[alias.Value.Name] = alias.Revision
 	}
-	environments, err := c.store.Environments.List(ctx, app.Name)
+	environments, _, err := c.store.Environments.Readable(ctx, app.Name)
 	if err != nil {
 		return api.Status{}, err
 	}
@@ -33,7 +33,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 			records.Environments = append(records.Environments, e.Value)
 		}
 	}
-	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil {
+	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil && !isOthersDamage(err) {
 		return api.Status{}, err
 	}
 	if records.Active != nil {
@@ -50,12 +50,15 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 
 // Apps implements [api.Catalog].
 func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
-	apps, err := c.store.Apps.List(ctx, "")
+	apps, _, err := c.store.Apps.Readable(ctx, "")
 	if err != nil {
 		return nil, err
 	}
 	list := make([]api.Status, 0, len(apps))
 	for _, app := range apps {
+		if app.Value.Deleting {
+			continue
+		}
 		status, err := c.status(ctx, app.Value)
 		if err != nil {
 			return nil, err
@@ -67,19 +70,19 @@ func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
 
 // Versions implements [api.Catalog].
 func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
-	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+	if _, err := c.journal.app(ctx, app); err != nil {
 		return nil, err
 	}
-	list, err := c.store.Versions.List(ctx, app)
+	list, _, err := c.store.Versions.Readable(ctx, app)
 	return values(list), err
 }
 
 // Releases implements [api.Catalog].
 func (c *control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
-	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+	if _, err := c.journal.app(ctx, app); err != nil {
 		return nil, err
 	}
-	list, err := c.store.Releases.List(ctx, app)
+	list, _, err := c.store.Releases.Readable(ctx, app)
 	return values(list), err
 }
 
@@ -91,7 +94,7 @@ func (c *control) Release(ctx context.Context, id string) (teal.Release, error) 
 
 // Watch implements [api.Watcher].
 func (c *control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
-	if _, err := c.store.Apps.Get(ctx, app); err != nil {
+	if _, err := c.journal.app(ctx, app); err != nil {
 		return nil, err
 	}
 	changes, err := c.store.WatchApp(ctx, app)

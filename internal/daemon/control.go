@@ -37,6 +37,8 @@ type control struct {
 	recordings *recordings
 	deploying  *sync.RWMutex // see garbage
 	pinned     *pins
+	tombstones *store.Table[store.SideKey, tombstone]
+	deletions  *deletions
 }
 
 var _ api.Control = (*control)(nil)
@@ -72,6 +74,9 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	}
 	// Only now: a deploy that was refused has no say in later promotions.
 	_, err = c.store.Apps.Modify(ctx, version.App, func(a *teal.App) error {
+		if a.Deleting {
+			return unknownApp(version.App)
+		}
 		a.Policy = d.Policy
 		return nil
 	})
@@ -90,6 +95,9 @@ func (c *control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 
 // accept checks a deploy and records its version, while nobody removes code.
 func (c *control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	if err := c.deletions.await(ctx, d.Spec.App); err != nil {
+		return version, false, err
+	}
 	c.deploying.RLock()
 	defer c.deploying.RUnlock()
 	if err := c.checkDeploy(ctx, d); err != nil {
@@ -138,12 +146,7 @@ func (c *control) checkIdle(ctx context.Context, app string) error {
 // record returns the version that has the spec's content: the one that is there,
 // or a new one.
 func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
-	app, err := c.store.Apps.Upsert(ctx, d.Spec.App, func(a *teal.App, exists bool) error {
-		if !exists {
-			a.Name, a.CreatedAt, a.Policy = d.Spec.App, time.Now(), d.Policy
-		}
-		return nil
-	})
+	app, err := c.createApp(ctx, d.Spec.App, d.Policy)
 	if err != nil {
 		return version, false, err
 	}
@@ -158,9 +161,12 @@ func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Versio
 
 func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
 	digest := spec.Digest()
-	list, err := c.store.Versions.List(ctx, spec.App)
+	list, unreadable, err := c.store.Versions.Readable(ctx, spec.App)
 	if err != nil {
 		return version, false, err
+	}
+	for _, v := range unreadable {
+		number = max(number, v.Number) // which is taken, whatever it holds
 	}
 	for _, v := range list {
 		if v.Value.Digest == digest {
@@ -176,9 +182,18 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 		return version, false, err
 	}
 	_, err = c.store.Apps.Modify(ctx, spec.App, func(a *teal.App) error {
+		if a.Deleting {
+			return unknownApp(spec.App)
+		}
 		a.LastVersion = max(a.LastVersion, number)
 		return nil
 	})
+	if teal.IsCode(err, teal.CodeUnknownApp) {
+		// Deleted meanwhile: the deletion has seen this version, or its record is
+		// not there any more to say that it is to be seen.
+		key := store.VersionKey{App: spec.App, Number: number}
+		return version, false, errors.Join(err, ignoreMissing(c.store.Versions.Delete(ctx, key, record.Revision)))
+	}
 	return record.Value, true, err
 }
 
@@ -187,7 +202,7 @@ func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, er
 	if err := c.writable(); err != nil {
 		return teal.Release{}, err
 	}
-	record, err := c.store.Apps.Get(ctx, app)
+	record, err := c.journal.app(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -293,7 +308,7 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 // checkAlias refuses what cannot be set, and returns how long the app's versions
 // may take to become healthy.
 func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
-	app, err := c.store.Apps.Get(ctx, set.App)
+	app, err := c.journal.app(ctx, set.App)
 	if err != nil {
 		return 0, err
 	}
@@ -373,7 +388,7 @@ func (c *control) awaitReady(ctx context.Context, app string, version int, patie
 
 // Invoke implements [api.Invoker].
 func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
-	if _, err := c.store.Apps.Get(ctx, call.App); err != nil {
+	if _, err := c.journal.app(ctx, call.App); err != nil {
 		return api.Invoked{}, err
 	}
 	claim, err := c.gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))

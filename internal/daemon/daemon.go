@@ -31,6 +31,7 @@ import (
 	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
+	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
 
@@ -156,6 +157,7 @@ type server struct {
 	recordings *recordings
 	retention  *retention
 	garbage    *garbage
+	deletions  *deletions
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -167,12 +169,9 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
-	if s.token, err = s.data.secret(tokenFile, "the admin token"); err != nil {
-		return nil, err
-	}
-	if s.urlKey, err = s.data.secret(urlKeyFile, "the key for function URLs"); err != nil {
-		return nil, err
-	}
+	s.token = s.data.secret(s.alerts, tokenFile)
+	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
+	s.data.mend(s.alerts)
 	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
 		return nil, err
 	}
@@ -184,16 +183,16 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); err != nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
+	s.data.report(s.alerts, bundleDir, err)
 	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
-		return nil, err
+		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	if s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing}); err != nil {
-		return nil, err
-	}
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing})
+	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
 }
@@ -237,7 +236,8 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	known := newIndex(s.db)
+	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
+	known := newIndex(kv)
 	typed := known.typed
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
@@ -259,7 +259,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger,
+		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
@@ -269,7 +269,7 @@ func (s *server) assemble(ctx context.Context) error {
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger)
+	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger, s.alerts)
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
@@ -285,15 +285,22 @@ func (s *server) assemble(ctx context.Context) error {
 		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
+		tombstones: tombstones(kv),
 	}
-	s.lambda = newLambda(s.db, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
 	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: cfg.Logger, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		logger: cfg.Logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 	}
 	s.lambda.garbage = s.garbage
+	s.deletions = &deletions{
+		kv: known.versions, store: typed, tombstones: s.control.tombstones, journal: journal, router: s.router, manager: s.manager,
+		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
+		logger: cfg.Logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+	}
+	s.control.deletions = s.deletions
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
@@ -321,6 +328,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("checks", s.examiner.Run)
 	parts.start("retention", s.retention.Run)
 	parts.start("removal of code", s.garbage.Run)
+	parts.start("deletions", s.deletions.Run)
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
@@ -370,7 +378,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

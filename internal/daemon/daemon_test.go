@@ -88,6 +88,22 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 // deploy uploads and deploys a folder.
 func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) api.Deployed {
 	h.t.Helper()
+	out, err := h.Deploy(h.t.Context(), h.prepare(dir, release, change))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+// tryDeploy is deploy that may be refused.
+func (h *harness) tryDeploy(dir string) error {
+	_, err := h.Deploy(h.t.Context(), h.prepare(dir, true, nil))
+	return err
+}
+
+// prepare uploads a folder and returns what is to be deployed.
+func (h *harness) prepare(dir string, release bool, change func(*teal.Policy)) api.DeployBody {
+	h.t.Helper()
 	m, err := manifest.Load(dir, manifest.Variables{})
 	if err != nil {
 		h.t.Fatal(err)
@@ -114,11 +130,7 @@ func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) ap
 	if change != nil {
 		change(&policy)
 	}
-	out, err := h.Deploy(h.t.Context(), api.DeployBody{Spec: spec, Policy: &policy, Release: release})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return out
+	return api.DeployBody{Spec: spec, Policy: &policy, Release: release}
 }
 
 func (h *harness) awaitPhase(app string, want teal.Phase) teal.Release {

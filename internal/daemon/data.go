@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,7 +9,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"teal"
 )
@@ -99,23 +96,6 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
-
-// secret returns a secret: the one in the file, or a new one that it writes there
-// for its owner alone. what says for people what it is.
-func (d *dataDir) secret(name, what string) (string, error) {
-	file := d.join(name)
-	data, err := os.ReadFile(file)
-	switch {
-	case err == nil && strings.TrimSpace(string(data)) != "":
-		return strings.TrimSpace(string(data)), nil
-	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return "", teal.Errorf(teal.CodeInvalidInput, "%s %s cannot be read: %w; make it readable for the user that runs the server, or delete it to get a new one", what, file, err)
-	}
-	random := make([]byte, 32)
-	_, _ = rand.Read(random) // never fails, see crypto/rand
-	secret := base64.RawURLEncoding.EncodeToString(random)
-	return secret, writeFile(file, secret+"\n", 0o600)
-}
 
 // writeFile replaces a file in one step: a reader, or a crash, sees the old
 // content or the new one.

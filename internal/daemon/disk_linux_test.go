@@ -177,7 +177,7 @@ func (h *harness) wantUploadRefused() {
 func TestRecordingOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, fill := smallDisk(t)
-	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler))
+	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler), nil)
 	line := func(n int) {
 		r.measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
 		r.flush()

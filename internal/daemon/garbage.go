@@ -16,6 +16,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
+	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/store"
 )
@@ -33,6 +34,7 @@ type garbage struct {
 	bundles *artifact.Store
 	zips    zipStore
 	logger  *slog.Logger
+	alerts  *doctor.Alerts
 	// deploying is held for reading from the look for a piece of code until the
 	// record that needs it is written, and for writing while code is removed.
 	deploying *sync.RWMutex
@@ -56,11 +58,16 @@ const (
 
 // drop says that specs do not need their code any more. It does not block.
 func (g *garbage) drop(specs ...teal.Spec) {
-	g.mu.Lock()
 	for _, spec := range specs {
-		for _, piece := range piecesOf(spec) {
-			g.dropped[piece] = true
-		}
+		g.dropPieces(piecesOf(spec))
+	}
+}
+
+// dropPieces says the same of pieces of code.
+func (g *garbage) dropPieces(pieces []string) {
+	g.mu.Lock()
+	for _, piece := range pieces {
+		g.dropped[piece] = true
 	}
 	g.mu.Unlock()
 	g.nudge()
@@ -154,8 +161,12 @@ func (g *garbage) dropOrphans(before time.Time) error {
 }
 
 // collect removes what was dropped and nobody needs. What only something that is
-// ending still runs on is left for another time.
+// ending still runs on is left for another time; so is everything while there is a
+// record that cannot be understood: it may name any piece.
 func (g *garbage) collect(ctx context.Context) (left bool, err error) {
+	if g.isBlind() {
+		return true, nil
+	}
 	g.mu.Lock()
 	dropped := g.dropped
 	g.dropped = map[string]bool{}
@@ -189,6 +200,10 @@ func (g *garbage) collect(ctx context.Context) (left bool, err error) {
 		}
 	}
 	return left, errors.Join(errs...)
+}
+
+func (g *garbage) isBlind() bool {
+	return slices.ContainsFunc(g.alerts.List(), func(a teal.Alert) bool { return a.Code == teal.AlertRecordUnreadable })
 }
 
 func (g *garbage) remove(piece string) error {

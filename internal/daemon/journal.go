@@ -17,6 +17,22 @@ type journal struct{ store *store.Store }
 
 var _ release.Journal = journal{}
 
+// app returns the record of an app; teal.CodeUnknownApp for one that is being
+// deleted, too.
+func (j journal) app(ctx context.Context, name string) (store.Record[teal.App], error) {
+	record, err := j.store.Apps.Get(ctx, name)
+	if err == nil && record.Value.Deleting {
+		return store.Record[teal.App]{}, unknownApp(name)
+	}
+	return record, err
+}
+
+// isDeleting reports whether the app is known to be on its way out.
+func (j journal) isDeleting(ctx context.Context, name string) bool {
+	record, err := j.store.Apps.Get(ctx, name)
+	return err == nil && record.Value.Deleting
+}
+
 func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
 	record, err := j.store.Releases.Get(ctx, id)
 	return record.Value, record.Revision, err
@@ -54,7 +70,7 @@ func urgencyOf(r teal.Release) store.Urgency {
 // which counts as free.
 func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
 	ctx = beginning(ctx, r)
-	app, err := j.store.Apps.Get(ctx, r.App)
+	app, err := j.app(ctx, r.App)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -72,7 +88,7 @@ func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (te
 }
 
 func (j journal) Active(ctx context.Context, app string) (string, error) {
-	record, err := j.store.Apps.Get(ctx, app)
+	record, err := j.app(ctx, app)
 	return record.Value.Active, err
 }
 
@@ -87,6 +103,9 @@ func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err 
 		next = a.Active
 		return nil
 	})
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil // with its app, everything is gone that could wait
+	}
 	return next, err
 }
 
@@ -94,6 +113,9 @@ func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err 
 func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
 	ctx = beginning(ctx, r)
 	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
+		if a.Deleting {
+			return unknownApp(r.App)
+		}
 		if len(a.Queue) >= teal.MaxQueue {
 			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)
 		}
@@ -114,12 +136,12 @@ func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 }
 
 func (j journal) Waiting(ctx context.Context, app string) (bool, error) {
-	record, err := j.store.Apps.Get(ctx, app)
+	record, err := j.app(ctx, app)
 	return len(record.Value.Queue) > 0, err
 }
 
 func (j journal) Unfinished(ctx context.Context) ([]string, error) {
-	apps, err := j.store.Apps.List(ctx, "")
+	apps, _, err := j.store.Apps.Readable(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +165,13 @@ func (j journal) moving(ctx context.Context, app string) (*teal.Release, error) 
 		return nil, err
 	}
 	r, _, err := j.Load(ctx, id)
-	if teal.IsCode(err, teal.CodeUnknownRelease) || r.Phase.Ended() {
+	switch {
+	case teal.IsCode(err, teal.CodeUnknownRelease):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	case r.Phase.Ended():
 		return nil, nil
 	}
-	return &r, err
+	return &r, nil
 }

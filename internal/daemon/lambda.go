@@ -30,13 +30,6 @@ type draft struct {
 	ModifiedAt time.Time
 }
 
-// tombstone keeps the numbers of an app that was deleted from being given out
-// again.
-type tombstone struct {
-	App                      string
-	LastVersion, LastRelease int
-}
-
 // lambda is what AWS's Lambda interface needs of the server. It is the only
 // writer of the records that it keeps beside the apps' own, so the copy of them
 // that it holds is never behind.
@@ -60,7 +53,6 @@ type lambda struct {
 	retryDelay time.Duration
 
 	drafts *store.Table[store.SideKey, draft]
-	graves *store.Table[store.SideKey, tombstone]
 	extras *store.Table[store.SideKey, awslambda.Extras]
 
 	// changing orders the changes of drafts, versions and whole functions.
@@ -81,7 +73,6 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
 		place: lambdaNames(aws), http: newDestinationClient(), retryDelay: aws.RetryDelay,
 		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
-		graves: store.NewSide(kv, "lambda", "grave", func(t tombstone) store.SideKey { return byApp(t.App) }),
 		extras: store.NewSide(kv, "lambda", "function", func(x awslambda.Extras) store.SideKey {
 			return store.SideKey{App: x.App, Name: x.Component}
 		}),
@@ -96,11 +87,13 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 
 // load reads the records.
 func (l *lambda) load(ctx context.Context) error {
-	drafts, err := l.drafts.List(ctx, "")
+	// What cannot be understood is reported by the tables; one function's record is
+	// no reason to do without the others.
+	drafts, _, err := l.drafts.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load drafts: %w", err)
 	}
-	extras, err := l.extras.List(ctx, "")
+	extras, _, err := l.extras.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load functions: %w", err)
 	}
@@ -134,7 +127,7 @@ type current struct {
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
 // draft nor a version.
 func (l *lambda) current(ctx context.Context, app string) (current, error) {
-	record, err := l.store.Apps.Get(ctx, app)
+	record, err := l.journal.app(ctx, app)
 	if err != nil {
 		return current{}, err
 	}
@@ -256,6 +249,9 @@ func (l *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.C
 
 // Create implements [awslambda.Functions].
 func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
+	if err := l.deletions.await(ctx, ref.App); err != nil {
+		return awslambda.Content{}, err
+	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	if _, err := l.current(ctx, ref.App); err == nil {
@@ -265,18 +261,8 @@ func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function)
 	if err := spec.Validate(); err != nil {
 		return awslambda.Content{}, err
 	}
-	grave, err := l.graves.Get(ctx, store.SideKey{App: ref.App, Name: "app"})
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return awslambda.Content{}, err
-	}
 	now := time.Now()
-	app, err := l.store.Apps.Upsert(ctx, ref.App, func(a *teal.App, exists bool) error {
-		if !exists {
-			a.Name, a.CreatedAt, a.Policy = ref.App, now, teal.DefaultPolicy()
-			a.LastVersion, a.LastRelease = grave.Value.LastVersion, grave.Value.LastRelease
-		}
-		return nil
-	})
+	app, err := l.createApp(ctx, ref.App, teal.DefaultPolicy())
 	if err != nil {
 		return awslambda.Content{}, err
 	}

@@ -311,15 +311,15 @@ func TestARecordThatIsNoEventIsSetAside(t *testing.T) {
 			t.Fatal(err)
 		}
 		done := 0
-		q := quietQueue(kv, func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
-		q.alerts = doctor.New(q.logger, nil)
+		alerts := doctor.New(slog.New(slog.DiscardHandler), nil)
+		q := quietQueue(store.WithDamage(kv, recordAlerts{alerts}), func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
 		stop := runQueue(t, q)
 		if err := q.Add(t.Context(), event("f", 1, time.Now(), time.Now()), nil); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
 		stop()
-		if list := q.alerts.List(); done != 1 || len(list) != 1 || list[0].Code != teal.AlertRecordUnreadable || list[0].Subject != "lambda.event.f.bad" {
+		if list := alerts.List(); done != 1 || len(list) != 1 || list[0].Code != teal.AlertRecordUnreadable || list[0].Subject != "lambda.event.f.bad" {
 			t.Errorf("%d done, alerts %+v", done, list)
 		}
 	})

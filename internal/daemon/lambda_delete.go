@@ -21,8 +21,9 @@ func (l *lambda) draftSpecs() []teal.Spec {
 	return specs
 }
 
-// Delete implements [awslambda.Functions]. It may be cut off anywhere and done
-// again: what the function is found by goes last.
+// Delete implements [awslambda.Functions]. When it returns, nothing answers for the
+// function any more; what is left of it is taken down in the background, see
+// deletions.
 func (l *lambda) Delete(ctx context.Context, ref awslambda.Ref) error {
 	ctx = context.WithoutCancel(ctx)
 	l.changing.Lock()
@@ -34,100 +35,34 @@ func (l *lambda) Delete(ctx context.Context, ref awslambda.Ref) error {
 	if len(now.spec.Components) > 1 {
 		return teal.Errorf(teal.CodeConflict, "%s is a part of the app %s, which is not deleted with it; deploy the app without it", ref.Component, ref.App)
 	}
-	if err := l.checkNoRelease(ctx, ref.App); err != nil {
-		return err
-	}
-	_, err = l.graves.Upsert(ctx, store.SideKey{App: ref.App, Name: "app"}, func(t *tombstone, _ bool) error {
-		*t = tombstone{App: ref.App, LastVersion: now.app.LastVersion, LastRelease: now.app.LastRelease}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if err := l.router.Forget(ctx, ref.App); err != nil {
-		return err
-	}
-	specs, err := l.specsOf(ctx, ref.App)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(l.stopAll(ctx, ref.App), l.deleteRecords(ctx, ref)); err != nil {
-		return err
-	}
-	l.garbage.drop(append(specs, now.spec)...)
-	return nil
+	return l.deletions.begin(ctx, ref.App)
 }
 
-// specsOf returns what the versions of an app are made of.
-func (l *lambda) specsOf(ctx context.Context, app string) ([]teal.Spec, error) {
-	versions, err := l.store.Versions.List(ctx, app)
-	var specs []teal.Spec
-	for _, v := range versions {
-		specs = append(specs, v.Value.Spec)
-	}
-	return specs, err
-}
-
-// stopAll lets every environment of an app finish what it has, and stops it.
-func (l *lambda) stopAll(ctx context.Context, app string) error {
-	for _, e := range l.manager.Running(app) {
-		if err := l.manager.Retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
-			return err
-		}
-	}
-	l.router.Forgotten(app)
-	return nil
-}
-
-func (l *lambda) deleteRecords(ctx context.Context, ref awslambda.Ref) error {
-	releases, err := l.store.Releases.List(ctx, ref.App)
-	if err != nil {
-		return err
-	}
-	for _, r := range releases {
-		if err := ignoreMissing(l.store.Releases.Delete(ctx, r.Value.ID, r.Revision)); err != nil {
-			return err
-		}
-	}
-	versions, err := l.store.Versions.List(ctx, ref.App)
-	if err != nil {
-		return err
-	}
-	for _, v := range versions {
-		if err := ignoreMissing(l.store.Versions.Delete(ctx, store.VersionKey{App: ref.App, Number: v.Value.Number}, v.Revision)); err != nil {
-			return err
-		}
-	}
-	if err := l.queue.forget(ctx, ref.App); err != nil {
-		return err
-	}
-	if err := l.forgetExtras(ctx, ref); err != nil {
-		return err
-	}
-	if err := l.forgetDraft(ctx, ref.App); err != nil {
-		return err
-	}
-	app, err := l.store.Apps.Get(ctx, ref.App)
-	if err != nil {
-		return ignoreMissing(err)
-	}
-	return ignoreMissing(l.store.Apps.Delete(ctx, ref.App, app.Revision))
-}
-
-func (l *lambda) forgetDraft(ctx context.Context, app string) error {
-	key := store.SideKey{App: app, Name: "app"}
-	record, err := l.drafts.Get(ctx, key)
-	if err == nil {
-		err = l.drafts.Delete(ctx, key, record.Revision)
-	}
-	if err := ignoreMissing(err); err != nil {
-		return err
-	}
+// forgetApp drops what is held in memory of an app whose records are gone.
+func (l *lambda) forgetApp(app string) {
+	l.changing.Lock()
+	defer l.changing.Unlock()
+	refs := l.everyExtras()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	delete(l.known, app)
 	l.drafted++
-	return nil
+	for key := range l.usedAt {
+		if key.App == app {
+			delete(l.usedAt, key)
+		}
+	}
+	for ref := range refs {
+		if ref.App == app {
+			delete(l.extra, ref)
+		}
+	}
+	l.mu.Unlock()
+	for ref := range refs {
+		if ref.App == app {
+			l.limits.set(ref, nil)
+			l.urls.set(awslambda.Extras{App: ref.App, Component: ref.Component})
+		}
+	}
 }
 
 // DeleteVersion implements [awslambda.Functions]. The record goes first: from

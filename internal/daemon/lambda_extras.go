@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"strconv"
 
 	"teal"
@@ -91,17 +92,18 @@ func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
 func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {
 	l.changing.Lock()
 	defer l.changing.Unlock()
+	var errs []error // of one function are no reason to leave those of the others
 	for ref, x := range l.everyExtras() {
 		for _, qualifier := range x.Qualifiers() {
 			if l.exists(ref.App, qualifier) {
 				continue
 			}
 			if err := l.forgetQualifier(ctx, ref, qualifier); err != nil && !teal.IsCode(err, teal.CodeUnknownApp) {
-				return err
+				errs = append(errs, err)
 			}
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // exists reports whether an app has a version or an alias of that name.
@@ -114,20 +116,4 @@ func (l *lambda) exists(app, qualifier string) bool {
 		return ok
 	}
 	return l.router.Alias(app, qualifier).Value.Name != ""
-}
-
-func (l *lambda) forgetExtras(ctx context.Context, ref awslambda.Ref) error {
-	key := store.SideKey{App: ref.App, Name: ref.Component}
-	record, err := l.extras.Get(ctx, key)
-	if err == nil {
-		err = l.extras.Delete(ctx, key, record.Revision)
-	}
-	if err := ignoreMissing(err); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	delete(l.extra, ref)
-	l.mu.Unlock()
-	l.takeEffect(ctx, awslambda.Extras{App: ref.App, Component: ref.Component})
-	return nil
 }

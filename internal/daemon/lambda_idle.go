@@ -48,7 +48,7 @@ func (l *lambda) Run(ctx context.Context) error {
 }
 
 func (l *lambda) stopIdle(ctx context.Context, now time.Time) {
-	records, err := l.store.Environments.List(ctx, "")
+	records, _, err := l.store.Environments.Readable(ctx, "")
 	if err != nil {
 		l.logger.Warn("idle environments could not be looked for", "error", err)
 		return

@@ -41,13 +41,14 @@ type indexed struct {
 
 func newIndex(kv store.KV) *index {
 	i := &index{}
+	decode := store.New(kv)
 	i.apps = store.NewMirror(kv, "apps.*.app", func(e store.Entry) (teal.App, error) {
-		var app teal.App
-		_ = json.Unmarshal(e.Value, &app) // a record that is damaged is in no list; whoever reads it says so
-		return app, nil
+		app, _ := decode.Apps.Decode(e) // one that cannot be understood has been reported, and is in no list
+		return app.Value, nil
 	})
 	i.versions = store.NewMirror(i.apps, "apps.*.version.*", func(e store.Entry) (indexed, error) {
-		version, _ := indexed{record: e.Value}.version() // likewise
+		found, _ := decode.Versions.Decode(e) // likewise
+		version := found.Value
 		return indexed{version.App, version.Number, functionsOf(version.Spec), piecesOf(version.Spec), slices.Clone(e.Value)}, nil
 	})
 	i.typed = store.New(i.versions)
@@ -191,6 +192,9 @@ func (l *lambda) makeLists() [2][]awslambda.Item {
 	var apps []teal.App
 	l.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
 	for _, app := range apps {
+		if app.Deleting {
+			continue
+		}
 		have := versions[app.Name]
 		for _, component := range l.draftFunctions(app, have) {
 			name := awslambda.Name{
@@ -253,7 +257,7 @@ func (l *lambda) Listed(item awslambda.Item) (awslambda.Content, bool) {
 		return awslambda.Content{}, false
 	}
 	app, ok := l.index.apps.Value(path)
-	if !ok {
+	if !ok || app.Deleting {
 		return awslambda.Content{}, false
 	}
 	l.mu.Lock()

@@ -47,7 +47,7 @@ func newLayers(kv store.KV) *layers {
 }
 
 func (l *layers) load(ctx context.Context) error {
-	records, err := l.versions.List(ctx, "")
+	records, _, err := l.versions.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load layers: %w", err)
 	}

@@ -230,10 +230,9 @@ func (q *queue) load(ctx context.Context) {
 }
 
 // found takes an event that the store has.
-func (q *queue) found(path string, record store.Record[queued], err error) error {
+func (q *queue) found(_ string, record store.Record[queued], err error) error {
 	if err != nil {
-		q.setAside(path, err)
-		return nil
+		return nil //nolint:nilerr // it stays for people, whom the table has told
 	}
 	q.mu.Lock()
 	_, known := q.backlog.events[record.Value.key()]
@@ -242,14 +241,6 @@ func (q *queue) found(path string, record store.Record[queued], err error) error
 		q.await(record.Value)
 	}
 	return nil
-}
-
-// setAside leaves an event that is none where it is, and tells people.
-func (q *queue) setAside(path string, err error) {
-	q.alerts.Report(teal.Alert{
-		Code: teal.AlertRecordUnreadable, Subject: path, Message: "an event cannot be read and is set aside: " + err.Error(),
-		Remedy: "run the version of Teal that wrote it, or restore the data directory from a backup; everything else goes on",
-	})
 }
 
 func (q *queue) sleep(ctx context.Context, until time.Time) {
@@ -289,8 +280,7 @@ func (q *queue) attempt(ctx context.Context, p pending) {
 		q.drop(p.key)
 		return
 	case errors.Is(err, store.ErrUnreadable):
-		q.setAside("event "+p.key.Name+" of app "+p.key.App, err)
-		q.drop(p.key)
+		q.drop(p.key) // it stays for people, whom the table has told
 		return
 	case err != nil:
 		q.again(p, err)

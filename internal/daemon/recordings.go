@@ -12,11 +12,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"teal"
 	"teal/internal/analysis"
+	"teal/internal/doctor"
+	"teal/internal/store"
 )
 
 // recordings keep what the judges of releases were told, a file each, in the form
@@ -28,11 +31,11 @@ import (
 type recordings struct {
 	dir    string
 	logger *slog.Logger
+	alerts *doctor.Alerts
 
 	writing sync.Mutex       // held while files are written; taken before mu
 	files   map[string]*file // that this process has written to; guarded by writing
 	gzip    *gzip.Writer     // guarded by writing
-	failing bool             // guarded by writing: the last lines could not be
 
 	mu   sync.Mutex
 	open map[string]*tape // by release ID
@@ -60,8 +63,8 @@ const (
 	writeEvery = 100 * time.Millisecond
 )
 
-func newRecordings(dir string, logger *slog.Logger) *recordings {
-	return &recordings{dir: dir, logger: logger, files: map[string]*file{}, open: map[string]*tape{}, gzip: gzip.NewWriter(nil)}
+func newRecordings(dir string, logger *slog.Logger, alerts *doctor.Alerts) *recordings {
+	return &recordings{dir: dir, logger: logger, alerts: alerts, files: map[string]*file{}, open: map[string]*tape{}, gzip: gzip.NewWriter(nil)}
 }
 
 // judging takes what the judge of a release begins with, or goes on from after a
@@ -151,11 +154,15 @@ func (r *recordings) flush() {
 	r.writing.Lock() // so that lines stand in the order in which they were told
 	defer r.writing.Unlock()
 	for id, lines := range r.take() {
-		err := r.write(id, lines)
-		if err != nil && !r.failing { // said once: on a full disk it is so every time
-			r.logger.Warn("what is measured of releases cannot be kept", "release", id, "error", err)
+		if err := r.write(id, lines); err != nil {
+			r.alerts.Report(teal.Alert{
+				Code: teal.AlertFileUnreadable, Subject: r.dir,
+				Message: fmt.Sprintf("What is measured of releases cannot be kept: %v. No decision depends on it; `teal history --export` and `teal analyze` lack it.", err),
+				Remedy:  "Make room on the disk, and let the user that the server runs as write to the folder.",
+			})
+			continue
 		}
-		r.failing = err != nil
+		r.alerts.Resolve(teal.AlertFileUnreadable, r.dir)
 	}
 }
 
@@ -324,8 +331,12 @@ func (r *recordings) readOld(id string) (io.ReadCloser, error) {
 
 // forget deletes what has been kept of a release.
 func (r *recordings) forget(id string) error {
-	r.writing.Lock()
+	r.writing.Lock() // what is being written would come back
 	defer r.writing.Unlock()
+	return r.forgetLocked(id)
+}
+
+func (r *recordings) forgetLocked(id string) error {
 	r.mu.Lock()
 	delete(r.open, id)
 	r.mu.Unlock()
@@ -337,4 +348,18 @@ func (r *recordings) forget(id string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// forgetApp deletes what has been kept of all releases of an app up to a number.
+func (r *recordings) forgetApp(app string, lastRelease int) error {
+	r.writing.Lock()
+	defer r.writing.Unlock()
+	found, err := filepath.Glob(filepath.Join(r.dir, app+"-*.jsonl*"))
+	for _, path := range found {
+		id, _, _ := strings.Cut(filepath.Base(path), ".jsonl")
+		if owner, number, parseErr := store.ParseReleaseID(id); parseErr == nil && owner == app && number <= lastRelease {
+			err = errors.Join(err, r.forgetLocked(id))
+		}
+	}
+	return err
 }

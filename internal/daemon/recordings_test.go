@@ -76,7 +76,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	baseline := teal.Measurement{Requests: 2000, Errors: 2, Latency: teal.Latencies{{UpTo: 10 * time.Millisecond, Count: 1900}, {UpTo: 40 * time.Millisecond, Count: 100}}}
-	r := &recorded{t: t, recordings: newRecordings(dir, slog.New(slog.DiscardHandler)), release: teal.Release{
+	r := &recorded{t: t, recordings: newRecordings(dir, slog.New(slog.DiscardHandler), nil), release: teal.Release{
 		ID: "shop-2", App: "shop", From: 1, To: 2, Step: 1, Phase: teal.PhaseWatching, Baseline: &baseline, Policy: teal.DefaultPolicy(),
 	}}
 	r.replays() // of nothing
@@ -111,7 +111,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = f.Close()
-	r.recordings = newRecordings(dir, slog.New(slog.DiscardHandler))
+	r.recordings = newRecordings(dir, slog.New(slog.DiscardHandler), nil)
 	r.replays()
 	r.start()
 	r.release.Step = 2
@@ -133,7 +133,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 // A recording of an earlier version of Teal is still read, and forgotten.
 func TestOldRecordingsAreRead(t *testing.T) {
 	t.Parallel()
-	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler))
+	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler), nil)
 	text := `{"at":"2026-01-02T15:04:05Z","side":"green","requests":100,"errors":1}` + "\n"
 	if err := os.WriteFile(r.oldPath("shop-1"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -158,7 +158,7 @@ func TestOldRecordingsAreRead(t *testing.T) {
 // What waits for a disk that does not write is bounded.
 func TestATapeIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler))
+	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler), nil)
 	release := teal.Release{ID: "shop-1", Step: 1}
 	for range 30_000 {
 		r.measured(release, teal.Interval{At: time.Now(), Live: teal.Measurement{Requests: 1}, Green: teal.Measurement{Requests: 1}})

@@ -26,13 +26,19 @@ func (r records) Version(ctx context.Context, app string, number int) (teal.Vers
 }
 
 func (r records) Environments(ctx context.Context, app string) ([]teal.Environment, error) {
-	list, err := r.store.Environments.List(ctx, app)
+	list, _, err := r.store.Environments.Readable(ctx, app)
 	return values(list), err
 }
 
+// Wish implements [environment.Records]. Nothing of an app is wanted any more once
+// it is being deleted: the manager's lock, under which this is called, is also
+// taken to stop what runs, so what is written here is stopped or was refused.
 func (r records) Wish(ctx context.Context, e teal.Environment) error {
-	_, err := r.store.Environments.Upsert(ctx, store.VersionKey{App: e.App, Number: e.Version},
-		func(stored *teal.Environment, _ bool) error { *stored = e; return nil })
+	app, err := r.store.Apps.Get(ctx, e.App)
+	if app.Value.Deleting || errors.Is(err, store.ErrNotFound) {
+		return unknownApp(e.App)
+	}
+	_, err = r.store.Environments.Replace(ctx, e)
 	return err
 }
 

@@ -61,7 +61,7 @@ func (r *retention) Run(ctx context.Context) error {
 
 // prune forgets the versions of an app that are too many.
 func (r *retention) prune(ctx context.Context, app string) error {
-	record, err := r.store.Apps.Get(ctx, app)
+	record, err := r.router.journal.app(ctx, app)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // live one, or the one asked for, is started again by a release of its own; who
 // asks for that once more while it runs waits for it too.
 func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
-	record, err := c.store.Apps.Get(ctx, app)
+	record, err := c.journal.app(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -27,7 +27,7 @@ func (c *control) Rollback(ctx context.Context, app string, to int, by, why stri
 	case moving != nil && (to == 0 || to == moving.From):
 		return c.orderBack(ctx, *moving, by, why)
 	}
-	history, err := c.store.Releases.List(ctx, app)
+	history, _, err := c.store.Releases.Readable(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -45,7 +46,7 @@ var (
 
 // load reads every alias from the store.
 func (r *router) load(ctx context.Context) error {
-	list, err := r.aliases.List(ctx, "")
+	list, _, err := r.aliases.Readable(ctx, "") // an app without its alias answers nobody; the others do
 	if err != nil {
 		return fmt.Errorf("router: load aliases: %w", err)
 	}
@@ -117,6 +118,9 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	ctx = context.WithoutCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if _, err := r.journal.app(ctx, alias.App); teal.IsCode(err, teal.CodeUnknownApp) {
+		return err
+	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
 			return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
@@ -144,10 +148,19 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 }
 
 func (r *router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
-	if revision == 0 {
-		return r.aliases.Create(ctx, alias)
+	if revision != 0 {
+		return r.aliases.Update(ctx, alias, revision)
 	}
-	return r.aliases.Update(ctx, alias, revision)
+	record, err := r.aliases.Create(ctx, alias)
+	if !errors.Is(err, store.ErrExists) {
+		return record, err
+	}
+	if _, bad := r.aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name}); !errors.Is(bad, store.ErrUnreadable) {
+		return record, err
+	}
+	// The record that is there cannot be understood, so nobody could name its
+	// revision. A copy of it is kept.
+	return r.aliases.Replace(ctx, alias)
 }
 
 // refresh makes the copy of an alias and the table follow the store again after
@@ -207,7 +220,7 @@ func (r *router) checkMoving(ctx context.Context, spec teal.Spec) error {
 	}
 	for _, id := range ids {
 		release, _, err := r.journal.Load(ctx, id)
-		if teal.IsCode(err, teal.CodeUnknownRelease) || release.App == spec.App || release.Phase.Ended() {
+		if isOthersDamage(err) || release.App == spec.App || release.Phase.Ended() {
 			continue
 		}
 		if err != nil {
@@ -228,6 +241,9 @@ func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 		return nil
 	}
 	version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
+	if isOthersDamage(err) {
+		return nil // what cannot be read cannot be made live
+	}
 	if err != nil {
 		return err
 	}
@@ -237,6 +253,12 @@ func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 		}
 	}
 	return nil
+}
+
+// isOthersDamage reports whether a record of another app is missing or cannot be
+// understood, which is no reason to refuse anything to this one.
+func isOthersDamage(err error) bool {
+	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable)
 }
 
 // app returns what the table is to know of an app.
@@ -312,8 +334,8 @@ func (r *router) Uses(ctx context.Context, app string, version int) (environment
 		return environment.Use{}, nil
 	}
 	active, err := r.journal.moving(ctx, app)
-	if err != nil {
-		return environment.Use{}, err
+	if teal.IsCode(err, teal.CodeUnknownApp) {
+		err = nil // without a record of the app no release moves
 	}
 	use := environment.Use{Release: active != nil && (active.From == version || active.To == version)}
 	r.mu.Lock()
@@ -326,5 +348,33 @@ func (r *router) Uses(ctx context.Context, app string, version int) (environment
 			use.Alias = true
 		}
 	}
-	return use, nil
+	return use, err
+}
+
+// Targets implements [environment.Usage].
+func (r *router) Targets() []environment.Target {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var targets []environment.Target
+	for app, aliases := range r.apps {
+		if r.journal.isDeleting(context.Background(), app) {
+			continue
+		}
+		for name, record := range aliases {
+			for _, t := range record.Value.Targets {
+				targets = append(targets, environment.Target{App: app, Version: t.Version, Live: name == teal.AliasLive})
+			}
+		}
+	}
+	return targets
+}
+
+// Deleted implements [environment.Usage]. An app whose record is missing while an
+// alias of it is there has lost it.
+func (r *router) Deleted(ctx context.Context, app string) bool {
+	record, err := r.journal.store.Apps.Get(ctx, app)
+	if errors.Is(err, store.ErrNotFound) {
+		return len(r.stored(app)) == 0
+	}
+	return err == nil && record.Value.Deleting
 }

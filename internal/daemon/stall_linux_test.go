@@ -135,7 +135,7 @@ func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := newRecordings(filepath.Join(file, "recordings"), slog.New(slog.DiscardHandler))
+	r := newRecordings(filepath.Join(file, "recordings"), slog.New(slog.DiscardHandler), nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
@@ -156,7 +156,7 @@ func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
 func TestRecordingsDoNotHoldUpTheEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := newRecordings(dir, slog.New(slog.DiscardHandler))
+	r := newRecordings(dir, slog.New(slog.DiscardHandler), nil)
 	if err := syscall.Mkfifo(r.path("shop-1"), 0o600); err != nil {
 		t.Fatal(err)
 	}

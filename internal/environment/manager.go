@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
@@ -76,6 +74,12 @@ type Use struct {
 // Usage says who needs an environment, and makes the data plane follow.
 type Usage interface {
 	Uses(ctx context.Context, app string, version int) (Use, error)
+	// Targets returns the versions that aliases point to, of all apps but those
+	// that are being deleted.
+	Targets() []Target
+	// Deleted reports whether the app is being deleted, or nothing is left of it
+	// but what runs.
+	Deleted(ctx context.Context, app string) bool
 	// Reroute makes the data plane see which environments of the app there
 	// are, before it returns.
 	Reroute(app string)
@@ -92,6 +96,7 @@ type Config struct {
 	Meters    Meters // nil: nothing is measured
 	WorkDir   string // private and writable; emptied at the start
 	Logger    *slog.Logger
+	Alerts    Alerts // nil: nobody is told
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)
@@ -135,6 +140,9 @@ var _ release.Runner = (*Manager)(nil)
 
 // New returns a manager. It starts nothing.
 func New(cfg Config) *Manager {
+	if cfg.Alerts == nil {
+		cfg.Alerts = noAlerts{}
+	}
 	return &Manager{
 		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
 		envs: map[key]*running{}, alive: map[*running]bool{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
@@ -169,9 +177,7 @@ func (m *Manager) Recovered() <-chan struct{} { return m.recovered }
 // Run starts the recorded environments, then blocks until ctx ends and
 // everything that it ever started has ended.
 func (m *Manager) Run(ctx context.Context) error {
-	if err := os.RemoveAll(m.cfg.WorkDir); err != nil {
-		return fmt.Errorf("environment: empty the work folder: %w", err)
-	}
+	m.clearWork()
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	m.setSpawn(func(r *running) {
@@ -196,61 +202,9 @@ func (m *Manager) setSpawn(spawn func(*running), after func(func(context.Context
 	m.spawn, m.after = spawn, after
 }
 
-// recover starts what the records wish for. An environment that was draining
-// when the server died has been stopped by that.
-func (m *Manager) recover(ctx context.Context) error {
-	records, err := m.cfg.Records.Environments(ctx, "")
-	if err != nil {
-		return err
-	}
-	if err := m.sortByNeed(ctx, records); err != nil {
-		return err
-	}
-	for _, e := range records {
-		if e.State == teal.EnvironmentDraining {
-			if err := m.cfg.Records.Forget(ctx, e.App, e.Version); err != nil {
-				m.cfg.Logger.Error("environment has stopped and could not be forgotten; the next start of the server will", "app", e.App, "version", e.Version, "error", err)
-			}
-			continue
-		}
-		version, err := m.cfg.Records.Version(ctx, e.App, e.Version)
-		if err != nil {
-			// One damaged app must not keep all the others down.
-			m.cfg.Logger.Error("environment cannot be started again: its version cannot be read", "app", e.App, "version", e.Version, "error", err)
-			continue
-		}
-		m.cfg.Logger.Info("starting environment again", "app", e.App, "version", e.Version)
-		if err := m.begin(version, e); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// sortByNeed puts the environments that live sends requests to before the others.
-func (m *Manager) sortByNeed(ctx context.Context, records []teal.Environment) error {
-	live := map[key]bool{}
-	for _, e := range records {
-		use, err := m.cfg.Usage.Uses(ctx, e.App, e.Version)
-		if err != nil {
-			return err
-		}
-		live[key{e.App, e.Version}] = use.Live
-	}
-	slices.SortStableFunc(records, func(a, b teal.Environment) int {
-		switch aLive, bLive := live[key{a.App, a.Version}], live[key{b.App, b.Version}]; {
-		case aLive && !bLive:
-			return -1
-		case bLive && !aLive:
-			return 1
-		}
-		return 0
-	})
-	return nil
-}
-
 // begin starts a version that does not run.
 func (m *Manager) begin(version teal.Version, e teal.Environment) error {
+	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(version.App, version.Number))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.spawn == nil {
@@ -340,6 +294,9 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 		err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
 			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
 		})
+		if err != nil {
+			m.reclaim(r)
+		}
 	}
 	if err != nil || keep {
 		m.show(r)
@@ -408,8 +365,9 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 // ended takes an environment of which nothing runs any more.
 func (m *Manager) ended(r *running) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	delete(m.alive, r)
+	m.mu.Unlock()
+	m.announce()
 }
 
 // Specs returns what everything is made of that runs, draining or not.

@@ -119,6 +119,9 @@ func (w *world) Uses(_ context.Context, _ string, version int) (Use, error) {
 	return w.uses(version), nil
 }
 
+func (w *world) Targets() []Target                        { return nil }
+func (w *world) Deleted(_ context.Context, _ string) bool { return false }
+
 func (w *world) Reroute(string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -105,7 +105,11 @@ func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Liste
 	for pause := rebuildFirst; ; pause = min(2*pause, rebuildMost) {
 		parts, listeners, err := r.build(ctx)
 		if err == nil {
+			r.manager.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(r.version.App, r.version.Number))
 			return parts, listeners
+		}
+		if teal.IsCode(err, teal.CodeUnknownBundle) {
+			r.manager.reportIncomplete(r.version, err)
 		}
 		if ctx.Err() != nil {
 			return nil, nil
@@ -338,9 +342,11 @@ func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
 	return dirs, nil
 }
 
-// makeWork makes the environment's own folder. Another environment of the same
-// version may still be draining, so the version alone is no name for it.
+// makeWork makes the environment's own folder, instead of the one that an earlier
+// try to build it has made. Another environment of the same version may still be
+// draining, so the version alone is no name for it.
 func (r *running) makeWork() error {
+	r.removeWork()
 	root := r.manager.cfg.WorkDir
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return fmt.Errorf("work folder: %w", err)
@@ -358,8 +364,9 @@ func (r *running) removeWork() {
 		return
 	}
 	if err := os.RemoveAll(r.work); err != nil {
-		r.logger().Warn("work folder could not be removed; the next start of the server will", "error", err)
+		r.logger().Warn("work folder could not be removed; the next start of the server will", "folder", r.work, "error", err)
 	}
+	r.work = ""
 }
 
 func listen(names []string) (map[string]net.Listener, error) {

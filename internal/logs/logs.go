@@ -128,7 +128,8 @@ type application struct {
 }
 
 // Open returns a store over cfg.Dir, which it creates if need be. What an
-// earlier store wrote there is kept.
+// earlier store wrote there is kept. The store can be used also when there is an
+// error: lines that cannot be kept are lost, and counted.
 func Open(cfg Config) (*Store, error) {
 	if cfg.MaxBytes <= 0 {
 		cfg.MaxBytes = defaultMaxBytes
@@ -142,12 +143,12 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.Failing == nil {
 		cfg.Failing = func(error) {}
 	}
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
-		return nil, teal.Errorf(teal.CodeInvalidInput, "the directory for logs cannot be made; choose another data directory: %w", err)
-	}
 	s := &Store{
 		dir: cfg.Dir, max: int64(cfg.MaxBytes), buffer: int64(cfg.Buffer), patience: outputPatience, log: cfg.Logger, tell: cfg.Failing,
 		done: make(chan struct{}), apps: map[string]*application{},
+	}
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return s, teal.Errorf(teal.CodeInvalidInput, "the directory for logs cannot be made; choose another data directory: %w", err)
 	}
 	return s, s.removeDiscarded()
 }

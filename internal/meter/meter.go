@@ -3,6 +3,7 @@ package meter
 import (
 	"cmp"
 	"context"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -144,6 +145,14 @@ func (m *Meter) Forget(app string, number int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.versions, key{app, number})
+}
+
+// ForgetApp drops everything about all versions of an app that has been deleted.
+// None may run.
+func (m *Meter) ForgetApp(app string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.versions, func(k key, _ *version) bool { return k.app == app })
 }
 
 // Run rolls the windows and wakes the feeds until ctx ends.

@@ -448,3 +448,27 @@ func TestTheEnginePausesLongerAfterEveryFailure(t *testing.T) {
 		p.cancel()
 	})
 }
+
+// A release whose app is deleted ends; it is not tried for ever, and no record is
+// made of one that is gone with its app.
+//
+// Seen red without abandon: the release stayed where it was.
+func TestAReleaseEndsWithItsApp(t *testing.T) {
+	t.Parallel()
+	w, p := free(t)
+	r := mustStart(t, p, request(2, time.Hour))
+	awaitPhase(t, p, r.ID, teal.PhaseWatching)
+	_ = w.now(func() error { w.apps[shop].gone = true; return nil })
+	p.engine.Wake(shop)
+	r = awaitPhase(t, p, r.ID, teal.PhaseCompleted)
+	if r.Reason != "the app was deleted" {
+		t.Errorf("the reason is %q", r.Reason)
+	}
+	_ = w.now(func() error { delete(w.releases, r.ID); return nil })
+	if next, err := p.engine.Tick(t.Context(), r.ID); err != nil || !next.Ended {
+		t.Errorf("a tick of a release that is gone: %+v, %v", next, err)
+	}
+	if _, _, err := p.Load(t.Context(), r.ID); !teal.IsCode(err, teal.CodeUnknownRelease) {
+		t.Errorf("its record: %v", err)
+	}
+}

@@ -24,7 +24,8 @@ type Journal interface {
 	// lost compare-and-swap: somebody took the claim for one of a server that
 	// died between the two writes.
 	Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error)
-	// Active returns the app's active release ID, or "".
+	// Active returns the app's active release ID, or ""; teal.CodeUnknownApp when
+	// the app is gone.
 	Active(ctx context.Context, app string) (string, error)
 	// Unclaim takes the claim of a release that has ended, if it still has it,
 	// and gives it to the first one in the app's queue. It returns the app's

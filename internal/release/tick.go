@@ -27,8 +27,51 @@ func (e *Engine) Tick(ctx context.Context, id string) (Next, error) {
 }
 
 func (e *Engine) tick(ctx context.Context, id string, w *worker) (Next, error) {
+	next, err := e.step(ctx, id, w)
+	if teal.IsCode(err, teal.CodeUnknownApp) && e.isAppGone(ctx, id) {
+		return Next{Ended: true}, e.abandon(ctx, id)
+	}
+	return next, err
+}
+
+// isAppGone reports whether the app of a release has been deleted.
+func (e *Engine) isAppGone(ctx context.Context, id string) bool {
+	_, err := e.cfg.Journal.Active(ctx, teal.AppOfRelease(id))
+	return teal.IsCode(err, teal.CodeUnknownApp)
+}
+
+// abandon ends a release whose app is gone: there is nothing left that it could
+// move or put back.
+func (e *Engine) abandon(ctx context.Context, id string) error {
+	e.cfg.Examiner.Stop(id)
+	r, revision, err := e.cfg.Journal.Load(ctx, id)
+	if teal.IsCode(err, teal.CodeUnknownRelease) || err == nil && r.Phase.Ended() {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("load: %w", err)
+	}
+	end := teal.PhaseAborted
+	if !r.Phase.CanBecome(end) {
+		end = teal.PhaseCompleted
+	}
+	if err := r.Enter(end, time.Now(), "the app was deleted"); err != nil {
+		return err
+	}
+	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil && !e.cfg.Journal.Conflict(err) {
+		return fmt.Errorf("record that the app is gone: %w", err)
+	}
+	e.cfg.Logger.Warn("release ended: its app was deleted", "release", id)
+	e.announce()
+	return nil
+}
+
+func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 	r, revision, err := e.cfg.Journal.Load(ctx, id)
 	if teal.IsCode(err, teal.CodeUnknownRelease) {
+		if e.isAppGone(ctx, id) {
+			return Next{Ended: true}, nil
+		}
 		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
 	}
 	if err != nil {

@@ -71,6 +71,8 @@ func (p *process) attend(ctx context.Context, id string) {
 }
 
 type appRecord struct {
+	gone bool // deleted
+
 	active string
 	queue  []string
 	last   int
@@ -405,7 +407,14 @@ func (p *process) Claim(ctx context.Context, r teal.Release, previous string) (t
 }
 
 func (p *process) Active(ctx context.Context, app string) (id string, err error) {
-	err = p.do(ctx, "active "+app, func() error { id = p.w.apps[app].active; return nil })
+	err = p.do(ctx, "active "+app, func() error {
+		a := p.w.apps[app]
+		if a.gone {
+			return teal.Errorf(teal.CodeUnknownApp, "there is no app %s", app)
+		}
+		id = a.active
+		return nil
+	})
 	return id, err
 }
 
@@ -451,7 +460,14 @@ func (p *process) Enqueue(ctx context.Context, r teal.Release) (queued teal.Rele
 }
 
 func (p *process) Waiting(ctx context.Context, app string) (waiting bool, err error) {
-	err = p.do(ctx, "waiting "+app, func() error { waiting = len(p.w.apps[app].queue) > 0; return nil })
+	err = p.do(ctx, "waiting "+app, func() error {
+		a := p.w.apps[app]
+		if a.gone {
+			return teal.Errorf(teal.CodeUnknownApp, "there is no app %s", app)
+		}
+		waiting = len(a.queue) > 0
+		return nil
+	})
 	return waiting, err
 }
 
@@ -646,6 +662,9 @@ func (p *process) leaves(r teal.Release, stays, other int) bool {
 // checkEnd: a release that ends, ends in agreement with the world.
 func (p *process) checkEnd(r teal.Release, before *releaseRecord) {
 	w := p.w
+	if w.apps[r.App].gone {
+		return // with nobody's leave
+	}
 	w.seen[string(r.Phase)]++
 	live := w.live(r.App)
 	from, to := w.env(r.App, r.From), w.env(r.App, r.To)

@@ -21,10 +21,11 @@ type Change struct {
 
 // Changes is a Watch of typed records; what that type says holds here.
 type Changes struct {
-	// Snapshot holds every record that was there: by app, then kind, then number
-	// or name.
+	// Snapshot holds every record that was there and can be understood: by app,
+	// then kind, then number or name.
 	Snapshot []Change
 
+	store *Store
 	watch *Watch
 }
 
@@ -43,14 +44,9 @@ func (s *Store) WatchApp(ctx context.Context, app string) (*Changes, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Changes{watch: watch, Snapshot: make([]Change, 0, len(watch.Snapshot))}
+	c := &Changes{store: s, watch: watch, Snapshot: make([]Change, 0, len(watch.Snapshot))}
 	for _, entry := range watch.Snapshot {
-		change, ok, err := toChange(Event{Entry: entry})
-		if err != nil {
-			watch.Stop()
-			return nil, err
-		}
-		if ok {
+		if change, ok := s.toChange(Event{Entry: entry}); ok {
 			c.Snapshot = append(c.Snapshot, change)
 		}
 	}
@@ -58,17 +54,15 @@ func (s *Store) WatchApp(ctx context.Context, app string) (*Changes, error) {
 	return c, nil
 }
 
-// Next returns the next change; it blocks and fails as Watch.Next does. A record
-// that cannot be decoded is an error as well, once; the watch goes on after it.
+// Next returns the next change; it blocks and fails as Watch.Next does.
 func (c *Changes) Next(ctx context.Context) (Change, error) {
 	for {
 		event, err := c.watch.Next(ctx)
 		if err != nil {
 			return Change{}, err
 		}
-		change, ok, err := toChange(event)
-		if ok || err != nil {
-			return change, err
+		if change, ok := c.store.toChange(event); ok {
+			return change, nil
 		}
 	}
 }
@@ -76,37 +70,38 @@ func (c *Changes) Next(ctx context.Context) (Change, error) {
 // Stop ends the watch; see Watch.Stop.
 func (c *Changes) Stop() { c.watch.Stop() }
 
-// toChange reports false for keys that are no records of this version of Teal.
-func toChange(event Event) (Change, bool, error) {
+// toChange reports false for keys that are no records of this version of Teal, and
+// for records that cannot be understood.
+func (s *Store) toChange(event Event) (Change, bool) {
 	p, ok := parsePath(event.Key)
 	if !ok {
-		return Change{}, false, nil
+		return Change{}, false
 	}
 	change := Change{Kind: p.kind, App: p.app, Number: p.number, Name: p.name, Revision: event.Revision, Deleted: event.Deleted}
 	if event.Deleted {
-		return change, true, nil
+		return change, true
 	}
 	var err error
-	change.Value, err = decodeKind(p.kind, event.Entry)
-	return change, err == nil, err
+	change.Value, err = s.decodeKind(p.kind, event.Entry)
+	return change, err == nil
 }
 
-func decodeKind(kind Kind, entry Entry) (any, error) {
+func (s *Store) decodeKind(kind Kind, entry Entry) (any, error) {
 	switch kind {
 	case KindApp:
-		return decodeValue[teal.App](entry)
+		return decodeValue(s.Apps, entry)
 	case KindVersion:
-		return decodeValue[teal.Version](entry)
+		return decodeValue(s.Versions, entry)
 	case KindAlias:
-		return decodeValue[teal.Alias](entry)
+		return decodeValue(s.Aliases, entry)
 	case KindEnvironment:
-		return decodeValue[teal.Environment](entry)
+		return decodeValue(s.Environments, entry)
 	default:
-		return decodeValue[teal.Release](entry)
+		return decodeValue(s.Releases, entry)
 	}
 }
 
-func decodeValue[T any](entry Entry) (any, error) {
-	record, err := decode[T](entry)
+func decodeValue[K comparable, T any](t *Table[K, T], entry Entry) (any, error) {
+	record, err := t.Decode(entry)
 	return record.Value, err
 }

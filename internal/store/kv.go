@@ -36,9 +36,6 @@ var (
 	ErrClosed = errors.New("store: closed")
 	// ErrInvalidKey: the key or the pattern is not of the form that KV states.
 	ErrInvalidKey = errors.New("store: invalid key")
-	// ErrUnreadable: the value is no record of its kind. Reading it again will not
-	// help.
-	ErrUnreadable = errors.New("store: record cannot be read")
 	// ErrTooLarge: the value is over MaxValue. Nothing was written.
 	ErrTooLarge = errors.New("store: value is too large")
 )

@@ -26,11 +26,11 @@ var ErrUnchanged = errors.New("store: leave the record unchanged")
 // unknown (ErrOutcomeUnknown) is returned, not repeated.
 func (t *Table[K, T]) Modify(ctx context.Context, key K, change func(*T) error) (Record[T], error) {
 	return t.retry(ctx, func() (Record[T], error) {
-		record, data, err := t.load(ctx, key)
+		record, entry, err := t.load(ctx, key)
 		if err != nil {
 			return Record[T]{}, err
 		}
-		return t.modifyOnce(ctx, key, record, data, change)
+		return t.modifyOnce(ctx, key, record, entry, change)
 	})
 }
 
@@ -40,22 +40,22 @@ func (t *Table[K, T]) Modify(ctx context.Context, key K, change func(*T) error) 
 // the result is that it was not found.
 func (t *Table[K, T]) Upsert(ctx context.Context, key K, change func(value *T, exists bool) error) (Record[T], error) {
 	return t.retry(ctx, func() (Record[T], error) {
-		record, data, err := t.load(ctx, key)
+		record, entry, err := t.load(ctx, key)
 		if errors.Is(err, ErrNotFound) {
 			return t.createOnce(ctx, key, err, change)
 		}
 		if err != nil {
 			return Record[T]{}, err
 		}
-		return t.modifyOnce(ctx, key, record, data, func(v *T) error { return change(v, true) })
+		return t.modifyOnce(ctx, key, record, entry, func(v *T) error { return change(v, true) })
 	})
 }
 
-func (t *Table[K, T]) modifyOnce(ctx context.Context, key K, record Record[T], stored []byte, change func(*T) error) (Record[T], error) {
+func (t *Table[K, T]) modifyOnce(ctx context.Context, key K, record Record[T], stored Entry, change func(*T) error) (Record[T], error) {
 	before := record.Revision
 	err := change(&record.Value)
 	if errors.Is(err, ErrUnchanged) {
-		return decode[T](Entry{Value: stored, Revision: before})
+		return t.Decode(stored)
 	}
 	if err != nil {
 		return Record[T]{}, settled{err}
@@ -67,7 +67,7 @@ func (t *Table[K, T]) modifyOnce(ctx context.Context, key K, record Record[T], s
 	if err != nil {
 		return Record[T]{}, err
 	}
-	if bytes.Equal(data, stored) {
+	if bytes.Equal(data, stored.Value) {
 		return record, nil
 	}
 	return t.Update(ctx, record.Value, before)

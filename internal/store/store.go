@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 
 	"teal"
 )
@@ -57,16 +58,25 @@ var versions = schema[VersionKey, teal.Version]{
 	key:  func(v teal.Version) VersionKey { return VersionKey{App: v.App, Number: v.Number} },
 	path: func(k VersionKey) (string, error) { return numberPath(KindVersion, k.App, k.Number) },
 	name: versionName,
+	valid: func(v teal.Version) error {
+		for name, c := range v.Spec.Components {
+			if c.Kind() == "" {
+				return fmt.Errorf("the component %s is of no known kind", name)
+			}
+		}
+		return nil
+	},
 	missing: func(k VersionKey) *teal.Error {
 		return teal.Errorf(teal.CodeUnknownVersion, "There is no %s; `teal versions %s` lists those that exist.", versionName(k), k.App)
 	},
 }
 
 var aliases = schema[AliasKey, teal.Alias]{
-	kind: KindAlias,
-	key:  func(v teal.Alias) AliasKey { return AliasKey{App: v.App, Name: v.Name} },
-	path: aliasPath,
-	name: func(k AliasKey) string { return "alias " + k.Name + " of app " + k.App },
+	kind:  KindAlias,
+	key:   func(v teal.Alias) AliasKey { return AliasKey{App: v.App, Name: v.Name} },
+	path:  aliasPath,
+	valid: func(v teal.Alias) error { return teal.CheckTargets(v.Targets) },
+	name:  func(k AliasKey) string { return "alias " + k.Name + " of app " + k.App },
 	missing: func(k AliasKey) *teal.Error {
 		return teal.Errorf(teal.CodeUnknownAlias, "There is no alias %[2]s of app %[1]s; `teal alias list %[1]s` lists those that exist, `teal alias set %[1]s %[2]s VERSION` creates it.", k.App, k.Name)
 	},
@@ -86,6 +96,12 @@ var releases = schema[string, teal.Release]{
 	kind: KindRelease,
 	key:  func(v teal.Release) string { return v.ID },
 	path: releasePath,
+	valid: func(v teal.Release) error {
+		if !slices.Contains(teal.Phases, v.Phase) || v.App != teal.AppOfRelease(v.ID) {
+			return fmt.Errorf("it has no known phase (%q), or is not one of app %q", v.Phase, v.App)
+		}
+		return nil
+	},
 	name: func(k string) string { return "release " + k },
 	missing: func(k string) *teal.Error {
 		return teal.Errorf(teal.CodeUnknownRelease, "There is no release %s; `teal history APP` lists an app's releases.", k)

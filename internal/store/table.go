@@ -26,15 +26,18 @@ type Record[T any] struct {
 // that reading such a key is not found.
 type Table[K comparable, T any] struct {
 	kv     KV
+	damage Damage
 	schema schema[K, T]
 }
 
 // schema is what distinguishes one kind from another.
 type schema[K comparable, T any] struct {
-	kind    Kind
-	key     func(T) K
-	path    func(K) (string, error)
-	name    func(K) string // for people: "version 3 of app shop"
+	kind Kind
+	key  func(T) K
+	path func(K) (string, error)
+	name func(K) string // for people: "version 3 of app shop"
+	// valid says what else a record must hold to be understood; nil is nothing.
+	valid   func(T) error
 	missing func(K) *teal.Error
 	// pattern returns what matches the keys of an app, or of all apps for "";
 	// nil is the records that Store has tables of.
@@ -42,7 +45,7 @@ type schema[K comparable, T any] struct {
 }
 
 func newTable[K comparable, T any](kv KV, s schema[K, T]) *Table[K, T] {
-	return &Table[K, T]{kv: kv, schema: s}
+	return &Table[K, T]{kv: kv, damage: damageOf(kv), schema: s}
 }
 
 // Path returns the key of the KV under which a record is kept.
@@ -65,6 +68,7 @@ func (t *Table[K, T]) Create(ctx context.Context, value T) (Record[T], error) {
 	if err != nil {
 		return Record[T]{}, t.explain("create", key, err)
 	}
+	t.damage.Written(path)
 	return Record[T]{Value: value, Revision: revision}, nil
 }
 
@@ -79,6 +83,7 @@ func (t *Table[K, T]) Update(ctx context.Context, value T, revision uint64) (Rec
 	if err != nil {
 		return Record[T]{}, t.explain("update", key, err)
 	}
+	t.damage.Written(path)
 	return Record[T]{Value: value, Revision: written}, nil
 }
 
@@ -91,30 +96,20 @@ func (t *Table[K, T]) Delete(ctx context.Context, key K, revision uint64) error 
 	if err := t.kv.Delete(ctx, path, revision); err != nil {
 		return t.explain("delete", key, err)
 	}
+	t.damage.Written(path)
 	return nil
 }
 
 // List returns the records of an app, or of all apps when app is "", sorted by
-// app, then by number or name. An app that does not exist has none.
+// app, then by number or name. An app that does not exist has none. One record
+// that cannot be understood is an error that wraps ErrUnreadable; see Readable.
 func (t *Table[K, T]) List(ctx context.Context, app string) ([]Record[T], error) {
-	pattern, ok := t.pattern(app)
-	if !ok {
-		return nil, nil
+	records, unreadable, err := t.Readable(ctx, app)
+	if err == nil && len(unreadable) > 0 {
+		err = unreadable[0].Err
 	}
-	entries, err := t.kv.List(ctx, pattern)
 	if err != nil {
-		return nil, fmt.Errorf("store: list %s records: %w", t.schema.kind, err)
-	}
-	records := make([]Record[T], 0, len(entries))
-	for _, entry := range entries {
-		if _, known := parsePath(entry.Key); !known && t.schema.pattern == nil {
-			continue
-		}
-		record, err := decode[T](entry)
-		if err != nil {
-			return nil, err
-		}
-		records = append(records, record)
+		return nil, err
 	}
 	return records, nil
 }
@@ -131,23 +126,23 @@ func (t *Table[K, T]) Scan(ctx context.Context, app string, visit func(path stri
 		if _, known := parsePath(entry.Key); !known && t.schema.pattern == nil {
 			return nil
 		}
-		record, err := decode[T](entry)
+		record, err := t.Decode(entry)
 		return visit(entry.Key, record, err)
 	})
 }
 
-// load returns the record and the bytes that it was read from.
-func (t *Table[K, T]) load(ctx context.Context, key K) (Record[T], []byte, error) {
+// load returns the record and the entry that it was read from.
+func (t *Table[K, T]) load(ctx context.Context, key K) (Record[T], Entry, error) {
 	path, err := t.schema.path(key)
 	if err != nil {
-		return Record[T]{}, nil, t.explain("get", key, ErrNotFound)
+		return Record[T]{}, Entry{}, t.explain("get", key, ErrNotFound)
 	}
 	entry, err := t.kv.Get(ctx, path)
 	if err != nil {
-		return Record[T]{}, nil, t.explain("get", key, err)
+		return Record[T]{}, Entry{}, t.explain("get", key, err)
 	}
-	record, err := decode[T](entry)
-	return record, entry.Value, err
+	record, err := t.Decode(entry)
+	return record, entry, err
 }
 
 func (t *Table[K, T]) encode(key K, value T) (path string, data []byte, err error) {
@@ -204,10 +199,33 @@ func (t *Table[K, T]) explain(op string, key K, err error) error {
 	return fmt.Errorf("store: %s %s: %w", op, name, err)
 }
 
-func decode[T any](entry Entry) (Record[T], error) {
+// Decode reads an entry of the table. The error, for which whoever the KV reports
+// to is told, wraps ErrUnreadable.
+func (t *Table[K, T]) Decode(entry Entry) (Record[T], error) {
 	record := Record[T]{Revision: entry.Revision}
-	if err := json.Unmarshal(entry.Value, &record.Value); err != nil {
-		return Record[T]{}, &teal.Error{Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err), Message: "The record " + entry.Key + " cannot be read: it is damaged, or was written by a newer Teal. Restore the data directory from a backup, or run the newer Teal."}
+	err := json.Unmarshal(entry.Value, &record.Value)
+	if err == nil {
+		err = t.check(entry.Key, record.Value)
 	}
-	return record, nil
+	if err == nil {
+		return record, nil
+	}
+	err = &teal.Error{
+		Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err),
+		Message: "The record " + entry.Key + " cannot be read: it is damaged, or was written by a newer Teal. `teal doctor` says what to do.",
+	}
+	t.damage.Unreadable(entry.Key, err)
+	return Record[T]{}, err
+}
+
+// check refuses a value that is well-formed and not what its key promises.
+func (t *Table[K, T]) check(key string, value T) error {
+	path, err := t.schema.path(t.schema.key(value))
+	if err != nil || path != key {
+		return fmt.Errorf("it does not say that it is %s", key)
+	}
+	if t.schema.valid == nil {
+		return nil
+	}
+	return t.schema.valid(value)
 }

@@ -1,0 +1,116 @@
+package daemon
+
+import (
+	"cmp"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+
+	"teal"
+	"teal/internal/doctor"
+	"teal/internal/store/natskv"
+)
+
+// mend makes the folders of the data directory what the server needs, except the
+// store's: one that is missing is made, one that its owner may not use is given
+// back to him, and what is in the way of one is set aside. What cannot be mended is
+// reported; whoever needs the folder fails when it does.
+func (d *dataDir) mend(alerts *doctor.Alerts) {
+	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, examDir, workDir} {
+		d.report(alerts, name, d.mendFolder(alerts, name))
+	}
+}
+
+const ownerMay = 0o700
+
+func (d *dataDir) mendFolder(alerts *doctor.Alerts, name string) error {
+	path := d.join(name)
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // made by whoever needs it
+	case err != nil:
+		return err
+	case info.IsDir() && info.Mode().Perm()&ownerMay == ownerMay:
+		return nil
+	case info.IsDir():
+		return os.Chmod(path, info.Mode().Perm()|ownerMay)
+	case info.Mode()&fs.ModeSymlink != 0:
+		if target, err := os.Stat(path); err == nil && target.IsDir() {
+			return nil // an operator has put it on another disk
+		}
+	}
+	return d.setAside(alerts, name, "it is not a folder")
+}
+
+// setAside gives a file of the data directory another name, so that a new one can
+// take its place.
+func (d *dataDir) setAside(alerts *doctor.Alerts, name, why string) error {
+	aside := fmt.Sprintf("%s.damaged-%s", d.join(name), time.Now().UTC().Format("20060102T150405.000"))
+	if err := os.Rename(d.join(name), aside); err != nil {
+		return err
+	}
+	alerts.Report(teal.Alert{
+		Code: teal.AlertFileUnreadable, Subject: d.join(name),
+		Message: fmt.Sprintf("%s could not be used: %s. It was renamed to %s, and the server goes on with a new one.", d.join(name), why, aside),
+		Remedy:  "Look at what was set aside; delete it, or stop the server and put it back in good order. This alert ends with the next start.",
+	})
+	return nil
+}
+
+// report tells people that something in the data directory is not as it should be.
+func (d *dataDir) report(alerts *doctor.Alerts, name string, err error) {
+	if err == nil {
+		return
+	}
+	alerts.Report(teal.Alert{
+		Code: teal.AlertFileUnreadable, Subject: d.join(name),
+		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), teal.MessageOf(err)),
+		Remedy:  "Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.",
+	})
+}
+
+// secretPattern is what a header can carry.
+var secretPattern = regexp.MustCompile(`^[!-~]+$`)
+
+// secret returns the secret in a file, such as the admin token, or a new one that
+// it writes there for its owner alone. A file that holds no secret is set aside.
+func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
+	data, err := os.ReadFile(d.join(name))
+	secret := strings.TrimSpace(string(data))
+	if err == nil && secretPattern.MatchString(secret) {
+		return secret
+	}
+	if !errors.Is(err, fs.ErrNotExist) && (err != nil || secret != "") {
+		d.report(alerts, name, d.setAside(alerts, name, "it holds no secret that can be read: "+cmp.Or(errorText(err), "it is damaged")+"; clients need the new one"))
+	}
+	random := make([]byte, 32)
+	_, _ = rand.Read(random) // never fails, see crypto/rand
+	secret = base64.RawURLEncoding.EncodeToString(random)
+	d.report(alerts, name, writeFile(d.join(name), secret+"\n", 0o600))
+	return secret
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// wayOut says what to do about a store that cannot be opened.
+func (d *dataDir) wayOut(err error) error {
+	if !errors.Is(err, natskv.ErrDamaged) {
+		return err
+	}
+	dir := d.join(storeDir)
+	return &teal.Error{Code: teal.CodeOf(err), Err: err, Message: fmt.Sprintf("%s\n"+
+		"Copy %s somewhere safe before anything else. Without a backup: `mv %s %s.damaged`, start the server, which begins with an empty store, and deploy the apps again; code and logs are kept in %s.",
+		teal.MessageOf(err), d.path, dir, dir, d.path)}
+}

@@ -1,0 +1,229 @@
+package environment
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"teal"
+)
+
+// Target is a version that an alias points to.
+type Target struct {
+	App     string
+	Version int
+	Live    bool // the live alias does
+}
+
+// Alerts takes what is wrong and does not keep the manager from running the rest.
+// Its methods must not block.
+type Alerts interface {
+	Report(teal.Alert)
+	Resolve(code teal.AlertCode, subject string)
+}
+
+type noAlerts struct{}
+
+func (noAlerts) Report(teal.Alert)              {}
+func (noAlerts) Resolve(teal.AlertCode, string) {}
+
+// plan is what is to be done about one environment at a start.
+type plan struct {
+	env    teal.Environment
+	forget bool // nobody wants it
+	record bool // the record is to be written: there is none, or it says something else
+	live   bool
+}
+
+// planRecovery says what is to run after a start: what the records ask for, and
+// every version that an alias points to, whatever its record says. A record can say
+// that a version drains to which an alias has been given since, when the answer to
+// that write was lost; it can be missing. What live needs comes first.
+func planRecovery(records []teal.Environment, targets []Target, deleted func(app string) bool, now time.Time) []plan {
+	wanted := map[key]bool{} // true: by live
+	for _, t := range targets {
+		k := key{t.App, t.Version}
+		wanted[k] = wanted[k] || t.Live
+	}
+	var plans []plan
+	taken := map[string]map[teal.Slot]bool{} // by app
+	known := map[key]bool{}
+	take := func(app string, slot teal.Slot) {
+		if taken[app] == nil {
+			taken[app] = map[teal.Slot]bool{}
+		}
+		taken[app][slot] = true
+	}
+	for _, e := range records {
+		k := key{e.App, e.Version}
+		known[k] = true
+		live, isTarget := wanted[k]
+		draining := e.State == teal.EnvironmentDraining
+		if !isTarget && (draining || deleted(e.App)) {
+			plans = append(plans, plan{env: e, forget: true})
+			continue
+		}
+		if draining {
+			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentStarting, "", "", now
+		}
+		take(e.App, e.Slot)
+		plans = append(plans, plan{env: e, record: draining, live: live})
+	}
+	for _, t := range targets {
+		k := key{t.App, t.Version}
+		if known[k] {
+			continue
+		}
+		known[k] = true
+		e := teal.Environment{App: t.App, Version: t.Version, Aside: !wanted[k], State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+		if wanted[k] {
+			e.Slot = chooseSlot(taken[t.App], teal.SlotNone)
+			take(t.App, e.Slot)
+		}
+		plans = append(plans, plan{env: e, record: true, live: wanted[k]})
+	}
+	slices.SortStableFunc(plans, func(a, b plan) int { return cmp.Compare(rank(a), rank(b)) })
+	return plans
+}
+
+func rank(p plan) int {
+	if p.live {
+		return 0
+	}
+	return 1
+}
+
+// recover starts what is to run. What cannot be done for one environment is
+// reported, and keeps none of the others down; only records that cannot be listed
+// are an error.
+func (m *Manager) recover(ctx context.Context) error {
+	records, err := m.cfg.Records.Environments(ctx, "")
+	if err != nil {
+		return err
+	}
+	deleted := func(app string) bool { return m.cfg.Usage.Deleted(ctx, app) }
+	for _, p := range planRecovery(records, m.cfg.Usage.Targets(), deleted, time.Now()) {
+		if err := m.carryOut(ctx, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Manager) carryOut(ctx context.Context, p plan) error {
+	logger := m.cfg.Logger.With("app", p.env.App, "version", p.env.Version)
+	if p.forget {
+		if err := m.cfg.Records.Forget(ctx, p.env.App, p.env.Version); err != nil {
+			logger.Warn("the record of an environment that has stopped could not be deleted; the next start will try again", "error", err)
+		}
+		return nil
+	}
+	version, err := m.cfg.Records.Version(ctx, p.env.App, p.env.Version)
+	if err != nil {
+		m.reportIncomplete(teal.Version{App: p.env.App, Number: p.env.Version}, err)
+		return nil
+	}
+	if p.record {
+		if err := m.cfg.Records.Wish(ctx, p.env); err != nil {
+			logger.Warn("an alias points to a version that is not recorded as running; it is started without a record", "error", err)
+		}
+	}
+	logger.Info("starting environment again")
+	return m.begin(version, p.env)
+}
+
+// incomplete names an environment in an alert.
+func incomplete(app string, version int) string {
+	return fmt.Sprintf("%s version %s", app, teal.VersionLabel(version))
+}
+
+func (m *Manager) reportIncomplete(v teal.Version, err error) {
+	m.cfg.Alerts.Report(teal.Alert{
+		Code: teal.AlertAppIncomplete, Subject: incomplete(v.App, v.Number),
+		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", teal.VersionLabel(v.Number), v.App, teal.MessageOf(err)),
+		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", v.App, v.App),
+	})
+}
+
+// clearWork empties the work folder. What cannot be removed costs space and
+// nothing else: every environment makes a folder of its own.
+func (m *Manager) clearWork() {
+	if err := os.RemoveAll(m.cfg.WorkDir); err != nil {
+		m.cfg.Alerts.Report(teal.Alert{
+			Code: teal.AlertFileUnreadable, Subject: m.cfg.WorkDir,
+			Message: fmt.Sprintf("The work folder could not be emptied: %v. What earlier environments have left in it takes space.", err),
+			Remedy:  "Give the folder and what is in it to the user that the server runs as, or delete it while the server is stopped.",
+		})
+	}
+}
+
+// The pauses between two tries to write that an environment is wanted after all.
+const (
+	reclaimFirst = 100 * time.Millisecond
+	reclaimMost  = 5 * time.Second
+)
+
+// reclaim makes the record of an environment that was to drain, and does not, say
+// so. Whether it says "draining" is not known: that write failed, and its answer
+// may have been what was lost; it may even happen later. So the record is always
+// written: the older write then meets another revision.
+func (m *Manager) reclaim(r *running) {
+	m.mu.Lock()
+	after := m.after
+	m.mu.Unlock()
+	if after == nil {
+		return // the server stops; the next start looks at what aliases need
+	}
+	after(func(ctx context.Context) {
+		for pause := reclaimFirst; ctx.Err() == nil && !m.reclaimOnce(ctx, r); pause = min(2*pause, reclaimMost) {
+			timer := time.NewTimer(pause)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+			}
+		}
+	})
+}
+
+// reclaimOnce reports whether nothing is left to be done.
+func (m *Manager) reclaimOnce(ctx context.Context, r *running) bool {
+	m.changing.Lock()
+	defer m.changing.Unlock()
+	app, version := r.version.App, r.version.Number
+	if m.find(app, version) != r {
+		return true // retired after all
+	}
+	now, _ := r.currentHealth()
+	err := m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+		e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
+	})
+	if err != nil && ctx.Err() == nil {
+		r.logger().Warn("it could not be recorded that the environment goes on running; trying again", "error", err)
+	}
+	return err == nil
+}
+
+// AwaitStopped blocks until nothing of the app runs or drains any more, or until
+// ctx ends, then with ctx's error.
+func (m *Manager) AwaitStopped(ctx context.Context, app string) error {
+	for {
+		m.mu.Lock()
+		changed, runs := m.changed, false
+		for r := range m.alive {
+			runs = runs || r.version.App == app
+		}
+		m.mu.Unlock()
+		if !runs {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
