@@ -54,7 +54,7 @@ func (s *session) sayBlocked(ctx context.Context, c *client.Client) {
 	}
 	for _, a := range alerts {
 		if a.Blocking {
-			s.out.line("%s See `teal doctor`.", a.Message)
+			s.out.line("%s; see `teal doctor`", strings.TrimSuffix(a.Message, "."))
 		}
 	}
 }
