@@ -80,8 +80,11 @@ func fullData(t *testing.T, backend string) (data string, hosts map[string]strin
 	create(t, c, "old", python(t, "return 1"), nil)
 	must[*awssdk.DeleteFunctionOutput](t, "delete")(c.DeleteFunction(ctx, &awssdk.DeleteFunctionInput{FunctionName: aws.String("old")}))
 	h.awaitGone("old")
+	if err := os.MkdirAll(filepath.Join(data, recordDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"watching-2", "shifting-2"} {
-		if err := os.WriteFile(filepath.Join(data, recordDir, name+".jsonl"), []byte("{}\n"), 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.WriteFile(filepath.Join(data, recordDir, name+".jsonl"), []byte("{}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

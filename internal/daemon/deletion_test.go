@@ -63,6 +63,9 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	h.deploy(examples+"hello-green", false, nil)
 	recording := filepath.Join(h.data, recordDir, "hello-1.jsonl")
 	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl")
+	if err := os.MkdirAll(filepath.Join(h.data, recordDir), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, path := range []string{recording, other} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)

@@ -106,11 +106,15 @@ func errorText(err error) string {
 
 // wayOut says what to do about a store that cannot be opened.
 func (d *dataDir) wayOut(err error) error {
-	if !errors.Is(err, natskv.ErrDamaged) {
-		return err
-	}
 	dir := d.join(storeDir)
+	what := fmt.Sprintf("The store %s cannot be opened: %v.", dir, err)
+	switch {
+	case teal.IsCode(err, teal.CodeDataInUse):
+		return err
+	case errors.Is(err, natskv.ErrDamaged):
+		what = teal.MessageOf(err)
+	}
 	return &teal.Error{Code: teal.CodeOf(err), Err: err, Message: fmt.Sprintf("%s\n"+
 		"Copy %s somewhere safe before anything else. Without a backup: `mv %s %s.damaged`, start the server, which begins with an empty store, and deploy the apps again; code and logs are kept in %s.",
-		teal.MessageOf(err), d.path, dir, dir, d.path)}
+		what, d.path, dir, dir, d.path)}
 }

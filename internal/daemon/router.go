@@ -118,8 +118,8 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	ctx = context.WithoutCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, err := r.journal.app(ctx, alias.App); teal.IsCode(err, teal.CodeUnknownApp) {
-		return err
+	if r.journal.isDeleting(ctx, alias.App) {
+		return unknownApp(alias.App)
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
