@@ -61,8 +61,8 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 	invoke(t, c, name, "", "{}")
 	h.deploy(examples+"hello-green", false, nil)
-	recording := filepath.Join(h.data, recordDir, "hello-1.jsonl")
-	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl")
+	recording := filepath.Join(h.data, recordDir, "hello-1.jsonl.gz")
+	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl.gz")
 	if err := os.MkdirAll(filepath.Join(h.data, recordDir), 0o700); err != nil {
 		t.Fatal(err)
 	}

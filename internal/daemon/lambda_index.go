@@ -139,7 +139,7 @@ func (l *lambda) remembers(ref awslambda.Ref) (known, has bool) {
 		return false, false
 	}
 	app, known := l.index.apps.Value(path)
-	if !known {
+	if !known || app.Deleting {
 		return false, false
 	}
 	l.mu.Lock()
