@@ -107,8 +107,8 @@ func TestConcurrentDeploys(t *testing.T) {
 	first := s.background("deploy", newApp(t, slowManifest, "two").dir)
 	s.awaitPhase("web", "provisioning")
 	third := newApp(t, manifestWith("0s"), "three")
-	s.teal("deploy", third.dir).expect(t, 2, "release web-2 of web is provisioning", "version 1 to 2", "teal abort web")
-	s.teal("alias", "set", "web", "live", "1").expect(t, 2, "web-2", "teal rollback web")
+	s.teal("deploy", third.dir).expect(t, 4, "release web-2 of web is provisioning", "version 1 to 2", "teal abort web")
+	s.teal("alias", "set", "web", "live", "1").expect(t, 4, "web-2", "teal rollback web")
 	(<-first).expect(t, 0, "is live: 100 % on version 2")
 	if r := s.ok("versions", "web"); strings.Contains(r.stdout, "\n3 ") {
 		t.Errorf("the refused deploy was recorded:\n%s", r.stdout)

@@ -255,7 +255,7 @@ func TestLiveSetByHand(t *testing.T) {
 	s.answers("2")
 
 	s.ok("deploy", newWeb(t, "10m", "four"))
-	s.teal("alias", "set", "web", "live", "2").expect(t, 2, "is watching", "teal rollback web")
+	s.teal("alias", "set", "web", "live", "2").expect(t, 4, "is watching", "teal rollback web")
 	s.ok("alias", "set", "web", "keep", "2") // another one is free
 	s.ok("rollback", "web")
 	s.answers("2")
