@@ -72,11 +72,12 @@ func keepPrivate(path string, logger *slog.Logger) error {
 	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case name == "":
 			return err
+		default: // missing, or for mend and secret, which can do without it
+			continue
 		}
 		const others = 0o077
 		mode := info.Mode()
