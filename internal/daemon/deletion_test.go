@@ -108,7 +108,7 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 // has looked before: no environment, release, alias or version.
 //
 // Seen red, each at its line, without the look at Deleting in Wish, journal.app,
-// Enqueue, SetDescribed, recordOnce and createApp.
+// Enqueue, SetDescribed, recordOnce, createApp and remembers.
 func TestADeletedAppTakesNothing(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
@@ -132,7 +132,8 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 		"alias": func() error {
 			return s.router.Set(ctx, teal.Alias{App: "hello", Name: "other", Targets: teal.Only(1)}, 0)
 		},
-		"version": func() error { _, _, err := s.control.recordOnce(ctx, spec, 2); return err },
+		"version":       func() error { _, _, err := s.control.recordOnce(ctx, spec, 2); return err },
+		"call or event": func() error { _, err := s.lambda.Find(ctx, "hello"); return err },
 	} {
 		if err := begin(); teal.CodeOf(err).Kind() != teal.KindNotFound {
 			t.Errorf("%s: %v", name, err)
