@@ -176,18 +176,22 @@ func (d *deletions) Run(ctx context.Context) error {
 	defer tasks.Wait()
 	begun := map[string]bool{}
 	over := make(chan string)
-	d.nudge()
+	again := time.NewTimer(0) // at once
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-again.C:
+			d.nudge()
 		case app := <-over:
 			delete(begun, app)
 			d.nudge() // it may have been created and deleted again
 		case <-d.wake:
 			apps, _, err := d.store.Apps.Readable(ctx, "")
-			if err != nil {
-				d.logger.Warn("apps that were deleted could not be looked for; the next deletion will try again", "error", err)
+			if err != nil && ctx.Err() == nil {
+				d.logger.Warn("apps that were deleted could not be looked for; trying again", "error", err, "in", deletionMost)
+				again.Reset(deletionMost)
 			}
 			for _, app := range apps {
 				name := app.Value.Name
