@@ -82,10 +82,10 @@ func stillDeleting(app string) error {
 // begin deletes an app: when it returns without an error, no alias leads to it,
 // nothing of it takes a request, and the rest goes in the background.
 func (d *deletions) begin(ctx context.Context, app string) error {
+	defer d.nudge() // also after an error: the answer to the write may be all that was lost
 	if err := d.mark(ctx, app); err != nil {
 		return err
 	}
-	defer d.nudge()
 	if err := d.stop(ctx, app); err != nil {
 		d.logger.Warn("an app that was deleted could not be stopped at once; it is tried again", "app", app, "error", err)
 	}
@@ -229,7 +229,16 @@ func (d *deletions) finish(ctx context.Context, app string) {
 	}
 }
 
+// takeDown tries once. An app that is not being deleted is left alone: an earlier
+// try may have got further than it was told, and somebody has made the app anew.
 func (d *deletions) takeDown(ctx context.Context, app string) error {
+	switch record, err := d.store.Apps.Get(ctx, app); {
+	case errors.Is(err, store.ErrNotFound), err == nil && !record.Value.Deleting:
+		d.announce()
+		return nil
+	case err != nil:
+		return err
+	}
 	if err := d.stop(ctx, app); err != nil {
 		return err
 	}
@@ -238,9 +247,6 @@ func (d *deletions) takeDown(ctx context.Context, app string) error {
 	}
 	ctx = context.WithoutCancel(ctx) // the store outlives the end of the server
 	record, err := d.store.Apps.Get(ctx, app)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -259,11 +265,16 @@ func (d *deletions) takeDown(ctx context.Context, app string) error {
 	}
 	d.logger.Info("app deleted", "app", app)
 	d.garbage.dropPieces(pieces)
+	d.announce()
+	return nil
+}
+
+// announce wakes those who wait for an app to be gone.
+func (d *deletions) announce() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	close(d.ended)
 	d.ended = make(chan struct{})
-	return nil
 }
 
 // piecesOf returns the code that the records of an app name.

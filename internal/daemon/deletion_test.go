@@ -104,6 +104,22 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 }
 
+// An app that was made anew, while an earlier try to take it down was told of a
+// failure that was none, is left alone. Seen red without the first look of takeDown:
+// a live app was deleted.
+func TestAnAppThatWasMadeAnewIsLeftAlone(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	if err := h.daemon.running.deletions.takeDown(t.Context(), "hello"); err != nil {
+		t.Error(err)
+	}
+	if code, _, body := h.get("/"); code != http.StatusOK {
+		t.Errorf("the app answers %d: %s", code, body)
+	}
+}
+
 // From the write that deletes an app on, nothing of it is begun any more, whoever
 // has looked before: no environment, release, alias or version.
 //
