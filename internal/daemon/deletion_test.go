@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,10 +62,10 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 	invoke(t, c, name, "", "{}")
 	h.deploy(examples+"hello-green", false, nil)
-	recording := filepath.Join(h.data, recordDir, "hello-1.jsonl")
-	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl")
-	for _, path := range []string{recording, other} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+	recording, old := filepath.Join(h.data, recordDir, "hello-1.jsonl.gz"), filepath.Join(h.data, recordDir, "hello-1.jsonl")
+	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl.gz")
+	for _, path := range []string{recording, old, other} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -86,7 +87,7 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	if len(h.metrics(`app="hello"`)) > 0 {
 		t.Error("the deleted function is still in the metrics")
 	}
-	for path, want := range map[string]bool{recording: false, other: true, filepath.Join(h.data, logDir, name): false} {
+	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, logDir, name): false} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v", path, err == nil)
 		}
