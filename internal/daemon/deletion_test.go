@@ -121,6 +121,27 @@ func TestAnAppThatWasMadeAnewIsLeftAlone(t *testing.T) {
 	}
 }
 
+// The numbers of an app whose record was lost, or set aside, go on: the newest release
+// is the one with the highest number, for those who want to go back to where it came
+// from. Seen red without lastRelease.
+func TestTheNumbersOfALostAppGoOn(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	s, ctx := h.daemon.running, t.Context()
+	app, err := s.control.store.Apps.Get(ctx, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.control.store.Apps.Delete(ctx, "hello", app.Revision); err != nil {
+		t.Fatal(err)
+	}
+	app, err = s.control.createApp(ctx, "hello", teal.DefaultPolicy())
+	if err != nil || app.Value.LastRelease != 1 {
+		t.Errorf("%+v, %v", app.Value, err)
+	}
+}
+
 // From the write that deletes an app on, nothing of it is begun any more, whoever
 // has looked before: no environment, release, alias or version.
 //
