@@ -104,7 +104,8 @@ func stillDeleting(app string) error {
 // begin deletes an app: when it returns without an error, no alias leads to it,
 // nothing of it takes a request, and the rest goes in the background.
 func (d *deletions) begin(ctx context.Context, app string) error {
-	defer d.nudge() // also after an error: the answer to the write may be all that was lost
+	ctx = store.WithUrgency(ctx, store.Running) // it makes room
+	defer d.nudge()                             // also after an error: the answer to the write may be all that was lost
 	if err := d.mark(ctx, app); err != nil {
 		return err
 	}
@@ -254,6 +255,7 @@ func (d *deletions) finish(ctx context.Context, app string) {
 // takeDown tries once. An app that is not being deleted is left alone: an earlier
 // try may have got further than it was told, and somebody has made the app anew.
 func (d *deletions) takeDown(ctx context.Context, app string) error {
+	ctx = store.WithUrgency(ctx, store.Running)
 	switch record, err := d.store.Apps.Get(ctx, app); {
 	case errors.Is(err, store.ErrNotFound), err == nil && !record.Value.Deleting:
 		d.announce()
