@@ -22,7 +22,7 @@ type AlertCode string
 
 // The codes of alerts.
 const (
-	AlertRecordUnreadable AlertCode = "record_unreadable" // a record was set aside
+	AlertRecordUnreadable AlertCode = "record_unreadable" // a record cannot be understood
 	AlertFileUnreadable   AlertCode = "file_unreadable"   // a file of the data directory was set aside or is missing
 	AlertAppIncomplete    AlertCode = "app_incomplete"    // an app lacks a record or code that it needs
 	AlertStoreReadOnly    AlertCode = "store_read_only"   // the store cannot be written

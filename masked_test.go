@@ -13,7 +13,7 @@ func TestShownHidesMaskedValues(t *testing.T) {
 	shown := v.Shown()
 	for name, want := range map[string]string{"f": MaskedValue, "s": MaskedValue, "p": "s3cret"} {
 		c := shown.Spec.Components[name]
-		got := env
+		var got map[string]string
 		if c.Function != nil {
 			got = c.Function.Env
 		} else {

@@ -76,7 +76,7 @@ func (j *Judge) knowsNoLatency() string {
 }
 
 func tooLittle(live tally) string {
-	return "only " + number(live.N) + " requests of the current version are known, so even a new version that does nothing right would be within chance"
+	return "only " + number(live.N) + " requests of the current version are known, so even a new version that fails every request could do so by chance"
 }
 
 // was says how live did at what a question is about.

@@ -235,7 +235,7 @@ func (j *Judge) besides(q *question, live tally) string {
 	if allowed := q.beforeAllows(before, j.tolerance, among); allowed < 1 {
 		return text + ", so green was allowed " + percent(allowed)
 	}
-	return text + ", by which nothing could fail green"
+	return text + ", so no result of green could count as worse"
 }
 
 // patience is how long clients must have waited for it to count.

@@ -50,7 +50,7 @@ func Open(root string, limits Limits) (*Store, error) {
 
 // workFolder makes a folder for work in progress.
 func (s *Store) workFolder(pattern string) (string, error) {
-	if err := os.MkdirAll(s.tmp(), 0o755); err != nil {
+	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
 		return "", err
 	}
 	return os.MkdirTemp(s.tmp(), pattern)

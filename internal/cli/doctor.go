@@ -15,8 +15,8 @@ func (s *session) doctorCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "What is wrong with this server, each with the way out",
-		Long: "What is wrong with this server while it goes on serving: records that were set aside,\n" +
-			"a full disk, a store that cannot be written. Exits with 1 when there is something.",
+		Long: "What is wrong with this server while it goes on serving: records that cannot be\n" +
+			"understood, a full disk, a store that cannot be written. Exits with 1 when there is something.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("set-aside") {

@@ -275,33 +275,40 @@ func (s *server) assemble(ctx context.Context) error {
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
+	s.assembleControl(kv, known)
+	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+}
+
+// assembleControl builds what takes orders, and what removes what is not needed any
+// more.
+func (s *server) assembleControl(kv store.KV, known *index) {
+	logger := s.daemon.cfg.Logger
 	var deploying sync.RWMutex
 	pinned := &pins{counts: map[string]int{}}
 	s.retention = &retention{
-		store: typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: cfg.Logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
+		store: known.typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
 	}
 	s.control = &control{
-		store: typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: journal, gateway: s.gateway, logger: cfg.Logger, writable: s.db.Writable,
+		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
+		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 		tombstones: tombstones(kv),
 	}
-	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, cfg.AWS)
+	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
 	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
 	s.garbage = &garbage{
-		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: cfg.Logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
+		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 	}
 	s.lambda.garbage = s.garbage
 	s.deletions = &deletions{
-		kv: known.versions, store: typed, tombstones: s.control.tombstones, journal: journal, router: s.router, manager: s.manager,
+		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
 		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
-		logger: cfg.Logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	s.control.deletions = s.deletions
-	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -348,9 +355,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n", 0o600)
+	err := writeFile(path, addr.String()+"\n")
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n", 0o600) // whoever rolls back must find it
+		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server

@@ -303,6 +303,37 @@ func TestOneDamagedRecordOrFile(t *testing.T) {
 	}
 }
 
+// What is kept of an alias stays while the alias cannot be understood: it is there,
+// and a newer Teal or a backup brings it back. Seen red when forgetGoneQualifiers
+// did not ask: the function URL of the alias was gone for good.
+func TestAnAliasThatCannotBeReadKeepsItsURL(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	f, prod := aws.String("f"), aws.String("prod")
+	create(t, c, "f", python(t, "return 1"), func(in *awssdk.CreateFunctionInput) { in.Publish = true })
+	must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: f, Name: prod, FunctionVersion: aws.String("1")}))
+	must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(ctx, &awssdk.CreateFunctionUrlConfigInput{FunctionName: f, Qualifier: prod, AuthType: types.FunctionUrlAuthTypeNone}))
+	alias, err := h.daemon.running.db.Get(ctx, "apps.f.alias.prod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.stop()
+	if err := writeRecord(h.data, alias, []byte("garbage")); err != nil {
+		t.Fatal(err)
+	}
+	h = startDaemon(t, h.data)
+	l := h.daemon.running.lambda
+	if err := l.forgetGoneQualifiers(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for ref, x := range l.everyExtras() {
+		if ref.App == "f" && x.Has("prod") {
+			return
+		}
+	}
+	t.Errorf("nothing is kept of the alias: %+v", l.everyExtras())
+}
+
 // startDamaged starts a server; one that may refuse to returns nil when it did, with
 // a way out.
 func startDamaged(t *testing.T, dir string, mayRefuse bool) *harness {

@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -72,11 +71,12 @@ func keepPrivate(path string, logger *slog.Logger) error {
 	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+		case name == "":
 			return err
+		default: // missing, or for mend and secret, which can do without it
+			continue
 		}
 		const others = 0o077
 		mode := info.Mode()
@@ -97,15 +97,15 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
 
-// writeFile replaces a file in one step: a reader, or a crash, sees the old
-// content or the new one.
-func writeFile(path, content string, mode fs.FileMode) error {
+// writeFile replaces a file, for its owner alone, in one step: a reader, or a crash,
+// sees the old content or the new one.
+func writeFile(path, content string) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	_, err = temp.WriteString(content)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
+	err = errors.Join(err, temp.Chmod(0o600), temp.Sync(), temp.Close())
 	if err == nil {
 		err = os.Rename(temp.Name(), path)
 	}

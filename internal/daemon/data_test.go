@@ -66,6 +66,23 @@ func TestTheDataDirectoryIsPrivate(t *testing.T) {
 	}
 }
 
+// Something in the data directory that cannot even be looked at ends no start: it is
+// set aside later. Seen red when keepPrivate returned that error.
+func TestAFileThatCannotBeLookedAtEndsNoStart(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	for _, name := range []string{tokenFile, urlKeyFile, logDir, storeDir} {
+		if err := os.Symlink(name, filepath.Join(data, name)); err != nil { // a link to itself
+			t.Fatal(err)
+		}
+	}
+	opened, err := openData(data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = opened.Close()
+}
+
 // What a server makes in its data directory is nobody else's, whatever the umask
 // lets through. Seen red with 0755 for the store of bundles.
 func TestNothingInTheDataDirectoryIsForOthers(t *testing.T) {

@@ -57,22 +57,44 @@ func tombstones(kv store.KV) *store.Table[store.SideKey, tombstone] {
 func appKey(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 
 // createApp returns the record of an app, a new one if there is none. Its numbers
-// go on from where a deleted app of the name has ended.
+// go on from where a deleted app of the name has ended, or one whose record was lost.
 func (c *control) createApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
 	before, err := c.tombstones.Get(ctx, appKey(name))
 	if err != nil && !isOthersDamage(err) {
+		return store.Record[teal.App]{}, err
+	}
+	last, err := c.lastRelease(ctx, name)
+	if err != nil {
 		return store.Record[teal.App]{}, err
 	}
 	return c.store.Apps.Upsert(ctx, name, func(a *teal.App, exists bool) error {
 		switch {
 		case !exists:
 			a.Name, a.CreatedAt, a.Policy = name, time.Now(), policy
-			a.LastVersion, a.LastRelease = before.Value.LastVersion, before.Value.LastRelease
+			a.LastVersion, a.LastRelease = before.Value.LastVersion, max(before.Value.LastRelease, last)
 		case a.Deleting:
 			return stillDeleting(name)
 		}
 		return nil
 	})
+}
+
+// lastRelease returns the highest number of a release of an app that has no record;
+// 0 of one that has.
+func (c *control) lastRelease(ctx context.Context, app string) (last int, err error) {
+	if _, err := c.store.Apps.Get(ctx, app); !errors.Is(err, store.ErrNotFound) {
+		return 0, nil //nolint:nilerr // whoever reads it next says so
+	}
+	releases, unreadable, err := c.store.Releases.Readable(ctx, app)
+	for _, r := range releases {
+		if _, number, err := store.ParseReleaseID(r.Value.ID); err == nil {
+			last = max(last, number)
+		}
+	}
+	for _, r := range unreadable {
+		last = max(last, r.Number)
+	}
+	return last, err
 }
 
 func stillDeleting(app string) error {
@@ -82,10 +104,11 @@ func stillDeleting(app string) error {
 // begin deletes an app: when it returns without an error, no alias leads to it,
 // nothing of it takes a request, and the rest goes in the background.
 func (d *deletions) begin(ctx context.Context, app string) error {
+	ctx = store.WithUrgency(ctx, store.Running) // it makes room
+	defer d.nudge()                             // also after an error: the answer to the write may be all that was lost
 	if err := d.mark(ctx, app); err != nil {
 		return err
 	}
-	defer d.nudge()
 	if err := d.stop(ctx, app); err != nil {
 		d.logger.Warn("an app that was deleted could not be stopped at once; it is tried again", "app", app, "error", err)
 	}
@@ -176,18 +199,22 @@ func (d *deletions) Run(ctx context.Context) error {
 	defer tasks.Wait()
 	begun := map[string]bool{}
 	over := make(chan string)
-	d.nudge()
+	again := time.NewTimer(0) // at once
+	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-again.C:
+			d.nudge()
 		case app := <-over:
 			delete(begun, app)
 			d.nudge() // it may have been created and deleted again
 		case <-d.wake:
 			apps, _, err := d.store.Apps.Readable(ctx, "")
-			if err != nil {
-				d.logger.Warn("apps that were deleted could not be looked for; the next deletion will try again", "error", err)
+			if err != nil && ctx.Err() == nil {
+				d.logger.Warn("apps that were deleted could not be looked for; trying again", "error", err, "in", deletionMost)
+				again.Reset(deletionMost)
 			}
 			for _, app := range apps {
 				name := app.Value.Name
@@ -225,7 +252,17 @@ func (d *deletions) finish(ctx context.Context, app string) {
 	}
 }
 
+// takeDown tries once. An app that is not being deleted is left alone: an earlier
+// try may have got further than it was told, and somebody has made the app anew.
 func (d *deletions) takeDown(ctx context.Context, app string) error {
+	ctx = store.WithUrgency(ctx, store.Running)
+	switch record, err := d.store.Apps.Get(ctx, app); {
+	case errors.Is(err, store.ErrNotFound), err == nil && !record.Value.Deleting:
+		d.announce()
+		return nil
+	case err != nil:
+		return err
+	}
 	if err := d.stop(ctx, app); err != nil {
 		return err
 	}
@@ -234,9 +271,6 @@ func (d *deletions) takeDown(ctx context.Context, app string) error {
 	}
 	ctx = context.WithoutCancel(ctx) // the store outlives the end of the server
 	record, err := d.store.Apps.Get(ctx, app)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
@@ -255,11 +289,16 @@ func (d *deletions) takeDown(ctx context.Context, app string) error {
 	}
 	d.logger.Info("app deleted", "app", app)
 	d.garbage.dropPieces(pieces)
+	d.announce()
+	return nil
+}
+
+// announce wakes those who wait for an app to be gone.
+func (d *deletions) announce() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	close(d.ended)
 	d.ended = make(chan struct{})
-	return nil
 }
 
 // piecesOf returns the code that the records of an app name.

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,13 +62,10 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 	invoke(t, c, name, "", "{}")
 	h.deploy(examples+"hello-green", false, nil)
-	recording := filepath.Join(h.data, recordDir, "hello-1.jsonl.gz")
+	recording, old := filepath.Join(h.data, recordDir, "hello-1.jsonl.gz"), filepath.Join(h.data, recordDir, "hello-1.jsonl")
 	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl.gz")
-	if err := os.MkdirAll(filepath.Join(h.data, recordDir), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{recording, other} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
+	for _, path := range []string{recording, old, other} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -89,7 +87,7 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	if len(h.metrics(`app="hello"`)) > 0 {
 		t.Error("the deleted function is still in the metrics")
 	}
-	for path, want := range map[string]bool{recording: false, other: true, filepath.Join(h.data, logDir, name): false} {
+	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, logDir, name): false} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v", path, err == nil)
 		}
@@ -107,11 +105,48 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 }
 
+// An app that was made anew, while an earlier try to take it down was told of a
+// failure that was none, is left alone. Seen red without the first look of takeDown:
+// a live app was deleted.
+func TestAnAppThatWasMadeAnewIsLeftAlone(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	if err := h.daemon.running.deletions.takeDown(t.Context(), "hello"); err != nil {
+		t.Error(err)
+	}
+	if code, _, body := h.get("/"); code != http.StatusOK {
+		t.Errorf("the app answers %d: %s", code, body)
+	}
+}
+
+// The numbers of an app whose record was lost, or set aside, go on: the newest release
+// is the one with the highest number, for those who want to go back to where it came
+// from. Seen red without lastRelease.
+func TestTheNumbersOfALostAppGoOn(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	s, ctx := h.daemon.running, t.Context()
+	app, err := s.control.store.Apps.Get(ctx, "hello")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.control.store.Apps.Delete(ctx, "hello", app.Revision); err != nil {
+		t.Fatal(err)
+	}
+	app, err = s.control.createApp(ctx, "hello", teal.DefaultPolicy())
+	if err != nil || app.Value.LastRelease != 1 {
+		t.Errorf("%+v, %v", app.Value, err)
+	}
+}
+
 // From the write that deletes an app on, nothing of it is begun any more, whoever
 // has looked before: no environment, release, alias or version.
 //
 // Seen red, each at its line, without the look at Deleting in Wish, journal.app,
-// Enqueue, SetDescribed, recordOnce and createApp.
+// Enqueue, SetDescribed, recordOnce, createApp and remembers.
 func TestADeletedAppTakesNothing(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
@@ -135,7 +170,8 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 		"alias": func() error {
 			return s.router.Set(ctx, teal.Alias{App: "hello", Name: "other", Targets: teal.Only(1)}, 0)
 		},
-		"version": func() error { _, _, err := s.control.recordOnce(ctx, spec, 2); return err },
+		"version":       func() error { _, _, err := s.control.recordOnce(ctx, spec, 2); return err },
+		"call or event": func() error { _, err := s.lambda.Find(ctx, "hello"); return err },
 	} {
 		if err := begin(); teal.CodeOf(err).Kind() != teal.KindNotFound {
 			t.Errorf("%s: %v", name, err)

@@ -15,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/store/natskv"
 )
@@ -117,6 +118,22 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.deploy(examples+"hello-green", true, nil)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.stop()
+}
+
+// An app can be deleted on a full disk, which makes room. Seen red when its records
+// were ordinary ones: the disk was full.
+func TestDeletingOnAFullDisk(t *testing.T) {
+	dir, fill := smallDisk(t)
+	h := startDaemon(t, filepath.Join(dir, "data"))
+	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
+	h.awaitPhase("hello", teal.PhaseCompleted)
+	h.await("the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	fill()
+	h.await("an alert", h.blocked)
+	if err := h.daemon.running.lambda.Delete(t.Context(), awslambda.Ref{App: "hello", Component: "hello"}); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitGone("hello")
 }
 
 // wantFullDisk looks at a server that has no space while the version serves.

@@ -88,8 +88,12 @@ func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
 }
 
 // forgetGoneQualifiers does so for all that an earlier server was kept from
-// forgetting.
+// forgetting; not while there is a record that cannot be understood: it may be the
+// version or the alias that seems to be gone.
 func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {
+	if l.garbage.isBlind() {
+		return nil
+	}
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	var errs []error // of one function are no reason to leave those of the others

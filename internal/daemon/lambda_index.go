@@ -129,8 +129,8 @@ func (i *index) has(key store.VersionKey) bool {
 	return ok
 }
 
-// remembers reports whether there is such an app, and whether its draft has the
-// function. It reads nothing from the store: every invocation by name asks, and is
+// remembers reports whether there is such an app, one that is being deleted not
+// among them, and whether its draft has the function. It reads nothing from the store: every invocation by name asks, and is
 // not to wait for a disk. An app whose newest version was deleted is a case for
 // those who read the store.
 func (l *lambda) remembers(ref awslambda.Ref) (known, has bool) {

@@ -360,7 +360,7 @@ func (q *queue) finished(ref awslambda.Ref) {
 func (q *queue) forget(ctx context.Context, app string) error {
 	return q.table.Scan(ctx, app, func(_ string, r store.Record[queued], err error) error {
 		if err != nil {
-			return nil //nolint:nilerr // it was set aside, and stays
+			return nil //nolint:nilerr // its caller deletes all records
 		}
 		err = ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
 		if err == nil {

@@ -285,6 +285,7 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 	if keep, err := m.needed(ctx, app, version); keep || err != nil {
 		return err
 	}
+	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(app, version)) // nobody wants it any more
 	r := m.hide(app, version)
 	if r == nil {
 		return m.forgetStopped(ctx, app, version)

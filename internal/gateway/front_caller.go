@@ -34,7 +34,8 @@ type visit struct {
 
 // checkCaller returns why a request may not come in on the front's listener. Who
 // has opened the connection is looked up with its first request: the listener
-// goes on accepting meanwhile.
+// goes on accepting meanwhile. The errors name nothing: who is refused here is no
+// insider.
 func (f *front) checkCaller(c *conn, r *http.Request) error {
 	if f.admit == nil {
 		return nil
@@ -47,9 +48,9 @@ func (f *front) checkCaller(c *conn, r *http.Request) error {
 		if f.env.invites(r) {
 			return nil
 		}
-		return teal.Errorf(teal.CodeCallerForbidden, "requests of web pages from elsewhere are refused here; call this address as 127.0.0.1 or by a host of the app's routes, and without the Origin of another page")
+		return publicErrorf(teal.CodeCallerForbidden, "requests of web pages from elsewhere are refused here; call this address as 127.0.0.1 or by a host of the app's routes, and without the Origin of another page")
 	}
-	return teal.Errorf(teal.CodeCallerForbidden, "this address is for the processes of version %d of %s and its checks; call the gateway, which takes the version in the header %s", f.env.version, f.env.app, headerVersion)
+	return publicErrorf(teal.CodeCallerForbidden, "this address is for the processes of one running version and for its checks; call the gateway, which takes the version in the header %s", headerVersion)
 }
 
 // invites reports whether a request is not one that a browser makes for a page of

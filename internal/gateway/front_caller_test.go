@@ -70,6 +70,17 @@ func TestAForeignPageIsRefused(t *testing.T) {
 	}
 }
 
+// Who is refused learns nothing of what is behind the address. Seen red when the
+// sentence named the app and the version.
+func TestWhoIsRefusedLearnsNothing(t *testing.T) {
+	t.Parallel()
+	s := previewed(t, func(net.Conn, string) Admission { return AdmitNone })
+	response, body := s.do("GET", "/", nil)
+	if response.StatusCode != http.StatusForbidden || response.Header.Get(headerVersion) != "" || strings.Contains(body, "shop") || strings.Contains(body, "7 of") {
+		t.Errorf("%d %v %s", response.StatusCode, response.Header, body)
+	}
+}
+
 // Who has opened a connection is asked once, and what was said holds for all of
 // its requests. Seen red with a question for each request.
 func TestACallerIsLookedUpOnceForEachConnection(t *testing.T) {

@@ -92,7 +92,7 @@ func (f failure) document(status int) []byte {
 }
 
 // isInsider reports whether the sender of a request may read what is behind the
-// gateway: everybody on the listeners of an environment itself, and on the public
+// gateway: whoever is admitted to a listener of an environment, and on the public
 // ones whoever asks for a version and may.
 func (f *front) isInsider(peer netip.Addr, fields sentFields) bool {
 	if f.env != nil {

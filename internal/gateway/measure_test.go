@@ -75,7 +75,7 @@ func TestAbandonedRequestsAreNotAnswered(t *testing.T) {
 			conn, _ := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 			<-invoked
 			_ = conn.Close()
-			<-time.After(lingerFor + 200*time.Millisecond) // by then it has gone for good
+			<-time.After(1200 * time.Millisecond) // longer than the loops linger: by then it has gone for good
 			close(left)
 		}},
 		{"HTTP/1.1, connection reset", func(t *testing.T, s *site, invoked <-chan struct{}, left chan<- struct{}) {

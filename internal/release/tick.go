@@ -55,7 +55,7 @@ func (e *Engine) abandon(ctx context.Context, id string) error {
 	if !r.Phase.CanBecome(end) {
 		end = teal.PhaseCompleted
 	}
-	if err := r.Enter(end, time.Now(), "the app was deleted"); err != nil {
+	if err := r.Enter(end, e.cfg.Now(), "the app was deleted"); err != nil {
 		return err
 	}
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil && !e.cfg.Journal.Conflict(err) {

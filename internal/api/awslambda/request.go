@@ -209,7 +209,7 @@ func (c *configuration) apply(f teal.Function) teal.Function {
 		f.Memory = teal.Bytes(*c.MemorySize) * teal.MiB
 	}
 	if c.Environment != nil {
-		f.Env, f.Masked = maps.Clone(c.Environment.Variables), nil
+		f.Env, f.Masked = changedEnv(f, c.Environment.Variables)
 	}
 	if c.TracingConfig != nil {
 		s.Tracing = c.TracingConfig.Mode
@@ -226,6 +226,20 @@ func (c *configuration) apply(f teal.Function) teal.Function {
 		s.Logging = &logging
 	}
 	return s.with(f)
+}
+
+// changedEnv returns the variables that f is to have, and which are masked. A client
+// that reads a function, changes one variable and writes all of them back was shown
+// no masked value: one that comes back so is the one that there is.
+func changedEnv(f teal.Function, sent map[string]string) (env map[string]string, masked []string) {
+	env = maps.Clone(sent)
+	for _, name := range f.Masked {
+		if env[name] == teal.MaskedValue {
+			env[name] = f.Env[name]
+			masked = append(masked, name)
+		}
+	}
+	return env, masked
 }
 
 func set(to, value *string) {
