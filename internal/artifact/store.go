@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"teal"
 )
@@ -27,6 +28,8 @@ type Store struct {
 	root   string // absolute
 	limits Limits
 	step   func(name string) // told before each step of Put; tests crash there
+
+	publishing sync.Mutex
 }
 
 // Open returns the store at root, which is created if need be. What a crash has
@@ -135,12 +138,14 @@ func (s *Store) receive(ctx context.Context, work string, r io.Reader) (digest s
 
 // publish makes the finished folder work the home of digest.
 func (s *Store) publish(work, digest string) error {
+	s.step("rename")
+	s.publishing.Lock() // what another Put has just published must not be taken for half of it
+	defer s.publishing.Unlock()
 	if !s.Has(digest) { // half of it may be there, of which nobody can make use
 		if err := removeTree(s.home(digest)); err != nil {
 			return err
 		}
 	}
-	s.step("rename")
 	if err := os.Rename(work, s.home(digest)); err != nil && !s.Has(digest) {
 		return err
 	}

@@ -105,8 +105,8 @@ type Decision struct {
 	Reason string
 	Change Change // of the record, when the act is done
 	Until  time.Time
-	// Recheck is a version whose health is to be looked at now, 0 for none: a
-	// decision to wait that could be another one if that were known.
+	// Recheck is a version whose health is to be looked at now, 0 for none: the
+	// release waits, and would perhaps not if that were known.
 	Recheck int
 	// Observed is the clock of the observation.
 	Observed teal.Duration
@@ -132,7 +132,7 @@ func Decide(r teal.Release, o Observation) Decision {
 		d.Until = soonest(d.Until, by)
 	}
 	if d.Waits() && clockIsDue(r, o) {
-		d = Decision{Change: Change{Clock: true}, Reason: r.Reason}
+		d = Decision{Change: Change{Clock: true}, Reason: r.Reason, Recheck: d.Recheck}
 	}
 	d.Observed = o.Observed
 	return d

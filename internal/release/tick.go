@@ -88,12 +88,12 @@ func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 		return Next{}, fmt.Errorf("observe: %w", err)
 	}
 	d := Decide(r, o)
-	if d.Waits() {
-		if d.Recheck != 0 {
-			if err := e.cfg.Runner.Recheck(ctx, r.App, d.Recheck); err != nil {
-				return Next{}, fmt.Errorf("recheck version %d: %w", d.Recheck, err)
-			}
+	if d.Recheck != 0 { // before the clock is saved, which may fail for as long as a disk is full
+		if err := e.cfg.Runner.Recheck(ctx, r.App, d.Recheck); err != nil {
+			return Next{}, fmt.Errorf("recheck version %d: %w", d.Recheck, err)
 		}
+	}
+	if d.Waits() {
 		return Next{Waits: true, Until: d.Until}, nil
 	}
 	err = e.carryOut(ctx, r, revision, d, w)

@@ -10,6 +10,7 @@ import (
 // Health is what can be said of a store and its disk.
 type Health struct {
 	Writable bool  // ordinary writes are taken
+	Opening  bool  // they are not, for the moment that the store is opened again
 	Full     bool  // they are not for want of space
 	Low      bool  // space will soon be wanting
 	Err      error // why they are not, with a sentence for people; nil when they are
@@ -32,14 +33,21 @@ func (db *DB) Health() Health {
 	} else if h.Err = d.admit(context.Background(), 0); h.Err != nil {
 		h.Full = true
 	} else if s := db.now.Load(); s.hasFailed() || s.isOver() {
-		h.Err = d.refusal("the store is being opened again", false, h.Free)
+		h.Opening, h.Err = true, d.refusal("the store is being opened again", false, h.Free)
 	}
 	h.Writable = h.Err == nil
 	return h
 }
 
-// Writable returns nil while ordinary writes are taken, and else why not.
-func (db *DB) Writable() error { return db.Health().Err }
+// Writable returns nil while ordinary writes are taken, and else why not. While the
+// store is opened again a write waits for that, so it is not refused beforehand.
+func (db *DB) Writable() error {
+	h := db.Health()
+	if h.Opening {
+		return nil
+	}
+	return h.Err
+}
 
 // MakeRoom gives some of the ballast free for what a server needs so that it can be
 // ordered to go back: its start, and where it can be found. It reports whether
