@@ -293,6 +293,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.garbage = &garbage{
 		store: typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: cfg.Logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		data: s.data.path, tombstones: s.control.tombstones,
 	}
 	s.lambda.garbage = s.garbage
 	s.deletions = &deletions{
