@@ -71,7 +71,7 @@ func (d *dataDir) report(alerts *doctor.Alerts, name string, err error) {
 	}
 	alerts.Report(teal.Alert{
 		Code: teal.AlertFileUnreadable, Subject: d.join(name),
-		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), teal.MessageOf(err)),
+		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), errorText(err)),
 		Remedy:  "Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.",
 	})
 }
@@ -97,20 +97,31 @@ func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
 	return secret
 }
 
+// errorText is an error inside a sentence.
 func errorText(err error) string {
-	if err == nil {
+	var said *teal.Error
+	switch {
+	case err == nil:
 		return ""
+	case errors.As(err, &said):
+		return strings.TrimSuffix(said.Message, ".")
 	}
 	return err.Error()
 }
 
 // wayOut says what to do about a store that cannot be opened.
 func (d *dataDir) wayOut(err error) error {
-	if !errors.Is(err, natskv.ErrDamaged) {
+	var said *teal.Error
+	var message string
+	switch dir := d.join(storeDir); {
+	case errors.Is(err, natskv.ErrDamaged):
+		message = fmt.Sprintf("%s\n"+
+			"Copy %s somewhere safe before anything else. Without a backup: `mv %s %s.damaged`, start the server, which begins with an empty store, and deploy the apps again; code and logs are kept in %s.",
+			teal.MessageOf(err), d.path, dir, dir, d.path)
+	case errors.As(err, &said):
 		return err
+	default:
+		message = fmt.Sprintf("The store in %s cannot be opened: %v. Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.", dir, err)
 	}
-	dir := d.join(storeDir)
-	return &teal.Error{Code: teal.CodeOf(err), Err: err, Message: fmt.Sprintf("%s\n"+
-		"Copy %s somewhere safe before anything else. Without a backup: `mv %s %s.damaged`, start the server, which begins with an empty store, and deploy the apps again; code and logs are kept in %s.",
-		teal.MessageOf(err), d.path, dir, dir, d.path)}
+	return &teal.Error{Code: teal.CodeOf(err), Err: err, Message: message}
 }
