@@ -349,9 +349,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n", 0o600)
+	err := writeFile(path, addr.String()+"\n")
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n", 0o600) // whoever rolls back must find it
+		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server

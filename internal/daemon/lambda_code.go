@@ -32,7 +32,7 @@ func (z zipStore) put(data []byte) error {
 	if err := os.MkdirAll(z.dir, 0o700); err != nil {
 		return fmt.Errorf("keep zip: %w", err)
 	}
-	return writeFile(z.path(sum), string(data), 0o600)
+	return writeFile(z.path(sum), string(data))
 }
 
 func (z zipStore) open(sum string) (io.ReadCloser, error) {

@@ -93,7 +93,7 @@ func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, see crypto/rand
 	secret = base64.RawURLEncoding.EncodeToString(random)
-	d.report(alerts, name, writeFile(d.join(name), secret+"\n", 0o600))
+	d.report(alerts, name, writeFile(d.join(name), secret+"\n"))
 	return secret
 }
 
