@@ -301,6 +301,7 @@ func (s *server) assembleControl(kv store.KV, known *index) {
 	s.garbage = &garbage{
 		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
 		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
+		data: s.data.path, tombstones: s.control.tombstones,
 	}
 	s.lambda.garbage = s.garbage
 	s.deletions = &deletions{

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -33,12 +34,15 @@ type garbage struct {
 	lambda  *lambda
 	bundles *artifact.Store
 	zips    zipStore
+	data    string // the data directory, for alerts
 	logger  *slog.Logger
 	alerts  *doctor.Alerts
 	// deploying is held for reading from the look for a piece of code until the
 	// record that needs it is written, and for writing while code is removed.
 	deploying *sync.RWMutex
 	pinned    *pins
+	// tombstones are of the apps that were deleted.
+	tombstones *store.Table[store.SideKey, tombstone]
 
 	wake chan struct{} // capacity 1
 
@@ -109,7 +113,7 @@ func piecesOf(spec teal.Spec) []string {
 // Run removes code until ctx ends: first what an earlier server has left, then
 // what is dropped.
 func (g *garbage) Run(ctx context.Context) error {
-	if err := g.dropOrphans(time.Now().Add(-orphanAge)); err != nil {
+	if err := g.dropOrphans(ctx, time.Now().Add(-orphanAge)); err != nil {
 		g.logger.Warn("code that an earlier server has left could not be looked for", "error", err)
 	}
 	timer := time.NewTimer(0)
@@ -131,33 +135,71 @@ func (g *garbage) Run(ctx context.Context) error {
 	}
 }
 
-// dropOrphans drops all code on disk that is older than a time.
-func (g *garbage) dropOrphans(before time.Time) error {
-	pieces, err := g.bundles.List()
-	if err != nil {
+// dropOrphans drops all code on disk that is older than a time. A store that never
+// had an app or a layer has taken the place of the one that names this code: all of
+// it is kept, because that store may come back.
+func (g *garbage) dropOrphans(ctx context.Context, before time.Time) error {
+	pieces, err := g.olderThan(before)
+	if err != nil || len(pieces) == 0 {
 		return err
+	}
+	if unused, err := g.hasUnusedStore(ctx); err != nil {
+		return err
+	} else if unused {
+		g.alerts.Report(storeWithoutApps(g.data))
+		return nil
+	}
+	g.dropPieces(pieces)
+	return nil
+}
+
+func storeWithoutApps(data string) teal.Alert {
+	return teal.Alert{
+		Code: teal.AlertFileUnreadable, Subject: filepath.Join(data, storeDir),
+		Message: "The store is empty, and the data directory has code of apps that it does not name: the store was lost, moved away or replaced. No code is removed until the next start.",
+		Remedy:  fmt.Sprintf("Stop the server and put the store back, in %s; or deploy the apps again.", filepath.Join(data, storeDir)),
+	}
+}
+
+// hasUnusedStore reports whether the store has no app and no layer, and has never
+// had an app that was deleted. It says no when there is a record that cannot be
+// understood: collect waits for that.
+func (g *garbage) hasUnusedStore(ctx context.Context) (bool, error) {
+	apps := 0
+	g.index.apps.Each(func(teal.App) { apps++ })
+	if apps > 0 || len(g.lambda.layers.list("")) > 0 || g.isBlind() {
+		return false, nil
+	}
+	deleted, err := g.tombstones.List(ctx, "")
+	return len(deleted) == 0, err
+}
+
+// olderThan returns all code on disk that is older than a time.
+func (g *garbage) olderThan(before time.Time) (old []string, err error) {
+	bundles, err := g.bundles.List()
+	if err != nil {
+		return nil, err
 	}
 	stacks, err := g.bundles.Stacks()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	zips, err := g.zips.list()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	for _, piece := range append(pieces, stacks...) {
-		if info, err := os.Stat(g.bundles.Place(piece)); err == nil && info.ModTime().Before(before) {
-			g.dropped[piece] = true
+	add := func(piece, path string) {
+		if info, err := os.Stat(path); err == nil && info.ModTime().Before(before) {
+			old = append(old, piece)
 		}
+	}
+	for _, piece := range append(bundles, stacks...) {
+		add(piece, g.bundles.Place(piece))
 	}
 	for _, sum := range zips {
-		if info, err := os.Stat(g.zips.path(sum)); err == nil && info.ModTime().Before(before) {
-			g.dropped[zipPrefix+sum] = true
-		}
+		add(zipPrefix+sum, g.zips.path(sum))
 	}
-	return nil
+	return old, nil
 }
 
 // collect removes what was dropped and nobody needs. What only something that is

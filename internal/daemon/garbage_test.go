@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"teal"
 )
 
 // onDisk returns how many bundles, stacks and zips there are.
@@ -148,6 +151,47 @@ func TestOrphansGoAfterAStart(t *testing.T) {
 	}
 	h = startDaemon(t, h.data)
 	h.awaitOnDisk("what is needed, and what is young", 2, 0, 1)
+	if answer, _ := invoke(t, h.awsClient(), "f", "", "{}"); answer != "1" {
+		t.Errorf("f: %s", answer)
+	}
+}
+
+// A server that begins with an empty store beside code, as one does whose damaged
+// store was moved away, keeps the code and says so: with the store back everything
+// is served again.
+//
+// Seen red without the look at whether the store was ever used: the code was gone,
+// and f was answered 503 for ever.
+func TestAnEmptyStoreRemovesNoCode(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	create(t, h.awsClient(), "f", python(t, "return 1"), nil)
+	h.stop()
+	found, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("bundles: %q, %v", found, err)
+	}
+	old := time.Now().Add(-2 * orphanAge)
+	if err := os.Chtimes(found[0], old, old); err != nil {
+		t.Fatal(err)
+	}
+	kept, dir := filepath.Join(h.data, "store.kept"), filepath.Join(h.data, storeDir)
+	if err := os.Rename(dir, kept); err != nil {
+		t.Fatal(err)
+	}
+	h = startDaemon(t, h.data)
+	told := func() bool {
+		return slices.ContainsFunc(h.daemon.running.alerts.List(), func(a teal.Alert) bool { return a.Subject == dir })
+	}
+	for deadline := time.Now().Add(30 * time.Second); !told(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no alert names the store")
+		}
+	}
+	h.stop()
+	if err := errors.Join(os.RemoveAll(dir), os.Rename(kept, dir)); err != nil {
+		t.Fatal(err)
+	}
+	h = startDaemon(t, h.data)
 	if answer, _ := invoke(t, h.awsClient(), "f", "", "{}"); answer != "1" {
 		t.Errorf("f: %s", answer)
 	}

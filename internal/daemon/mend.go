@@ -71,7 +71,7 @@ func (d *dataDir) report(alerts *doctor.Alerts, name string, err error) {
 	}
 	alerts.Report(teal.Alert{
 		Code: teal.AlertFileUnreadable, Subject: d.join(name),
-		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), teal.MessageOf(err)),
+		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), errorText(err)),
 		Remedy:  "Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.",
 	})
 }
@@ -97,9 +97,14 @@ func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
 	return secret
 }
 
+// errorText is an error inside a sentence.
 func errorText(err error) string {
-	if err == nil {
+	var said *teal.Error
+	switch {
+	case err == nil:
 		return ""
+	case errors.As(err, &said):
+		return strings.TrimSuffix(said.Message, ".")
 	}
 	return err.Error()
 }
@@ -107,7 +112,7 @@ func errorText(err error) string {
 // wayOut says what to do about a store that cannot be opened.
 func (d *dataDir) wayOut(err error) error {
 	dir := d.join(storeDir)
-	what := fmt.Sprintf("The store %s cannot be opened: %v.", dir, err)
+	what := fmt.Sprintf("The store in %s cannot be opened: %v. Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.", dir, err)
 	switch {
 	case teal.IsCode(err, teal.CodeDataInUse):
 		return err

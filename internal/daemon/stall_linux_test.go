@@ -180,7 +180,7 @@ func TestRecordingsDoNotHoldUpTheEnd(t *testing.T) {
 	if _, err := pipe.Write(make([]byte, 64)); err != nil { // no recording: the writer gives up
 		t.Error(err)
 	}
-	r.writing.Lock()
-	r.writing.Unlock() //nolint:staticcheck // the writer is through then
+	r.writing.Lock()   // the writer is through
+	r.writing.Unlock() //nolint:staticcheck // there is nothing to do but wait
 	_ = pipe.Close()
 }

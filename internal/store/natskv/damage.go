@@ -40,49 +40,70 @@ func damaged(dir, format string, args ...any) error {
 }
 
 // breakSeal compares dir with its seal and removes that, because from now on the
-// files change. Without a seal the server was killed or the directory is new.
+// files change. Without a seal the server was killed or the directory is new; one
+// that cannot be read says no more than none.
 func breakSeal(dir string) error {
 	path := filepath.Join(dir, sealFile)
 	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return distrustIndex(dir)
-	}
-	if err != nil {
-		return fmt.Errorf("natskv: %w", err)
-	}
 	var sealed map[string]string
-	if err := json.Unmarshal(data, &sealed); err != nil {
-		return damaged(dir, "%s cannot be read", sealFile)
+	if err == nil {
+		err = json.Unmarshal(data, &sealed)
 	}
-	found, err := checksums(dir)
-	if err != nil {
-		return damaged(dir, "%v", err)
-	}
-	for name, sum := range sealed {
-		switch found[name] {
-		case sum:
-		case "":
-			return damaged(dir, "the file %s is missing", name)
-		default:
-			return damaged(dir, "the file %s is not as it was when Teal last closed it", name)
+	intact := err == nil && len(sealed) > 0
+	if intact {
+		if intact, err = compare(dir, sealed); err != nil {
+			return err
 		}
 	}
-	if err := os.Remove(path); err != nil {
+	if !intact {
+		if err := distrustIndex(dir); err != nil {
+			return err
+		}
+	}
+	if err := os.RemoveAll(path); err != nil {
 		return fmt.Errorf("natskv: %w", err)
 	}
 	return syncDir(dir)
 }
 
-// distrustIndex removes the server's index of its message files. It was not
-// written in good order, and with an index the server does not check the
+// compare looks whether dir holds what was sealed. It reports false when only a
+// file differs that the server makes anew from its messages.
+func compare(dir string, sealed map[string]string) (intact bool, err error) {
+	found, err := checksums(dir)
+	if err != nil {
+		return false, damaged(dir, "%v", err)
+	}
+	intact = true
+	for name, sum := range sealed {
+		switch got := found[name]; {
+		case got == sum:
+		case slices.Contains(derived, filepath.Base(name)):
+			intact = false
+		case got == "":
+			return false, damaged(dir, "the file %s is missing", name)
+		default:
+			return false, damaged(dir, "the file %s is not as it was when Teal last closed it", name)
+		}
+	}
+	return intact, nil
+}
+
+// derived are the files that the server makes from its messages: an index, and
+// when messages expire.
+var derived = []string{"index.db", "thw.db"}
+
+// distrustIndex removes what the server has derived from its message files. It was
+// not written in good order, and with an index the server does not check the
 // messages: one wrong bit in a sequence number can make it fill the memory.
 func distrustIndex(dir string) error {
-	indexes, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", "index.db"))
-	for _, index := range indexes {
-		err = errors.Join(err, os.Remove(index))
-	}
-	if err != nil {
-		return fmt.Errorf("natskv: %w", err)
+	for _, name := range derived {
+		files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", "*", "msgs", name))
+		for _, file := range files {
+			err = errors.Join(err, os.RemoveAll(file))
+		}
+		if err != nil {
+			return fmt.Errorf("natskv: %w", err)
+		}
 	}
 	return nil
 }

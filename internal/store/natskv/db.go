@@ -247,10 +247,14 @@ func (db *DB) publish(ctx context.Context, m message, expected uint64) (uint64, 
 }
 
 // send gives a write to the server of a session, once.
-func (db *DB) send(ctx context.Context, s *session, m message, expected uint64) (uint64, error) {
+func (db *DB) send(ctx context.Context, s *session, m message, expected uint64) (revision uint64, err error) {
 	waiting, stop := context.WithCancel(ctx)
 	defer stop()
 	defer context.AfterFunc(s.life, stop)()
+	if db.disk != nil {
+		done := db.disk.waits()
+		defer func() { done(errors.Is(err, store.ErrOutcomeUnknown)) }()
+	}
 	ack, err := s.js.PublishMsg(waiting, &nats.Msg{Subject: db.subject(m.key), Header: m.header, Data: m.value},
 		jetstream.WithExpectLastSequencePerSubject(expected), jetstream.WithExpectStream(db.streamName()))
 	if err != nil {

@@ -31,6 +31,10 @@ const (
 	probePauseMax = 10 * time.Second
 	// A write that fails so soon after a probe that did not makes the pauses longer.
 	probeTrust = time.Minute
+
+	// A write that takes longer than this is one of a disk that stalls.
+	stallAfter = 3 * time.Second
+	stalled    = "the disk does not answer"
 )
 
 // disk decides which writes may be tried, from how much space there is and from
@@ -39,6 +43,8 @@ type disk struct {
 	dir     string
 	ballast ballast
 	ask     atomic.Pointer[func(dir string) (free, total int64)] // statfs, but in tests
+
+	late atomic.Int32 // writes that have waited for stallAfter and still wait
 
 	mu      sync.Mutex
 	failure string // of a write; "" once a probe has succeeded since
@@ -124,6 +130,27 @@ func (d *disk) failed(why string, full bool) {
 		d.pause, d.again = probePause, time.Time{}
 	}
 	d.failure, d.full = why, full
+}
+
+// waits notes that a write waits for the disk, until the returned function is
+// called. Who has given up on one that late has seen the disk fail.
+func (d *disk) waits() (done func(gaveUp bool)) {
+	timer := time.AfterFunc(stallAfter, func() { d.late.Add(1) })
+	return func(gaveUp bool) {
+		if timer.Stop() {
+			return
+		}
+		if gaveUp {
+			d.failed(stalled, false)
+		}
+		d.late.Add(-1)
+	}
+}
+
+// stalls reports whether a write waits for too long, or has.
+func (d *disk) stalls() bool {
+	failure, _ := d.state()
+	return failure == stalled || d.late.Load() > 0
 }
 
 func (d *disk) state() (failure string, full bool) {

@@ -346,3 +346,101 @@ func TestStartOnFullDisk(t *testing.T) {
 		})
 	}
 }
+
+// freezable mounts a file system of its own that freeze stops and thaw lets go on.
+func freezable(t *testing.T) (dir string, freeze, thaw func()) {
+	t.Helper()
+	image := filepath.Join(t.TempDir(), "image")
+	dir = t.TempDir()
+	for _, command := range [][]string{
+		{"truncate", "-s", "64M", image},
+		{"mkfs.ext4", "-q", "-F", image},
+		{"mount", "-o", "loop", image, dir},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("this test needs a file system that it can freeze: %v: %v\n%s", command, err, out)
+		}
+	}
+	do := func(how string) {
+		if out, err := exec.Command("fsfreeze", how, dir).CombinedOutput(); err != nil {
+			t.Fatalf("fsfreeze %s: %v\n%s", how, err, out)
+		}
+	}
+	t.Cleanup(func() {
+		_ = exec.Command("fsfreeze", "--unfreeze", dir).Run() // where the test has ended early
+		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v\n%s", err, out)
+		}
+	})
+	return dir, func() { do("--freeze") }, func() { do("--unfreeze") }
+}
+
+// While the disk does not answer the store says so, also when nobody waits for it
+// any more: then it refuses what it cannot record at once. When the disk is back it
+// is writable by itself.
+//
+// Seen to fail when nobody looked how long a write takes (the store called itself
+// writable for as long as the disk was frozen), and when Run told it only after it
+// had tried to write.
+func TestADiskThatStallsIsSaid(t *testing.T) {
+	dir, freeze, thaw := freezable(t)
+	db := open(t, dir)
+	told := make(chan natskv.Health, 1000)
+	running, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- db.Run(running, func(h natskv.Health) {
+			select {
+			case told <- h:
+			default:
+			}
+		})
+	}()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := db.Create(ctx, "before", nil); err != nil {
+		t.Fatal(err)
+	}
+	freeze()
+	late := make(chan error, 1)
+	go func() {
+		patient, cancel := context.WithTimeout(ctx, 3100*time.Millisecond) // soon after the store notices
+		defer cancel()
+		_, err := db.Create(patient, "meanwhile", nil)
+		late <- err
+	}()
+	awaitTold := func(writable bool) {
+		t.Helper()
+		for {
+			select {
+			case h := <-told:
+				if h.Writable == writable {
+					return
+				}
+			case <-ctx.Done():
+				t.Error("nobody was told")
+				return
+			}
+		}
+	}
+	awaitTold(false)
+	if err := <-late; !errors.Is(err, store.ErrOutcomeUnknown) {
+		t.Errorf("the write that gave up: %v", err)
+	}
+	began := time.Now()
+	if _, err := db.Create(ctx, "refused", nil); !errors.Is(err, store.ErrReadOnly) || time.Since(began) > time.Second {
+		t.Errorf("a write to a disk that stalls: %v after %s", err, time.Since(began))
+	}
+	if h := db.Health(); h.Writable || h.Full {
+		t.Errorf("health: %+v", h)
+	}
+	thaw()
+	awaitTold(true)
+	if _, err := db.Create(ctx, "after", nil); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}

@@ -32,6 +32,8 @@ func (db *DB) Health() Health {
 		h.Full, h.Err = full, d.refusal(failure, full, h.Free)
 	} else if h.Err = d.admit(context.Background(), 0); h.Err != nil {
 		h.Full = true
+	} else if d.stalls() {
+		h.Err = d.refusal(stalled, false, h.Free)
 	} else if s := db.now.Load(); s.hasFailed() || s.isOver() {
 		h.Opening, h.Err = true, d.refusal("the store is being opened again", false, h.Free)
 	}
@@ -64,6 +66,9 @@ func (db *DB) Run(ctx context.Context, changed func(Health)) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
+		if db.disk.stalls() {
+			changed(db.Health()) // what follows may wait for the disk, too
+		}
 		db.tend(ctx)
 		changed(db.Health())
 		select {

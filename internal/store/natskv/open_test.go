@@ -1,6 +1,7 @@
 package natskv_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -186,6 +187,42 @@ func TestIndexIsNotNeeded(t *testing.T) {
 	list, err := open(t, dir).List(t.Context(), ">")
 	if err != nil || len(list) != 50 {
 		t.Fatalf("got %d entries, %v; want 50", len(list), err)
+	}
+}
+
+// The seal, the index and the file of expiries say nothing that the messages do
+// not: damaged in whatever way, they keep no server from starting, and no record is
+// lost.
+//
+// Seen red when a seal that cannot be read was an error, and when the index was
+// compared like the messages: "the data directory is damaged".
+func TestDerivedFilesAreNotNeeded(t *testing.T) {
+	t.Parallel()
+	msgs := filepath.Dir(messages)
+	for _, file := range []string{"seal.json", filepath.Join(msgs, "index.db"), filepath.Join(msgs, "thw.db")} {
+		for how, damage := range map[string]func(path string) error{
+			"missing": os.Remove,
+			"empty":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
+			"cut":     func(path string) error { return os.Truncate(path, 7) },
+			"garbage": func(path string) error { return os.WriteFile(path, bytes.Repeat([]byte("\xa5"), 300), 0o600) },
+			"folder":  func(path string) error { return errors.Join(os.RemoveAll(path), os.Mkdir(path, 0o700)) },
+		} {
+			t.Run(filepath.Base(file)+" "+how, func(t *testing.T) {
+				t.Parallel()
+				dir := filled(t)
+				if err := damage(filepath.Join(dir, file)); err != nil {
+					t.Fatal(err)
+				}
+				db := open(t, dir)
+				list, err := db.List(t.Context(), ">")
+				if err != nil || len(list) != 50 {
+					t.Fatalf("got %d entries, %v; want 50", len(list), err)
+				}
+				if _, err := db.Create(t.Context(), "new", nil); err != nil {
+					t.Fatal(err)
+				}
+			})
+		}
 	}
 }
 
