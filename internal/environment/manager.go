@@ -296,7 +296,14 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
 		})
 		if err != nil {
-			m.reclaim(r)
+			// Whether the record says "draining" is not known: its answer may have been
+			// what was lost, and the write may even happen later. So it is written in any
+			// case: the older write then meets another revision.
+			m.reclaim(r, func(ctx context.Context, now health) error {
+				return m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+					e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
+				})
+			})
 		}
 	}
 	if err != nil || keep {

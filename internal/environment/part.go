@@ -98,6 +98,14 @@ type health struct {
 	crashed bool // a component that cannot has ended by itself
 }
 
+// labelled returns a sentence about a component that begins with its name.
+func labelled(name, sentence string) string {
+	if rest, named := strings.CutPrefix(sentence, name); named && strings.ContainsAny(rest[:min(1, len(rest))], ": /") {
+		return sentence
+	}
+	return name + ": " + sentence
+}
+
 // summarize returns the health of an environment from the conditions of its
 // components, by name in a stable order. wasReady: it has been ready before.
 func summarize(names []string, conditions map[string]condition, wasReady bool) health {
@@ -110,7 +118,7 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 	for _, name := range names {
 		c := conditions[name]
 		for _, down := range c.down {
-			spare = append(spare, name+": "+down)
+			spare = append(spare, labelled(name, down))
 		}
 		if c.ready && !c.growing {
 			continue
@@ -128,7 +136,7 @@ func summarize(names []string, conditions map[string]condition, wasReady bool) h
 		default:
 			reason = "is starting"
 		}
-		reasons = append(reasons, name+": "+reason)
+		reasons = append(reasons, labelled(name, reason))
 		if waiting.output == "" {
 			waiting.output = c.output
 		}

@@ -126,13 +126,22 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 		m.reportIncomplete(teal.Version{App: p.env.App, Number: p.env.Version}, err)
 		return nil
 	}
+	var unrecorded error
 	if p.record {
-		if err := m.cfg.Records.Wish(ctx, p.env); err != nil {
-			logger.Warn("an alias points to a version that is not recorded as running; it is started without a record", "error", err)
+		if unrecorded = m.cfg.Records.Wish(ctx, p.env); unrecorded != nil {
+			logger.Warn("an alias points to a version that is not recorded as running; it is started, and recorded as soon as that is possible", "error", unrecorded)
 		}
 	}
 	logger.Info("starting environment again")
-	return m.begin(version, p.env)
+	if err := m.begin(version, p.env); err != nil || unrecorded == nil {
+		return err
+	}
+	m.reclaim(m.find(p.env.App, p.env.Version), func(ctx context.Context, now health) error {
+		e := p.env
+		e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
+		return m.cfg.Records.Wish(ctx, e)
+	})
+	return nil
 }
 
 // incomplete names an environment in an alert.
@@ -166,11 +175,9 @@ const (
 	reclaimMost  = 5 * time.Second
 )
 
-// reclaim makes the record of an environment that was to drain, and does not, say
-// so. Whether it says "draining" is not known: that write failed, and its answer
-// may have been what was lost; it may even happen later. So the record is always
-// written: the older write then meets another revision.
-func (m *Manager) reclaim(r *running) {
+// reclaim has the record of an environment that runs say so, however often write
+// must be tried for that.
+func (m *Manager) reclaim(r *running, write func(context.Context, health) error) {
 	m.mu.Lock()
 	after := m.after
 	m.mu.Unlock()
@@ -178,7 +185,7 @@ func (m *Manager) reclaim(r *running) {
 		return // the server stops; the next start looks at what aliases need
 	}
 	after(func(ctx context.Context) {
-		for pause := reclaimFirst; ctx.Err() == nil && !m.reclaimOnce(ctx, r); pause = min(2*pause, reclaimMost) {
+		for pause := reclaimFirst; ctx.Err() == nil && !m.reclaimOnce(ctx, r, write); pause = min(2*pause, reclaimMost) {
 			timer := time.NewTimer(pause)
 			select {
 			case <-timer.C:
@@ -190,17 +197,14 @@ func (m *Manager) reclaim(r *running) {
 }
 
 // reclaimOnce reports whether nothing is left to be done.
-func (m *Manager) reclaimOnce(ctx context.Context, r *running) bool {
+func (m *Manager) reclaimOnce(ctx context.Context, r *running, write func(context.Context, health) error) bool {
 	m.changing.Lock()
 	defer m.changing.Unlock()
-	app, version := r.version.App, r.version.Number
-	if m.find(app, version) != r {
+	if m.find(r.version.App, r.version.Number) != r {
 		return true // retired after all
 	}
 	now, _ := r.currentHealth()
-	err := m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
-		e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
-	})
+	err := write(ctx, now)
 	if err != nil && ctx.Err() == nil {
 		r.logger().Warn("it could not be recorded that the environment goes on running; trying again", "error", err)
 	}

@@ -123,7 +123,7 @@ func (l *ledger) life(t *rapid.T, dir string) (m *Manager, stop func()) {
 // Seen red without the targets in planRecovery (live pointed to a version that
 // nobody had started: "draining" was written, its answer lost, the alias given back
 // and the server started again), and without reclaim (the record of what live
-// points to said "draining" for good).
+// points to said "draining" for good), also not where the write of a start fails.
 func TestWhatAnAliasPointsToRuns(t *testing.T) {
 	code, dir := t.TempDir(), t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {

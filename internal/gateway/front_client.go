@@ -23,16 +23,18 @@ func fieldsOf(h http.Header) sentFields {
 	}
 }
 
-// isOfProxy reports whether a field says that a request has come through a proxy.
+// isOfProxy reports whether a field says that a request has come through a proxy,
+// also when it is written with underscores.
 func isOfProxy(name string) bool {
-	const prefix = "X-Forwarded-"
+	const prefix = "X-Forwarded"
+	name = strings.ReplaceAll(name, "_", "-")
 	if len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) {
 		return true
 	}
 	return slices.ContainsFunc(proxyFields, func(field string) bool { return strings.EqualFold(field, name) })
 }
 
-// proxyFields are what proxies add besides X-Forwarded-….
+// proxyFields are what proxies add besides X-Forwarded…
 var proxyFields = []string{
 	"Forwarded", "Via", "X-Real-IP", "X-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For",
 	"True-Client-IP", "CF-Connecting-IP", "Fastly-Client-IP",

@@ -29,6 +29,8 @@ func TestWhoMayChooseAVersion(t *testing.T) {
 		{"X-Real-IP", nil, []string{"x-real-ip", "127.0.0.1"}, false},
 		{"Via", nil, []string{"Via", "1.1 proxy"}, false},
 		{"X-Forwarded-Proto alone", nil, []string{"X-Forwarded-Proto", "https"}, false},
+		{"with underscores", nil, []string{"X_Forwarded_For", "127.0.0.1"}, false},
+		{"X-Forwarded", nil, []string{"X-Forwarded", "for=127.0.0.1"}, false},
 		{"a CDN's own", nil, []string{"CF-Connecting-IP", "127.0.0.1"}, false},
 		{"trusted, of a stranger", local, []string{"X-Forwarded-For", "203.0.113.5"}, false},
 		{"trusted, of a stranger who forges", local, []string{"X-Forwarded-For", "127.0.0.1, 203.0.113.5"}, false},
