@@ -195,7 +195,8 @@ func TestDeletesAndDeploysAtOnce(t *testing.T) {
 // What an older server, or a crash, has left of an app without its record is no
 // reason not to start; an environment that no alias needs is forgotten.
 //
-// Seen red with the old recover: Run ended with unknown_app, at each start.
+// Seen red with the old recover (Run ended with unknown_app, at each start), and
+// when the environments of an app that is gone were kept.
 func TestAnEnvironmentWithoutAnApp(t *testing.T) {
 	data := t.TempDir()
 	h := startDaemon(t, data)
