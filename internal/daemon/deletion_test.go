@@ -154,8 +154,9 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 // Deletes and deploys of one function at the same time: one of them wins, and
 // whatever came of it, a server starts on it and serves. In the end the app has a
 // record, or nothing of it is left.
-// What keeps them apart has a test of its own above; this one looks for what that
-// has forgotten.
+// What keeps them apart has a test of its own above, which is red without it. This
+// one is a search for what that has forgotten: it has found nothing yet, and was
+// green without the looks at Deleting.
 func TestDeletesAndDeploysAtOnce(t *testing.T) {
 	data := t.TempDir()
 	for range 3 {
