@@ -1,6 +1,7 @@
 package teal_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -61,7 +62,9 @@ func TestUsualLeavesOutOutages(t *testing.T) {
 	}
 }
 
-// Nothing is lost: what is usual and what is left out are everything.
+// Nothing is lost: what is usual and what is left out are everything. Seen red
+// without the newest stretch where it is worth no figures, with the last outage in
+// place of all of them, and with outages that are left out.
 func TestUsualAndOutageAreEverything(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var spans []teal.Span
@@ -77,7 +80,7 @@ func TestUsualAndOutageAreEverything(t *testing.T) {
 		if got.Outage != nil {
 			sum = got.Plus(got.Outage.Measurement)
 		}
-		if sum.Requests != all.Requests || sum.Errors != all.Errors || sum.Unanswered != all.Unanswered || len(sum.Latency) != len(all.Latency) {
+		if sum.Requests != all.Requests || sum.Errors != all.Errors || sum.Unanswered != all.Unanswered || !slices.Equal(sum.Latency, all.Latency) {
 			t.Fatalf("%+v of %+v", sum, all)
 		}
 	})

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"teal"
@@ -27,8 +28,14 @@ func TestDoctor(t *testing.T) {
 	}
 	s.teal("doctor")
 	s.teal("doctor", "--json")
-	s.teal("status") // seen red when status did not ask
+	s.teal("status") // this, and the status of one app below, seen red when it did not ask
 	s.teal("doctor", "--set-aside", "apps.shop.app")
 	s.teal("doctor", "--set-aside", "apps.well.app")
 	s.golden("doctor")
+	if r := s.run("deploy", s.dir); r.code != 0 {
+		t.Fatal(r.out, r.err)
+	}
+	if r := s.run("status", "hello"); !strings.HasPrefix(r.out, "the disk of /var/lib/teal is full; nothing can be ordered; see `teal doctor`\n") {
+		t.Errorf("status of an app: %q", r.out)
+	}
 }

@@ -190,8 +190,9 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 // Deletes and deploys of one function at the same time: one of them wins, and
 // whatever came of it, a server starts on it and serves. In the end the app has a
 // record, or nothing of it is left.
-// What keeps them apart has a test of its own above; this one looks for what that
-// has forgotten.
+// What keeps them apart has a test of its own above, which is red without it. This
+// one is a search for what that has forgotten: it has found nothing yet, and was
+// green without the looks at Deleting.
 func TestDeletesAndDeploysAtOnce(t *testing.T) {
 	data := t.TempDir()
 	for range 3 {
@@ -231,7 +232,8 @@ func TestDeletesAndDeploysAtOnce(t *testing.T) {
 // What an older server, or a crash, has left of an app without its record is no
 // reason not to start; an environment that no alias needs is forgotten.
 //
-// Seen red with the old recover: Run ended with unknown_app, at each start.
+// Seen red with the old recover (Run ended with unknown_app, at each start), and
+// when the environments of an app that is gone were kept.
 func TestAnEnvironmentWithoutAnApp(t *testing.T) {
 	data := t.TempDir()
 	h := startDaemon(t, data)

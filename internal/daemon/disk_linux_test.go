@@ -77,13 +77,22 @@ func (h *harness) blocked() bool {
 	return len(alerts) > 0 && alerts[0].Blocking && alerts[0].Code == teal.AlertStoreReadOnly
 }
 
+// wantAddress checks a file by which commands find the server.
+func (h *harness) wantAddress(file string) {
+	h.t.Helper()
+	if found, err := os.ReadFile(filepath.Join(h.data, file)); err != nil || !strings.HasPrefix(string(found), "127.0.0.1:") {
+		h.t.Errorf("%s has %q, %v", file, found, err)
+	}
+}
+
 // Everything that writes meets a full disk: a function that runs goes on, and is
 // started again by the next server; an upload leaves nothing behind; what begins
 // something is refused before it has changed anything; and what goes back, goes.
 //
 // Seen red when Promote did not ask first, when the records of releases were not
-// urgent (no rollback), and when no room was made for the addresses (commands did
-// not find the server after its start).
+// urgent (no rollback), when no room was made at the start (the function was not
+// started again), and when none was made for the addresses, by which commands find
+// the server.
 func TestFullDiskUnderEverything(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	dir, fill := smallDisk(t)
@@ -100,11 +109,8 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.stop()
 	fill() // what the end has given free
 	h = startDaemon(t, data)
-	for _, file := range []string{adminAddressFile, httpAddressFile} {
-		if found, err := os.ReadFile(filepath.Join(data, file)); err != nil || !strings.HasPrefix(string(found), "127.0.0.1:") {
-			t.Errorf("%s, by which commands find the server, has %q, %v", file, found, err)
-		}
-	}
+	h.wantAddress(adminAddressFile)
+	h.wantAddress(httpAddressFile)
 	h.await("an alert", h.blocked)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.wantFullDisk("2")
@@ -113,6 +119,11 @@ func TestFullDiskUnderEverything(t *testing.T) {
 		t.Fatalf("rollback: %+v %v", r, err)
 	}
 	h.wantFullDisk("1")
+	fill() // so that what a start makes free for other things is not enough
+	parts := newStages(slog.New(slog.DiscardHandler))
+	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr())
+	h.wantAddress("late.addr")
+	parts.stop()
 	empty()
 	h.await("no alert", func() bool { return !h.blocked() })
 	h.deploy(examples+"hello-green", true, nil)

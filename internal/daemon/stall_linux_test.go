@@ -28,8 +28,8 @@ import (
 // the log has it all. The disk stalls for real: in the place of the log is a named
 // pipe that nobody reads.
 //
-// The log that was written under the lock which every START line takes answered no
-// request any more, on a file system that was frozen for 25 seconds.
+// Seen red with a log that is written under the lock which every START line takes:
+// soon no request was answered any more.
 func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	dir := t.TempDir()
@@ -73,12 +73,15 @@ func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 	var group sync.WaitGroup
 	for w := range workers {
 		group.Go(func() {
-			for range each {
+			for n := 0; n < each && !t.Failed(); n++ {
 				took[w] = append(took[w], get(t, h))
 			}
 		})
 	}
 	group.Wait()
+	if t.Failed() {
+		return // the log will not have it all
+	}
 	all := slices.Concat(took...)
 	slices.Sort(all)
 	if p99 := all[len(all)*99/100]; p99 > 5*time.Second { // who waits for the disk waits for ever

@@ -131,7 +131,8 @@ func ask(t *testing.T, c *http.Client, r *http.Request, status int, code teal.Co
 	return p
 }
 
-// The request id of a function that failed is its invocation's.
+// The request id of a function that failed is its invocation's. Seen red with an id
+// of its own for the failure, and for the event.
 func TestAFailedInvocationIsFoundByItsRequest(t *testing.T) {
 	var invoked string
 	s := start(t, function(func(_ context.Context, in teal.Invocation) (teal.Answer, error) {
@@ -166,7 +167,8 @@ func TestTheGRPCPublicIsToldNothingOfTheInside(t *testing.T) {
 	}
 }
 
-// A flood of failures is no flood of log lines, and none is forgotten.
+// A flood of failures is no flood of log lines, and none is forgotten. Seen red
+// without the bound, without the count, and without a new start in a new second.
 func TestFailuresAreLoggedWithinABound(t *testing.T) {
 	var b failureBudget
 	logged := 0

@@ -260,7 +260,7 @@ func TestAHeadIsNotHeldBackForItsEnd(t *testing.T) {
 
 // An instance breaks a call off when the call's time is over, maybe before its client
 // does: that is what the client is told. Seen red without overdue: UNAVAILABLE, and a
-// stream that was reset, in TestGRPCInterop's timeout_on_sleeping_server, too.
+// stream that was reset.
 func TestACallThatIsOverdue(t *testing.T) {
 	for _, of := range []struct {
 		answer                  answerOf

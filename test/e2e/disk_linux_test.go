@@ -110,9 +110,10 @@ func (s *server) wantServed(version string) {
 // served, the release can be rolled back, the server can be killed and started,
 // and when there is space again it takes orders without a restart.
 //
-// Seen red before there was a ballast (the rollback's order could not be recorded),
-// before the store was opened again (the deploy at the end failed), and when the
-// releases' records were not urgent.
+// Seen red with a ballast that is never given free, and when the releases' records
+// were not urgent: the rollback's order could not be recorded. A store that is never
+// opened again is not noticed here, where no write meets the full disk unforeseen;
+// it is by the store's own TestFullDisk.
 func TestFullDisk(t *testing.T) {
 	deaf := strings.Replace(manifestWith("10m"), `["./web"]`, `["sh", "-c", "exec sleep 1000"]`, 1)
 	for _, c := range []struct{ phase, green, ends, serves string }{
