@@ -272,12 +272,12 @@ func say(d release.Decision) string {
 		parts = append(parts, "be "+string(d.Next))
 	}
 	parts = append(parts, sayChange(d)...)
-	if !d.Waits() {
-		return strings.Join(parts, ", ")
-	}
 	recheck := ""
 	if d.Recheck != 0 {
 		recheck = fmt.Sprint(", recheck ", d.Recheck)
+	}
+	if !d.Waits() {
+		return strings.Join(parts, ", ") + recheck
 	}
 	if d.Until.IsZero() {
 		return "wait" + recheck
@@ -557,6 +557,8 @@ func TestDecide(t *testing.T) {
 		{"a record of an older version begins its clock now", in("watching", after(time.Hour), observed(0)), "wait until 1h10m0s", ""},
 		{"how long it was observed is saved", in("watching", noted(45*time.Second, 45*time.Second)), "save the clock", ""},
 		{"but not all the time", in("watching", noted(55*time.Second, 55*time.Second)), "wait until 10m0s", ""},
+		// Seen red with the clock saved in place of the wait, its recheck with it.
+		{"blue is looked at also when the clock is due", in("watching", after(checkedSoon), green(unwell), blue(seenAt(-time.Second)), noted(30*time.Second, 30*time.Second)), "save the clock, recheck 1", ""},
 		{"a jump is noted at once, for those who read until when it lasts", in("watching", after(time.Hour), observed(time.Minute), noted(time.Minute, time.Minute)), "save the clock", ""},
 
 		{"nothing follows completed", in("completed"), "wait", ""},
