@@ -251,10 +251,13 @@ func (m *mark) raise(revision uint64) {
 // check returns ErrDamaged when the newest revision that the server found is
 // below the mark.
 func (m *mark) check(dir string, newest uint64, warnings []string) error {
-	if newest >= m.high {
+	m.mu.Lock() // a write that the session before has acknowledged may still be on its way here
+	high := m.high
+	m.mu.Unlock()
+	if newest >= high {
 		return nil
 	}
-	what := fmt.Sprintf("revision %d was saved, but only %d can be read", m.high, newest)
+	what := fmt.Sprintf("revision %d was saved, but only %d can be read", high, newest)
 	if len(warnings) > 0 {
 		what += " (" + strings.Join(slices.Compact(warnings), "; ") + ")"
 	}
