@@ -72,13 +72,13 @@ func (j *Judge) verdict(q *question) teal.Verdict {
 func (j *Judge) lacking(q *question) string {
 	switch live := j.Before.N + j.Total.Live.N; {
 	case q.ofShares() && live == 0:
-		return "live has had no requests to compare with"
+		return j.current + " has had no requests to compare with"
 	case q.ofShares() && live < int64(j.policy.MinRequestsOrDefault()):
-		return "live has had only " + number(live) + " requests to compare with"
+		return j.current + " has had only " + number(live) + " requests to compare with"
 	case q.kind == latencyOfLive && j.Live.total == 0:
-		return "no latency of live has been measured"
+		return "no latency of " + j.current + " has been measured"
 	case q.kind == latencyOfLive && j.Green.total == 0, q.kind == latencyLimit && q.Seen.Green.N == 0:
-		return "no latency of green has been measured"
+		return "no latency of " + j.new + " has been measured"
 	}
 	return ""
 }
@@ -94,7 +94,7 @@ func (j *Judge) news(findings []teal.Finding, now time.Time) []teal.Finding {
 		return findings
 	}
 	finding := teal.Finding{
-		At: now, Step: j.Step, Name: "new errors", Asked: "does green have errors that live never had?",
+		At: now, Step: j.Step, Name: "new errors", Asked: "does " + j.new + " have errors that " + j.current + " never had?",
 		Seen: j.Fresh.seen(), Verdict: teal.VerdictPass,
 	}
 	switch {
@@ -116,18 +116,21 @@ func (j *Judge) reason(verdict teal.Verdict) string {
 		if q := j.failed(); q != nil {
 			return q.Failed
 		}
-		return "green has an error that live never had: " + j.Fresh.seen()
+		return j.new + " has an error that " + j.current + " never had: " + j.Fresh.seen()
 	case teal.VerdictPass:
 		for _, q := range j.questions {
 			if why := j.powerless(q); why != "" {
-				return "nothing speaks against green, but the release is unprotected, because " + why + ": " + j.summary()
+				return "nothing found against " + j.new + ", but the release is unprotected: " + why + "; " + j.summary()
 			}
 		}
-		return "green is no worse: " + j.summary()
+		if j.policy.Compare == "" {
+			return j.new + " is within its limits: " + j.summary()
+		}
+		return j.new + " is not worse: " + j.summary()
 	}
 	for _, q := range j.questions {
 		if q.doubtful() {
-			return "green looks worse, but it is not certain yet: " + j.seen(q)
+			return j.new + " looks worse, not certain yet: " + j.seen(q)
 		}
 	}
 	for _, q := range j.questions {
@@ -152,35 +155,35 @@ func (j *Judge) waiting() string {
 		since = " since step " + strconv.Itoa(j.Step) + " began"
 	}
 	if j.Gone > 0 {
-		return "green has answered " + number(j.Since) + " of " + number(j.Since+j.Gone) + " requests" + since + ", the others' clients gave up; a verdict needs " +
+		return j.new + " has answered " + number(j.Since) + " of " + number(j.Since+j.Gone) + " requests" + since + ", the other clients gave up; a verdict needs " +
 			strconv.Itoa(j.policy.MinRequestsOrDefault()) + " answers, and most requests answered"
 	}
 	if j.Since == 0 {
-		return "green has had no requests" + since
+		return "no requests on " + j.new + " yet" + since
 	}
-	return "green has had " + number(j.Since) + " of the " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
-		" requests that a verdict needs" + since
+	return "too little traffic for a verdict: " + number(j.Since) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
+		" requests on " + j.new + since
 }
 
 func (j *Judge) summary() string {
-	text := "it failed " + share(j.Total.Green)
+	text := "failed " + share(j.Total.Green)
 	if j.Gone > 0 {
-		text += ", and clients gave up on " + number(j.Gone) + " more"
+		text += ", clients gave up on " + number(j.Gone) + " more"
 	}
 	if j.policy.Compare == "" {
 		return text
 	}
 	if j.Total.Live.N == 0 {
-		return text + ", live " + share(j.Before) + " before the release"
+		return text + "; " + j.current + " before the release: " + share(j.Before)
 	}
-	return text + ", live " + share(j.Total.Live)
+	return text + "; " + j.current + ": " + share(j.Total.Live)
 }
 
 // seen describes what a question has seen: all of it, or, when that has become
 // suspicious, what came since the winning bet was made.
 func (j *Judge) seen(q *question) string {
 	if j.Total.Green.N == 0 && j.Gone == 0 && q.Seen.Green.N == 0 {
-		return "green has had no requests"
+		return "no requests on " + j.new + " yet"
 	}
 	window, since := pair{}, ""
 	if q.kind == errorsOfLive || q.kind == errorLimit {
@@ -194,17 +197,17 @@ func (j *Judge) seen(q *question) string {
 	}
 	switch q.kind {
 	case errorsOfLive:
-		return "green failed " + share(window.Green) + since + j.besides(q, window.Live)
+		return j.new + " failed " + share(window.Green) + since + j.besides(q, window.Live)
 	case unansweredOfLive:
-		return "clients gave up on " + share(window.Green) + " of green" + j.patience(q) + since + j.besides(q, window.Live)
+		return "clients of " + j.new + " gave up on " + share(window.Green) + j.patience(q) + since + j.besides(q, window.Live)
 	case errorLimit:
-		return "green failed " + share(window.Green) + since + "; " + j.allows(q)
+		return j.new + " failed " + share(window.Green) + since + "; " + j.allows(q)
 	case latencyOfLive:
-		return j.slowness(q) + share(window.Green) + " of green took over " + j.longer(q) +
-			" longer than live's " + q.percentile + since + j.besides(q, window.Live) + j.givenUp()
+		return j.slowness(q) + j.new + ": " + share(window.Green) + " exceeded current " + q.percentile + " + " + j.longer(q) +
+			since + j.besides(q, window.Live) + j.givenUp()
 	case latencyLimit:
 	}
-	return "green took longer than " + teal.Duration(q.bound).String() + " for " + share(window.Green) + since + "; " + j.allows(q) + j.givenUp()
+	return j.new + ": " + share(window.Green) + " took longer than " + teal.Duration(q.bound).String() + since + "; " + j.allows(q) + j.givenUp()
 }
 
 // givenUp says how many of the latencies of green are waits.
@@ -212,36 +215,32 @@ func (j *Judge) givenUp() string {
 	if j.Gone == 0 {
 		return ""
 	}
-	return "; clients gave up on " + number(j.Gone) + " of green's requests"
+	return "; clients of " + j.new + " gave up on " + number(j.Gone) + " requests"
 }
 
 // besides says what live did, in the same time or before.
 func (j *Judge) besides(q *question, live tally) string {
-	longer := ""
-	if q.kind == latencyOfLive {
-		longer = " longer than it"
-	}
 	if q.Alone == 0 && (live.N > 0 || j.Before.N == 0) {
-		return ", live " + share(live) + longer
+		return "; " + j.current + ": " + share(live)
 	}
 	before, among := j.past(q, j.threshold(q))
-	text := "; live before the switch: " + share(before) + longer
+	text := "; baseline before the switch: " + share(before)
 	if live.N > 0 {
-		text = ", live " + share(live) + longer + " while it had traffic"
+		text = "; " + j.current + " while it had traffic: " + share(live)
 	}
 	if q.Alone == 0 {
 		return text
 	}
 	if allowed := q.beforeAllows(before, j.tolerance, among); allowed < 1 {
-		return text + ", so green was allowed " + percent(allowed)
+		return text + ", allowed: " + percent(allowed)
 	}
-	return text + ", so no result of green could count as worse"
+	return text + ", too little to compare with"
 }
 
 // patience is how long clients must have waited for it to count.
 func (j *Judge) patience(q *question) string {
 	if live := j.threshold(q); live > 0 {
-		return " after more than live's " + q.percentile
+		return " after more than current " + q.percentile
 	}
 	return ""
 }
@@ -253,7 +252,7 @@ func (j *Judge) slowness(q *question) string {
 	if green == 0 || live == 0 {
 		return ""
 	}
-	return "green's " + q.percentile + " is about " + about(green) + ", live's about " + about(live) + ": "
+	return q.percentile + " about " + about(green) + ", current about " + about(live) + "; "
 }
 
 // longer is how much longer than live's percentile green's requests may take.
@@ -279,8 +278,8 @@ func (j *Judge) allows(q *question) string {
 	if q.broken == nil {
 		return "the limit is " + percent(q.share)
 	}
-	return "live had broken the limit of " + percent(q.share) + " before the release with " + share(*q.broken) +
-		", so green is compared with that and allowed " + percent(q.allowed(j.tolerance))
+	return j.current + " exceeded the limit of " + percent(q.share) + " before the release (" + share(*q.broken) +
+		"), so " + j.new + " is held against that: at most " + percent(q.allowed(j.tolerance))
 }
 
 // share formats a tally: "23 of 110 requests (20.9 %)".

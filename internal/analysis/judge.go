@@ -1,7 +1,6 @@
 package analysis
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"time"
@@ -15,6 +14,8 @@ type Judge struct {
 	questions []*question
 	compared  []*question // those of questions that compare with live in the same time
 	tolerance float64
+	// What people are told that the two versions are.
+	current, new string
 	memory
 }
 
@@ -44,30 +45,28 @@ type memory struct {
 // most bounds a count; what claims more is taken for as much.
 const most = 1e12
 
-// New returns the judge of one release. baseline is what live did before the
-// release moved any traffic, nil when nothing is known. state is what State of
-// another Judge with the same policy and baseline returned, and the new one goes
-// on from there; nil begins. It returns an error with teal.CodeInvalidInput when
-// state is of another policy, or of no Judge.
-func New(policy teal.Judging, baseline *teal.Measurement, state json.RawMessage) (*Judge, error) {
-	if baseline != nil {
-		m := sane(*baseline)
-		baseline = &m
+// New returns the judge of one release, which goes on from where it is said to
+// begin. It returns an error with teal.CodeInvalidInput when the state is of
+// another policy, or of no Judge.
+func New(b Beginning) (*Judge, error) {
+	if b.Baseline != nil {
+		m := sane(*b.Baseline)
+		b.Baseline = &m
 	}
 	j := &Judge{
-		policy:    policy,
-		questions: questions(policy, baseline),
-		tolerance: float64(policy.ToleranceOrDefault()) / float64(teal.All),
+		policy: b.Policy, current: b.currentName(), new: b.newName(),
+		questions: questions(b),
+		tolerance: float64(b.Policy.ToleranceOrDefault()) / float64(teal.All),
 	}
 	for _, q := range j.questions {
 		if !q.limit() {
 			j.compared = append(j.compared, q)
 		}
 	}
-	if len(state) > 0 {
-		return j, j.restore(state)
+	if len(b.State) > 0 {
+		return j, j.restore(b.State)
 	}
-	if baseline != nil {
+	if baseline := b.Baseline; baseline != nil {
 		j.Before = failed(*baseline)
 		j.Live.add(baseline.Latency)
 		j.LiveGone.add(waits(*baseline))

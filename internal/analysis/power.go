@@ -40,20 +40,20 @@ func (j *Judge) powerless(q *question) string {
 		return ""
 	case q.limit():
 		if q.broken.rate() > max(teal.BrokenShare, q.share) || q.allowed(j.tolerance) >= 1 {
-			return was(q, *q.broken)
+			return j.was(q, *q.broken)
 		}
 		return ""
 	case j.Outages.Ongoing:
-		return j.Outages.how()
+		return j.Outages.how(j.current)
 	case q.kind == latencyOfLive:
 		return j.knowsNoLatency()
 	}
 	live, among := j.past(q, j.threshold(q))
 	switch {
 	case q.kind == errorsOfLive && live.rate() > teal.BrokenShare:
-		return was(q, live)
+		return j.was(q, live)
 	case q.Alone > 0 && q.beforeAllows(live, j.tolerance, among) >= 1:
-		return tooLittle(live)
+		return j.tooLittle(live)
 	}
 	return ""
 }
@@ -70,33 +70,33 @@ func (j *Judge) knowsNoLatency() string {
 		if q.beforeAllows(live, j.tolerance, among) < 1 {
 			return ""
 		}
-		why = tooLittle(live)
+		why = j.tooLittle(live)
 	}
 	return why
 }
 
-func tooLittle(live tally) string {
-	return "only " + number(live.N) + " requests of the current version are known, so even a new version that fails every request could do so by chance"
+func (j *Judge) tooLittle(live tally) string {
+	return "only " + number(live.N) + " requests of " + j.current + " are known, so even a version that fails every request could do so by chance"
 }
 
 // was says how live did at what a question is about.
-func was(q *question, live tally) string {
+func (j *Judge) was(q *question, live tally) string {
 	if q.kind == latencyLimit {
-		return "the current version was already too slow for " + percent(live.rate()) + " of its requests"
+		return j.current + " was already too slow for " + percent(live.rate()) + " of its requests"
 	}
-	return "the current version was already failing " + percent(live.rate()) + " of its requests"
+	return j.current + " was already failing " + percent(live.rate()) + " of its requests"
 }
 
 // how says in which way live was broken when it was last seen.
-func (o *outages) how() string {
+func (o *outages) how(current string) string {
 	all := tally{o.Did.N + o.Gone, o.Gone}
 	switch {
 	case o.Did.rate() > teal.BrokenShare:
-		return "the current version was failing " + percent(o.Did.rate()) + " of its requests when it was last seen"
+		return current + " was failing " + percent(o.Did.rate()) + " of its requests when it was last seen"
 	case all.rate() > teal.BrokenShare:
-		return "clients were giving up on " + percent(all.rate()) + " of the current version's requests when it was last seen"
+		return "clients of " + current + " were giving up on " + percent(all.rate()) + " of its requests when it was last seen"
 	}
-	return "the current version was far slower than usual when it was last seen"
+	return current + " was far slower than usual when it was last seen"
 }
 
 // The least that makes unanswered requests many.

@@ -163,36 +163,37 @@ func (q *question) bad(m teal.Measurement) tally {
 // questions returns what a policy asks of the measurements, each with its part
 // of α. The parts add up to α, so the probability that any of them says fail of
 // a green that is no worse is at most α.
-func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
+func questions(b Beginning) []*question {
+	policy := b.Policy
 	var list []*question
 	if policy.Compare != "" {
 		list = append(list, &question{
 			kind: errorsOfLive, name: "error rate", weight: 6,
-			asked: "does green fail more often than live?",
+			asked: "does " + b.newName() + " fail more often than " + b.currentName() + "?",
 		}, &question{
 			kind: unansweredOfLive, name: "unanswered requests", weight: 1, percentile: "p90", quantile: 0.90,
-			asked: "do clients give up waiting for green more often than for live?",
+			asked: "do clients of " + b.newName() + " give up more often than those of " + b.currentName() + "?",
 		})
 	}
 	if policy.ErrorRate != nil {
 		list = append(list, &question{
 			kind: errorLimit, name: "error rate limit", weight: 3,
 			share: float64(*policy.ErrorRate) / float64(teal.All),
-			asked: "does green fail more than " + policy.ErrorRate.String() + " % of its requests?",
+			asked: "does " + b.newName() + " fail more than " + policy.ErrorRate.String() + " % of its requests?",
 		})
 	}
 	for _, p := range percentiles(policy.Latency) {
 		if p.compared && policy.Compare != "" {
 			list = append(list, &question{
 				kind: latencyOfLive, name: "latency " + p.name, percentile: p.name, quantile: p.quantile, weight: p.weight,
-				asked: "is green slower than live at " + p.name + "?",
+				asked: "is " + b.newName() + " slower than " + b.currentName() + " at " + p.name + "?",
 			})
 		}
 		if p.limit > 0 {
 			list = append(list, &question{
 				kind: latencyLimit, name: "latency " + p.name + " limit", percentile: p.name, quantile: p.quantile, weight: 1,
 				share: 1 - p.quantile, bound: p.limit.Std(),
-				asked: "is green's " + p.name + " above " + p.limit.String() + "?",
+				asked: "is the " + p.name + " of " + b.newName() + " above " + p.limit.String() + "?",
 			})
 		}
 	}
@@ -206,7 +207,7 @@ func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
 		if !q.limit() {
 			q.Lumps = &lumps{}
 		}
-		q.excuse(baseline, policy.MinRequestsOrDefault())
+		q.excuse(b.Baseline, policy.MinRequestsOrDefault())
 	}
 	return list
 }

@@ -39,11 +39,35 @@ type told struct {
 	Step  int        `json:"step,omitempty"`
 }
 
-// Beginning is what a judge begins with, or goes on from: what New takes.
+// Beginning is what a judge begins with, or goes on from.
 type Beginning struct {
-	Policy   teal.Judging      `json:"policy"`
+	Policy teal.Judging `json:"policy"`
+	// Baseline is what the current version did before the release moved any
+	// traffic; nil when nothing is known.
 	Baseline *teal.Measurement `json:"baseline,omitempty"`
-	State    json.RawMessage   `json:"state,omitempty"`
+	// State is what State of another Judge with the same policy and baseline
+	// returned, and the new one goes on from there; nil begins.
+	State json.RawMessage `json:"state,omitempty"`
+	// Current and New are the two versions, for people; 0 where their numbers are
+	// not known.
+	Current int `json:"current,omitempty"`
+	New     int `json:"new,omitempty"`
+}
+
+// BeginningOf returns what the judge of a release begins with, or goes on from.
+func BeginningOf(r teal.Release) Beginning {
+	return Beginning{Policy: r.Policy.Judge, Baseline: r.Baseline, State: r.Judging, Current: r.From, New: r.To}
+}
+
+func (b Beginning) currentName() string { return versionName("current", b.Current) }
+func (b Beginning) newName() string     { return versionName("new", b.New) }
+
+// versionName is what people are told that a version is: "new (v8)".
+func versionName(role string, number int) string {
+	if number == 0 {
+		return "the " + role + " version"
+	}
+	return role + " (" + teal.VersionName(number) + ")"
 }
 
 // WriteBegin writes that a judge begins, as one line of JSON. Judges outside have

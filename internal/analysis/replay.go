@@ -94,9 +94,10 @@ func begin(b Beginning, policy *teal.Judging) (*Judge, error) {
 	if policy != nil {
 		b.Policy, b.State = *policy, nil
 	}
-	j, err := New(b.Policy, b.Baseline, b.State)
+	j, err := New(b)
 	if err != nil && b.State != nil {
-		j, err = New(b.Policy, b.Baseline, nil)
+		b.State = nil
+		j, err = New(b)
 	}
 	return j, err
 }

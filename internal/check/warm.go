@@ -30,9 +30,9 @@ func (s subject) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
 	defer cancel()
 	requests := slices.Concat(w.Requests, s.replayed(w.Replay))
 	rounds := cmp.Or(max(0, w.Rounds), teal.DefaultWarmRounds)
-	asked := fmt.Sprintf("%d requests to green, in %d rounds", len(requests), rounds)
+	asked := fmt.Sprintf("%d requests to new (v%d), in %d rounds", len(requests), s.release.To, rounds)
 	if len(requests) == 0 {
-		return one(s.finding("warm", asked, teal.VerdictPass, "there was nothing to send: no request is named, and live has served none that could be repeated"))
+		return one(s.finding("warm", asked, teal.VerdictPass, "nothing to send: no request is configured, and the current version has served none that could be repeated"))
 	}
 	v, err := s.visit(ctx, "")
 	if err != nil {
@@ -163,21 +163,21 @@ func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmth {
 // gate holds the 95th percentile of green against that of live.
 func (s subject) gate(measured warmth, within float64) teal.Finding {
 	const name = "warm latency p95"
-	asked := fmt.Sprintf("green's 95th percentile in the last round is at most %g times live's", within)
+	asked := fmt.Sprintf("the p95 of new (v%d) in the last round is at most %g times that of current (v%d)", s.release.To, within, s.release.From)
 	var live time.Duration
 	known := false
 	if s.examiner.cfg.Traffic != nil && s.release.From != 0 {
 		live, known = s.examiner.cfg.Traffic.Latency95(s.release.App, s.release.From)
 	}
 	if !known || live <= 0 {
-		return s.finding(name, asked, teal.VerdictInconclusive, "live has served too little to be compared with; the release goes on")
+		return s.finding(name, asked, teal.VerdictInconclusive, "the current version has served too little to compare with; the release continues")
 	}
 	bound := time.Duration(math.Min(within*float64(live), math.MaxInt64/2))
 	verdict, seen := judgeWarmth(measured, bound)
 	if measured.cut && verdict != teal.VerdictFail {
-		verdict, seen = teal.VerdictFail, "the time was up before green had shown that it is warm: "+seen
+		verdict, seen = teal.VerdictFail, "timed out before the new version was warm: "+seen
 	}
-	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, live %s, at most %s allowed", seen, rounded(live), rounded(bound)))
+	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, current %s, limit %s", seen, rounded(live), rounded(bound)))
 	if verdict != teal.VerdictInconclusive && len(measured.took)+len(measured.pending) > 0 {
 		statistic, threshold := percentile95(slices.Concat(measured.took, measured.pending)).Seconds(), bound.Seconds()
 		f.Statistic, f.Threshold = &statistic, &threshold
@@ -189,10 +189,10 @@ func (s subject) gate(measured warmth, within float64) teal.Finding {
 // at least as long as they did: enough to fail for, never enough to pass.
 func judgeWarmth(w warmth, bound time.Duration) (teal.Verdict, string) {
 	least := percentile95(slices.Concat(w.took, w.pending))
-	seen := fmt.Sprintf("green %s in %d requests", rounded(least), len(w.took)+len(w.pending))
+	seen := fmt.Sprintf("new %s in %d requests", rounded(least), len(w.took)+len(w.pending))
 	switch {
 	case len(w.took)+len(w.pending) == 0:
-		return teal.VerdictInconclusive, "green has answered nothing in the last round"
+		return teal.VerdictInconclusive, "no answer of the new version in the last round"
 	case least > bound:
 		return teal.VerdictFail, seen
 	case len(w.pending) > 0 || 2*len(w.took) < w.sent || len(w.took) < warmMeasured/2:

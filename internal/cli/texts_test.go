@@ -114,7 +114,7 @@ func (s *script) interrupt(text string, args ...string) {
 // judged is what the real judge says after intervals, and what it found.
 func judged(t *testing.T, policy teal.Judging, before *teal.Measurement, intervals ...teal.Interval) teal.Judgement {
 	t.Helper()
-	j, err := analysis.New(policy, before, nil)
+	j, err := analysis.New(analysis.Beginning{Policy: policy, Baseline: before, Current: 1, New: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,5 +54,5 @@ func (m measured) Record(s gateway.Sample) {
 
 // newJudge returns the judge of a release.
 func newJudge(r teal.Release) (release.Judge, error) {
-	return analysis.New(r.Policy.Judge, r.Baseline, r.Judging)
+	return analysis.New(analysis.BeginningOf(r))
 }

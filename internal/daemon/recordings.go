@@ -74,9 +74,7 @@ func (r *recordings) judging(release teal.Release) {
 	defer r.mu.Unlock()
 	t := r.tape(release.ID)
 	t.step = 0
-	r.told(t, release, analysis.WriteBegin(&t.lines, time.Now(), analysis.Beginning{
-		Policy: release.Policy.Judge, Baseline: release.Baseline, State: release.Judging,
-	}))
+	r.told(t, release, analysis.WriteBegin(&t.lines, time.Now(), analysis.BeginningOf(release)))
 }
 
 // measured takes an interval that the judge of a release has taken. It does not

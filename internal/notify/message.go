@@ -71,10 +71,10 @@ func wentWrong(p teal.Phase) bool {
 
 // happened is what the phase means for the versions.
 func happened(r teal.Release) string {
-	to, from := fmt.Sprintf("version %d", r.To), fmt.Sprintf("version %d", r.From)
+	to, from := teal.VersionName(r.To), teal.VersionName(r.From)
 	switch r.Phase {
 	case teal.PhaseQueued:
-		return to + " is going to be released"
+		return to + " is about to be released"
 	case teal.PhaseProvisioning:
 		return to + " is starting"
 	case teal.PhaseWarming:
@@ -82,12 +82,12 @@ func happened(r teal.Release) string {
 	case teal.PhaseVerifying:
 		return to + " is being checked before it gets traffic"
 	case teal.PhaseShifting:
-		return to + " begins to take the traffic"
+		return to + " starts taking traffic"
 	case teal.PhaseWatching:
-		return to + " has all the traffic and is watched"
+		return to + " has all traffic and is being monitored"
 	case teal.PhaseCompleted:
 		if slices.ContainsFunc(r.Phases, func(e teal.PhaseEntry) bool { return e.Phase == teal.PhaseRollingBack }) {
-			return to + " could not be rolled back and keeps all the traffic"
+			return to + " could not be rolled back and keeps all traffic"
 		}
 		return fmt.Sprintf("the release of %s is complete", to)
 	case teal.PhaseRollingBack:
@@ -96,12 +96,12 @@ func happened(r teal.Release) string {
 		if r.From == 0 {
 			return to + " was rolled back"
 		}
-		return fmt.Sprintf("%s was rolled back, %s has all the traffic again", to, from)
+		return fmt.Sprintf("%s was rolled back, %s has all traffic again", to, from)
 	case teal.PhaseAborted:
 		if r.From == 0 {
 			return to + " was not released"
 		}
-		return fmt.Sprintf("%s was not released, %s keeps all the traffic", to, from)
+		return fmt.Sprintf("%s was not released, %s keeps all traffic", to, from)
 	}
 	return fmt.Sprintf("the release of %s is %s", to, r.Phase)
 }

@@ -24,9 +24,9 @@ func goBack(r teal.Release, o Observation, seen time.Time, reason string) Decisi
 func decideRollingBack(r teal.Release, o Observation) Decision {
 	switch {
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting v%d again", r.From)}
 	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
-		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
+		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("moving %s back to v%d", r.Alias, r.From)}
 	case o.Route.Alias.IsOnly(r.To):
 		return decideNoWayBack(r, o)
 	case !o.Route.Alias.IsOnly(r.From):
@@ -45,14 +45,14 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 // healthy. One that is not has its time to become so; after that both are left
 // running.
 func rolledBack(r teal.Release, o Observation) Decision {
-	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
+	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("v%d has all traffic again: %s", r.From, r.Reason)}
 	switch until, hopeless := hope(r, o); {
 	case o.To.Running && o.From.serves():
 		d.Intent = retire(r.To)
 	case o.To.Running && !hopeless:
 		return Decision{Until: until}
 	case o.To.Running:
-		d.Reason = fmt.Sprintf("version %d has everything again and is not healthy, so version %d is left running: %s", r.From, r.To, o.From.why())
+		d.Reason = fmt.Sprintf("v%d has all traffic again but is not healthy, so v%d is left running: %s", r.From, r.To, o.From.why())
 	}
 	return d
 }
@@ -70,7 +70,7 @@ func decideHalfWay(r teal.Release, o Observation) Decision {
 	}
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
-		Reason: fmt.Sprintf("version %d could not be gone back to, version %d takes everything: %s", r.From, r.To, o.From.why()),
+		Reason: fmt.Sprintf("cannot go back to v%d, v%d takes all traffic: %s", r.From, r.To, o.From.why()),
 	}
 }
 
@@ -95,7 +95,7 @@ func decideNoWayBack(r teal.Release, o Observation) Decision {
 	case !o.To.serves():
 		return finish(r, o, neither(r, o))
 	}
-	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
+	return finish(r, o, fmt.Sprintf("cannot go back to v%d, v%d keeps all traffic: %s", r.From, r.To, o.From.why()))
 }
 
 // settled reports whether no shift that was ever intended can still happen.
@@ -106,6 +106,6 @@ func settled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.
 func confirm(r teal.Release, o Observation, version int) Decision {
 	return Decision{
 		Intent: shift(version, teal.All, o.Route.Revision),
-		Reason: fmt.Sprintf("making sure that %s stays with version %d", r.Alias, version),
+		Reason: fmt.Sprintf("confirming that %s stays with v%d", r.Alias, version),
 	}
 }

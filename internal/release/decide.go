@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"teal"
@@ -198,7 +199,7 @@ func decideQueued(r teal.Release, o Observation) Decision {
 	return Decision{
 		Intent: provision(r.To),
 		Next:   teal.PhaseProvisioning,
-		Reason: fmt.Sprintf("starting version %d", r.To),
+		Reason: fmt.Sprintf("starting v%d", r.To),
 	}
 }
 
@@ -207,12 +208,12 @@ func decideQueued(r teal.Release, o Observation) Decision {
 func decideTurn(r teal.Release, o Observation) Decision {
 	from, moves := leaves(o.Route.Alias, r.To)
 	if ordered := r.Orders.Rollback; ordered != nil {
-		return Decision{Next: teal.PhaseAborted, Reason: askedFor(ordered)}
+		return Decision{Next: teal.PhaseAborted, Reason: requested(ordered)}
 	}
 	if !moves {
-		return Decision{Next: teal.PhaseAborted, Reason: fmt.Sprintf("version %d has become %s meanwhile", r.To, r.Alias)}
+		return Decision{Next: teal.PhaseAborted, Reason: fmt.Sprintf("v%d has become %s in the meantime", r.To, r.Alias)}
 	}
-	return Decision{Change: Change{From: &from}, Reason: "it is its turn"}
+	return Decision{Change: Change{From: &from}, Reason: "first in the queue"}
 }
 
 func decideProvisioning(r teal.Release, o Observation) Decision {
@@ -229,9 +230,9 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
 		return d
 	}
-	reason, down := fmt.Sprintf("every component of version %d is healthy", r.To), noteDown(o)
+	reason, down := fmt.Sprintf("all components of v%d are healthy", r.To), noteDown(o)
 	if len(down) > 0 {
-		reason += "; without some addresses: " + down[0].Seen
+		reason += "; not all addresses: " + down[0].Seen
 	}
 	if r.From == 0 {
 		return Decision{Next: teal.PhaseVerifying, Reason: reason, Change: Change{Findings: down}}
@@ -240,7 +241,7 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 		Change: Change{Findings: down},
 		Intent: teal.Intent{Act: teal.ActSize, Version: r.To},
 		Next:   teal.PhaseWarming,
-		Reason: reason + "; it gets as many instances as version " + fmt.Sprint(r.From) + " needs now",
+		Reason: reason + fmt.Sprintf("; scaling it to the size of v%d", r.From),
 	}
 }
 
@@ -261,13 +262,13 @@ func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready
 	case o.To.ready() && fewer == "":
 		return Decision{}, true
 	case o.To.ready() && late:
-		return abort(r, o, fmt.Sprintf("version %d was not as healthy as version %d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
+		return abort(r, o, fmt.Sprintf("v%d did not become as healthy as v%d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
-		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
+		return abort(r, o, fmt.Sprintf("v%d does not start: %s", r.To, o.To.why())), false
 	case late:
-		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())+norBlue(r, o)), false
+		return abort(r, o, fmt.Sprintf("v%d did not become healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())+norBlue(r, o)), false
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}, false
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d", r.To)}, false
 	}
 	return Decision{Until: by}, false
 }
@@ -284,7 +285,7 @@ func decideWarming(r teal.Release, o Observation) Decision {
 			return d
 		}
 	}
-	return Decision{Next: teal.PhaseVerifying, Reason: fmt.Sprintf("version %d is sized and warm", r.To)}
+	return Decision{Next: teal.PhaseVerifying, Reason: fmt.Sprintf("v%d is scaled and warm", r.To)}
 }
 
 func warms(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
@@ -323,11 +324,11 @@ func decideVerifying(r teal.Release, o Observation) Decision {
 func verified(r teal.Release) string {
 	switch n := len(r.Policy.Checks); n {
 	case 0:
-		return fmt.Sprintf("version %d can take requests", r.To)
+		return fmt.Sprintf("v%d is ready for traffic", r.To)
 	case 1:
-		return fmt.Sprintf("version %d has passed its check", r.To)
+		return fmt.Sprintf("v%d passed its check", r.To)
 	default:
-		return fmt.Sprintf("version %d has passed its %d checks", r.To, n)
+		return fmt.Sprintf("v%d passed its %d checks", r.To, n)
 	}
 }
 
@@ -337,7 +338,7 @@ func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool)
 	from, moves := leaves(o.Route.Alias, r.To)
 	switch {
 	case r.Orders.Rollback != nil:
-		return askedFor(r.Orders.Rollback), true
+		return requested(r.Orders.Rollback), true
 	case !moves || from != r.From:
 		return fmt.Sprintf("%s was moved to %s while the release was starting",
 			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
@@ -379,7 +380,7 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 	if !limited || o.Now.Before(by) {
 		return "", false
 	}
-	return fmt.Sprintf("version %d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
+	return fmt.Sprintf("v%d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
 }
 
 // deadline returns when Policy.Deadline passes: counted from the start of green,
@@ -399,11 +400,20 @@ func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	return time.Time{}, false
 }
 
-func askedFor(order *teal.Order) string {
-	if order.Why == "" {
-		return "asked for by " + order.By
+// superseded begins the reason of an order that makes way for another release.
+const superseded = "superseded by "
+
+// requested says who ordered something, and why.
+func requested(order *teal.Order) string { return orderedBy("requested", order) }
+
+func orderedBy(what string, order *teal.Order) string {
+	switch {
+	case strings.HasPrefix(order.Why, superseded):
+		return order.Why
+	case order.Why == "":
+		return what + " by " + order.By
 	}
-	return fmt.Sprintf("asked for by %s: %s", order.By, order.Why)
+	return fmt.Sprintf("%s by %s (%q)", what, order.By, order.Why)
 }
 
 func provision(version int) teal.Intent {

@@ -104,7 +104,7 @@ func beginTask(r teal.Release, o Observation, key teal.TaskKey) Decision {
 	return Decision{
 		Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key},
 		Change: Change{Task: &begun},
-		Reason: "begins " + key.String(),
+		Reason: "running " + key.String(),
 	}
 }
 
@@ -119,7 +119,7 @@ func stop(r teal.Release, o Observation, seen time.Time, reason string) Decision
 		return d
 	}
 	if r.From == 0 { // it has everything, and nothing stands by
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live, for there is no version to go back to: %s", r.To, reason)}
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("v%d stays live, there is no version to go back to: %s", r.To, reason)}
 	}
 	return goBack(r, o, seen, reason)
 }
@@ -132,10 +132,23 @@ func failedTask(r teal.Release, t teal.Task) string {
 	}
 	for i := len(r.Evidence) - 1; i >= 0; i-- {
 		if f := r.Evidence[i]; f.Verdict != teal.VerdictPass && (f.Name == name || strings.HasPrefix(f.Name, name+" ")) {
-			return withOutput(fmt.Sprintf("%s of version %d: %s", f.Name, r.To, f.Seen), f.Output)
+			return withOutput(fmt.Sprintf("%s %s v%d: %s", f.Name, ended(f.Verdict), r.To, f.Seen), f.Output)
 		}
 	}
-	return fmt.Sprintf("%s of version %d: %s", name, r.To, t.Verdict)
+	return fmt.Sprintf("%s %s v%d", name, ended(t.Verdict), r.To)
+}
+
+// ended says how a task ended that has not passed, before the version that it was
+// for.
+func ended(v teal.Verdict) string {
+	switch v {
+	case teal.VerdictError:
+		return "could not be run for"
+	case teal.VerdictInconclusive:
+		return "was inconclusive for"
+	case teal.VerdictFail, teal.VerdictPass:
+	}
+	return "failed for"
 }
 
 func withOutput(line, output string) string {
@@ -156,7 +169,7 @@ func person(r teal.Release, o Observation, what string) Decision {
 	}
 	until := ends(o, r.Marks.Waits, r.Policy.MaxPause)
 	if !o.Now.Before(until) {
-		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came for %s", what, r.Policy.MaxPause))
+		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came within %s", what, r.Policy.MaxPause))
 	}
 	return Decision{Until: until}
 }
@@ -172,7 +185,7 @@ type judged struct {
 
 // judge combines the built-in judge and those outside.
 func judge(r teal.Release, o Observation) judged {
-	all := judged{verdict: teal.VerdictPass, reason: "nothing says that green is worse"}
+	all := judged{verdict: teal.VerdictPass, reason: fmt.Sprintf("no sign that new (v%d) is worse", r.To)}
 	take := func(verdict teal.Verdict, reason string, findings []teal.Finding, outside bool) {
 		if combined := teal.Combine(all.verdict, verdict); combined != all.verdict {
 			all.verdict, all.reason, all.outside = combined, reason, outside
@@ -269,7 +282,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 		return Decision{}, true
 	}
 	if r.DoubtSince == nil {
-		return Decision{Change: Change{Doubt: &o.Now}, Reason: "waits for a verdict: " + j.reason}, false
+		return Decision{Change: Change{Doubt: &o.Now}, Reason: "waiting for a verdict: " + j.reason}, false
 	}
 	follow := r.Policy.Judge.OnInconclusive
 	if j.verdict == teal.VerdictError {
@@ -285,7 +298,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	case follow == teal.DoubtPromote:
 		return Decision{}, true
 	}
-	d = goBack(r, o, o.Now, fmt.Sprintf("no verdict for %s: %s", r.Policy.Judge.DoubtAfter, j.reason))
+	d = goBack(r, o, o.Now, fmt.Sprintf("no verdict within %s: %s", r.Policy.Judge.DoubtAfter, j.reason))
 	d.Change.Findings = j.findings
 	return d, false
 }
@@ -295,7 +308,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 func askJudges(r teal.Release, o Observation) (d Decision, asked bool) {
 	for _, key := range asks(r.Policy) {
 		if !o.Tasks[key].Begun {
-			return Decision{Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key}, Reason: "asks " + key.Name}, false
+			return Decision{Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key}, Reason: "asking " + key.Name}, false
 		}
 	}
 	return Decision{}, true

@@ -59,9 +59,9 @@ func decideDown(r teal.Release, o Observation, reason string) Decision {
 	case fault:
 		return goBack(r, o, lostAt(o), reason)
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting v%d again", r.From)}
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d again", r.To)}
 	case o.From.Since.After(o.To.Since) && o.From.ready():
 		return Decision{Until: soonest(until, o.Now.Add(recheckEvery)), Recheck: r.To}
 	case o.From.ready():
@@ -93,7 +93,7 @@ func decideSick(r teal.Release, o Observation, reason string) (d Decision, is bo
 
 // neither says that both versions are left running.
 func neither(r teal.Release, o Observation) string {
-	return fmt.Sprintf("neither version %d nor version %d is healthy; both keep running, and %s stays as it is; version %d: %s; version %d: %s",
+	return fmt.Sprintf("neither v%d nor v%d is healthy; both keep running, and %s stays as it is; v%d: %s; v%d: %s",
 		r.From, r.To, r.Alias, r.From, o.From.why(), r.To, o.To.why())
 }
 
@@ -134,7 +134,7 @@ func norBlue(r teal.Release, o Observation) string {
 	if r.From == 0 || !o.From.Running || !o.From.broken() {
 		return ""
 	}
-	return fmt.Sprintf(" (nor is version %d: %s)", r.From, o.From.why())
+	return fmt.Sprintf(" (v%d is not healthy either: %s)", r.From, o.From.why())
 }
 
 // askAgain decides about a task that has not passed while blue lost its health:
@@ -149,7 +149,7 @@ func askAgain(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) 
 		t.StartedAt = o.Now
 		return Decision{
 			Change: Change{Task: &t}, Forget: true,
-			Reason: fmt.Sprintf("asks %s again: version %d was not healthy meanwhile", t.Key, r.From),
+			Reason: fmt.Sprintf("running %s again: v%d was unhealthy in the meantime", t.Key, r.From),
 		}, true
 	}
 	until := since.Add(r.Policy.ReadyWithin.Std())
@@ -167,12 +167,12 @@ func lostAt(o Observation) time.Time {
 // beginHold notes that neither version is healthy: the release neither goes on
 // nor back until one of them is.
 func beginHold(r teal.Release, o Observation) Decision {
-	seen := fmt.Sprintf("version %d: %s; version %d: %s", r.From, o.From.why(), r.To, o.To.why())
+	seen := fmt.Sprintf("v%d: %s; v%d: %s", r.From, o.From.why(), r.To, o.To.why())
 	return Decision{
 		Change: Change{Outage: &o.Now, Findings: []teal.Finding{{
-			Name: "outage", Asked: "is only the new version unhealthy?", Seen: seen, Verdict: teal.VerdictInconclusive,
+			Name: "outage", Asked: fmt.Sprintf("is only new (v%d) unhealthy?", r.To), Seen: seen, Verdict: teal.VerdictInconclusive,
 		}}},
-		Reason: fmt.Sprintf("on hold: neither version %d nor version %d is healthy, so version %d is not blamed; %s", r.From, r.To, r.To, seen),
+		Reason: fmt.Sprintf("on hold: neither v%d nor v%d is healthy, so v%d is not to blame; %s", r.From, r.To, r.To, seen),
 	}
 }
 
@@ -182,10 +182,10 @@ func endHold(r teal.Release, o Observation) (d Decision, ended bool) {
 	if r.OutageSince == nil || !o.To.serves() {
 		return Decision{}, false
 	}
-	reason := fmt.Sprintf("goes on: version %d is healthy again; neither version was for %s", r.To, o.Now.Sub(*r.OutageSince).Round(time.Second))
+	reason := fmt.Sprintf("continuing: v%d is healthy again after an outage of both versions of %s", r.To, teal.Duration(o.Now.Sub(*r.OutageSince).Round(time.Second)))
 	return Decision{
 		Change: Change{Outage: &time.Time{}, Findings: []teal.Finding{{
-			Name: "outage", Asked: "is it over?", Seen: reason + "; it is judged anew", Verdict: teal.VerdictPass,
+			Name: "outage", Asked: "is the outage over?", Seen: reason + "; judging starts over", Verdict: teal.VerdictPass,
 		}}},
 		Reason: reason,
 	}, true

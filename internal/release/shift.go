@@ -20,9 +20,9 @@ func decideShifting(r teal.Release, o Observation) Decision {
 	first := r.From == 0
 	switch {
 	case !first && r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
+		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
 	case first && r.Fence == 0 && r.Orders.Rollback != nil:
-		return abort(r, o, askedFor(r.Orders.Rollback))
+		return abort(r, o, requested(r.Orders.Rollback))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
@@ -78,10 +78,10 @@ func noteShare(r teal.Release, o Observation) (d Decision, noted bool) {
 	case above:
 		return Decision{
 			Change: Change{Step: steps, Share: share},
-			Reason: fmt.Sprintf("green has %s %% already; the last step's conditions hold for it", share),
+			Reason: fmt.Sprintf("v%d is at %s %% already; the conditions of the last step apply", r.To, share),
 		}, true
 	case next <= steps && hasShare(r, o, weightOf(r.Policy, next)):
-		return Decision{Change: Change{Step: next, Share: share}, Reason: atStep(r.Policy, next)}, true
+		return Decision{Change: Change{Step: next, Share: share}, Reason: atStep(r, next)}, true
 	}
 	return Decision{}, false
 }
@@ -131,7 +131,7 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 		return d, false
 	}
 	if step.Approval && !r.Orders.Approved(r.Step) && r.Orders.Force == nil {
-		return person(r, o, fmt.Sprintf("step %d waits for an approval", r.Step)), false
+		return person(r, o, fmt.Sprintf("step %d is waiting for approval", r.Step)), false
 	}
 	return Decision{}, true
 }
@@ -140,13 +140,13 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 // traffic.
 func mayMove(r teal.Release, o Observation) (d Decision, may bool) {
 	if pause := r.Orders.Pause; pause != nil {
-		return person(r, o, "paused, "+askedFor(pause)), false
+		return person(r, o, orderedBy("paused", pause)), false
 	}
 	if until, is := frozen(r, o.Now); is {
 		return Decision{Until: until}, false
 	}
 	if r.WaitsSince != nil && r.Orders.Pause == nil && !awaitsApproval(r) {
-		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "goes on"}, false
+		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "continuing"}, false
 	}
 	return Decision{}, true
 }
@@ -158,7 +158,7 @@ func awaitsApproval(r teal.Release) bool {
 // nextShift gives green its next share.
 func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
-	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r.Policy, next)}
+	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r, next)}
 	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
 		d = giveEverything(r, o)
 	}
@@ -179,22 +179,22 @@ func nextStep(r teal.Release, o Observation) int {
 	return next
 }
 
-func atStep(p teal.Policy, step int) string {
-	return fmt.Sprintf("step %d of %d: green has %s %%", step, len(p.Steps), weightOf(p, step))
+func atStep(r teal.Release, step int) string {
+	return fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, weightOf(r.Policy, step), step, len(r.Policy.Steps))
 }
 
 func giveEverything(r teal.Release, o Observation) Decision {
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
 		Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All},
-		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
+		Reason: fmt.Sprintf("moving %s to v%d", r.Alias, r.To),
 	}
 }
 
 // decideUnready decides about a release whose green was healthy and is not,
 // while it has no traffic or a share.
 func decideUnready(r teal.Release, o Observation) Decision {
-	reason := fmt.Sprintf("version %d stopped being healthy while it was given traffic: %s", r.To, o.To.why())
+	reason := fmt.Sprintf("v%d became unhealthy while it was getting traffic: %s", r.To, o.To.why())
 	by := readyAgainBy(r, o)
 	late := !o.Now.Before(by)
 	switch {
@@ -205,7 +205,7 @@ func decideUnready(r teal.Release, o Observation) Decision {
 	case r.From == 0 && r.Fence == 0 && late:
 		return abort(r, o, reason)
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d again", r.To)}
 	case late: // a first switch that may have been made: wait until green recovers
 		return Decision{}
 	}
@@ -215,7 +215,7 @@ func decideUnready(r teal.Release, o Observation) Decision {
 // decideShifted decides about a release whose alias points to green alone.
 func decideShifted(r teal.Release, o Observation) Decision {
 	if r.From != 0 {
-		if d, is := decideSick(r, o, fmt.Sprintf("version %d failed at the switch: %s", r.To, o.To.why())); is {
+		if d, is := decideSick(r, o, fmt.Sprintf("v%d failed at the switch: %s", r.To, o.To.why())); is {
 			return d
 		}
 	}
@@ -223,7 +223,7 @@ func decideShifted(r teal.Release, o Observation) Decision {
 	case !o.Route.Holds:
 		return Decision{}
 	case r.Step <= len(r.Policy.Steps):
-		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("version %d has everything", r.To)}
+		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("v%d has all traffic", r.To)}
 	}
 	if r.From != 0 && r.Policy.Confidence > 0 {
 		if d, asked := askJudges(r, o); !asked {
@@ -243,14 +243,14 @@ func decideShifted(r teal.Release, o Observation) Decision {
 func decideLive(r teal.Release, o Observation) Decision {
 	switch {
 	case r.From == 0:
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("v%d is live; this was the first release", r.To)}
 	case r.Policy.Confidence == 0 && !mayStay(r, o):
 		return Decision{Until: startedBy(r, o)}
 	case r.Policy.Confidence == 0:
-		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
+		return finish(r, o, fmt.Sprintf("v%d is live; no confidence period is configured", r.To))
 	}
 	return Decision{
 		Next:   teal.PhaseWatching,
-		Reason: fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence),
+		Reason: fmt.Sprintf("v%d is live and monitored for %s; v%d on standby", r.To, r.Policy.Confidence, r.From),
 	}
 }

@@ -72,7 +72,7 @@ func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 		if e.isAppGone(ctx, id) {
 			return Next{Ended: true}, nil
 		}
-		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
+		return Next{}, e.abortUnrecorded(ctx, teal.AppOfRelease(id), id)
 	}
 	if err != nil {
 		return Next{}, fmt.Errorf("load: %w", err)

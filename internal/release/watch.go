@@ -10,17 +10,17 @@ import (
 func decideWatching(r teal.Release, o Observation) Decision {
 	switch {
 	case r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
+		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
 	case !o.Route.Alias.IsOnly(r.To):
 		// Possibly by a rollback of ours that a crash kept from being recorded.
-		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
+		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while v%d was monitored", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
 	if d, ended := endHold(r, o); ended {
 		return d
 	}
-	if d, is := decideSick(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why())); is {
+	if d, is := decideSick(r, o, fmt.Sprintf("v%d has no healthy instance left: %s", r.To, o.To.why())); is {
 		return d
 	}
 	if d, asked := askJudges(r, o); !asked {
@@ -33,9 +33,9 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	case !mayStay(r, o):
 		return orSave(r, o, decideConfidence(r, o))
 	case r.Orders.Finish != nil:
-		return finish(r, o, askedFor(r.Orders.Finish))
+		return finish(r, o, requested(r.Orders.Finish))
 	case o.Waiting:
-		return finish(r, o, "the next release waits for its turn")
+		return finish(r, o, superseded+"the next release in the queue")
 	}
 	return orSave(r, o, decideConfidence(r, o))
 }
@@ -48,7 +48,7 @@ func decideConfidence(r teal.Release, o Observation) Decision {
 	case over && mayStay(r, o):
 		return decideOver(r, o)
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, v%d, again", r.From)}
 	case over: // nobody knows yet which of the two will be healthy: keep both
 		until = time.Time{}
 	}
@@ -63,7 +63,8 @@ func decideConfidence(r teal.Release, o Observation) Decision {
 // so. A judge outside that was asked for and has no answer is waited for.
 func decideOver(r teal.Release, o Observation) Decision {
 	j := judge(r, o)
-	whole := fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence)
+	whole := fmt.Sprintf("v%d passed its confidence period of %s", r.To, r.Policy.Confidence)
+	unverified := fmt.Sprintf("v%d completed its confidence period of %s unverified: %s", r.To, r.Policy.Confidence, j.reason)
 	if j.verdict == teal.VerdictPass {
 		return noting(finish(r, o, whole), j)
 	}
@@ -71,11 +72,11 @@ func decideOver(r teal.Release, o Observation) Decision {
 		return Decision{}
 	}
 	if j.verdict == teal.VerdictInconclusive && !j.outside && r.Policy.Judge.OnInconclusive != teal.DoubtRollback {
-		return noting(finish(r, o, whole+"; nothing spoke against it, but it was not judged: "+j.reason), j)
+		return noting(finish(r, o, unverified), j)
 	}
 	d, may := doubt(r, o)
 	if may {
-		return noting(finish(r, o, whole+"; it was not judged: "+j.reason), j)
+		return noting(finish(r, o, unverified), j)
 	}
 	return d
 }

@@ -142,7 +142,7 @@ func (w *worker) forget(ctx context.Context) {
 func (w *worker) cannotAsk(err error) {
 	reason := "the traffic cannot be measured: " + err.Error()
 	w.judgement = &teal.Judgement{Verdict: teal.VerdictError, Reason: reason, Findings: []teal.Finding{{
-		Name: "measurement", Asked: "what do the two versions do for users?", Seen: reason, Verdict: teal.VerdictError,
+		Name: "measurement", Asked: "what do users get from the two versions?", Seen: reason, Verdict: teal.VerdictError,
 	}}}
 	w.shown.Store(w.judgement)
 }
