@@ -161,7 +161,7 @@ func (j *Judge) waiting() string {
 	if j.Since == 0 {
 		return "no requests on " + j.new + " yet" + since
 	}
-	return "too little traffic for a verdict: " + number(j.Since) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
+	return "too little traffic: " + number(j.Since) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
 		" requests on " + j.new + since
 }
 
@@ -194,6 +194,9 @@ func (j *Judge) seen(q *question) string {
 	if best := q.Bets.leader(); q.doubtful() && best.rounds > 1 {
 		window = q.Seen.minus(best.seen)
 		since = " since " + time.UnixMilli(best.at).UTC().Format("15:04:05 MST")
+	}
+	if window.Green.N == 0 {
+		return "nothing to compare yet" + j.givenUp()
 	}
 	switch q.kind {
 	case errorsOfLive:

@@ -17,7 +17,7 @@ func (s *session) aliasCommand() *cobra.Command {
 func (s *session) aliasListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list APP",
-		Short: "The aliases of an app and the versions that they point to",
+		Short: "List the aliases of an app and the versions they point to",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.aliasList(cmd.Context(), args[0])
@@ -77,6 +77,6 @@ func (s *session) aliasSet(ctx context.Context, app, alias string, body api.Alia
 	if err != nil {
 		return interruptedOrder(err, "alias set", app)
 	}
-	s.show(view, func() { s.out.line("%s: %s is %s", app, alias, teal.FormatTargets(view.Versions)) })
+	s.show(view, func() { s.out.line("%s: %s points to %s", app, alias, teal.FormatTargets(view.Versions)) })
 	return nil
 }

@@ -41,7 +41,7 @@ func (p *progress) seeTasks() []string {
 			}
 			lines = append(lines, p.news.once("ended "+t.Key.String(), "%s", text)...)
 		case takesLong(r.Policy, t.Key):
-			lines = append(lines, p.news.once("begun "+t.Key.String(), "%s runs …", name)...)
+			lines = append(lines, p.news.once("begun "+t.Key.String(), "running %s …", name)...)
 		}
 	}
 	return lines
@@ -74,7 +74,7 @@ func lastFinding(r teal.Release, t teal.Task) *teal.Finding {
 	return nil
 }
 
-// seeStep tells what share green has, and what the release waits for there.
+// seeStep tells what share the new version has, and what the release waits for there.
 func (p *progress) seeStep() []string {
 	r := p.release
 	if r.Phase != teal.PhaseShifting || atStep(r) == "" {
@@ -82,7 +82,7 @@ func (p *progress) seeStep() []string {
 	}
 	step := r.Policy.Steps[r.Step-1]
 	at := fmt.Sprintf("step %d", r.Step)
-	line := fmt.Sprintf("%s has %s %% (step %d of %d)", p.green(), step.Weight, r.Step, len(r.Policy.Steps))
+	line := fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, step.Weight, r.Step, len(r.Policy.Steps))
 	if step.Hold > 0 {
 		line += ", holding " + step.Hold.String()
 	}
@@ -91,7 +91,7 @@ func (p *progress) seeStep() []string {
 		lines = append(lines, p.news.once("doubt "+at, "%s", r.Reason)...)
 	}
 	if r.WaitsSince != nil && r.Orders.Pause == nil && awaitsApproval(r) {
-		lines = append(lines, p.news.once("approval "+at, "waits for approval: teal approve %s", r.App)...)
+		lines = append(lines, p.news.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
 	}
 	return lines
 }
@@ -123,7 +123,7 @@ func (p *progress) seeOrders() []string {
 		case teal.OrderRollback:
 		case teal.OrderPause:
 			p.news.once("paused", "")
-			lines = append(lines, p.news.once(key, "%s; go on with `teal resume %s`", orderText(o), r.App)...)
+			lines = append(lines, p.news.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
 		default:
 			lines = append(lines, p.news.once(key, "%s", orderText(o))...)
 		}
@@ -131,7 +131,7 @@ func (p *progress) seeOrders() []string {
 	if p.news["paused"] && r.Orders.Pause == nil {
 		delete(p.news, "paused")
 		if !r.Phase.Ended() && r.Phase != teal.PhaseRollingBack {
-			lines = append(lines, "it goes on")
+			lines = append(lines, "resumed")
 		}
 	}
 	return lines

@@ -46,23 +46,24 @@ func (s *session) deployCommand() *cobra.Command {
 	var flags deployFlags
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR]",
-		Short: "Record the app in DIR as a version and release it",
-		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have, and releases the\n" +
-			"version as the manifest says: checks, hooks, steps. Returns when it has all traffic; the\n" +
-			"watch over it goes on in the server, where Ctrl-C does not reach it. When it does not\n" +
-			"start, fails a check or is worse than the old version, the old one has all traffic: exit 1.",
+		Short: "Create a version of the app in DIR and release it",
+		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have yet, and releases the new\n" +
+			"version as the manifest says: hooks, checks, steps. Returns when it has all traffic; the server\n" +
+			"goes on monitoring it, and Ctrl-C does not stop the release. When the new version does not\n" +
+			"start, fails a check or is worse than the current one, the current one keeps or gets back all\n" +
+			"traffic, and the exit code is 1.",
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.deploy(cmd.Context(), folder(args), &flags)
 		},
 	}
-	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
-	cmd.Flags().Var(&flags.force, "force", "release although judges, checks or approvals would stop it; say why")
-	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; say why")
-	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
-	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is uploaded, unpacked; the server has a limit of its own")
+	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
+	cmd.Flags().Var(&flags.force, "force", "release although hooks, checks, warm-ups, judges or a missing approval would stop it; not although it is unhealthy, frozen or past its deadline; give a `reason`")
+	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; give a `reason`")
+	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
+	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
-	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
+	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live, or when it is completed (monitored to the end)")
 	return cmd
 }
 
@@ -124,7 +125,7 @@ func (f deployFlags) override(m *manifest.Manifest) error {
 		return nil
 	}
 	if m.Stepped && teal.Strategy(f.strategy) != m.Policy.Strategy {
-		return teal.Errorf(teal.CodeInvalidInput, "--strategy %s: the manifest has steps of its own; leave the flag out, or the steps", f.strategy)
+		return teal.Errorf(teal.CodeInvalidInput, "--strategy %s: the manifest has its own steps; remove the flag or the steps", f.strategy)
 	}
 	if !m.Stepped {
 		m.Policy.Steps = nil
@@ -151,7 +152,7 @@ func (w *why) Type() string { return "reason" }
 // Set implements pflag.Value.
 func (w *why) Set(text string) error {
 	if strings.TrimSpace(text) == "" {
-		return errors.New("it needs a reason, for the record")
+		return errors.New("give a reason, for the record")
 	}
 	w.text = text
 	return nil
@@ -177,11 +178,11 @@ func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, wait
 	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
 	switch {
 	case d.Live:
-		s.say("%s: version %d is already live; nothing to do", app, version)
+		s.say("%s: v%d is already live; nothing to do", app, version)
 	case d.Created:
-		s.say("%s: version %d is new (%s)", app, version, uploaded(sent))
+		s.say("%s: created v%d (%s)", app, version, uploaded(sent))
 	default:
-		s.say("%s: version %d has this content already (%s)", app, version, uploaded(sent))
+		s.say("%s: same content as v%d (%s)", app, version, uploaded(sent))
 	}
 	if d.Release != nil {
 		release, err := s.follow(ctx, *d.Release, wait.until)
@@ -193,7 +194,7 @@ func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, wait
 		if err := s.awaitPreview(ctx, d.Version, wait.ready); err != nil {
 			return err
 		}
-		s.say("version %d is running and takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)
+		s.say("%s: v%d is running without traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", app, version, version, app)
 	}
 	if s.json {
 		s.out.document(out)
@@ -203,9 +204,9 @@ func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, wait
 
 func uploaded(n int64) string {
 	if n == 0 {
-		return "the server has its code"
+		return "code unchanged, nothing uploaded"
 	}
-	return "bundle " + size(n) + " uploaded"
+	return "uploaded " + size(n)
 }
 
 // unreleased explains an interruption before anything was asked for.
@@ -219,7 +220,7 @@ func unreleased(err error) error {
 // unsure explains an interruption while the server may have begun.
 func unsure(err error, app string) error {
 	if errors.Is(err, context.Canceled) {
-		return interruptedf("interrupted; the server may have begun a release: see `teal status %s`", app)
+		return interruptedf("interrupted; the server may have started a release: see `teal status %s`", app)
 	}
 	return err
 }

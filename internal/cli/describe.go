@@ -31,12 +31,12 @@ func label(key teal.TaskKey) string {
 // outcome says how a task ended.
 func outcome(t teal.Task) string {
 	words := map[teal.Verdict]string{
-		teal.VerdictPass: "passed", teal.VerdictFail: "failed", teal.VerdictInconclusive: "said nothing", teal.VerdictError: "could not be done",
+		teal.VerdictPass: "passed", teal.VerdictFail: "failed", teal.VerdictInconclusive: "was inconclusive", teal.VerdictError: "could not be run",
 	}
 	return words[t.Verdict]
 }
 
-// share returns what green has of the traffic, as the record knows it.
+// share returns what the new version has of the traffic, as the record knows it.
 func share(r teal.Release) teal.Weight {
 	switch {
 	case r.Phase == teal.PhaseWatching, r.Phase == teal.PhaseCompleted:
@@ -49,16 +49,17 @@ func share(r teal.Release) teal.Weight {
 	return r.Policy.Steps[r.Step-1].Weight
 }
 
-// atStep says where a release is on its way: "step 1 of 2, 10 % on version 42";
-// "" before the first step, and where there are none.
+// atStep says where a release is on its way: "step 1 of 2, 10 % on v42"; ""
+// before the first step, and where there are none.
 func atStep(r teal.Release) string {
 	if r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return ""
 	}
-	return fmt.Sprintf("step %d of %d, %s %% on version %d", r.Step, len(r.Policy.Steps), r.Policy.Steps[r.Step-1].Weight, r.To)
+	return fmt.Sprintf("step %d of %d, %s %% on v%d", r.Step, len(r.Policy.Steps), r.Policy.Steps[r.Step-1].Weight, r.To)
 }
 
-// phaseWord is the phase, with the step and green's share where there are steps.
+// phaseWord is the phase, with the step and the new version's share where there are
+// steps.
 func phaseWord(r teal.Release) string {
 	if r.Phase != teal.PhaseShifting || r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return string(r.Phase)
@@ -76,14 +77,14 @@ func strategyText(p teal.Policy) string {
 	for _, s := range p.Steps[:min(most, len(p.Steps))] {
 		part := s.Weight.String() + " % for " + s.Hold.String()
 		if s.Approval {
-			part += " and an approval"
+			part += " with approval"
 		}
 		parts = append(parts, part)
 	}
 	if n := len(p.Steps) - most; n > 0 {
 		parts = append(parts, fmt.Sprintf("%d more steps", n))
 	}
-	return string(p.Strategy) + ": " + strings.Join(parts, ", ") + ", then everything"
+	return string(p.Strategy) + ": " + strings.Join(parts, ", ") + ", then 100 %"
 }
 
 // cause returns why the release is where it is, without the output of programs.
@@ -131,23 +132,25 @@ func headline(r teal.Release) string {
 	what := ""
 	switch r.Phase {
 	case teal.PhaseRolledBack:
-		what = fmt.Sprintf("was rolled back to version %d", r.From)
+		what = fmt.Sprintf("was rolled back to v%d", r.From)
 	case teal.PhaseRollingBack:
-		what = fmt.Sprintf("is going back to version %d", r.From)
+		what = fmt.Sprintf("is rolling back to v%d", r.From)
 	case teal.PhaseAborted:
 		what = "ended before any traffic moved"
 	case teal.PhaseCompleted:
 		what = "completed"
-	case teal.PhaseWatching:
-		what = fmt.Sprintf("gave version %d everything and watches it", r.To)
 	default:
 		what = "is " + string(r.Phase)
-		if at := atStep(r); at != "" {
-			what += ", " + at
+		if at := atStep(r); at != "" && r.Phase == teal.PhaseShifting && !saysStep(r) {
+			what += " (" + at + ")"
 		}
 	}
 	return r.ID + " " + what + ": " + cause(r)
 }
+
+// saysStep reports whether the reason of a release says already which step it is
+// at.
+func saysStep(r teal.Release) bool { return strings.Contains(r.Reason, "(step ") }
 
 // circumstances says where and how fast a release went back; "" for one that did
 // not.
@@ -155,13 +158,13 @@ func circumstances(r teal.Release) string {
 	if r.Rollback == nil {
 		return ""
 	}
-	at := cmp.Or(atStep(r), fmt.Sprintf("everything on version %d", r.To))
+	at := cmp.Or(atStep(r), fmt.Sprintf("100 %% on v%d", r.To))
 	if r.Step == 0 && r.ShiftedAt == nil {
-		at = fmt.Sprintf("nothing on version %d yet", r.To)
+		at = fmt.Sprintf("0 %% on v%d", r.To)
 	}
 	text := fmt.Sprintf("at %s, %s after the release began", at, took(r.Rollback.DecidedAt.Sub(r.CreatedAt)))
 	if r.Rollback.BackAt != nil {
-		text += fmt.Sprintf("; version %d had nothing any more %s after the deciding moment", r.To, took(r.Rollback.BackAt.Sub(r.Rollback.DecidedAt)))
+		text += fmt.Sprintf("; traffic off v%d %s after the decision", r.To, took(r.Rollback.BackAt.Sub(r.Rollback.DecidedAt)))
 	}
 	return text
 }
@@ -173,19 +176,22 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return ""
 	case r.Queued:
-		return "waits for another release of " + r.App + " to end"
+		return "queued behind another release of " + r.App
 	case r.OutageSince != nil:
-		return fmt.Sprintf("on hold since %s: neither version %d nor version %d is healthy; goes on when version %d is, and back when only version %d is",
+		return fmt.Sprintf("on hold since %s: neither v%d nor v%d is healthy; continues when v%d is, rolls back when only v%d is",
 			clock(*r.OutageSince), r.From, r.To, r.To, r.From)
 	case r.Orders.Pause != nil:
-		return pausedText(*r.Orders.Pause) + backBy(r, clock) + "; `teal resume " + r.App + "` goes on"
+		return pausedText(*r.Orders.Pause) + backBy(r, clock) + "; continue with `teal resume " + r.App + "`"
 	case r.WaitsSince != nil && awaitsApproval(r):
-		return "waits for approval since " + clock(*r.WaitsSince) + backBy(r, clock) + ": teal approve " + r.App
+		return "waiting for approval since " + clock(*r.WaitsSince) + backBy(r, clock) + "; approve with `teal approve " + r.App + "`"
 	case r.DoubtSince != nil:
-		return "waits for a verdict since " + clock(*r.DoubtSince) + doubtEnds(r, clock)
+		return "waiting for a verdict since " + clock(*r.DoubtSince) + doubtEnds(r, clock)
 	}
 	if f, until, frozen := teal.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
-		return "frozen until " + clock(until) + " at least" + because(f.Reason)
+		if until.IsZero() {
+			return "frozen" + because(f.Reason) + ", with no end in sight"
+		}
+		return "frozen until " + clock(until) + because(f.Reason)
 	}
 	return waitsForItself(r, now, clock)
 }
@@ -194,18 +200,24 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string) string {
 	for _, t := range r.Tasks {
 		if !t.Ended() && t.Key.Kind != teal.TaskAsk {
-			return label(t.Key) + " runs since " + clock(t.StartedAt)
+			return label(t.Key) + " running since " + clock(t.StartedAt)
 		}
 	}
 	switch {
 	case r.Phase == teal.PhaseProvisioning:
-		return fmt.Sprintf("version %d must be healthy by %s", r.To, clock(r.ReadyBy))
+		return fmt.Sprintf("v%d must be healthy by %s", r.To, clock(r.ReadyBy))
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
-		return fmt.Sprintf("version %d stands by until %s", r.From, clock(*r.WatchUntil))
+		return monitoring(r, clock)
 	case atStep(r) != "" && r.StepAt != nil && ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold).After(now):
-		return "holds until " + clock(ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold))
+		return "holding until " + clock(ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold))
 	}
 	return ""
+}
+
+// monitoring says until when a version that has all traffic is watched, and what
+// a rollback would go to.
+func monitoring(r teal.Release, clock func(time.Time) string) string {
+	return fmt.Sprintf("monitoring v%d until %s; v%d on standby for instant rollback", r.To, clock(*r.WatchUntil), r.From)
 }
 
 // ends says when something will have lasted for a time, since a moment that has a
@@ -223,20 +235,21 @@ func awaitsApproval(r teal.Release) bool {
 
 func pausedText(pause teal.Order) string { return "paused by " + who(pause) + because(pause.Why) }
 
-// who returns who gave an order; of a caller without a name the record has the
-// command.
+// who returns who gave an order; of a client of the API that gave no name the
+// record has the command.
 func who(o teal.Order) string {
 	if o.By == string(o.Kind) {
-		return "somebody"
+		return "an API client that gave no name"
 	}
 	return o.By
 }
 
+// because quotes why somebody did something; "" without a reason.
 func because(why string) string {
 	if why == "" {
 		return ""
 	}
-	return ": " + why
+	return fmt.Sprintf(" (%q)", why)
 }
 
 // backBy says when a release goes back because nobody came.
@@ -244,7 +257,7 @@ func backBy(r teal.Release, clock func(time.Time) string) string {
 	if r.WaitsSince == nil || r.Policy.MaxPause == 0 {
 		return ""
 	}
-	return "; it goes back by itself at " + clock(ends(r, *r.WaitsSince, r.Marks.Waits, r.Policy.MaxPause))
+	return "; rolls back automatically at " + clock(ends(r, *r.WaitsSince, r.Marks.Waits, r.Policy.MaxPause))
 }
 
 // doubtEnds says what becomes of a doubt that stays.
@@ -253,18 +266,27 @@ func doubtEnds(r teal.Release, clock func(time.Time) string) string {
 	if j.OnInconclusive != teal.DoubtPromote && j.OnInconclusive != teal.DoubtRollback {
 		return ""
 	}
-	return fmt.Sprintf("; without one it follows %q at %s", string(j.OnInconclusive), clock(ends(r, *r.DoubtSince, r.Marks.Doubt, j.DoubtAfter)))
+	then := "rolls back"
+	if j.OnInconclusive == teal.DoubtPromote {
+		then = "continues"
+	}
+	return fmt.Sprintf("; %s without one at %s", then, clock(ends(r, *r.DoubtSince, r.Marks.Doubt, j.DoubtAfter)))
 }
 
 // orderText says what somebody asked for.
 func orderText(o teal.Order) string {
 	what := map[teal.OrderKind]string{
-		teal.OrderRollback: "asked to go back", teal.OrderFinish: "ended the confidence period",
-		teal.OrderPromote: "gave the new version everything at once", teal.OrderPause: "paused the release",
-		teal.OrderApprove: fmt.Sprintf("approved step %d", o.Step), teal.OrderForce: "forced the release",
-		teal.OrderUnfreeze: "overrode freeze windows",
+		teal.OrderRollback: "rollback requested", teal.OrderFinish: "confidence period ended",
+		teal.OrderPromote: "promoted to 100 % at once", teal.OrderPause: "paused",
+		teal.OrderApprove:  fmt.Sprintf("step %d approved", o.Step),
+		teal.OrderForce:    "forced",
+		teal.OrderUnfreeze: "freeze windows overridden",
 	}[o.Kind]
-	return who(o) + " " + what + because(o.Why)
+	text := what + " by " + who(o) + because(o.Why)
+	if o.Kind == teal.OrderForce {
+		text += ": failed hooks, checks, warm-ups and judges and missing approvals do not stop it"
+	}
+	return text
 }
 
 // moment is one line of a timeline.
@@ -293,7 +315,7 @@ func timeline(r teal.Release) []moment {
 		case t.Ended():
 			add(*t.EndedAt, "%s %s after %s", label(t.Key), outcome(t), took(t.EndedAt.Sub(t.StartedAt)))
 		default:
-			add(t.StartedAt, "%s began", label(t.Key))
+			add(t.StartedAt, "%s started", label(t.Key))
 		}
 	}
 	for _, o := range r.Orders.All() {
@@ -303,7 +325,7 @@ func timeline(r teal.Release) []moment {
 		add(*r.StepAt, "%s", at)
 	}
 	if back := r.Rollback; back != nil && back.BackAt != nil {
-		add(*back.BackAt, "version %d has nothing any more, %s after the deciding moment", r.To, took(back.BackAt.Sub(back.DecidedAt)))
+		add(*back.BackAt, "traffic off v%d, %s after the decision", r.To, took(back.BackAt.Sub(back.DecidedAt)))
 	}
 	slices.SortStableFunc(list, func(a, b moment) int { return a.at.Compare(b.at) })
 	return list
@@ -313,29 +335,58 @@ func timeline(r teal.Release) []moment {
 func nextSteps(r teal.Release) []string {
 	switch {
 	case r.Phase == teal.PhaseAborted || r.Phase == teal.PhaseRolledBack:
-		steps := []string{fmt.Sprintf("`teal logs %s --version %d` shows what version %d printed", r.App, r.To, r.To)}
-		if r.Rollback != nil && r.Policy.Judge.Judges() {
-			steps = append(steps, fmt.Sprintf("`teal history %s --export %s` writes what was measured; `teal analyze` judges it again, by another policy too", r.App, r.ID))
-		}
-		return append(steps, "deploy it again when it is better; `teal deploy --force WHY` overrides judges and checks")
+		return afterFailure(r)
 	case r.Phase == teal.PhaseCompleted && r.From != 0:
-		return []string{fmt.Sprintf("`teal rollback %s` starts version %d again and goes back to it", r.App, r.From)}
+		return []string{fmt.Sprintf("`teal rollback %s` starts v%d again and moves all traffic back to it", r.App, r.From)}
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return nil
 	case r.Queued:
-		return []string{"`teal status " + r.App + "` shows the release that runs", "`teal abort " + r.App + "` ends that one"}
+		return []string{"`teal status " + r.App + "` shows the running release", "`teal abort " + r.App + "` ends it"}
 	}
 	var steps []string
 	switch {
 	case r.Orders.Pause != nil:
-		steps = append(steps, "`teal resume "+r.App+"` goes on")
+		steps = append(steps, "`teal resume "+r.App+"` continues")
 	case awaitsApproval(r):
-		steps = append(steps, "`teal approve "+r.App+"` goes on")
+		steps = append(steps, "`teal approve "+r.App+"` continues")
 	case r.DoubtSince != nil:
-		steps = append(steps, "`teal promote "+r.App+"` gives the new version everything without a verdict")
+		steps = append(steps, fmt.Sprintf("`teal promote %s` moves all traffic to v%d without a verdict", r.App, r.To))
 	}
 	if r.From != 0 {
-		steps = append(steps, "`teal rollback "+r.App+"` goes back at once")
+		steps = append(steps, fmt.Sprintf("`teal rollback %s` moves all traffic back to v%d at once", r.App, r.From))
 	}
-	return append(steps, "`teal watch "+r.App+"` shows how it goes on")
+	return append(steps, "`teal watch "+r.App+"` follows it")
+}
+
+// afterFailure says what a person can do about a release that has ended badly: it
+// depends on what ended it.
+func afterFailure(r teal.Release) []string {
+	if r.Orders.Rollback != nil {
+		return []string{"`teal deploy` releases a new version"}
+	}
+	logs := fmt.Sprintf("`teal logs %s --version %d` shows what v%d printed", r.App, r.To, r.To)
+	const force = "`teal deploy --force REASON` releases although hooks, checks or judges say no"
+	f := decisive(r)
+	switch {
+	case f == nil:
+		return []string{logs, "fix it and deploy again"}
+	case r.Rollback != nil && r.Policy.Judge.Judges() && r.Task(taskOf(*f)) == nil:
+		return []string{
+			logs,
+			fmt.Sprintf("`teal history %s --export %s` writes what was measured; `teal analyze` judges it again, with another policy if you like", r.App, r.ID),
+			"fix it and deploy again; " + force,
+		}
+	case f.Verdict == teal.VerdictError:
+		return []string{f.Name + " itself could not be run, which says nothing about the version: mend it and deploy again", force}
+	case strings.HasPrefix(f.Name, string(teal.TaskHook)):
+		return []string{f.Name + " said no: see its answer above, or what it logged", "fix it and deploy again; " + force}
+	}
+	return []string{logs, "fix it and deploy again; " + force}
+}
+
+// taskOf returns the key of the task that a finding is about, as far as its name
+// says.
+func taskOf(f teal.Finding) teal.TaskKey {
+	kind, name, _ := strings.Cut(f.Name, " ")
+	return teal.TaskKey{Kind: teal.TaskKind(kind), Name: name, Step: f.Step}
 }

@@ -139,23 +139,3 @@ func TestLogsFollow(t *testing.T) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 }
-
-// TestSlotsAlternate: the third version runs in the first one's slot, and the
-// words follow the slots.
-func TestSlotsAlternate(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for i, says := range []string{
-		"blue is live: 100 % on version 1 ",
-		"green is live: 100 % on version 2 after 0.4 s; blue (version 1) stands by",
-		"blue is live: 100 % on version 3 after 0.4 s; green (version 2) stands by",
-	} {
-		w.app(says)
-		if r := w.run("deploy", w.dir); r.code != 0 || !strings.Contains(r.out, says) {
-			t.Errorf("%+v", r)
-		}
-		if i == 1 {
-			w.fake.Complete("hello")
-		}
-	}
-}
