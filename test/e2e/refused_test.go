@@ -190,7 +190,7 @@ func TestWrongToken(t *testing.T) {
 	at := "TEAL_ADDR=" + s.addr("admin.addr")
 	tealWith(t, []string{at, "TEAL_DATA=" + unreadable}, "status").expect(t, 2, "token cannot be read", "TEAL_TOKEN")
 	tealWith(t, []string{at, "TEAL_DATA=" + empty}, "status").expect(t, 2, "does not hold a token", "TEAL_TOKEN")
-	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "there is no token", "TEAL_DATA", "TEAL_TOKEN")
+	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "no token", "TEAL_DATA", "TEAL_TOKEN")
 	before.unchanged()
 }
 
