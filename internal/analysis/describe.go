@@ -159,7 +159,10 @@ func (j *Judge) waiting() string {
 			strconv.Itoa(j.policy.MinRequestsOrDefault()) + " answers, and most requests answered"
 	}
 	if j.Since == 0 {
-		return "no requests on " + j.new + " yet" + since
+		if since != "" {
+			return "no requests on " + j.new + since
+		}
+		return "no requests on " + j.new + " yet"
 	}
 	return "too little traffic: " + number(j.Since) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
 		" requests on " + j.new + since

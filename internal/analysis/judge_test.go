@@ -190,7 +190,7 @@ func TestAMillisecondMoreIsNoWorse(t *testing.T) {
 func TestTooFewRequestsAreNoPass(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, compared, nil)
-	wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) yet since step 1 began")
+	wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) since step 1 began")
 	second(j, 0, did(500, 0), did(0, 0))
 	wantVerdict(t, j, teal.VerdictInconclusive, "no requests")
 	second(j, 1, did(500, 0), did(99, 0))
@@ -200,7 +200,7 @@ func TestTooFewRequestsAreNoPass(t *testing.T) {
 	j.Begin(1) // changes nothing
 	wantVerdict(t, j, teal.VerdictPass)
 	j.Begin(2)
-	got := wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) yet since step 2 began")
+	got := wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) since step 2 began")
 	for _, f := range got.Findings {
 		if f.Verdict != teal.VerdictInconclusive || f.Step != 2 {
 			t.Errorf("%+v", f)

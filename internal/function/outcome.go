@@ -278,7 +278,7 @@ func initFailure(posted runtimeapi.InitFailure) *failure {
 	if json.Unmarshal(document, &said) != nil || said.Type == "" {
 		said.Type = posted.ErrorType
 	}
-	return &failure{init: true, document: document, reason: strings.TrimSuffix("it cannot initialise: "+said.Type+": "+said.Message, ": ")}
+	return &failure{init: true, document: document, reason: strings.TrimSuffix("initialization failed: "+said.Type+": "+said.Message, ": ")}
 }
 
 func initExit(exit process.Exit) *failure {
