@@ -151,6 +151,16 @@ func (h *harness) awaitPhase(app string, want teal.Phase) teal.Release {
 	}
 }
 
+// await polls until the server says what is wanted.
+func (h *harness) await(what string, ok func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
 func (h *harness) get(path string) (int, string, string) {
 	h.t.Helper()
 	resp, err := http.Get("http://" + h.daemon.HTTPAddr().String() + path)

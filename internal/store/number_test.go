@@ -35,10 +35,13 @@ func caseOf[K comparable, T any](t *testing.T, table *store.Table[K, T], key K, 
 		key: path, typ: reflect.TypeFor[T](),
 		create: func() error { _, err := table.Create(ctx, value); return err },
 		ways: map[string]func() error{
-			"Get":     func() error { _, err := table.Get(ctx, key); return err },
-			"List":    func() error { _, err := table.List(ctx, ""); return err },
-			"Modify":  func() error { _, err := table.Modify(ctx, key, change); return err },
-			"Upsert":  func() error { _, err := table.Upsert(ctx, key, func(v *T, _ bool) error { return change(v) }); return err },
+			"Get":    func() error { _, err := table.Get(ctx, key); return err },
+			"List":   func() error { _, err := table.List(ctx, ""); return err },
+			"Modify": func() error { _, err := table.Modify(ctx, key, change); return err },
+			"Upsert": func() error {
+				_, err := table.Upsert(ctx, key, func(v *T, _ bool) error { return change(v) })
+				return err
+			},
 			"Replace": func() error { _, err := table.Replace(ctx, value); return err },
 			"Scan": func() error {
 				return table.Scan(ctx, "", func(_ string, _ store.Record[T], err error) error { return err })

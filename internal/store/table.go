@@ -37,9 +37,9 @@ type schema[K comparable, T any] struct {
 	// is firstSchema. It is raised by whatever an earlier Teal must not drop: see
 	// number.go.
 	number int
-	key  func(T) K
-	path func(K) (string, error)
-	name func(K) string // for people: "version 3 of app shop"
+	key    func(T) K
+	path   func(K) (string, error)
+	name   func(K) string // for people: "version 3 of app shop"
 	// valid says what else a record must hold to be understood; nil is nothing.
 	valid   func(T) error
 	missing func(K) *teal.Error
