@@ -155,19 +155,19 @@ func (h *harness) wantUsedFunction(ctx context.Context) {
 func (h *harness) wantReleasesGoOn(ctx context.Context) {
 	t := h.t
 	t.Helper()
-	r := must[teal.Release](t, "rollback")(h.Rollback(ctx, "watching", api.RollbackBody{Why: "upgrade"}))
+	r := must[api.ReleaseView](t, "rollback")(h.Rollback(ctx, "watching", api.RollbackBody{Why: "upgrade"}))
 	if r.ID != "watching-2" || r.Phase != teal.PhaseRolledBack {
 		t.Errorf("the rollback of what was watched: %+v", r)
 	}
 	h.wantAnswer("watching", "/", "service of version 1")
-	r = must[teal.Release](t, "rollback")(h.Rollback(ctx, "plain", api.RollbackBody{To: 1}))
+	r = must[api.ReleaseView](t, "rollback")(h.Rollback(ctx, "plain", api.RollbackBody{To: 1}))
 	if r.ID != "plain-4" || !r.Back {
 		t.Errorf("the rollback of what was completed: %+v", r)
 	}
 	h.wantAnswer("plain", "/", "service of version 1")
 	for _, id := range []string{"shifting-2", "shifting-3"} {
 		h.await("release "+id+" to complete", func() bool {
-			return must[teal.Release](t, id)(h.Release(ctx, id)).Phase == teal.PhaseCompleted
+			return must[api.ReleaseView](t, id)(h.Release(ctx, id)).Phase == teal.PhaseCompleted
 		})
 	}
 	h.wantAnswer("shifting", "/", "service of version 3")
@@ -439,7 +439,7 @@ func makeUsedData(t *testing.T, h *harness) {
 		if version == 1 {
 			body.Unfreeze = aws.String("to have something to freeze")
 		}
-		must[api.Deployed](t, "deploy")(h.Deploy(ctx, body))
+		must[api.DeployView](t, "deploy")(h.Deploy(ctx, body))
 		if version == 1 {
 			h.awaitPhase("frozen", teal.PhaseCompleted)
 		}
