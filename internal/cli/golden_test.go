@@ -154,7 +154,7 @@ func TestFailureJSON(t *testing.T) {
 	r := w.run("deploy", w.dir, "--json")
 	var c struct {
 		Error   struct{ Code, Message string }
-		Release teal.Release
+		Release api.ReleaseView
 	}
 	if err := json.Unmarshal([]byte(r.out), &c); err != nil {
 		t.Fatal(err)
