@@ -28,18 +28,18 @@ type Config struct {
 
 // Server serves HTTP/1.1 and HTTP/2. It may serve several listeners at once.
 type Server struct {
-	policy     *exchange.Policy
-	http       *nethttp.Server
-	middleware func(http.Handler) http.Handler
-	isAround   func(host string) bool // nil: the middleware may answer anything
+	policy        *exchange.Policy
+	http          *nethttp.Server
+	middleware    func(http.Handler) http.Handler
+	isMiddlewares func(host string) bool // nil: it may answer anything
 }
 
 // New returns a server that serves nothing yet.
 func New(config Config) *Server {
-	s := &Server{policy: exchange.NewPolicy(config.Config), middleware: config.Middleware, isAround: config.MiddlewareHost}
+	s := &Server{policy: exchange.NewPolicy(config.Config), middleware: config.Middleware, isMiddlewares: config.MiddlewareHost}
 	s.http = nethttp.New(s.policy)
 	if s.middleware == nil {
-		s.isAround = func(string) bool { return false }
+		s.isMiddlewares = func(string) bool { return false }
 	}
 	return s
 }

@@ -13,8 +13,8 @@ import (
 // fail answers with err, or ends the connection when an answer has begun. The
 // rest of the request's body is skipped first, so that a small one does not cost
 // the client its connection.
-func (c *caller) fail(err error) {
-	t := c.trip
+func (c *clientConn) fail(err error) {
+	t := c.exchange
 	err = t.claim.Explain(err)
 	c.leaveInstance(false)
 	if t.begun {
@@ -34,14 +34,14 @@ func (c *caller) fail(err error) {
 	c.startSkipping()
 }
 
-func (c *caller) startSkipping() {
-	c.state = callerSkipping
+func (c *clientConn) startSkipping() {
+	c.state = clientSkipping
 	c.deadline = c.loop.at(exchange.RestTime)
 }
 
 // skip throws the rest of a body away.
-func (c *caller) skip() bool {
-	t := c.trip
+func (c *clientConn) skip() bool {
+	t := c.exchange
 	c.r, t.up.piece = c.r+t.up.piece, 0
 	for !t.up.body.Done() {
 		piece, n, err := t.up.body.Next(c.unread())
@@ -53,11 +53,11 @@ func (c *caller) skip() bool {
 			return true
 		case n > 0:
 			continue
-		case c.loop.turns == 0:
+		case c.loop.readsLeft == 0:
 			c.loop.later(c)
 			return false
 		}
-		c.loop.turns--
+		c.loop.readsLeft--
 		if c.fill(c.loop, 0) {
 			continue
 		}
@@ -72,8 +72,8 @@ func (c *caller) skip() bool {
 }
 
 // skipOver goes on after the rest of a body has been thrown away, or given up.
-func (c *caller) skipOver(whole bool) {
-	t := c.trip
+func (c *clientConn) skipOver(whole bool) {
+	t := c.exchange
 	t.closes = t.closes || !whole
 	if t.answer != nil {
 		c.respond(t.answer)
@@ -83,8 +83,8 @@ func (c *caller) skipOver(whole bool) {
 }
 
 // respond writes an error as a problem.
-func (c *caller) respond(err error) {
-	t := c.trip
+func (c *clientConn) respond(err error) {
+	t := c.exchange
 	status := exchange.StatusOf(err)
 	f := c.failureOf(err)
 	data := f.Document(status)
@@ -107,8 +107,8 @@ func (c *caller) respond(err error) {
 }
 
 // complete ends the head of an answer of Teal's own and appends its body.
-func (c *caller) complete(out, body []byte) []byte {
-	t := c.trip
+func (c *clientConn) complete(out, body []byte) []byte {
+	t := c.exchange
 	t.closes = t.closes || c.loop.stopping
 	out = c.loop.appendDate(out)
 	if t.closes {
@@ -123,17 +123,17 @@ func (c *caller) complete(out, body []byte) []byte {
 }
 
 // answer sends a whole response.
-func (c *caller) answer(out []byte) {
+func (c *clientConn) answer(out []byte) {
 	if c.out == nil {
 		c.out = out
 	} else {
 		c.out = append(c.out, out...)
 	}
-	c.state = callerAnswering
+	c.state = clientAnswering
 	c.deadline = c.loop.at(c.limits().WriteStall)
 }
 
-func (c *caller) flushAnswer() bool {
+func (c *clientConn) flushAnswer() bool {
 	before := c.progress()
 	c.send(c.loop, nil)
 	if c.failure != 0 {
@@ -146,13 +146,13 @@ func (c *caller) flushAnswer() bool {
 		}
 		return false
 	}
-	c.afterAnswer(c.trip.up.body.Done() && c.trip.up.piece == 0)
+	c.afterAnswer(c.exchange.up.body.Done() && c.exchange.up.piece == 0)
 	return true
 }
 
 // afterAnswer goes on to the next request, or ends the connection.
-func (c *caller) afterAnswer(bodyRead bool) {
-	t := c.trip
+func (c *clientConn) afterAnswer(bodyRead bool) {
+	t := c.exchange
 	t.trace.Whole = true
 	c.leaveInstance(false)
 	c.release()
@@ -168,9 +168,9 @@ func (c *caller) afterAnswer(bodyRead bool) {
 }
 
 // release says how the request went and gives the claim back.
-func (c *caller) release() {
+func (c *clientConn) release() {
 	c.record()
-	if t := c.trip; t.claim.Env != nil {
+	if t := c.exchange; t.claim.Env != nil {
 		c.report()
 		t.claim.Release()
 		t.claim = gateway.Claim{}
@@ -180,15 +180,15 @@ func (c *caller) release() {
 // startLingering says that nothing more comes and waits for the client to end
 // too: closing with something unread makes the kernel send a reset, which can
 // destroy the answer on its way.
-func (c *caller) startLingering() {
-	c.state = callerLingering
+func (c *clientConn) startLingering() {
+	c.state = clientLingering
 	c.shutdownWrite()
 	c.deadline = c.loop.at(exchange.LingerTime)
 }
 
-func (c *caller) linger() {
-	for c.loop.turns > 0 {
-		c.loop.turns--
+func (c *clientConn) linger() {
+	for c.loop.readsLeft > 0 {
+		c.loop.readsLeft--
 		c.base, c.head, c.r, c.w = 0, nil, 0, 0
 		if c.fill(c.loop, 0) {
 			continue

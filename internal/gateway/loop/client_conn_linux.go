@@ -13,7 +13,7 @@ import (
 	"teal/internal/http1"
 )
 
-// caller is one connection of a client. It goes round:
+// clientConn is one connection of a client. It goes round:
 //
 //	reading → proxying ─────────────┐
 //	   ▲    → collecting → invoking ┤
@@ -23,120 +23,64 @@ import (
 // with waiting before proxying when an instance has all the requests that it
 // takes, and skipping before an answer, or after one, while the rest of a body
 // that nobody wants is thrown away.
-type caller struct {
-	side
+type clientConn struct {
+	socket
 	loop     *loop
 	index    int // in loop.clients
-	state    callerState
+	state    clientState
 	again    bool // in loop.again
 	trusted  bool
 	peer     netip.Addr
 	address  string // of peer, once it has been asked for
 	deadline int64
 	requests int
-	trip     *trip // nil while nothing of a request has arrived
+	exchange *roundTrip // nil while nothing of a request has arrived
 }
 
-type callerState uint8
+type clientState uint8
 
 const (
-	callerReading    callerState = iota // a head
-	callerWaiting                       // for an instance to take one more request
-	callerProxying                      //
-	callerCollecting                    // the body of a request to a function
-	callerInvoking                      //
-	callerSkipping                      // the rest of a body
-	callerAnswering                     // with what is in out
-	callerLingering                     // until the client has seen the end
-	callerGone
+	clientReading    clientState = iota // a head
+	clientWaiting                       // for an instance to take one more request
+	clientProxying                      //
+	clientCollecting                    // the body of a request to a function
+	clientInvoking                      //
+	clientSkipping                      // the rest of a body
+	clientAnswering                     // with what is in out
+	clientLingering                     // until the client has seen the end
+	clientGone
 )
 
-// trip is one request on its way. It is lent to a connection for as long as a
-// request is there.
-type trip struct {
-	request  http1.Request
-	response http1.Response
-	up, down flow // the bodies
-	head     int  // length of the request's head, which stays at the beginning of the client's buffer
-	path     []byte
-	claim    gateway.Claim
-	endpoint gateway.Endpoint // nil for none
-	link     *link
-	attempts int     // connections that could not be made
-	unsent   bool    // nothing of it has gone out on link, which was kept
-	resent   bool    // once more, after a kept connection had been closed
-	whole    bool    // the body had arrived with the head
-	sent     bool    // the request, whole
-	begun    bool    // the final response's head is on its way to the client
-	told     bool    // to go on: 100 has been sent
-	closes   bool    // the connection ends with this request
-	tunnel   bool    // the two have gone on in another protocol
-	interim  int     // responses
-	moved    int64   // what had been moved when the deadline was set
-	queued   *pool   // that it waits for; nil for none
-	halfDone [2]bool // the directions of a tunnel that have ended: up, down
-	waits    waitingFor
-	goneAt   int64          // when a client that sends no more is taken to have gone; 0 for never
-	route    int            // length of the part of the path that led to the component
-	result   gateway.Result // what is known of it so far
-	reported bool
-	trace    exchange.Trace
-	code     teal.Code // of an error of Teal's own that was the answer
-	// requestID is the invocation's, or that of an error of Teal's own.
-	requestID string
-	answer    error // to give when the body has been skipped
-	skipped   int64
-	body      []byte // for a function
-	until     int64  // the whole body must be there then
-	held      int64  // of the server's budget for bodies
+func (c *clientConn) limits() *gateway.Limits { return &c.loop.policy.Limits }
+
+func (c *clientConn) isIdle() bool {
+	return c.state == clientReading && c.r == c.w
 }
 
-func (l *loop) newTrip() *trip {
-	if last := len(l.trips) - 1; last >= 0 {
-		t := l.trips[last]
-		l.trips = l.trips[:last]
-		return t
-	}
-	return &trip{up: flow{trailer: l.all.trailer}, down: flow{trailer: exchange.PassesTrailer}}
+func (c *clientConn) uses(env *gateway.Environment) bool {
+	return c.exchange != nil && c.exchange.claim.Env == env
 }
-
-// reset makes t ready for the next request.
-func (t *trip) reset() {
-	t.request.Reset()
-	t.response.Reset()
-	t.up.reset(0, false)
-	t.down.reset(0, false)
-	*t = trip{request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
-}
-
-func (c *caller) limits() *gateway.Limits { return &c.loop.policy.Limits }
-
-func (c *caller) isIdle() bool {
-	return c.state == callerReading && c.r == c.w
-}
-
-func (c *caller) uses(env *gateway.Environment) bool { return c.trip != nil && c.trip.claim.Env == env }
 
 // proceed goes on to where everything would block.
-func (c *caller) proceed() {
+func (c *clientConn) proceed() {
 	for more := true; more; {
 		switch c.state {
-		case callerReading:
+		case clientReading:
 			more = c.readHead()
-		case callerProxying:
+		case clientProxying:
 			more = c.relay()
-		case callerCollecting:
+		case clientCollecting:
 			more = c.collect()
-		case callerSkipping:
+		case clientSkipping:
 			more = c.skip()
-		case callerAnswering:
+		case clientAnswering:
 			more = c.flushAnswer()
-		case callerLingering:
+		case clientLingering:
 			c.linger()
 			return
-		case callerWaiting:
+		case clientWaiting:
 			more = c.stillThere()
-		case callerInvoking:
+		case clientInvoking:
 			c.noteLeaving()
 			return
 		default:
@@ -146,7 +90,7 @@ func (c *caller) proceed() {
 }
 
 // readHead reads the head of the next request.
-func (c *caller) readHead() bool {
+func (c *clientConn) readHead() bool {
 	c.sendRest()
 	for {
 		if c.r < c.w {
@@ -154,11 +98,11 @@ func (c *caller) readHead() bool {
 				return more
 			}
 		}
-		if c.loop.turns == 0 {
+		if c.loop.readsLeft == 0 {
 			c.loop.later(c)
 			return false
 		}
-		c.loop.turns--
+		c.loop.readsLeft--
 		if c.fill(c.loop, 0) {
 			continue
 		}
@@ -174,30 +118,30 @@ func (c *caller) readHead() bool {
 }
 
 // sendRest writes what has had to wait, for which nothing else may come along.
-func (c *caller) sendRest() {
+func (c *clientConn) sendRest() {
 	if !c.isFlushed() {
 		c.send(c.loop, nil)
 	}
 }
 
 // rest gives back what an idle connection does not need.
-func (c *caller) rest() {
+func (c *clientConn) rest() {
 	c.forget(c.loop)
 	c.full = false
-	if c.trip != nil {
-		c.loop.trips = append(c.loop.trips, c.trip)
-		c.trip = nil
+	if c.exchange != nil {
+		c.loop.spare = append(c.loop.spare, c.exchange)
+		c.exchange = nil
 	}
 }
 
 // parseHead reports whether it is done with the head, and then whether to
 // proceed.
-func (c *caller) parseHead() (more, done bool) {
-	t := c.trip
+func (c *clientConn) parseHead() (more, done bool) {
+	t := c.exchange
 	if t == nil {
-		t = c.loop.newTrip()
+		t = c.loop.newRoundTrip()
 		t.reset()
-		c.trip = t
+		c.exchange = t
 	}
 	if c.r > 0 { // the head of a request that came behind another one
 		c.w = copy(c.in, c.unread())
@@ -230,21 +174,21 @@ const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 // refuseHead answers what cannot be read, or gives a client that speaks another
 // protocol to the front that may know it.
-func (c *caller) refuseHead(err error) {
+func (c *clientConn) refuseHead(err error) {
 	const first = len("PRI * HTTP/2.0\r\n") // what of the preface looks like a request
 	if c.w >= first && string(c.in[:first]) == http2Preface[:first] {
 		c.handOver()
 		return
 	}
 	c.look()
-	c.trip.closes = true
-	c.trip.up.reset(http1.UntilClose, false) // whatever follows is no request
+	c.exchange.closes = true
+	c.exchange.up.reset(http1.UntilClose, false) // whatever follows is no request
 	c.respond(exchange.Refusal(err))
 }
 
 // begin claims the environment and takes the way to its component.
-func (c *caller) begin() {
-	t := c.trip
+func (c *clientConn) begin() {
+	t := c.exchange
 	if c.loop.all.at.isElsewhere(gateway.NormalHost(view(t.request.Host))) {
 		c.handOver()
 		return
@@ -268,8 +212,8 @@ func (c *caller) begin() {
 }
 
 // claim claims what the request is for.
-func (c *caller) claim() error {
-	t := c.trip
+func (c *clientConn) claim() error {
+	t := c.exchange
 	claim, err := c.loop.policy.Claim(&c.loop.all.at.Entrypoint, c.peer, view(t.request.Host), view(c.decodedPath()), c.fields())
 	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
 	t.claim = claim
@@ -278,11 +222,11 @@ func (c *caller) claim() error {
 
 // fields are the header fields of the request, in place: none before its head has
 // been read.
-func (c *caller) fields() fields {
-	if c.trip.head == 0 {
+func (c *clientConn) fields() fields {
+	if c.exchange.head == 0 {
 		return fields{&noFields}
 	}
-	return fields{&c.trip.request.Fields}
+	return fields{&c.exchange.request.Fields}
 }
 
 var noFields http1.Fields
@@ -299,7 +243,7 @@ func (f fields) Field(i int) (name, value string) {
 func (f fields) EndToEnd(i int) bool { return f.Fields.Kind(i) == http1.EndToEnd }
 
 // answered notes that the response begins.
-func (t *trip) answered(status int) {
+func (t *roundTrip) answered(status int) {
 	t.result.Status = status
 	if t.claim.Measured() || !t.trace.Start.IsZero() {
 		t.result.Answered = time.Now()
@@ -307,8 +251,8 @@ func (t *trip) answered(status int) {
 }
 
 // report tells the meter how the request went, once.
-func (c *caller) report() {
-	t := c.trip
+func (c *clientConn) report() {
+	t := c.exchange
 	if t.reported || !t.claim.Measured() {
 		return
 	}
@@ -320,8 +264,8 @@ func (c *caller) report() {
 }
 
 // decodedPath returns the path as the routes have it.
-func (c *caller) decodedPath() []byte {
-	t := c.trip
+func (c *clientConn) decodedPath() []byte {
+	t := c.exchange
 	sent := t.request.Path
 	for i := 0; i < len(sent); i++ {
 		if sent[i] == '%' {
@@ -337,15 +281,15 @@ func (c *caller) decodedPath() []byte {
 func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // next waits for another request.
-func (c *caller) next() {
-	c.state = callerReading
+func (c *clientConn) next() {
+	c.state = clientReading
 	c.base, c.head = 0, nil
-	c.trip.reset()
+	c.exchange.reset()
 	c.deadline = c.loop.at(c.limits().KeepAlive)
 }
 
 // stillThere ends a request that waits for an instance when its client has gone.
-func (c *caller) stillThere() bool {
+func (c *clientConn) stillThere() bool {
 	if c.reset {
 		c.abort()
 	}
@@ -353,41 +297,41 @@ func (c *caller) stillThere() bool {
 }
 
 // expired is called when the deadline has passed.
-func (c *caller) expired() {
+func (c *clientConn) expired() {
 	c.deadline = forever
 	switch c.state {
-	case callerReading:
+	case clientReading:
 		if c.r == c.w {
 			c.close()
 			return
 		}
 		c.look()
-		c.trip.closes = true
-		c.trip.up.reset(http1.UntilClose, false)
+		c.exchange.closes = true
+		c.exchange.up.reset(http1.UntilClose, false)
 		c.respond(gateway.PublicErrorf(teal.CodeTimeout, "%w within %s; send it faster", exchange.ErrHeadStalled, c.limits().Head))
-	case callerWaiting:
-		c.trip.queued.leave(c)
-		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.trip.claim.Component.Name))
-	case callerProxying:
+	case clientWaiting:
+		c.exchange.queued.leave(c)
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.exchange.claim.Component.Name))
+	case clientProxying:
 		c.relayExpired()
-	case callerCollecting:
+	case clientCollecting:
 		c.fail(exchange.ErrStalled())
-	case callerSkipping:
+	case clientSkipping:
 		c.skipOver(false)
-	case callerAnswering, callerLingering:
+	case clientAnswering, clientLingering:
 		c.close()
 	}
 }
 
 // cancelled ends the request because of what its environment or the server does.
-func (c *caller) cancelled(cause error) {
+func (c *clientConn) cancelled(cause error) {
 	switch c.state {
-	case callerWaiting:
-		c.trip.queued.leave(c)
+	case clientWaiting:
+		c.exchange.queued.leave(c)
 		c.fail(cause)
-	case callerProxying, callerCollecting:
+	case clientProxying, clientCollecting:
 		c.fail(cause)
-	case callerReading, callerLingering:
+	case clientReading, clientLingering:
 		c.close()
 	}
 	// An invocation hears it by its context; an answer on its way has a
@@ -395,18 +339,18 @@ func (c *caller) cancelled(cause error) {
 }
 
 // refuseConnection answers before anything has been asked.
-func (c *caller) refuseConnection(err error) {
-	c.trip = c.loop.newTrip()
-	c.trip.reset()
-	c.trip.closes = true
-	c.trip.up.reset(http1.UntilClose, false)
+func (c *clientConn) refuseConnection(err error) {
+	c.exchange = c.loop.newRoundTrip()
+	c.exchange.reset()
+	c.exchange.closes = true
+	c.exchange.up.reset(http1.UntilClose, false)
 	c.respond(err)
 }
 
 // abort ends the connection at once, in a way that cannot be taken for the end
 // of an answer.
-func (c *caller) abort() {
-	if c.state == callerGone || c.state == callerInvoking {
+func (c *clientConn) abort() {
+	if c.state == clientGone || c.state == clientInvoking {
 		return
 	}
 	c.failure = unix.ECONNABORTED                                                            // so that TLS does not say that this was all
@@ -415,25 +359,25 @@ func (c *caller) abort() {
 }
 
 // close ends the connection and gives back everything that it holds.
-func (c *caller) close() {
-	if c.state == callerGone || c.state == callerInvoking {
+func (c *clientConn) close() {
+	if c.state == clientGone || c.state == clientInvoking {
 		return
 	}
-	if c.state == callerWaiting {
-		c.trip.queued.leave(c)
+	if c.state == clientWaiting {
+		c.exchange.queued.leave(c)
 	}
-	if c.trip != nil {
+	if c.exchange != nil {
 		c.leaveInstance(false)
 		c.release()
 		c.giveBack()
 	}
-	c.farewell()
+	c.closeNotify()
 	c.loop.drop(c.fd)
 	c.detach()
 }
 
 // detach takes the client out of the loop.
-func (c *caller) detach() {
+func (c *clientConn) detach() {
 	l := c.loop
 	c.rest()
 	last := len(l.clients) - 1
@@ -441,7 +385,7 @@ func (c *caller) detach() {
 	l.clients[c.index].index = c.index
 	l.clients[last] = nil
 	l.clients = l.clients[:last]
-	c.state, c.deadline = callerGone, forever
+	c.state, c.deadline = clientGone, forever
 	l.gone()
 }
 

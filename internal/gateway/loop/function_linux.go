@@ -19,14 +19,14 @@ import (
 )
 
 // startCollecting begins to read the body of a request to a function.
-func (c *caller) startCollecting() {
-	t := c.trip
+func (c *clientConn) startCollecting() {
+	t := c.exchange
 	length := t.request.Length()
 	if err := c.loop.policy.CheckEvent(length); err != nil {
 		c.fail(err)
 		return
 	}
-	c.state = callerCollecting
+	c.state = clientCollecting
 	t.until = c.loop.at(c.limits().FunctionBody)
 	c.awaitBody()
 	if t.request.ExpectContinue && length != 0 && c.r == c.w {
@@ -34,14 +34,14 @@ func (c *caller) startCollecting() {
 	}
 }
 
-func (c *caller) awaitBody() {
-	c.deadline = min(c.trip.until, c.loop.at(c.limits().BodyStall))
+func (c *clientConn) awaitBody() {
+	c.deadline = min(c.exchange.until, c.loop.at(c.limits().BodyStall))
 }
 
 // collect reads the body, then invokes the function.
-func (c *caller) collect() bool {
+func (c *clientConn) collect() bool {
 	c.sendRest()
-	t := c.trip
+	t := c.exchange
 	for !t.up.body.Done() {
 		piece, n, err := t.up.body.Next(c.unread())
 		if err == nil {
@@ -57,11 +57,11 @@ func (c *caller) collect() bool {
 			return true
 		case n > 0:
 			continue
-		case c.loop.turns == 0:
+		case c.loop.readsLeft == 0:
 			c.loop.later(c)
 			return false
 		}
-		c.loop.turns--
+		c.loop.readsLeft--
 		if c.fill(c.loop, t.up.body.Left()) {
 			c.awaitBody()
 			continue
@@ -80,8 +80,8 @@ func (c *caller) collect() bool {
 // hold keeps a piece of the body. What the body holds beyond a small one is
 // taken from the server's budget as it arrives, so that a client which only
 // announces much costs nothing; giveBack returns it.
-func (c *caller) hold(piece []byte) error {
-	t := c.trip
+func (c *clientConn) hold(piece []byte) error {
+	t := c.exchange
 	if t.body == nil && len(piece) > 0 {
 		t.body = make([]byte, 0, max(512, min(t.request.Length(), exchange.FreeBody)))
 	}
@@ -100,18 +100,18 @@ func (c *caller) hold(piece []byte) error {
 	return nil
 }
 
-func (c *caller) giveBack() {
-	t := c.trip
+func (c *clientConn) giveBack() {
+	t := c.exchange
 	if t.held > 0 {
 		c.loop.policy.GiveBack(t.held)
 	}
 	t.held, t.body = 0, nil
 }
 
-// call is a request to a function on its way. While it lasts, the client's
+// invocation is a request to a function on its way. While it lasts, the client's
 // socket is its own to write to.
-type call struct {
-	client  *caller
+type invocation struct {
+	client  *clientConn
 	fd      int
 	claim   gateway.Claim
 	life    context.Context
@@ -125,27 +125,27 @@ type call struct {
 // invoke runs the function on a goroutine of its own. A client that goes away
 // meanwhile does not end the invocation, as it does not on AWS: the handler may
 // be half way through. The drain deadline and the end of the server do.
-func (c *caller) invoke() {
-	t := c.trip
-	c.state, c.deadline = callerInvoking, forever
+func (c *clientConn) invoke() {
+	t := c.exchange
+	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &call{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.secret != nil}
+	call := &invocation{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.tls != nil}
 	c.loop.spawned = true
 	go call.run()
 }
 
 // noteLeaving remembers when a client that waits for its function ended its own
 // direction.
-func (c *caller) noteLeaving() {
-	if c.hungUp && c.trip.goneAt == 0 {
-		c.trip.goneAt = c.loop.at(lingerFor)
+func (c *clientConn) noteLeaving() {
+	if c.hungUp && c.exchange.goneAt == 0 {
+		c.exchange.goneAt = c.loop.at(lingerFor)
 	}
 }
 
 // run invokes, writes the answer as far as the kernel takes it at once, and lets
 // the loop do the rest.
-func (k *call) run() {
+func (k *invocation) run() {
 	head, body, err := k.answer()
 	answered := time.Now()
 	written := 0
@@ -158,7 +158,7 @@ func (k *call) run() {
 	}
 	k.client.loop.post(func() {
 		inHead := min(written, len(head))
-		t := k.client.trip
+		t := k.client.exchange
 		t.result.Failure = k.failure
 		t.result.Status, t.result.Answered = k.status, answered
 		t.trace.Out = int64(len(body))
@@ -166,7 +166,7 @@ func (k *call) run() {
 	})
 }
 
-func (k *call) answer() (head, body []byte, err error) {
+func (k *invocation) answer() (head, body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			k.client.loop.policy.Logger.Error("a request caused a panic", "method", k.request.Method, "path", k.request.Path, "panic", v, "stack", string(debug.Stack()))
@@ -186,7 +186,7 @@ func (k *call) answer() (head, body []byte, err error) {
 }
 
 // response writes what the function has answered.
-func (k *call) response(r payload.Response) (head, body []byte) {
+func (k *invocation) response(r payload.Response) (head, body []byte) {
 	out := http1.AppendStatusLine(make([]byte, 0, smallBuffer/4), r.Status, nil)
 	dated := false
 	for _, pair := range r.Headers {
@@ -216,9 +216,9 @@ func (k *call) response(r payload.Response) (head, body []byte) {
 }
 
 // invoked goes on with the client when its function has answered.
-func (c *caller) invoked(head, body []byte, err error, errno syscall.Errno) {
-	c.state = callerCollecting
-	t, lost := c.trip, errno != 0 && errno != unix.EAGAIN
+func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) {
+	c.state = clientCollecting
+	t, lost := c.exchange, errno != 0 && errno != unix.EAGAIN
 	t.result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
 	switch {
 	case lost:
@@ -235,8 +235,8 @@ func (c *caller) invoked(head, body []byte, err error, errno syscall.Errno) {
 }
 
 // event describes the request to the function.
-func (c *caller) event(now time.Time) payload.Request {
-	t := c.trip
+func (c *clientConn) event(now time.Time) payload.Request {
+	t := c.exchange
 	t.requestID = uuid.NewString()
 	r := &t.request
 	sent := textproto.MIMEHeader{}

@@ -32,10 +32,10 @@ type BlockingConn = interface {
 
 // handOver gives the connection, with what has been read of it and what has been
 // claimed, to the front on net/http.
-func (c *caller) handOver() {
+func (c *clientConn) handOver() {
 	c.leaveInstance(true)
 	claim := c.takeClaim()
-	c.trip.trace = exchange.Trace{} // net/http keeps the record
+	c.exchange.trace = exchange.Trace{} // net/http keeps the record
 	l := c.loop
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
@@ -59,20 +59,20 @@ func (c *caller) handOver() {
 
 // blocking returns the connection as net/http takes it, on another descriptor of
 // the socket.
-func (c *caller) blocking(fd int) (net.Conn, error) {
+func (c *clientConn) blocking(fd int) (net.Conn, error) {
 	plain, err := connectionOf(fd)
-	if err != nil || c.secret == nil {
+	if err != nil || c.tls == nil {
 		return plain, err
 	}
-	secure := c.secret.blocking(plain, c.loop.all.handoff)
-	c.secret = nil
+	secure := c.tls.blocking(plain, c.loop.all.handoff)
+	c.tls = nil
 	return secure, nil
 }
 
 // takeClaim returns the request's claim, nil for none, for somebody else to
 // report and release.
-func (c *caller) takeClaim() *gateway.Claim {
-	t := c.trip
+func (c *clientConn) takeClaim() *gateway.Claim {
+	t := c.exchange
 	if t.claim.Env == nil {
 		return nil
 	}

@@ -41,17 +41,17 @@ func (l *Listener) isElsewhere(host string) bool { return l.Elsewhere != nil && 
 // loops are the event loops of one listener, one for each processor that the
 // program may use.
 type loops struct {
-	policy   *exchange.Policy
-	at       Listener
-	listener int
-	port     string
-	life     context.Context // ends when the grace period of a shutdown is over
-	list     []*loop
-	open     atomic.Int64   // connections
-	shaking  sync.WaitGroup // handshakes
-	handoff  Handoff
-	warned   atomic.Int64           // when the log last said that nothing is accepted
-	trailer  func(name []byte) bool // policy.PassesTrailer, made once
+	policy     *exchange.Policy
+	at         Listener
+	listener   int
+	port       string
+	life       context.Context // ends when the grace period of a shutdown is over
+	list       []*loop
+	open       atomic.Int64   // connections
+	handshakes sync.WaitGroup // handshakes
+	handoff    Handoff
+	warned     atomic.Int64           // when the log last said that nothing is accepted
+	trailer    func(name []byte) bool // policy.PassesTrailer, made once
 }
 
 // Serve answers the requests that come in on l. It blocks until ctx ends; then it
@@ -86,7 +86,7 @@ func (s *Server) Serve(ctx context.Context, l *net.TCPListener, at Listener) err
 	all.shutDown(ended, end)
 	others.Wait()
 	end(nil) // handshakes
-	all.shaking.Wait()
+	all.handshakes.Wait()
 	return errors.Join(err, failure)
 }
 
@@ -157,13 +157,13 @@ func (a *loops) shutDown(ended <-chan struct{}, end context.CancelCauseFunc) {
 	a.policy.Logger.Warn("the grace period of the shutdown is over; cutting off what is in flight", "count", a.open.Load(), "grace", a.policy.Limits.ShutdownGrace)
 	cause := exchange.ErrShutdown()
 	end(cause)
-	everyone := func(*caller) bool { return true }
+	everyone := func(*clientConn) bool { return true }
 	a.each(func(l *loop) { l.cancel(cause, everyone) })
 	if endsWithin(ended, exchange.CutOff) {
 		return
 	}
 	a.each(func(l *loop) {
-		for _, c := range append([]*caller(nil), l.clients...) {
+		for _, c := range append([]*clientConn(nil), l.clients...) {
 			c.abort()
 		}
 	})
@@ -191,13 +191,13 @@ func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
 		a.open.Add(-1)
 		_ = unix.Close(fd)
 	default:
-		a.shaking.Go(func() { a.shake(fd, peer) })
+		a.handshakes.Go(func() { a.handshake(fd, peer) })
 	}
 }
 
 // place gives a connection to a loop: the one on which it is called, nil for
 // none, unless another one has clearly fewer.
-func (a *loops) place(by *loop, fd int, peer netip.AddrPort, s *secret) {
+func (a *loops) place(by *loop, fd int, peer netip.AddrPort, s *tlsState) {
 	best, least := by, int64(math.MaxInt64)
 	if by != nil {
 		least = by.count.Load() - 1

@@ -1,8 +1,6 @@
 package loop
 
 import (
-	"errors"
-	"net/netip"
 	"runtime"
 	"runtime/debug"
 	"sync"
@@ -11,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 )
@@ -21,25 +18,25 @@ import (
 // done at once, to where it would block. Nothing of a loop is touched by another
 // goroutine but the mail, and the socket of a client while its function runs.
 type loop struct {
-	all    *loops
-	policy *exchange.Policy
-	poll   *poller
-	begun  time.Time
-	now    int64 // of this round, in nanoseconds since begun
-	turns  int   // reads that the present connection may still make before others get their turn
+	all       *loops
+	policy    *exchange.Policy
+	poll      *poller
+	begun     time.Time
+	now       int64 // of this round, in nanoseconds since begun
+	readsLeft int   // reads that the present connection may still make before others get their turn
 
-	sockets  []socket // by descriptor
-	clients  []*caller
+	owners   []owner // by descriptor
+	clients  []*clientConn
 	pools    map[poolKey]*pool
 	watched  map[*gateway.Environment]func() bool // stops watching for its end
-	again    []*caller                            // could go on, but others had to get their turn
+	again    []*clientConn                        // could go on, but others had to get their turn
 	closing  []int                                // descriptors to close when no event of this round can mean them any more
 	freed    []*pool                              // have something for those who wait
 	earliest int64                                // no deadline is before this
 	count    atomic.Int64                         // of clients, for those who share connections out
 
 	buffers bufferStock
-	trips   []*trip
+	spare   []*roundTrip
 	date    dateLine
 
 	accepting bool
@@ -54,15 +51,15 @@ type loop struct {
 	mailed  atomic.Bool
 }
 
-// socket is what a descriptor is: one of the two, or neither.
-type socket struct {
-	client *caller
-	link   *link
+// owner is what a descriptor is: one of the two, or neither.
+type owner struct {
+	client   *clientConn
+	upstream *upstreamConn
 }
 
-// turnsInARow bounds how many reads one connection makes before others get
+// readsInARow bounds how many reads one connection makes before others get
 // their turn.
-const turnsInARow = 32
+const readsInARow = 32
 
 // forever is a deadline that does not come.
 const forever = int64(1<<63 - 1)
@@ -88,7 +85,7 @@ func (l *loop) run() {
 		}
 		l.now = int64(time.Since(l.begun))
 		l.handle(events)
-		l.turn()
+		l.resume()
 		l.readMail()
 		if l.now >= l.earliest {
 			l.sweep()
@@ -125,54 +122,54 @@ func (l *loop) handle(events []unix.EpollEvent) {
 			l.accept()
 			continue
 		}
-		if fd >= len(l.sockets) {
+		if fd >= len(l.owners) {
 			continue
 		}
-		switch s := l.sockets[fd]; {
+		switch s := l.owners[fd]; {
 		case s.client != nil:
 			s.client.note(events[i].Events)
 			l.serve(s.client)
-		case s.link != nil:
-			s.link.note(events[i].Events)
-			if s.link.client != nil {
-				l.serve(s.link.client)
+		case s.upstream != nil:
+			s.upstream.note(events[i].Events)
+			if s.upstream.client != nil {
+				l.serve(s.upstream.client)
 			} else {
-				s.link.discard() // it ended, or it spoke without being asked
+				s.upstream.discard() // it ended, or it spoke without being asked
 			}
 		}
 	}
 }
 
 // serve takes a client as far as it goes.
-func (l *loop) serve(c *caller) {
+func (l *loop) serve(c *clientConn) {
 	defer l.rescue(c)
-	l.turns = turnsInARow
+	l.readsLeft = readsInARow
 	c.proceed()
 }
 
 // rescue is deferred wherever a client is worked for: a defect costs that client
 // its connection and nobody else theirs.
-func (l *loop) rescue(c *caller) {
+func (l *loop) rescue(c *clientConn) {
 	if v := recover(); v != nil {
 		l.policy.Logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
 		c.abort()
 	}
 }
 
-// turn goes on with those who had to wait for others.
-func (l *loop) turn() {
+// resume goes on with those who had to wait for others.
+func (l *loop) resume() {
 	waiting := l.again
 	l.again = nil
 	for _, c := range waiting {
 		c.again = false
-		if c.state != callerGone {
+		if c.state != clientGone {
 			l.serve(c)
 		}
 	}
 }
 
 // later lets others go first.
-func (l *loop) later(c *caller) {
+func (l *loop) later(c *clientConn) {
 	if !c.again {
 		c.again = true
 		l.again = append(l.again, c)
@@ -207,13 +204,13 @@ func (l *loop) readMail() {
 }
 
 // register watches a socket.
-func (l *loop) register(fd int, s socket) error {
-	if fd >= len(l.sockets) {
-		l.sockets = append(l.sockets, make([]socket, max(fd+1, 2*len(l.sockets))-len(l.sockets))...)
+func (l *loop) register(fd int, o owner) error {
+	if fd >= len(l.owners) {
+		l.owners = append(l.owners, make([]owner, max(fd+1, 2*len(l.owners))-len(l.owners))...)
 	}
-	l.sockets[fd] = s
+	l.owners[fd] = o
 	if err := l.poll.add(fd, interest); err != nil {
-		l.sockets[fd] = socket{}
+		l.owners[fd] = owner{}
 		return err
 	}
 	return nil
@@ -222,7 +219,7 @@ func (l *loop) register(fd int, s socket) error {
 // drop closes a socket at the end of the round: an event of this round that
 // still names it must not be taken for one of a new connection's.
 func (l *loop) drop(fd int) {
-	l.sockets[fd] = socket{}
+	l.owners[fd] = owner{}
 	l.closing = append(l.closing, fd)
 }
 
@@ -259,7 +256,7 @@ func (l *loop) sweep() {
 				continue
 			}
 		}
-		if c.state != callerGone {
+		if c.state != clientGone {
 			next = min(next, c.deadline)
 		}
 	}
@@ -275,9 +272,9 @@ func (l *loop) sweep() {
 	}
 }
 
-func (l *loop) expire(c *caller) {
+func (l *loop) expire(c *clientConn) {
 	defer l.rescue(c)
-	l.turns = turnsInARow
+	l.readsLeft = readsInARow
 	c.expired()
 	c.proceed()
 }
@@ -289,7 +286,7 @@ func (l *loop) watch(env *gateway.Environment) {
 		return
 	}
 	l.watched[env] = env.OnCancel(func(cause error) {
-		l.post(func() { l.cancel(cause, func(c *caller) bool { return c.uses(env) }) })
+		l.post(func() { l.cancel(cause, func(c *clientConn) bool { return c.uses(env) }) })
 	})
 	env.OnDrained(func() { l.post(func() { l.forget(env) }) })
 }
@@ -310,9 +307,9 @@ func (l *loop) forget(env *gateway.Environment) {
 }
 
 // cancel ends the requests that which says yes to.
-func (l *loop) cancel(cause error, which func(*caller) bool) {
-	for _, c := range append([]*caller(nil), l.clients...) {
-		if c.state != callerGone && which(c) {
+func (l *loop) cancel(cause error, which func(*clientConn) bool) {
+	for _, c := range append([]*clientConn(nil), l.clients...) {
+		if c.state != clientGone && which(c) {
 			c.cancelled(cause)
 			l.serve(c)
 		}
@@ -323,7 +320,7 @@ func (l *loop) cancel(cause error, which func(*caller) bool) {
 func (l *loop) stop() {
 	l.stopping = true
 	l.stopAccepting()
-	for _, c := range append([]*caller(nil), l.clients...) {
+	for _, c := range append([]*clientConn(nil), l.clients...) {
 		if c.isIdle() {
 			c.close()
 		}
@@ -345,96 +342,6 @@ func (l *loop) end() {
 	}
 	l.closeSockets()
 	l.poll.close()
-}
-
-// The accepting side. All loops watch the one listener; the kernel wakes one of
-// them for each connection, and that one gives it to the loop that has the
-// fewest.
-
-func (l *loop) startAccepting() {
-	if l.accepting || l.stopping {
-		return
-	}
-	l.paused = 0
-	if err := l.poll.add(l.all.listener, unix.EPOLLIN|unix.EPOLLEXCLUSIVE); err != nil {
-		l.pauseAccepting(err)
-		return
-	}
-	l.accepting = true
-}
-
-func (l *loop) stopAccepting() {
-	if l.accepting {
-		l.poll.remove(l.all.listener)
-		l.accepting = false
-	}
-	l.paused = 0
-}
-
-// acceptPause is how long nothing is accepted when there are no descriptors, or
-// no memory, for another connection.
-const acceptPause = 50 * time.Millisecond
-
-func (l *loop) pauseAccepting(err error) {
-	l.stopAccepting()
-	l.paused = l.at(acceptPause)
-	l.all.reportPause(err)
-}
-
-func (l *loop) accept() {
-	const atOnce = 16
-	for range atOnce {
-		fd, peer, err := unix.Accept4(l.all.listener, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-		switch {
-		case err == nil:
-			l.all.adopt(l, fd, addressOf(peer))
-		case errors.Is(err, unix.EAGAIN):
-			return
-		case errors.Is(err, unix.EMFILE), errors.Is(err, unix.ENFILE), errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.ENOMEM):
-			l.pauseAccepting(err)
-			return
-		case errors.Is(err, unix.EINVAL), errors.Is(err, unix.EBADF):
-			l.stopAccepting() // it does not listen any more
-			return
-		}
-		// Any other error is that of a connection which is gone already.
-	}
-}
-
-func addressOf(peer unix.Sockaddr) netip.AddrPort {
-	switch p := peer.(type) {
-	case *unix.SockaddrInet4:
-		return netip.AddrPortFrom(netip.AddrFrom4(p.Addr), uint16(p.Port))
-	case *unix.SockaddrInet6:
-		return netip.AddrPortFrom(netip.AddrFrom16(p.Addr).Unmap(), uint16(p.Port))
-	}
-	return netip.AddrPort{}
-}
-
-// admit takes a connection in.
-func (l *loop) admit(fd int, peer netip.AddrPort, s *secret) {
-	c := &caller{side: side{fd: fd, secret: s}, loop: l, peer: peer.Addr(), trusted: l.policy.Trusts(&l.all.at.Entrypoint, peer.Addr()), index: len(l.clients)}
-	if l.stopping || l.register(fd, socket{client: c}) != nil {
-		_ = unix.Close(fd)
-		l.gone()
-		return
-	}
-	if s != nil {
-		s.wire.side, s.wire.loop = &c.side, l
-		c.readable, c.writable = true, true // what came behind the handshake may have been read with it
-	}
-	l.clients = append(l.clients, c)
-	c.deadline = l.at(l.policy.Limits.Head)
-	if int(l.all.open.Load()) > l.policy.Limits.Connections {
-		c.refuseConnection(gateway.PublicErrorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
-	}
-	l.serve(c)
-}
-
-// gone counts a connection out.
-func (l *loop) gone() {
-	l.count.Add(-1)
-	l.all.open.Add(-1)
 }
 
 // dateLine is the Date header, made once a second.

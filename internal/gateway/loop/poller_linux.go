@@ -16,7 +16,7 @@ import (
 // set once: a change of heart would cost a system call for each request.
 const interest = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET&0xffffffff
 
-// poller waits for events of many sockets. When there are none it parks its
+// poller waits for events of many owners. When there are none it parks its
 // goroutine in Go's own poller, which watches the epoll descriptor: a loop that
 // blocked in the system call would keep its processor from the goroutines that
 // run functions until the runtime's monitor takes it away, up to 10 ms later.

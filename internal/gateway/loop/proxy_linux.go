@@ -12,7 +12,7 @@ import (
 	"teal/internal/gateway/exchange"
 )
 
-// waitingFor is what a trip waits for, and so how long it may.
+// waitingFor is what a request waits for, and so how long it may.
 type waitingFor uint8
 
 const (
@@ -26,7 +26,7 @@ const (
 	waitsForClient                // to take more
 )
 
-func (c *caller) patience(w waitingFor) time.Duration {
+func (c *clientConn) patience(w waitingFor) time.Duration {
 	limits := c.limits()
 	switch w {
 	case waitsForConnection:
@@ -44,8 +44,8 @@ func (c *caller) patience(w waitingFor) time.Duration {
 }
 
 // await sets the deadline for what is waited for, anew when something has moved.
-func (c *caller) await(w waitingFor) {
-	t := c.trip
+func (c *clientConn) await(w waitingFor) {
+	t := c.exchange
 	moved := t.up.passed + t.down.passed + c.progress()
 	if t.waits != w || moved != t.moved && w != waitsForFirstByte {
 		t.waits, t.moved = w, moved
@@ -60,9 +60,9 @@ func (c *caller) await(w waitingFor) {
 }
 
 // startProxying claims an instance and a connection to it.
-func (c *caller) startProxying() {
-	t := c.trip
-	c.state = callerProxying
+func (c *clientConn) startProxying() {
+	t := c.exchange
+	c.state = clientProxying
 	if t.claim.Component.HTTP2 {
 		c.handOver()
 		return
@@ -95,20 +95,20 @@ func (c *caller) startProxying() {
 }
 
 // queue waits for a connection to become free.
-func (c *caller) queue(p *pool) {
+func (c *clientConn) queue(p *pool) {
 	if len(p.waiting) >= c.loop.all.perLoop(c.limits().InstanceQueue) {
-		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes, and many wait; try again", c.trip.claim.Component.Name))
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes, and many wait; try again", c.exchange.claim.Component.Name))
 		return
 	}
 	p.waiting = append(p.waiting, c)
-	c.trip.queued = p
-	c.state = callerWaiting
+	c.exchange.queued = p
+	c.state = clientWaiting
 	c.deadline = c.loop.at(c.limits().Queue)
 }
 
 // connect goes on with a connection that is free, or with a new one.
-func (c *caller) connect(p *pool) {
-	c.trip.queued = nil
+func (c *clientConn) connect(p *pool) {
+	c.exchange.queued = nil
 	if u := p.take(); u != nil {
 		c.use(u)
 	} else {
@@ -116,18 +116,18 @@ func (c *caller) connect(p *pool) {
 	}
 }
 
-func (c *caller) dial(p *pool) {
+func (c *clientConn) dial(p *pool) {
 	if err := p.dial(c); err != nil {
 		c.connectFailed(err)
 		return
 	}
-	c.use(c.trip.link)
+	c.use(c.exchange.upstream)
 }
 
 // use sends the request on a connection.
-func (c *caller) use(u *link) {
-	t := c.trip
-	t.link, u.client = u, c
+func (c *clientConn) use(u *upstreamConn) {
+	t := c.exchange
+	t.upstream, u.client = u, c
 	u.requests++
 	u.heard = false
 	t.response.Reset()
@@ -137,11 +137,11 @@ func (c *caller) use(u *link) {
 }
 
 // connectFailed tries another instance: nothing has been sent, so that is safe.
-func (c *caller) connectFailed(err error) {
-	t := c.trip
-	if t.link != nil {
-		t.link.close()
-		t.link = nil
+func (c *clientConn) connectFailed(err error) {
+	t := c.exchange
+	if t.upstream != nil {
+		t.upstream.close()
+		t.upstream = nil
 	}
 	ours := errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOBUFS) || errors.Is(err, unix.EADDRNOTAVAIL)
 	t.endpoint.Done(!ours)
@@ -159,7 +159,7 @@ func (c *caller) connectFailed(err error) {
 
 // isIdempotent reports whether sending the request twice is the same as once:
 // RFC 9110, 9.2.2.
-func (t *trip) isIdempotent() bool {
+func (t *roundTrip) isIdempotent() bool {
 	switch string(t.request.Method) {
 	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
 		return true
@@ -171,25 +171,25 @@ func (t *trip) isIdempotent() bool {
 // on has ended. It is asked once, just before the first byte: a request may have
 // waited for the connection, or with it. For one that must not be sent twice the
 // kernel is asked, since an event may be on its way.
-func (c *caller) isStale() bool {
-	t := c.trip
+func (c *clientConn) isStale() bool {
+	t := c.exchange
 	t.unsent = false
-	return t.link.hungUp || !t.isIdempotent() && !isQuiet(t.link.fd)
+	return t.upstream.hungUp || !t.isIdempotent() && !isQuiet(t.upstream.fd)
 }
 
 // redial goes on with a new connection to the same instance: others that were
 // kept are likely to be closed too.
-func (c *caller) redial() {
-	u := c.trip.link
-	c.trip.link = nil
+func (c *clientConn) redial() {
+	u := c.exchange.upstream
+	c.exchange.upstream = nil
 	u.close()
 	c.dial(u.pool)
 }
 
 // relay moves what can be moved between the client and the instance, both ways.
-func (c *caller) relay() bool {
-	t := c.trip
-	u := t.link
+func (c *clientConn) relay() bool {
+	t := c.exchange
+	u := t.upstream
 	if c.reset {
 		c.abort()
 		return false
@@ -214,7 +214,7 @@ func (c *caller) relay() bool {
 	}
 	up := flowDone
 	if !t.sent {
-		if up = t.up.pump(c.loop, &c.side, &u.side); !c.sending(up) {
+		if up = t.up.pump(c.loop, &c.socket, &u.socket); !c.sending(up) {
 			return true
 		}
 	}
@@ -226,7 +226,7 @@ func (c *caller) relay() bool {
 	}
 	down := flowAwaitsFrom
 	if t.begun {
-		if down = t.down.pump(c.loop, &u.side, &c.side); down == flowDone {
+		if down = t.down.pump(c.loop, &u.socket, &c.socket); down == flowDone {
 			c.finish()
 			return true
 		}
@@ -241,10 +241,10 @@ func (c *caller) relay() bool {
 	return false
 }
 
-// sending looks at how the request's way has stopped; false means that the trip
+// sending looks at how the request's way has stopped; false means that the request
 // has ended, or begins again.
-func (c *caller) sending(up flowing) bool {
-	t := c.trip
+func (c *clientConn) sending(up flowState) bool {
+	t := c.exchange
 	if err := c.loop.policy.CheckBody(t.up.passed); err != nil {
 		t.closes = true
 		c.fail(err)
@@ -254,7 +254,7 @@ func (c *caller) sending(up flowing) bool {
 	case flowDone:
 		t.sent = true
 	case flowUndelivered:
-		t.link.readable = true // it may have answered before it went
+		t.upstream.readable = true // it may have answered before it went
 	case flowMalformed:
 		t.closes = true
 		c.fail(exchange.Refusal(t.up.err))
@@ -271,7 +271,7 @@ var errBodyCut = errors.New("the client ended the connection")
 
 // receiving looks at how the response's way has stopped; false means that the
 // connection has ended.
-func (c *caller) receiving(down flowing) bool {
+func (c *clientConn) receiving(down flowState) bool {
 	switch down {
 	case flowEnded, flowMalformed:
 		c.noteBreak(down)
@@ -285,8 +285,8 @@ func (c *caller) receiving(down flowing) bool {
 }
 
 // noteBreak says that the instance has broken off in the middle of its answer.
-func (c *caller) noteBreak(down flowing) {
-	t := c.trip
+func (c *clientConn) noteBreak(down flowState) {
+	t := c.exchange
 	if t.claim.IsOverdue() {
 		return
 	}
@@ -298,9 +298,9 @@ func (c *caller) noteBreak(down flowing) {
 	c.logFailure(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, reason, nil))
 }
 
-// awaited says what the trip waits for now.
-func (c *caller) awaited(up, down flowing) waitingFor {
-	t := c.trip
+// awaited says what the request waits for now.
+func (c *clientConn) awaited(up, down flowState) waitingFor {
+	t := c.exchange
 	switch {
 	case down == flowAwaitsTo || !c.isFlushed():
 		return waitsForClient
@@ -315,8 +315,8 @@ func (c *caller) awaited(up, down flowing) waitingFor {
 }
 
 // relayExpired is called when what was waited for has not come in time.
-func (c *caller) relayExpired() {
-	t := c.trip
+func (c *clientConn) relayExpired() {
+	t := c.exchange
 	if t.goneAt != 0 && t.goneAt <= c.loop.now {
 		c.abort()
 		return
@@ -348,8 +348,8 @@ func (c *caller) relayExpired() {
 
 // tellContinue lets the client send its body, because the instance does not say
 // whether it wants it.
-func (c *caller) tellContinue() {
-	c.trip.told = true
+func (c *clientConn) tellContinue() {
+	c.exchange.told = true
 	c.room(c.loop, smallBuffer/4)
 	c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	c.send(c.loop, nil)
@@ -358,19 +358,19 @@ func (c *caller) tellContinue() {
 // cut ends the connection so that the answer on its way cannot be taken for
 // whole. Framing says so, unless the end of the connection is all the framing
 // there is.
-func (c *caller) cut() {
-	if c.trip.down.chunked || c.trip.request.Minor > 0 {
+func (c *clientConn) cut() {
+	if c.exchange.down.chunked || c.exchange.request.Minor > 0 {
 		c.close()
 	} else {
 		c.abort()
 	}
 }
 
-// finish ends a trip whose response has been passed on whole.
-func (c *caller) finish() {
-	t := c.trip
+// finish ends a request whose response has been passed on whole.
+func (c *clientConn) finish() {
+	t := c.exchange
 	t.trace.Whole = true
-	u := t.link
+	u := t.upstream
 	c.leaveInstance(t.sent && !t.response.Close() && !u.hungUp && !u.ended && u.failure == 0 && u.r == u.w)
 	if t.up.body.Done() && t.up.piece == 0 {
 		c.afterAnswer(true)
@@ -380,10 +380,10 @@ func (c *caller) finish() {
 }
 
 // leaveInstance gives back the connection and the endpoint.
-func (c *caller) leaveInstance(keep bool) {
-	t := c.trip
-	if u := t.link; u != nil {
-		t.link = nil
+func (c *clientConn) leaveInstance(keep bool) {
+	t := c.exchange
+	if u := t.upstream; u != nil {
+		t.upstream = nil
 		if keep && !c.loop.stopping {
 			u.pool.put(u)
 		} else {
@@ -397,13 +397,13 @@ func (c *caller) leaveInstance(keep bool) {
 }
 
 // logFailure says in the log what a client cannot be told any more.
-func (c *caller) logFailure(err error) {
+func (c *clientConn) logFailure(err error) {
 	c.loop.policy.LogFailure(c.failureOf(err))
 }
 
 // failureOf returns err as the request's.
-func (c *caller) failureOf(err error) exchange.Failure {
-	t := c.trip
+func (c *clientConn) failureOf(err error) exchange.Failure {
+	t := c.exchange
 	f := c.loop.policy.FailureOf(err, t.requestID, &c.loop.all.at.Entrypoint, c.peer, c.fields())
 	t.requestID = f.ID
 	f.Claim, f.Method, f.Path = t.claim, string(t.request.Method), string(t.request.Path)

@@ -9,14 +9,14 @@ import (
 )
 
 // look begins the record of a request, if anybody wants one.
-func (c *caller) look() {
+func (c *clientConn) look() {
 	if p := c.loop.policy; p.IsWatched() {
-		c.trip.trace = p.StartTrace(c.fields())
+		c.exchange.trace = p.StartTrace(c.fields())
 	}
 }
 
 // appendTrace makes the instance's part of the trace follow this one.
-func (t *trip) appendTrace(to []byte) []byte {
+func (t *roundTrip) appendTrace(to []byte) []byte {
 	if t.trace.Span == nil {
 		return to
 	}
@@ -34,8 +34,8 @@ func isTrace(name []byte) bool {
 }
 
 // record hands the request, which is over, to those who look on, once.
-func (c *caller) record() {
-	t := c.trip
+func (c *clientConn) record() {
+	t := c.exchange
 	if t.trace.Start.IsZero() {
 		return
 	}
@@ -44,8 +44,8 @@ func (c *caller) record() {
 }
 
 // recordOf returns the record, whose texts lie in the client's buffer.
-func (c *caller) recordOf(now time.Time) gateway.Record {
-	t := c.trip
+func (c *clientConn) recordOf(now time.Time) gateway.Record {
+	t := c.exchange
 	q := &t.request
 	r := gateway.Record{
 		Start: t.trace.Start, Duration: now.Sub(t.trace.Start), Client: c.sourceIP(), Scheme: c.loop.all.at.Scheme(), Protocol: protocolOf(q),
@@ -76,7 +76,7 @@ func (c *caller) recordOf(now time.Time) gateway.Record {
 
 // sourceIP returns the address of the client: the peer's, or, when that is a
 // trusted proxy, the one that it names.
-func (c *caller) sourceIP() string {
+func (c *clientConn) sourceIP() string {
 	if c.trusted {
 		if named := c.loop.policy.NamedClient(c.fields()); named != "" {
 			return named

@@ -8,8 +8,8 @@ import (
 )
 
 // appendRequest appends the head of the request as an instance gets it.
-func (c *caller) appendRequest(to []byte) []byte {
-	t := c.trip
+func (c *clientConn) appendRequest(to []byte) []byte {
+	t := c.exchange
 	r := &t.request
 	to = r.AppendRequestLine(to, t.endpoint.Address().Path)
 	to = http1.AppendField(to, []byte("Host"), r.Host)
@@ -42,13 +42,13 @@ func (c *caller) appendRequest(to []byte) []byte {
 
 // passes reports whether a header of the client is passed on as it is: not what
 // the rules keep out, nor what is written anew.
-func (c *caller) passes(name []byte) bool {
+func (c *clientConn) passes(name []byte) bool {
 	if !c.loop.policy.Passes(name, c.trusted) {
 		return false
 	}
 	switch name[0] | 0x20 {
 	case 't':
-		return c.trip.trace.Span == nil || !isTrace(name)
+		return c.exchange.trace.Span == nil || !isTrace(name)
 	case 'x': // appendForwarded writes these
 		return !http1.EqualFold(name, "x-forwarded-for") && !http1.EqualFold(name, "x-forwarded-proto") && !http1.EqualFold(name, "x-forwarded-host")
 	}
@@ -57,8 +57,8 @@ func (c *caller) passes(name []byte) bool {
 
 // appendForwarded appends what an instance is told about the request's origin,
 // as origin.set does.
-func (c *caller) appendForwarded(to []byte) []byte {
-	r := &c.trip.request
+func (c *clientConn) appendForwarded(to []byte) []byte {
+	r := &c.exchange.request
 	to = append(to, "X-Forwarded-For: "...)
 	proto, host := []byte(c.loop.all.at.Scheme()), r.Host
 	if c.trusted {

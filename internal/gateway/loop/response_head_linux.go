@@ -9,9 +9,9 @@ import (
 )
 
 // readResponse reads the head of the response, and those of interim ones before
-// it. False means that the trip has ended, or begins again.
-func (c *caller) readResponse() bool {
-	t, u := c.trip, c.trip.link
+// it. False means that the request has ended, or begins again.
+func (c *clientConn) readResponse() bool {
+	t, u := c.exchange, c.exchange.upstream
 	limits := http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields}
 	for !t.begun && !t.tunnel {
 		n, err := 0, error(nil)
@@ -45,8 +45,8 @@ func (c *caller) readResponse() bool {
 // instanceBroke sends the request once more if the connection was one that had
 // been kept and was closed before the instance can have begun with it, and
 // answers with 502 otherwise.
-func (c *caller) instanceBroke(u *link) {
-	t := c.trip
+func (c *clientConn) instanceBroke(u *upstreamConn) {
+	t := c.exchange
 	untouched := u.sent == 0 && u.out != nil && t.up.passed == 0
 	if u.requests < 2 || u.heard || t.resent || !t.whole || !untouched && !t.isIdempotent() {
 		var cause error
@@ -65,10 +65,10 @@ func (c *caller) instanceBroke(u *link) {
 // maxInterim bounds the interim responses to one request.
 const maxInterim = 16
 
-// takeHead passes on a head of the instance; false means that the trip has
+// takeHead passes on a head of the instance; false means that the request has
 // ended.
-func (c *caller) takeHead() bool {
-	t := c.trip
+func (c *clientConn) takeHead() bool {
+	t := c.exchange
 	r := &t.response
 	switch {
 	case r.Status == 101:
@@ -80,7 +80,7 @@ func (c *caller) takeHead() bool {
 			return false
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
-			c.room(c.loop, t.link.r+smallBuffer/4)
+			c.room(c.loop, t.upstream.r+smallBuffer/4)
 			c.out = append(c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason)), "\r\n"...)
 			c.send(c.loop, nil)
 			t.told = t.told || r.Status == 100
@@ -93,8 +93,8 @@ func (c *caller) takeHead() bool {
 }
 
 // beginResponse passes on the head of the final response.
-func (c *caller) beginResponse() {
-	t := c.trip
+func (c *clientConn) beginResponse() {
+	t := c.exchange
 	r := &t.response
 	t.begun = true
 	t.trace.Instance = t.endpoint.Address().Host
@@ -111,7 +111,7 @@ func (c *caller) beginResponse() {
 	} else if length < 0 {
 		framed, t.closes = http1.UntilClose, true
 	}
-	c.room(c.loop, t.link.r+smallBuffer/4)
+	c.room(c.loop, t.upstream.r+smallBuffer/4)
 	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
 	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
 	if t.closes {
@@ -131,8 +131,8 @@ func (c *caller) beginResponse() {
 }
 
 // appendFields appends what of a response's fields is for the client.
-func (c *caller) appendFields(to []byte) []byte {
-	r := &c.trip.response
+func (c *clientConn) appendFields(to []byte) []byte {
+	r := &c.exchange.response
 	for i := range r.Len() {
 		if r.Kind(i) != http1.EndToEnd {
 			continue
@@ -145,14 +145,14 @@ func (c *caller) appendFields(to []byte) []byte {
 }
 
 // startTunnel lets the two go on in the protocol that they have agreed on.
-func (c *caller) startTunnel() bool {
-	t := c.trip
+func (c *clientConn) startTunnel() bool {
+	t := c.exchange
 	if !t.upgrades() || !t.response.Upgrades() || !t.sent {
 		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
 		return false
 	}
 	protocol, _ := t.response.Get("upgrade")
-	c.room(c.loop, t.link.r+smallBuffer/4)
+	c.room(c.loop, t.upstream.r+smallBuffer/4)
 	out := c.appendFields(http1.AppendStatusLine(c.out, 101, t.response.Reason))
 	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
 	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
@@ -167,10 +167,10 @@ func (c *caller) startTunnel() bool {
 }
 
 // relayTunnel moves bytes both ways until both have ended.
-func (c *caller) relayTunnel() {
-	t, u := c.trip, c.trip.link
-	up := c.relayHalf(&t.halfDone[0], &t.up, &c.side, &u.side)
-	down := c.relayHalf(&t.halfDone[1], &t.down, &u.side, &c.side)
+func (c *clientConn) relayTunnel() {
+	t, u := c.exchange, c.exchange.upstream
+	up := c.relayHalf(&t.halfDone[0], &t.up, &c.socket, &u.socket)
+	down := c.relayHalf(&t.halfDone[1], &t.down, &u.socket, &c.socket)
 	switch {
 	case up == flowEnded || down == flowEnded || up == flowUndelivered || down == flowUndelivered, up == flowDone && down == flowDone:
 		c.close()
@@ -185,7 +185,7 @@ func (c *caller) relayTunnel() {
 	}
 }
 
-func (c *caller) relayHalf(done *bool, f *flow, from, to *side) flowing {
+func (c *clientConn) relayHalf(done *bool, f *flow, from, to *socket) flowState {
 	if *done {
 		return flowDone
 	}
@@ -200,7 +200,7 @@ func (c *caller) relayHalf(done *bool, f *flow, from, to *side) flowing {
 // upgrades reports whether the client asks for another protocol that may be
 // passed on. HTTP/2 may not: an instance that agreed would take further requests
 // on that connection, none of which the gateway would see.
-func (t *trip) upgrades() bool {
+func (t *roundTrip) upgrades() bool {
 	if !t.request.Upgrades() || t.request.Length() != 0 {
 		return false
 	}

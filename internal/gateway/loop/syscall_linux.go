@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The system calls of the sockets do not block either.
+// The system calls of the owners do not block either.
 
 func readSocket(fd int, into []byte) (int, syscall.Errno) {
 	for {

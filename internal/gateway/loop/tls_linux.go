@@ -21,19 +21,19 @@ import (
 	"teal/internal/http1"
 )
 
-// secret is the TLS of a client's connection: it stands between the socket and
+// tlsState is the TLS of a client's connection: it stands between the socket and
 // what the loop reads and writes. The handshake blocks, on a goroutine of its
 // own; after it the connection belongs to a loop.
-type secret struct {
+type tlsState struct {
 	conn *tls.Conn
-	wire *wire
+	raw  *tlsConn
 }
 
-// wire is what a tls.Conn runs on: a connection that blocks, during the handshake
+// tlsConn is what a tls.Conn runs on: a connection that blocks, during the handshake
 // and when net/http has the client; else the socket of a loop, which does not.
-type wire struct {
-	BlockingConn       // nil while a loop has the socket
-	side         *side // nil while none has
+type tlsConn struct {
+	BlockingConn         // nil while a loop has the socket
+	socket       *socket // nil while none has
 	loop         *loop
 	dry          bool   // the socket has nothing more to read, as far as is known
 	out          []byte // [sent:] are records that the kernel has not taken yet
@@ -42,19 +42,19 @@ type wire struct {
 }
 
 // NetConn returns what it runs on while no loop has the socket.
-func (w *wire) NetConn() net.Conn { return w.BlockingConn }
+func (w *tlsConn) NetConn() net.Conn { return w.BlockingConn }
 
 // Read implements net.Conn. On a loop it fails with os.ErrDeadlineExceeded where
 // it would have to wait: crypto/tls keeps what it has of a record then, and goes
 // on with it when it is asked again.
-func (w *wire) Read(p []byte) (int, error) {
-	if w.side == nil {
+func (w *tlsConn) Read(p []byte) (int, error) {
+	if w.socket == nil {
 		return w.BlockingConn.Read(p)
 	}
 	if w.dry {
 		return 0, os.ErrDeadlineExceeded
 	}
-	n, errno := readSocket(w.side.fd, p)
+	n, errno := readSocket(w.socket.fd, p)
 	switch {
 	case errno == unix.EAGAIN:
 		w.dry = true
@@ -64,24 +64,24 @@ func (w *wire) Read(p []byte) (int, error) {
 	case n == 0:
 		return 0, io.EOF
 	}
-	w.dry = n < len(p) && !w.side.hungUp
+	w.dry = n < len(p) && !w.socket.hungUp
 	return n, nil
 }
 
 // Write implements net.Conn. On a loop it keeps what the kernel does not take:
 // crypto/tls can not send a part of a record again.
-func (w *wire) Write(p []byte) (int, error) {
-	if w.side == nil {
+func (w *tlsConn) Write(p []byte) (int, error) {
+	if w.socket == nil {
 		if err := w.drain(); err != nil {
 			return 0, err
 		}
 		return w.BlockingConn.Write(p)
 	}
 	n := 0
-	if w.isEmpty() && w.side.writable {
+	if w.isEmpty() && w.socket.writable {
 		var errno syscall.Errno
-		if n, errno = writeSocket(w.side.fd, p, nil); errno == unix.EAGAIN {
-			n, w.side.writable = 0, false
+		if n, errno = writeSocket(w.socket.fd, p, nil); errno == unix.EAGAIN {
+			n, w.socket.writable = 0, false
 		} else if errno != 0 {
 			return 0, errno
 		}
@@ -94,15 +94,15 @@ func (w *wire) Write(p []byte) (int, error) {
 }
 
 // SetWriteDeadline implements net.Conn. A loop has no use for it.
-func (w *wire) SetWriteDeadline(t time.Time) error {
-	if w.side == nil {
+func (w *tlsConn) SetWriteDeadline(t time.Time) error {
+	if w.socket == nil {
 		return w.BlockingConn.SetWriteDeadline(t)
 	}
 	return nil
 }
 
-// keep is bounded by what is encrypted at a time, and by fillSecret.
-func (w *wire) keep(p []byte) {
+// keep is bounded by what is encrypted at a time, and by fillTLS.
+func (w *tlsConn) keep(p []byte) {
 	if cap(w.out)-len(w.out) < len(p) {
 		next := append(w.loop.buffers.get(len(w.out) - w.sent + len(p))[:0], w.out[w.sent:]...)
 		w.giveBack()
@@ -111,9 +111,9 @@ func (w *wire) keep(p []byte) {
 	w.out = append(w.out, p...)
 }
 
-func (w *wire) isEmpty() bool { return w.out == nil }
+func (w *tlsConn) isEmpty() bool { return w.out == nil }
 
-func (w *wire) giveBack() {
+func (w *tlsConn) giveBack() {
 	if w.out != nil {
 		w.loop.buffers.put(w.out)
 	}
@@ -121,7 +121,7 @@ func (w *wire) giveBack() {
 }
 
 // drain writes, blocking, what the loop could not.
-func (w *wire) drain() error {
+func (w *tlsConn) drain() error {
 	if w.out == nil {
 		return nil
 	}
@@ -130,9 +130,9 @@ func (w *wire) drain() error {
 	return err
 }
 
-// flushSecret writes what is kept. It reports whether more may be encrypted.
-func (s *side) flushSecret() bool {
-	w := s.secret.wire
+// flushTLS writes what is kept. It reports whether more may be encrypted.
+func (s *socket) flushTLS() bool {
+	w := s.tls.raw
 	for s.failure == 0 && s.writable && !w.isEmpty() {
 		n, errno := writeSocket(s.fd, w.out[w.sent:], nil)
 		switch {
@@ -150,13 +150,13 @@ func (s *side) flushSecret() bool {
 	return s.failure == 0 && s.writable
 }
 
-// fillSecret is fill over TLS.
-func (s *side) fillSecret(l *loop, want int64) bool {
+// fillTLS is fill over TLS.
+func (s *socket) fillTLS(l *loop, want int64) bool {
 	s.makeRoom(l, want)
 	room := s.in[s.w:]
-	n, err := s.secret.conn.Read(room)
-	s.flushSecret() // TLS may have had to answer
-	if w := s.secret.wire; len(w.out)-w.sent > mostKept {
+	n, err := s.tls.conn.Read(room)
+	s.flushTLS() // TLS may have had to answer
+	if w := s.tls.raw; len(w.out)-w.sent > mostKept {
 		s.failure, s.ended = unix.ENOBUFS, true // a client that makes TLS answer and does not read
 		return false
 	}
@@ -183,9 +183,9 @@ const (
 	mostKept  = 2 * encrypted
 )
 
-// sendSecret is send over TLS.
-func (s *side) sendSecret(l *loop, piece []byte) (written int) {
-	for s.flushSecret() {
+// sendTLS is send over TLS.
+func (s *socket) sendTLS(l *loop, piece []byte) (written int) {
+	for s.flushTLS() {
 		waiting := s.out[s.sent:]
 		switch {
 		case len(waiting) > 0:
@@ -201,8 +201,8 @@ func (s *side) sendSecret(l *loop, piece []byte) (written int) {
 	return written
 }
 
-func (s *side) encrypt(p []byte) int {
-	n, err := s.secret.conn.Write(p[:min(len(p), encrypted)])
+func (s *socket) encrypt(p []byte) int {
+	n, err := s.tls.conn.Write(p[:min(len(p), encrypted)])
 	if err != nil {
 		s.failure = unix.EPIPE
 	}
@@ -210,30 +210,30 @@ func (s *side) encrypt(p []byte) int {
 }
 
 // progress changes whenever the peer has made room for more.
-func (s *side) progress() int64 {
-	if s.secret != nil {
-		return s.secret.wire.taken
+func (s *socket) progress() int64 {
+	if s.tls != nil {
+		return s.tls.raw.taken
 	}
 	return int64(s.sent)
 }
 
-// farewell says that nothing more comes, so that what came is known to be all.
-func (s *side) farewell() {
-	if s.secret != nil && s.failure == 0 {
-		_ = s.secret.conn.CloseWrite() // a connection that is gone needs no telling
+// closeNotify says that nothing more comes, so that what came is known to be all.
+func (s *socket) closeNotify() {
+	if s.tls != nil && s.failure == 0 {
+		_ = s.tls.conn.CloseWrite() // a connection that is gone needs no telling
 	}
 }
 
-// shake makes the handshake with a client that has been accepted, then gives it
+// handshake makes the handshake with a client that has been accepted, then gives it
 // to a loop, or to net/http if it speaks HTTP/2.
-func (a *loops) shake(fd int, peer netip.AddrPort) {
-	secure, plain, err := a.handshake(fd)
+func (a *loops) handshake(fd int, peer netip.AddrPort) {
+	secure, plain, err := a.negotiate(fd)
 	if err != nil {
 		a.open.Add(-1)
 		a.policy.Logger.Debug("no TLS with a client", "peer", peer, "error", err)
 		return
 	}
-	w := secure.NetConn().(*wire)
+	w := secure.NetConn().(*tlsConn)
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
 		plain.gone = a.countOut
 		if int(a.open.Load()) > a.policy.Limits.Connections {
@@ -251,11 +251,11 @@ func (a *loops) shake(fd int, peer netip.AddrPort) {
 		a.policy.Logger.Warn("a TLS connection could not be given to an event loop", "error", err)
 		return
 	}
-	a.place(nil, own, peer, &secret{conn: secure, wire: w})
+	a.place(nil, own, peer, &tlsState{conn: secure, raw: w})
 }
 
-// handshake returns the connection when its handshake is over, and what is below it.
-func (a *loops) handshake(fd int) (secure *tls.Conn, below *countedConn, err error) {
+// negotiate returns the connection when its handshake is over, and what is below it.
+func (a *loops) negotiate(fd int) (secure *tls.Conn, below *countedConn, err error) {
 	limits := &a.policy.Limits
 	plain, err := connectionOf(fd)
 	if err != nil {
@@ -268,7 +268,7 @@ func (a *loops) handshake(fd int) (secure *tls.Conn, below *countedConn, err err
 		}
 	}()
 	below = &countedConn{Conn: plain}
-	w := &wire{BlockingConn: a.handoff.Blocking(below)}
+	w := &tlsConn{BlockingConn: a.handoff.Blocking(below)}
 	secure = tls.Server(w, a.at.TLS)
 	ctx, cancel := context.WithTimeout(a.life, limits.Head)
 	defer cancel()
@@ -323,12 +323,12 @@ func duplicate(c net.Conn) (int, error) {
 
 // blocking returns the connection for net/http to go on with on c, once no loop
 // has it.
-func (s *secret) blocking(c net.Conn, to Handoff) net.Conn {
-	w := s.wire
+func (s *tlsState) blocking(c net.Conn, to Handoff) net.Conn {
+	w := s.raw
 	if w.out != nil {
 		w.out = append([]byte(nil), w.out[w.sent:]...) // the buffer is the loop's
 		w.sent = 0
 	}
-	w.BlockingConn, w.side, w.loop = to.Blocking(c), nil, nil
+	w.BlockingConn, w.socket, w.loop = to.Blocking(c), nil, nil
 	return s.conn
 }

@@ -24,18 +24,18 @@ type poolKey struct {
 type pool struct {
 	loop    *loop
 	key     poolKey
-	address netip.AddrPort // not valid when the host is a name
-	open    int            // connections, idle ones too
-	idle    []*link        // the one used last comes last
-	waiting []*caller      // for a connection to become free
-	freed   bool           // in loop.freed
+	address netip.AddrPort  // not valid when the host is a name
+	open    int             // connections, idle ones too
+	idle    []*upstreamConn // the one used last comes last
+	waiting []*clientConn   // for a connection to become free
+	freed   bool            // in loop.freed
 }
 
-// link is one connection to an instance.
-type link struct {
-	side
+// upstreamConn is one connection to an instance.
+type upstreamConn struct {
+	socket
 	pool       *pool
-	client     *caller // whom it works for; nil when idle
+	client     *clientConn // whom it works for; nil when idle
 	connecting bool
 	requests   int
 	heard      bool // anything of the response to the present request has arrived
@@ -57,7 +57,7 @@ func (l *loop) poolFor(env *gateway.Environment, host string) *pool {
 }
 
 // take returns an idle connection, or nil.
-func (p *pool) take() *link {
+func (p *pool) take() *upstreamConn {
 	for len(p.idle) > 0 {
 		last := len(p.idle) - 1
 		u := p.idle[last]
@@ -71,7 +71,7 @@ func (p *pool) take() *link {
 }
 
 // put keeps a connection for the next request.
-func (p *pool) put(u *link) {
+func (p *pool) put(u *upstreamConn) {
 	u.client, u.heard = nil, false
 	u.forget(p.loop)
 	u.idleUntil = p.loop.at(p.loop.policy.Limits.BackendIdle)
@@ -115,14 +115,14 @@ func (p *pool) serveWaiting() {
 }
 
 // grant lets c, which has waited, have a connection.
-func (p *pool) grant(c *caller) {
+func (p *pool) grant(c *clientConn) {
 	defer p.loop.rescue(c)
-	c.state = callerProxying
+	c.state = clientProxying
 	c.connect(p)
 }
 
 // leave takes c out of the queue.
-func (p *pool) leave(c *caller) {
+func (p *pool) leave(c *clientConn) {
 	if i := slices.Index(p.waiting, c); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
@@ -157,11 +157,11 @@ func (l *loop) sweepPools() int64 {
 }
 
 // dial begins a connection for c.
-func (p *pool) dial(c *caller) error {
-	u := &link{side: side{fd: -1}, pool: p, client: c, connecting: true}
+func (p *pool) dial(c *clientConn) error {
+	u := &upstreamConn{socket: socket{fd: -1}, pool: p, client: c, connecting: true}
 	if !p.address.IsValid() {
 		p.open++
-		c.trip.link = u
+		c.exchange.upstream = u
 		p.resolve(u)
 		return nil
 	}
@@ -173,14 +173,14 @@ func (p *pool) dial(c *caller) error {
 		return err
 	}
 	p.open++
-	c.trip.link = u
+	c.exchange.upstream = u
 	return nil
 }
 
 // adopt takes a socket over.
-func (u *link) adopt(fd int) error {
+func (u *upstreamConn) adopt(fd int) error {
 	u.fd = fd
-	if err := u.pool.loop.register(fd, socket{link: u}); err != nil {
+	if err := u.pool.loop.register(fd, owner{upstream: u}); err != nil {
 		return errors.Join(err, unix.Close(fd))
 	}
 	return nil
@@ -201,7 +201,7 @@ func connectTo(address netip.AddrPort) (int, error) {
 
 // resolve connects to an instance that has a name. Looking a name up blocks, so
 // it is done elsewhere.
-func (p *pool) resolve(u *link) {
+func (p *pool) resolve(u *upstreamConn) {
 	l := p.loop
 	host := p.key.host
 	if _, _, err := net.SplitHostPort(host); err != nil {
@@ -222,7 +222,7 @@ func (p *pool) resolve(u *link) {
 }
 
 // resolved takes the outcome of resolve.
-func (u *link) resolved(fd int, err error) {
+func (u *upstreamConn) resolved(fd int, err error) {
 	c := u.client
 	if c == nil { // nobody waits for it any more
 		if fd >= 0 {
@@ -254,7 +254,7 @@ func takeSocket(c net.Conn) (int, error) {
 }
 
 // connected reports how the connection's beginning has ended, once it has.
-func (u *link) connected() (done bool, err error) {
+func (u *upstreamConn) connected() (done bool, err error) {
 	if !u.connecting {
 		return true, nil
 	}
@@ -270,7 +270,7 @@ func (u *link) connected() (done bool, err error) {
 }
 
 // discard closes an idle connection.
-func (u *link) discard() {
+func (u *upstreamConn) discard() {
 	if i := slices.Index(u.pool.idle, u); i >= 0 {
 		u.pool.idle = slices.Delete(u.pool.idle, i, i+1)
 	}
@@ -278,7 +278,7 @@ func (u *link) discard() {
 }
 
 // close ends the connection.
-func (u *link) close() {
+func (u *upstreamConn) close() {
 	u.client = nil
 	u.forget(u.pool.loop)
 	if u.fd >= 0 {

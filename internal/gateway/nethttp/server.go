@@ -48,12 +48,12 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, at Listener) error {
 	life, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer end(nil)
 	h := &handler{server: s, policy: s.policy, at: at, life: life, gate: gateway.NewGate()}
-	around := http.Handler(h)
+	root := http.Handler(h)
 	if at.Middleware != nil {
-		around = at.Middleware(h)
+		root = at.Middleware(h)
 	}
 	server := &http.Server{
-		Handler:           around,
+		Handler:           root,
 		ReadHeaderTimeout: s.policy.Limits.Head,
 		IdleTimeout:       s.policy.Limits.KeepAlive,
 		MaxHeaderBytes:    s.policy.Limits.HeaderBytes,
