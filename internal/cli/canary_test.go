@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/api/apitest"
 )
 
@@ -82,7 +83,7 @@ func TestCodeOfChecksIsUploaded(t *testing.T) {
 	}
 	w.canaryApp("two")
 	r := w.run("deploy", w.dir, "--json")
-	var d struct{ Release teal.Release }
+	var d struct{ Release api.ReleaseView }
 	if err := json.Unmarshal([]byte(r.out), &d); err != nil {
 		t.Fatalf("%v: %+v", err, r)
 	}

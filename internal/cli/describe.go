@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 )
 
 // The functions below say what a release is about, for people. They are pure:
@@ -29,7 +30,7 @@ func label(key teal.TaskKey) string {
 }
 
 // outcome says how a task ended.
-func outcome(t teal.Task) string {
+func outcome(t api.TaskView) string {
 	words := map[teal.Verdict]string{
 		teal.VerdictPass: "passed", teal.VerdictFail: "failed", teal.VerdictInconclusive: "was inconclusive", teal.VerdictError: "could not be run",
 	}
@@ -37,7 +38,7 @@ func outcome(t teal.Task) string {
 }
 
 // share returns what the new version has of the traffic, as the record knows it.
-func share(r teal.Release) teal.Weight {
+func share(r api.ReleaseView) teal.Weight {
 	switch {
 	case r.Phase == teal.PhaseWatching, r.Phase == teal.PhaseCompleted:
 		return teal.All
@@ -51,7 +52,7 @@ func share(r teal.Release) teal.Weight {
 
 // atStep says where a release is on its way: "step 1 of 2, 10 % on v42"; ""
 // before the first step, and where there are none.
-func atStep(r teal.Release) string {
+func atStep(r api.ReleaseView) string {
 	if r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return ""
 	}
@@ -60,7 +61,7 @@ func atStep(r teal.Release) string {
 
 // phaseWord is the phase, with the step and the new version's share where there are
 // steps.
-func phaseWord(r teal.Release) string {
+func phaseWord(r api.ReleaseView) string {
 	if r.Phase != teal.PhaseShifting || r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return string(r.Phase)
 	}
@@ -68,7 +69,7 @@ func phaseWord(r teal.Release) string {
 }
 
 // strategyText says how a policy moves the traffic.
-func strategyText(p teal.Policy) string {
+func strategyText(p api.PolicyView) string {
 	if len(p.Steps) == 0 {
 		return string(p.Strategy)
 	}
@@ -89,7 +90,7 @@ func strategyText(p teal.Policy) string {
 
 // cause returns why the release is where it is, without the output of programs.
 // Of one that went back that is why it went back, and what decided.
-func cause(r teal.Release) string {
+func cause(r api.ReleaseView) string {
 	reason := r.Reason
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseRollingBack && r.Phase != teal.PhaseCompleted {
@@ -105,7 +106,7 @@ func cause(r teal.Release) string {
 
 // decisive returns the finding that ended a release, or nil for one that ended
 // well: of those that failed the one that the reason tells, else the last one.
-func decisive(r teal.Release) *teal.Finding {
+func decisive(r api.ReleaseView) *teal.Finding {
 	switch r.Phase {
 	case teal.PhaseAborted, teal.PhaseRollingBack, teal.PhaseRolledBack:
 	default:
@@ -128,7 +129,7 @@ func decisive(r teal.Release) *teal.Finding {
 }
 
 // headline says in one sentence what happened and why.
-func headline(r teal.Release) string {
+func headline(r api.ReleaseView) string {
 	what := ""
 	switch r.Phase {
 	case teal.PhaseRolledBack:
@@ -150,11 +151,11 @@ func headline(r teal.Release) string {
 
 // saysStep reports whether the reason of a release says already which step it is
 // at.
-func saysStep(r teal.Release) bool { return strings.Contains(r.Reason, "(step ") }
+func saysStep(r api.ReleaseView) bool { return strings.Contains(r.Reason, "(step ") }
 
 // circumstances says where and how fast a release went back; "" for one that did
 // not.
-func circumstances(r teal.Release) string {
+func circumstances(r api.ReleaseView) string {
 	if r.Rollback == nil {
 		return ""
 	}
@@ -171,7 +172,7 @@ func circumstances(r teal.Release) string {
 
 // waits says what a release waits for, at a time; "" when it waits for nothing
 // that a person would ask about.
-func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
+func waits(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	switch {
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return ""
@@ -197,7 +198,7 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 }
 
 // waitsForItself says what a release waits for that needs nobody.
-func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string) string {
+func waitsForItself(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	for _, t := range r.Tasks {
 		if !t.Ended() && t.Key.Kind != teal.TaskAsk {
 			return label(t.Key) + " running since " + clock(t.StartedAt)
@@ -208,28 +209,19 @@ func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string)
 		return fmt.Sprintf("v%d must be healthy by %s", r.To, clock(r.ReadyBy))
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
 		return monitoring(r, clock)
-	case atStep(r) != "" && r.StepAt != nil && ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold).After(now):
-		return "holding until " + clock(ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold))
+	case atStep(r) != "" && r.StepUntil != nil && r.StepUntil.After(now):
+		return "holding until " + clock(*r.StepUntil)
 	}
 	return ""
 }
 
 // monitoring says until when a version that has all traffic is watched, and what
 // a rollback would go to.
-func monitoring(r teal.Release, clock func(time.Time) string) string {
+func monitoring(r api.ReleaseView, clock func(time.Time) string) string {
 	return fmt.Sprintf("monitoring v%d until %s; v%d on standby for instant rollback", r.To, clock(*r.WatchUntil), r.From)
 }
 
-// ends says when something will have lasted for a time, since a moment that has a
-// mark on the release's clock. Records of older versions have no clock.
-func ends(r teal.Release, since time.Time, mark, length teal.Duration) time.Time {
-	if by := r.Estimate(mark, length); !by.IsZero() {
-		return by
-	}
-	return since.Add(length.Std())
-}
-
-func awaitsApproval(r teal.Release) bool {
+func awaitsApproval(r api.ReleaseView) bool {
 	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
 }
 
@@ -253,24 +245,23 @@ func because(why string) string {
 }
 
 // backBy says when a release goes back because nobody came.
-func backBy(r teal.Release, clock func(time.Time) string) string {
-	if r.WaitsSince == nil || r.Policy.MaxPause == 0 {
+func backBy(r api.ReleaseView, clock func(time.Time) string) string {
+	if r.BackBy == nil {
 		return ""
 	}
-	return "; rolls back automatically at " + clock(ends(r, *r.WaitsSince, r.Marks.Waits, r.Policy.MaxPause))
+	return "; rolls back automatically at " + clock(*r.BackBy)
 }
 
 // doubtEnds says what becomes of a doubt that stays.
-func doubtEnds(r teal.Release, clock func(time.Time) string) string {
-	j := r.Policy.Judge
-	if j.OnInconclusive != teal.DoubtPromote && j.OnInconclusive != teal.DoubtRollback {
+func doubtEnds(r api.ReleaseView, clock func(time.Time) string) string {
+	if r.DoubtUntil == nil {
 		return ""
 	}
 	then := "rolls back"
-	if j.OnInconclusive == teal.DoubtPromote {
+	if r.Policy.Judge.OnInconclusive == teal.DoubtPromote {
 		then = "continues"
 	}
-	return fmt.Sprintf("; %s without one at %s", then, clock(ends(r, *r.DoubtSince, r.Marks.Doubt, j.DoubtAfter)))
+	return fmt.Sprintf("; %s without one at %s", then, clock(*r.DoubtUntil))
 }
 
 // orderText says what somebody asked for.
@@ -296,7 +287,7 @@ type moment struct {
 }
 
 // timeline returns everything that the record knows of, oldest first.
-func timeline(r teal.Release) []moment {
+func timeline(r api.ReleaseView) []moment {
 	var list []moment
 	add := func(at time.Time, format string, args ...any) {
 		list = append(list, moment{at, fmt.Sprintf(format, args...)})
@@ -332,7 +323,7 @@ func timeline(r teal.Release) []moment {
 }
 
 // nextSteps says what a person can do now.
-func nextSteps(r teal.Release) []string {
+func nextSteps(r api.ReleaseView) []string {
 	switch {
 	case r.Phase == teal.PhaseAborted || r.Phase == teal.PhaseRolledBack:
 		return afterFailure(r)
@@ -360,7 +351,7 @@ func nextSteps(r teal.Release) []string {
 
 // afterFailure says what a person can do about a release that has ended badly: it
 // depends on what ended it.
-func afterFailure(r teal.Release) []string {
+func afterFailure(r api.ReleaseView) []string {
 	if r.Orders.Rollback != nil {
 		return []string{"`teal deploy` releases a new version"}
 	}
@@ -370,7 +361,7 @@ func afterFailure(r teal.Release) []string {
 	switch {
 	case f == nil:
 		return []string{logs, "fix it and deploy again"}
-	case r.Rollback != nil && r.Policy.Judge.Judges() && r.Task(taskOf(*f)) == nil:
+	case r.Rollback != nil && r.Policy.Judge.Judges() && !isTask(*f):
 		return []string{
 			logs,
 			fmt.Sprintf("`teal history %s --export %s` writes what was measured; `teal analyze` judges it again, with another policy if you like", r.App, r.ID),
@@ -382,11 +373,4 @@ func afterFailure(r teal.Release) []string {
 		return []string{f.Name + " said no: see its answer above, or what it logged", "fix it and deploy again; " + force}
 	}
 	return []string{logs, "fix it and deploy again; " + force}
-}
-
-// taskOf returns the key of the task that a finding is about, as far as its name
-// says.
-func taskOf(f teal.Finding) teal.TaskKey {
-	kind, name, _ := strings.Cut(f.Name, " ")
-	return teal.TaskKey{Kind: teal.TaskKind(kind), Name: name, Step: f.Step}
 }

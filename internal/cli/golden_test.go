@@ -68,7 +68,7 @@ func TestFailureJSON(t *testing.T) {
 	r := w.run("deploy", w.dir, "--json")
 	var c struct {
 		Error   struct{ Code, Message string }
-		Release teal.Release
+		Release api.ReleaseView
 	}
 	if err := json.Unmarshal([]byte(r.out), &c); err != nil {
 		t.Fatal(err)
@@ -90,9 +90,9 @@ func TestWatch(t *testing.T) {
 		tty  bool
 		says []string
 	}{
-		{[]string{"watch", "hello"}, false, []string{"2026-01-02 10:32:00 hello: live is version 1\n", "hello: release hello-1 is completed: "}},
+		{[]string{"watch", "hello"}, false, []string{"2026-01-02 10:32:00 hello: live points to v1\n", "hello: release hello-1 (v1) completed: "}},
 		{[]string{"watch", "hello", "--json"}, false, []string{`"kind":"release"`}},
-		{[]string{"watch", "hello"}, true, []string{"\x1b[H\x1b[2Jhello\n", "version 1 serving"}},
+		{[]string{"watch", "hello"}, true, []string{"\x1b[H\x1b[2Jhello\n", "v1        serving"}},
 	} {
 		w.tty = mode.tty
 		out, code := w.until(mode.says, mode.args...)

@@ -130,7 +130,7 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 }
 
 // afterAbort says how a release is after it was ordered to end.
-func afterAbort(r teal.Release) string {
+func afterAbort(r api.ReleaseView) string {
 	switch {
 	case r.Phase == teal.PhaseRolledBack:
 		return "rolled back"
@@ -141,7 +141,7 @@ func afterAbort(r teal.Release) string {
 }
 
 // whoHasTraffic says which version has the traffic of a release that was ended.
-func whoHasTraffic(r teal.Release) string {
+func whoHasTraffic(r api.ReleaseView) string {
 	switch {
 	case r.From == 0:
 		return "no version is live"
@@ -152,25 +152,25 @@ func whoHasTraffic(r teal.Release) string {
 }
 
 func (s *session) pauseCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
 	})
 }
 
 func (s *session) resumeCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
 	})
 }
 
 func (s *session) approveCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
 	})
 }
 
 // orderCommand is a command that tells the running release something.
-func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error)) *cobra.Command {
+func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error)) *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use: string(kind) + " APP", Short: short, Args: arguments(1, 1),
@@ -192,7 +192,7 @@ func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx 
 }
 
 // afterOrder says how a release is after an order.
-func afterOrder(r teal.Release, kind teal.OrderKind) string {
+func afterOrder(r api.ReleaseView, kind teal.OrderKind) string {
 	where := atStep(r)
 	if where == "" {
 		where = string(r.Phase)

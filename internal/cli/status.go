@@ -90,7 +90,7 @@ func liveText(status api.Status) string {
 	return teal.FormatTargets(live.Versions)
 }
 
-func releaseWord(r *teal.Release) string {
+func releaseWord(r *api.ReleaseView) string {
 	if r == nil {
 		return "-"
 	}
@@ -131,7 +131,7 @@ func aliasOrder(aliases map[string]api.AliasView) []string {
 	return names
 }
 
-func (s *session) environmentText(env api.EnvironmentView, r *teal.Release) string {
+func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) string {
 	state := string(env.State)
 	switch env.State {
 	case api.StateServing:
@@ -157,7 +157,7 @@ func (s *session) environmentText(env api.EnvironmentView, r *teal.Release) stri
 
 // places says what an environment is in the release that moves traffic, and its
 // slot.
-func places(env api.EnvironmentView, r *teal.Release) []string {
+func places(env api.EnvironmentView, r *api.ReleaseView) []string {
 	var list []string
 	if r != nil && !r.Phase.Ended() && r.Phase != teal.PhaseWatching && r.From != 0 {
 		switch env.Version {
@@ -173,7 +173,7 @@ func places(env api.EnvironmentView, r *teal.Release) []string {
 	return list
 }
 
-func (s *session) releaseText(r *teal.Release) string {
+func (s *session) releaseText(r *api.ReleaseView) string {
 	if r == nil {
 		return fmt.Sprintf("  %-8s  none yet\n", "release")
 	}
@@ -188,7 +188,7 @@ func (s *session) releaseText(r *teal.Release) string {
 }
 
 // moves says which versions a release moves traffic between: "v1 → v2".
-func moves(r teal.Release) string {
+func moves(r api.ReleaseView) string {
 	if r.From == 0 {
 		return teal.VersionName(r.To)
 	}

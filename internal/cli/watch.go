@@ -101,7 +101,7 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 		return about, line, env.StateAt
 	}
 	if alias, ok := e.Alias(); ok {
-		return about, fmt.Sprintf("%s points to %s", alias.Name, teal.FormatTargets(alias.Targets)), alias.UpdatedAt
+		return about, fmt.Sprintf("%s points to %s", alias.Name, teal.FormatTargets(alias.Versions)), alias.UpdatedAt
 	}
 	if r, ok := e.Release(); ok {
 		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), cause(r))
@@ -117,7 +117,7 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 }
 
 // lastChange returns when a release last did something that a person sees.
-func lastChange(r teal.Release) time.Time {
+func lastChange(r api.ReleaseView) time.Time {
 	last := r.CreatedAt
 	for _, m := range timeline(r) {
 		if m.at.After(last) {
