@@ -13,103 +13,103 @@ import (
 // the stake is spread over them.
 var ratios = [...]float64{1.3, 1.7, 2.4, 3.8, 7, 20, 1000}
 
-// spread is how. The last ratio is for failures that live never has: they are
+// initialShares is how. The last ratio is for failures that live never has: they are
 // few when they matter, so each must count.
-var spread = [len(ratios)]float64{0.115, 0.115, 0.115, 0.115, 0.115, 0.125, 0.3}
+var initialShares = [len(ratios)]float64{0.115, 0.115, 0.115, 0.115, 0.115, 0.125, 0.3}
 
 const (
-	// kept is the share of the stake that is not put in at once, so that a
+	// reserve is the share of the stake that is not put in at once, so that a
 	// version that turns bad later meets a bet that has not been lost yet.
-	kept = 0.15
-	// evenly is how many rounds of putting in more are paid for alike.
-	evenly = 360
-	// again is how long a bet is left alone before more is put in.
-	again = 10 * time.Second
-	// moment is the time in which what goes badly may have a single cause: a pause,
+	reserve = 0.15
+	// evenInvestments is how many rounds of putting in more are paid for alike.
+	evenInvestments = 360
+	// investAgainAfter is how long a bet is left alone before more is put in.
+	investAgainAfter = 10 * time.Second
+	// burst is the time in which what goes badly may have a single cause: a pause,
 	// a connection that breaks, with everything that was waiting on it.
-	moment = 100 * time.Millisecond
-	// richest bounds what a bet can win, so that it remains a number.
-	richest = 1e9
+	burst = 100 * time.Millisecond
+	// maxEValue bounds what a bet can win, so that it remains a number.
+	maxEValue = 1e9
 )
 
-// bets is one stake against green, spread over the ratios. Their sum with what
+// eProcess is one stake against green, spread over the ratios. Their sum with what
 // is kept back starts at 1 and is a supermartingale while the hypothesis holds:
 // moving money between bets does not change its expectation.
-type bets [len(ratios)]bet
+type eProcess [len(ratios)]alternative
 
-// bet is the part of the stake that is on one ratio.
-type bet struct {
-	wealth float64
-	staked float64 // what was in after something was put in last
-	rounds int     // how often something was put in
-	at     int64   // when that was last, in milliseconds
-	seen   pair    // what the question had seen by then
-	moment int64   // when the moment began that is now, in milliseconds
-	before float64 // the wealth that it began with
+// alternative is the part of the stake that is on one ratio.
+type alternative struct {
+	value       float64
+	invested    float64 // what was in after something was put in last
+	investments int     // how often something was put in
+	investedAt  int64   // when that was last, in milliseconds
+	seenBefore  pair    // what the question had seen by then
+	burstAt     int64   // when the moment began that is now, in milliseconds
+	valueBefore float64 // the wealth that it began with
 }
 
-// paid is the share of what is kept back that has been put in after so many
+// reserveInvested is the share of what is kept back that has been put in after so many
 // rounds: half of it goes evenly to the rounds of an hour, half more and more
 // slowly for ever.
-func paid(rounds int) float64 {
+func reserveInvested(rounds int) float64 {
 	further := float64(max(rounds-1, 0)) // the first round is not of what is kept
-	return (math.Min(further/evenly, 1) + further/(further+1)) / 2
+	return (math.Min(further/evenInvestments, 1) + further/(further+1)) / 2
 }
 
-// refill puts something in at first, and again when half of the last stake is
+// invest puts something in at first, and again when half of the last stake is
 // lost and has been for a while. It looks at the past alone.
-func (b *bet) refill(at time.Time, seen pair, part float64) {
+func (b *alternative) invest(at time.Time, seen pair, part float64) {
 	now := at.UnixMilli()
-	b.at = min(b.at, now) // clocks are set back
-	if b.rounds > 0 && (b.wealth > b.staked/2 || now-b.at < again.Milliseconds()) {
+	b.investedAt = min(b.investedAt, now) // clocks are set back
+	if b.investments > 0 && (b.value > b.invested/2 || now-b.investedAt < investAgainAfter.Milliseconds()) {
 		return
 	}
-	if b.rounds++; b.rounds == 1 {
-		b.wealth = part * (1 - kept)
+	if b.investments++; b.investments == 1 {
+		b.value = part * (1 - reserve)
 	} else {
-		b.wealth += part * kept * (paid(b.rounds) - paid(b.rounds-1))
+		b.value += part * reserve * (reserveInvested(b.investments) - reserveInvested(b.investments-1))
 	}
-	b.staked, b.at, b.seen = b.wealth, now, seen
+	b.invested, b.investedAt, b.seenBefore = b.value, now, seen
 }
 
-// play settles one round: evidence returns the logarithm of the e-value of what
+// update settles one round: evidence returns the logarithm of the e-value of what
 // happened for a ratio. seen is what the question had seen before. No moment
 // alone takes a bet further than half way to the threshold, as evidence is
 // counted: what it wins beyond that is given away, which is never unfair.
-func (b *bets) play(at time.Time, seen pair, threshold float64, evidence func(ratio float64) float64) {
+func (b *eProcess) update(at time.Time, seen pair, threshold float64, evidence func(ratio float64) float64) {
 	for i := range b {
 		one := &b[i]
-		one.refill(at, seen, spread[i])
-		if since := at.UnixMilli() - one.moment; since < 0 || since >= moment.Milliseconds() {
-			one.moment, one.before = at.UnixMilli(), one.wealth
+		one.invest(at, seen, initialShares[i])
+		if since := at.UnixMilli() - one.burstAt; since < 0 || since >= burst.Milliseconds() {
+			one.burstAt, one.valueBefore = at.UnixMilli(), one.value
 		}
 		won := evidence(ratios[i])
-		most := math.Sqrt(threshold) * math.Max(one.before, 1)
+		most := math.Sqrt(threshold) * math.Max(one.valueBefore, 1)
 		if math.IsInf(won, 1) { // what cannot be by chance
-			most = richest
+			most = maxEValue
 		}
 		// A bet that has lost everything to the last bit must not become NaN.
-		one.wealth = math.Min(one.wealth*math.Exp(math.Min(won, 600)), math.Min(most, richest))
+		one.value = math.Min(one.value*math.Exp(math.Min(won, 600)), math.Min(most, maxEValue))
 	}
 }
 
-// value is the e-value of everything so far.
-func (b *bets) value() float64 {
+// eValue is the e-value of everything so far.
+func (b *eProcess) eValue() float64 {
 	sum := 0.0
 	for i := range b {
-		sum += b[i].wealth + spread[i]*kept*(1-paid(b[i].rounds))
+		sum += b[i].value + initialShares[i]*reserve*(1-reserveInvested(b[i].investments))
 	}
-	if b[0].rounds == 0 {
+	if b[0].investments == 0 {
 		return 1
 	}
-	return math.Min(sum, richest)
+	return math.Min(sum, maxEValue)
 }
 
-// leader is the bet that has won most.
-func (b *bets) leader() *bet {
+// strongest is the bet that has won most.
+func (b *eProcess) strongest() *alternative {
 	best := &b[0]
 	for i := range b {
-		if b[i].wealth > best.wealth {
+		if b[i].value > best.value {
 			best = &b[i]
 		}
 	}
@@ -117,13 +117,13 @@ func (b *bets) leader() *bet {
 }
 
 // MarshalJSON writes the bet as a list of numbers: there are dozens in a state.
-func (b bet) MarshalJSON() ([]byte, error) {
-	s := b.seen
-	return json.Marshal([]any{b.wealth, b.staked, b.rounds, b.at, s.Live.N, s.Live.Bad, s.Green.N, s.Green.Bad, b.moment, b.before})
+func (b alternative) MarshalJSON() ([]byte, error) {
+	s := b.seenBefore
+	return json.Marshal([]any{b.value, b.invested, b.investments, b.investedAt, s.Live.N, s.Live.Bad, s.Green.N, s.Green.Bad, b.burstAt, b.valueBefore})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
-func (b *bet) UnmarshalJSON(data []byte) error {
+func (b *alternative) UnmarshalJSON(data []byte) error {
 	var list []float64
 	if err := json.Unmarshal(data, &list); err != nil {
 		return err
@@ -138,22 +138,22 @@ func (b *bet) UnmarshalJSON(data []byte) error {
 		}
 		whole[i] = int64(v)
 	}
-	*b = bet{
-		wealth: list[0], staked: list[1], rounds: int(whole[0]), at: whole[1],
-		seen: pair{tally{whole[2], whole[3]}, tally{whole[4], whole[5]}}, moment: whole[6], before: list[9],
+	*b = alternative{
+		value: list[0], invested: list[1], investments: int(whole[0]), investedAt: whole[1],
+		seenBefore: pair{tally{whole[2], whole[3]}, tally{whole[4], whole[5]}}, burstAt: whole[6], valueBefore: list[9],
 	}
 	return nil
 }
 
 // valid reports whether the bets can have come from play.
-func (b *bets) valid() bool {
+func (b *eProcess) valid() bool {
 	for _, one := range b {
-		for _, wealth := range []float64{one.wealth, one.staked, one.before} {
-			if !(wealth >= 0 && wealth <= richest) {
+		for _, wealth := range []float64{one.value, one.invested, one.valueBefore} {
+			if !(wealth >= 0 && wealth <= maxEValue) {
 				return false
 			}
 		}
-		if one.rounds < 0 || !one.seen.valid() {
+		if one.investments < 0 || !one.seenBefore.valid() {
 			return false
 		}
 	}

@@ -13,7 +13,7 @@ import (
 // Judgement is the verdict on everything so far.
 func (j *Judge) Judgement(now time.Time) teal.Judgement {
 	if len(j.questions) == 0 && j.policy.NewErrors != teal.NewErrorsFail {
-		return teal.Judgement{Verdict: teal.VerdictPass, Reason: "the policy asks nothing of the measurements", Findings: j.news(nil, now)}
+		return teal.Judgement{Verdict: teal.VerdictPass, Reason: "the policy asks nothing of the measurements", Findings: j.newErrorsFinding(nil, now)}
 	}
 	findings := make([]teal.Finding, 0, len(j.questions)+1)
 	for _, q := range j.questions {
@@ -21,7 +21,7 @@ func (j *Judge) Judgement(now time.Time) teal.Judgement {
 		if verdict == "" {
 			continue
 		}
-		value, threshold := q.Bets.value(), q.threshold()
+		value, threshold := q.Evidence.eValue(), q.threshold()
 		finding := teal.Finding{
 			At: now, Step: j.Step, Name: q.name, Asked: q.asked, Seen: q.Failed,
 			Statistic: &value, Threshold: &threshold, Verdict: verdict,
@@ -31,12 +31,12 @@ func (j *Judge) Judgement(now time.Time) teal.Judgement {
 		}
 		findings = append(findings, finding)
 	}
-	findings = j.news(findings, now)
+	findings = j.newErrorsFinding(findings, now)
 	judgement := teal.Judgement{Verdict: teal.VerdictPass, Findings: findings}
 	for _, f := range findings {
 		judgement.Verdict = teal.Combine(judgement.Verdict, f.Verdict)
 	}
-	if judgement.Verdict != teal.VerdictFail && !j.served() {
+	if judgement.Verdict != teal.VerdictFail && !j.hasEnough() {
 		judgement.Verdict = teal.VerdictInconclusive
 	}
 	judgement.Reason = j.reason(judgement.Verdict)
@@ -47,11 +47,11 @@ func (j *Judge) Judgement(now time.Time) teal.Judgement {
 // doubtful reports whether green looks bad without that being certain, or where
 // nothing could make it certain.
 func (j *Judge) doubtful() bool {
-	return j.abandoned() || slices.ContainsFunc(j.questions, func(q *question) bool { return q.doubtful() || j.unprotected(q) != "" })
+	return j.isAbandoned() || slices.ContainsFunc(j.questions, func(q *question) bool { return q.doubtful() || j.whyUnprotected(q) != "" })
 }
 
-// served reports whether green has had the requests that a pass needs.
-func (j *Judge) served() bool { return j.Since >= int64(j.policy.MinRequestsOrDefault()) }
+// hasEnough reports whether green has had the requests that a pass needs.
+func (j *Judge) hasEnough() bool { return j.Answered >= int64(j.policy.MinRequestsOrDefault()) }
 
 // verdict answers one question; "" is one that cannot be asked of what is
 // measured.
@@ -60,20 +60,20 @@ func (j *Judge) verdict(q *question) teal.Verdict {
 	case q.Failed != "":
 		return teal.VerdictFail
 	case q.kind == latencyOfLive && j.Live.quantile(q.quantile) == 0 && (j.Live.total > 0) == (j.Green.total > 0),
-		q.kind == unansweredOfLive && j.LiveGone.total == 0 && q.Seen.Green.Bad == 0 && j.Gone == 0:
+		q.kind == unansweredOfLive && j.LiveWaits.total == 0 && q.Seen.Green.Bad == 0 && j.Unanswered == 0:
 		return ""
-	case !j.served() || j.abandoned() || j.lacking(q) != "" || q.doubtful() || j.unprotected(q) != "":
+	case !j.hasEnough() || j.isAbandoned() || j.missingData(q) != "" || q.doubtful() || j.whyUnprotected(q) != "":
 		return teal.VerdictInconclusive
 	}
 	return teal.VerdictPass
 }
 
-// lacking says what is missing for a question besides requests of green.
-func (j *Judge) lacking(q *question) string {
+// missingData says what is missing for a question besides requests of green.
+func (j *Judge) missingData(q *question) string {
 	switch live := j.Before.N + j.Total.Live.N; {
-	case q.ofShares() && live == 0:
+	case q.comparesShares() && live == 0:
 		return j.current + " has had no requests to compare with"
-	case q.ofShares() && live < int64(j.policy.MinRequestsOrDefault()):
+	case q.comparesShares() && live < int64(j.policy.MinRequestsOrDefault()):
 		return j.current + " has had only " + number(live) + " requests to compare with"
 	case q.kind == latencyOfLive && j.Live.total == 0:
 		return "no latency of " + j.current + " has been measured"
@@ -87,24 +87,24 @@ func (j *Judge) lacking(q *question) string {
 // to the threshold, as evidence is counted. It is not the time to go on.
 func (q *question) doubtful() bool { return q.certainty() >= 0.5 }
 
-// news appends the finding on new errors.
-func (j *Judge) news(findings []teal.Finding, now time.Time) []teal.Finding {
+// newErrorsFinding appends the finding on new errors.
+func (j *Judge) newErrorsFinding(findings []teal.Finding, now time.Time) []teal.Finding {
 	fail := j.policy.NewErrors == teal.NewErrorsFail
-	if j.policy.NewErrors == teal.NewErrorsIgnore || j.Fresh.Count == 0 && !fail {
+	if j.policy.NewErrors == teal.NewErrorsIgnore || j.NewErrors.Count == 0 && !fail {
 		return findings
 	}
 	finding := teal.Finding{
 		At: now, Step: j.Step, Name: "new errors", Asked: "does " + j.new + " have errors that " + j.current + " never had?",
-		Seen: j.Fresh.seen(), Verdict: teal.VerdictPass,
+		Seen: j.NewErrors.seen(), Verdict: teal.VerdictPass,
 	}
 	switch {
-	case j.Fresh.Count > 0 && fail:
+	case j.NewErrors.Count > 0 && fail:
 		finding.Verdict = teal.VerdictFail
-	case fail && !j.served():
+	case fail && !j.hasEnough():
 		finding.Verdict = teal.VerdictInconclusive
 	}
-	if j.Fresh.Count > 0 {
-		finding.Output = j.Fresh.First[0].Stack
+	if j.NewErrors.Count > 0 {
+		finding.Output = j.NewErrors.First[0].Stack
 	}
 	return append(findings, finding)
 }
@@ -116,10 +116,10 @@ func (j *Judge) reason(verdict teal.Verdict) string {
 		if q := j.failed(); q != nil {
 			return q.Failed
 		}
-		return j.new + " has an error that " + j.current + " never had: " + j.Fresh.seen()
+		return j.new + " has an error that " + j.current + " never had: " + j.NewErrors.seen()
 	case teal.VerdictPass:
 		for _, q := range j.questions {
-			if why := j.powerless(q); why != "" {
+			if why := j.whyPowerless(q); why != "" {
 				return "nothing found against " + j.new + ", but the release is unprotected: " + why + "; " + j.summary()
 			}
 		}
@@ -134,15 +134,15 @@ func (j *Judge) reason(verdict teal.Verdict) string {
 		}
 	}
 	for _, q := range j.questions {
-		if why := j.unprotected(q); why != "" {
+		if why := j.whyUnprotected(q); why != "" {
 			return "cannot judge, so the release is unprotected: " + why + "; " + j.seen(q)
 		}
 	}
-	if !j.served() || j.abandoned() {
+	if !j.hasEnough() || j.isAbandoned() {
 		return j.waiting()
 	}
 	for _, q := range j.questions {
-		if lacking := j.lacking(q); lacking != "" {
+		if lacking := j.missingData(q); lacking != "" {
 			return lacking
 		}
 	}
@@ -154,24 +154,24 @@ func (j *Judge) waiting() string {
 	if j.Step > 0 {
 		since = " since step " + strconv.Itoa(j.Step) + " began"
 	}
-	if j.Gone > 0 {
-		return j.new + " has answered " + number(j.Since) + " of " + number(j.Since+j.Gone) + " requests" + since + ", the other clients gave up; a verdict needs " +
+	if j.Unanswered > 0 {
+		return j.new + " has answered " + number(j.Answered) + " of " + number(j.Answered+j.Unanswered) + " requests" + since + ", the other clients gave up; a verdict needs " +
 			strconv.Itoa(j.policy.MinRequestsOrDefault()) + " answers, and most requests answered"
 	}
-	if j.Since == 0 {
+	if j.Answered == 0 {
 		if since != "" {
 			return "no requests on " + j.new + since
 		}
 		return "no requests on " + j.new + " yet"
 	}
-	return "too little traffic: " + number(j.Since) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
+	return "too little traffic: " + number(j.Answered) + " of " + strconv.Itoa(j.policy.MinRequestsOrDefault()) +
 		" requests on " + j.new + since
 }
 
 func (j *Judge) summary() string {
 	text := "failed " + share(j.Total.Green)
-	if j.Gone > 0 {
-		text += ", clients gave up on " + number(j.Gone) + " more"
+	if j.Unanswered > 0 {
+		text += ", clients gave up on " + number(j.Unanswered) + " more"
 	}
 	if j.policy.Compare == "" {
 		return text
@@ -185,7 +185,7 @@ func (j *Judge) summary() string {
 // seen describes what a question has seen: all of it, or, when that has become
 // suspicious, what came since the winning bet was made.
 func (j *Judge) seen(q *question) string {
-	if j.Total.Green.N == 0 && j.Gone == 0 && q.Seen.Green.N == 0 {
+	if j.Total.Green.N == 0 && j.Unanswered == 0 && q.Seen.Green.N == 0 {
 		return "no requests on " + j.new + " yet"
 	}
 	window, since := pair{}, ""
@@ -194,66 +194,66 @@ func (j *Judge) seen(q *question) string {
 	} else {
 		window = q.Seen
 	}
-	if best := q.Bets.leader(); q.doubtful() && best.rounds > 1 {
-		window = q.Seen.minus(best.seen)
-		since = " since " + time.UnixMilli(best.at).UTC().Format("15:04:05 MST")
+	if best := q.Evidence.strongest(); q.doubtful() && best.investments > 1 {
+		window = q.Seen.minus(best.seenBefore)
+		since = " since " + time.UnixMilli(best.investedAt).UTC().Format("15:04:05 MST")
 	}
 	if window.Green.N == 0 {
-		return "nothing to compare yet" + j.givenUp()
+		return "nothing to compare yet" + j.unansweredText()
 	}
 	switch q.kind {
 	case errorsOfLive:
-		return j.new + " failed " + share(window.Green) + since + j.besides(q, window.Live)
+		return j.new + " failed " + share(window.Green) + since + j.comparisonText(q, window.Live)
 	case unansweredOfLive:
-		return "clients of " + j.new + " gave up on " + share(window.Green) + j.patience(q) + since + j.besides(q, window.Live)
+		return "clients of " + j.new + " gave up on " + share(window.Green) + j.waitText(q) + since + j.comparisonText(q, window.Live)
 	case errorLimit:
-		return j.new + " failed " + share(window.Green) + since + "; " + j.allows(q)
+		return j.new + " failed " + share(window.Green) + since + "; " + j.limitText(q)
 	case latencyOfLive:
-		return j.slowness(q) + j.new + ": " + share(window.Green) + " exceeded current " + q.percentile + " + " + j.longer(q) +
-			since + j.besides(q, window.Live) + j.givenUp()
+		return j.percentilesText(q) + j.new + ": " + share(window.Green) + " exceeded current " + q.percentile + " + " + j.toleranceText(q) +
+			since + j.comparisonText(q, window.Live) + j.unansweredText()
 	case latencyLimit:
 	}
-	return j.new + ": " + share(window.Green) + " took longer than " + teal.Duration(q.bound).String() + since + "; " + j.allows(q) + j.givenUp()
+	return j.new + ": " + share(window.Green) + " took longer than " + teal.Duration(q.bound).String() + since + "; " + j.limitText(q) + j.unansweredText()
 }
 
-// givenUp says how many of the latencies of green are waits.
-func (j *Judge) givenUp() string {
-	if j.Gone == 0 {
+// unansweredText says how many of the latencies of green are waits.
+func (j *Judge) unansweredText() string {
+	if j.Unanswered == 0 {
 		return ""
 	}
-	return "; clients of " + j.new + " gave up on " + number(j.Gone) + " requests"
+	return "; clients of " + j.new + " gave up on " + number(j.Unanswered) + " requests"
 }
 
-// besides says what live did, in the same time or before.
-func (j *Judge) besides(q *question, live tally) string {
-	if q.Alone == 0 && (live.N > 0 || j.Before.N == 0) {
+// comparisonText says what live did, in the same time or before.
+func (j *Judge) comparisonText(q *question, live tally) string {
+	if q.WithoutLive == 0 && (live.N > 0 || j.Before.N == 0) {
 		return "; " + j.current + ": " + share(live)
 	}
-	before, among := j.past(q, j.threshold(q))
+	before, among := j.usualSoFar(q, j.threshold(q))
 	text := "; baseline before the switch: " + share(before)
 	if live.N > 0 {
 		text = "; " + j.current + " while it had traffic: " + share(live)
 	}
-	if q.Alone == 0 {
+	if q.WithoutLive == 0 {
 		return text
 	}
-	if allowed := q.beforeAllows(before, j.tolerance, among); allowed < 1 {
+	if allowed := q.allowedByBaseline(before, j.tolerance, among); allowed < 1 {
 		return text + ", allowed: " + percent(allowed)
 	}
 	return text + ", too little to compare with"
 }
 
-// patience is how long clients must have waited for it to count.
-func (j *Judge) patience(q *question) string {
+// waitText is how long clients must have waited for it to count.
+func (j *Judge) waitText(q *question) string {
 	if live := j.threshold(q); live > 0 {
 		return " after more than current " + q.percentile
 	}
 	return ""
 }
 
-// slowness holds the percentiles of both against each other, where they are
+// percentilesText holds the percentiles of both against each other, where they are
 // known.
-func (j *Judge) slowness(q *question) string {
+func (j *Judge) percentilesText(q *question) string {
 	green, live := j.Green.quantile(q.quantile), j.Live.quantile(q.quantile)
 	if green == 0 || live == 0 {
 		return ""
@@ -261,13 +261,13 @@ func (j *Judge) slowness(q *question) string {
 	return q.percentile + " about " + about(green) + ", current about " + about(live) + "; "
 }
 
-// longer is how much longer than live's percentile green's requests may take.
-func (j *Judge) longer(q *question) string {
+// toleranceText is how much longer than live's percentile green's requests may take.
+func (j *Judge) toleranceText(q *question) string {
 	live := j.Live.quantile(q.quantile)
-	if more := tolerated(live, j.tolerance) - live; live == 0 || more > unnoticed {
+	if more := tolerated(live, j.tolerance) - live; live == 0 || more > unnoticeableDelay {
 		return j.policy.ToleranceOrDefault().String() + " %"
 	}
-	return teal.Duration(unnoticed).String()
+	return teal.Duration(unnoticeableDelay).String()
 }
 
 // about formats a latency with the two digits that a histogram is good for.
@@ -279,12 +279,12 @@ func about(d time.Duration) string {
 	return teal.Duration(d.Round(unit)).String()
 }
 
-// allows says what a limit allows, and why it may be more than the policy says.
-func (j *Judge) allows(q *question) string {
-	if q.broken == nil {
+// limitText says what a limit allows, and why it may be more than the policy says.
+func (j *Judge) limitText(q *question) string {
+	if q.brokenBaseline == nil {
 		return "the limit is " + percent(q.share)
 	}
-	return j.current + " exceeded the limit of " + percent(q.share) + " before the release (" + share(*q.broken) +
+	return j.current + " exceeded the limit of " + percent(q.share) + " before the release (" + share(*q.brokenBaseline) +
 		"), so " + j.new + " is held against that: at most " + percent(q.allowed(j.tolerance))
 }
 

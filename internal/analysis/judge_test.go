@@ -353,7 +353,7 @@ func TestNewErrors(t *testing.T) {
 		if want := "KeyError in hello: 'user1'; KeyError in hello: 'user2'; KeyError in hello: 'user3'; and 1 more"; f.Seen != want {
 			t.Errorf("%q: seen %q", c.mode, f.Seen)
 		}
-		if len(f.Output) == 0 || len(f.Output) > freshStack {
+		if len(f.Output) == 0 || len(f.Output) > maxErrorStack {
 			t.Errorf("%q: %d bytes of stack trace", c.mode, len(f.Output))
 		}
 	}

@@ -137,7 +137,7 @@ func TestJudgementsMakeSense(t *testing.T) {
 			worst := teal.VerdictPass
 			for _, f := range got.Findings {
 				worst = teal.Combine(worst, f.Verdict)
-				if f.Statistic != nil && !(*f.Statistic >= 0 && *f.Statistic <= richest && *f.Threshold > 1) {
+				if f.Statistic != nil && !(*f.Statistic >= 0 && *f.Statistic <= maxEValue && *f.Threshold > 1) {
 					t.Fatalf("%s: %v of %v", f, *f.Statistic, *f.Threshold)
 				}
 				if f.Seen == "" || f.Asked == "" || f.Name == "" {
