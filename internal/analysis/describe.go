@@ -183,7 +183,7 @@ func (j *Judge) summary() string {
 }
 
 // seen describes what a question has seen: all of it, or, when that has become
-// suspicious, what came since the winning bet was made.
+// suspicious, what came since the strongest alternative was invested in.
 func (j *Judge) seen(q *question) string {
 	if j.Total.Green.N == 0 && j.Unanswered == 0 && q.Seen.Green.N == 0 {
 		return "no requests on " + j.new + " yet"

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// dispersion measures whether live's bad requests come one by one or in lumps: one
+// dispersion measures whether live's bad requests come one by one or clustered: one
 // pause of one process makes twenty requests slow, and that is one event, not
 // twenty. It compares each window of live with the one before, so neither a slow
 // change of conditions nor green has a part in it.
@@ -23,7 +23,7 @@ const (
 	// priorPairs is how many pairs' worth of single events is believed beforehand.
 	priorPairs = 3
 	// maxDeviation bounds what one pair of windows adds: the edge of an outage is one
-	// pair, and not a lump.
+	// pair, and not a cluster.
 	maxDeviation = 400
 )
 
@@ -52,8 +52,8 @@ func (l *dispersion) add(at time.Time, did tally, threshold time.Duration) {
 
 // size is how many bad requests an event makes, at least 1. Evidence is divided
 // by it: the e-value to the power of 1/size, which is an e-value too, by Jensen's
-// inequality, and one of independent events when lumps have that size. Chance
-// alone must not make lumps, so two standard deviations are let go.
+// inequality, and one of independent events when clusters have that size. Chance
+// alone must not make clusters, so two standard deviations are ignored.
 func (l *dispersion) size() float64 {
 	n := float64(l.Pairs + priorPairs)
 	return math.Max(1, (l.Sum+priorPairs)/n-math.Sqrt(8/n))

@@ -8,56 +8,58 @@ import (
 	"teal"
 )
 
-// ratios are the alternatives that are bet on, as multiples of what the
+// ratios are the alternatives that are tested, as multiples of what the
 // hypothesis allows. Nobody knows beforehand how much worse a bad version is, so
-// the stake is spread over them.
+// the e-process is a mixture over them.
 var ratios = [...]float64{1.3, 1.7, 2.4, 3.8, 7, 20, 1000}
 
-// initialShares is how. The last ratio is for failures that live never has: they are
-// few when they matter, so each must count.
+// initialShares are the weights of the mixture. The last ratio is for failures
+// that live never has: they are few when they matter, so each must count.
 var initialShares = [len(ratios)]float64{0.115, 0.115, 0.115, 0.115, 0.115, 0.125, 0.3}
 
 const (
-	// reserve is the share of the stake that is not put in at once, so that a
-	// version that turns bad later meets a bet that has not been lost yet.
+	// reserve is the share that is not invested at once, so that a version that
+	// turns bad later meets an alternative that has not been lost yet.
 	reserve = 0.15
-	// evenInvestments is how many rounds of putting in more are paid for alike.
+	// evenInvestments is how many further investments are paid for alike.
 	evenInvestments = 360
-	// investAgainAfter is how long a bet is left alone before more is put in.
+	// investAgainAfter is how long an alternative is left alone before more is
+	// invested in it.
 	investAgainAfter = 10 * time.Second
 	// burst is the time in which what goes badly may have a single cause: a pause,
 	// a connection that breaks, with everything that was waiting on it.
 	burst = 100 * time.Millisecond
-	// maxEValue bounds what a bet can win, so that it remains a number.
+	// maxEValue bounds what an alternative can reach, so that it remains a number.
 	maxEValue = 1e9
 )
 
-// eProcess is one stake against green, spread over the ratios. Their sum with what
-// is kept back starts at 1 and is a supermartingale while the hypothesis holds:
-// moving money between bets does not change its expectation.
+// eProcess is the evidence against green, a mixture over the ratios. The sum of
+// its parts with the reserve starts at 1 and is a supermartingale while the
+// hypothesis holds: moving weight between alternatives does not change its
+// expectation.
 type eProcess [len(ratios)]alternative
 
-// alternative is the part of the stake that is on one ratio.
+// alternative is the part of an e-process that tests one ratio.
 type alternative struct {
 	value       float64
-	invested    float64 // what was in after something was put in last
-	investments int     // how often something was put in
-	investedAt  int64   // when that was last, in milliseconds
+	invested    float64 // the value right after the last investment
+	investments int     // how many there were
+	investedAt  int64   // when the last one was, in milliseconds
 	seenBefore  pair    // what the question had seen by then
-	burstAt     int64   // when the moment began that is now, in milliseconds
-	valueBefore float64 // the wealth that it began with
+	burstAt     int64   // when the burst began that is now, in milliseconds
+	valueBefore float64 // the value that it began with
 }
 
-// reserveInvested is the share of what is kept back that has been put in after so many
-// rounds: half of it goes evenly to the rounds of an hour, half more and more
+// reserveInvested is the share of the reserve that has been used after so many
+// investments: half of it goes evenly to those of an hour, half more and more
 // slowly for ever.
 func reserveInvested(rounds int) float64 {
 	further := float64(max(rounds-1, 0)) // the first round is not of what is kept
 	return (math.Min(further/evenInvestments, 1) + further/(further+1)) / 2
 }
 
-// invest puts something in at first, and again when half of the last stake is
-// lost and has been for a while. It looks at the past alone.
+// invest uses part of the reserve at first, and again when half of the last
+// investment is lost and has been for a while. It looks at the past alone.
 func (b *alternative) invest(at time.Time, seen pair, part float64) {
 	now := at.UnixMilli()
 	b.investedAt = min(b.investedAt, now) // clocks are set back
@@ -73,9 +75,9 @@ func (b *alternative) invest(at time.Time, seen pair, part float64) {
 }
 
 // update settles one round: evidence returns the logarithm of the e-value of what
-// happened for a ratio. seen is what the question had seen before. No moment
-// alone takes a bet further than half way to the threshold, as evidence is
-// counted: what it wins beyond that is given away, which is never unfair.
+// happened for a ratio. seen is what the question had seen before. No burst
+// alone takes an alternative further than half way to the threshold, as evidence
+// is counted: what it would gain beyond that is dropped, which never raises α.
 func (b *eProcess) update(at time.Time, seen pair, threshold float64, evidence func(ratio float64) float64) {
 	for i := range b {
 		one := &b[i]
@@ -88,7 +90,7 @@ func (b *eProcess) update(at time.Time, seen pair, threshold float64, evidence f
 		if math.IsInf(won, 1) { // what cannot be by chance
 			most = maxEValue
 		}
-		// A bet that has lost everything to the last bit must not become NaN.
+		// An alternative that has lost everything to the last bit must not become NaN.
 		one.value = math.Min(one.value*math.Exp(math.Min(won, 600)), math.Min(most, maxEValue))
 	}
 }
@@ -105,7 +107,7 @@ func (b *eProcess) eValue() float64 {
 	return math.Min(sum, maxEValue)
 }
 
-// strongest is the bet that has won most.
+// strongest is the alternative with the highest value.
 func (b *eProcess) strongest() *alternative {
 	best := &b[0]
 	for i := range b {
@@ -116,7 +118,7 @@ func (b *eProcess) strongest() *alternative {
 	return best
 }
 
-// MarshalJSON writes the bet as a list of numbers: there are dozens in a state.
+// MarshalJSON writes the alternative as a list of numbers: there are dozens in a state.
 func (b alternative) MarshalJSON() ([]byte, error) {
 	s := b.seenBefore
 	return json.Marshal([]any{b.value, b.invested, b.investments, b.investedAt, s.Live.N, s.Live.Bad, s.Green.N, s.Green.Bad, b.burstAt, b.valueBefore})
@@ -129,7 +131,7 @@ func (b *alternative) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	if len(list) != 10 {
-		return teal.Errorf(teal.CodeInvalidInput, "%s is not a bet", data)
+		return teal.Errorf(teal.CodeInvalidInput, "%s is not an alternative of an e-process", data)
 	}
 	var whole [7]int64
 	for i, v := range list[2:9] {
@@ -145,7 +147,7 @@ func (b *alternative) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// valid reports whether the bets can have come from play.
+// valid reports whether the e-process can have come from update.
 func (b *eProcess) valid() bool {
 	for _, one := range b {
 		for _, wealth := range []float64{one.value, one.invested, one.valueBefore} {

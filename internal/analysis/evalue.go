@@ -105,7 +105,7 @@ func (t tally) above(limit, ratio float64) float64 {
 
 // atMost returns a bound on the share behind t that is too low with a
 // probability of at most delta, even when the bound is computed after every
-// trial: those shares are left out against which a bet with all others (the
+// trial: those shares are left out against which a mixture of all others (the
 // Jeffreys mixture) has won 1/delta.
 func (t tally) atMost(delta float64) float64 {
 	if t.N == 0 {

@@ -18,7 +18,7 @@ const (
 	latencyLimit                 // is green slower than the policy allows?
 )
 
-// question is one thing that green may be worse at, and the bet on it.
+// question is one thing that green may be worse at, and the evidence for it.
 type question struct {
 	kind       kind
 	name       string        // "error rate", "latency p99 limit"
@@ -39,7 +39,7 @@ type question struct {
 type questionState struct {
 	Name     string   `json:"name"`
 	Evidence eProcess `json:"bets"`
-	Seen     pair     `json:"seen"` // what was bet on; what is in an open block is not
+	Seen     pair     `json:"seen"` // what is in the evidence; what is in an open block is not
 	// WithoutLive is how much of green's part of Seen was compared with what live had
 	// done before.
 	WithoutLive int64 `json:"alone,omitempty"`
@@ -103,7 +103,7 @@ func (q *question) allowedByBaseline(live tally, tolerance float64, among int) f
 	return allowed
 }
 
-// addSideBySide bets on what both sides did in the same time.
+// addSideBySide takes in what both sides did in the same time.
 func (q *question) addSideBySide(at time.Time, c count, tolerance float64) {
 	worse := 1.0
 	if q.comparesShares() {
@@ -116,7 +116,7 @@ func (q *question) addSideBySide(at time.Time, c count, tolerance float64) {
 	q.Seen = q.Seen.plus(c.Pair)
 }
 
-// addWithoutLive bets on what green did while live had nothing, against what live
+// addWithoutLive takes in what green did while live had nothing, against what live
 // had done before. among is how many thresholds that could have been held
 // against: the one in use was chosen looking at them all.
 func (q *question) addWithoutLive(at time.Time, green, live tally, tolerance float64, among int) {
@@ -129,7 +129,7 @@ func (q *question) addWithoutLive(at time.Time, green, live tally, tolerance flo
 	q.WithoutLive += green.N
 }
 
-// addLimit bets on what green did against a limit.
+// addLimit takes in what green did against a limit.
 func (q *question) addLimit(at time.Time, interval teal.Interval, tolerance float64) {
 	green := q.bad(interval.Green)
 	if green.N == 0 {

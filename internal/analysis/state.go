@@ -6,7 +6,7 @@ import (
 	"teal"
 )
 
-// stateVersion changes when a bet means something else than before.
+// stateVersion changes when an alternative means something else than before.
 const stateVersion = 2
 
 // state is a Judge's memory as it is stored.

@@ -167,7 +167,7 @@ func TestStateOfSomethingElseIsRefused(t *testing.T) {
 		"nothing":         {compared, "{}"},
 		"negative":        {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},
 		"more than all":   {compared, strings.Replace(good, `{"n":10,"bad":1}`, `{"n":10,"bad":11}`, 1)},
-		"half a bet":      {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
+		"half an alternative":      {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
 	} {
 		var domain *teal.Error
 		if _, err := New(Beginning{Policy: c.policy, State: json.RawMessage(c.state)}); !errors.As(err, &domain) || domain.Code != teal.CodeInvalidInput {
