@@ -66,7 +66,7 @@ func (s *session) analyze(file, policy string) (err error) {
 	}
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {
-			return errTold
+			return errReported
 		}
 	}
 	return nil
@@ -153,7 +153,7 @@ func (s *session) verdictLines(looks []analysis.Look) {
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {
 			s.out.line("%s would have rolled back at %s, %s after the start: %s", s.out.paint(s.out.bad, "fail:"),
-				look.At.UTC().Format("2006-01-02 15:04:05"), took(look.At.Sub(first)), look.Reason)
+				look.At.UTC().Format("2006-01-02 15:04:05"), durationText(look.At.Sub(first)), look.Reason)
 			s.evidence(look)
 			return
 		}

@@ -161,8 +161,8 @@ type failure struct {
 func (f *failure) Error() string { return f.cause.Message }
 func (f *failure) Unwrap() error { return f.cause }
 
-// errTold ends a command with exit code 1 whose output says everything already.
-var errTold = errors.New("told")
+// errReported ends a command with exit code 1 whose output says everything already.
+var errReported = errors.New("told")
 
 // errInterrupted is in the chain of the error of a command that ctx ended.
 var errInterrupted = errors.New("interrupted")

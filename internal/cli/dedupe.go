@@ -8,14 +8,14 @@ import (
 	"teal/internal/api"
 )
 
-// news remembers what has been said, so that a record that is seen again says
+// dedupe remembers what has been said, so that a record that is seen again says
 // nothing twice.
-type news map[string]bool
+type dedupe map[string]bool
 
 // once returns a line the first time that it is asked about a thing.
-func (n *news) once(thing, format string, args ...any) []string {
+func (n *dedupe) once(thing, format string, args ...any) []string {
 	if *n == nil {
-		*n = news{}
+		*n = dedupe{}
 	}
 	if (*n)[thing] {
 		return nil
@@ -36,7 +36,7 @@ func (p *progress) seeTasks() []string {
 			p.news.once("begun "+t.Key.String(), "") // too late to say
 			text := fmt.Sprintf("%s %s", name, outcome(t))
 			if t.Verdict == teal.VerdictPass {
-				text += " in " + took(t.EndedAt.Sub(t.StartedAt))
+				text += " in " + durationText(t.EndedAt.Sub(t.StartedAt))
 			} else if f := lastFinding(r, t); f != nil {
 				text += ": " + firstLine(f.Seen)
 			}

@@ -37,8 +37,8 @@ type deployFlags struct {
 	noRelease bool
 	wait      string
 	maxBundle string
-	force     why
-	unfreeze  why
+	force     reasonFlag
+	unfreeze  reasonFlag
 	envFile   string
 }
 
@@ -54,7 +54,7 @@ func (s *session) deployCommand() *cobra.Command {
 			"traffic, and the exit code is 1.",
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.deploy(cmd.Context(), folder(args), &flags)
+			return s.deploy(cmd.Context(), dirArg(args), &flags)
 		},
 	}
 	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
@@ -67,7 +67,7 @@ func (s *session) deployCommand() *cobra.Command {
 	return cmd
 }
 
-func folder(args []string) string {
+func dirArg(args []string) string {
 	if len(args) == 0 {
 		return "."
 	}
@@ -107,16 +107,16 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	}
 	sent, err := s.upload(ctx, c, bundles)
 	if err != nil {
-		return unreleased(err)
+		return interruptedUpload(err)
 	}
 	d, err := c.Deploy(ctx, api.DeployBody{
 		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
 		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
 	})
 	if err != nil {
-		return unsure(err, spec.App)
+		return interruptedDeploy(err, spec.App)
 	}
-	return s.deployed(ctx, d, sent, patience{until: until, ready: policy.ReadyWithin.Std()})
+	return s.deployed(ctx, d, sent, waitOptions{until: until, ready: policy.ReadyWithin.Std()})
 }
 
 // override takes the strategy of the command line instead of the manifest's.
@@ -139,18 +139,18 @@ func (f deployFlags) override(m *manifest.Manifest) error {
 	return nil
 }
 
-// why is a flag that wants a reason: what it overrides is not overridden without
+// reasonFlag is a flag that wants a reason: what it overrides is not overridden without
 // one.
-type why struct{ text string }
+type reasonFlag struct{ text string }
 
 // String implements pflag.Value.
-func (w *why) String() string { return w.text }
+func (w *reasonFlag) String() string { return w.text }
 
 // Type implements pflag.Value.
-func (w *why) Type() string { return "reason" }
+func (w *reasonFlag) Type() string { return "reason" }
 
 // Set implements pflag.Value.
-func (w *why) Set(text string) error {
+func (w *reasonFlag) Set(text string) error {
 	if strings.TrimSpace(text) == "" {
 		return errors.New("give a reason, for the record")
 	}
@@ -159,21 +159,21 @@ func (w *why) Set(text string) error {
 }
 
 // reason returns the reason, or nil when there was none.
-func (w *why) reason() *string {
+func (w *reasonFlag) reason() *string {
 	if w.text == "" {
 		return nil
 	}
 	return &w.text
 }
 
-// patience says what deploy waits for, and for how long.
-type patience struct {
+// waitOptions says what deploy waits for, and for how long.
+type waitOptions struct {
 	until waitFor
 	ready time.Duration // of a version that is not released
 }
 
 // deployed tells what became of a deploy and follows its release.
-func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait patience) error {
+func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait waitOptions) error {
 	app, version := d.Version.App, d.Version.Number
 	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
 	switch {
@@ -209,16 +209,16 @@ func uploaded(n int64) string {
 	return "uploaded " + size(n)
 }
 
-// unreleased explains an interruption before anything was asked for.
-func unreleased(err error) error {
+// interruptedUpload explains an interruption before anything was asked for.
+func interruptedUpload(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return interruptedf("interrupted; nothing has been released")
 	}
 	return err
 }
 
-// unsure explains an interruption while the server may have begun.
-func unsure(err error, app string) error {
+// interruptedDeploy explains an interruption while the server may have begun.
+func interruptedDeploy(err error, app string) error {
 	if errors.Is(err, context.Canceled) {
 		return interruptedf("interrupted; the server may have started a release: see `teal status %s`", app)
 	}
@@ -279,7 +279,7 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 		if has {
 			continue
 		}
-		s.sayLeft(bundles[digest])
+		s.sayNotShipped(bundles[digest])
 		n, err := s.send(ctx, c, bundles[digest].tree)
 		sent += n
 		if err != nil {
@@ -289,17 +289,17 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 	return sent, nil
 }
 
-// mostLeft is how many names of what stayed behind are shown.
-const mostLeft = 5
+// maxLeftShown is how many names of what stayed behind are shown.
+const maxLeftShown = 5
 
-// sayLeft tells what of a new bundle's folder stays behind, other than .git.
-func (s *session) sayLeft(b bundle) {
+// sayNotShipped tells what of a new bundle's folder stays behind, other than .git.
+func (s *session) sayNotShipped(b bundle) {
 	left := slices.DeleteFunc(slices.Clone(b.tree.Left), func(p string) bool { return path.Base(p) == ".git" })
 	if len(left) == 0 {
 		return
 	}
-	shown := strings.Join(left[:min(len(left), mostLeft)], ", ")
-	if more := len(left) - mostLeft; more > 0 {
+	shown := strings.Join(left[:min(len(left), maxLeftShown)], ", ")
+	if more := len(left) - maxLeftShown; more > 0 {
 		shown += fmt.Sprintf(" and %d more", more)
 	}
 	s.say("%s: not shipped: %s (%s decides)", strings.Join(b.components, ", "), shown, artifact.IgnoreFile)

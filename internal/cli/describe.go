@@ -88,9 +88,9 @@ func strategyText(p api.PolicyView) string {
 	return string(p.Strategy) + ": " + strings.Join(parts, ", ") + ", then 100 %"
 }
 
-// cause returns why the release is where it is, without the output of programs.
+// reasonText returns why the release is where it is, without the output of programs.
 // Of one that went back that is why it went back, and what decided.
-func cause(r api.ReleaseView) string {
+func reasonText(r api.ReleaseView) string {
 	reason := r.Reason
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseRollingBack && r.Phase != teal.PhaseCompleted {
@@ -98,15 +98,15 @@ func cause(r api.ReleaseView) string {
 		}
 	}
 	reason, _, _ = strings.Cut(reason, "\n")
-	if f := decisive(r); f != nil && !strings.Contains(reason, f.Seen) && r.Orders.Rollback == nil {
+	if f := decidingFinding(r); f != nil && !strings.Contains(reason, f.Seen) && r.Orders.Rollback == nil {
 		reason += " (" + f.Name + ": " + f.Seen + ")"
 	}
 	return reason
 }
 
-// decisive returns the finding that ended a release, or nil for one that ended
+// decidingFinding returns the finding that ended a release, or nil for one that ended
 // well: of those that failed the one that the reason tells, else the last one.
-func decisive(r api.ReleaseView) *teal.Finding {
+func decidingFinding(r api.ReleaseView) *teal.Finding {
 	switch r.Phase {
 	case teal.PhaseAborted, teal.PhaseRollingBack, teal.PhaseRolledBack:
 	default:
@@ -146,16 +146,16 @@ func headline(r api.ReleaseView) string {
 			what += " (" + at + ")"
 		}
 	}
-	return r.ID + " " + what + ": " + cause(r)
+	return r.ID + " " + what + ": " + reasonText(r)
 }
 
 // saysStep reports whether the reason of a release says already which step it is
 // at.
 func saysStep(r api.ReleaseView) bool { return strings.Contains(r.Reason, "(step ") }
 
-// circumstances says where and how fast a release went back; "" for one that did
+// rollbackText says where and how fast a release went back; "" for one that did
 // not.
-func circumstances(r api.ReleaseView) string {
+func rollbackText(r api.ReleaseView) string {
 	if r.Rollback == nil {
 		return ""
 	}
@@ -163,16 +163,16 @@ func circumstances(r api.ReleaseView) string {
 	if r.Step == 0 && r.ShiftedAt == nil {
 		at = fmt.Sprintf("0 %% on v%d", r.To)
 	}
-	text := fmt.Sprintf("at %s, %s after the release began", at, took(r.Rollback.DecidedAt.Sub(r.CreatedAt)))
+	text := fmt.Sprintf("at %s, %s after the release began", at, durationText(r.Rollback.DecidedAt.Sub(r.CreatedAt)))
 	if r.Rollback.BackAt != nil {
-		text += fmt.Sprintf("; traffic off v%d %s after the decision", r.To, took(r.Rollback.BackAt.Sub(r.Rollback.DecidedAt)))
+		text += fmt.Sprintf("; traffic off v%d %s after the decision", r.To, durationText(r.Rollback.BackAt.Sub(r.Rollback.DecidedAt)))
 	}
 	return text
 }
 
-// waits says what a release waits for, at a time; "" when it waits for nothing
+// waitingText says what a release waits for, at a time; "" when it waits for nothing
 // that a person would ask about.
-func waits(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
+func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	switch {
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return ""
@@ -182,23 +182,23 @@ func waits(r api.ReleaseView, now time.Time, clock func(time.Time) string) strin
 		return fmt.Sprintf("on hold since %s: neither v%d nor v%d is healthy; continues when v%d is, rolls back when only v%d is",
 			clock(*r.OutageSince), r.From, r.To, r.To, r.From)
 	case r.Orders.Pause != nil:
-		return pausedText(*r.Orders.Pause) + backBy(r, clock) + "; continue with `teal resume " + r.App + "`"
+		return pausedText(*r.Orders.Pause) + autoRollbackText(r, clock) + "; continue with `teal resume " + r.App + "`"
 	case r.WaitsSince != nil && awaitsApproval(r):
-		return "waiting for approval since " + clock(*r.WaitsSince) + backBy(r, clock) + "; approve with `teal approve " + r.App + "`"
+		return "waiting for approval since " + clock(*r.WaitsSince) + autoRollbackText(r, clock) + "; approve with `teal approve " + r.App + "`"
 	case r.DoubtSince != nil:
-		return "waiting for a verdict since " + clock(*r.DoubtSince) + doubtEnds(r, clock)
+		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
 	if f, until, frozen := teal.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
 		if until.IsZero() {
-			return "frozen" + because(f.Reason) + ", with no end in sight"
+			return "frozen" + quoted(f.Reason) + ", with no end in sight"
 		}
-		return "frozen until " + clock(until) + because(f.Reason)
+		return "frozen until " + clock(until) + quoted(f.Reason)
 	}
-	return waitsForItself(r, now, clock)
+	return progressText(r, now, clock)
 }
 
-// waitsForItself says what a release waits for that needs nobody.
-func waitsForItself(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
+// progressText says what a release waits for that needs nobody.
+func progressText(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	for _, t := range r.Tasks {
 		if !t.Ended() && t.Key.Kind != teal.TaskAsk {
 			return label(t.Key) + " running since " + clock(t.StartedAt)
@@ -208,16 +208,16 @@ func waitsForItself(r api.ReleaseView, now time.Time, clock func(time.Time) stri
 	case r.Phase == teal.PhaseProvisioning:
 		return fmt.Sprintf("v%d must be healthy by %s", r.To, clock(r.ReadyBy))
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
-		return monitoring(r, clock)
+		return monitoringText(r, clock)
 	case atStep(r) != "" && r.StepUntil != nil && r.StepUntil.After(now):
 		return "holding until " + clock(*r.StepUntil)
 	}
 	return ""
 }
 
-// monitoring says until when a version that has all traffic is watched, and what
+// monitoringText says until when a version that has all traffic is watched, and what
 // a rollback would go to.
-func monitoring(r api.ReleaseView, clock func(time.Time) string) string {
+func monitoringText(r api.ReleaseView, clock func(time.Time) string) string {
 	return fmt.Sprintf("monitoring v%d until %s; v%d on standby for instant rollback", r.To, clock(*r.WatchUntil), r.From)
 }
 
@@ -225,35 +225,35 @@ func awaitsApproval(r api.ReleaseView) bool {
 	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
 }
 
-func pausedText(pause teal.Order) string { return "paused by " + who(pause) + because(pause.Why) }
+func pausedText(pause teal.Order) string { return "paused by " + orderedBy(pause) + quoted(pause.Why) }
 
-// who returns who gave an order; of a client of the API that gave no name the
+// orderedBy returns who gave an order; of a client of the API that gave no name the
 // record has the command.
-func who(o teal.Order) string {
+func orderedBy(o teal.Order) string {
 	if o.By == string(o.Kind) {
 		return "an API client that gave no name"
 	}
 	return o.By
 }
 
-// because quotes why somebody did something; "" without a reason.
-func because(why string) string {
+// quoted quotes why somebody did something; "" without a reason.
+func quoted(why string) string {
 	if why == "" {
 		return ""
 	}
 	return fmt.Sprintf(" (%q)", why)
 }
 
-// backBy says when a release goes back because nobody came.
-func backBy(r api.ReleaseView, clock func(time.Time) string) string {
+// autoRollbackText says when a release goes back because nobody came.
+func autoRollbackText(r api.ReleaseView, clock func(time.Time) string) string {
 	if r.BackBy == nil {
 		return ""
 	}
 	return "; rolls back automatically at " + clock(*r.BackBy)
 }
 
-// doubtEnds says what becomes of a doubt that stays.
-func doubtEnds(r api.ReleaseView, clock func(time.Time) string) string {
+// verdictDeadlineText says what becomes of a doubt that stays.
+func verdictDeadlineText(r api.ReleaseView, clock func(time.Time) string) string {
 	if r.DoubtUntil == nil {
 		return ""
 	}
@@ -273,29 +273,29 @@ func orderText(o teal.Order) string {
 		teal.OrderForce:    "forced",
 		teal.OrderUnfreeze: "freeze windows overridden",
 	}[o.Kind]
-	text := what + " by " + who(o) + because(o.Why)
+	text := what + " by " + orderedBy(o) + quoted(o.Why)
 	if o.Kind == teal.OrderForce {
 		text += ": failed hooks, checks, warm-ups and judges and missing approvals do not stop it"
 	}
 	return text
 }
 
-// moment is one line of a timeline.
-type moment struct {
+// timelineEntry is one line of a timeline.
+type timelineEntry struct {
 	at   time.Time
 	text string
 }
 
 // timeline returns everything that the record knows of, oldest first.
-func timeline(r api.ReleaseView) []moment {
-	var list []moment
+func timeline(r api.ReleaseView) []timelineEntry {
+	var list []timelineEntry
 	add := func(at time.Time, format string, args ...any) {
-		list = append(list, moment{at, fmt.Sprintf(format, args...)})
+		list = append(list, timelineEntry{at, fmt.Sprintf(format, args...)})
 	}
 	for i, entry := range r.Phases {
 		since := ""
 		if i > 0 {
-			since = " +" + took(entry.At.Sub(r.Phases[0].At))
+			since = " +" + durationText(entry.At.Sub(r.Phases[0].At))
 		}
 		reason, _, _ := strings.Cut(entry.Reason, "\n")
 		add(entry.At, "%s%s: %s", entry.Phase, since, reason)
@@ -304,7 +304,7 @@ func timeline(r api.ReleaseView) []moment {
 		switch {
 		case t.Key.Kind == teal.TaskAsk:
 		case t.Ended():
-			add(*t.EndedAt, "%s %s after %s", label(t.Key), outcome(t), took(t.EndedAt.Sub(t.StartedAt)))
+			add(*t.EndedAt, "%s %s after %s", label(t.Key), outcome(t), durationText(t.EndedAt.Sub(t.StartedAt)))
 		default:
 			add(t.StartedAt, "%s started", label(t.Key))
 		}
@@ -316,9 +316,9 @@ func timeline(r api.ReleaseView) []moment {
 		add(*r.StepAt, "%s", at)
 	}
 	if back := r.Rollback; back != nil && back.BackAt != nil {
-		add(*back.BackAt, "traffic off v%d, %s after the decision", r.To, took(back.BackAt.Sub(back.DecidedAt)))
+		add(*back.BackAt, "traffic off v%d, %s after the decision", r.To, durationText(back.BackAt.Sub(back.DecidedAt)))
 	}
-	slices.SortStableFunc(list, func(a, b moment) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(list, func(a, b timelineEntry) int { return a.at.Compare(b.at) })
 	return list
 }
 
@@ -357,7 +357,7 @@ func afterFailure(r api.ReleaseView) []string {
 	}
 	logs := fmt.Sprintf("`teal logs %s --version %d` shows what v%d printed", r.App, r.To, r.To)
 	const force = "`teal deploy --force REASON` releases although hooks, checks or judges say no"
-	f := decisive(r)
+	f := decidingFinding(r)
 	switch {
 	case f == nil:
 		return []string{logs, "fix it and deploy again"}

@@ -59,7 +59,7 @@ func (s *session) doctor(ctx context.Context) error {
 		}
 	})
 	if len(alerts) > 0 {
-		return errTold
+		return errReported
 	}
 	return nil
 }

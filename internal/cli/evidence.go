@@ -9,9 +9,9 @@ import (
 	"teal"
 )
 
-// mostOutput is how many lines of a program's output are shown; the last ones
+// maxOutputLines is how many lines of a program's output are shown; the last ones
 // say most.
-const mostOutput = 20
+const maxOutputLines = 20
 
 // evidenceLines shows findings, the worst first: what speaks against the new
 // version in full, what does not in a line each.
@@ -46,7 +46,7 @@ func outputLines(output string) []string {
 		return nil
 	}
 	all := strings.Split(output, "\n")
-	shown := all[max(0, len(all)-mostOutput):]
+	shown := all[max(0, len(all)-maxOutputLines):]
 	lines := slices.Clone(shown)
 	for i, line := range lines {
 		lines[i] = "      " + line

@@ -50,12 +50,12 @@ func (s *session) events(ctx context.Context, app string, see func(client.Event)
 		if time.Since(lost) > reconnectFor {
 			return broken
 		}
-		pause(ctx, wait)
+		sleep(ctx, wait)
 		wait = min(2*wait, reconnectMost)
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -45,7 +45,7 @@ func (s *session) export(ctx context.Context, app string, ids []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := exported(ctx, c, app, ids)
+	r, err := exportedRelease(ctx, c, app, ids)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func writeRecording(w io.Writer, r api.ReleaseView, lines io.Reader) error {
 		return err
 	}
 	if r.Baseline != nil && !analysis.Whole(first) {
-		if err := analysis.Write(w, teal.Interval{At: shifting(r), Live: *r.Baseline}); err != nil {
+		if err := analysis.Write(w, teal.Interval{At: shiftingSince(r), Live: *r.Baseline}); err != nil {
 			return err
 		}
 	}
@@ -74,8 +74,8 @@ func writeRecording(w io.Writer, r api.ReleaseView, lines io.Reader) error {
 	return err
 }
 
-// shifting returns when a release began to move traffic, or when it began.
-func shifting(r api.ReleaseView) time.Time {
+// shiftingSince returns when a release began to move traffic, or when it began.
+func shiftingSince(r api.ReleaseView) time.Time {
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseShifting {
 			return entry.At
@@ -84,8 +84,8 @@ func shifting(r api.ReleaseView) time.Time {
 	return r.CreatedAt
 }
 
-// exported returns the release of the app that is named, else the newest one.
-func exported(ctx context.Context, c *client.Client, app string, ids []string) (api.ReleaseView, error) {
+// exportedRelease returns the release of the app that is named, else the newest one.
+func exportedRelease(ctx context.Context, c *client.Client, app string, ids []string) (api.ReleaseView, error) {
 	if len(ids) > 0 {
 		if teal.AppOfRelease(ids[0]) != app {
 			return api.ReleaseView{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists them", app, ids[0], app)
@@ -131,7 +131,7 @@ func (s *session) historyRow(r api.ReleaseView) []string {
 		from = teal.VersionName(r.From)
 	}
 	if r.ShiftedAt != nil {
-		after = took(r.ShiftedAt.Sub(r.CreatedAt))
+		after = durationText(r.ShiftedAt.Sub(r.CreatedAt))
 	}
-	return []string{r.ID, from, teal.VersionName(r.To), phaseWord(r), s.stamp(r.CreatedAt), after, r.CreatedBy, cause(r)}
+	return []string{r.ID, from, teal.VersionName(r.To), phaseWord(r), s.timestamp(r.CreatedAt), after, r.CreatedBy, reasonText(r)}
 }

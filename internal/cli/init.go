@@ -33,7 +33,7 @@ func (s *session) initCommand() *cobra.Command {
 			"in front of servers that run elsewhere.",
 		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.init(folder(args), app, upstreams)
+			return s.init(dirArg(args), app, upstreams)
 		},
 	}
 	cmd.Flags().StringVar(&app, "app", "", "name of the app (default: the folder's)")

@@ -101,7 +101,7 @@ func (s *session) invoke(ctx context.Context, call api.Invoke) error {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
-	return errTold
+	return errReported
 }
 
 func invokedDocument(answer client.Invoked) invoked {

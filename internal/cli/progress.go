@@ -21,7 +21,7 @@ type progress struct {
 	live    bool   // "is live" has been said
 	back    bool   // "rolling back" has been said
 	trouble string // the last reason that was said
-	news    news   // what has been said of steps, tasks and orders
+	news    dedupe // what has been said of steps, tasks and orders
 }
 
 func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
@@ -109,11 +109,11 @@ func (p *progress) wentLive() []string {
 	r := p.release
 	line := fmt.Sprintf("%s: v%d is live", r.App, r.To)
 	if r.ShiftedAt != nil {
-		line += " after " + took(r.ShiftedAt.Sub(r.CreatedAt))
+		line += " after " + durationText(r.ShiftedAt.Sub(r.CreatedAt))
 	}
 	switch {
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
-		line += "; " + monitoring(r, p.clock)
+		line += "; " + monitoringText(r, p.clock)
 	case r.From != 0:
 		line += fmt.Sprintf("; v%d is retired", r.From)
 	}
@@ -125,7 +125,7 @@ func (p *progress) goingBack() []string {
 		return nil
 	}
 	p.back = true
-	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, cause(p.release))}
+	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, reasonText(p.release))}
 }
 
 // done reports whether there is nothing more to wait for.
@@ -164,7 +164,7 @@ func (p *progress) failed() error {
 // reason returns the release's reason, with the new version's last output unless the
 // reason holds it already.
 func (p *progress) reason() string {
-	reason := cause(p.release)
+	reason := reasonText(p.release)
 	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
 		reason += "\n" + more
 	}
@@ -175,8 +175,8 @@ func (p *progress) reason() string {
 	return reason + "\n" + output
 }
 
-// took writes a duration as people say it.
-func took(d time.Duration) string {
+// durationText writes a duration as people say it.
+func durationText(d time.Duration) string {
 	switch {
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())

@@ -38,10 +38,10 @@ func (s *session) showRelease(ctx context.Context, id string) error {
 // to do.
 func (s *session) releaseLines(r api.ReleaseView) {
 	s.out.line("%s", s.out.paint(s.out.bold, headline(r)))
-	if text := circumstances(r); text != "" {
+	if text := rollbackText(r); text != "" {
 		s.out.line("  %s", text)
 	}
-	if text := waits(r, s.env.Now(), s.clock); text != "" {
+	if text := waitingText(r, s.env.Now(), s.clock); text != "" {
 		s.out.line("  %s", text)
 	}
 	moves := fmt.Sprintf("to new (v%d); first release", r.To)
@@ -54,7 +54,7 @@ func (s *session) releaseLines(r api.ReleaseView) {
 	s.out.line("  by        %s", r.CreatedBy)
 	s.out.line("timeline")
 	for _, m := range timeline(r) {
-		s.out.line("  %s  %s", s.stamp(m.at), m.text)
+		s.out.line("  %s  %s", s.timestamp(m.at), m.text)
 	}
 	if len(r.Evidence) > 0 {
 		s.out.line("evidence")

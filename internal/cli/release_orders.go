@@ -40,7 +40,7 @@ func (s *session) promote(ctx context.Context, app string, until waitFor) error 
 	}
 	release, err := c.Promote(ctx, app, api.PromoteBody{By: s.by("promote")})
 	if err != nil {
-		return unsure(err, app)
+		return interruptedDeploy(err, app)
 	}
 	if release.Orders.Promote != nil {
 		s.say("%s: release %s moves all traffic to v%d now", app, release.ID, release.To)
@@ -84,7 +84,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 	start := s.env.Now()
 	release, err := c.Rollback(ctx, app, api.RollbackBody{To: to, By: s.by("rollback"), Why: why})
 	if err != nil {
-		return interruptedOrder(err, "rollback", app)
+		return interruptedRequest(err, "rollback", app)
 	}
 	back := release.From
 	if release.Phase != teal.PhaseRollingBack && release.Phase != teal.PhaseRolledBack {
@@ -95,7 +95,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 			s.out.line("%s: release %s aborted; v%d kept all traffic", app, release.ID, release.From)
 			return
 		}
-		s.out.line("%s: v%d has all traffic again, after %s", app, back, took(s.env.Now().Sub(start)))
+		s.out.line("%s: v%d has all traffic again, after %s", app, back, durationText(s.env.Now().Sub(start)))
 	})
 	return nil
 }
@@ -121,7 +121,7 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 	}
 	release, err := c.Abort(ctx, app, api.AbortBody{By: s.by("abort"), Why: why})
 	if err != nil {
-		return interruptedOrder(err, "abort", app)
+		return interruptedRequest(err, "abort", app)
 	}
 	s.show(release, func() {
 		s.out.line("%s: release %s %s; %s", app, release.ID, afterAbort(release), whoHasTraffic(release))
@@ -181,7 +181,7 @@ func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx 
 			}
 			release, err := give(cmd.Context(), c, args[0], why)
 			if err != nil {
-				return interruptedOrder(err, string(kind), args[0])
+				return interruptedRequest(err, string(kind), args[0])
 			}
 			s.show(release, func() { s.out.line("%s: release %s %s", args[0], release.ID, afterOrder(release, kind)) })
 			return nil
@@ -206,7 +206,7 @@ func afterOrder(r api.ReleaseView, kind teal.OrderKind) string {
 	return "resumed (" + where + ")"
 }
 
-func interruptedOrder(err error, order, app string) error {
+func interruptedRequest(err error, order, app string) error {
 	if errors.Is(err, context.Canceled) {
 		return interruptedf("interrupted; the server may still carry out the %s: see `teal status %s`", order, app)
 	}

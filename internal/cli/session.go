@@ -139,5 +139,5 @@ func (s *session) clock(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// stamp writes a time in full.
-func (s *session) stamp(t time.Time) string { return s.local(t).Format(time.DateTime) }
+// timestamp writes a time in full.
+func (s *session) timestamp(t time.Time) string { return s.local(t).Format(time.DateTime) }

@@ -38,15 +38,15 @@ func (s *session) status(ctx context.Context, app string) error {
 		return err
 	}
 	s.show(status, func() {
-		s.sayBlocked(ctx, c)
+		s.warnBlocked(ctx, c)
 		s.out.write(s.statusText(status), false)
 	})
 	return nil
 }
 
-// sayBlocked says first why the server takes no orders, when it does not. A server
+// warnBlocked says first why the server takes no orders, when it does not. A server
 // that does not know is none that says so.
-func (s *session) sayBlocked(ctx context.Context, c *client.Client) {
+func (s *session) warnBlocked(ctx context.Context, c *client.Client) {
 	alerts, err := c.Alerts(ctx)
 	if err != nil {
 		return
@@ -68,7 +68,7 @@ func (s *session) statusOfAll(ctx context.Context) error {
 		return err
 	}
 	s.show(api.AppList{Apps: apps}, func() {
-		s.sayBlocked(ctx, c)
+		s.warnBlocked(ctx, c)
 		if len(apps) == 0 {
 			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
 			return
@@ -120,7 +120,7 @@ func (s *session) statusText(status api.Status) string {
 	}
 	b.WriteString(s.releaseText(status.Release))
 	b.WriteString(s.judgementText(status))
-	return tame(b.String())
+	return escapeControls(b.String())
 }
 
 // aliasOrder puts Teal's own aliases first.
@@ -147,7 +147,7 @@ func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) s
 	for _, name := range slices.Sorted(maps.Keys(env.Instances)) {
 		line += fmt.Sprintf(", %s %d/%d", name, env.Instances[name].Healthy, env.Instances[name].Total)
 	}
-	line += parenthesized(strings.Join(places(env, r), ", "))
+	line += parenthesized(strings.Join(environmentLabels(env, r), ", "))
 	reason, more, _ := strings.Cut(env.Reason, "\n")
 	if reason != "" {
 		line += ": " + reason
@@ -155,9 +155,9 @@ func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) s
 	return line + "\n" + indent(more) + indent(env.Output)
 }
 
-// places says what an environment is in the release that moves traffic, and its
+// environmentLabels says what an environment is in the release that moves traffic, and its
 // slot.
-func places(env api.EnvironmentView, r *api.ReleaseView) []string {
+func environmentLabels(env api.EnvironmentView, r *api.ReleaseView) []string {
 	var list []string
 	if r != nil && !r.Phase.Ended() && r.Phase != teal.PhaseWatching && r.From != 0 {
 		switch env.Version {
@@ -178,8 +178,8 @@ func (s *session) releaseText(r *api.ReleaseView) string {
 		return fmt.Sprintf("  %-8s  none yet\n", "release")
 	}
 	_, rest, _ := strings.Cut(r.Reason, "\n")
-	text := fmt.Sprintf("  %-8s  %s (%s) %s: %s\n", "release", r.ID, moves(*r), r.Phase, cause(*r)) + indent(rest)
-	for _, line := range []string{atStep(*r), circumstances(*r), waits(*r, s.env.Now(), s.clock)} {
+	text := fmt.Sprintf("  %-8s  %s (%s) %s: %s\n", "release", r.ID, moves(*r), r.Phase, reasonText(*r)) + indent(rest)
+	for _, line := range []string{atStep(*r), rollbackText(*r), waitingText(*r, s.env.Now(), s.clock)} {
 		if line != "" && !((r.Phase.Ended() || saysStep(*r)) && line == atStep(*r)) {
 			text += "            " + line + "\n"
 		}
@@ -203,9 +203,9 @@ func (s *session) judgementText(status api.Status) string {
 	if j := status.Judgement; j != nil {
 		text = fmt.Sprintf("  %-8s  %s: %s\n", "judge", strings.TrimRight(s.verdictWord(j.Verdict), " "), j.Reason)
 		findings = j.Findings
-	} else if r := status.Release; r != nil && decisive(*r) != nil {
+	} else if r := status.Release; r != nil && decidingFinding(*r) != nil {
 		text = fmt.Sprintf("  %-8s  see `teal release show %s` for all of it\n", "evidence", r.ID)
-		findings = []teal.Finding{*decisive(*r)}
+		findings = []teal.Finding{*decidingFinding(*r)}
 	}
 	for _, line := range s.evidenceLines(findings) {
 		text += "            " + line + "\n"

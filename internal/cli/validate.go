@@ -28,7 +28,7 @@ func (s *session) validateCommand() *cobra.Command {
 		Use:   "validate [DIR]",
 		Short: "Check DIR/teal.yaml and its code, without a server",
 		Args:  arguments(0, 1),
-		RunE:  func(_ *cobra.Command, args []string) error { return s.validate(folder(args), envFile) },
+		RunE:  func(_ *cobra.Command, args []string) error { return s.validate(dirArg(args), envFile) },
 	}
 	cmd.Flags().StringVar(&envFile, "env-file", "", envFileUsage)
 	return cmd

@@ -41,7 +41,7 @@ func (s *session) versions(ctx context.Context, app string) error {
 		for i := len(versions) - 1; i >= 0; i-- {
 			v := versions[i]
 			components := strings.Join(slices.Sorted(maps.Keys(v.Spec.Components)), ", ")
-			rows = append(rows, []string{teal.VersionName(v.Number), s.stamp(v.CreatedAt), aliasesOf(status, v.Number), stateOf(status, v.Number), components})
+			rows = append(rows, []string{teal.VersionName(v.Number), s.timestamp(v.CreatedAt), aliasesOf(status, v.Number), stateOf(status, v.Number), components})
 		}
 		s.out.table(rows)
 	})

@@ -85,7 +85,7 @@ func (s *session) watchLines(app string) func(client.Event) error {
 			return nil
 		}
 		said[key] = line
-		s.out.line("%s %s: %s", s.stamp(at), app, line)
+		s.out.line("%s %s: %s", s.timestamp(at), app, line)
 		return nil
 	}
 }
@@ -104,8 +104,8 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 		return about, fmt.Sprintf("%s points to %s", alias.Name, teal.FormatTargets(alias.Versions)), alias.UpdatedAt
 	}
 	if r, ok := e.Release(); ok {
-		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), cause(r))
-		if text := waits(r, s.env.Now(), s.clock); text != "" {
+		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), reasonText(r))
+		if text := waitingText(r, s.env.Now(), s.clock); text != "" {
 			line += "; " + text
 		}
 		return about, line, lastChange(r)

@@ -24,9 +24,9 @@ func fewerAddresses(r teal.Release, o Observation) string {
 	return strings.Join(list, "; ")
 }
 
-// noteDown returns evidence of the addresses that green does without; none when
+// addressesDown returns evidence of the addresses that green does without; none when
 // all are healthy.
-func noteDown(o Observation) []teal.Finding {
+func addressesDown(o Observation) []teal.Finding {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(o.To.Upstreams)) {
 		if a := o.To.Upstreams[name]; len(a.Down) > 0 {

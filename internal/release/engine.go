@@ -116,7 +116,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 		return teal.Release{}, err
 	}
 	for {
-		active, err := e.makeWay(ctx, req)
+		active, err := e.clearActive(ctx, req)
 		if errors.Is(err, errQueue) {
 			return e.enqueue(ctx, req)
 		}
@@ -134,7 +134,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 				continue
 			}
 		}
-		from, err := e.blue(ctx, req)
+		from, err := e.currentVersion(ctx, req)
 		if err != nil {
 			return teal.Release{}, err
 		}
@@ -151,15 +151,15 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 	}
 }
 
-// blue returns the version that a release would take the traffic from. It
+// currentVersion returns the version that a release would take the traffic from. It
 // returns an error with teal.CodeNothingToPromote when that is the version to
 // release.
-func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
+func (e *Engine) currentVersion(ctx context.Context, req Request) (int, error) {
 	route, err := e.cfg.Router.Observe(ctx, req.App, teal.AliasLive)
 	if err != nil {
 		return 0, fmt.Errorf("release: observe %s: %w", req.App, err)
 	}
-	from, moves := leaves(route.Alias, req.To)
+	from, moves := movesFrom(route.Alias, req.To)
 	if !moves {
 		return 0, teal.Errorf(teal.CodeNothingToPromote, "v%d of %s is %s already", req.To, req.App, teal.AliasLive)
 	}
@@ -230,9 +230,9 @@ func (e *Engine) enqueue(ctx context.Context, req Request) (teal.Release, error)
 	}
 }
 
-// makeWay returns the active release ID that a claim may replace: none, or one
+// clearActive returns the active release ID that a claim may replace: none, or one
 // that has ended.
-func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
+func (e *Engine) clearActive(ctx context.Context, req Request) (string, error) {
 	id, err := e.cfg.Journal.Active(ctx, req.App)
 	if err != nil || id == "" {
 		return "", err
@@ -249,11 +249,11 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	}
 	kind := teal.OrderFinish
 	if active.Phase != teal.PhaseWatching {
-		if err := refuse(req, active); err != nil {
+		if err := refuseStart(req, active); err != nil {
 			return "", err
 		}
 		kind = teal.OrderRollback
-	} else if _, err := e.blue(ctx, req); err != nil {
+	} else if _, err := e.currentVersion(ctx, req); err != nil {
 		return "", err // before the standby is given up for nothing
 	}
 	order := teal.Order{Kind: kind, By: req.By, Why: superseded + fmt.Sprintf("the release of v%d", req.To), At: req.At}
@@ -264,9 +264,9 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	return id, err
 }
 
-// refuse returns why a release may not take the place of one that runs; nil when
+// refuseStart returns why a release may not take the place of one that runs; nil when
 // its policy says that it may.
-func refuse(req Request, active teal.Release) error {
+func refuseStart(req Request, active teal.Release) error {
 	newer := active.CreatedAt.After(req.At)
 	switch {
 	case req.Policy.OnNewVersion == teal.OnNewVersionReplace && !active.Back && !newer:
@@ -332,7 +332,7 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if r.Phase.Ended() {
 			return r, nil
 		}
-		if order, err = fitting(r, order); err != nil {
+		if order, err = validateOrder(r, order); err != nil {
 			return r, err
 		}
 		if order.Kind == teal.OrderResume {
@@ -438,7 +438,7 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 			next.Until = e.cfg.Now().Add(retry)
 			retry = min(2*retry, retryMost)
 		}
-		e.rest(ctx, w, next.Until)
+		e.awaitWork(ctx, w, next.Until)
 	}
 }
 
@@ -449,14 +449,14 @@ const (
 	maxApart  = 30 * time.Second
 )
 
-// rest blocks until there may be something to decide. What has been measured
+// awaitWork blocks until there may be something to decide. What has been measured
 // meanwhile is judged without a look at the record or the rest of the world,
 // hundreds of times a second where there is traffic; only another verdict is
 // worth a tick.
-func (e *Engine) rest(ctx context.Context, w *worker, until time.Time) {
+func (e *Engine) awaitWork(ctx context.Context, w *worker, until time.Time) {
 	for sleep(ctx, w, e.pause(until)) {
 		verdict, unsaved := w.verdict(), w.unsaved
-		w.look(ctx, e, w.release, w.outage)
+		w.sample(ctx, e, w.release, w.outage)
 		if w.verdict() != verdict || w.unsaved != unsaved {
 			return
 		}

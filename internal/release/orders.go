@@ -2,9 +2,9 @@ package release
 
 import "teal"
 
-// fitting returns an order as it is to be recorded, or an error with
+// validateOrder returns an order as it is to be recorded, or an error with
 // teal.CodeConflict that says why it makes no sense now.
-func fitting(r teal.Release, order teal.Order) (teal.Order, error) {
+func validateOrder(r teal.Release, order teal.Order) (teal.Order, error) {
 	done := r.Step > len(r.Policy.Steps) || r.Phase == teal.PhaseRollingBack || r.Orders.Rollback != nil
 	switch order.Kind {
 	case teal.OrderApprove:

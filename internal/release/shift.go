@@ -26,7 +26,7 @@ func decideShifting(r teal.Release, o Observation) Decision {
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
-	if d, ended := endHold(r, o); ended {
+	if d, ended := endOutage(r, o); ended {
 		return d
 	}
 	if o.Route.Alias.IsOnly(r.To) {
@@ -39,18 +39,18 @@ func decideShifting(r teal.Release, o Observation) Decision {
 		return decideUnready(r, o)
 	}
 	if first {
-		return giveEverything(r, o)
+		return shiftAll(r, o)
 	}
-	return orSave(r, o, decideSteps(r, o))
+	return orSaveJudge(r, o, decideSteps(r, o))
 }
 
 // decideSteps decides about a release that moves traffic step by step, while
 // both versions have a share, or green is about to get its first one.
 func decideSteps(r teal.Release, o Observation) Decision {
-	if d, lost := aliasLost(r, o); lost {
+	if d, lost := aliasMovedElsewhere(r, o); lost {
 		return d
 	}
-	if d, is := worse(r, o); is {
+	if d, is := regressed(r, o); is {
 		return d
 	}
 	if d, noted := noteShare(r, o); noted {
@@ -60,7 +60,7 @@ func decideSteps(r teal.Release, o Observation) Decision {
 		if d, done := decideStep(r, o); !done {
 			return d
 		}
-	} else if d, may := mayMove(r, o); !may {
+	} else if d, may := canShift(r, o); !may {
 		return d
 	}
 	return nextShift(r, o)
@@ -86,9 +86,9 @@ func noteShare(r teal.Release, o Observation) (d Decision, noted bool) {
 	return Decision{}, false
 }
 
-// aliasLost decides about a release whose alias says something that no step of
+// aliasMovedElsewhere decides about a release whose alias says something that no step of
 // the release can have made it say.
-func aliasLost(r teal.Release, o Observation) (d Decision, lost bool) {
+func aliasMovedElsewhere(r teal.Release, o Observation) (d Decision, lost bool) {
 	next := r.Step + 1
 	if r.Step == 0 || hasShare(r, o, r.Share) || hasShare(r, o, weightOf(r.Policy, next)) {
 		return Decision{}, false
@@ -109,10 +109,10 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 	if !o.Route.Holds {
 		return Decision{}, false
 	}
-	if d, asked := askJudges(r, o); !asked {
+	if d, asked := startJudges(r, o); !asked {
 		return d, false
 	}
-	if d, may := mayMove(r, o); !may {
+	if d, may := canShift(r, o); !may {
 		return d, false
 	}
 	if r.Orders.Promote != nil {
@@ -123,24 +123,24 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 		return Decision{Until: until}, false
 	}
 	for _, c := range step.Checks {
-		if d, passed := gate(r, o, checkKey(r.Step, c)); !passed {
+		if d, passed := requireTask(r, o, checkKey(r.Step, c)); !passed {
 			return d, false
 		}
 	}
-	if d, may := doubt(r, o); !may {
+	if d, may := decideUnverified(r, o); !may {
 		return d, false
 	}
 	if step.Approval && !r.Orders.Approved(r.Step) && r.Orders.Force == nil {
-		return person(r, o, fmt.Sprintf("step %d is waiting for approval", r.Step)), false
+		return awaitPerson(r, o, fmt.Sprintf("step %d is waiting for approval", r.Step)), false
 	}
 	return Decision{}, true
 }
 
-// mayMove reports whether nothing but time keeps the release from moving
+// canShift reports whether nothing but time keeps the release from moving
 // traffic.
-func mayMove(r teal.Release, o Observation) (d Decision, may bool) {
+func canShift(r teal.Release, o Observation) (d Decision, may bool) {
 	if pause := r.Orders.Pause; pause != nil {
-		return person(r, o, orderedBy("paused", pause)), false
+		return awaitPerson(r, o, orderedBy("paused", pause)), false
 	}
 	if until, is := frozen(r, o.Now); is {
 		return Decision{Until: until}, false
@@ -160,7 +160,7 @@ func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
 	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r, next)}
 	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
-		d = giveEverything(r, o)
+		d = shiftAll(r, o)
 	}
 	if r.Step > 0 {
 		d.Change.Findings, d.Change.Judging = judge(r, o).findings, o.Unsaved
@@ -183,7 +183,7 @@ func atStep(r teal.Release, step int) string {
 	return fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, weightOf(r.Policy, step), step, len(r.Policy.Steps))
 }
 
-func giveEverything(r teal.Release, o Observation) Decision {
+func shiftAll(r teal.Release, o Observation) Decision {
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
 		Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All},
@@ -194,8 +194,8 @@ func giveEverything(r teal.Release, o Observation) Decision {
 // decideUnready decides about a release whose green was healthy and is not,
 // while it has no traffic or a share.
 func decideUnready(r teal.Release, o Observation) Decision {
-	reason := fmt.Sprintf("v%d became unhealthy while it was getting traffic: %s", r.To, o.To.why())
-	by := readyAgainBy(r, o)
+	reason := fmt.Sprintf("v%d became unhealthy while it was getting traffic: %s", r.To, o.To.unhealthyReason())
+	by := readyDeadline(r, o)
 	late := !o.Now.Before(by)
 	switch {
 	case r.From != 0 && (late || o.To.broken()):
@@ -215,7 +215,7 @@ func decideUnready(r teal.Release, o Observation) Decision {
 // decideShifted decides about a release whose alias points to green alone.
 func decideShifted(r teal.Release, o Observation) Decision {
 	if r.From != 0 {
-		if d, is := decideSick(r, o, fmt.Sprintf("v%d failed at the switch: %s", r.To, o.To.why())); is {
+		if d, is := decideUnhealthyLive(r, o, fmt.Sprintf("v%d failed at the switch: %s", r.To, o.To.unhealthyReason())); is {
 			return d
 		}
 	}
@@ -226,15 +226,15 @@ func decideShifted(r teal.Release, o Observation) Decision {
 		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("v%d has all traffic", r.To)}
 	}
 	if r.From != 0 && r.Policy.Confidence > 0 {
-		if d, asked := askJudges(r, o); !asked {
+		if d, asked := startJudges(r, o); !asked {
 			return d
 		}
-		if d, is := worseAlone(r, o); is {
+		if d, is := regressedAlone(r, o); is {
 			return d
 		}
 	}
-	if d, passed := hooks(r, o, teal.AfterAllowTraffic); !passed {
-		return orSave(r, o, d)
+	if d, passed := requireHooks(r, o, teal.AfterAllowTraffic); !passed {
+		return orSaveJudge(r, o, d)
 	}
 	return decideLive(r, o)
 }
@@ -244,8 +244,8 @@ func decideLive(r teal.Release, o Observation) Decision {
 	switch {
 	case r.From == 0:
 		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("v%d is live; this was the first release", r.To)}
-	case r.Policy.Confidence == 0 && !mayStay(r, o):
-		return Decision{Until: startedBy(r, o)}
+	case r.Policy.Confidence == 0 && !canStayAlone(r, o):
+		return Decision{Until: startDeadline(r, o)}
 	case r.Policy.Confidence == 0:
 		return finish(r, o, fmt.Sprintf("v%d is live; no confidence period is configured", r.To))
 	}

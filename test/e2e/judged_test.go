@@ -138,7 +138,7 @@ func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
 	s.ok("deploy", newApp(t, limits, "").dir)
 	s.awaitPhase("web", "watching")
 	waitFor(t, 20*time.Second, "the judge to have seen that nobody is answered", func() bool {
-		return strings.Contains(s.ok("status", "web").stdout, "new (v2) has answered 0 of ")
+		return strings.Contains(s.ok("status", "web").stdout, "new (v3) has answered 0 of ")
 	})
 	waitFor(t, 20*time.Second, "the confidence period to be over", func() bool {
 		until := s.status("web").Release.WatchUntil

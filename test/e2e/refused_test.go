@@ -127,8 +127,8 @@ func TestRefusedOrders(t *testing.T) {
 		{"alias set web live 1 --revision 4000", []string{"revision"}},
 
 		{"deploy --strategy canery", []string{"canery", "canary"}},
-		{"deploy --wait forever", []string{"--wait", "live or completed"}},
-		{"deploy a b", []string{"too many", "Usage"}},
+		{"deploy --wait forever", []string{"--wait", "neither live nor completed"}},
+		{"deploy a b", []string{"unexpected argument", "Usage"}},
 		{"deplay", []string{"deplay", "deploy"}},
 		{"alias", []string{"Usage"}},
 		{"invoke web --data {", []string{"not JSON"}},
