@@ -161,13 +161,13 @@ func TestStateOfSomethingElseIsRefused(t *testing.T) {
 		policy teal.Judging
 		state  string
 	}{
-		"another policy":  {limit, good},
-		"another version": {compared, strings.Replace(good, `"v":2`, `"v":3`, 1)},
-		"no JSON":         {compared, good[1:]},
-		"nothing":         {compared, "{}"},
-		"negative":        {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},
-		"more than all":   {compared, strings.Replace(good, `{"n":10,"bad":1}`, `{"n":10,"bad":11}`, 1)},
-		"half an alternative":      {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
+		"another policy":      {limit, good},
+		"another version":     {compared, strings.Replace(good, `"v":2`, `"v":3`, 1)},
+		"no JSON":             {compared, good[1:]},
+		"nothing":             {compared, "{}"},
+		"negative":            {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},
+		"more than all":       {compared, strings.Replace(good, `{"n":10,"bad":1}`, `{"n":10,"bad":11}`, 1)},
+		"half an alternative": {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
 	} {
 		var domain *teal.Error
 		if _, err := New(Beginning{Policy: c.policy, State: json.RawMessage(c.state)}); !errors.As(err, &domain) || domain.Code != teal.CodeInvalidInput {

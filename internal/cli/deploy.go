@@ -294,7 +294,7 @@ const maxLeftShown = 5
 
 // sayNotShipped tells what of a new bundle's folder stays behind, other than .git.
 func (s *session) sayNotShipped(b bundle) {
-	left := slices.DeleteFunc(slices.Clone(b.tree.Left), func(p string) bool { return path.Base(p) == ".git" })
+	left := slices.DeleteFunc(slices.Clone(b.tree.Ignored), func(p string) bool { return path.Base(p) == ".git" })
 	if len(left) == 0 {
 		return
 	}

@@ -25,11 +25,11 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.neighbours(ctx, app, number, keep)
+	neighbours, err := m.makeRoom(ctx, app, number, keep)
 	if err != nil {
 		return err
 	}
-	e, err := m.wish(ctx, version, neighbours)
+	e, err := m.recordDesired(ctx, version, neighbours)
 	if err != nil || m.find(app, number) != nil {
 		return err
 	}
@@ -68,10 +68,10 @@ func (m *Manager) ProvisionAside(ctx context.Context, app string, number int) er
 	return m.begin(version, e)
 }
 
-// neighbours returns the slots of the app's other environments, by version,
+// makeRoom returns the slots of the app's other environments, by version,
 // after retiring those that nobody needs and that are not in keep. While live is
 // not healthy, one that is stays: it may be what somebody wants to go back to.
-func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
+func (m *Manager) makeRoom(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
@@ -110,10 +110,10 @@ func (m *Manager) serves(app string, version int) bool {
 	return now.serves
 }
 
-// wish records that the version is to run. One that runs in a slot already keeps
+// recordDesired records that the version is to run. One that runs in a slot already keeps
 // its record; one that runs beside the slots moves into a free one. What ran for
 // an alias alone counts as started now.
-func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
+func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
 	now := time.Now()
 	e := teal.Environment{
 		App: version.App, Version: version.Number,

@@ -53,24 +53,24 @@ const maxText = 500
 // sentence says for people what has become of a release, and why.
 func sentence(r teal.Release) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", r.App, happened(r))
+	fmt.Fprintf(&b, "%s: %s", r.App, eventText(r))
 	if r.Reason != "" {
-		fmt.Fprintf(&b, ": %s", cut(r.Reason))
+		fmt.Fprintf(&b, ": %s", oneLine(r.Reason))
 	}
 	b.WriteByte('.')
-	if f := lastFinding(r); f != nil && wentWrong(r.Phase) && f.Verdict != teal.VerdictPass && !strings.Contains(r.Reason, f.Seen) {
-		fmt.Fprintf(&b, " %s.", cut(f.String()))
+	if f := lastFinding(r); f != nil && isFailure(r.Phase) && f.Verdict != teal.VerdictPass && !strings.Contains(r.Reason, f.Seen) {
+		fmt.Fprintf(&b, " %s.", oneLine(f.String()))
 	}
 	fmt.Fprintf(&b, " (release %s)", r.ID)
 	return b.String()
 }
 
-func wentWrong(p teal.Phase) bool {
+func isFailure(p teal.Phase) bool {
 	return p == teal.PhaseRollingBack || p == teal.PhaseRolledBack || p == teal.PhaseAborted
 }
 
-// happened is what the phase means for the versions.
-func happened(r teal.Release) string {
+// eventText is what the phase means for the versions.
+func eventText(r teal.Release) string {
 	to, from := teal.VersionName(r.To), teal.VersionName(r.From)
 	switch r.Phase {
 	case teal.PhaseQueued:
@@ -106,9 +106,9 @@ func happened(r teal.Release) string {
 	return fmt.Sprintf("the release of %s is %s", to, r.Phase)
 }
 
-// cut returns a text on one line, of at most maxText bytes, without the full
+// oneLine returns a text on one line, of at most maxText bytes, without the full
 // stop at its end.
-func cut(text string) string {
+func oneLine(text string) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + "…"

@@ -34,21 +34,21 @@ func removeLine(pgid int) string            { return fmt.Sprintf("-%d\n", pgid) 
 // SIGHUP of the whole program.
 func Guard(r io.Reader) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	k := known{groups: map[int]uint64{}}
+	k := guardedGroups{groups: map[int]uint64{}}
 	err := k.read(r)
 	k.kill()
 	return err
 }
 
-// known is what the guard was told.
-type known struct {
+// guardedGroups is what the guard was told.
+type guardedGroups struct {
 	groups  map[int]uint64
 	cgroups []string // prefixes
 }
 
 // read learns until r ends. A line that it does not understand is skipped and
 // reported at the end: what the others say must not be lost for it.
-func (k *known) read(r io.Reader) error {
+func (k *guardedGroups) read(r io.Reader) error {
 	var bad error
 	in := bufio.NewReader(r)
 	for {
@@ -65,7 +65,7 @@ func (k *known) read(r io.Reader) error {
 	}
 }
 
-func (k *known) learn(line string) error {
+func (k *guardedGroups) learn(line string) error {
 	if prefix, ok := strings.CutPrefix(line, "cgroups "); ok {
 		if _, ok := parseGroupName(filepath.Base(prefix)); !ok || !filepath.IsAbs(prefix) {
 			return fmt.Errorf("guard: %q is not the path of a server's cgroups", prefix)
@@ -93,7 +93,7 @@ func (k *known) learn(line string) error {
 	return nil
 }
 
-func (k *known) kill() {
+func (k *guardedGroups) kill() {
 	for pgid, start := range k.groups {
 		// A leader with another start time got the ID after the whole group
 		// was gone; a group without a leader still owns it.
