@@ -2,7 +2,7 @@
 //
 // An environment is a running version: function pools, service instances and
 // upstream checks, joined to a [gateway.Environment] that requests acquire. The
-// [Manager] keeps one record per environment; the record is the desired state: that it
+// [Manager] keeps one record per environment, the desired state: that it
 // run, so a restart of the server brings back exactly the environments that the
 // records name.
 //

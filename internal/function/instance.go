@@ -331,8 +331,8 @@ func (i *instance) disarmLocked() {
 	i.timer.Stop()
 }
 
-// deliver hands the event of a turn that has begun to the runtime. When the
-// instance turns out to be gone the turn is submitted again.
+// deliver hands the event of a call that has begun to the runtime. When the
+// instance turns out to be gone the call is submitted again.
 func (i *instance) deliver(t *queuedCall) {
 	p := i.pool
 	i.request.Store(&t.id)
@@ -348,7 +348,7 @@ func (i *instance) deliver(t *queuedCall) {
 	p.submit(t)
 }
 
-// overdue is called when the turn's deadline has passed, or a little after a
+// overdue is called when the call's deadline has passed, or a little after a
 // deadline that does not count any more.
 func (i *instance) overdue() {
 	p := i.pool

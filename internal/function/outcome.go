@@ -46,7 +46,7 @@ type queuedCall struct {
 	id      string
 	inside  bool
 	started time.Time
-	init    time.Duration // of the instance, on its first turn
+	init    time.Duration // of the instance, on its first call
 	event   runtimeapi.Event
 	stream  teal.Stream // gets what the event's Flow carries; nil without one
 
@@ -210,7 +210,7 @@ func (i *instance) timeout(t *queuedCall, now time.Time) {
 	i.report(t, "\tStatus: timeout")
 }
 
-// report logs the end of a turn as AWS does.
+// report logs the end of a call as AWS does.
 func (i *instance) report(t *queuedCall, status string) {
 	log, now := i.pool.cfg.Log, time.Now()
 	log(i.name, t.id, streamPlatform, "END RequestId: "+t.id)
