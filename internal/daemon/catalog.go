@@ -33,7 +33,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 			records.Environments = append(records.Environments, e.Value)
 		}
 	}
-	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil && !isOthersDamage(err) {
+	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil && !store.IsLost(err) {
 		return api.Status{}, err
 	}
 	if records.Active != nil {
@@ -74,7 +74,7 @@ func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, err
 		return nil, err
 	}
 	list, _, err := c.store.Versions.Readable(ctx, app)
-	return values(list), err
+	return store.Values(list), err
 }
 
 // Releases implements [api.Catalog].
@@ -83,7 +83,7 @@ func (c *control) Releases(ctx context.Context, app string) ([]teal.Release, err
 		return nil, err
 	}
 	list, _, err := c.store.Releases.Readable(ctx, app)
-	return values(list), err
+	return store.Values(list), err
 }
 
 // Release implements [api.Catalog].

@@ -75,7 +75,7 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	// Only now: a deploy that was refused has no say in later promotions.
 	_, err = c.store.Apps.Modify(ctx, version.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(version.App)
+			return store.UnknownApp(version.App)
 		}
 		a.Policy = d.Policy
 		return nil
@@ -183,7 +183,7 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 	}
 	_, err = c.store.Apps.Modify(ctx, spec.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(spec.App)
+			return store.UnknownApp(spec.App)
 		}
 		a.LastVersion = max(a.LastVersion, number)
 		return nil
@@ -192,7 +192,7 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 		// Deleted meanwhile: the deletion has seen this version, or its record is
 		// not there any more to say that it is to be seen.
 		key := store.VersionKey{App: spec.App, Number: number}
-		return version, false, errors.Join(err, ignoreMissing(c.store.Versions.Delete(ctx, key, record.Revision)))
+		return version, false, errors.Join(err, store.IgnoreMissing(c.store.Versions.Delete(ctx, key, record.Revision)))
 	}
 	return record.Value, true, err
 }

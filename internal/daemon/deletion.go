@@ -60,7 +60,7 @@ func appKey(app string) store.SideKey { return store.SideKey{App: app, Name: "ap
 // go on from where a deleted app of the name has ended, or one whose record was lost.
 func (c *control) createApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
 	before, err := c.tombstones.Get(ctx, appKey(name))
-	if err != nil && !isOthersDamage(err) {
+	if err != nil && !store.IsLost(err) {
 		return store.Record[teal.App]{}, err
 	}
 	last, err := c.lastRelease(ctx, name)
@@ -353,7 +353,7 @@ func (d *deletions) removeAll(ctx context.Context, pattern string) error {
 		return fmt.Errorf("list %s: %w", pattern, err)
 	}
 	for _, entry := range entries {
-		if err := ignoreMissing(d.kv.Delete(ctx, entry.Key, entry.Revision)); err != nil {
+		if err := store.IgnoreMissing(d.kv.Delete(ctx, entry.Key, entry.Revision)); err != nil {
 			return fmt.Errorf("delete %s: %w", entry.Key, err)
 		}
 		d.alerts.Resolve(teal.AlertRecordUnreadable, entry.Key)
@@ -368,5 +368,5 @@ func (d *deletions) removeApp(ctx context.Context, app store.Record[teal.App]) e
 		return err
 	}
 	d.router.Forgotten(app.Value.Name)
-	return ignoreMissing(d.store.Apps.Delete(ctx, app.Value.Name, app.Revision))
+	return store.IgnoreMissing(d.store.Apps.Delete(ctx, app.Value.Name, app.Revision))
 }

@@ -22,7 +22,7 @@ var _ release.Journal = journal{}
 func (j journal) app(ctx context.Context, name string) (store.Record[teal.App], error) {
 	record, err := j.store.Apps.Get(ctx, name)
 	if err == nil && record.Value.Deleting {
-		return store.Record[teal.App]{}, unknownApp(name)
+		return store.Record[teal.App]{}, store.UnknownApp(name)
 	}
 	return record, err
 }
@@ -114,7 +114,7 @@ func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 	ctx = beginning(ctx, r)
 	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(r.App)
+			return store.UnknownApp(r.App)
 		}
 		if len(a.Queue) >= teal.MaxQueue {
 			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)

@@ -150,7 +150,7 @@ func (l *lambda) current(ctx context.Context, app string) (current, error) {
 		return now, nil
 	}
 	if version == nil {
-		return now, unknownApp(app)
+		return now, store.UnknownApp(app)
 	}
 	now.spec, now.at = version.Spec, version.CreatedAt
 	now.revision = awslambda.RevisionID("draft of", app, version.Digest)
@@ -170,10 +170,6 @@ func (l *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error
 		return nil, err
 	}
 	return &list[len(list)-1].Value, nil
-}
-
-func unknownApp(app string) error {
-	return teal.Errorf(teal.CodeUnknownApp, "There is no app %s.", app)
 }
 
 // Find implements [awslambda.Functions].
@@ -199,7 +195,7 @@ func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 			return ref, err
 		}
 	}
-	return awslambda.Ref{}, unknownApp(name)
+	return awslambda.Ref{}, store.UnknownApp(name)
 }
 
 func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {

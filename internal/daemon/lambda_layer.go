@@ -132,7 +132,7 @@ func (l *lambda) DeleteLayer(ctx context.Context, name string, number int) error
 	if err != nil {
 		return err
 	}
-	if err := ignoreMissing(l.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
+	if err := store.IgnoreMissing(l.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
 		return err
 	}
 	l.layers.mu.Lock()

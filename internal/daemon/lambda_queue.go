@@ -362,7 +362,7 @@ func (q *queue) forget(ctx context.Context, app string) error {
 		if err != nil {
 			return nil //nolint:nilerr // its caller deletes all records
 		}
-		err = ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
+		err = store.IgnoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
 		if err == nil {
 			q.drop(r.Value.key())
 		}

@@ -27,7 +27,7 @@ func (r records) Version(ctx context.Context, app string, number int) (teal.Vers
 
 func (r records) Environments(ctx context.Context, app string) ([]teal.Environment, error) {
 	list, _, err := r.store.Environments.Readable(ctx, app)
-	return values(list), err
+	return store.Values(list), err
 }
 
 // Wish implements [environment.Records]. Nothing of an app is wanted any more once
@@ -36,7 +36,7 @@ func (r records) Environments(ctx context.Context, app string) ([]teal.Environme
 func (r records) Wish(ctx context.Context, e teal.Environment) error {
 	app, err := r.store.Apps.Get(ctx, e.App)
 	if app.Value.Deleting || errors.Is(err, store.ErrNotFound) {
-		return unknownApp(e.App)
+		return store.UnknownApp(e.App)
 	}
 	_, err = r.store.Environments.Replace(ctx, e)
 	return err
@@ -45,7 +45,7 @@ func (r records) Wish(ctx context.Context, e teal.Environment) error {
 func (r records) Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error {
 	_, err := r.store.Environments.Modify(ctx, store.VersionKey{App: app, Number: version},
 		func(e *teal.Environment) error { note(e); return nil })
-	return ignoreMissing(err)
+	return store.IgnoreMissing(err)
 }
 
 func (r records) Forget(ctx context.Context, app string, version int) error {
@@ -55,20 +55,5 @@ func (r records) Forget(ctx context.Context, app string, version int) error {
 	if err == nil {
 		err = r.store.Environments.Delete(ctx, key, record.Revision)
 	}
-	return ignoreMissing(err)
-}
-
-func ignoreMissing(err error) error {
-	if errors.Is(err, store.ErrNotFound) {
-		return nil
-	}
-	return err
-}
-
-func values[T any](list []store.Record[T]) []T {
-	out := make([]T, len(list))
-	for i, record := range list {
-		out[i] = record.Value
-	}
-	return out
+	return store.IgnoreMissing(err)
 }

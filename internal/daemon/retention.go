@@ -128,7 +128,7 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 			used[release.Value.From], used[release.Value.To] = true, true
 		}
 	}
-	if last := lastMove(values(releases)); last != nil {
+	if last := teal.LastMove(store.Values(releases)); last != nil {
 		used[last.From], used[last.To] = true, true
 	}
 	return used, nil
@@ -150,7 +150,7 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 		}
 		defer left()
 		gone = true
-		return ignoreMissing(r.store.Versions.Delete(ctx, key, v.Revision))
+		return store.IgnoreMissing(r.store.Versions.Delete(ctx, key, v.Revision))
 	})
 	if err != nil || !gone {
 		return err
@@ -176,7 +176,7 @@ func (r *retention) pruneReleases(ctx context.Context, app string) error {
 		if err := r.recordings.forget(old.Value.ID); err != nil {
 			return err
 		}
-		if err := ignoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
+		if err := store.IgnoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
 			return err
 		}
 	}

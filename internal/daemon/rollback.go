@@ -6,6 +6,7 @@ import (
 
 	"teal"
 	"teal/internal/release"
+	"teal/internal/store"
 )
 
 // Rollback implements [api.Releaser]. A running release is ordered back: while
@@ -32,7 +33,7 @@ func (c *control) Rollback(ctx context.Context, app string, to int, by, why stri
 		return teal.Release{}, err
 	}
 	live := c.router.Alias(app, teal.AliasLive).Value
-	target, done, err := rollbackTarget(app, live, values(history), to)
+	target, done, err := rollbackTarget(app, live, store.Values(history), to)
 	if err != nil || done != nil {
 		return derefRelease(done), err
 	}
@@ -92,7 +93,7 @@ func (c *control) awaitBack(ctx context.Context, id string) (teal.Release, error
 // version that was live before. A rollback that has happened already is done,
 // and is returned instead: two callers who ask for the same thing both get it.
 func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int) (target int, done *teal.Release, err error) {
-	last := lastMove(history)
+	last := teal.LastMove(history)
 	switch {
 	case len(live.Targets) == 0:
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has never been live", app)
@@ -108,14 +109,4 @@ func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int)
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, live.Primary())
 	}
 	return last.From, nil, nil
-}
-
-// lastMove returns the newest release that has moved traffic, or nil.
-func lastMove(history []teal.Release) *teal.Release {
-	for i := len(history) - 1; i >= 0; i-- {
-		if history[i].Phase != teal.PhaseAborted {
-			return &history[i]
-		}
-	}
-	return nil
 }

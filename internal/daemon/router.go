@@ -119,7 +119,7 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.journal.isDeleting(ctx, alias.App) {
-		return unknownApp(alias.App)
+		return store.UnknownApp(alias.App)
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
@@ -220,7 +220,7 @@ func (r *router) checkMoving(ctx context.Context, spec teal.Spec) error {
 	}
 	for _, id := range ids {
 		release, _, err := r.journal.Load(ctx, id)
-		if isOthersDamage(err) || release.App == spec.App || release.Phase.Ended() {
+		if store.IsLost(err) || release.App == spec.App || release.Phase.Ended() {
 			continue
 		}
 		if err != nil {
@@ -241,7 +241,7 @@ func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 		return nil
 	}
 	version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
-	if isOthersDamage(err) {
+	if store.IsLost(err) {
 		return nil // what cannot be read cannot be made live
 	}
 	if err != nil {
@@ -253,12 +253,6 @@ func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 		}
 	}
 	return nil
-}
-
-// isOthersDamage reports whether a record of another app is missing or cannot be
-// understood, which is no reason to refuse anything to this one.
-func isOthersDamage(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable)
 }
 
 // app returns what the table is to know of an app.
