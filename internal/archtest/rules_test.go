@@ -50,6 +50,8 @@ var designed = rules{
 		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
+		// In the form that the judge reads back; release ids are the store's.
+		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},

@@ -14,6 +14,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/recording"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -34,7 +35,7 @@ type control struct {
 	writable func() error
 
 	examiner   *check.Examiner
-	recordings *recordings
+	recordings *recording.Store
 	deploying  *sync.RWMutex // see garbage
 	pinned     *pins
 	tombstones *store.Table[store.SideKey, tombstone]

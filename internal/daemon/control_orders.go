@@ -34,5 +34,5 @@ func (c *control) Intervals(ctx context.Context, id string) (io.ReadCloser, erro
 	if _, err := c.store.Releases.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	return c.recordings.read(id)
+	return c.recordings.Read(id)
 }

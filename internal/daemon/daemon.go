@@ -30,6 +30,7 @@ import (
 	"teal/internal/meter"
 	"teal/internal/notify"
 	"teal/internal/process"
+	"teal/internal/recording"
 	"teal/internal/release"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
@@ -154,7 +155,7 @@ type server struct {
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
-	recordings *recordings
+	recordings *recording.Store
 	retention  *retention
 	garbage    *garbage
 	deletions  *deletions
@@ -269,10 +270,10 @@ func (s *server) assemble(ctx context.Context) error {
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger, s.alerts)
+	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, known)

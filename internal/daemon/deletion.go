@@ -13,6 +13,7 @@ import (
 	"teal/internal/environment"
 	"teal/internal/logs"
 	"teal/internal/meter"
+	"teal/internal/recording"
 	"teal/internal/store"
 )
 
@@ -30,7 +31,7 @@ type deletions struct {
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
-	recordings *recordings
+	recordings *recording.Store
 	garbage    *garbage
 	lambda     *lambda
 	alerts     *doctor.Alerts
@@ -327,7 +328,7 @@ func (d *deletions) piecesOf(ctx context.Context, app teal.App) ([]string, error
 // removeKept removes what is kept of an app beside its records.
 func (d *deletions) removeKept(app string, lastRelease int) error {
 	d.meter.ForgetApp(app)
-	return errors.Join(d.logs.Remove(app, 0), d.recordings.forgetApp(app, lastRelease))
+	return errors.Join(d.logs.Remove(app, 0), d.recordings.ForgetApp(app, lastRelease))
 }
 
 // removeRecords deletes every record of an app but its own, those too that cannot

@@ -9,6 +9,7 @@ import (
 	"teal/internal/environment"
 	"teal/internal/logs"
 	"teal/internal/meter"
+	"teal/internal/recording"
 	"teal/internal/store"
 )
 
@@ -20,7 +21,7 @@ type retention struct {
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
-	recordings *recordings
+	recordings *recording.Store
 	logger     *slog.Logger
 	// forgotten is told which version was forgotten, so that what belongs to it can
 	// go.
@@ -173,7 +174,7 @@ func (r *retention) pruneReleases(ctx context.Context, app string) error {
 		if !old.Value.Phase.Ended() {
 			continue
 		}
-		if err := r.recordings.forget(old.Value.ID); err != nil {
+		if err := r.recordings.Forget(old.Value.ID); err != nil {
 			return err
 		}
 		if err := store.IgnoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
