@@ -10,7 +10,7 @@ import (
 
 // Order implements [api.Releaser].
 func (c *control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}

@@ -32,6 +32,7 @@ import (
 	"teal/internal/process"
 	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -147,7 +148,9 @@ type server struct {
 	gateway   *gateway.Gateway
 	web       *gateway.Server
 	meter     *meter.Meter
-	router    *router
+	store     *store.Store
+	journal   routing.Journal
+	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
@@ -240,7 +243,8 @@ func (s *server) assemble(ctx context.Context) error {
 	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
 	known := newIndex(kv)
 	typed := known.typed
-	journal := journal{store: typed}
+	s.store = typed
+	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
@@ -249,13 +253,15 @@ func (s *server) assemble(ctx context.Context) error {
 		},
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	fleet := environment.NewFleet()
+	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
 	s.meter = meter.New(meter.Config{
-		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
+		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Fleet:   fleet,
+		Records: environment.NewStored(typed, drafts(func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) })),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
@@ -263,7 +269,6 @@ func (s *server) assemble(ctx context.Context) error {
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
-	s.router.fleet = s.manager
 	s.examiner = check.New(check.Config{
 		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
 		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
@@ -272,12 +277,18 @@ func (s *server) assemble(ctx context.Context) error {
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: examiner{s.examiner},
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, known)
-	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+	return errors.Join(s.router.Load(ctx), s.lambda.load(ctx))
+}
+
+type drafts func(ctx context.Context, app string) (teal.Version, error)
+
+func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, error) {
+	return d(ctx, app)
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
@@ -287,12 +298,12 @@ func (s *server) assembleControl(kv store.KV, known *index) {
 	var deploying sync.RWMutex
 	pinned := &pins{counts: map[string]int{}}
 	s.retention = &retention{
-		store: known.typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		store: known.typed, journal: s.journal, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
 		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
 	}
 	s.control = &control{
 		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
+		router: s.router, journal: s.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 		tombstones: tombstones(kv),
 	}
@@ -306,7 +317,7 @@ func (s *server) assembleControl(kv store.KV, known *index) {
 	}
 	s.lambda.garbage = s.garbage
 	s.deletions = &deletions{
-		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
+		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.journal, router: s.router, manager: s.manager,
 		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
 		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
@@ -374,7 +385,7 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 func (s *server) awaitLive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
 	defer cancel()
-	for app, version := range s.router.liveTargets() {
+	for app, version := range s.router.LiveTargets() {
 		health, err := s.manager.Await(ctx, app, version)
 		if err != nil || health.State != teal.EnvironmentReady {
 			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)

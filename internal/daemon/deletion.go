@@ -14,6 +14,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/recording"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -26,8 +27,8 @@ type deletions struct {
 	kv         store.KV // through which the records are also mirrored
 	store      *store.Store
 	tombstones *store.Table[store.SideKey, tombstone]
-	journal    journal
-	router     *router
+	journal    routing.Journal
+	router     *routing.Router
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
@@ -120,11 +121,11 @@ func (d *deletions) begin(ctx context.Context, app string) error {
 // that is claimed after the look has changed the record's revision.
 func (d *deletions) mark(ctx context.Context, app string) error {
 	for {
-		record, err := d.journal.app(ctx, app)
+		record, err := d.journal.App(ctx, app)
 		if err != nil {
 			return err
 		}
-		if err := d.lambda.checkNoRelease(ctx, app); err != nil {
+		if err := d.journal.CheckNoRelease(ctx, app); err != nil {
 			return err
 		}
 		if len(record.Value.Queue) > 0 {
@@ -176,7 +177,7 @@ func (d *deletions) await(ctx context.Context, app string) error {
 		d.mu.Lock()
 		ended := d.ended
 		d.mu.Unlock()
-		if !d.journal.isDeleting(ctx, app) {
+		if !d.journal.IsDeleting(ctx, app) {
 			return nil
 		}
 		select {

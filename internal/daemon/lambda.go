@@ -127,7 +127,7 @@ type current struct {
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
 // draft nor a version.
 func (l *lambda) current(ctx context.Context, app string) (current, error) {
-	record, err := l.journal.app(ctx, app)
+	record, err := l.journal.App(ctx, app)
 	if err != nil {
 		return current{}, err
 	}

@@ -30,7 +30,7 @@ func (l *lambda) Alias(_ context.Context, ref awslambda.Ref, name string) (awsla
 // Aliases implements [awslambda.Aliases].
 func (l *lambda) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Alias, error) {
 	var list []awslambda.Alias
-	for _, record := range l.router.stored(ref.App) {
+	for _, record := range l.router.Stored(ref.App) {
 		list = append(list, awslambda.Alias{Alias: record.Value, Revision: record.Revision})
 	}
 	return list, nil
@@ -44,7 +44,7 @@ func (l *lambda) SetAlias(ctx context.Context, alias teal.Alias, revision uint64
 		return awslambda.Alias{}, err
 	}
 	if alias.Name == teal.AliasLive {
-		if err := l.checkNoRelease(ctx, alias.App); err != nil {
+		if err := l.journal.CheckNoRelease(ctx, alias.App); err != nil {
 			return awslambda.Alias{}, err
 		}
 	}
@@ -91,7 +91,7 @@ func asConflict(err error) error {
 // DeleteAlias implements [awslambda.Aliases].
 func (l *lambda) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string) error {
 	if name == teal.AliasLive {
-		if err := l.checkNoRelease(ctx, ref.App); err != nil {
+		if err := l.journal.CheckNoRelease(ctx, ref.App); err != nil {
 			return err
 		}
 	}

@@ -110,7 +110,7 @@ func (l *lambda) checkUnused(ctx context.Context, key store.VersionKey) error {
 	if use.Live || use.Alias || use.Release {
 		return inUse(key)
 	}
-	for _, alias := range l.router.stored(key.App) {
+	for _, alias := range l.router.Stored(key.App) {
 		if alias.Value.PointsTo(key.Number) {
 			return inUse(key)
 		}

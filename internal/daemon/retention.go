@@ -10,6 +10,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/recording"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -17,7 +18,8 @@ import (
 // release has ended. What anything uses, or may go back to, stays.
 type retention struct {
 	store      *store.Store
-	router     *router
+	journal    routing.Journal
+	router     *routing.Router
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
@@ -62,7 +64,7 @@ func (r *retention) Run(ctx context.Context) error {
 
 // prune forgets the versions of an app that are too many.
 func (r *retention) prune(ctx context.Context, app string) error {
-	record, err := r.router.journal.app(ctx, app)
+	record, err := r.journal.App(ctx, app)
 	if err != nil {
 		return err
 	}
