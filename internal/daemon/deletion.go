@@ -58,47 +58,6 @@ func tombstones(kv store.KV) *store.Table[store.SideKey, tombstone] {
 // appKey is the key of the one side record of its kind that an app has.
 func appKey(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 
-// createApp returns the record of an app, a new one if there is none. Its numbers
-// go on from where a deleted app of the name has ended, or one whose record was lost.
-func (c *control) createApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
-	before, err := c.tombstones.Get(ctx, appKey(name))
-	if err != nil && !store.IsLost(err) {
-		return store.Record[teal.App]{}, err
-	}
-	last, err := c.lastRelease(ctx, name)
-	if err != nil {
-		return store.Record[teal.App]{}, err
-	}
-	return c.store.Apps.Upsert(ctx, name, func(a *teal.App, exists bool) error {
-		switch {
-		case !exists:
-			a.Name, a.CreatedAt, a.Policy = name, time.Now(), policy
-			a.LastVersion, a.LastRelease = before.Value.LastVersion, max(before.Value.LastRelease, last)
-		case a.Deleting:
-			return stillDeleting(name)
-		}
-		return nil
-	})
-}
-
-// lastRelease returns the highest number of a release of an app that has no record;
-// 0 of one that has.
-func (c *control) lastRelease(ctx context.Context, app string) (last int, err error) {
-	if _, err := c.store.Apps.Get(ctx, app); !errors.Is(err, store.ErrNotFound) {
-		return 0, nil //nolint:nilerr // whoever reads it next says so
-	}
-	releases, unreadable, err := c.store.Releases.Readable(ctx, app)
-	for _, r := range releases {
-		if _, number, err := store.ParseReleaseID(r.Value.ID); err == nil {
-			last = max(last, number)
-		}
-	}
-	for _, r := range unreadable {
-		last = max(last, r.Number)
-	}
-	return last, err
-}
-
 func stillDeleting(app string) error {
 	return teal.Errorf(teal.CodeConflict, "the app %s has been deleted and still finishes what it was doing; try again in a moment", app)
 }
