@@ -12,8 +12,8 @@ import (
 // createApp returns the record of an app, a new one if there is none. Its numbers
 // go on from where a deleted app of the name has ended, or one whose record was lost.
 func (c *control) createApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
-	before, err := c.tombstones.Get(ctx, appKey(name))
-	if err != nil && !store.IsLost(err) {
+	version, release, err := c.tombstones.Numbers(ctx, name)
+	if err != nil {
 		return store.Record[teal.App]{}, err
 	}
 	last, err := c.lastRelease(ctx, name)
@@ -24,9 +24,9 @@ func (c *control) createApp(ctx context.Context, name string, policy teal.Policy
 		switch {
 		case !exists:
 			a.Name, a.CreatedAt, a.Policy = name, time.Now(), policy
-			a.LastVersion, a.LastRelease = before.Value.LastVersion, max(before.Value.LastRelease, last)
+			a.LastVersion, a.LastRelease = version, max(release, last)
 		case a.Deleting:
-			return stillDeleting(name)
+			return store.StillDeleting(name)
 		}
 		return nil
 	})

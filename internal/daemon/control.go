@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"teal"
@@ -16,6 +15,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/retention"
 	"teal/internal/routing"
 	"teal/internal/store"
 )
@@ -37,17 +37,16 @@ type control struct {
 
 	examiner   *check.Examiner
 	recordings *recording.Store
-	deploying  *sync.RWMutex // see garbage
-	pinned     *pins
-	tombstones *store.Table[store.SideKey, tombstone]
-	deletions  *deletions
+	pins       *retention.Pins
+	tombstones *retention.Tombstones
+	deletions  *retention.Apps
 }
 
 var _ api.Control = (*control)(nil)
 
 // Deploy implements [api.Deployer].
 func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.pinned.hold(d.Policy.Bundles())()
+	defer c.pins.Hold(d.Policy.Bundles())()
 	if err := c.writable(); err != nil {
 		return api.Deployed{}, err
 	}
@@ -97,11 +96,10 @@ func (c *control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 
 // accept checks a deploy and records its version, while nobody removes code.
 func (c *control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
-	if err := c.deletions.await(ctx, d.Spec.App); err != nil {
+	if err := c.deletions.Await(ctx, d.Spec.App); err != nil {
 		return version, false, err
 	}
-	c.deploying.RLock()
-	defer c.deploying.RUnlock()
+	defer c.pins.Keep()()
 	if err := c.checkDeploy(ctx, d); err != nil {
 		return version, false, err
 	}

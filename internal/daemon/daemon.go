@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -32,6 +31,7 @@ import (
 	"teal/internal/process"
 	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/retention"
 	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
@@ -159,9 +159,9 @@ type server struct {
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recording.Store
-	retention  *retention
-	garbage    *garbage
-	deletions  *deletions
+	retention  *retention.Versions
+	garbage    *retention.Garbage
+	deletions  *retention.Apps
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -278,7 +278,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, known)
@@ -295,32 +295,29 @@ func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, err
 // more.
 func (s *server) assembleControl(kv store.KV, known *index) {
 	logger := s.daemon.cfg.Logger
-	var deploying sync.RWMutex
-	pinned := &pins{counts: map[string]int{}}
-	s.retention = &retention{
-		store: known.typed, journal: s.journal, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
-	}
+	pins, tombstones := retention.NewPins(), retention.NewTombstones(kv)
 	s.control = &control{
 		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: s.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
-		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
-		tombstones: tombstones(kv),
+		examiner: s.examiner, recordings: s.recordings, pins: pins, tombstones: tombstones,
 	}
 	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
-	s.garbage = &garbage{
-		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
-		data: s.data.path, tombstones: s.control.tombstones,
-	}
+	s.lambda.queue.alerts = s.alerts
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.lambda.queue,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.versionForgotten,
+	})
+	s.garbage = retention.NewGarbage(retention.GarbageConfig{
+		Store: known.typed, Index: known, Environments: s.manager, Named: s.lambda, Bundles: s.bundles, Zips: s.lambda.zips,
+		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+	})
 	s.lambda.garbage = s.garbage
-	s.deletions = &deletions{
-		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
-		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
+	s.deletions = retention.NewApps(retention.AppsConfig{
+		KV: known.versions, Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.lambda.queue, Named: s.lambda, Garbage: s.garbage, Tombstones: tombstones,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+	})
 	s.control.deletions = s.deletions
 }
 

@@ -114,7 +114,7 @@ func TestAnAppThatWasMadeAnewIsLeftAlone(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
 	h.awaitPhase("hello", teal.PhaseCompleted)
-	if err := h.daemon.running.deletions.takeDown(t.Context(), "hello"); err != nil {
+	if err := h.daemon.running.deletions.TakeDown(t.Context(), "hello"); err != nil {
 		t.Error(err)
 	}
 	if code, _, body := h.get("/"); code != http.StatusOK {
@@ -184,7 +184,7 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 	if after := h.keysOf("hello"); !slices.Equal(before, after) {
 		t.Errorf("records: %v, before %v", after, before)
 	}
-	s.deletions.nudge()
+	s.deletions.Nudge()
 	h.awaitGone("hello")
 }
 

@@ -16,6 +16,7 @@ import (
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/logs"
+	"teal/internal/retention"
 	"teal/internal/store"
 )
 
@@ -43,7 +44,7 @@ type lambda struct {
 	queue   *queue
 	layers  *layers
 	index   *index
-	garbage *garbage // told what is not needed any more
+	garbage *retention.Garbage // told what is not needed any more
 	limits  limits
 	urls    addresses
 	access  urlAccess
@@ -245,7 +246,7 @@ func (l *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.C
 
 // Create implements [awslambda.Functions].
 func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
-	if err := l.deletions.await(ctx, ref.App); err != nil {
+	if err := l.deletions.Await(ctx, ref.App); err != nil {
 		return awslambda.Content{}, err
 	}
 	l.changing.Lock()
@@ -309,7 +310,7 @@ func (l *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awsl
 	if err := l.writeDraft(ctx, d); err != nil {
 		return c, err
 	}
-	l.garbage.drop(now.spec)
+	l.garbage.Drop(now.spec)
 	if err := l.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
 		return c, err
 	}

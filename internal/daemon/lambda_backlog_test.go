@@ -146,7 +146,7 @@ func TestAVersionThatAnEventNeedsIsKept(t *testing.T) {
 	h = startDaemon(t, data)
 	deploy(6)
 	h.awaitVersions("hello", 1, 4, 5, 6)
-	if err := h.daemon.running.lambda.queue.forget(t.Context(), "hello"); err != nil {
+	if err := h.daemon.running.lambda.queue.Forget(t.Context(), "hello"); err != nil {
 		t.Fatal(err)
 	}
 	deploy(7)
@@ -335,25 +335,25 @@ func TestAVersionGoesOrGetsEvents(t *testing.T) {
 		q := quietQueue(memkv.New(), func(_ context.Context, e queued) (queued, bool) { return e, true })
 		one, e := store.VersionKey{App: "f", Number: 1}, event("f", 1, time.Now(), time.Now().Add(time.Hour))
 		e.Version = 1
-		if _, ok := q.leave(one); ok {
+		if _, ok := q.Leave(one); ok {
 			t.Error("a version may go before the events are known")
 		}
 		stop := runQueue(t, q)
 		synctest.Wait()
-		left, ok := q.leave(one)
+		left, ok := q.Leave(one)
 		if err := q.Add(t.Context(), e, nil); !ok || !teal.IsCode(err, teal.CodeUnknownVersion) {
 			t.Errorf("an event for a version that is going: %v, %v", ok, err)
 		}
 		left()
 		gone := teal.Errorf(teal.CodeUnknownVersion, "gone")
-		if err := q.Add(t.Context(), e, func() error { return gone }); !errors.Is(err, gone) || len(q.needs("f")) != 0 {
-			t.Errorf("an event for a version that is gone: %v, needed %v", err, q.needs("f"))
+		if err := q.Add(t.Context(), e, func() error { return gone }); !errors.Is(err, gone) || len(q.Needs("f")) != 0 {
+			t.Errorf("an event for a version that is gone: %v, needed %v", err, q.Needs("f"))
 		}
 		if err := q.Add(t.Context(), e, nil); err != nil {
 			t.Error(err)
 		}
-		if _, ok := q.leave(one); ok || !slices.Equal(q.needs("f"), []int{1}) {
-			t.Errorf("a version with an event may go; needed %v", q.needs("f"))
+		if _, ok := q.Leave(one); ok || !slices.Equal(q.Needs("f"), []int{1}) {
+			t.Errorf("a version with an event may go; needed %v", q.Needs("f"))
 		}
 		stop()
 	})

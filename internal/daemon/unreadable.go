@@ -35,6 +35,6 @@ func (s *server) setAside(ctx context.Context, key string) error {
 	if err := store.SetAside(context.WithoutCancel(ctx), s.lambda.index.versions, key); err != nil {
 		return err
 	}
-	s.garbage.nudge()
+	s.garbage.Nudge()
 	return nil
 }
