@@ -21,6 +21,7 @@ import (
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
 	"teal/internal/check"
+	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/function"
@@ -153,7 +154,8 @@ type server struct {
 	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
-	control   *control
+	control   *control.Control
+	kv        store.KV // whose writes are mirrored
 	lambda    *lambda
 
 	examiner   *check.Examiner
@@ -195,7 +197,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing})
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
@@ -240,10 +242,10 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
+	kv := store.WithDamage(s.db, s.alerts.Records())
 	known := newIndex(kv)
 	typed := known.typed
-	s.store = typed
+	s.store, s.kv = typed, known.versions
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
@@ -270,14 +272,14 @@ func (s *server) assemble(ctx context.Context) error {
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.examiner = check.New(check.Config{
-		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: func(app string) { s.engine.Wake(app) },
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: control.Examiner(s.examiner),
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
@@ -296,12 +298,7 @@ func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, err
 func (s *server) assembleControl(kv store.KV, known *index) {
 	logger := s.daemon.cfg.Logger
 	pins, tombstones := retention.NewPins(), retention.NewTombstones(kv)
-	s.control = &control{
-		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
-		examiner: s.examiner, recordings: s.recordings, pins: pins, tombstones: tombstones,
-	}
-	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
+	s.lambda = newLambda(kv, s, known, pins)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
 	s.lambda.queue.alerts = s.alerts
 	s.retention = retention.NewVersions(retention.VersionsConfig{
@@ -318,7 +315,12 @@ func (s *server) assembleControl(kv store.KV, known *index) {
 		Events: s.lambda.queue, Named: s.lambda, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
-	s.control.deletions = s.deletions
+	s.control = control.New(control.Config{
+		Store: known.typed, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
+		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+	})
+	s.lambda.deletions, s.lambda.control = s.deletions, s.control
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -393,9 +395,9 @@ func (s *server) awaitLive(ctx context.Context) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: control.NewAside(s.kv, s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

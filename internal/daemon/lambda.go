@@ -15,8 +15,12 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
+	"teal/internal/control"
+	"teal/internal/environment"
+	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/retention"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -35,20 +39,27 @@ type draft struct {
 // writer of the records that it keeps beside the apps' own, so the copy of them
 // that it holds is never behind.
 type lambda struct {
-	*control
-	bundles *artifact.Store
-	logs    *logs.Store
-	zips    zipStore
-	logger  *slog.Logger
-	place   awslambda.Place
-	queue   *queue
-	layers  *layers
-	index   *index
-	garbage *retention.Garbage // told what is not needed any more
-	limits  limits
-	urls    addresses
-	access  urlAccess
-	http    *http.Client // for destinations
+	control   *control.Control
+	store     *store.Store
+	manager   *environment.Manager
+	router    *routing.Router
+	journal   routing.Journal
+	gateway   *gateway.Gateway
+	pins      *retention.Pins
+	deletions *retention.Apps
+	bundles   *artifact.Store
+	logs      *logs.Store
+	zips      zipStore
+	logger    *slog.Logger
+	place     awslambda.Place
+	queue     *queue
+	layers    *layers
+	index     *index
+	garbage   *retention.Garbage // told what is not needed any more
+	limits    limits
+	urls      addresses
+	access    urlAccess
+	http      *http.Client // for destinations
 	// retryDelay is how long a function has to recover from its first failure at
 	// an event; the second one costs twice that.
 	retryDelay time.Duration
@@ -68,10 +79,12 @@ type lambda struct {
 
 var _ awslambda.Functions = (*lambda)(nil)
 
-func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, lines *logs.Store, zips zipStore, aws AWS) *lambda {
+func newLambda(kv store.KV, s *server, known *index, pins *retention.Pins) *lambda {
+	aws, logger := s.daemon.cfg.AWS, s.daemon.cfg.Logger
 	byApp := func(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 	l := &lambda{
-		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
+		store: s.store, manager: s.manager, router: s.router, journal: s.journal, gateway: s.gateway, pins: pins,
+		index: known, bundles: s.bundles, logs: s.logs, zips: zipStore{s.data.join(zipDir)}, logger: logger,
 		place: lambdaNames(aws), http: newDestinationClient(), retryDelay: aws.RetryDelay,
 		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
 		extras: store.NewSide(kv, "lambda", "function", func(x awslambda.Extras) store.SideKey {
@@ -81,7 +94,7 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 		usedAt: map[store.VersionKey]time.Time{},
 	}
 	l.layers = newLayers(kv)
-	l.queue = newQueue(kv, l.workOn, c.logger)
+	l.queue = newQueue(kv, l.workOn, logger)
 	l.queue.backlog = newBacklog(aws.Events)
 	return l
 }
@@ -259,7 +272,7 @@ func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function)
 		return awslambda.Content{}, err
 	}
 	now := time.Now()
-	app, err := l.createApp(ctx, ref.App, teal.DefaultPolicy())
+	app, err := l.control.CreateApp(ctx, ref.App, teal.DefaultPolicy())
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -347,7 +360,7 @@ func (l *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(aws
 	if f == nil {
 		return *last, nil
 	}
-	version, _, err := l.record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
+	version, _, err := l.control.Record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
 	if err != nil {
 		return c, err
 	}

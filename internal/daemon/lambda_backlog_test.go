@@ -312,7 +312,7 @@ func TestARecordThatIsNoEventIsSetAside(t *testing.T) {
 		}
 		done := 0
 		alerts := doctor.New(slog.New(slog.DiscardHandler), nil)
-		q := quietQueue(store.WithDamage(kv, recordAlerts{alerts}), func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
+		q := quietQueue(store.WithDamage(kv, alerts.Records()), func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
 		stop := runQueue(t, q)
 		if err := q.Add(t.Context(), event("f", 1, time.Now(), time.Now()), nil); err != nil {
 			t.Fatal(err)
@@ -457,7 +457,7 @@ func TestAFunctionIsFoundWithoutTheStore(t *testing.T) {
 	create(t, c, "a-b", python(t, `return 1`), nil)
 	l := h.daemon.running.lambda
 	for name, want := range map[string]awslambda.Ref{"hello": {App: "hello", Component: "hello"}, "a-b": {App: "a-b", Component: "a-b"}, "hello-hello": {App: "hello", Component: "hello"}, "none": {}} {
-		without := &lambda{control: &control{}, index: l.index, known: l.known}
+		without := &lambda{index: l.index, known: l.known}
 		ref, err := without.Find(t.Context(), name)
 		if ref != want || (err == nil) != (want != awslambda.Ref{}) {
 			t.Errorf("%s: %+v, %v", name, ref, err)

@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"context"
@@ -9,10 +9,10 @@ import (
 	"teal/internal/store"
 )
 
-// createApp returns the record of an app, a new one if there is none. Its numbers
+// CreateApp returns the record of an app, a new one if there is none. Its numbers
 // go on from where a deleted app of the name has ended, or one whose record was lost.
-func (c *control) createApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
-	version, release, err := c.tombstones.Numbers(ctx, name)
+func (c *Control) CreateApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
+	lastVersion, lastRelease, err := c.numbers.Numbers(ctx, name)
 	if err != nil {
 		return store.Record[teal.App]{}, err
 	}
@@ -24,7 +24,7 @@ func (c *control) createApp(ctx context.Context, name string, policy teal.Policy
 		switch {
 		case !exists:
 			a.Name, a.CreatedAt, a.Policy = name, time.Now(), policy
-			a.LastVersion, a.LastRelease = version, max(release, last)
+			a.LastVersion, a.LastRelease = lastVersion, max(lastRelease, last)
 		case a.Deleting:
 			return store.StillDeleting(name)
 		}
@@ -34,7 +34,7 @@ func (c *control) createApp(ctx context.Context, name string, policy teal.Policy
 
 // lastRelease returns the highest number of a release of an app that has no record;
 // 0 of one that has.
-func (c *control) lastRelease(ctx context.Context, app string) (last int, err error) {
+func (c *Control) lastRelease(ctx context.Context, app string) (last int, err error) {
 	if _, err := c.store.Apps.Get(ctx, app); !errors.Is(err, store.ErrNotFound) {
 		return 0, nil //nolint:nilerr // whoever reads it next says so
 	}

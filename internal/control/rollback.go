@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 // blue stands by that is a swap of a pointer. Otherwise the version before the
 // live one, or the one asked for, is started again by a release of its own; who
 // asks for that once more while it runs waits for it too.
-func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
+func (c *Control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
 	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
@@ -52,7 +52,7 @@ func derefRelease(r *teal.Release) teal.Release {
 
 // goTo releases a version without a confidence period: what is left behind was
 // not good enough to stand by.
-func (c *control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
+func (c *Control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
 	policy = urgent(policy)
 	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
 	if teal.IsCode(err, teal.CodeReleaseInProgress) {
@@ -80,7 +80,7 @@ func urgent(p teal.Policy) teal.Policy {
 }
 
 // awaitBack waits for the end of a release that is a rollback.
-func (c *control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
+func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
 	r, err := c.engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	if err == nil && r.Phase != teal.PhaseCompleted {
 		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", r.To, r.Reason)
