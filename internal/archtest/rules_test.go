@@ -35,7 +35,7 @@ var designed = rules{
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/logs":     {},
-		"internal/meter":    {},
+		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {},
 		"internal/notify":   {},
 		"internal/process":  {},

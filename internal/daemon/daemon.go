@@ -268,7 +268,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.examiner = check.New(check.Config{
@@ -279,7 +279,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: control.Examiner(s.examiner),
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
@@ -331,7 +331,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
 		s.db.MakeRoom() // for the folders of what is started again
 	}
-	parts.start("disk", s.watchDisk)
+	parts.start("disk", func(ctx context.Context) error {
+		return s.db.Run(ctx, func(h natskv.Health) { h.Report(s.alerts) })
+	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)

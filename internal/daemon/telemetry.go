@@ -1,5 +1,12 @@
 package daemon
 
+import (
+	"teal"
+	"teal/internal/analysis"
+	"teal/internal/meter"
+	"teal/internal/release"
+)
+
 // telemetryLost returns how much of what is told about requests was dropped, for
 // the metrics.
 func (s *server) telemetryLost() map[string]int64 {
@@ -14,4 +21,15 @@ func (s *server) telemetryLost() map[string]int64 {
 		lost["spans"] = s.edge.tracer.Dropped()
 	}
 	return lost
+}
+
+// diskGauges is what the metrics show of the disk.
+func (s *server) diskGauges() meter.Disk {
+	h := s.db.Health()
+	return meter.Disk{Writable: h.Writable, Free: h.Free, Size: h.Total, Reserve: h.Ballast, Reopened: h.Reopened}
+}
+
+// newJudge returns the judge of a release.
+func newJudge(r teal.Release) (release.Judge, error) {
+	return analysis.New(r.Policy.Judge, r.Baseline, r.Judging)
 }

@@ -1,37 +1,37 @@
-package daemon
+package natskv
 
 import (
-	"context"
 	"fmt"
 	"math/bits"
 
 	"teal"
-	"teal/internal/meter"
-	"teal/internal/store/natskv"
 )
 
 // alertSubject is what the alerts about the disk are about.
 const alertSubject = "store"
 
-// watchDisk keeps the store writable as far as its disk permits, and says how
-// things are, until ctx ends.
-func (s *server) watchDisk(ctx context.Context) error { return s.db.Run(ctx, s.reportDisk) }
+// Alerts takes what is wrong with a store.
+type Alerts interface {
+	Report(teal.Alert)
+	Resolve(code teal.AlertCode, subject string)
+}
 
-func (s *server) reportDisk(h natskv.Health) {
+// Report opens and resolves the alerts of a store by how it is.
+func (h Health) Report(alerts Alerts) {
 	if alert, bad := readOnlyAlert(h); bad {
-		s.alerts.Report(alert)
+		alerts.Report(alert)
 	} else {
-		s.alerts.Resolve(teal.AlertStoreReadOnly, alertSubject)
+		alerts.Resolve(teal.AlertStoreReadOnly, alertSubject)
 	}
 	if alert, bad := lowAlert(h); bad {
-		s.alerts.Report(alert)
+		alerts.Report(alert)
 	} else {
-		s.alerts.Resolve(teal.AlertDiskNearlyFull, alertSubject)
+		alerts.Resolve(teal.AlertDiskNearlyFull, alertSubject)
 	}
 }
 
 // readOnlyAlert is the alert of a store that takes no writes.
-func readOnlyAlert(h natskv.Health) (alert teal.Alert, bad bool) {
+func readOnlyAlert(h Health) (alert teal.Alert, bad bool) {
 	alert = teal.Alert{Code: teal.AlertStoreReadOnly, Subject: alertSubject, Blocking: true}
 	switch {
 	case h.Writable:
@@ -47,7 +47,7 @@ func readOnlyAlert(h natskv.Health) (alert teal.Alert, bad bool) {
 }
 
 // lowAlert is the alert of a disk that will be full soon.
-func lowAlert(h natskv.Health) (alert teal.Alert, bad bool) {
+func lowAlert(h Health) (alert teal.Alert, bad bool) {
 	if !h.Writable || !h.Low {
 		return teal.Alert{}, false
 	}
@@ -62,10 +62,4 @@ func lowAlert(h natskv.Health) (alert teal.Alert, bad bool) {
 // make a new alert each second.
 func atMost(free int64) teal.Bytes {
 	return teal.Bytes(1) << max(16, bits.Len64(uint64(max(0, free)))) //nolint:gosec // not negative
-}
-
-// diskGauges is what the metrics show of the disk.
-func (s *server) diskGauges() meter.Disk {
-	h := s.db.Health()
-	return meter.Disk{Writable: h.Writable, Free: h.Free, Size: h.Total, Reserve: h.Ballast, Reopened: h.Reopened}
 }
