@@ -255,7 +255,7 @@ func (s *server) assemble(ctx context.Context) error {
 		},
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	fleet := environment.NewFleet()
+	fleet, wakeups := environment.NewFleet(), release.NewWakeups()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
 	s.meter = meter.New(meter.Config{
 		Slot:   fleet.Slot,
@@ -269,18 +269,18 @@ func (s *server) assemble(ctx context.Context) error {
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
-		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
+		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		Wakeups: wakeups, NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, known)

@@ -109,7 +109,7 @@ type Config struct {
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
 	// Changed is called after an environment of the app has changed its
-	// health. It must not block.
+	// health, and the data plane follows that. It must not block.
 	Changed func(app string)
 }
 
@@ -357,6 +357,13 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}
 	})
+}
+
+// tell makes the data plane, and then whoever waits, see that an environment of the
+// app has changed.
+func (m *Manager) tell(app string) {
+	m.cfg.Usage.Reroute(app)
+	m.cfg.Changed(app)
 }
 
 // ended takes an environment of which nothing runs any more.

@@ -156,7 +156,7 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
 		r.manager.recordHealth(ctx, r, now)
 		r.manager.announce()
-		r.manager.cfg.Changed(r.version.App)
+		r.manager.tell(r.version.App)
 	}
 }
 
@@ -182,7 +182,7 @@ func (r *running) tellChecked() {
 		return
 	}
 	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
-		r.manager.cfg.Changed(r.version.App)
+		r.manager.tell(r.version.App)
 	}
 }
 
