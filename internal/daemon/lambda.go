@@ -86,30 +86,30 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 }
 
 // load reads the records.
-func (l *lambda) load(ctx context.Context) error {
+func (b *lambda) load(ctx context.Context) error {
 	// What cannot be understood is reported by the tables; one function's record is
 	// no reason to do without the others.
-	drafts, _, err := l.drafts.Readable(ctx, "")
+	drafts, _, err := b.drafts.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load drafts: %w", err)
 	}
-	extras, _, err := l.extras.Readable(ctx, "")
+	extras, _, err := b.extras.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("lambda: load functions: %w", err)
 	}
-	if err := errors.Join(l.layers.load(ctx), l.index.load(ctx)); err != nil {
+	if err := errors.Join(b.layers.load(ctx), b.index.load(ctx)); err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, d := range drafts {
-		l.known[d.Value.App] = d
+		b.known[d.Value.App] = d
 	}
 	for _, x := range extras {
 		ref := awslambda.Ref{App: x.Value.App, Component: x.Value.Component}
-		l.extra[ref] = x.Value
-		l.limits.set(ref, x.Value.Reserved)
-		l.urls.set(x.Value)
+		b.extra[ref] = x.Value
+		b.limits.set(ref, x.Value.Reserved)
+		b.urls.set(x.Value)
 	}
 	return nil
 }
@@ -126,21 +126,21 @@ type current struct {
 
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
 // draft nor a version.
-func (l *lambda) current(ctx context.Context, app string) (current, error) {
-	record, err := l.journal.app(ctx, app)
+func (b *lambda) current(ctx context.Context, app string) (current, error) {
+	record, err := b.journal.app(ctx, app)
 	if err != nil {
 		return current{}, err
 	}
-	l.mu.Lock()
-	d, drafted := l.known[app]
-	l.mu.Unlock()
+	b.mu.Lock()
+	d, drafted := b.known[app]
+	b.mu.Unlock()
 	now := current{record: d, app: record.Value}
 	if drafted && d.Value.After >= record.Value.LastVersion {
 		now.spec, now.at = d.Value.Spec, d.Value.ModifiedAt
 		now.revision = awslambda.RevisionID("draft", app, fmt.Sprint(d.Revision))
 		return now, nil
 	}
-	version, err := l.newest(ctx, record.Value)
+	version, err := b.newest(ctx, record.Value)
 	if err != nil {
 		return now, err
 	}
@@ -158,14 +158,14 @@ func (l *lambda) current(ctx context.Context, app string) (current, error) {
 }
 
 // newest returns the newest version of an app that is still there; nil for none.
-func (l *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error) {
+func (b *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error) {
 	if app.LastVersion > 0 {
-		version, err := l.store.Versions.Get(ctx, store.VersionKey{App: app.Name, Number: app.LastVersion})
+		version, err := b.store.Versions.Get(ctx, store.VersionKey{App: app.Name, Number: app.LastVersion})
 		if !errors.Is(err, store.ErrNotFound) {
 			return &version.Value, err
 		}
 	}
-	list, err := l.store.Versions.List(ctx, app.Name)
+	list, err := b.store.Versions.List(ctx, app.Name)
 	if err != nil || len(list) == 0 {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (l *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error
 }
 
 // Find implements [awslambda.Functions].
-func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
+func (b *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 	for i := len(name); i > 0; i = strings.LastIndexByte(name[:i], '-') {
 		ref := awslambda.Ref{App: name[:i], Component: name}
 		if i < len(name) {
@@ -182,12 +182,12 @@ func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 		if teal.CheckName("app", ref.App) != nil || teal.CheckName("component", ref.Component) != nil {
 			continue
 		}
-		if known, has := l.remembers(ref); !known {
+		if known, has := b.remembers(ref); !known {
 			continue
 		} else if has {
 			return ref, nil
 		}
-		now, err := l.current(ctx, ref.App)
+		now, err := b.current(ctx, ref.App)
 		if err == nil && now.spec.Components[ref.Component].Function != nil {
 			return ref, nil
 		}
@@ -207,8 +207,8 @@ func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revisi
 }
 
 // Draft implements [awslambda.Functions].
-func (l *lambda) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Content, error) {
-	now, err := l.current(ctx, ref.App)
+func (b *lambda) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Content, error) {
+	now, err := b.current(ctx, ref.App)
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -220,8 +220,8 @@ func versionContent(ref awslambda.Ref, v teal.Version) (awslambda.Content, error
 }
 
 // Version implements [awslambda.Functions].
-func (l *lambda) Version(ctx context.Context, ref awslambda.Ref, number int) (awslambda.Content, error) {
-	record, err := l.store.Versions.Get(ctx, store.VersionKey{App: ref.App, Number: number})
+func (b *lambda) Version(ctx context.Context, ref awslambda.Ref, number int) (awslambda.Content, error) {
+	record, err := b.store.Versions.Get(ctx, store.VersionKey{App: ref.App, Number: number})
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -229,8 +229,8 @@ func (l *lambda) Version(ctx context.Context, ref awslambda.Ref, number int) (aw
 }
 
 // Versions implements [awslambda.Functions].
-func (l *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.Content, error) {
-	records, err := l.store.Versions.List(ctx, ref.App)
+func (b *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.Content, error) {
+	records, err := b.store.Versions.List(ctx, ref.App)
 	if err != nil {
 		return nil, err
 	}
@@ -244,13 +244,13 @@ func (l *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.C
 }
 
 // Create implements [awslambda.Functions].
-func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
-	if err := l.deletions.await(ctx, ref.App); err != nil {
+func (b *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
+	if err := b.deletions.await(ctx, ref.App); err != nil {
 		return awslambda.Content{}, err
 	}
-	l.changing.Lock()
-	defer l.changing.Unlock()
-	if _, err := l.current(ctx, ref.App); err == nil {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	if _, err := b.current(ctx, ref.App); err == nil {
 		return awslambda.Content{}, teal.Errorf(teal.CodeExists, "The app %s exists already.", ref.App)
 	}
 	spec := teal.Spec{App: ref.App, Components: map[string]teal.Component{ref.Component: {Function: &f}}, Routes: []teal.Route{}}
@@ -258,38 +258,38 @@ func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function)
 		return awslambda.Content{}, err
 	}
 	now := time.Now()
-	app, err := l.createApp(ctx, ref.App, teal.DefaultPolicy())
+	app, err := b.createApp(ctx, ref.App, teal.DefaultPolicy())
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	if err := l.writeDraft(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now}); err != nil {
+	if err := b.writeDraft(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now}); err != nil {
 		return awslambda.Content{}, err
 	}
-	return l.Draft(ctx, ref)
+	return b.Draft(ctx, ref)
 }
 
 // writeDraft replaces an app's draft. The caller holds changing.
-func (l *lambda) writeDraft(ctx context.Context, d draft) error {
+func (b *lambda) writeDraft(ctx context.Context, d draft) error {
 	// Half a write would leave the copy behind the store.
-	record, err := l.drafts.Upsert(context.WithoutCancel(ctx), store.SideKey{App: d.App, Name: "app"}, func(stored *draft, _ bool) error {
+	record, err := b.drafts.Upsert(context.WithoutCancel(ctx), store.SideKey{App: d.App, Name: "app"}, func(stored *draft, _ bool) error {
 		*stored = d
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.known[d.App] = record
-	l.drafted++
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.known[d.App] = record
+	b.drafted++
 	return nil
 }
 
 // Change implements [awslambda.Functions].
-func (l *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awslambda.Content) (teal.Function, error)) (awslambda.Content, error) {
-	l.changing.Lock()
-	defer l.changing.Unlock()
-	now, err := l.current(ctx, ref.App)
+func (b *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awslambda.Content) (teal.Function, error)) (awslambda.Content, error) {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	now, err := b.current(ctx, ref.App)
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -306,14 +306,14 @@ func (l *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awsl
 		return c, err
 	}
 	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now()}
-	if err := l.writeDraft(ctx, d); err != nil {
+	if err := b.writeDraft(ctx, d); err != nil {
 		return c, err
 	}
-	l.garbage.drop(now.spec)
-	if err := l.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
+	b.garbage.drop(now.spec)
+	if err := b.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
 		return c, err
 	}
-	return l.Draft(ctx, ref)
+	return b.Draft(ctx, ref)
 }
 
 // withFunction returns a copy of spec with another function.
@@ -324,10 +324,10 @@ func withFunction(spec teal.Spec, component string, f teal.Function) teal.Spec {
 }
 
 // Publish implements [awslambda.Functions].
-func (l *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(awslambda.Content, *awslambda.Content) (*teal.Function, error)) (awslambda.Content, error) {
-	l.changing.Lock()
-	defer l.changing.Unlock()
-	now, err := l.current(ctx, ref.App)
+func (b *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(awslambda.Content, *awslambda.Content) (*teal.Function, error)) (awslambda.Content, error) {
+	b.changing.Lock()
+	defer b.changing.Unlock()
+	now, err := b.current(ctx, ref.App)
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -335,7 +335,7 @@ func (l *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(aws
 	if err != nil {
 		return c, err
 	}
-	last, err := l.lastContent(ctx, ref, now.app)
+	last, err := b.lastContent(ctx, ref, now.app)
 	if err != nil {
 		return c, err
 	}
@@ -346,20 +346,20 @@ func (l *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(aws
 	if f == nil {
 		return *last, nil
 	}
-	version, _, err := l.record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
+	version, _, err := b.record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
 	if err != nil {
 		return c, err
 	}
 	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at}
-	if err := l.writeDraft(ctx, d); err != nil {
+	if err := b.writeDraft(ctx, d); err != nil {
 		return c, err
 	}
 	return versionContent(ref, version)
 }
 
 // lastContent returns the newest version of a function; nil for none.
-func (l *lambda) lastContent(ctx context.Context, ref awslambda.Ref, app teal.App) (*awslambda.Content, error) {
-	version, err := l.newest(ctx, app)
+func (b *lambda) lastContent(ctx context.Context, ref awslambda.Ref, app teal.App) (*awslambda.Content, error) {
+	version, err := b.newest(ctx, app)
 	if err != nil || version == nil {
 		return nil, err
 	}
@@ -372,8 +372,8 @@ func (l *lambda) lastContent(ctx context.Context, ref awslambda.Ref, app teal.Ap
 
 // draftVersion returns the draft as a version that can run. It has no routes: an
 // unfinished thing answers only who asks for it by name.
-func (l *lambda) draftVersion(ctx context.Context, app string) (teal.Version, error) {
-	now, err := l.current(ctx, app)
+func (b *lambda) draftVersion(ctx context.Context, app string) (teal.Version, error) {
+	now, err := b.current(ctx, app)
 	if err != nil {
 		return teal.Version{}, err
 	}

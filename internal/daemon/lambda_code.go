@@ -43,20 +43,20 @@ func (z zipStore) open(sum string) (io.ReadCloser, error) {
 }
 
 // PutCode implements [awslambda.Codes].
-func (l *lambda) PutCode(ctx context.Context, zip []byte) (string, error) {
-	digest, err := l.bundles.Put(ctx, bytes.NewReader(zip), "")
+func (b *lambda) PutCode(ctx context.Context, zip []byte) (string, error) {
+	digest, err := b.bundles.Put(ctx, bytes.NewReader(zip), "")
 	if err != nil {
 		return "", err
 	}
-	return digest, l.zips.put(zip)
+	return digest, b.zips.put(zip)
 }
 
 // Code implements [awslambda.Codes].
-func (l *lambda) Code(ctx context.Context, sum, digest string) (io.ReadCloser, error) {
+func (b *lambda) Code(ctx context.Context, sum, digest string) (io.ReadCloser, error) {
 	if sum != "" {
-		return l.zips.open(sum)
+		return b.zips.open(sum)
 	}
-	dir, err := l.bundles.Dir(ctx, digest)
+	dir, err := b.bundles.Dir(ctx, digest)
 	if err != nil {
 		return nil, err
 	}

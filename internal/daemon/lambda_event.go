@@ -32,35 +32,35 @@ const (
 )
 
 // workOn does the next thing about an event.
-func (l *lambda) workOn(ctx context.Context, e queued) (next queued, done bool) {
+func (b *lambda) workOn(ctx context.Context, e queued) (next queued, done bool) {
 	if len(e.Report) > 0 {
-		return l.deliver(ctx, e)
+		return b.deliver(ctx, e)
 	}
-	rules := l.eventRules(e)
+	rules := b.eventRules(e)
 	now := time.Now()
 	if now.Sub(e.AcceptedAt) > rules.maxAge {
-		return l.end(e, rules.onFailure, conditionAge, awslambda.Result{Version: e.Version}, nil)
+		return b.end(e, rules.onFailure, conditionAge, awslambda.Result{Version: e.Version}, nil)
 	}
-	result, err := l.Invoke(ctx, awslambda.Call{
+	result, err := b.Invoke(ctx, awslambda.Call{
 		Ref: e.ref(), Name: e.Name, Qualifier: e.Qualifier, Version: e.Version, RequestID: e.ID,
 		Event: e.Event, ClientContext: e.ClientContext, TraceID: e.TraceID,
 	})
 	switch {
 	case err == nil && result.Answer.FunctionError == "":
-		return l.end(e, rules.onSuccess, conditionSuccess, result, nil)
+		return b.end(e, rules.onSuccess, conditionSuccess, result, nil)
 	case err == nil:
 		e.Attempts, e.Refusals = e.Attempts+1, 0
 		if e.Attempts > rules.retries {
-			return l.end(e, rules.onFailure, conditionExhausted, result, nil)
+			return b.end(e, rules.onFailure, conditionExhausted, result, nil)
 		}
-		e.NotBefore = time.Now().Add(time.Duration(e.Attempts) * l.retryDelay) // one minute, then two
+		e.NotBefore = time.Now().Add(time.Duration(e.Attempts) * b.retryDelay) // one minute, then two
 		return e, false
 	case teal.CodeOf(err).Kind() == teal.KindNotFound, teal.IsCode(err, teal.CodeInvalidInput), teal.IsCode(err, teal.CodeTooLarge):
-		l.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
-		return l.end(e, rules.onFailure, conditionExhausted, result, err)
+		b.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
+		return b.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
-	if l.isStopped(e.ref()) {
-		return l.end(e, rules.onFailure, conditionExhausted, result, err)
+	if b.isStopped(e.ref()) {
+		return b.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
 	// There was no room, or something here failed: that is not the function's
 	// fault and does not count.
@@ -81,8 +81,8 @@ func pause(refusals int) time.Duration {
 }
 
 // isStopped reports whether the function has a reserved concurrency of none.
-func (l *lambda) isStopped(ref awslambda.Ref) bool {
-	x, _ := l.Extras(context.Background(), ref) // a copy in memory, which never fails
+func (b *lambda) isStopped(ref awslambda.Ref) bool {
+	x, _ := b.Extras(context.Background(), ref) // a copy in memory, which never fails
 	return x.Reserved != nil && *x.Reserved == 0
 }
 
@@ -93,9 +93,9 @@ type rules struct {
 	onSuccess, onFailure string
 }
 
-func (l *lambda) eventRules(e queued) rules {
+func (b *lambda) eventRules(e queued) rules {
 	r := rules{retries: eventRetries, maxAge: eventMaxAge}
-	x, _ := l.Extras(context.Background(), e.ref()) // see isStopped
+	x, _ := b.Extras(context.Background(), e.ref()) // see isStopped
 	qualifier := e.Qualifier
 	if qualifier == "" {
 		qualifier = teal.DraftName
@@ -116,14 +116,14 @@ func (l *lambda) eventRules(e queued) rules {
 
 // end is what remains of an event that has been run, or never will be: nothing,
 // or a report to a destination.
-func (l *lambda) end(e queued, destination, condition string, result awslambda.Result, cause error) (queued, bool) {
+func (b *lambda) end(e queued, destination, condition string, result awslambda.Result, cause error) (queued, bool) {
 	if condition != conditionSuccess {
-		l.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", condition, "attempts", e.Attempts, "destination", destination)
+		b.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", condition, "attempts", e.Attempts, "destination", destination)
 	}
 	if destination == "" {
 		return e, true
 	}
-	e.Report, e.Destination = l.report(e, condition, result, cause), destination
+	e.Report, e.Destination = b.report(e, condition, result, cause), destination
 	e.Refusals, e.NotBefore = 0, time.Now()
 	return e, false
 }
@@ -132,7 +132,7 @@ func (l *lambda) end(e queued, destination, condition string, result awslambda.R
 const maxReport = 1 << 20
 
 // report describes what became of an event, as AWS does.
-func (l *lambda) report(e queued, condition string, result awslambda.Result, cause error) []byte {
+func (b *lambda) report(e queued, condition string, result awslambda.Result, cause error) []byte {
 	count := e.Attempts
 	if condition == conditionSuccess {
 		count++
@@ -141,7 +141,7 @@ func (l *lambda) report(e queued, condition string, result awslambda.Result, cau
 		"version":   "1.0",
 		"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		"requestContext": map[string]any{
-			"requestId": e.ID, "functionArn": l.place.FunctionARN(e.Name, nonEmpty(e.Qualifier, teal.DraftName)),
+			"requestId": e.ID, "functionArn": b.place.FunctionARN(e.Name, nonEmpty(e.Qualifier, teal.DraftName)),
 			"condition": condition, "approximateInvokeCount": count,
 		},
 		"requestPayload": json.RawMessage(e.Event),
@@ -178,14 +178,14 @@ func nonEmpty(s, fallback string) string {
 }
 
 // deliver sends the report to its destination.
-func (l *lambda) deliver(ctx context.Context, e queued) (next queued, done bool) {
-	err := l.send(ctx, e)
+func (b *lambda) deliver(ctx context.Context, e queued) (next queued, done bool) {
+	err := b.send(ctx, e)
 	if err == nil {
 		return e, true
 	}
 	permanent := teal.CodeOf(err).Kind() == teal.KindNotFound || time.Since(e.AcceptedAt) > 2*eventMaxAge
 	if permanent {
-		l.logger.Error("the destination of an event cannot be told what became of it", "function", e.Name, "request", e.ID, "destination", e.Destination, "error", err)
+		b.logger.Error("the destination of an event cannot be told what became of it", "function", e.Name, "request", e.ID, "destination", e.Destination, "error", err)
 		return e, true
 	}
 	e.Refusals++
@@ -193,20 +193,20 @@ func (l *lambda) deliver(ctx context.Context, e queued) (next queued, done bool)
 	return e, false
 }
 
-func (l *lambda) send(ctx context.Context, e queued) error {
+func (b *lambda) send(ctx context.Context, e queued) error {
 	if strings.HasPrefix(e.Destination, "http://") || strings.HasPrefix(e.Destination, "https://") {
-		return l.post(ctx, e)
+		return b.post(ctx, e)
 	}
-	name, qualifier, err := l.place.Destination(e.Destination)
+	name, qualifier, err := b.place.Destination(e.Destination)
 	if err != nil {
 		return teal.Errorf(teal.CodeNotFound, "the destination %s is not a function: %w", e.Destination, err)
 	}
-	ref, err := l.Find(ctx, name)
+	ref, err := b.Find(ctx, name)
 	if err != nil {
 		return err
 	}
 	// The same id each time, so that a report which is sent again is one event.
-	_, err = l.Enqueue(ctx, awslambda.Event{AcceptedAt: time.Now(), Call: awslambda.Call{
+	_, err = b.Enqueue(ctx, awslambda.Event{AcceptedAt: time.Now(), Call: awslambda.Call{
 		Ref: ref, Name: name, Qualifier: qualifier, Event: e.Report,
 		RequestID: awslambda.RevisionID("destination", e.App, e.ID),
 	}})
@@ -219,7 +219,7 @@ func newDestinationClient() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func (l *lambda) post(ctx context.Context, e queued) error {
+func (b *lambda) post(ctx context.Context, e queued) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Destination, bytes.NewReader(e.Report))
@@ -228,7 +228,7 @@ func (l *lambda) post(ctx context.Context, e queued) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-Amzn-Requestid", e.ID)
-	response, err := l.http.Do(request)
+	response, err := b.http.Do(request)
 	if err != nil {
 		return fmt.Errorf("post to %s: %w", e.Destination, err)
 	}

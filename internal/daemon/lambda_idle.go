@@ -18,15 +18,15 @@ const (
 
 // Run works on events, follows the store, and stops what nobody has called for a
 // while, until ctx ends.
-func (l *lambda) Run(ctx context.Context) error {
+func (b *lambda) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
-	defer l.http.CloseIdleConnections()
-	if err := l.forgetGoneQualifiers(ctx); err != nil {
-		l.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
+	defer b.http.CloseIdleConnections()
+	if err := b.forgetGoneQualifiers(ctx); err != nil {
+		b.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
 	}
 	failed := make(chan error, 2)
-	for _, run := range []func(context.Context) error{l.queue.Run, l.index.Run} {
+	for _, run := range []func(context.Context) error{b.queue.Run, b.index.Run} {
 		tasks.Go(func() {
 			if err := run(ctx); err != nil {
 				failed <- err
@@ -42,43 +42,43 @@ func (l *lambda) Run(ctx context.Context) error {
 		case err := <-failed:
 			return err
 		case now := <-ticker.C:
-			l.stopIdle(ctx, now)
+			b.stopIdle(ctx, now)
 		}
 	}
 }
 
-func (l *lambda) stopIdle(ctx context.Context, now time.Time) {
-	records, _, err := l.store.Environments.Readable(ctx, "")
+func (b *lambda) stopIdle(ctx context.Context, now time.Time) {
+	records, _, err := b.store.Environments.Readable(ctx, "")
 	if err != nil {
-		l.logger.Warn("idle environments could not be looked for", "error", err)
+		b.logger.Warn("idle environments could not be looked for", "error", err)
 		return
 	}
 	for _, e := range records {
 		key := store.VersionKey{App: e.Value.App, Number: e.Value.Version}
-		if !l.isIdle(e.Value, now) {
+		if !b.isIdle(e.Value, now) {
 			continue
 		}
-		if l.keptWarm(key.App, key.Number) {
+		if b.keptWarm(key.App, key.Number) {
 			continue
 		}
-		if use, err := l.router.Uses(ctx, key.App, key.Number); err != nil || use.Live || use.Alias || use.Release {
+		if use, err := b.router.Uses(ctx, key.App, key.Number); err != nil || use.Live || use.Alias || use.Release {
 			continue
 		}
-		if err := l.manager.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
-			l.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
+		if err := b.manager.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
+			b.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
 		}
-		l.mu.Lock()
-		delete(l.usedAt, key)
-		l.mu.Unlock()
+		b.mu.Lock()
+		delete(b.usedAt, key)
+		b.mu.Unlock()
 	}
 }
 
 // isIdle reports whether an environment beside the slots has had no call for a
 // while.
-func (l *lambda) isIdle(e teal.Environment, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	used := l.usedAt[store.VersionKey{App: e.App, Number: e.Version}]
+func (b *lambda) isIdle(e teal.Environment, now time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	used := b.usedAt[store.VersionKey{App: e.App, Number: e.Version}]
 	if e.CreatedAt.After(used) {
 		used = e.CreatedAt
 	}

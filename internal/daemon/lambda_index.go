@@ -133,26 +133,26 @@ func (i *index) has(key store.VersionKey) bool {
 // among them, and whether its draft has the function. It reads nothing from the store: every invocation by name asks, and is
 // not to wait for a disk. An app whose newest version was deleted is a case for
 // those who read the store.
-func (l *lambda) remembers(ref awslambda.Ref) (known, has bool) {
-	path, err := l.index.typed.Apps.Path(ref.App)
+func (b *lambda) remembers(ref awslambda.Ref) (known, has bool) {
+	path, err := b.index.typed.Apps.Path(ref.App)
 	if err != nil {
 		return false, false
 	}
-	app, known := l.index.apps.Value(path)
+	app, known := b.index.apps.Value(path)
 	if !known || app.Deleting {
 		return false, false
 	}
-	l.mu.Lock()
-	d, drafted := l.known[ref.App]
-	l.mu.Unlock()
+	b.mu.Lock()
+	d, drafted := b.known[ref.App]
+	b.mu.Unlock()
 	if drafted && d.Value.After >= app.LastVersion {
 		return true, d.Value.Spec.Components[ref.Component].Function != nil
 	}
-	path, err = l.index.typed.Versions.Path(store.VersionKey{App: ref.App, Number: app.LastVersion})
+	path, err = b.index.typed.Versions.Path(store.VersionKey{App: ref.App, Number: app.LastVersion})
 	if err != nil {
 		return true, false
 	}
-	newest, ok := l.index.versions.Value(path)
+	newest, ok := b.index.versions.Value(path)
 	return true, ok && slices.Contains(newest.functions, ref.Component)
 }
 
@@ -168,15 +168,15 @@ func (i *index) numbers() map[string][]indexed {
 
 // List implements [awslambda.Functions]. The lists are made again when something
 // has changed since.
-func (l *lambda) List(_ context.Context, all bool) ([]awslambda.Item, error) {
-	i := l.index
+func (b *lambda) List(_ context.Context, all bool) ([]awslambda.Item, error) {
+	i := b.index
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	l.mu.Lock()
-	state := [3]uint64{i.apps.Changes(), i.versions.Changes(), l.drafted}
-	l.mu.Unlock()
+	b.mu.Lock()
+	state := [3]uint64{i.apps.Changes(), i.versions.Changes(), b.drafted}
+	b.mu.Unlock()
 	if i.lists[0] == nil || state != i.state {
-		i.lists = l.makeLists()
+		i.lists = b.makeLists()
 		i.state = state
 	}
 	if all {
@@ -186,17 +186,17 @@ func (l *lambda) List(_ context.Context, all bool) ([]awslambda.Item, error) {
 }
 
 // makeLists returns the drafts of all functions, and those with all versions.
-func (l *lambda) makeLists() [2][]awslambda.Item {
+func (b *lambda) makeLists() [2][]awslambda.Item {
 	lists := [2][]awslambda.Item{{}, {}}
-	versions := l.index.numbers()
+	versions := b.index.numbers()
 	var apps []teal.App
-	l.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
+	b.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
 	for _, app := range apps {
 		if app.Deleting {
 			continue
 		}
 		have := versions[app.Name]
-		for _, component := range l.draftFunctions(app, have) {
+		for _, component := range b.draftFunctions(app, have) {
 			name := awslambda.Name{
 				Name: function.LambdaName(app.Name, component), Ref: awslambda.Ref{App: app.Name, Component: component},
 			}
@@ -219,10 +219,10 @@ func (l *lambda) makeLists() [2][]awslambda.Item {
 
 // draftFunctions returns the names of the functions of an app's draft; versions
 // are those that it has.
-func (l *lambda) draftFunctions(app teal.App, versions []indexed) []string {
-	l.mu.Lock()
-	d, drafted := l.known[app.Name]
-	l.mu.Unlock()
+func (b *lambda) draftFunctions(app teal.App, versions []indexed) []string {
+	b.mu.Lock()
+	d, drafted := b.known[app.Name]
+	b.mu.Unlock()
 	if drafted && (d.Value.After >= app.LastVersion || len(versions) == 0) {
 		return functionsOf(d.Value.Spec)
 	}
@@ -243,32 +243,32 @@ func newestOf(app teal.App, versions []indexed) indexed {
 }
 
 // Listed implements [awslambda.Functions].
-func (l *lambda) Listed(item awslambda.Item) (awslambda.Content, bool) {
+func (b *lambda) Listed(item awslambda.Item) (awslambda.Content, bool) {
 	if item.Number != teal.Draft {
-		version, ok := l.index.version(store.VersionKey{App: item.App, Number: item.Number})
+		version, ok := b.index.version(store.VersionKey{App: item.App, Number: item.Number})
 		if !ok {
 			return awslambda.Content{}, false
 		}
 		c, err := versionContent(item.Ref, version)
 		return c, err == nil
 	}
-	path, err := l.index.typed.Apps.Path(item.App)
+	path, err := b.index.typed.Apps.Path(item.App)
 	if err != nil {
 		return awslambda.Content{}, false
 	}
-	app, ok := l.index.apps.Value(path)
+	app, ok := b.index.apps.Value(path)
 	if !ok || app.Deleting {
 		return awslambda.Content{}, false
 	}
-	l.mu.Lock()
-	d, drafted := l.known[item.App]
-	l.mu.Unlock()
+	b.mu.Lock()
+	d, drafted := b.known[item.App]
+	b.mu.Unlock()
 	if drafted && d.Value.After >= app.LastVersion {
 		return draftContent(item.Ref, d)
 	}
-	version, ok := l.index.version(store.VersionKey{App: item.App, Number: app.LastVersion})
+	version, ok := b.index.version(store.VersionKey{App: item.App, Number: app.LastVersion})
 	if !ok { // the newest one was deleted
-		versions := l.index.numbers()[item.App]
+		versions := b.index.numbers()[item.App]
 		if len(versions) == 0 {
 			return draftContent(item.Ref, d)
 		}
@@ -286,8 +286,8 @@ func draftContent(ref awslambda.Ref, d store.Record[draft]) (awslambda.Content, 
 }
 
 // Names implements [awslambda.Functions].
-func (l *lambda) Names(ctx context.Context) ([]awslambda.Name, error) {
-	list, err := l.List(ctx, false)
+func (b *lambda) Names(ctx context.Context) ([]awslambda.Name, error) {
+	list, err := b.List(ctx, false)
 	names := make([]awslambda.Name, 0, len(list))
 	for _, item := range list {
 		names = append(names, item.Name)

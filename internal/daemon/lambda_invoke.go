@@ -23,12 +23,12 @@ const claimTries = 5
 const startPatience = 60 * time.Second
 
 // Invoke implements [awslambda.Invoker].
-func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Result, error) {
+func (b *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Result, error) {
 	qualifier, alias := call.Qualifier, call.Qualifier
 	if call.Version != 0 {
 		qualifier = strconv.Itoa(call.Version)
 	}
-	claim, err := l.claim(ctx, call.Ref, qualifier)
+	claim, err := b.claim(ctx, call.Ref, qualifier)
 	if err != nil {
 		return awslambda.Result{Version: claim.Version}, err
 	}
@@ -42,14 +42,14 @@ func (l *lambda) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Res
 	}
 	answer, err := claim.Component.Function.Invoke(ctx, in)
 	seen = stream.result(gateway.InvocationResult(ctx, answer, err))
-	l.touch(call.Ref.App, claim.Version)
+	b.touch(call.Ref.App, claim.Version)
 	result := awslambda.Result{Version: claim.Version, Answer: answer}
 	if answer.FunctionError != "" {
 		err = nil // what the function said is the answer
 	}
-	err = l.throttled(call.Ref, err)
+	err = b.throttled(call.Ref, err)
 	if err == nil && call.Tail {
-		result.Log = l.tail(ctx, call.Ref.App, claim.Version, answer.RequestID)
+		result.Log = b.tail(ctx, call.Ref.App, claim.Version, answer.RequestID)
 	}
 	return result, err
 }
@@ -82,13 +82,13 @@ func (a *answerStart) result(r gateway.Result) gateway.Result {
 // claim finds the version for a call, starts it where it does not run, and
 // counts the call in. The draft, and versions that no alias points to, run only
 // for those who call them.
-func (l *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
+func (b *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
 	point := teal.Weight(rand.Int32N(int32(teal.All)))
 	qualifier = numbered(qualifier)
 	var claim gateway.Claim
 	var err error
 	for range claimTries {
-		claim, err = l.gateway.ClaimQualifier(ref.App, qualifier, ref.Component, point)
+		claim, err = b.gateway.ClaimQualifier(ref.App, qualifier, ref.Component, point)
 		version := claim.Version
 		switch {
 		case err == nil:
@@ -98,11 +98,11 @@ func (l *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string)
 			return claim, err
 		}
 		if version == 0 { // the gateway does not say which one does not run
-			if version, err = l.follow(ref.App, qualifier, point); err != nil {
+			if version, err = b.follow(ref.App, qualifier, point); err != nil {
 				return claim, err
 			}
 		}
-		if err := l.startForCall(ctx, ref.App, version); err != nil {
+		if err := b.startForCall(ctx, ref.App, version); err != nil {
 			return claim, err
 		}
 		qualifier = strconv.Itoa(version) // an alias has been followed once; that counts
@@ -111,11 +111,11 @@ func (l *lambda) claim(ctx context.Context, ref awslambda.Ref, qualifier string)
 }
 
 // follow returns the version that a qualifier leads to at a point.
-func (l *lambda) follow(app, qualifier string, point teal.Weight) (int, error) {
+func (b *lambda) follow(app, qualifier string, point teal.Weight) (int, error) {
 	if number, err := strconv.Atoi(qualifier); err == nil {
 		return number, nil
 	}
-	targets := l.router.Alias(app, qualifier).Value.Targets
+	targets := b.router.Alias(app, qualifier).Value.Targets
 	if len(targets) == 0 {
 		return 0, teal.Errorf(teal.CodeUnknownAlias, "app %s has no alias %s", app, qualifier)
 	}
@@ -132,36 +132,36 @@ func numbered(qualifier string) string {
 
 // startForCall starts a version and waits until it can take a call: until it is
 // ready, or is known to fail, which the call is then told.
-func (l *lambda) startForCall(ctx context.Context, app string, version int) error {
-	if err := l.manager.ProvisionAside(ctx, app, version); err != nil {
+func (b *lambda) startForCall(ctx context.Context, app string, version int) error {
+	if err := b.manager.ProvisionAside(ctx, app, version); err != nil {
 		return err
 	}
-	l.touch(app, version)
+	b.touch(app, version)
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	_, err := l.manager.Await(ctx, app, version)
+	_, err := b.manager.Await(ctx, app, version)
 	return err
 }
 
 // touch notes that an environment was of use just now.
-func (l *lambda) touch(app string, version int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.usedAt[store.VersionKey{App: app, Number: version}] = time.Now()
+func (b *lambda) touch(app string, version int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.usedAt[store.VersionKey{App: app, Number: version}] = time.Now()
 }
 
 // Choose implements [awslambda.Invoker].
-func (l *lambda) Choose(ctx context.Context, ref awslambda.Ref, qualifier string) (int, error) {
+func (b *lambda) Choose(ctx context.Context, ref awslambda.Ref, qualifier string) (int, error) {
 	qualifier = numbered(qualifier)
 	if number, err := strconv.Atoi(qualifier); err == nil {
 		if number == teal.Draft {
-			_, err = l.Draft(ctx, ref)
+			_, err = b.Draft(ctx, ref)
 		} else {
-			_, err = l.Version(ctx, ref, number)
+			_, err = b.Version(ctx, ref, number)
 		}
 		return number, err
 	}
-	alias, err := l.Alias(ctx, ref, qualifier)
+	alias, err := b.Alias(ctx, ref, qualifier)
 	if err != nil {
 		return 0, err
 	}
@@ -176,14 +176,14 @@ const (
 
 // tail returns the end of what was logged about a call; nothing while the disk
 // does not take logs.
-func (l *lambda) tail(ctx context.Context, app string, version int, requestID string) []byte {
-	if l.logs.Stalled(app, version) {
+func (b *lambda) tail(ctx context.Context, app string, version int, requestID string) []byte {
+	if b.logs.Stalled(app, version) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, tailPatience)
 	defer cancel()
 	var text strings.Builder
-	for line, err := range l.logs.Read(ctx, logs.Query{App: app, Version: version, RequestID: requestID, Follow: true}) {
+	for line, err := range b.logs.Read(ctx, logs.Query{App: app, Version: version, RequestID: requestID, Follow: true}) {
 		if err != nil {
 			break
 		}

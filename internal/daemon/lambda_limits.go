@@ -64,11 +64,11 @@ func (l *limits) Admit(app, component string) (release func(), err error) {
 }
 
 // floor returns how many instances of a version are to stand ready.
-func (l *lambda) floor(app string, version int, component string) int {
-	x, _ := l.Extras(context.Background(), awslambda.Ref{App: app, Component: component}) // a copy in memory, which never fails
+func (b *lambda) floor(app string, version int, component string) int {
+	x, _ := b.Extras(context.Background(), awslambda.Ref{App: app, Component: component}) // a copy in memory, which never fails
 	most := 0
 	for qualifier, p := range x.Provisioned {
-		if l.leadsTo(app, qualifier) == version {
+		if b.leadsTo(app, qualifier) == version {
 			most = max(most, p.Requested)
 		}
 	}
@@ -76,56 +76,56 @@ func (l *lambda) floor(app string, version int, component string) int {
 }
 
 // leadsTo returns the version that a qualifier belongs to; 0 for none.
-func (l *lambda) leadsTo(app, qualifier string) int {
+func (b *lambda) leadsTo(app, qualifier string) int {
 	if number, err := strconv.Atoi(qualifier); err == nil {
 		return number
 	}
-	return l.router.Alias(app, qualifier).Value.Primary()
+	return b.router.Alias(app, qualifier).Value.Primary()
 }
 
 // Warm implements [awslambda.Settings].
-func (l *lambda) Warm(_ context.Context, ref awslambda.Ref, qualifier string) (int, error) {
-	return l.manager.Instances(ref.App, l.leadsTo(ref.App, qualifier), ref.Component), nil
+func (b *lambda) Warm(_ context.Context, ref awslambda.Ref, qualifier string) (int, error) {
+	return b.manager.Instances(ref.App, b.leadsTo(ref.App, qualifier), ref.Component), nil
 }
 
 // warmUp starts the versions that are to stand ready, and tells those that run
 // how many instances they keep.
-func (l *lambda) warmUp(ctx context.Context, app string) {
-	for ref, x := range l.everyExtras() {
+func (b *lambda) warmUp(ctx context.Context, app string) {
+	for ref, x := range b.everyExtras() {
 		if ref.App != app {
 			continue
 		}
 		for qualifier := range x.Provisioned {
-			version := l.leadsTo(app, qualifier)
-			if version == 0 || l.manager.Runs(app, version) {
+			version := b.leadsTo(app, qualifier)
+			if version == 0 || b.manager.Runs(app, version) {
 				continue
 			}
-			if err := l.manager.ProvisionAside(ctx, app, version); err != nil {
-				l.logger.Warn("a version that is to stand ready cannot be started", "app", app, "version", version, "error", err)
+			if err := b.manager.ProvisionAside(ctx, app, version); err != nil {
+				b.logger.Warn("a version that is to stand ready cannot be started", "app", app, "version", version, "error", err)
 			}
 		}
 	}
-	l.manager.Rewarm(app)
+	b.manager.Rewarm(app)
 }
 
 // everyExtras returns a copy of what is kept of functions.
-func (l *lambda) everyExtras() map[awslambda.Ref]awslambda.Extras {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.extra)
+func (b *lambda) everyExtras() map[awslambda.Ref]awslambda.Extras {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.extra)
 }
 
 // takeEffect makes what has been written about a function hold.
-func (l *lambda) takeEffect(ctx context.Context, x awslambda.Extras) {
-	l.limits.set(awslambda.Ref{App: x.App, Component: x.Component}, x.Reserved)
-	l.urls.set(x)
-	l.warmUp(context.WithoutCancel(ctx), x.App)
+func (b *lambda) takeEffect(ctx context.Context, x awslambda.Extras) {
+	b.limits.set(awslambda.Ref{App: x.App, Component: x.Component}, x.Reserved)
+	b.urls.set(x)
+	b.warmUp(context.WithoutCancel(ctx), x.App)
 }
 
 // keptWarm reports whether an environment is to stand ready for somebody.
-func (l *lambda) keptWarm(app string, version int) bool {
-	for ref := range l.everyExtras() {
-		if ref.App == app && l.floor(app, version, ref.Component) > 0 {
+func (b *lambda) keptWarm(app string, version int) bool {
+	for ref := range b.everyExtras() {
+		if ref.App == app && b.floor(app, version, ref.Component) > 0 {
 			return true
 		}
 	}
@@ -133,8 +133,8 @@ func (l *lambda) keptWarm(app string, version int) bool {
 }
 
 // throttled puts AWS's reason into a refusal for want of concurrency.
-func (l *lambda) throttled(ref awslambda.Ref, err error) error {
-	if !isThrottle(err) || l.limits.of(ref) == nil {
+func (b *lambda) throttled(ref awslambda.Ref, err error) error {
+	if !isThrottle(err) || b.limits.of(ref) == nil {
 		return err
 	}
 	return &awslambda.Fault{Code: "TooManyRequestsException", Message: "Rate Exceeded.", Reason: "ReservedFunctionConcurrentInvocationLimitExceeded"}

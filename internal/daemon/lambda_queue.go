@@ -378,33 +378,33 @@ func (q *queue) forget(ctx context.Context, app string) error {
 const chooseTries = 3
 
 // Enqueue implements [awslambda.Invoker].
-func (l *lambda) Enqueue(ctx context.Context, event awslambda.Event) (int, error) {
+func (b *lambda) Enqueue(ctx context.Context, event awslambda.Event) (int, error) {
 	for try := 1; ; try++ {
-		version, err := l.Choose(ctx, event.Ref, event.Qualifier)
+		version, err := b.Choose(ctx, event.Ref, event.Qualifier)
 		if err != nil {
 			return 0, err
 		}
-		err = l.queue.Add(ctx, queued{
+		err = b.queue.Add(ctx, queued{
 			App: event.Ref.App, ID: event.RequestID, Component: event.Ref.Component, Name: event.Name, Qualifier: event.Qualifier,
 			Version: version, Event: event.Event, ClientContext: event.ClientContext, TraceID: event.TraceID, AcceptedAt: event.AcceptedAt,
-		}, func() error { return l.checkVersion(event.Ref.App, version) })
+		}, func() error { return b.checkVersion(event.Ref.App, version) })
 		if teal.IsCode(err, teal.CodeUnknownVersion) && try < chooseTries {
 			continue
 		}
-		return version, l.tooManyEvents(err)
+		return version, b.tooManyEvents(err)
 	}
 }
 
 // checkVersion reports whether a version is still there.
-func (l *lambda) checkVersion(app string, number int) error {
-	if number != teal.Draft && !l.index.has(store.VersionKey{App: app, Number: number}) {
+func (b *lambda) checkVersion(app string, number int) error {
+	if number != teal.Draft && !b.index.has(store.VersionKey{App: app, Number: number}) {
 		return teal.Errorf(teal.CodeUnknownVersion, "There is no version %d of app %s any more.", number, app)
 	}
 	return nil
 }
 
 // tooManyEvents puts AWS's words into a refusal for want of room.
-func (l *lambda) tooManyEvents(err error) error {
+func (b *lambda) tooManyEvents(err error) error {
 	if !isThrottle(err) {
 		return err
 	}

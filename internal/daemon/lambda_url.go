@@ -64,7 +64,7 @@ func (a *addresses) find(id string) (address, bool) {
 
 // aroundURLs answers requests whose host is a function URL's, and leaves all
 // others to next.
-func (l *lambda) aroundURLs(domain string) func(next http.Handler) http.Handler {
+func (b *lambda) aroundURLs(domain string) func(next http.Handler) http.Handler {
 	suffix := "." + domain
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -77,17 +77,17 @@ func (l *lambda) aroundURLs(domain string) func(next http.Handler) http.Handler 
 				next.ServeHTTP(w, r)
 				return
 			}
-			u, ok := l.urls.find(id)
+			u, ok := b.urls.find(id)
 			if !ok {
 				refuseURL(w, r, http.StatusForbidden, "Forbidden")
 				return
 			}
-			l.serveURL(w, r, u, next)
+			b.serveURL(w, r, u, next)
 		})
 	}
 }
 
-func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, next http.Handler) {
+func (b *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, next http.Handler) {
 	if u.url.Cors != nil {
 		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
 			corsHeaders(w.Header(), *u.url.Cors, r)
@@ -96,18 +96,18 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, nex
 		}
 		w = &corsWriter{ResponseWriter: w, cors: *u.url.Cors, request: r}
 	}
-	if err := l.allowURL(w, r, u); err != nil {
+	if err := b.allowURL(w, r, u); err != nil {
 		status, message := refusalOf(err)
 		refuseURL(w, r, status, message)
 		return
 	}
-	claim, err := l.claim(r.Context(), u.ref, u.qualifier)
+	claim, err := b.claim(r.Context(), u.ref, u.qualifier)
 	if err != nil {
-		l.logger.Warn("a function URL cannot be served", "app", u.ref.App, "qualifier", u.qualifier, "error", err)
+		b.logger.Warn("a function URL cannot be served", "app", u.ref.App, "qualifier", u.qualifier, "error", err)
 		refuseURL(w, r, http.StatusBadGateway, "Internal Server Error")
 		return
 	}
-	l.touch(u.ref.App, claim.Version)
+	b.touch(u.ref.App, claim.Version)
 	claim.Stream = u.url.Mode == awslambda.ResponseStream
 	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
 }
@@ -127,27 +127,27 @@ type urlAccess struct {
 //
 // A signature that covers a declared hash of the body is verified before anything
 // of the body is read. Without one there is no other way than to read it first.
-func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address) error {
+func (b *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address) error {
 	if u.url.AuthType == "NONE" {
 		if !u.open {
 			return errForbidden
 		}
 		return nil
 	}
-	signature, err := l.access.key.Parse(r, time.Now())
+	signature, err := b.access.key.Parse(r, time.Now())
 	if err != nil {
 		return err
 	}
-	if _, err := l.access.key.VerifyHead(signature); err != nil {
+	if _, err := b.access.key.VerifyHead(signature); err != nil {
 		return err
 	}
-	body, release, err := l.access.read(w, r)
+	body, release, err := b.access.read(w, r)
 	defer release() // whoever has proven who they are is asked again for the same, by the gateway
 	if err != nil {
 		return err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return l.access.key.Verify(signature, body)
+	return b.access.key.Verify(signature, body)
 }
 
 // refusalOf returns what whom allowURL does not let in is told.
