@@ -8,30 +8,30 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"teal"
 	"teal/internal/api"
-	"teal/internal/api/awslambda"
-	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/atomicfile"
 	"teal/internal/check"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
 	"teal/internal/process"
 	"teal/internal/release"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/natskv"
 )
 
@@ -68,7 +68,7 @@ type AWS struct {
 	RetryDelay time.Duration
 	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
-	Events    EventLimits
+	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
@@ -88,7 +88,7 @@ type Daemon struct {
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
 	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
-	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.RecoveryPatience == 0 {
@@ -147,10 +147,14 @@ type server struct {
 	web       *gateway.Server
 	meter     *meter.Meter
 	router    *router
+	index     *index.Index
+	events    *event.Queue
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
-	lambda    *lambda
+	// lambdaRecords are what lambda, and who removes what is not needed, works on.
+	lambdaRecords *lambda.Records
+	lambda        *lambda.Backend
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
@@ -237,27 +241,25 @@ func (s *server) assemble(ctx context.Context) error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
-	known := newIndex(kv)
-	typed := known.typed
+	s.index = index.New(kv, piecesOf)
+	typed := s.index.Store()
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
-		Around: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
-		},
-		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	s.lambdaRecords = lambda.NewRecords(kv, typed, lambdaApps{journal})
+	floors := lambda.NewFloors(s.lambdaRecords, s.router)
+	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
 		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Records: records{store: typed, draft: s.lambdaRecords.DraftVersion},
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
-		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
+		Admit: s.lambdaRecords.Admit, Floor: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
@@ -275,41 +277,38 @@ func (s *server) assemble(ctx context.Context) error {
 		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, known)
-	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+	s.assembleControl(kv, floors)
+	return errors.Join(s.router.load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, known *index) {
+func (s *server) assembleControl(kv store.KV, floors *lambda.Floors) {
 	logger := s.daemon.cfg.Logger
 	var deploying sync.RWMutex
 	pinned := &pins{counts: map[string]int{}}
-	s.retention = &retention{
-		store: known.typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
-	}
 	s.control = &control{
-		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
+		store: s.index.Store(), bundles: s.bundles, engine: s.engine, manager: s.manager,
 		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 		tombstones: tombstones(kv),
 	}
-	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
-	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
 	s.garbage = &garbage{
-		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
+		store: s.index.Store(), index: s.index, manager: s.manager, records: s.lambdaRecords, bundles: s.bundles, zips: artifact.ZipsIn(s.data.join(zipDir)),
 		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 		data: s.data.path, tombstones: s.control.tombstones,
 	}
-	s.lambda.garbage = s.garbage
 	s.deletions = &deletions{
-		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
+		kv: s.index.KV(), store: s.index.Store(), tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
+		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, control: s.control, records: s.lambdaRecords, events: s.events, alerts: s.alerts,
 		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	s.control.deletions = s.deletions
+	s.assembleLambda(floors)
+	s.retention = &retention{
+		store: s.index.Store(), router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		logger: logger, forgotten: s.lambda.VersionForgotten, events: s.events, ended: make(chan string, 100),
+	}
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -356,9 +355,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n")
+	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -388,29 +387,6 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
-}
-
-// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
-func (s *server) lambdaAPI() *awslambda.Handler {
-	aws := s.daemon.cfg.AWS
-	return awslambda.New(awslambda.Config{
-		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
-	})
-}
-
-// keyOfURLs is what signatures of requests to function URLs are made with. It is
-// good for nothing else, and the admin's key not for function URLs: who may call
-// a function need not be one who may deploy.
-func (s *server) keyOfURLs() sigv4.Key {
-	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

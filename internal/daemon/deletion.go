@@ -11,6 +11,8 @@ import (
 	"teal"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/event"
+	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/store"
@@ -32,7 +34,9 @@ type deletions struct {
 	meter      *meter.Meter
 	recordings *recordings
 	garbage    *garbage
-	lambda     *lambda
+	control    *control
+	records    *lambda.Records
+	events     *event.Queue
 	alerts     *doctor.Alerts
 	logger     *slog.Logger
 
@@ -123,7 +127,7 @@ func (d *deletions) mark(ctx context.Context, app string) error {
 		if err != nil {
 			return err
 		}
-		if err := d.lambda.checkNoRelease(ctx, app); err != nil {
+		if err := d.control.checkNoRelease(ctx, app); err != nil {
 			return err
 		}
 		if len(record.Value.Queue) > 0 {
@@ -318,8 +322,8 @@ func (d *deletions) piecesOf(ctx context.Context, app teal.App) ([]string, error
 	for _, r := range releases {
 		pieces = append(pieces, r.Value.Policy.Bundles()...)
 	}
-	if draft, err := d.lambda.drafts.Get(ctx, appKey(app.Name)); err == nil {
-		pieces = append(pieces, piecesOf(draft.Value.Spec)...)
+	if draft, ok := d.records.StoredDraft(ctx, app.Name); ok {
+		pieces = append(pieces, piecesOf(draft)...)
 	}
 	return pieces, nil
 }
@@ -333,7 +337,7 @@ func (d *deletions) removeKept(app string, lastRelease int) error {
 // removeRecords deletes every record of an app but its own, those too that cannot
 // be understood.
 func (d *deletions) removeRecords(ctx context.Context, app string) error {
-	if err := d.lambda.queue.forget(ctx, app); err != nil {
+	if err := d.events.Forget(ctx, app); err != nil {
 		return err
 	}
 	for _, kind := range []string{"lambda.event." + app, "lambda.function." + app, "lambda.draft." + app, "apps." + app + ".release", "apps." + app + ".alias", "apps." + app + ".version"} {
@@ -343,7 +347,7 @@ func (d *deletions) removeRecords(ctx context.Context, app string) error {
 	}
 	// Whoever has drained an environment deletes its record under the same lock.
 	err := d.manager.WhileNothingStarts(func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
-	d.lambda.forgetApp(app)
+	d.records.ForgetApp(app)
 	return err
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -19,7 +18,9 @@ import (
 	"teal/internal/artifact"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/lambda"
 	"teal/internal/store"
+	"teal/internal/store/index"
 )
 
 // garbage removes code that nothing needs any more: bundles, stacks of layers, and
@@ -29,11 +30,11 @@ import (
 // removed after a later start.
 type garbage struct {
 	store   *store.Store
-	index   *index
+	index   *index.Index
 	manager *environment.Manager
-	lambda  *lambda
+	records *lambda.Records
 	bundles *artifact.Store
-	zips    zipStore
+	zips    artifact.Zips
 	data    string // the data directory, for alerts
 	logger  *slog.Logger
 	alerts  *doctor.Alerts
@@ -165,9 +166,7 @@ func storeWithoutApps(data string) teal.Alert {
 // had an app that was deleted. It says no when there is a record that cannot be
 // understood: collect waits for that.
 func (g *garbage) hasUnusedStore(ctx context.Context) (bool, error) {
-	apps := 0
-	g.index.apps.Each(func(teal.App) { apps++ })
-	if apps > 0 || len(g.lambda.layers.list("")) > 0 || g.isBlind() {
+	if len(g.index.Apps()) > 0 || len(g.records.Layers()) > 0 || g.isBlind() {
 		return false, nil
 	}
 	deleted, err := g.tombstones.List(ctx, "")
@@ -184,7 +183,7 @@ func (g *garbage) olderThan(before time.Time) (old []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	zips, err := g.zips.list()
+	zips, err := g.zips.List()
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +196,7 @@ func (g *garbage) olderThan(before time.Time) (old []string, err error) {
 		add(piece, g.bundles.Place(piece))
 	}
 	for _, sum := range zips {
-		add(zipPrefix+sum, g.zips.path(sum))
+		add(zipPrefix+sum, g.zips.Path(sum))
 	}
 	return old, nil
 }
@@ -250,7 +249,7 @@ func (g *garbage) isBlind() bool {
 
 func (g *garbage) remove(piece string) error {
 	if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
-		return g.zips.remove(sum)
+		return g.zips.Remove(sum)
 	}
 	return errors.Join(g.bundles.Remove(piece), g.bundles.RemoveStack(piece))
 }
@@ -264,10 +263,8 @@ func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
 		}
 	}
 	add(g.pinned.list())
-	g.index.versions.Each(func(v indexed) { add(v.pieces) })
-	var apps []teal.App
-	g.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
-	for _, app := range apps {
+	g.index.EachVersion(func(v index.Version) { add(v.Pieces) })
+	for _, app := range g.index.Apps() {
 		add(app.Policy.Bundles())
 		if app.LastRelease == 0 {
 			continue
@@ -282,10 +279,10 @@ func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
-	for _, spec := range g.lambda.draftSpecs() {
+	for _, spec := range g.records.DraftSpecs() {
 		add(piecesOf(spec))
 	}
-	for _, layer := range g.lambda.layers.list("") {
+	for _, layer := range g.records.Layers() {
 		add([]string{layer.Code, zipPrefix + layer.Zip()})
 	}
 	return needed, nil
@@ -319,30 +316,4 @@ func (p *pins) list() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Collect(maps.Keys(p.counts))
-}
-
-// list returns the hashes of the zips that there are.
-func (z zipStore) list() ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(z.dir, "*.zip"))
-	if err != nil {
-		return nil, err
-	}
-	var sums []string
-	for _, path := range found {
-		if sum := strings.TrimSuffix(filepath.Base(path), ".zip"); zipSumPattern.MatchString(sum) {
-			sums = append(sums, sum)
-		}
-	}
-	return sums, nil
-}
-
-// remove deletes a zip; one that is not there is no error.
-func (z zipStore) remove(sum string) error {
-	if !zipSumPattern.MatchString(sum) {
-		return nil
-	}
-	if err := os.Remove(z.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }

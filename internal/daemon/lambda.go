@@ -2,382 +2,132 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"maps"
-	"net/http"
-	"strings"
-	"sync"
+	"net"
 	"time"
 
 	"teal"
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
-	"teal/internal/artifact"
-	"teal/internal/logs"
+	"teal/internal/api/sigv4"
+	"teal/internal/environment"
+	"teal/internal/lambda"
 	"teal/internal/store"
 )
 
-// draft is an app's mutable content, which AWS calls $LATEST.
-type draft struct {
-	App string
-	// After is the newest version there was when the draft was written. A draft
-	// that is older than the newest version is superseded by it.
-	After      int
-	Spec       teal.Spec
-	CreatedAt  time.Time
-	ModifiedAt time.Time
+// The seams of the Lambda domain: what it asks, by who answers.
+var (
+	_ lambda.Apps         = lambdaApps{}
+	_ lambda.Orders       = lambdaOrders{}
+	_ lambda.Deletions    = lambdaDeletions{}
+	_ lambda.Aliases      = (*router)(nil)
+	_ lambda.Usage        = lambdaUsage{}
+	_ lambda.Environments = lambdaEnvironments{}
+	_ lambda.Instances    = (*environment.Manager)(nil)
+	_ lambda.Code         = lambdaCode{}
+)
+
+type lambdaApps struct{ journal journal }
+
+func (a lambdaApps) App(ctx context.Context, name string) (store.Record[teal.App], error) {
+	return a.journal.app(ctx, name)
 }
 
-// lambda is what AWS's Lambda interface needs of the server. It is the only
-// writer of the records that it keeps beside the apps' own, so the copy of them
-// that it holds is never behind.
-type lambda struct {
-	*control
-	bundles *artifact.Store
-	logs    *logs.Store
-	zips    zipStore
-	logger  *slog.Logger
-	place   awslambda.Place
-	queue   *queue
-	layers  *layers
-	index   *index
-	garbage *garbage // told what is not needed any more
-	limits  limits
-	urls    addresses
-	access  urlAccess
-	http    *http.Client // for destinations
-	// retryDelay is how long a function has to recover from its first failure at
-	// an event; the second one costs twice that.
-	retryDelay time.Duration
+type lambdaOrders struct{ *control }
 
-	drafts *store.Table[store.SideKey, draft]
-	extras *store.Table[store.SideKey, awslambda.Extras]
-
-	// changing orders the changes of drafts, versions and whole functions.
-	changing sync.Mutex
-
-	mu      sync.Mutex
-	known   map[string]store.Record[draft]     // by app
-	drafted uint64                             // changes of known
-	extra   map[awslambda.Ref]awslambda.Extras // those that there are
-	usedAt  map[store.VersionKey]time.Time     // when an environment was last invoked
+func (o lambdaOrders) CreateApp(ctx context.Context, name string, policy teal.Policy) (store.Record[teal.App], error) {
+	return o.createApp(ctx, name, policy)
 }
 
-var _ awslambda.Functions = (*lambda)(nil)
-
-func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, lines *logs.Store, zips zipStore, aws AWS) *lambda {
-	byApp := func(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
-	l := &lambda{
-		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
-		place: lambdaNames(aws), http: newDestinationClient(), retryDelay: aws.RetryDelay,
-		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
-		extras: store.NewSide(kv, "lambda", "function", func(x awslambda.Extras) store.SideKey {
-			return store.SideKey{App: x.App, Name: x.Component}
-		}),
-		known: map[string]store.Record[draft]{}, extra: map[awslambda.Ref]awslambda.Extras{},
-		usedAt: map[store.VersionKey]time.Time{},
-	}
-	l.layers = newLayers(kv)
-	l.queue = newQueue(kv, l.workOn, c.logger)
-	l.queue.backlog = newBacklog(aws.Events)
-	return l
+func (o lambdaOrders) Record(ctx context.Context, d api.Deploy) (teal.Version, bool, error) {
+	return o.record(ctx, d)
 }
 
-// load reads the records.
-func (b *lambda) load(ctx context.Context) error {
-	// What cannot be understood is reported by the tables; one function's record is
-	// no reason to do without the others.
-	drafts, _, err := b.drafts.Readable(ctx, "")
-	if err != nil {
-		return fmt.Errorf("lambda: load drafts: %w", err)
-	}
-	extras, _, err := b.extras.Readable(ctx, "")
-	if err != nil {
-		return fmt.Errorf("lambda: load functions: %w", err)
-	}
-	if err := errors.Join(b.layers.load(ctx), b.index.load(ctx)); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, d := range drafts {
-		b.known[d.Value.App] = d
-	}
-	for _, x := range extras {
-		ref := awslambda.Ref{App: x.Value.App, Component: x.Value.Component}
-		b.extra[ref] = x.Value
-		b.limits.set(ref, x.Value.Reserved)
-		b.urls.set(x.Value)
-	}
-	return nil
+func (o lambdaOrders) CheckAlias(ctx context.Context, set api.SetAlias) (time.Duration, error) {
+	return o.checkAlias(ctx, set)
 }
 
-// current is an app's draft as it is now: the record, or what the newest version
-// stands for.
-type current struct {
-	spec     teal.Spec
-	at       time.Time
-	revision string
-	record   store.Record[draft] // zero for none
-	app      teal.App
+func (o lambdaOrders) EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+	return o.ensureReady(ctx, set, version, patience)
 }
 
-// current returns the draft of an app; teal.CodeUnknownApp when it has neither a
-// draft nor a version.
-func (b *lambda) current(ctx context.Context, app string) (current, error) {
-	record, err := b.journal.app(ctx, app)
-	if err != nil {
-		return current{}, err
-	}
-	b.mu.Lock()
-	d, drafted := b.known[app]
-	b.mu.Unlock()
-	now := current{record: d, app: record.Value}
-	if drafted && d.Value.After >= record.Value.LastVersion {
-		now.spec, now.at = d.Value.Spec, d.Value.ModifiedAt
-		now.revision = awslambda.RevisionID("draft", app, fmt.Sprint(d.Revision))
-		return now, nil
-	}
-	version, err := b.newest(ctx, record.Value)
-	if err != nil {
-		return now, err
-	}
-	if version == nil && drafted {
-		now.spec, now.at = d.Value.Spec, d.Value.ModifiedAt
-		now.revision = awslambda.RevisionID("draft", app, fmt.Sprint(d.Revision))
-		return now, nil
-	}
-	if version == nil {
-		return now, store.UnknownApp(app)
-	}
-	now.spec, now.at = version.Spec, version.CreatedAt
-	now.revision = awslambda.RevisionID("draft of", app, version.Digest)
-	return now, nil
+func (o lambdaOrders) CheckNoRelease(ctx context.Context, app string) error {
+	return o.checkNoRelease(ctx, app)
 }
 
-// newest returns the newest version of an app that is still there; nil for none.
-func (b *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error) {
-	if app.LastVersion > 0 {
-		version, err := b.store.Versions.Get(ctx, store.VersionKey{App: app.Name, Number: app.LastVersion})
-		if !errors.Is(err, store.ErrNotFound) {
-			return &version.Value, err
-		}
-	}
-	list, err := b.store.Versions.List(ctx, app.Name)
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	return &list[len(list)-1].Value, nil
+type lambdaDeletions struct{ *deletions }
+
+func (d lambdaDeletions) Await(ctx context.Context, app string) error { return d.await(ctx, app) }
+
+func (d lambdaDeletions) Begin(ctx context.Context, app string) error { return d.begin(ctx, app) }
+
+type lambdaUsage struct{ *router }
+
+func (u lambdaUsage) InUse(ctx context.Context, app string, version int) (bool, error) {
+	use, err := u.Uses(ctx, app, version)
+	return use.Live || use.Alias || use.Release, err
 }
 
-// Find implements [awslambda.Functions].
-func (b *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
-	for i := len(name); i > 0; i = strings.LastIndexByte(name[:i], '-') {
-		ref := awslambda.Ref{App: name[:i], Component: name}
-		if i < len(name) {
-			ref.Component = name[i+1:]
-		}
-		if teal.CheckName("app", ref.App) != nil || teal.CheckName("component", ref.Component) != nil {
-			continue
-		}
-		if known, has := b.remembers(ref); !known {
-			continue
-		} else if has {
-			return ref, nil
-		}
-		now, err := b.current(ctx, ref.App)
-		if err == nil && now.spec.Components[ref.Component].Function != nil {
-			return ref, nil
-		}
-		if err != nil && teal.CodeOf(err).Kind() != teal.KindNotFound {
-			return ref, err
-		}
-	}
-	return awslambda.Ref{}, store.UnknownApp(name)
+type lambdaEnvironments struct{ *environment.Manager }
+
+func (e lambdaEnvironments) Started(ctx context.Context, app string, version int) error {
+	_, err := e.Await(ctx, app, version)
+	return err
 }
 
-func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {
-	f := spec.Components[ref.Component].Function
-	if f == nil {
-		return awslambda.Content{}, teal.Errorf(teal.CodeUnknownVersion, "%s of %s has no function %s", teal.VersionLabel(number), ref.App, ref.Component)
-	}
-	return awslambda.Content{Number: number, Function: *f, ModifiedAt: at, Revision: revision}, nil
+type lambdaCode struct{ *garbage }
+
+func (c lambdaCode) Keep() (release func()) {
+	c.deploying.RLock()
+	return c.deploying.RUnlock
 }
 
-// Draft implements [awslambda.Functions].
-func (b *lambda) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Content, error) {
-	now, err := b.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	return content(teal.Draft, ref, now.spec, now.at, now.revision)
-}
+func (c lambdaCode) Drop(specs ...teal.Spec)     { c.drop(specs...) }
+func (c lambdaCode) DropLayer(l awslambda.Layer) { c.dropLayer(l) }
+func (c lambdaCode) IsBlind() bool               { return c.isBlind() }
 
-func versionContent(ref awslambda.Ref, v teal.Version) (awslambda.Content, error) {
-	return content(v.Number, ref, v.Spec, v.CreatedAt, awslambda.RevisionID("version", v.App, v.Digest))
-}
-
-// Version implements [awslambda.Functions].
-func (b *lambda) Version(ctx context.Context, ref awslambda.Ref, number int) (awslambda.Content, error) {
-	record, err := b.store.Versions.Get(ctx, store.VersionKey{App: ref.App, Number: number})
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	return versionContent(ref, record.Value)
-}
-
-// Versions implements [awslambda.Functions].
-func (b *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.Content, error) {
-	records, err := b.store.Versions.List(ctx, ref.App)
-	if err != nil {
-		return nil, err
-	}
-	var list []awslambda.Content
-	for _, v := range records {
-		if c, err := versionContent(ref, v.Value); err == nil {
-			list = append(list, c)
-		}
-	}
-	return list, nil
-}
-
-// Create implements [awslambda.Functions].
-func (b *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
-	if err := b.deletions.await(ctx, ref.App); err != nil {
-		return awslambda.Content{}, err
-	}
-	b.changing.Lock()
-	defer b.changing.Unlock()
-	if _, err := b.current(ctx, ref.App); err == nil {
-		return awslambda.Content{}, teal.Errorf(teal.CodeExists, "The app %s exists already.", ref.App)
-	}
-	spec := teal.Spec{App: ref.App, Components: map[string]teal.Component{ref.Component: {Function: &f}}, Routes: []teal.Route{}}
-	if err := spec.Validate(); err != nil {
-		return awslambda.Content{}, err
-	}
-	now := time.Now()
-	app, err := b.createApp(ctx, ref.App, teal.DefaultPolicy())
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	if err := b.writeDraft(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now}); err != nil {
-		return awslambda.Content{}, err
-	}
-	return b.Draft(ctx, ref)
-}
-
-// writeDraft replaces an app's draft. The caller holds changing.
-func (b *lambda) writeDraft(ctx context.Context, d draft) error {
-	// Half a write would leave the copy behind the store.
-	record, err := b.drafts.Upsert(context.WithoutCancel(ctx), store.SideKey{App: d.App, Name: "app"}, func(stored *draft, _ bool) error {
-		*stored = d
-		return nil
+// assembleLambda builds what AWS's tools see, and the gateway's server with function
+// URLs before its routes.
+func (s *server) assembleLambda(floors *lambda.Floors) {
+	cfg := s.daemon.cfg
+	environments := lambdaEnvironments{s.manager}
+	activator := lambda.NewActivator(s.gateway, s.router, environments)
+	urls := lambda.NewURLs(lambda.URLConfig{
+		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
 	})
-	if err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.known[d.App] = record
-	b.drafted++
-	return nil
+	s.web = s.web.With(urls.Middleware, urls.Owns)
+	s.lambda = lambda.New(lambda.Config{
+		Records: s.lambdaRecords, Index: s.index, Activator: activator, Floors: floors, Events: s.events,
+		Store: s.index.Store(), Apps: lambdaApps{s.router.journal}, Orders: lambdaOrders{s.control}, Deletions: lambdaDeletions{s.deletions},
+		Aliases: s.router, Usage: lambdaUsage{s.router}, Environments: environments, Instances: s.manager,
+		Bundles: s.bundles, Zips: s.garbage.zips, Code: lambdaCode{s.garbage}, Logs: s.logs,
+		Place: s.lambdaPlace(), RetryDelay: cfg.AWS.RetryDelay, Logger: cfg.Logger,
+	})
 }
 
-// Change implements [awslambda.Functions].
-func (b *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awslambda.Content) (teal.Function, error)) (awslambda.Content, error) {
-	b.changing.Lock()
-	defer b.changing.Unlock()
-	now, err := b.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	c, err := content(teal.Draft, ref, now.spec, now.at, now.revision)
-	if err != nil {
-		return c, err
-	}
-	f, err := change(c)
-	if err != nil {
-		return c, err
-	}
-	spec := withFunction(now.spec, ref.Component, f)
-	if err := spec.Validate(); err != nil {
-		return c, err
-	}
-	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now()}
-	if err := b.writeDraft(ctx, d); err != nil {
-		return c, err
-	}
-	b.garbage.drop(now.spec)
-	if err := b.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
-		return c, err
-	}
-	return b.Draft(ctx, ref)
+// lambdaPlace is how this server's functions are named.
+func (s *server) lambdaPlace() awslambda.Place {
+	return awslambda.Place{Region: s.daemon.cfg.AWS.Region, Account: s.daemon.cfg.AWS.Account}
 }
 
-// withFunction returns a copy of spec with another function.
-func withFunction(spec teal.Spec, component string, f teal.Function) teal.Spec {
-	spec.Components = maps.Clone(spec.Components)
-	spec.Components[component] = teal.Component{Function: &f}
-	return spec
+// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
+func (s *server) lambdaAPI() *awslambda.Handler {
+	aws := s.daemon.cfg.AWS
+	return awslambda.New(awslambda.Config{
+		Backend: s.lambda, Place: s.lambdaPlace(),
+		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
+		FunctionURL: func(id string) string {
+			_, port, err := net.SplitHostPort(s.front.Addr().String())
+			if err != nil {
+				port = "80"
+			}
+			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
+		},
+	})
 }
 
-// Publish implements [awslambda.Functions].
-func (b *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(awslambda.Content, *awslambda.Content) (*teal.Function, error)) (awslambda.Content, error) {
-	b.changing.Lock()
-	defer b.changing.Unlock()
-	now, err := b.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	c, err := content(teal.Draft, ref, now.spec, now.at, now.revision)
-	if err != nil {
-		return c, err
-	}
-	last, err := b.lastContent(ctx, ref, now.app)
-	if err != nil {
-		return c, err
-	}
-	f, err := decide(c, last)
-	if err != nil {
-		return c, err
-	}
-	if f == nil {
-		return *last, nil
-	}
-	version, _, err := b.record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
-	if err != nil {
-		return c, err
-	}
-	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at}
-	if err := b.writeDraft(ctx, d); err != nil {
-		return c, err
-	}
-	return versionContent(ref, version)
-}
-
-// lastContent returns the newest version of a function; nil for none.
-func (b *lambda) lastContent(ctx context.Context, ref awslambda.Ref, app teal.App) (*awslambda.Content, error) {
-	version, err := b.newest(ctx, app)
-	if err != nil || version == nil {
-		return nil, err
-	}
-	c, err := versionContent(ref, *version)
-	if err != nil {
-		return nil, nil //nolint:nilerr // the newest version does not have this function yet
-	}
-	return &c, nil
-}
-
-// draftVersion returns the draft as a version that can run. It has no routes: an
-// unfinished thing answers only who asks for it by name.
-func (b *lambda) draftVersion(ctx context.Context, app string) (teal.Version, error) {
-	now, err := b.current(ctx, app)
-	if err != nil {
-		return teal.Version{}, err
-	}
-	spec := now.spec
-	spec.Routes = nil
-	return teal.Version{App: app, Number: teal.Draft, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
+// keyOfURLs is what signatures of requests to function URLs are made with. It is
+// good for nothing else, and the admin's key not for function URLs: who may call
+// a function need not be one who may deploy.
+func (s *server) keyOfURLs() sigv4.Key {
+	return sigv4.Key{ID: lambda.KeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }

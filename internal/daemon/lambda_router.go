@@ -12,8 +12,8 @@ import (
 	"teal/internal/store"
 )
 
-// stored returns the aliases of an app that have a record, by name.
-func (r *router) stored(app string) []store.Record[teal.Alias] {
+// Stored returns the aliases of an app that have a record, by name.
+func (r *router) Stored(app string) []store.Record[teal.Alias] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.SortedFunc(maps.Values(r.apps[app]), func(a, b store.Record[teal.Alias]) int {

@@ -27,8 +27,8 @@ type retention struct {
 	forgotten func(ctx context.Context, v teal.Version) error
 	// events says which versions events need, which stay.
 	events interface {
-		needs(app string) []int
-		leave(version store.VersionKey) (left func(), ok bool)
+		Needs(app string) []int
+		Leave(version store.VersionKey) (left func(), ok bool)
 	}
 
 	ended chan string // apps; a full one is looked at after their next release
@@ -109,7 +109,7 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 			used[t.Version] = true
 		}
 	}
-	for _, number := range r.events.needs(app.Name) {
+	for _, number := range r.events.Needs(app.Name) {
 		used[number] = true
 	}
 	environments, err := r.store.Environments.List(ctx, app.Name)
@@ -144,7 +144,7 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 		if err != nil || used[key.Number] {
 			return err
 		}
-		left, free := r.events.leave(key)
+		left, free := r.events.Leave(key)
 		if !free {
 			return nil
 		}

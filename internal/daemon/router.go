@@ -368,7 +368,7 @@ func (r *router) Targets() []environment.Target {
 func (r *router) Deleted(ctx context.Context, app string) bool {
 	record, err := r.journal.store.Apps.Get(ctx, app)
 	if errors.Is(err, store.ErrNotFound) {
-		return len(r.stored(app)) == 0
+		return len(r.Stored(app)) == 0
 	}
 	return err == nil && record.Value.Deleting
 }

@@ -32,7 +32,7 @@ func (s *server) setAside(ctx context.Context, key string) error {
 	if !known {
 		return teal.Errorf(teal.CodeNotFound, "there is no record %s that cannot be understood; `teal doctor` lists those that there are", key)
 	}
-	if err := store.SetAside(context.WithoutCancel(ctx), s.lambda.index.versions, key); err != nil {
+	if err := store.SetAside(context.WithoutCancel(ctx), s.index.KV(), key); err != nil {
 		return err
 	}
 	s.garbage.nudge()

@@ -1,4 +1,4 @@
-package daemon
+package lambda
 
 import (
 	"context"
@@ -18,15 +18,17 @@ const (
 
 // Run works on events, follows the store, and stops what nobody has called for a
 // while, until ctx ends.
-func (b *lambda) Run(ctx context.Context) error {
+func (b *Backend) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
-	defer b.http.CloseIdleConnections()
-	if err := b.forgetGoneQualifiers(ctx); err != nil {
+	work := newWorker(b)
+	defer work.client.CloseIdleConnections()
+	if err := b.ForgetGone(ctx); err != nil {
 		b.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
 	}
 	failed := make(chan error, 2)
-	for _, run := range []func(context.Context) error{b.queue.Run, b.index.Run} {
+	events := func(ctx context.Context) error { return b.cfg.Events.Run(ctx, work) }
+	for _, run := range []func(context.Context) error{events, b.index.Run} {
 		tasks.Go(func() {
 			if err := run(ctx); err != nil {
 				failed <- err
@@ -42,43 +44,37 @@ func (b *lambda) Run(ctx context.Context) error {
 		case err := <-failed:
 			return err
 		case now := <-ticker.C:
-			b.stopIdle(ctx, now)
+			b.StopIdle(ctx, now)
 		}
 	}
 }
 
-func (b *lambda) stopIdle(ctx context.Context, now time.Time) {
-	records, _, err := b.store.Environments.Readable(ctx, "")
+// StopIdle stops what runs outside the slots, is needed by nobody, and has had no
+// call for a while.
+func (b *Backend) StopIdle(ctx context.Context, now time.Time) {
+	records, _, err := b.cfg.Store.Environments.Readable(ctx, "")
 	if err != nil {
 		b.logger.Warn("idle environments could not be looked for", "error", err)
 		return
 	}
 	for _, e := range records {
 		key := store.VersionKey{App: e.Value.App, Number: e.Value.Version}
-		if !b.isIdle(e.Value, now) {
+		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Number) {
 			continue
 		}
-		if b.keptWarm(key.App, key.Number) {
+		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Number); err != nil || used {
 			continue
 		}
-		if use, err := b.router.Uses(ctx, key.App, key.Number); err != nil || use.Live || use.Alias || use.Release {
-			continue
-		}
-		if err := b.manager.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
+		if err := b.environments.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
 			b.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
 		}
-		b.mu.Lock()
-		delete(b.usedAt, key)
-		b.mu.Unlock()
 	}
+	b.cfg.Activator.forgetBefore(now.Add(-idleAfter))
 }
 
 // isIdle reports whether an environment beside the slots has had no call for a
 // while.
-func (b *lambda) isIdle(e teal.Environment, now time.Time) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	used := b.usedAt[store.VersionKey{App: e.App, Number: e.Version}]
+func isIdle(e teal.Environment, used, now time.Time) bool {
 	if e.CreatedAt.After(used) {
 		used = e.CreatedAt
 	}

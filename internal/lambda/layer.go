@@ -1,4 +1,4 @@
-package daemon
+package lambda
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"teal/internal/store"
 )
 
-var _ awslambda.Layers = (*lambda)(nil)
+var _ awslambda.Layers = (*Backend)(nil)
 
 // layerCounter keeps the numbers of a layer's versions from being given out
 // again.
@@ -93,7 +93,7 @@ func (l *layers) list(name string) []awslambda.Layer {
 
 // PublishLayer implements [awslambda.Layers]. The number is taken before the
 // version is recorded: cut off in between, it is a number that nobody gets.
-func (b *lambda) PublishLayer(ctx context.Context, layer awslambda.Layer) (awslambda.Layer, error) {
+func (b *Backend) PublishLayer(ctx context.Context, layer awslambda.Layer) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // half a write would leave the copy behind the store
 	b.layers.changing.Lock()
 	defer b.layers.changing.Unlock()
@@ -113,18 +113,18 @@ func (b *lambda) PublishLayer(ctx context.Context, layer awslambda.Layer) (awsla
 }
 
 // Layer implements [awslambda.Layers].
-func (b *lambda) Layer(_ context.Context, name string, number int) (awslambda.Layer, error) {
+func (b *Backend) Layer(_ context.Context, name string, number int) (awslambda.Layer, error) {
 	record, err := b.layers.get(name, number)
 	return record.Value, err
 }
 
 // Layers implements [awslambda.Layers].
-func (b *lambda) Layers(_ context.Context, name string) ([]awslambda.Layer, error) {
+func (b *Backend) Layers(_ context.Context, name string) ([]awslambda.Layer, error) {
 	return b.layers.list(name), nil
 }
 
 // DeleteLayer implements [awslambda.Layers].
-func (b *lambda) DeleteLayer(ctx context.Context, name string, number int) error {
+func (b *Backend) DeleteLayer(ctx context.Context, name string, number int) error {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
 	b.layers.changing.Lock()
 	defer b.layers.changing.Unlock()
@@ -138,12 +138,12 @@ func (b *lambda) DeleteLayer(ctx context.Context, name string, number int) error
 	b.layers.mu.Lock()
 	delete(b.layers.known, layerKey(name, number))
 	b.layers.mu.Unlock()
-	b.garbage.dropLayer(record.Value)
+	b.cfg.Code.DropLayer(record.Value)
 	return nil
 }
 
 // ChangeLayerPolicy implements [awslambda.Layers].
-func (b *lambda) ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*awslambda.Policy) error) (awslambda.Layer, error) {
+func (b *Backend) ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*awslambda.Policy) error) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
 	b.layers.changing.Lock()
 	defer b.layers.changing.Unlock()
@@ -160,21 +160,4 @@ func (b *lambda) ChangeLayerPolicy(ctx context.Context, name string, number int,
 		b.layers.put(record)
 	}
 	return next, err
-}
-
-// Keep implements [awslambda.Codes].
-func (b *lambda) Keep() (release func()) {
-	b.deploying.RLock()
-	return b.deploying.RUnlock
-}
-
-// Unpacked implements [awslambda.Codes].
-func (b *lambda) Unpacked(ctx context.Context, digest string) (int64, error) {
-	return b.bundles.Size(ctx, digest)
-}
-
-// Stack implements [awslambda.Codes].
-func (b *lambda) Stack(ctx context.Context, digests []string) error {
-	_, err := b.bundles.Stack(ctx, digests)
-	return err
 }
