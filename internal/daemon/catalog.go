@@ -11,7 +11,7 @@ import (
 
 // Status implements [api.Catalog].
 func (c *control) Status(ctx context.Context, app string) (api.Status, error) {
-	record, err := c.journal.app(ctx, app)
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return api.Status{}, err
 	}
@@ -33,7 +33,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 			records.Environments = append(records.Environments, e.Value)
 		}
 	}
-	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil && !store.IsLost(err) {
+	if records.Active, err = c.journal.Moving(ctx, app.Name); err != nil && !store.IsLost(err) {
 		return api.Status{}, err
 	}
 	if records.Active != nil {
@@ -70,7 +70,7 @@ func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
 
 // Versions implements [api.Catalog].
 func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	list, _, err := c.store.Versions.Readable(ctx, app)
@@ -79,7 +79,7 @@ func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, err
 
 // Releases implements [api.Catalog].
 func (c *control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	list, _, err := c.store.Releases.Readable(ctx, app)
@@ -94,7 +94,7 @@ func (c *control) Release(ctx context.Context, id string) (teal.Release, error) 
 
 // Watch implements [api.Watcher].
 func (c *control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	changes, err := c.store.WatchApp(ctx, app)

@@ -14,7 +14,9 @@ import (
 	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -25,8 +27,8 @@ type control struct {
 	bundles interface{ Has(digest string) bool }
 	engine  *release.Engine
 	manager *environment.Manager
-	router  *router
-	journal journal
+	router  *routing.Router
+	journal routing.Journal
 	gateway *gateway.Gateway
 	logger  *slog.Logger
 	// writable returns why nothing can be recorded at the moment. What begins
@@ -34,7 +36,7 @@ type control struct {
 	writable func() error
 
 	examiner   *check.Examiner
-	recordings *recordings
+	recordings *recording.Store
 	deploying  *sync.RWMutex // see garbage
 	pinned     *pins
 	tombstones *store.Table[store.SideKey, tombstone]
@@ -89,7 +91,7 @@ func (c *control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 	if !c.router.Alias(v.App, teal.AliasLive).Value.IsOnly(v.Number) {
 		return false
 	}
-	moving, err := c.journal.moving(ctx, v.App)
+	moving, err := c.journal.Moving(ctx, v.App)
 	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
@@ -131,7 +133,7 @@ func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
 // checkIdle returns teal.CodeReleaseInProgress while a release of the app moves
 // traffic or is about to. One that only watches makes way.
 func (c *control) checkIdle(ctx context.Context, app string) error {
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if teal.IsCode(err, teal.CodeUnknownApp) || (err == nil && moving == nil) {
 		return nil
 	}
@@ -202,11 +204,11 @@ func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, er
 	if err := c.writable(); err != nil {
 		return teal.Release{}, err
 	}
-	record, err := c.journal.app(ctx, app)
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -249,7 +251,7 @@ func (c *control) candidate(app string) int {
 
 // Abort implements [api.Releaser].
 func (c *control) Abort(ctx context.Context, app, by, why string) (teal.Release, error) {
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -293,7 +295,7 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 		revision = *set.Revision
 	}
 	if set.Alias == teal.AliasLive {
-		if err := c.checkNoRelease(ctx, set.App); err != nil {
+		if err := c.journal.CheckNoRelease(ctx, set.App); err != nil {
 			return api.AliasView{}, err
 		}
 	}
@@ -308,7 +310,7 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 // checkAlias refuses what cannot be set, and returns how long the app's versions
 // may take to become healthy.
 func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
-	app, err := c.journal.app(ctx, set.App)
+	app, err := c.journal.App(ctx, set.App)
 	if err != nil {
 		return 0, err
 	}
@@ -327,15 +329,6 @@ func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience ti
 		}
 	}
 	return cmp.Or(app.Value.Policy.ReadyWithin, teal.DefaultReadyWithin).Std(), nil
-}
-
-func (c *control) checkNoRelease(ctx context.Context, app string) error {
-	moving, err := c.journal.moving(ctx, app)
-	if err != nil || moving == nil {
-		return err
-	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
 }
 
 // ensureReady starts a version that does not run and waits until it is ready.
@@ -388,7 +381,7 @@ func (c *control) awaitReady(ctx context.Context, app string, version int, patie
 
 // Invoke implements [api.Invoker].
 func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
-	if _, err := c.journal.app(ctx, call.App); err != nil {
+	if _, err := c.journal.App(ctx, call.App); err != nil {
 		return api.Invoked{}, err
 	}
 	claim, err := c.gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))

@@ -10,7 +10,7 @@ import (
 
 // Order implements [api.Releaser].
 func (c *control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -34,5 +34,5 @@ func (c *control) Intervals(ctx context.Context, id string) (io.ReadCloser, erro
 	if _, err := c.store.Releases.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	return c.recordings.read(id)
+	return c.recordings.Read(id)
 }

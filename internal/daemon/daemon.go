@@ -29,7 +29,9 @@ import (
 	"teal/internal/meter"
 	"teal/internal/notify"
 	"teal/internal/process"
+	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/index"
 	"teal/internal/store/natskv"
@@ -146,9 +148,11 @@ type server struct {
 	gateway   *gateway.Gateway
 	web       *gateway.Server
 	meter     *meter.Meter
-	router    *router
+	store     *store.Store
 	index     *index.Index
 	events    *event.Queue
+	journal   routing.Journal
+	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control
@@ -158,7 +162,7 @@ type server struct {
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
-	recordings *recordings
+	recordings *recording.Store
 	retention  *retention
 	garbage    *garbage
 	deletions  *deletions
@@ -243,42 +247,44 @@ func (s *server) assemble(ctx context.Context) error {
 	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
 	s.index = index.New(kv, piecesOf)
 	typed := s.index.Store()
-	journal := journal{store: typed}
+	s.store = typed
+	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
 	}))
-	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
-	s.lambdaRecords = lambda.NewRecords(kv, typed, lambdaApps{journal})
+	fleet := environment.NewFleet()
+	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
 	floors := lambda.NewFloors(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
-		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
+		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed, draft: s.lambdaRecords.DraftVersion},
+		Fleet:   fleet,
+		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, Floor: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
-	s.router.fleet = s.manager
 	s.examiner = check.New(check.Config{
 		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
 		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger, s.alerts)
+	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: examiner{s.examiner},
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, floors)
-	return errors.Join(s.router.load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
@@ -288,25 +294,25 @@ func (s *server) assembleControl(kv store.KV, floors *lambda.Floors) {
 	var deploying sync.RWMutex
 	pinned := &pins{counts: map[string]int{}}
 	s.control = &control{
-		store: s.index.Store(), bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
+		store: s.store, bundles: s.bundles, engine: s.engine, manager: s.manager,
+		router: s.router, journal: s.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
 		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
 		tombstones: tombstones(kv),
 	}
 	s.garbage = &garbage{
-		store: s.index.Store(), index: s.index, manager: s.manager, records: s.lambdaRecords, bundles: s.bundles, zips: artifact.ZipsIn(s.data.join(zipDir)),
+		store: s.store, index: s.index, manager: s.manager, records: s.lambdaRecords, bundles: s.bundles, zips: artifact.ZipsIn(s.data.join(zipDir)),
 		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
 		data: s.data.path, tombstones: s.control.tombstones,
 	}
 	s.deletions = &deletions{
-		kv: s.index.KV(), store: s.index.Store(), tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, control: s.control, records: s.lambdaRecords, events: s.events, alerts: s.alerts,
+		kv: s.index.KV(), store: s.store, tombstones: s.control.tombstones, journal: s.journal, router: s.router, manager: s.manager,
+		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, records: s.lambdaRecords, events: s.events, alerts: s.alerts,
 		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	s.control.deletions = s.deletions
 	s.assembleLambda(floors)
 	s.retention = &retention{
-		store: s.index.Store(), router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
+		store: s.store, journal: s.journal, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
 		logger: logger, forgotten: s.lambda.VersionForgotten, events: s.events, ended: make(chan string, 100),
 	}
 }
@@ -372,7 +378,7 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 func (s *server) awaitLive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
 	defer cancel()
-	for app, version := range s.router.liveTargets() {
+	for app, version := range s.router.LiveTargets() {
 		health, err := s.manager.Await(ctx, app, version)
 		if err != nil || health.State != teal.EnvironmentReady {
 			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)

@@ -15,6 +15,8 @@ import (
 	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
+	"teal/internal/recording"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -27,14 +29,13 @@ type deletions struct {
 	kv         store.KV // through which the records are also mirrored
 	store      *store.Store
 	tombstones *store.Table[store.SideKey, tombstone]
-	journal    journal
-	router     *router
+	journal    routing.Journal
+	router     *routing.Router
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
-	recordings *recordings
+	recordings *recording.Store
 	garbage    *garbage
-	control    *control
 	records    *lambda.Records
 	events     *event.Queue
 	alerts     *doctor.Alerts
@@ -123,11 +124,11 @@ func (d *deletions) begin(ctx context.Context, app string) error {
 // that is claimed after the look has changed the record's revision.
 func (d *deletions) mark(ctx context.Context, app string) error {
 	for {
-		record, err := d.journal.app(ctx, app)
+		record, err := d.journal.App(ctx, app)
 		if err != nil {
 			return err
 		}
-		if err := d.control.checkNoRelease(ctx, app); err != nil {
+		if err := d.journal.CheckNoRelease(ctx, app); err != nil {
 			return err
 		}
 		if len(record.Value.Queue) > 0 {
@@ -179,7 +180,7 @@ func (d *deletions) await(ctx context.Context, app string) error {
 		d.mu.Lock()
 		ended := d.ended
 		d.mu.Unlock()
-		if !d.journal.isDeleting(ctx, app) {
+		if !d.journal.IsDeleting(ctx, app) {
 			return nil
 		}
 		select {
@@ -331,7 +332,7 @@ func (d *deletions) piecesOf(ctx context.Context, app teal.App) ([]string, error
 // removeKept removes what is kept of an app beside its records.
 func (d *deletions) removeKept(app string, lastRelease int) error {
 	d.meter.ForgetApp(app)
-	return errors.Join(d.logs.Remove(app, 0), d.recordings.forgetApp(app, lastRelease))
+	return errors.Join(d.logs.Remove(app, 0), d.recordings.ForgetApp(app, lastRelease))
 }
 
 // removeRecords deletes every record of an app but its own, those too that cannot

@@ -15,6 +15,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"teal"
+	"teal/internal/environment"
 	"teal/internal/store"
 )
 
@@ -129,11 +130,11 @@ func TestTheNumbersOfALostAppGoOn(t *testing.T) {
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
 	h.awaitPhase("hello", teal.PhaseCompleted)
 	s, ctx := h.daemon.running, t.Context()
-	app, err := s.control.store.Apps.Get(ctx, "hello")
+	app, err := s.store.Apps.Get(ctx, "hello")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.control.store.Apps.Delete(ctx, "hello", app.Revision); err != nil {
+	if err := s.store.Apps.Delete(ctx, "hello", app.Revision); err != nil {
 		t.Fatal(err)
 	}
 	app, err = s.control.createApp(ctx, "hello", teal.DefaultPolicy())
@@ -153,7 +154,7 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 	h.awaitPhase("hello", teal.PhaseCompleted)
 	h.deploy(examples+"hello-green", false, nil)
 	s, ctx := h.daemon.running, t.Context()
-	if _, err := s.control.store.Apps.Modify(ctx, "hello", func(a *teal.App) error { a.Deleting = true; return nil }); err != nil {
+	if _, err := s.store.Apps.Modify(ctx, "hello", func(a *teal.App) error { a.Deleting = true; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	before := h.keysOf("hello")
@@ -163,10 +164,10 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 	for name, begin := range map[string]func() error{
 		"environment": func() error { return s.manager.Provision(ctx, "hello", 3) },
 		"environment aside": func() error {
-			return records{store: s.control.store}.Wish(ctx, teal.Environment{App: "hello", Version: 3})
+			return environment.NewStored(s.store, nil).Wish(ctx, teal.Environment{App: "hello", Version: 3})
 		},
-		"release":            func() error { _, err := s.control.journal.Claim(ctx, release, ""); return err },
-		"release in a queue": func() error { _, _, err := s.control.journal.Enqueue(ctx, release); return err },
+		"release":            func() error { _, err := s.journal.Claim(ctx, release, ""); return err },
+		"release in a queue": func() error { _, _, err := s.journal.Enqueue(ctx, release); return err },
 		"alias": func() error {
 			return s.router.Set(ctx, teal.Alias{App: "hello", Name: "other", Targets: teal.Only(1)}, 0)
 		},
@@ -218,9 +219,9 @@ func TestDeletesAndDeploysAtOnce(t *testing.T) {
 	}
 	h := startDaemon(t, data)
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
-		_, err := h.daemon.running.control.journal.store.Apps.Get(t.Context(), "hello")
+		_, err := h.daemon.running.store.Apps.Get(t.Context(), "hello")
 		keys := h.keysOf("hello")
-		if err == nil && !h.daemon.running.control.journal.isDeleting(t.Context(), "hello") || teal.IsCode(err, teal.CodeUnknownApp) && len(keys) <= 1 {
+		if err == nil && !h.daemon.running.journal.IsDeleting(t.Context(), "hello") || teal.IsCode(err, teal.CodeUnknownApp) && len(keys) <= 1 {
 			return
 		}
 		if time.Now().After(deadline) {

@@ -4,13 +4,9 @@ import (
 	"context"
 	"fmt"
 	"math/bits"
-	"time"
 
 	"teal"
-	"teal/internal/environment"
 	"teal/internal/meter"
-	"teal/internal/release"
-	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
 
@@ -72,34 +68,4 @@ func atMost(free int64) teal.Bytes {
 func (s *server) diskGauges() meter.Disk {
 	h := s.db.Health()
 	return meter.Disk{Writable: h.Writable, Free: h.Free, Size: h.Total, Reserve: h.Ballast, Reopened: h.Reopened}
-}
-
-// urgentRouter and urgentRunner are the router and the manager as releases see
-// them: what they record for a running release goes also to a disk that is full.
-type urgentRouter struct{ *router }
-
-var _ release.Router = urgentRouter{}
-
-// Set implements [release.Router].
-func (r urgentRouter) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	return r.router.Set(store.WithUrgency(ctx, store.Back), alias, revision)
-}
-
-type urgentRunner struct{ *environment.Manager }
-
-var _ release.Runner = urgentRunner{}
-
-// Provision implements [release.Runner].
-func (r urgentRunner) Provision(ctx context.Context, app string, version int) error {
-	return r.Manager.Provision(store.WithUrgency(ctx, store.Back), app, version)
-}
-
-// Retire implements [release.Runner].
-func (r urgentRunner) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
-	return r.Manager.Retire(store.WithUrgency(ctx, store.Back), app, version, drain)
-}
-
-// Size implements [release.Runner].
-func (r urgentRunner) Size(ctx context.Context, app string, version, model int) error {
-	return r.Manager.Size(store.WithUrgency(ctx, store.Back), app, version, model)
 }

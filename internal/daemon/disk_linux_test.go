@@ -17,6 +17,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
+	"teal/internal/recording"
 	"teal/internal/store/natskv"
 )
 
@@ -205,10 +206,10 @@ func (h *harness) wantUploadRefused() {
 func TestRecordingOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, fill := smallDisk(t)
-	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler), nil)
+	r := recording.New(recording.Config{Dir: filepath.Join(dir, "recordings"), Logger: slog.New(slog.DiscardHandler)})
 	line := func(n int) {
-		r.measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
-		r.flush()
+		r.Measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
+		r.Flush()
 	}
 	line(1)
 	empty := fill()
@@ -217,7 +218,7 @@ func TestRecordingOnAFullDisk(t *testing.T) {
 	}
 	empty()
 	line(1000)
-	file, err := r.read("shop-1")
+	file, err := r.Read("shop-1")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,26 +11,21 @@ import (
 	"teal/internal/api/sigv4"
 	"teal/internal/environment"
 	"teal/internal/lambda"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
 // The seams of the Lambda domain: what it asks, by who answers.
 var (
-	_ lambda.Apps         = lambdaApps{}
+	_ lambda.Apps         = routing.Journal{}
 	_ lambda.Orders       = lambdaOrders{}
 	_ lambda.Deletions    = lambdaDeletions{}
-	_ lambda.Aliases      = (*router)(nil)
+	_ lambda.Aliases      = (*routing.Router)(nil)
 	_ lambda.Usage        = lambdaUsage{}
 	_ lambda.Environments = lambdaEnvironments{}
 	_ lambda.Instances    = (*environment.Manager)(nil)
 	_ lambda.Code         = lambdaCode{}
 )
-
-type lambdaApps struct{ journal journal }
-
-func (a lambdaApps) App(ctx context.Context, name string) (store.Record[teal.App], error) {
-	return a.journal.app(ctx, name)
-}
 
 type lambdaOrders struct{ *control }
 
@@ -50,17 +45,13 @@ func (o lambdaOrders) EnsureReady(ctx context.Context, set api.SetAlias, version
 	return o.ensureReady(ctx, set, version, patience)
 }
 
-func (o lambdaOrders) CheckNoRelease(ctx context.Context, app string) error {
-	return o.checkNoRelease(ctx, app)
-}
-
 type lambdaDeletions struct{ *deletions }
 
 func (d lambdaDeletions) Await(ctx context.Context, app string) error { return d.await(ctx, app) }
 
 func (d lambdaDeletions) Begin(ctx context.Context, app string) error { return d.begin(ctx, app) }
 
-type lambdaUsage struct{ *router }
+type lambdaUsage struct{ *routing.Router }
 
 func (u lambdaUsage) InUse(ctx context.Context, app string, version int) (bool, error) {
 	use, err := u.Uses(ctx, app, version)
@@ -97,7 +88,7 @@ func (s *server) assembleLambda(floors *lambda.Floors) {
 	s.web = s.web.With(urls.Middleware, urls.Owns)
 	s.lambda = lambda.New(lambda.Config{
 		Records: s.lambdaRecords, Index: s.index, Activator: activator, Floors: floors, Events: s.events,
-		Store: s.index.Store(), Apps: lambdaApps{s.router.journal}, Orders: lambdaOrders{s.control}, Deletions: lambdaDeletions{s.deletions},
+		Store: s.store, Apps: s.journal, Orders: lambdaOrders{s.control}, Deletions: lambdaDeletions{s.deletions},
 		Aliases: s.router, Usage: lambdaUsage{s.router}, Environments: environments, Instances: s.manager,
 		Bundles: s.bundles, Zips: s.garbage.zips, Code: lambdaCode{s.garbage}, Logs: s.logs,
 		Place: s.lambdaPlace(), RetryDelay: cfg.AWS.RetryDelay, Logger: cfg.Logger,

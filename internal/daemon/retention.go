@@ -9,6 +9,8 @@ import (
 	"teal/internal/environment"
 	"teal/internal/logs"
 	"teal/internal/meter"
+	"teal/internal/recording"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -16,11 +18,12 @@ import (
 // release has ended. What anything uses, or may go back to, stays.
 type retention struct {
 	store      *store.Store
-	router     *router
+	journal    routing.Journal
+	router     *routing.Router
 	manager    *environment.Manager
 	logs       *logs.Store
 	meter      *meter.Meter
-	recordings *recordings
+	recordings *recording.Store
 	logger     *slog.Logger
 	// forgotten is told which version was forgotten, so that what belongs to it can
 	// go.
@@ -61,7 +64,7 @@ func (r *retention) Run(ctx context.Context) error {
 
 // prune forgets the versions of an app that are too many.
 func (r *retention) prune(ctx context.Context, app string) error {
-	record, err := r.router.journal.app(ctx, app)
+	record, err := r.journal.App(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -173,7 +176,7 @@ func (r *retention) pruneReleases(ctx context.Context, app string) error {
 		if !old.Value.Phase.Ended() {
 			continue
 		}
-		if err := r.recordings.forget(old.Value.ID); err != nil {
+		if err := r.recordings.Forget(old.Value.ID); err != nil {
 			return err
 		}
 		if err := store.IgnoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {

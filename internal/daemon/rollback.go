@@ -14,11 +14,11 @@ import (
 // live one, or the one asked for, is started again by a release of its own; who
 // asks for that once more while it runs waits for it too.
 func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
-	record, err := c.journal.app(ctx, app)
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -57,7 +57,7 @@ func (c *control) goTo(ctx context.Context, app string, version int, policy teal
 	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
 	if teal.IsCode(err, teal.CodeReleaseInProgress) {
 		// Another caller may have begun the same rollback a moment ago.
-		if moving, lookErr := c.journal.moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
+		if moving, lookErr := c.journal.Moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
 			return c.awaitBack(ctx, moving.ID)
 		}
 	}

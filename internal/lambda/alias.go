@@ -44,7 +44,7 @@ func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint6
 		return awslambda.Alias{}, err
 	}
 	if alias.Name == teal.AliasLive {
-		if err := b.cfg.Orders.CheckNoRelease(ctx, alias.App); err != nil {
+		if err := b.cfg.Apps.CheckNoRelease(ctx, alias.App); err != nil {
 			return awslambda.Alias{}, err
 		}
 	}
@@ -91,7 +91,7 @@ func asConflict(err error) error {
 // DeleteAlias implements [awslambda.Aliases].
 func (b *Backend) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string) error {
 	if name == teal.AliasLive {
-		if err := b.cfg.Orders.CheckNoRelease(ctx, ref.App); err != nil {
+		if err := b.cfg.Apps.CheckNoRelease(ctx, ref.App); err != nil {
 			return err
 		}
 	}

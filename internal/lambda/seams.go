@@ -18,6 +18,9 @@ import (
 type Apps interface {
 	// App returns an app; teal.CodeUnknownApp for one that is being deleted, too.
 	App(ctx context.Context, name string) (store.Record[teal.App], error)
+	// CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app
+	// has not ended.
+	CheckNoRelease(ctx context.Context, app string) error
 }
 
 // Orders are what can be ordered of apps beside what is Lambda's alone.
@@ -34,9 +37,6 @@ type Orders interface {
 	// EnsureReady starts a version that does not run and blocks until it is ready.
 	// One that it has started in vain is stopped again.
 	EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error
-	// CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app
-	// has not ended.
-	CheckNoRelease(ctx context.Context, app string) error
 }
 
 // Deletions delete apps.
