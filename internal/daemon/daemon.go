@@ -8,24 +8,23 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"teal"
 	"teal/internal/api"
-	"teal/internal/api/awslambda"
-	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/atomicfile"
 	"teal/internal/check"
 	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -35,6 +34,7 @@ import (
 	"teal/internal/retention"
 	"teal/internal/routing"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/natskv"
 )
 
@@ -71,7 +71,7 @@ type AWS struct {
 	RetryDelay time.Duration
 	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
-	Events    EventLimits
+	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
@@ -91,7 +91,7 @@ type Daemon struct {
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
 	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
-	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.RecoveryPatience == 0 {
@@ -150,13 +150,16 @@ type server struct {
 	web       *gateway.Server
 	meter     *meter.Meter
 	store     *store.Store
+	index     *index.Index
+	events    *event.Queue
 	journal   routing.Journal
 	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control.Control
-	kv        store.KV // whose writes are mirrored
-	lambda    *lambda
+	// lambdaRecords are what lambda, and who removes what is not needed, works on.
+	lambdaRecords *lambda.Records
+	lambda        *lambda.Backend
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
@@ -243,30 +246,28 @@ func (s *server) assemble(ctx context.Context) error {
 		return fmt.Errorf("daemon: %w", err)
 	}
 	kv := store.WithDamage(s.db, s.alerts.Records())
-	known := newIndex(kv)
-	typed := known.typed
-	s.store, s.kv = typed, known.versions
+	s.index = index.New(kv, retention.Pieces)
+	typed := s.index.Store()
+	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
-		Around: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
-		},
-		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	fleet, wakeups := environment.NewFleet(), release.NewWakeups()
+	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	floors := lambda.NewFloors(s.lambdaRecords, s.router)
+	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
 		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
 		Fleet:   fleet,
-		Records: environment.NewStored(typed, drafts(func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) })),
+		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
-		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
+		Admit: s.lambdaRecords.Admit, Floor: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: wakeups.Wake,
@@ -280,47 +281,37 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		Wakeups: wakeups, NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		Wakeups: wakeups, NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); ended.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, known)
-	return errors.Join(s.router.Load(ctx), s.lambda.load(ctx))
-}
-
-type drafts func(ctx context.Context, app string) (teal.Version, error)
-
-func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, error) {
-	return d(ctx, app)
+	s.assembleControl(kv, floors, ended)
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, known *index) {
+func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	pins, tombstones := retention.NewPins(), retention.NewTombstones(kv)
-	s.lambda = newLambda(kv, s, known, pins)
-	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts = s.alerts
-	s.retention = retention.NewVersions(retention.VersionsConfig{
-		Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.lambda.queue,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.versionForgotten,
-	})
+	pins, tombstones, zips := retention.NewPins(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
-		Store: known.typed, Index: known, Environments: s.manager, Named: s.lambda, Bundles: s.bundles, Zips: s.lambda.zips,
+		Store: s.store, Index: s.index, Environments: s.manager, Named: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
 		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
 	})
-	s.lambda.garbage = s.garbage
 	s.deletions = retention.NewApps(retention.AppsConfig{
-		KV: known.versions, Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager,
-		Events: s.lambda.queue, Named: s.lambda, Garbage: s.garbage, Tombstones: tombstones,
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.events, Named: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
 	s.control = control.New(control.Config{
-		Store: known.typed, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
 		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
 	})
-	s.lambda.deletions, s.lambda.control = s.deletions, s.control
+	s.assembleLambda(floors, zips)
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+	})
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -369,9 +360,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n")
+	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -399,31 +390,8 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: control.NewAside(s.kv, s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
-}
-
-// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
-func (s *server) lambdaAPI() *awslambda.Handler {
-	aws := s.daemon.cfg.AWS
-	return awslambda.New(awslambda.Config{
-		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
-	})
-}
-
-// keyOfURLs is what signatures of requests to function URLs are made with. It is
-// good for nothing else, and the admin's key not for function URLs: who may call
-// a function need not be one who may deploy.
-func (s *server) keyOfURLs() sigv4.Key {
-	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"teal"
+	"teal/internal/event"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -129,7 +130,7 @@ const (
 )
 
 // ParseLimits returns the limits that pairs of a name and a value set.
-func ParseLimits(pairs [][2]string) (l gateway.Limits, events EventLimits, err error) {
+func ParseLimits(pairs [][2]string) (l gateway.Limits, events event.Limits, err error) {
 	for _, pair := range pairs {
 		name, value := pair[0], pair[1]
 		switch {

@@ -259,6 +259,13 @@ func (m *Manager) Await(ctx context.Context, app string, version int) (release.H
 	}
 }
 
+// Started is Await for who wants to know no more than that the environment has
+// become ready or has failed; its error is ctx's.
+func (m *Manager) Started(ctx context.Context, app string, version int) error {
+	_, err := m.Await(ctx, app, version)
+	return err
+}
+
 // Retire implements [release.Runner].
 func (m *Manager) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
 	ctx = context.WithoutCancel(ctx) // see ProvisionBeside

@@ -130,7 +130,7 @@ type Server struct {
 	log      Log
 	tracer   Tracer
 	bodies   *budget
-	failures failureBudget
+	failures *failureBudget
 	around   func(http.Handler) http.Handler
 	isAround func(host string) bool // nil: what stands around may answer anything
 	errorLog *log.Logger            // what net/http has to say
@@ -152,7 +152,7 @@ func NewServer(config ServerConfig) *Server {
 		tracer:   config.Tracer,
 	}
 	s.requestTrailer = s.headers.passesTrailer
-	s.bodies = newBudget(int64(s.limits.FunctionBodies))
+	s.bodies, s.failures = newBudget(int64(s.limits.FunctionBodies)), &failureBudget{}
 	nobody := func(netip.Addr) bool { return false }
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
@@ -168,6 +168,16 @@ func NewServer(config ServerConfig) *Server {
 	}
 	s.errorLog = slog.NewLogLogger(s.logger.Handler(), slog.LevelDebug)
 	return s
+}
+
+// With returns a server that shares everything with s, its limits and budgets too,
+// and has middleware stand before the routing of its public requests, see
+// ServerConfig.Around and AroundHost: what a middleware needs may be built after
+// what needs the server.
+func (s *Server) With(around func(next http.Handler) http.Handler, hosts func(host string) bool) *Server {
+	public := *s
+	public.around, public.isAround = around, hosts
+	return &public
 }
 
 // Serve answers the public requests that come in on l, by the gateway's table.

@@ -1,29 +1,20 @@
 package retention
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"teal"
 	"teal/internal/artifact"
 	"teal/internal/environment"
+	"teal/internal/lambda"
+	"teal/internal/routing"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/memkv"
 )
-
-// nothing is a server on which nothing runs and no record names code.
-type nothing struct{}
-
-func (nothing) Apps() []teal.App                               { return nil }
-func (nothing) EachPieces(func([]string))                      {}
-func (nothing) DraftPieces() []string                          { return nil }
-func (nothing) LayerPieces() []string                          { return nil }
-func (nothing) PiecesOfDraft(context.Context, string) []string { return nil }
-func (nothing) ForgetApp(string)                               {}
 
 func newGarbage(t *testing.T) *Garbage {
 	t.Helper()
@@ -32,8 +23,9 @@ func newGarbage(t *testing.T) *Garbage {
 		t.Fatal(err)
 	}
 	kv := memkv.New()
+	known := index.New(kv, Pieces)
 	return NewGarbage(GarbageConfig{
-		Store: store.New(kv), Index: nothing{}, Named: nothing{}, Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
+		Store: store.New(kv), Index: known, Named: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv))), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
 		Bundles: bundles, Pins: NewPins(), Tombstones: NewTombstones(kv), Logger: slog.New(slog.DiscardHandler),
 	})
 }

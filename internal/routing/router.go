@@ -359,6 +359,12 @@ func (r *Router) Uses(ctx context.Context, app string, version int) (environment
 	return use, err
 }
 
+// InUse reports whether an alias or a release that has not ended uses a version.
+func (r *Router) InUse(ctx context.Context, app string, version int) (bool, error) {
+	use, err := r.Uses(ctx, app, version)
+	return use.Live || use.Alias || use.Release, err
+}
+
 // Targets implements [environment.Usage].
 func (r *Router) Targets() []environment.Target {
 	r.mu.Lock()

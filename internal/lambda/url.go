@@ -1,10 +1,12 @@
-package daemon
+package lambda
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -20,12 +22,12 @@ import (
 	"teal/internal/gateway"
 )
 
-// urlDomain is what the host names of function URLs end in, unless the server is
-// told otherwise. Names below localhost lead to this machine everywhere.
-const urlDomain = "lambda-url.localhost"
+// DefaultDomain is what the host names of function URLs end in, unless the server
+// is told otherwise. Names below localhost lead to this machine everywhere.
+const DefaultDomain = "lambda-url.localhost"
 
-// urlKeyID is the access key id of the key for function URLs.
-const urlKeyID = "teal-url"
+// KeyID is the access key id of the key for function URLs.
+const KeyID = "teal-url"
 
 // address is one function URL.
 type address struct {
@@ -42,7 +44,7 @@ type addresses struct {
 
 // set replaces the URLs of one function. Only one caller at a time may set.
 func (a *addresses) set(x awslambda.Extras) {
-	ref := awslambda.Ref{App: x.App, Component: x.Component}
+	ref := x.Ref()
 	next := map[string]address{}
 	if old := a.table.Load(); old != nil {
 		maps.Copy(next, *old)
@@ -62,95 +64,113 @@ func (a *addresses) find(id string) (address, bool) {
 	return address{}, false
 }
 
-// aroundURLs answers requests whose host is a function URL's, and leaves all
-// others to next.
-func (l *lambda) aroundURLs(domain string) func(next http.Handler) http.Handler {
-	suffix := "." + domain
-	return func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			host := r.Host
-			if h, _, err := net.SplitHostPort(host); err == nil {
-				host = h
-			}
-			id, ours := strings.CutSuffix(strings.ToLower(host), suffix)
-			if !ours {
-				next.ServeHTTP(w, r)
-				return
-			}
-			u, ok := l.urls.find(id)
-			if !ok {
-				refuseURL(w, r, http.StatusForbidden, "Forbidden")
-				return
-			}
-			l.serveURL(w, r, u, next)
-		})
-	}
+// URLConfig is what URLs needs.
+type URLConfig struct {
+	Records   *Records
+	Activator *Activator
+	// Domain is what the host names end in; "" is DefaultDomain.
+	Domain string
+	// Key is what signatures are made with; its ID is KeyID.
+	Key sigv4.Key
+	// Read reads the body of somebody who has not proven yet who they are, within
+	// the gateway's limits; see gateway.Server.ReadBody.
+	Read   func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
+	Logger *slog.Logger
 }
 
-func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, next http.Handler) {
-	if u.url.Cors != nil {
+// URLs answers requests to function URLs. It is safe for concurrent use.
+type URLs struct {
+	cfg    URLConfig
+	suffix string // of hosts
+}
+
+// NewURLs returns the function URLs that records name.
+func NewURLs(cfg URLConfig) *URLs {
+	return &URLs{cfg: cfg, suffix: "." + cmp.Or(cfg.Domain, DefaultDomain)}
+}
+
+// Owns reports whether a host, in lower case and without port, may be a function
+// URL's. It does not block.
+func (u *URLs) Owns(host string) bool { return strings.HasSuffix(host, u.suffix) }
+
+// Middleware answers requests whose host is a function URL's, and leaves all
+// others to next.
+func (u *URLs) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		id, ours := strings.CutSuffix(strings.ToLower(host), u.suffix)
+		if !ours {
+			next.ServeHTTP(w, r)
+			return
+		}
+		to, ok := u.cfg.Records.settings.urls.find(id)
+		if !ok {
+			refuseURL(w, r, http.StatusForbidden, "Forbidden")
+			return
+		}
+		u.serve(w, r, to, next)
+	})
+}
+
+func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next http.Handler) {
+	if to.url.Cors != nil {
 		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
-			corsHeaders(w.Header(), *u.url.Cors, r)
+			corsHeaders(w.Header(), *to.url.Cors, r)
 			w.WriteHeader(http.StatusOK)
 			return
 		}
-		w = &corsWriter{ResponseWriter: w, cors: *u.url.Cors, request: r}
+		w = &corsWriter{ResponseWriter: w, cors: *to.url.Cors, request: r}
 	}
-	if err := l.allowURL(w, r, u); err != nil {
+	if err := u.allow(w, r, to); err != nil {
 		status, message := refusalOf(err)
 		refuseURL(w, r, status, message)
 		return
 	}
-	claim, err := l.claim(r.Context(), u.ref, u.qualifier)
+	claim, err := u.cfg.Activator.claim(r.Context(), to.ref, to.qualifier)
 	if err != nil {
-		l.logger.Warn("a function URL cannot be served", "app", u.ref.App, "qualifier", u.qualifier, "error", err)
+		u.cfg.Logger.Warn("a function URL cannot be served", "app", to.ref.App, "qualifier", to.qualifier, "error", err)
 		refuseURL(w, r, http.StatusBadGateway, "Internal Server Error")
 		return
 	}
-	l.touch(u.ref.App, claim.Version)
-	claim.Stream = u.url.Mode == awslambda.ResponseStream
+	u.cfg.Activator.touch(to.ref.App, claim.Version)
+	claim.Stream = to.url.Mode == awslambda.ResponseStream
 	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
 }
 
 // errForbidden is in AWS's words but for the page that it points to.
 var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md") //nolint:staticcheck // AWS begins it so
 
-// urlAccess is what tells who calls a function URL.
-type urlAccess struct {
-	key sigv4.Key
-	// read reads the body of somebody who has not proven yet who they are, within
-	// the gateway's limits; see gateway.Server.ReadBody.
-	read func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
-}
-
-// allowURL checks who calls: by the function's policy, or by a signature.
+// allow checks who calls: by the function's policy, or by a signature.
 //
 // A signature that covers a declared hash of the body is verified before anything
 // of the body is read. Without one there is no other way than to read it first.
-func (l *lambda) allowURL(w http.ResponseWriter, r *http.Request, u address) error {
-	if u.url.AuthType == "NONE" {
-		if !u.open {
+func (u *URLs) allow(w http.ResponseWriter, r *http.Request, to address) error {
+	if to.url.AuthType == "NONE" {
+		if !to.open {
 			return errForbidden
 		}
 		return nil
 	}
-	signature, err := l.access.key.Parse(r, time.Now())
+	signature, err := u.cfg.Key.Parse(r, time.Now())
 	if err != nil {
 		return err
 	}
-	if _, err := l.access.key.VerifyHead(signature); err != nil {
+	if _, err := u.cfg.Key.VerifyHead(signature); err != nil {
 		return err
 	}
-	body, release, err := l.access.read(w, r)
+	body, release, err := u.cfg.Read(w, r)
 	defer release() // whoever has proven who they are is asked again for the same, by the gateway
 	if err != nil {
 		return err
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	return l.access.key.Verify(signature, body)
+	return u.cfg.Key.Verify(signature, body)
 }
 
-// refusalOf returns what whom allowURL does not let in is told.
+// refusalOf returns what whom allow does not let in is told.
 func refusalOf(err error) (status int, message string) {
 	var unproven *sigv4.Error
 	switch {

@@ -1,19 +1,18 @@
-package daemon
+package event
 
 import (
 	"container/heap"
 	"time"
 
-	"teal/internal/api/awslambda"
 	"teal/internal/store"
 )
 
 // pending is an event that waits for its turn.
 type pending struct {
-	key   store.SideKey
-	ref   awslambda.Ref
-	since time.Time // when it was accepted: the oldest one comes first
-	due   time.Time
+	key      store.SideKey
+	function Function
+	since    time.Time // when it was accepted: the oldest one comes first
+	due      time.Time
 	// failures is how often in a row its record could not be read.
 	failures int
 }
@@ -24,8 +23,8 @@ type pending struct {
 type waitingRoom struct {
 	known map[store.SideKey]bool // what waits
 	later *order[pending]
-	lines map[awslambda.Ref]*line // functions with events that are due, or under way
-	open  *order[*line]           // those with a due event and room for it
+	lines map[Function]*line // functions with events that are due, or under way
+	open  *order[*line]      // those with a due event and room for it
 }
 
 // line is the due events of one function.
@@ -37,7 +36,7 @@ type line struct {
 
 func newWaitingRoom() waitingRoom {
 	return waitingRoom{
-		known: map[store.SideKey]bool{}, lines: map[awslambda.Ref]*line{},
+		known: map[store.SideKey]bool{}, lines: map[Function]*line{},
 		later: &order[pending]{less: func(a, b pending) bool { return a.due.Before(b.due) }},
 		open:  &order[*line]{less: func(a, b *line) bool { return a.events.items[0].since.Before(b.events.items[0].since) }},
 	}
@@ -70,10 +69,10 @@ func (w *waitingRoom) next(now time.Time) (p pending, ok bool) {
 
 // arrive puts an event that is due into its function's line.
 func (w *waitingRoom) arrive(p pending) {
-	l := w.lines[p.ref]
+	l := w.lines[p.function]
 	if l == nil {
 		l = &line{events: &order[pending]{less: func(a, b pending) bool { return a.since.Before(b.since) }}}
-		w.lines[p.ref] = l
+		w.lines[p.function] = l
 	}
 	heap.Push(l.events, p)
 	switch {
@@ -85,21 +84,21 @@ func (w *waitingRoom) arrive(p pending) {
 }
 
 func (w *waitingRoom) list(l *line) {
-	if l.events.Len() > 0 && l.busy < eventsPerFunction {
+	if l.events.Len() > 0 && l.busy < atOncePerFunction {
 		l.listed = true
 		heap.Push(w.open, l)
 	}
 }
 
 // done gives a place of a function free.
-func (w *waitingRoom) done(ref awslambda.Ref) {
-	l := w.lines[ref]
+func (w *waitingRoom) done(function Function) {
+	l := w.lines[function]
 	l.busy--
 	if !l.listed {
 		w.list(l)
 	}
 	if l.busy == 0 && l.events.Len() == 0 {
-		delete(w.lines, ref)
+		delete(w.lines, function)
 	}
 }
 

@@ -1,4 +1,4 @@
-package daemon
+package lambda
 
 import (
 	"context"
@@ -10,7 +10,7 @@ import (
 	"teal/internal/api/awslambda"
 )
 
-var _ awslambda.Aliases = (*lambda)(nil)
+var _ awslambda.Aliases = (*Backend)(nil)
 
 // aliasPatience is how long a version may take to become healthy before an alias
 // is not given to it: AWS's tools wait a minute for an answer.
@@ -18,8 +18,8 @@ const aliasPatience = 50 * time.Second
 
 // Alias implements [awslambda.Aliases]. The derived preview can be looked at,
 // too.
-func (l *lambda) Alias(_ context.Context, ref awslambda.Ref, name string) (awslambda.Alias, error) {
-	for _, record := range l.router.Aliases(ref.App) {
+func (b *Backend) Alias(_ context.Context, ref awslambda.Ref, name string) (awslambda.Alias, error) {
+	for _, record := range b.aliases.Aliases(ref.App) {
 		if record.Value.Name == name {
 			return awslambda.Alias{Alias: record.Value, Revision: record.Revision}, nil
 		}
@@ -28,46 +28,46 @@ func (l *lambda) Alias(_ context.Context, ref awslambda.Ref, name string) (awsla
 }
 
 // Aliases implements [awslambda.Aliases].
-func (l *lambda) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Alias, error) {
+func (b *Backend) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Alias, error) {
 	var list []awslambda.Alias
-	for _, record := range l.router.Stored(ref.App) {
+	for _, record := range b.aliases.Stored(ref.App) {
 		list = append(list, awslambda.Alias{Alias: record.Value, Revision: record.Revision})
 	}
 	return list, nil
 }
 
 // SetAlias implements [awslambda.Aliases].
-func (l *lambda) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
+func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
 	alias.UpdatedAt, alias.UpdatedBy = time.Now(), "Lambda API"
 	set := api.SetAlias{App: alias.App, Alias: alias.Name, Targets: alias.Targets, Revision: &revision, By: alias.UpdatedBy}
-	if err := l.readyFor(ctx, set); err != nil {
+	if err := b.readyFor(ctx, set); err != nil {
 		return awslambda.Alias{}, err
 	}
 	if alias.Name == teal.AliasLive {
-		if err := l.journal.CheckNoRelease(ctx, alias.App); err != nil {
+		if err := b.cfg.Apps.CheckNoRelease(ctx, alias.App); err != nil {
 			return awslambda.Alias{}, err
 		}
 	}
-	if err := l.router.SetDescribed(ctx, alias, revision); err != nil {
+	if err := b.aliases.SetDescribed(ctx, alias, revision); err != nil {
 		return awslambda.Alias{}, err
 	}
-	l.warmUp(context.WithoutCancel(ctx), alias.App)
-	record := l.router.Alias(alias.App, alias.Name)
+	b.warmUp(context.WithoutCancel(ctx), alias.App)
+	record := b.aliases.Alias(alias.App, alias.Name)
 	return awslambda.Alias{Alias: record.Value, Revision: record.Revision}, nil
 }
 
 // readyFor refuses what an alias cannot point to, and starts what does not run.
-func (l *lambda) readyFor(ctx context.Context, set api.SetAlias) error {
+func (b *Backend) readyFor(ctx context.Context, set api.SetAlias) error {
 	if set.Alias == teal.AliasPreview {
 		return teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
 	}
 	if !slices.ContainsFunc(set.Targets, func(t teal.Target) bool { return t.Version == teal.Draft }) {
-		patience, err := l.control.CheckAlias(ctx, set)
+		patience, err := b.cfg.Orders.CheckAlias(ctx, set)
 		if err != nil {
 			return err
 		}
 		for _, t := range set.Targets {
-			if err := l.control.EnsureReady(ctx, set, t.Version, min(patience, aliasPatience)); err != nil {
+			if err := b.cfg.Orders.EnsureReady(ctx, set, t.Version, min(patience, aliasPatience)); err != nil {
 				return asConflict(err)
 			}
 		}
@@ -76,7 +76,7 @@ func (l *lambda) readyFor(ctx context.Context, set api.SetAlias) error {
 	if set.Alias == teal.AliasLive {
 		return teal.Errorf(teal.CodeInvalidInput, "the alias live answers the app's routes and can point to published versions alone, not to $LATEST")
 	}
-	return asConflict(l.control.EnsureReady(ctx, set, teal.Draft, aliasPatience))
+	return asConflict(b.cfg.Orders.EnsureReady(ctx, set, teal.Draft, aliasPatience))
 }
 
 // asConflict says that a version is not fit for an alias in a way that clients do
@@ -89,14 +89,14 @@ func asConflict(err error) error {
 }
 
 // DeleteAlias implements [awslambda.Aliases].
-func (l *lambda) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string) error {
+func (b *Backend) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string) error {
 	if name == teal.AliasLive {
-		if err := l.journal.CheckNoRelease(ctx, ref.App); err != nil {
+		if err := b.cfg.Apps.CheckNoRelease(ctx, ref.App); err != nil {
 			return err
 		}
 	}
-	if err := l.router.Remove(ctx, ref.App, name); err != nil {
+	if err := b.aliases.Remove(ctx, ref.App, name); err != nil {
 		return err
 	}
-	return l.forgetOfAll(ctx, ref.App, name)
+	return b.forgetOfAll(ctx, ref.App, name)
 }

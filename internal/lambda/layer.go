@@ -1,4 +1,4 @@
-package daemon
+package lambda
 
 import (
 	"cmp"
@@ -13,7 +13,7 @@ import (
 	"teal/internal/store"
 )
 
-var _ awslambda.Layers = (*lambda)(nil)
+var _ awslambda.Layers = (*Backend)(nil)
 
 // layerCounter keeps the numbers of a layer's versions from being given out
 // again.
@@ -93,11 +93,11 @@ func (l *layers) list(name string) []awslambda.Layer {
 
 // PublishLayer implements [awslambda.Layers]. The number is taken before the
 // version is recorded: cut off in between, it is a number that nobody gets.
-func (l *lambda) PublishLayer(ctx context.Context, layer awslambda.Layer) (awslambda.Layer, error) {
+func (b *Backend) PublishLayer(ctx context.Context, layer awslambda.Layer) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // half a write would leave the copy behind the store
-	l.layers.changing.Lock()
-	defer l.layers.changing.Unlock()
-	counter, err := l.layers.counters.Upsert(ctx, store.SideKey{App: layer.Name, Name: "layer"}, func(c *layerCounter, _ bool) error {
+	b.layers.changing.Lock()
+	defer b.layers.changing.Unlock()
+	counter, err := b.layers.counters.Upsert(ctx, store.SideKey{App: layer.Name, Name: "layer"}, func(c *layerCounter, _ bool) error {
 		c.Layer, c.Last = layer.Name, c.Last+1
 		return nil
 	})
@@ -105,49 +105,49 @@ func (l *lambda) PublishLayer(ctx context.Context, layer awslambda.Layer) (awsla
 		return layer, err
 	}
 	layer.Number = counter.Value.Last
-	record, err := l.layers.versions.Create(ctx, layer)
+	record, err := b.layers.versions.Create(ctx, layer)
 	if err == nil {
-		l.layers.put(record)
+		b.layers.put(record)
 	}
 	return layer, err
 }
 
 // Layer implements [awslambda.Layers].
-func (l *lambda) Layer(_ context.Context, name string, number int) (awslambda.Layer, error) {
-	record, err := l.layers.get(name, number)
+func (b *Backend) Layer(_ context.Context, name string, number int) (awslambda.Layer, error) {
+	record, err := b.layers.get(name, number)
 	return record.Value, err
 }
 
 // Layers implements [awslambda.Layers].
-func (l *lambda) Layers(_ context.Context, name string) ([]awslambda.Layer, error) {
-	return l.layers.list(name), nil
+func (b *Backend) Layers(_ context.Context, name string) ([]awslambda.Layer, error) {
+	return b.layers.list(name), nil
 }
 
 // DeleteLayer implements [awslambda.Layers].
-func (l *lambda) DeleteLayer(ctx context.Context, name string, number int) error {
+func (b *Backend) DeleteLayer(ctx context.Context, name string, number int) error {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
-	l.layers.changing.Lock()
-	defer l.layers.changing.Unlock()
-	record, err := l.layers.get(name, number)
+	b.layers.changing.Lock()
+	defer b.layers.changing.Unlock()
+	record, err := b.layers.get(name, number)
 	if err != nil {
 		return err
 	}
-	if err := store.IgnoreMissing(l.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
+	if err := store.IgnoreMissing(b.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
 		return err
 	}
-	l.layers.mu.Lock()
-	delete(l.layers.known, layerKey(name, number))
-	l.layers.mu.Unlock()
-	l.garbage.DropPieces(piecesOfLayer(record.Value))
+	b.layers.mu.Lock()
+	delete(b.layers.known, layerKey(name, number))
+	b.layers.mu.Unlock()
+	b.cfg.Code.DropLayer(record.Value)
 	return nil
 }
 
 // ChangeLayerPolicy implements [awslambda.Layers].
-func (l *lambda) ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*awslambda.Policy) error) (awslambda.Layer, error) {
+func (b *Backend) ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*awslambda.Policy) error) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
-	l.layers.changing.Lock()
-	defer l.layers.changing.Unlock()
-	record, err := l.layers.get(name, number)
+	b.layers.changing.Lock()
+	defer b.layers.changing.Unlock()
+	record, err := b.layers.get(name, number)
 	if err != nil {
 		return record.Value, err
 	}
@@ -155,25 +155,9 @@ func (l *lambda) ChangeLayerPolicy(ctx context.Context, name string, number int,
 	if err := change(&next.Policy); err != nil {
 		return next, err
 	}
-	record, err = l.layers.versions.Update(ctx, next, record.Revision)
+	record, err = b.layers.versions.Update(ctx, next, record.Revision)
 	if err == nil {
-		l.layers.put(record)
+		b.layers.put(record)
 	}
 	return next, err
-}
-
-// Keep implements [awslambda.Codes].
-func (l *lambda) Keep() (release func()) {
-	return l.pins.Keep()
-}
-
-// Unpacked implements [awslambda.Codes].
-func (l *lambda) Unpacked(ctx context.Context, digest string) (int64, error) {
-	return l.bundles.Size(ctx, digest)
-}
-
-// Stack implements [awslambda.Codes].
-func (l *lambda) Stack(ctx context.Context, digests []string) error {
-	_, err := l.bundles.Stack(ctx, digests)
-	return err
 }

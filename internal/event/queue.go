@@ -1,4 +1,4 @@
-package daemon
+package event
 
 import (
 	"context"
@@ -8,54 +8,40 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/api/awslambda"
 	"teal/internal/doctor"
 	"teal/internal/store"
 )
 
-// queued is an asynchronous invocation: from the moment it is accepted until it
-// has been dealt with for good.
-type queued struct {
-	App           string
-	ID            string // the request's
-	Component     string
-	Name          string // by which the function was called
-	Qualifier     string
-	Version       int // chosen when the event was accepted; retries stay on it
-	Event         []byte
-	ClientContext string `json:",omitempty"`
-	TraceID       string `json:",omitempty"`
-
-	AcceptedAt time.Time
-	Attempts   int       // how often the function has failed at it
-	Refusals   int       // how often it could not be run, or delivered, since
-	NotBefore  time.Time // of the next attempt
-
-	// Report is what the destination is to be told; then nothing but that is
-	// left to do.
-	Report      []byte `json:",omitempty"`
-	Destination string `json:",omitempty"`
-}
-
-func (e queued) key() store.SideKey { return store.SideKey{App: e.App, Name: e.ID} }
-
-func (e queued) ref() awslambda.Ref { return awslambda.Ref{App: e.App, Component: e.Component} }
-
-// Limits on how many events are worked on at the same time.
+// How many events are worked on at the same time, and when to look again although
+// none is due.
 const (
-	eventsAtOnce        = 64
-	eventsPerFunction   = 8
-	eventLookAgainAfter = time.Minute // when nothing is due
+	atOnce            = 64
+	atOncePerFunction = 8
+	lookAgainAfter    = time.Minute
 )
 
-// queue works on events: a record of each is in the store until it is done, so
+// Worker works on events.
+type Worker interface {
+	// Work does what is to be done next about an event, and returns the event as
+	// it is then; done means that nothing is left. It blocks for as long as that
+	// takes, and is called by many goroutines at once.
+	Work(ctx context.Context, e Event) (next Event, done bool)
+}
+
+// Config is what a Queue needs.
+type Config struct {
+	KV     store.KV
+	Limits Limits
+	Logger *slog.Logger
+	Alerts *doctor.Alerts // may be nil
+}
+
+// Queue keeps events until they are done: a record of each is in the store, so
 // nothing that was accepted is lost. What is in memory is when to look at which,
-// and how much there is; an event itself is read when it is worked on.
-type queue struct {
-	table *store.Table[store.SideKey, queued]
-	// work does what is to be done next about an event, and returns the event as
-	// it is then; done means that nothing is left.
-	work   func(ctx context.Context, e queued) (next queued, done bool)
+// and how much there is; an event itself is read when it is worked on. It is safe
+// for concurrent use.
+type Queue struct {
+	table  *store.Table[store.SideKey, Event]
 	logger *slog.Logger
 	alerts *doctor.Alerts // may be nil
 	wake   chan struct{}
@@ -67,10 +53,12 @@ type queue struct {
 	running int
 }
 
-func newQueue(kv store.KV, work func(context.Context, queued) (queued, bool), logger *slog.Logger) *queue {
-	return &queue{
-		table: store.NewSide(kv, "lambda", "event", queued.key), work: work, logger: logger,
-		wake: make(chan struct{}, 1), loaded: make(chan struct{}), waiting: newWaitingRoom(), backlog: newBacklog(EventLimits{}),
+// New returns a queue on which nobody works yet; until Run has read what an earlier
+// server has left, Add waits.
+func New(cfg Config) *Queue {
+	return &Queue{
+		table: store.NewSide(cfg.KV, "lambda", "event", Event.key), logger: cfg.Logger, alerts: cfg.Alerts,
+		wake: make(chan struct{}, 1), loaded: make(chan struct{}), waiting: newWaitingRoom(), backlog: newBacklog(cfg.Limits),
 	}
 }
 
@@ -86,7 +74,7 @@ const lostWriteAfter = time.Minute
 // accepted before is not accepted twice. It returns teal.CodeThrottled when the
 // function has as much waiting as it may have. From when admitted is called on, the
 // version that the event needs is kept; its error refuses the event.
-func (q *queue) Add(ctx context.Context, e queued, admitted func() error) error {
+func (q *Queue) Add(ctx context.Context, e Event, admitted func() error) error {
 	if err := q.awaitLoaded(ctx); err != nil {
 		return err
 	}
@@ -112,7 +100,7 @@ func (q *queue) Add(ctx context.Context, e queued, admitted func() error) error 
 }
 
 // admit counts an event in; mine is whether it was not known before.
-func (q *queue) admit(e queued) (mine bool, err error) {
+func (q *Queue) admit(e Event) (mine bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if _, known := q.backlog.events[e.key()]; known {
@@ -122,13 +110,13 @@ func (q *queue) admit(e queued) (mine bool, err error) {
 	return err == nil, err
 }
 
-func (q *queue) drop(key store.SideKey) {
+func (q *Queue) drop(key store.SideKey) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.backlog.drop(key)
 }
 
-func (q *queue) awaitLoaded(ctx context.Context) error {
+func (q *Queue) awaitLoaded(ctx context.Context) error {
 	select {
 	case <-q.loaded:
 		return nil
@@ -146,7 +134,7 @@ func (q *queue) awaitLoaded(ctx context.Context) error {
 
 // Leave has a version go, unless an event needs it or may need it: then ok is
 // false. Until left is called no event is accepted for it.
-func (q *queue) Leave(version store.VersionKey) (left func(), ok bool) {
+func (q *Queue) Leave(version store.VersionKey) (left func(), ok bool) {
 	select {
 	case <-q.loaded:
 	default:
@@ -166,7 +154,7 @@ func (q *queue) Leave(version store.VersionKey) (left func(), ok bool) {
 }
 
 // Needs returns the versions of an app that events need.
-func (q *queue) Needs(app string) (numbers []int) {
+func (q *Queue) Needs(app string) (numbers []int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for version := range q.backlog.needed {
@@ -178,31 +166,32 @@ func (q *queue) Needs(app string) (numbers []int) {
 }
 
 // await has the event looked at when it is due.
-func (q *queue) await(e queued) {
+func (q *Queue) await(e Event) {
 	q.mu.Lock()
 	q.backlog.put(e.key(), holdingOf(e))
-	q.waiting.add(pending{key: e.key(), ref: e.ref(), since: e.AcceptedAt, due: e.NotBefore})
+	q.waiting.add(pending{key: e.key(), function: e.function(), since: e.AcceptedAt, due: e.NotBefore})
 	q.mu.Unlock()
 	q.nudge()
 }
 
-func (q *queue) nudge() {
+func (q *Queue) nudge() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
 	}
 }
 
-// Run takes up what an earlier server has left, and works until ctx ends. What is
-// under way then is begun again by the next server.
-func (q *queue) Run(ctx context.Context) error {
+// Run takes up what an earlier server has left, and has the worker work until ctx
+// ends. What is under way then is begun again by the next server. It may be called
+// once.
+func (q *Queue) Run(ctx context.Context, worker Worker) error {
 	q.load(ctx)
 	var tasks sync.WaitGroup
 	defer tasks.Wait()
 	for ctx.Err() == nil {
 		events, next := q.take(time.Now())
 		for _, p := range events {
-			tasks.Go(func() { q.attempt(ctx, p) })
+			tasks.Go(func() { q.attempt(ctx, worker, p) })
 		}
 		q.sleep(ctx, next)
 	}
@@ -210,7 +199,7 @@ func (q *queue) Run(ctx context.Context) error {
 }
 
 // load finds what an earlier server has left, and tries until it can.
-func (q *queue) load(ctx context.Context) {
+func (q *Queue) load(ctx context.Context) {
 	const subject = "events"
 	for failures := 1; ctx.Err() == nil; failures++ {
 		err := q.table.Scan(ctx, "", q.found)
@@ -225,12 +214,12 @@ func (q *queue) load(ctx context.Context) {
 				Remedy: "see what is wrong with the store; it is tried again by itself",
 			})
 		}
-		q.sleep(ctx, time.Now().Add(pause(failures)))
+		q.sleep(ctx, time.Now().Add(Backoff(failures)))
 	}
 }
 
 // found takes an event that the store has.
-func (q *queue) found(_ string, record store.Record[queued], err error) error {
+func (q *Queue) found(_ string, record store.Record[Event], err error) error {
 	if err != nil {
 		return nil //nolint:nilerr // it stays for people, whom the table has told
 	}
@@ -243,7 +232,7 @@ func (q *queue) found(_ string, record store.Record[queued], err error) error {
 	return nil
 }
 
-func (q *queue) sleep(ctx context.Context, until time.Time) {
+func (q *Queue) sleep(ctx context.Context, until time.Time) {
 	timer := time.NewTimer(time.Until(until))
 	defer timer.Stop()
 	select {
@@ -255,10 +244,10 @@ func (q *queue) sleep(ctx context.Context, until time.Time) {
 
 // take returns the events whose turn it is, counted as running, and when to look
 // again if nothing happens.
-func (q *queue) take(now time.Time) (events []pending, next time.Time) {
+func (q *Queue) take(now time.Time) (events []pending, next time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.running < eventsAtOnce {
+	for q.running < atOnce {
 		p, found := q.waiting.next(now)
 		if !found {
 			break
@@ -266,12 +255,12 @@ func (q *queue) take(now time.Time) (events []pending, next time.Time) {
 		q.running++
 		events = append(events, p)
 	}
-	return events, q.waiting.wakeAt(now.Add(eventLookAgainAfter))
+	return events, q.waiting.wakeAt(now.Add(lookAgainAfter))
 }
 
 // attempt works on one event once.
-func (q *queue) attempt(ctx context.Context, p pending) {
-	defer q.finished(p.ref)
+func (q *Queue) attempt(ctx context.Context, worker Worker, p pending) {
+	defer q.finished(p.function)
 	record, err := q.table.Get(ctx, p.key)
 	switch {
 	case ctx.Err() != nil:
@@ -286,7 +275,7 @@ func (q *queue) attempt(ctx context.Context, p pending) {
 		q.again(p, err)
 		return
 	}
-	next, done := q.work(ctx, record.Value)
+	next, done := worker.Work(ctx, record.Value)
 	if ctx.Err() != nil {
 		return // likewise
 	}
@@ -298,9 +287,9 @@ func (q *queue) attempt(ctx context.Context, p pending) {
 }
 
 // again has an event that could not be read looked at later.
-func (q *queue) again(p pending, err error) {
+func (q *Queue) again(p pending, err error) {
 	p.failures++
-	wait := pause(p.failures)
+	wait := Backoff(p.failures)
 	q.logger.Error("an event cannot be read; it is tried again", "app", p.key.App, "request", p.key.Name, "in", wait, "error", err)
 	p.due = time.Now().Add(wait)
 	q.mu.Lock()
@@ -313,7 +302,7 @@ func (q *queue) again(p pending, err error) {
 // that has been run is not to be run again because the store fails. It keeps the
 // event's place meanwhile, so that no more than those are under way. gone means
 // that there is no record any more.
-func (q *queue) settle(ctx context.Context, record store.Record[queued], next queued, done bool) (gone bool) {
+func (q *Queue) settle(ctx context.Context, record store.Record[Event], next Event, done bool) (gone bool) {
 	key, revision := next.key(), record.Revision
 	writing := context.WithoutCancel(ctx) // the store outlives the server's end
 	for failures := 1; ; failures++ {
@@ -337,8 +326,8 @@ func (q *queue) settle(ctx context.Context, record store.Record[queued], next qu
 		if ctx.Err() != nil {
 			return done
 		}
-		q.logger.Error("what has become of an event cannot be written; it is tried again", "app", key.App, "request", key.Name, "in", pause(failures), "error", err)
-		wait := time.NewTimer(pause(failures))
+		q.logger.Error("what has become of an event cannot be written; it is tried again", "app", key.App, "request", key.Name, "in", Backoff(failures), "error", err)
+		wait := time.NewTimer(Backoff(failures))
 		select {
 		case <-ctx.Done():
 		case <-wait.C:
@@ -348,17 +337,17 @@ func (q *queue) settle(ctx context.Context, record store.Record[queued], next qu
 }
 
 // finished gives a place free.
-func (q *queue) finished(ref awslambda.Ref) {
+func (q *Queue) finished(function Function) {
 	q.mu.Lock()
 	q.running--
-	q.waiting.done(ref)
+	q.waiting.done(function)
 	q.mu.Unlock()
 	q.nudge()
 }
 
 // Forget drops the events of an app that is being deleted.
-func (q *queue) Forget(ctx context.Context, app string) error {
-	return q.table.Scan(ctx, app, func(_ string, r store.Record[queued], err error) error {
+func (q *Queue) Forget(ctx context.Context, app string) error {
+	return q.table.Scan(ctx, app, func(_ string, r store.Record[Event], err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // its caller deletes all records
 		}
@@ -372,44 +361,3 @@ func (q *queue) Forget(ctx context.Context, app string) error {
 		return err
 	})
 }
-
-// chooseTries bounds how often the version of an event is chosen: each further try
-// means that one has been deleted in between.
-const chooseTries = 3
-
-// Enqueue implements [awslambda.Invoker].
-func (l *lambda) Enqueue(ctx context.Context, event awslambda.Event) (int, error) {
-	for try := 1; ; try++ {
-		version, err := l.Choose(ctx, event.Ref, event.Qualifier)
-		if err != nil {
-			return 0, err
-		}
-		err = l.queue.Add(ctx, queued{
-			App: event.Ref.App, ID: event.RequestID, Component: event.Ref.Component, Name: event.Name, Qualifier: event.Qualifier,
-			Version: version, Event: event.Event, ClientContext: event.ClientContext, TraceID: event.TraceID, AcceptedAt: event.AcceptedAt,
-		}, func() error { return l.checkVersion(event.Ref.App, version) })
-		if teal.IsCode(err, teal.CodeUnknownVersion) && try < chooseTries {
-			continue
-		}
-		return version, l.tooManyEvents(err)
-	}
-}
-
-// checkVersion reports whether a version is still there.
-func (l *lambda) checkVersion(app string, number int) error {
-	if number != teal.Draft && !l.index.has(store.VersionKey{App: app, Number: number}) {
-		return teal.Errorf(teal.CodeUnknownVersion, "There is no version %d of app %s any more.", number, app)
-	}
-	return nil
-}
-
-// tooManyEvents puts AWS's words into a refusal for want of room.
-func (l *lambda) tooManyEvents(err error) error {
-	if !isThrottle(err) {
-		return err
-	}
-	return &awslambda.Fault{Code: "TooManyRequestsException", Message: teal.MessageOf(err), Reason: "CallerRateLimitExceeded"}
-}
-
-// isThrottle reports whether an error says that there was no room for a call.
-func isThrottle(err error) bool { return teal.IsCode(err, teal.CodeThrottled) }

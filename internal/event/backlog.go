@@ -1,39 +1,37 @@
-package daemon
+package event
 
 import (
 	"cmp"
 
 	"teal"
-	"teal/internal/api/awslambda"
 	"teal/internal/store"
 )
 
-// EventLimits bound the events of one function that have been accepted and are not
-// done.
-type EventLimits struct {
+// Limits bound the events of one function that have been accepted and are not done.
+type Limits struct {
 	Events int        // how many; 0 is 10 000
 	Bytes  teal.Bytes // of them together; 0 is 256 MiB
 }
 
-// The defaults of EventLimits.
+// The defaults of Limits.
 const (
-	defaultEvents     = 10_000
-	defaultEventBytes = 256 * teal.MiB
+	DefaultEvents = 10_000
+	DefaultBytes  = 256 * teal.MiB
 )
 
-func (l EventLimits) withDefaults() EventLimits {
-	return EventLimits{Events: cmp.Or(l.Events, defaultEvents), Bytes: cmp.Or(l.Bytes, defaultEventBytes)}
+func (l Limits) withDefaults() Limits {
+	return Limits{Events: cmp.Or(l.Events, DefaultEvents), Bytes: cmp.Or(l.Bytes, DefaultBytes)}
 }
 
 // held is what is known of an event without its record.
 type held struct {
-	ref     awslambda.Ref
-	version int // that is to run it; 0 when it has been run
-	bytes   teal.Bytes
+	function Function
+	version  int // that is to run it; 0 when it has been run
+	bytes    teal.Bytes
 }
 
-func holdingOf(e queued) held {
-	h := held{ref: e.ref(), version: e.Version, bytes: teal.Bytes(len(e.Event) + len(e.ClientContext) + len(e.Report))}
+func holdingOf(e Event) held {
+	h := held{function: e.function(), version: e.Version, bytes: teal.Bytes(len(e.Payload) + len(e.ClientContext) + len(e.Report))}
 	if len(e.Report) > 0 {
 		h.version = 0
 	}
@@ -49,30 +47,30 @@ type load struct {
 // backlog counts the events that are not done, by function and by the version that
 // they need. It is not safe for concurrent use.
 type backlog struct {
-	limits    EventLimits
+	limits    Limits
 	events    map[store.SideKey]held
-	functions map[awslambda.Ref]load
+	functions map[Function]load
 	needed    map[store.VersionKey]int
 	leaving   map[store.VersionKey]bool // versions that are just being deleted
 }
 
-func newBacklog(limits EventLimits) backlog {
+func newBacklog(limits Limits) backlog {
 	return backlog{
-		limits: limits.withDefaults(), events: map[store.SideKey]held{}, functions: map[awslambda.Ref]load{},
+		limits: limits.withDefaults(), events: map[store.SideKey]held{}, functions: map[Function]load{},
 		needed: map[store.VersionKey]int{}, leaving: map[store.VersionKey]bool{},
 	}
 }
 
 // admit takes a new event in, or refuses it because its function has too many
 // already, or its version is going.
-func (b *backlog) admit(e queued) error {
+func (b *backlog) admit(e Event) error {
 	h := holdingOf(e)
-	have := b.functions[h.ref]
+	have := b.functions[h.function]
 	switch {
 	case have.events >= b.limits.Events:
-		return teal.Errorf(teal.CodeThrottled, "function %s has %d events waiting, which is the limit; send more when it has worked on some, or raise --limit events", h.ref.Component, have.events)
+		return teal.Errorf(teal.CodeThrottled, "function %s has %d events waiting, which is the limit; send more when it has worked on some, or raise --limit events", h.function.Component, have.events)
 	case have.bytes+h.bytes > b.limits.Bytes:
-		return teal.Errorf(teal.CodeThrottled, "function %s has events of %s waiting, and may have %s; send more when it has worked on some, or raise --limit event-bytes", h.ref.Component, have.bytes, b.limits.Bytes)
+		return teal.Errorf(teal.CodeThrottled, "function %s has events of %s waiting, and may have %s; send more when it has worked on some, or raise --limit event-bytes", h.function.Component, have.bytes, b.limits.Bytes)
 	case b.leaving[versionOf(e.App, h)]:
 		return teal.Errorf(teal.CodeUnknownVersion, "version %d of app %s is just being deleted", h.version, e.App)
 	}
@@ -87,8 +85,8 @@ func (b *backlog) put(key store.SideKey, h held) {
 	}
 	b.drop(key)
 	b.events[key] = h
-	have := b.functions[h.ref]
-	b.functions[h.ref] = load{have.events + 1, have.bytes + h.bytes}
+	have := b.functions[h.function]
+	b.functions[h.function] = load{have.events + 1, have.bytes + h.bytes}
 	b.needed[versionOf(key.App, h)]++
 }
 
@@ -99,11 +97,11 @@ func (b *backlog) drop(key store.SideKey) {
 		return
 	}
 	delete(b.events, key)
-	have := b.functions[h.ref]
+	have := b.functions[h.function]
 	if have.events--; have.events == 0 {
-		delete(b.functions, h.ref)
+		delete(b.functions, h.function)
 	} else {
-		b.functions[h.ref] = load{have.events, have.bytes - h.bytes}
+		b.functions[h.function] = load{have.events, have.bytes - h.bytes}
 	}
 	version := versionOf(key.App, h)
 	if b.needed[version]--; b.needed[version] == 0 {

@@ -1,26 +1,26 @@
-package daemon
+package lambda
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
 
 	"teal"
 	"teal/internal/api/awslambda"
-	"teal/internal/function"
+	"teal/internal/event"
 )
 
 // What AWS does with events, unless the function's configuration says otherwise.
 const (
 	eventRetries   = 2
 	eventMaxAge    = 6 * time.Hour
-	retryFirst     = time.Second     // after an event could not be run at all; doubled each time
-	retryMost      = 5 * time.Minute // likewise
 	deliverTimeout = 15 * time.Second
 )
 
@@ -31,76 +31,79 @@ const (
 	conditionAge       = "EventAgeExceeded"
 )
 
-// workOn does the next thing about an event.
-func (l *lambda) workOn(ctx context.Context, e queued) (next queued, done bool) {
+// worker works on events: it runs them as AWS does, and tells their destinations
+// what became of them.
+type worker struct {
+	backend *Backend
+	client  *http.Client // of destinations that are addresses
+	logger  *slog.Logger
+}
+
+func newWorker(b *Backend) *worker {
+	return &worker{backend: b, client: newDestinationClient(), logger: b.logger}
+}
+
+var _ event.Worker = (*worker)(nil)
+
+// Work implements [event.Worker].
+func (w *worker) Work(ctx context.Context, e event.Event) (next event.Event, done bool) {
 	if len(e.Report) > 0 {
-		return l.deliver(ctx, e)
+		return w.deliver(ctx, e)
 	}
-	rules := l.eventRules(e)
+	rules := w.rules(e)
 	now := time.Now()
 	if now.Sub(e.AcceptedAt) > rules.maxAge {
-		return l.end(e, rules.onFailure, conditionAge, awslambda.Result{Version: e.Version}, nil)
+		return w.end(e, rules.onFailure, conditionAge, awslambda.Result{Version: e.Version}, nil)
 	}
-	result, err := l.Invoke(ctx, awslambda.Call{
-		Ref: e.ref(), Name: e.Name, Qualifier: e.Qualifier, Version: e.Version, RequestID: e.ID,
-		Event: e.Event, ClientContext: e.ClientContext, TraceID: e.TraceID,
+	result, err := w.backend.Invoke(ctx, awslambda.Call{
+		Ref: refOf(e), Name: e.Name, Qualifier: e.Qualifier, Version: e.Version, RequestID: e.ID,
+		Event: e.Payload, ClientContext: e.ClientContext, TraceID: e.TraceID,
 	})
 	switch {
 	case err == nil && result.Answer.FunctionError == "":
-		return l.end(e, rules.onSuccess, conditionSuccess, result, nil)
+		return w.end(e, rules.onSuccess, conditionSuccess, result, nil)
 	case err == nil:
 		e.Attempts, e.Refusals = e.Attempts+1, 0
 		if e.Attempts > rules.retries {
-			return l.end(e, rules.onFailure, conditionExhausted, result, nil)
+			return w.end(e, rules.onFailure, conditionExhausted, result, nil)
 		}
-		e.NotBefore = time.Now().Add(time.Duration(e.Attempts) * l.retryDelay) // one minute, then two
+		e.NotBefore = time.Now().Add(time.Duration(e.Attempts) * w.backend.cfg.RetryDelay) // one minute, then two
 		return e, false
 	case teal.CodeOf(err).Kind() == teal.KindNotFound, teal.IsCode(err, teal.CodeInvalidInput), teal.IsCode(err, teal.CodeTooLarge):
-		l.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
-		return l.end(e, rules.onFailure, conditionExhausted, result, err)
+		w.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
+		return w.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
-	if l.isStopped(e.ref()) {
-		return l.end(e, rules.onFailure, conditionExhausted, result, err)
+	if w.isStopped(refOf(e)) {
+		return w.end(e, rules.onFailure, conditionExhausted, result, err)
 	}
 	// There was no room, or something here failed: that is not the function's
 	// fault and does not count.
 	e.Refusals++
-	e.NotBefore = time.Now().Add(pause(e.Refusals))
+	e.NotBefore = time.Now().Add(event.Backoff(e.Refusals))
 	return e, false
 }
 
-// pause is how long to wait after so many refusals in a row.
-func pause(refusals int) time.Duration {
-	wait := retryFirst
-	for range refusals - 1 {
-		if wait *= 2; wait >= retryMost {
-			return retryMost
-		}
-	}
-	return wait
+func refOf(e event.Event) awslambda.Ref {
+	return awslambda.Ref{App: e.App, Component: e.Component}
 }
 
 // isStopped reports whether the function has a reserved concurrency of none.
-func (l *lambda) isStopped(ref awslambda.Ref) bool {
-	x, _ := l.Extras(context.Background(), ref) // a copy in memory, which never fails
+func (w *worker) isStopped(ref awslambda.Ref) bool {
+	x := w.backend.settings.of(ref)
 	return x.Reserved != nil && *x.Reserved == 0
 }
 
-// rules is what holds for an event.
-type rules struct {
+// eventRules is what holds for an event.
+type eventRules struct {
 	retries              int
 	maxAge               time.Duration
 	onSuccess, onFailure string
 }
 
-func (l *lambda) eventRules(e queued) rules {
-	r := rules{retries: eventRetries, maxAge: eventMaxAge}
-	x, _ := l.Extras(context.Background(), e.ref()) // see isStopped
-	qualifier := e.Qualifier
-	if qualifier == "" {
-		qualifier = teal.DraftName
-	}
-	config, ok := x.Events[qualifier]
+func (w *worker) rules(e event.Event) eventRules {
+	r := eventRules{retries: eventRetries, maxAge: eventMaxAge}
+	x := w.backend.settings.of(refOf(e))
+	config, ok := x.Events[cmp.Or(e.Qualifier, teal.DraftName)]
 	if !ok {
 		return r
 	}
@@ -116,14 +119,14 @@ func (l *lambda) eventRules(e queued) rules {
 
 // end is what remains of an event that has been run, or never will be: nothing,
 // or a report to a destination.
-func (l *lambda) end(e queued, destination, condition string, result awslambda.Result, cause error) (queued, bool) {
+func (w *worker) end(e event.Event, destination, condition string, result awslambda.Result, cause error) (event.Event, bool) {
 	if condition != conditionSuccess {
-		l.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", condition, "attempts", e.Attempts, "destination", destination)
+		w.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", condition, "attempts", e.Attempts, "destination", destination)
 	}
 	if destination == "" {
 		return e, true
 	}
-	e.Report, e.Destination = l.report(e, condition, result, cause), destination
+	e.Report, e.Destination = w.report(e, condition, result, cause), destination
 	e.Refusals, e.NotBefore = 0, time.Now()
 	return e, false
 }
@@ -132,7 +135,7 @@ func (l *lambda) end(e queued, destination, condition string, result awslambda.R
 const maxReport = 1 << 20
 
 // report describes what became of an event, as AWS does.
-func (l *lambda) report(e queued, condition string, result awslambda.Result, cause error) []byte {
+func (w *worker) report(e event.Event, condition string, result awslambda.Result, cause error) []byte {
 	count := e.Attempts
 	if condition == conditionSuccess {
 		count++
@@ -141,10 +144,10 @@ func (l *lambda) report(e queued, condition string, result awslambda.Result, cau
 		"version":   "1.0",
 		"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		"requestContext": map[string]any{
-			"requestId": e.ID, "functionArn": l.place.FunctionARN(e.Name, nonEmpty(e.Qualifier, teal.DraftName)),
+			"requestId": e.ID, "functionArn": w.backend.cfg.Place.FunctionARN(e.Name, cmp.Or(e.Qualifier, teal.DraftName)),
 			"condition": condition, "approximateInvokeCount": count,
 		},
-		"requestPayload": json.RawMessage(e.Event),
+		"requestPayload": json.RawMessage(e.Payload),
 	}
 	if len(result.Answer.Payload) > 0 || cause != nil {
 		context := map[string]any{"statusCode": http.StatusOK, "executedVersion": teal.VersionLabel(e.Version)}
@@ -165,48 +168,41 @@ func (l *lambda) report(e queued, condition string, result awslambda.Result, cau
 		data, err = json.Marshal(document)
 	}
 	if err != nil {
-		panic("daemon: report cannot be encoded: " + err.Error()) // everything in it is JSON already
+		panic("lambda: report cannot be encoded: " + err.Error()) // everything in it is JSON already
 	}
 	return data
 }
 
-func nonEmpty(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
-}
-
 // deliver sends the report to its destination.
-func (l *lambda) deliver(ctx context.Context, e queued) (next queued, done bool) {
-	err := l.send(ctx, e)
+func (w *worker) deliver(ctx context.Context, e event.Event) (next event.Event, done bool) {
+	err := w.send(ctx, e)
 	if err == nil {
 		return e, true
 	}
 	permanent := teal.CodeOf(err).Kind() == teal.KindNotFound || time.Since(e.AcceptedAt) > 2*eventMaxAge
 	if permanent {
-		l.logger.Error("the destination of an event cannot be told what became of it", "function", e.Name, "request", e.ID, "destination", e.Destination, "error", err)
+		w.logger.Error("the destination of an event cannot be told what became of it", "function", e.Name, "request", e.ID, "destination", e.Destination, "error", err)
 		return e, true
 	}
 	e.Refusals++
-	e.NotBefore = time.Now().Add(pause(e.Refusals))
+	e.NotBefore = time.Now().Add(event.Backoff(e.Refusals))
 	return e, false
 }
 
-func (l *lambda) send(ctx context.Context, e queued) error {
+func (w *worker) send(ctx context.Context, e event.Event) error {
 	if strings.HasPrefix(e.Destination, "http://") || strings.HasPrefix(e.Destination, "https://") {
-		return l.post(ctx, e)
+		return w.post(ctx, e)
 	}
-	name, qualifier, err := l.place.Destination(e.Destination)
+	name, qualifier, err := w.backend.cfg.Place.Destination(e.Destination)
 	if err != nil {
 		return teal.Errorf(teal.CodeNotFound, "the destination %s is not a function: %w", e.Destination, err)
 	}
-	ref, err := l.Find(ctx, name)
+	ref, err := w.backend.Find(ctx, name)
 	if err != nil {
 		return err
 	}
 	// The same id each time, so that a report which is sent again is one event.
-	_, err = l.Enqueue(ctx, awslambda.Event{AcceptedAt: time.Now(), Call: awslambda.Call{
+	_, err = w.backend.Enqueue(ctx, awslambda.Event{AcceptedAt: time.Now(), Call: awslambda.Call{
 		Ref: ref, Name: name, Qualifier: qualifier, Event: e.Report,
 		RequestID: awslambda.RevisionID("destination", e.App, e.ID),
 	}})
@@ -219,7 +215,7 @@ func newDestinationClient() *http.Client {
 	return &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-func (l *lambda) post(ctx context.Context, e queued) error {
+func (w *worker) post(ctx context.Context, e event.Event) error {
 	ctx, cancel := context.WithTimeout(ctx, deliverTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.Destination, bytes.NewReader(e.Report))
@@ -228,7 +224,7 @@ func (l *lambda) post(ctx context.Context, e queued) error {
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-Amzn-Requestid", e.ID)
-	response, err := l.http.Do(request)
+	response, err := w.client.Do(request)
 	if err != nil {
 		return fmt.Errorf("post to %s: %w", e.Destination, err)
 	}
@@ -238,9 +234,4 @@ func (l *lambda) post(ctx context.Context, e queued) error {
 		return fmt.Errorf("post to %s: status %d", e.Destination, response.StatusCode)
 	}
 	return nil
-}
-
-// lambdaNames is how this server's functions are named.
-func lambdaNames(cfg AWS) awslambda.Place {
-	return awslambda.Place{Region: nonEmpty(cfg.Region, function.DefaultRegion), Account: nonEmpty(cfg.Account, function.DefaultAccount)}
 }
