@@ -18,8 +18,17 @@ type rules struct {
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
+	// bounds says, for a package, how many lines that are no tests it may have, and
+	// which names of the root package it may use.
+	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
+}
+
+// bound keeps a package to what it is for.
+type bound struct {
+	lines  int
+	domain []string // names of the root package; with a * at the end, those that begin so
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -89,6 +98,15 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
+	bounds: map[string]bound{
+		// The composition root composes. Whoever decides about apps, versions, aliases or
+		// releases must name one, so a rule of the domain cannot be written here: what it
+		// may name is for starting a server, for saying why it cannot, and for alerts.
+		"internal/daemon": {lines: 1000, domain: []string{
+			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
+			"Error", "Errorf", "IsCode", "MessageOf",
+		}},
+	},
 	later: []string{"internal/target", "internal/console"},
 }
 
@@ -107,6 +125,7 @@ func (r rules) broken(m module) []string {
 	found.names(m)
 	found.docs(m)
 	found.gateway(m)
+	found.bounds(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -228,6 +247,34 @@ func (f *findings) gateway(m module) {
 	})
 }
 
+// bounds: a package stays as small, and as far from the domain, as its line says.
+func (f *findings) bounds(m module, r rules) {
+	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
+		if m[part] == nil {
+			continue // stale says so
+		}
+		bound, lines := r.bounds[part], 0
+		for _, file := range m[part].files {
+			lines += file.lines
+			for _, use := range file.domain {
+				if !bound.allows(use.name) {
+					f.addf("%s names teal.%s; %s decides nothing about the domain, and may name %s", use.at, use.name, part, strings.Join(bound.domain, ", "))
+				}
+			}
+		}
+		if lines > bound.lines {
+			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
+		}
+	}
+}
+
+func (b bound) allows(name string) bool {
+	return slices.ContainsFunc(b.domain, func(allowed string) bool {
+		prefix, any := strings.CutSuffix(allowed, "*")
+		return name == allowed || any && strings.HasPrefix(name, prefix)
+	})
+}
+
 // stale: a rule about a package that is gone protects nothing.
 func (f *findings) stale(m module, r rules) {
 	var named []string
@@ -237,6 +284,7 @@ func (f *findings) stale(m module, r rules) {
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
+	named = slices.AppendSeq(named, maps.Keys(r.bounds))
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
 	"teal/internal/atomicfile"
@@ -192,7 +193,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
 	s.data.report(s.alerts, bundleDir, err)
@@ -204,16 +205,6 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
-}
-
-// packedOverhead is what a zip may be larger than what is in it.
-const packedOverhead = 50 * teal.MiB
-
-func bundleLimits(unpacked teal.Bytes) artifact.Limits {
-	if unpacked == 0 {
-		return artifact.Limits{}
-	}
-	return artifact.Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -281,7 +272,8 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		Wakeups: wakeups, NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); ended.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		Wakeups: wakeups, NewJudge: release.Judges(analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, floors, ended)
@@ -344,7 +336,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
-	s.awaitLive(ctx)
+	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
@@ -372,24 +364,11 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	parts.closer(file, func() error { return os.Remove(path) })
 }
 
-// awaitLive blocks until every environment that a live alias needs is ready or
-// has failed, for as long as the recovery may take.
-func (s *server) awaitLive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
-	defer cancel()
-	for app, version := range s.router.LiveTargets() {
-		health, err := s.manager.Await(ctx, app, version)
-		if err != nil || health.State != teal.EnvironmentReady {
-			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
-		}
-	}
-}
-
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
-		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -142,6 +143,19 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 		return m.cfg.Records.Wish(ctx, e)
 	})
 	return nil
+}
+
+// AwaitAll blocks until each of the apps' versions is ready or has failed, but no
+// longer than patience. One that is not ready then is logged.
+func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions iter.Seq2[string, int]) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for app, version := range versions {
+		health, err := m.Await(ctx, app, version)
+		if err != nil || health.State != teal.EnvironmentReady {
+			m.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
+		}
+	}
 }
 
 // incomplete names an environment in an alert.

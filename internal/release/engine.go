@@ -25,9 +25,8 @@ type Config struct {
 	// Wakeups tell the engine what has changed about an app; nil are its own, see
 	// [Engine.Wake].
 	Wakeups *Wakeups
-	// Changed, where set, is called after a release has entered a phase. It must
-	// not block.
-	Changed func(teal.Release)
+	// Changed are called after a release has entered a phase. They must not block.
+	Changed Listeners
 	// Judging, where set, is called when the judge of a release begins, with what
 	// NewJudge got, and Measured after it with every interval that the judge
 	// takes, and the step at which it does. They must not block.
@@ -39,6 +38,9 @@ type Config struct {
 	// such as "shift:intended". Tests crash there.
 	Boundary func(name string)
 }
+
+// Listeners take the news about releases, one after the other.
+type Listeners []func(teal.Release)
 
 // Engine runs releases, one goroutine each while Run is running.
 type Engine struct {

@@ -117,6 +117,13 @@ type Judge interface {
 	State() json.RawMessage
 }
 
+// Judges returns what makes the judge of a release, as the engine asks for it, of the
+// constructor of a kind of judge. That gets the policy, how live usually did, and the
+// state to go on from.
+func Judges[J Judge](construct func(teal.Judging, *teal.Measurement, json.RawMessage) (J, error)) func(teal.Release) (Judge, error) {
+	return func(r teal.Release) (Judge, error) { return construct(r.Policy.Judge, r.Baseline, r.Judging) }
+}
+
 // Examiner does the tasks of releases: hooks, warm-ups, checks, and questions to
 // judges outside. Tasks run in the background; when one has something new to
 // say, the engine must be woken.

@@ -310,8 +310,10 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
 	}
 	e.cfg.Wakeups.announce()
-	if e.cfg.Changed != nil && r.Phase != before {
-		e.cfg.Changed(r)
+	if r.Phase != before {
+		for _, tell := range e.cfg.Changed {
+			tell(r)
+		}
 	}
 	if d.Forget {
 		e.cfg.Examiner.Stop(r.ID)
