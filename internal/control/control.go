@@ -17,7 +17,7 @@ import (
 	"teal/internal/store"
 )
 
-// Control answers the REST API: it turns wishes into records, releases and
+// Control answers the REST API: it turns orders into records, releases and
 // aliases. Safe for concurrent use.
 type Control struct {
 	store   *store.Store
@@ -377,7 +377,7 @@ func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version int
 // for a user's alias beside everything.
 func (c *Control) startFor(ctx context.Context, set api.SetAlias, version int) error {
 	if set.Alias != teal.AliasLive {
-		return c.manager.ProvisionAside(ctx, set.App, version)
+		return c.manager.ProvisionUnslotted(ctx, set.App, version)
 	}
 	var together []int
 	for _, t := range set.Targets {

@@ -258,7 +258,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Fleet:   fleet,
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit: s.lambdaRecords.Admit, Floor: floors.Floor,
+		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: wakeups.Wake,

@@ -148,7 +148,7 @@ func TestTheNumbersOfALostAppGoOn(t *testing.T) {
 // From the write that deletes an app on, nothing of it is begun any more, whoever
 // has looked before: no environment, release, alias or version.
 //
-// Seen red, each at its line, without the look at Deleting in Wish, journal.app,
+// Seen red, each at its line, without the look at Deleting in SetDesired, Journal.App,
 // Enqueue, SetDescribed, CreateApp and remembers. A version has a test of its own in
 // package control.
 func TestADeletedAppTakesNothing(t *testing.T) {
@@ -165,7 +165,7 @@ func TestADeletedAppTakesNothing(t *testing.T) {
 	for name, begin := range map[string]func() error{
 		"environment": func() error { return s.manager.Provision(ctx, "hello", 3) },
 		"environment aside": func() error {
-			return environment.NewStored(s.store, nil).Wish(ctx, teal.Environment{App: "hello", Version: 3})
+			return environment.NewStored(s.store, nil).SetDesired(ctx, teal.Environment{App: "hello", Version: 3})
 		},
 		"release":            func() error { _, err := s.journal.Claim(ctx, release, ""); return err },
 		"release in a queue": func() error { _, _, err := s.journal.Enqueue(ctx, release); return err },

@@ -22,8 +22,8 @@ type Records interface {
 	Version(ctx context.Context, app string, number int) (teal.Version, error)
 	// Environments returns those of an app, or of all apps for "".
 	Environments(ctx context.Context, app string) ([]teal.Environment, error)
-	// Wish creates the record, or replaces the one that is there.
-	Wish(ctx context.Context, e teal.Environment) error
+	// SetDesired creates the record, or replaces the one that is there.
+	SetDesired(ctx context.Context, e teal.Environment) error
 	// Note changes what the record says about the state; nothing when there is
 	// no record.
 	Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error
@@ -102,9 +102,9 @@ type Config struct {
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)
-	// Floor says how many instances of a function are to stand ready beyond what
+	// MinInstances says how many instances of a function are to stand ready beyond what
 	// its version asks for; nil is none. See Rewarm.
-	Floor func(app string, version int, component string) int
+	MinInstances func(app string, version int, component string) int
 
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
@@ -208,8 +208,8 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
+		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
+		minInstances: e.MinInstances, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r

@@ -92,7 +92,7 @@ func numbered(qualifier string) string {
 // startForCall starts a version and waits until it can take a call: until it is
 // ready, or is known to fail, which the call is then told.
 func (a *Activator) startForCall(ctx context.Context, app string, version int) error {
-	if err := a.environments.ProvisionAside(ctx, app, version); err != nil {
+	if err := a.environments.ProvisionUnslotted(ctx, app, version); err != nil {
 		return err
 	}
 	a.touch(app, version)

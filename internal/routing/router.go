@@ -328,7 +328,7 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 		}
 	}
 	for _, e := range running {
-		if !e.Aside && !live.PointsTo(e.Version) && e.Since.After(since) {
+		if !e.Unslotted && !live.PointsTo(e.Version) && e.Since.After(since) {
 			version, since = e.Version, e.Since
 		}
 	}
