@@ -25,6 +25,8 @@ import (
 	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
@@ -148,7 +150,7 @@ type server struct {
 	processes *process.Runner
 	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
-	web       *gateway.Server
+	web       *front.Server
 	meter     *meter.Meter
 	store     *store.Store
 	index     *index.Index
@@ -236,14 +238,16 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, s.alerts.Records())
+	kv := store.WithDamage(s.db, store.DamageAlerts(s.alerts))
 	s.index = index.New(kv, retention.Pieces)
 	typed := s.index.Store()
 	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
-		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+	s.web = front.New(s.edge.configure(front.Config{
+		Config: exchange.Config{
+			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+		},
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})

@@ -47,6 +47,9 @@ func (r Stored) SetDesired(ctx context.Context, e teal.Environment) error {
 		return store.UnknownApp(e.App)
 	}
 	_, err = r.store.Environments.Replace(ctx, e)
+	if errors.Is(err, store.ErrNewer) {
+		return nil // the record of a newer Teal says that it is wanted, and stays
+	}
 	return err
 }
 
