@@ -126,20 +126,37 @@ func (o Origin) Set(out, in textproto.MIMEHeader) {
 	out.Set("X-Forwarded-Host", host)
 }
 
-// SourceIP returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it names.
-func (o Origin) SourceIP(in textproto.MIMEHeader) string {
-	if chain := in["X-Forwarded-For"]; len(chain) > 0 && o.Trusted {
-		return lastClient(chain, o.policy.trusted)
+// Origin returns where the request comes from. There is no label before anything has
+// been claimed.
+func (x *Exchange) Origin() Origin {
+	o := Origin{Peer: x.peer.Addr, Trusted: x.peer.trusted, Scheme: x.at.Scheme(), Host: x.in.Line().Host, policy: x.policy}
+	if x.Claim.Env != nil {
+		o.Label = x.Claim.Env.Label()
 	}
-	if !o.Peer.IsValid() {
-		return ""
-	}
-	return o.Peer.String()
+	return o
 }
 
-// Origin returns where a request from a peer comes from, that was sent to a host and
-// is answered by the version of the label, "" while none is known.
-func (p *Policy) Origin(at *Entrypoint, peer netip.Addr, host, label string) Origin {
-	return Origin{Peer: peer, Trusted: p.Trusts(at, peer), Scheme: at.Scheme(), Host: host, Label: label, policy: p}
+// PassTrace makes the component's part of the trace follow this one.
+func (x *Exchange) PassTrace(out textproto.MIMEHeader) {
+	if x.span == nil {
+		return
+	}
+	parent, state := x.span.Context()
+	out.Set(headerTraceParent, parent)
+	if out.Del(headerTraceState); state != "" {
+		out.Set(headerTraceState, state)
+	}
 }
+
+// IsTraced reports whether somebody follows the exchange through programs, and what is
+// passed on then.
+func (x *Exchange) IsTraced() (parent, state string, traced bool) {
+	if x.span == nil {
+		return "", "", false
+	}
+	parent, state = x.span.Context()
+	return parent, state, true
+}
+
+// IsTrusted reports whether what the peer says about its own client stands.
+func (x *Exchange) IsTrusted() bool { return x.peer.trusted }

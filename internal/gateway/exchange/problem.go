@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"sync/atomic"
 	"time"
-
-	"github.com/google/uuid"
 
 	"teal"
 	"teal/internal/gateway"
@@ -89,12 +86,6 @@ func (f Failure) Document(status int) []byte {
 		panic("exchange: problem cannot be encoded: " + err.Error()) // it holds strings and an int
 	}
 	return data
-}
-
-// FailureOf returns err as a request's. id is the request's, "" for one that has none
-// yet and gets one.
-func (p *Policy) FailureOf(err error, id string, at *Entrypoint, peer netip.Addr, head Head) Failure {
-	return Failure{Err: err, ID: or(id, uuid.NewString()), Insider: p.isInsider(at, peer, head)}
 }
 
 // LogAnswer logs an error that the client was not told whole. What is wrong with

@@ -130,7 +130,7 @@ func (c *clientConn) invoke() {
 	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &invocation{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.tls != nil}
+	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.tls != nil}
 	c.loop.spawned = true
 	go call.run()
 }
@@ -159,9 +159,9 @@ func (k *invocation) run() {
 	k.client.loop.post(func() {
 		inHead := min(written, len(head))
 		t := k.client.exchange
-		t.result.Failure = k.failure
-		t.result.Status, t.result.Answered = k.status, answered
-		t.trace.Out = int64(len(body))
+		t.Result.Failure = k.failure
+		t.Result.Status, t.Result.Answered = k.status, answered
+		t.out = int64(len(body))
 		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
@@ -219,7 +219,7 @@ func (k *invocation) response(r payload.Response) (head, body []byte) {
 func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) {
 	c.state = clientCollecting
 	t, lost := c.exchange, errno != 0 && errno != unix.EAGAIN
-	t.result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
+	t.Result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
 	switch {
 	case lost:
 		c.close()
@@ -237,7 +237,7 @@ func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) 
 // event describes the request to the function.
 func (c *clientConn) event(now time.Time) payload.Request {
 	t := c.exchange
-	t.requestID = uuid.NewString()
+	t.RequestID = uuid.NewString()
 	r := &t.request
 	sent := textproto.MIMEHeader{}
 	for i := range r.Len() {
@@ -249,9 +249,10 @@ func (c *clientConn) event(now time.Time) payload.Request {
 	for name, values := range sent {
 		h[name] = values
 	}
-	from := c.loop.policy.Origin(&c.loop.all.at.Entrypoint, c.peer, string(r.Host), t.claim.Env.Label())
+	from := t.Origin()
+	from.Host = string(r.Host)
 	from.Set(h, sent)
-	t.trace.Pass(h)
+	t.PassTrace(h)
 	exchange.CompleteEvent(h, from.Host, c.loop.all.port, len(t.body), now)
 	return payload.Request{
 		Method:    string(r.Method),
@@ -259,17 +260,10 @@ func (c *clientConn) event(now time.Time) payload.Request {
 		RawQuery:  string(r.RawQuery()),
 		Protocol:  protocolOf(r),
 		Host:      from.Host,
-		SourceIP:  from.SourceIP(sent),
+		SourceIP:  strings.Clone(t.ClientAddress()),
 		Headers:   h,
 		Body:      t.body,
-		RequestID: t.requestID,
+		RequestID: t.RequestID,
 		Time:      now,
 	}
-}
-
-func protocolOf(r *http1.Request) string {
-	if r.Minor == 0 {
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
 }

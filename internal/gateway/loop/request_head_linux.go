@@ -18,7 +18,7 @@ func (c *clientConn) appendRequest(to []byte) []byte {
 			to = http1.AppendField(to, name, r.Value(i))
 		}
 	}
-	to = http1.AppendLine(to, exchange.HeaderVersion, t.claim.Env.Label())
+	to = http1.AppendLine(to, exchange.HeaderVersion, t.Claim.Env.Label())
 	to = t.appendTrace(c.appendForwarded(to))
 	if r.ExpectContinue {
 		to = append(to, "Expect: 100-continue\r\n"...)
@@ -43,12 +43,12 @@ func (c *clientConn) appendRequest(to []byte) []byte {
 // passes reports whether a header of the client is passed on as it is: not what
 // the rules keep out, nor what is written anew.
 func (c *clientConn) passes(name []byte) bool {
-	if !c.loop.policy.Passes(name, c.trusted) {
+	if !c.loop.policy.Passes(name, c.exchange.IsTrusted()) {
 		return false
 	}
 	switch name[0] | 0x20 {
 	case 't':
-		return c.exchange.trace.Span == nil || !isTrace(name)
+		return !c.isTraced() || !isTrace(name)
 	case 'x': // appendForwarded writes these
 		return !http1.EqualFold(name, "x-forwarded-for") && !http1.EqualFold(name, "x-forwarded-proto") && !http1.EqualFold(name, "x-forwarded-host")
 	}
@@ -61,7 +61,7 @@ func (c *clientConn) appendForwarded(to []byte) []byte {
 	r := &c.exchange.request
 	to = append(to, "X-Forwarded-For: "...)
 	proto, host := []byte(c.loop.all.at.Scheme()), r.Host
-	if c.trusted {
+	if c.exchange.IsTrusted() {
 		for i := range r.Len() {
 			if r.Kind(i) == http1.EndToEnd && http1.EqualFold(r.Name(i), "x-forwarded-for") {
 				to = append(append(to, r.Value(i)...), ", "...)
@@ -69,7 +69,7 @@ func (c *clientConn) appendForwarded(to []byte) []byte {
 		}
 		proto, host = valueOr(r, "x-forwarded-proto", proto), valueOr(r, "x-forwarded-host", host)
 	}
-	to = append(c.peer.AppendTo(to), "\r\n"...)
+	to = append(c.peer.Addr.AppendTo(to), "\r\n"...)
 	to = http1.AppendField(to, []byte("X-Forwarded-Proto"), proto)
 	return http1.AppendField(to, []byte("X-Forwarded-Host"), host)
 }
@@ -98,4 +98,27 @@ func hasHTTP2(value []byte) bool {
 		}
 	}
 	return false
+}
+
+// appendTrace makes the instance's part of the trace follow this one.
+func (t *roundTrip) appendTrace(to []byte) []byte {
+	parent, state, traced := t.IsTraced()
+	if !traced {
+		return to
+	}
+	to = http1.AppendLine(to, "Traceparent", parent)
+	if state != "" {
+		to = http1.AppendLine(to, "Tracestate", state)
+	}
+	return to
+}
+
+func (c *clientConn) isTraced() bool {
+	_, _, traced := c.exchange.IsTraced()
+	return traced
+}
+
+// isTrace reports whether a field is one that appendTrace writes.
+func isTrace(name []byte) bool {
+	return http1.EqualFold(name, "traceparent") || http1.EqualFold(name, "tracestate")
 }

@@ -19,7 +19,7 @@ func (c *clientConn) readResponse() bool {
 			n, err = t.response.Parse(u.unread(), limits)
 		}
 		if err != nil {
-			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
+			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
 			return false
 		}
 		if n > 0 {
@@ -53,7 +53,7 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 		if u.failure != 0 {
 			cause = u.failure
 		}
-		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
+		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
 		return
 	}
 	t.resent, t.sent = true, false
@@ -76,7 +76,7 @@ func (c *clientConn) takeHead() bool {
 	case r.Interim():
 		t.interim++
 		if t.interim > maxInterim {
-			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
+			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
 			return false
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
@@ -97,10 +97,10 @@ func (c *clientConn) beginResponse() {
 	t := c.exchange
 	r := &t.response
 	t.begun = true
-	t.trace.Instance = t.endpoint.Address().Host
-	t.answered(r.Status)
+	t.Instance = t.endpoint.Address().Host
+	t.Answered(r.Status)
 	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
-		c.report() // a stream of hours is answered when it begins
+		c.exchange.Report() // a stream of hours is answered when it begins
 	}
 	t.closes = t.closes || c.loop.stopping || t.request.ExpectContinue && !t.sent && !t.told
 	toHead := string(t.request.Method) == "HEAD"
@@ -113,7 +113,7 @@ func (c *clientConn) beginResponse() {
 	}
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
 	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
+	out = http1.AppendLine(out, exchange.HeaderVersion, t.Claim.Env.Label())
 	if t.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
@@ -148,19 +148,19 @@ func (c *clientConn) appendFields(to []byte) []byte {
 func (c *clientConn) startTunnel() bool {
 	t := c.exchange
 	if !t.upgrades() || !t.response.Upgrades() || !t.sent {
-		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
+		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
 		return false
 	}
 	protocol, _ := t.response.Get("upgrade")
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
 	out := c.appendFields(http1.AppendStatusLine(c.out, 101, t.response.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
+	out = http1.AppendLine(out, exchange.HeaderVersion, t.Claim.Env.Label())
 	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
 	t.begun, t.tunnel, t.closes = true, true, true
-	t.trace.Instance, t.trace.Whole = t.endpoint.Address().Host, true
-	t.answered(101)
-	c.report()
+	t.Instance, t.Whole = t.endpoint.Address().Host, true
+	t.Answered(101)
+	c.exchange.Report()
 	t.up.reset(http1.UntilClose, false)
 	t.down.reset(http1.UntilClose, false)
 	return true

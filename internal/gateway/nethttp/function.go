@@ -20,7 +20,7 @@ import (
 // invocation, as it does not on AWS: the handler may be half way through. The
 // drain deadline and the end of the server do.
 func (x *roundTrip) invoke() {
-	ctx, done := x.claim.Env.Bind(x.handler.life)
+	ctx, done := x.Claim.Env.Bind(x.handler.life)
 	defer done()
 	defer x.body.boundTo(ctx)()
 	defer x.giveBack()
@@ -28,7 +28,7 @@ func (x *roundTrip) invoke() {
 	switch {
 	case err != nil:
 		x.fail(x.explain(ctx, err))
-	case x.claim.Stream:
+	case x.Claim.Stream:
 		x.stream(ctx, x.event(body, time.Now()))
 	default:
 		x.collect(ctx, x.event(body, time.Now()))
@@ -39,7 +39,7 @@ func (x *roundTrip) invoke() {
 func (x *roundTrip) collect(ctx context.Context, request payload.Request) {
 	var response payload.Response
 	var err error
-	response, x.result.Failure, err = x.handler.policy.Invoke(ctx, x.claim, request)
+	response, x.Result.Failure, err = x.handler.policy.Invoke(ctx, x.Claim, request)
 	if err != nil {
 		x.fail(x.explain(ctx, err))
 		return
@@ -81,7 +81,7 @@ func (x *roundTrip) giveBack() { x.handler.policy.GiveBack(x.held) }
 
 // event describes the request to the function.
 func (x *roundTrip) event(body []byte, now time.Time) payload.Request {
-	x.requestID = uuid.NewString()
+	x.RequestID = uuid.NewString()
 	h := x.in.Header.Clone()
 	removeHopByHop(h)
 	x.introduce(h)
@@ -96,10 +96,10 @@ func (x *roundTrip) event(body []byte, now time.Time) payload.Request {
 		RawQuery:  x.in.URL.RawQuery,
 		Protocol:  x.in.Proto,
 		Host:      x.in.Host,
-		SourceIP:  x.origin().SourceIP(textproto.MIMEHeader(x.in.Header)),
+		SourceIP:  x.ClientAddress(),
 		Headers:   h,
 		Body:      body,
-		RequestID: x.requestID,
+		RequestID: x.RequestID,
 		Time:      now,
 	}
 }
@@ -111,7 +111,7 @@ func (x *roundTrip) answer(r payload.Response) {
 		x.w.WriteHeader(r.Status)
 		return
 	}
-	x.trace.Out = int64(len(r.Body))
+	x.out = int64(len(r.Body))
 	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	x.w.WriteHeader(r.Status)
 	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
@@ -119,8 +119,8 @@ func (x *roundTrip) answer(r payload.Response) {
 
 // prepare sets the headers of a function's response, and notes that it begins.
 func (x *roundTrip) prepare(r payload.Response) http.Header {
-	x.answered(r.Status)
-	x.result.Gone = x.in.Context().Err() != nil
+	x.Answered(r.Status)
+	x.Result.Gone = x.in.Context().Err() != nil
 	h := x.w.Header()
 	for _, pair := range r.Headers {
 		h.Add(pair[0], pair[1])
@@ -128,7 +128,7 @@ func (x *roundTrip) prepare(r payload.Response) http.Header {
 	for _, cookie := range r.Cookies {
 		h.Add("Set-Cookie", cookie)
 	}
-	h.Set(exchange.HeaderVersion, x.claim.Env.Label())
+	h.Set(exchange.HeaderVersion, x.Claim.Env.Label())
 	if _, typed := h["Content-Type"]; !typed && !exchange.Bodyless(r.Status) {
 		h["Content-Type"] = nil // do not guess
 	}
@@ -138,15 +138,6 @@ func (x *roundTrip) prepare(r payload.Response) http.Header {
 // introduce makes what is sent to the component say where the request comes
 // from, and which trace it belongs to.
 func (x *roundTrip) introduce(out http.Header) {
-	x.origin().Set(textproto.MIMEHeader(out), textproto.MIMEHeader(x.in.Header))
-	x.trace.Pass(textproto.MIMEHeader(out))
-}
-
-// origin may be asked before anything is claimed; then there is no label.
-func (x *roundTrip) origin() exchange.Origin {
-	label := ""
-	if x.claim.Env != nil {
-		label = x.claim.Env.Label()
-	}
-	return x.handler.policy.Origin(&x.handler.at.Entrypoint, remoteAddr(x.in), x.in.Host, label)
+	x.Origin().Set(textproto.MIMEHeader(out), textproto.MIMEHeader(x.in.Header))
+	x.PassTrace(textproto.MIMEHeader(out))
 }

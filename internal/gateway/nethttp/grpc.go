@@ -32,14 +32,14 @@ func (x *roundTrip) endOverdue() {
 // noteGRPC takes over what a gRPC answer says of itself at its end: its HTTP
 // status is 200 whatever has happened.
 func (x *roundTrip) noteGRPC() {
-	if x.grpc == nil || x.result.Fault != gateway.FaultNone {
+	if x.grpc == nil || x.Result.Fault != gateway.FaultNone {
 		return
 	}
 	status := x.grpc.Trailer.Get("Grpc-Status")
 	if status == "" { // an answer of nothing but trailers
 		status = x.grpc.Header.Get("Grpc-Status")
 	}
-	x.result.Fault = exchange.GRPCFaults[status]
+	x.Result.Fault = exchange.GRPCFaults[status]
 }
 
 // failGRPC answers a gRPC call with a failure: a response of nothing but trailers,

@@ -5,6 +5,7 @@ import (
 	"net/textproto"
 	"strings"
 
+	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
 
@@ -63,7 +64,33 @@ func isNamed(connection []string, name string) bool {
 func (f fields) Len() int { return len(f) }
 
 // Field implements exchange.Head.
-func (f fields) Field(i int) (name, value string) { return f[i].name, f[i].value }
+func (f fields) Field(i int) (name, value string, endToEnd bool) {
+	return f[i].name, f[i].value, f[i].endToEnd
+}
 
-// EndToEnd implements exchange.Head.
-func (f fields) EndToEnd(i int) bool { return f[i].endToEnd }
+// received is the request as package exchange reads it.
+type received struct{ *roundTrip }
+
+func (r received) head() fields {
+	if r.fields == nil {
+		r.fields = headOf(r.in.Header)
+	}
+	return r.fields
+}
+
+// Len implements exchange.Request.
+func (r received) Len() int { return len(r.head()) }
+
+// Field implements exchange.Request.
+func (r received) Field(i int) (name, value string, endToEnd bool) { return r.head().Field(i) }
+
+// Line implements exchange.Request.
+func (r received) Line() exchange.Line {
+	return exchange.Line{
+		Method: r.in.Method, Host: r.in.Host, Target: r.in.RequestURI,
+		Path: r.in.URL.EscapedPath(), RawQuery: r.in.URL.RawQuery, Protocol: r.in.Proto,
+	}
+}
+
+// Route implements exchange.Request.
+func (r received) Route() string { return r.Claim.Route }

@@ -33,7 +33,7 @@ func (e *connectError) Unwrap() error { return e.err }
 // so are those of HTTP/2, whose instance may answer while the client still sends:
 // the answer ends the request, so it must not wait for the request's end.
 func (x *roundTrip) flushAfter() time.Duration {
-	if x.claim.Component.HTTP2 {
+	if x.Claim.Component.HTTP2 {
 		return -1
 	}
 	return time.Millisecond
@@ -44,7 +44,7 @@ func (x *roundTrip) flushAfter() time.Duration {
 func (x *roundTrip) proxy() {
 	ctx, done := x.body.clientContext(x.in)
 	defer done()
-	ctx, done = x.claim.Env.Bind(ctx)
+	ctx, done = x.Claim.Env.Bind(ctx)
 	defer done()
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
@@ -53,7 +53,7 @@ func (x *roundTrip) proxy() {
 	// not give.
 	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
-	if x.claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
+	if x.Claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
 		in.Header.Del("Upgrade")
 		in.Header.Del("Http2-Settings")
@@ -115,16 +115,16 @@ func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 // lasts is reported now: a stream or a connection of hours is answered when it
 // begins.
 func (x *roundTrip) stamp(r *http.Response) error {
-	r.Header.Set(exchange.HeaderVersion, x.claim.Env.Label())
-	x.answered(r.StatusCode)
+	r.Header.Set(exchange.HeaderVersion, x.Claim.Env.Label())
+	x.Answered(r.StatusCode)
 	switch {
 	case r.StatusCode == http.StatusSwitchingProtocols:
 		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
-			x.report()
+			x.Report()
 		}
 		return nil // its body is the connection
 	case strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"):
-		x.report()
+		x.Report()
 	}
 	if isGRPC(x.in) {
 		x.grpc = r
@@ -166,20 +166,20 @@ type reply struct {
 // Read implements io.Reader.
 func (r *reply) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	r.trace.Out += int64(n)
+	r.out += int64(n)
 	if errors.Is(err, io.EOF) {
 		r.response.Trailer = filteredTrailer(r.response.Trailer)
 	}
 	// The context has ended when it is the client that broke off.
 	gone := r.in.Context().Err() != nil && !r.body.abandoned()
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || gone || r.claim.IsOverdue() {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || gone || r.Claim.IsOverdue() {
 		return n, err
 	}
 	if r.overdue() {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.result.Fault = gateway.FaultConnection
+	r.Result.Fault = gateway.FaultConnection
 	return n, err
 }
 
@@ -196,16 +196,16 @@ func filteredTrailer(trailer http.Header) http.Header {
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,
 // and to another one when no connection could be made.
 func (x *roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
-	transport := x.handler.server.transport(x.claim)
+	transport := x.handler.server.transport(x.Claim)
 	var failure *connectError
 	for range exchange.ConnectAttempts {
-		endpoint, err := x.claim.Component.Endpoints.Claim()
+		endpoint, err := x.Claim.Component.Endpoints.Claim()
 		if err != nil {
 			return nil, err
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.trace.Instance = address.Host
+		x.Instance = address.Host
 		response, err := transport.RoundTrip(x.requestTo(r, address))
 		if err == nil {
 			return response, nil
@@ -271,7 +271,7 @@ func (x *roundTrip) upstreamError(err error) error {
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
 		reason = "answered with something that is not HTTP, or with headers that are too long"
 	}
-	return exchange.ErrInstance(x.claim, code, reason, err)
+	return exchange.ErrInstance(x.Claim, code, reason, err)
 }
 
 func (s *Server) newTransport() *http.Transport {
