@@ -81,7 +81,9 @@ func (c *clientConn) takeHead() bool {
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
 			c.room(c.loop, t.upstream.r+smallBuffer/4)
-			c.out = append(c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason)), "\r\n"...)
+			w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+			exchange.PassInterim(w, fields{&r.Fields})
+			c.out = append(w.out, "\r\n"...)
 			c.send(c.loop, nil)
 			t.told = t.told || r.Status == 100
 		}
@@ -98,10 +100,7 @@ func (c *clientConn) beginResponse() {
 	r := &t.response
 	t.begun = true
 	t.Instance = t.endpoint.Address().Host
-	t.Answered(r.Status)
-	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
-		c.exchange.Report() // a stream of hours is answered when it begins
-	}
+	t.Begins(r.Status, fields{&r.Fields})
 	t.closes = t.closes || c.loop.stopping || t.request.ExpectContinue && !t.sent && !t.told
 	toHead := string(t.request.Method) == "HEAD"
 	length := r.Length(toHead)
@@ -112,8 +111,12 @@ func (c *clientConn) beginResponse() {
 		framed, t.closes = http1.UntilClose, true
 	}
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
-	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.Claim.Env.Label())
+	w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+	dated := t.PassResponse(w, fields{&r.Fields})
+	out := w.out
+	if !dated {
+		out = c.loop.appendDate(out)
+	}
 	if t.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
@@ -130,20 +133,6 @@ func (c *clientConn) beginResponse() {
 	t.down.reset(length, framed == http1.Chunked)
 }
 
-// appendFields appends what of a response's fields is for the client.
-func (c *clientConn) appendFields(to []byte) []byte {
-	r := &c.exchange.response
-	for i := range r.Len() {
-		if r.Kind(i) != http1.EndToEnd {
-			continue
-		}
-		if name := r.Name(i); len(name) != len(exchange.HeaderVersion) || !http1.EqualFold(name, "teal-version") {
-			to = http1.AppendField(to, name, r.Value(i))
-		}
-	}
-	return to
-}
-
 // startTunnel lets the two go on in the protocol that they have agreed on.
 func (c *clientConn) startTunnel() bool {
 	t := c.exchange
@@ -153,14 +142,13 @@ func (c *clientConn) startTunnel() bool {
 	}
 	protocol, _ := t.response.Get("upgrade")
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
-	out := c.appendFields(http1.AppendStatusLine(c.out, 101, t.response.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.Claim.Env.Label())
-	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+	w := c.loop.headWriter(http1.AppendStatusLine(c.out, 101, t.response.Reason))
+	t.PassResponse(w, fields{&t.response.Fields})
+	out := append(w.out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
 	t.begun, t.tunnel, t.closes = true, true, true
 	t.Instance, t.Whole = t.endpoint.Address().Host, true
-	t.Answered(101)
-	c.exchange.Report()
+	t.Begins(101, fields{&t.response.Fields})
 	t.up.reset(http1.UntilClose, false)
 	t.down.reset(http1.UntilClose, false)
 	return true

@@ -68,6 +68,17 @@ func (f fields) Field(i int) (name, value string, endToEnd bool) {
 	return f[i].name, f[i].value, f[i].endToEnd
 }
 
+// header receives fields for net/http. It implements exchange.Fields.
+type header http.Header
+
+// Add implements exchange.Fields.
+func (h header) Add(name, value string) { http.Header(h).Add(name, value) }
+
+// AddList implements exchange.Fields.
+func (h header) AddList(name string, values []string) {
+	http.Header(h).Add(name, strings.Join(values, ", "))
+}
+
 // received is the request as package exchange reads it.
 type received struct{ *roundTrip }
 

@@ -74,7 +74,7 @@ func (x *roundTrip) proxy() {
 		Rewrite:        x.rewrite,
 		Transport:      x,
 		FlushInterval:  x.flushAfter(),
-		ModifyResponse: x.stamp,
+		ModifyResponse: x.begin,
 		ErrorHandler:   x.proxyFailed,
 		ErrorLog:       x.handler.server.errorLog,
 		BufferPool:     buffers,
@@ -111,20 +111,17 @@ func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 	x.introduce(r.Out.Header)
 }
 
-// stamp marks the response with the version, and notes that there is one. What
-// lasts is reported now: a stream or a connection of hours is answered when it
-// begins.
-func (x *roundTrip) stamp(r *http.Response) error {
-	r.Header.Set(exchange.HeaderVersion, x.Claim.Env.Label())
-	x.Answered(r.StatusCode)
-	switch {
-	case r.StatusCode == http.StatusSwitchingProtocols:
-		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
-			x.Report()
-		}
+// begin passes on the head of the instance's response.
+func (x *roundTrip) begin(r *http.Response) error {
+	sent := headOf(r.Header)
+	upgrade := r.StatusCode == http.StatusSwitchingProtocols
+	if upgrade && !strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
+		return nil // ReverseProxy refuses it
+	}
+	x.Begins(r.StatusCode, sent)
+	r.Header = x.passResponse(r, sent)
+	if upgrade {
 		return nil // its body is the connection
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"):
-		x.Report()
 	}
 	if isGRPC(x.in) {
 		x.grpc = r
@@ -136,6 +133,23 @@ func (x *roundTrip) stamp(r *http.Response) error {
 	x.reply = reply{r.Body, x, r}
 	r.Body = &x.reply
 	return nil
+}
+
+// passResponse returns the header of a response as the client gets it, with the framing
+// that net/http keeps there.
+func (x *roundTrip) passResponse(r *http.Response, sent fields) http.Header {
+	h := make(http.Header, len(sent)+1)
+	x.PassResponse(header(h), sent)
+	kept := []string{"Content-Length"}
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		kept = []string{"Connection", "Upgrade"}
+	}
+	for _, name := range kept {
+		if values, ok := r.Header[name]; ok {
+			h[name] = values
+		}
+	}
+	return h
 }
 
 // endWithHead passes on that a response has ended with its head, which ReverseProxy

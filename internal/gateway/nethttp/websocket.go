@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -51,12 +52,10 @@ func (x *roundTrip) connect() {
 	}
 	defer func() { _ = response.Body.Close() }()
 	h := x.w.Header()
-	for name, values := range response.Header {
-		h[name] = values
+	maps.Copy(h, x.passResponse(response, headOf(response.Header)))
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
+		h.Del(name)
 	}
-	removeHopByHop(h)
-	h.Del("Sec-Websocket-Accept")
-	h.Set(exchange.HeaderVersion, x.Claim.Env.Label())
 	if up == nil {
 		x.Answered(response.StatusCode)
 		x.w.WriteHeader(response.StatusCode)
