@@ -32,11 +32,12 @@ type Exchange struct {
 	reported bool
 	start    time.Time // zero when nobody looks on
 	span     gateway.Span
+	chain    []string // of X-Forwarded-For; kept from one request to the next
 }
 
 // Begin makes x ready for a request from a peer.
 func (x *Exchange) Begin(p *Policy, at *Entrypoint, peer *Peer, in Request) {
-	*x = Exchange{policy: p, at: at, peer: peer, in: in}
+	*x = Exchange{policy: p, at: at, peer: peer, in: in, chain: x.chain[:0]}
 }
 
 // Peer is who has opened a connection.

@@ -2,23 +2,14 @@ package exchange
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"net/textproto"
-	"strconv"
-	"strings"
-	"time"
 
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/payload"
 )
-
-const headerTrace = "X-Amzn-Trace-Id"
 
 // Invoke runs the function of a claim with a request as its event, and reads its
 // answer. It also returns what the function said if it failed.
@@ -137,36 +128,9 @@ func ErrTooManyBodies() error {
 	return gateway.PublicErrorf(teal.CodeUnavailable, "too many large requests are being read at the moment; try again")
 }
 
-// CompleteEvent adds the headers that every event has.
-func CompleteEvent(h textproto.MIMEHeader, host, port string, length int, now time.Time) {
-	h.Set("Host", host)
-	h.Set("Content-Length", strconv.Itoa(length))
-	h.Set(headerTrace, traceID(h.Get(headerTrace), now))
-	if port != "" && h.Get("X-Forwarded-Port") == "" {
-		h.Set("X-Forwarded-Port", port)
-	}
-}
-
 // Bodyless reports whether a response of that status has no body.
 func Bodyless(status int) bool {
 	return status == statusNoContent || status == statusNotModified
-}
-
-// traceID returns the trace that the client is in, or a new one, as X-Ray writes
-// it: the time in seconds and 96 random bits.
-func traceID(sent string, now time.Time) string {
-	const longest = 512 // it becomes an environment variable of the function
-	if strings.Contains(sent, "Root=") && len(sent) <= longest {
-		return sent
-	}
-	var b [16]byte
-	binary.BigEndian.PutUint32(b[:4], uint32(now.Unix()))
-	_, _ = rand.Read(b[4:]) // never fails: it ends the program instead
-	const form = "Root=1-00000000-000000000000000000000000"
-	text := []byte(form)
-	hex.Encode(text[7:15], b[:4])
-	hex.Encode(text[16:], b[4:])
-	return string(text)
 }
 
 // Hold takes so many bytes of what the bodies of requests to functions may hold

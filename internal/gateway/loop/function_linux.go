@@ -3,13 +3,11 @@ package loop
 import (
 	"context"
 	"fmt"
-	"net/textproto"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"teal/internal/gateway"
@@ -130,7 +128,7 @@ func (c *clientConn) invoke() {
 	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.tls != nil}
+	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: t.Event(c.loop.all.port, t.body, time.Now()), closes: t.closes, secure: c.tls != nil}
 	c.loop.spawned = true
 	go call.run()
 }
@@ -232,38 +230,4 @@ func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) 
 		c.answer(append(head, body...))
 	}
 	c.loop.serve(c)
-}
-
-// event describes the request to the function.
-func (c *clientConn) event(now time.Time) payload.Request {
-	t := c.exchange
-	t.RequestID = uuid.NewString()
-	r := &t.request
-	sent := textproto.MIMEHeader{}
-	for i := range r.Len() {
-		if r.Kind(i) == http1.EndToEnd {
-			sent.Add(string(r.Name(i)), string(r.Value(i)))
-		}
-	}
-	h := make(textproto.MIMEHeader, len(sent)+8)
-	for name, values := range sent {
-		h[name] = values
-	}
-	from := t.Origin()
-	from.Host = string(r.Host)
-	from.Set(h, sent)
-	t.PassTrace(h)
-	exchange.CompleteEvent(h, from.Host, c.loop.all.port, len(t.body), now)
-	return payload.Request{
-		Method:    string(r.Method),
-		Path:      string(r.Path),
-		RawQuery:  string(r.RawQuery()),
-		Protocol:  protocolOf(r),
-		Host:      from.Host,
-		SourceIP:  strings.Clone(t.ClientAddress()),
-		Headers:   h,
-		Body:      t.body,
-		RequestID: t.RequestID,
-		Time:      now,
-	}
 }

@@ -63,7 +63,7 @@ func (t *roundTrip) reset(c *clientConn) {
 	t.response.Reset()
 	t.up.reset(0, false)
 	t.down.reset(0, false)
-	*t = roundTrip{request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
+	*t = roundTrip{Exchange: t.Exchange, request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
 	t.Begin(c.loop.policy, &c.loop.all.at.Entrypoint, &c.peer, received{t})
 }
 

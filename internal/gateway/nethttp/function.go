@@ -4,11 +4,8 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/textproto"
 	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/payload"
@@ -29,9 +26,9 @@ func (x *roundTrip) invoke() {
 	case err != nil:
 		x.fail(x.explain(ctx, err))
 	case x.Claim.Stream:
-		x.stream(ctx, x.event(body, time.Now()))
+		x.stream(ctx, x.event(body))
 	default:
-		x.collect(ctx, x.event(body, time.Now()))
+		x.collect(ctx, x.event(body))
 	}
 }
 
@@ -80,28 +77,12 @@ func (s *Server) ReadBody(w http.ResponseWriter, r *http.Request) (data []byte, 
 func (x *roundTrip) giveBack() { x.handler.policy.GiveBack(x.held) }
 
 // event describes the request to the function.
-func (x *roundTrip) event(body []byte, now time.Time) payload.Request {
-	x.RequestID = uuid.NewString()
-	h := x.in.Header.Clone()
-	removeHopByHop(h)
-	x.introduce(h)
+func (x *roundTrip) event(body []byte) payload.Request {
 	port := ""
 	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, _ = net.SplitHostPort(address.String())
 	}
-	exchange.CompleteEvent(textproto.MIMEHeader(h), x.in.Host, port, len(body), now)
-	return payload.Request{
-		Method:    x.in.Method,
-		Path:      x.in.URL.EscapedPath(),
-		RawQuery:  x.in.URL.RawQuery,
-		Protocol:  x.in.Proto,
-		Host:      x.in.Host,
-		SourceIP:  x.ClientAddress(),
-		Headers:   h,
-		Body:      body,
-		RequestID: x.RequestID,
-		Time:      now,
-	}
+	return x.Event(port, body, time.Now())
 }
 
 // answer writes a function's response.
@@ -133,11 +114,4 @@ func (x *roundTrip) prepare(r payload.Response) http.Header {
 		h["Content-Type"] = nil // do not guess
 	}
 	return h
-}
-
-// introduce makes what is sent to the component say where the request comes
-// from, and which trace it belongs to.
-func (x *roundTrip) introduce(out http.Header) {
-	x.Origin().Set(textproto.MIMEHeader(out), textproto.MIMEHeader(x.in.Header))
-	x.PassTrace(textproto.MIMEHeader(out))
 }

@@ -9,25 +9,6 @@ import (
 	"teal/internal/http1"
 )
 
-// hopByHop names the headers that are about one connection.
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
-// removeHopByHop removes what is about one connection, also what the Connection
-// header names.
-func removeHopByHop(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			h.Del(textproto.TrimString(name))
-		}
-	}
-	for _, name := range hopByHop {
-		h.Del(name)
-	}
-}
-
 // fields are the fields of a head of net/http's, as package exchange reads them.
 type fields []field
 
@@ -40,7 +21,7 @@ type field struct {
 func headOf(h http.Header) fields {
 	list := make(fields, 0, len(h))
 	for name, values := range h {
-		endToEnd := !http1.IsAboutConnection(name) && !isNamed(h["Connection"], name)
+		endToEnd := name != headerProtocol && !http1.IsAboutConnection(name) && !isNamed(h["Connection"], name)
 		for _, value := range values {
 			list = append(list, field{name, value, endToEnd})
 		}

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/textproto"
 	"net/url"
 	"reflect"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
 )
 
 // connectError is a connection to an instance that could not be made.
@@ -103,13 +103,22 @@ func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = r.In.Host
 	if len(r.In.Trailer) > 0 { // its values come when the body has been read
 		r.Out.Trailer = http.Header{}
-		exchange.FilterTrailer(textproto.MIMEHeader(r.Out.Trailer), textproto.MIMEHeader(r.In.Trailer), x.handler.server.requestTrailer)
-		x.body.whenRead(func() {
-			exchange.FilterTrailer(textproto.MIMEHeader(r.Out.Trailer), textproto.MIMEHeader(r.In.Trailer), x.handler.server.requestTrailer)
-		})
+		filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer)
+		x.body.whenRead(func() { filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer) })
 	}
-	x.introduce(r.Out.Header)
+	h := make(http.Header, len(r.Out.Header)+4)
+	for _, name := range aboutRequest {
+		if values, ok := r.Out.Header[name]; ok {
+			h[name] = values
+		}
+	}
+	x.Forward(header(h))
+	r.Out.Header = h
 }
+
+// aboutRequest are the fields about the connection to the instance that ReverseProxy
+// has set, or that its transport understands.
+var aboutRequest = []string{"Connection", "Upgrade", "Te", "Expect"}
 
 // begin passes on the head of the instance's response.
 func (x *roundTrip) begin(r *http.Response) error {
@@ -197,13 +206,23 @@ func (r *reply) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// filterTrailer copies those fields that pass reports true for, and that neither
+// frame nor are about one connection.
+func filterTrailer(to, from http.Header, pass func(name []byte) bool) {
+	for name, values := range from {
+		if !http1.IsAboutConnection(name) && pass([]byte(name)) {
+			to[name] = values
+		}
+	}
+}
+
 // filteredTrailer returns what of an answer's trailer is for the client.
 func filteredTrailer(trailer http.Header) http.Header {
 	if len(trailer) == 0 {
 		return trailer
 	}
 	passed := make(http.Header, len(trailer))
-	exchange.FilterTrailer(textproto.MIMEHeader(passed), textproto.MIMEHeader(trailer), exchange.PassesTrailer)
+	filterTrailer(passed, trailer, exchange.PassesTrailer)
 	return passed
 }
 

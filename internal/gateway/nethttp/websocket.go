@@ -75,9 +75,8 @@ func (x *roundTrip) connect() {
 func (x *roundTrip) tunnelRequest(ctx context.Context) *http.Request {
 	out := x.in.Clone(ctx)
 	out.Body, out.ContentLength, out.RequestURI = nil, 0, ""
-	removeHopByHop(out.Header)
-	out.Header.Del(headerProtocol)
-	x.introduce(out.Header)
+	out.Header = http.Header{}
+	x.Forward(header(out.Header))
 	return out
 }
 
