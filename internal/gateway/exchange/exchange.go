@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"teal"
 	"teal/internal/gateway"
 )
@@ -132,15 +130,4 @@ func (x *Exchange) Leave() *gateway.Claim {
 	claim.Route = strings.Clone(x.in.Route())
 	x.Claim = gateway.Claim{}
 	return &claim
-}
-
-// isInsider reports whether the sender of the request may read what is behind the
-// gateway.
-func (x *Exchange) isInsider() bool { return x.policy.isInsider(x.at, x.peer.Addr, x.in) }
-
-// FailureOf returns err as the request's.
-func (x *Exchange) FailureOf(err error) Failure {
-	x.RequestID = or(x.RequestID, uuid.NewString())
-	line := x.in.Line()
-	return Failure{Err: err, ID: x.RequestID, Insider: x.isInsider(), Claim: x.Claim, Method: strings.Clone(line.Method), Path: strings.Clone(line.Path)}
 }

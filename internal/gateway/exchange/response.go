@@ -11,7 +11,7 @@ type Fields interface {
 // stream of events or a connection of hours is answered when it begins.
 func (x *Exchange) Begins(status int, head Head) {
 	x.Answered(status)
-	if status == statusSwitchingProtocols || hasPrefix(Get(head, "Content-Type"), "text/event-stream") {
+	if status == statusSwitchingProtocols || hasPrefix(Get(head, headerContentType), "text/event-stream") {
 		x.Report()
 	}
 }

@@ -1,10 +1,6 @@
 package loop
 
 import (
-	"errors"
-	"strconv"
-
-	"teal"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
@@ -14,7 +10,6 @@ import (
 // the client its connection.
 func (c *clientConn) fail(err error) {
 	t := c.exchange
-	err = t.Claim.Explain(err)
 	c.leaveInstance(false)
 	if t.begun {
 		c.abort()
@@ -84,25 +79,10 @@ func (c *clientConn) skipOver(whole bool) {
 // respond writes an error as a problem.
 func (c *clientConn) respond(err error) {
 	t := c.exchange
-	status := exchange.StatusOf(err)
-	f := t.FailureOf(err)
-	data := f.Document(status)
-	t.Answered(status)
-	t.Result.Fault = exchange.FaultOf(err, status)
-	t.Result.Gone = t.Result.Gone || errors.Is(err, errBodyCut)
-	t.Code = teal.CodeOf(err)
-	c.loop.policy.LogAnswer(f, status)
-	out := c.loop.buffers.get(smallBuffer)[:0]
-	out = http1.AppendStatusLine(out, status, nil)
-	if t.Claim.Version > 0 {
-		out = strconv.AppendInt(append(out, exchange.HeaderVersion+": "...), int64(t.Claim.Version), 10)
-		out = append(out, "\r\n"...)
-	}
-	if exchange.MayRetry(status) {
-		out = http1.AppendLine(out, "Retry-After", exchange.RetryAfter)
-	}
-	out = http1.AppendLine(out, "Content-Type", "application/problem+json")
-	c.answer(c.complete(out, data))
+	answer := t.Fail(err)
+	w := c.loop.headWriter(http1.AppendStatusLine(c.loop.buffers.get(smallBuffer)[:0], answer.Status, nil))
+	answer.WriteHead(w)
+	c.answer(c.complete(w.out, answer.Body))
 }
 
 // complete ends the head of an answer of Teal's own and appends its body.

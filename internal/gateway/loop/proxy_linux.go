@@ -290,12 +290,11 @@ func (c *clientConn) noteBreak(down flowState) {
 	if t.Claim.IsOverdue() {
 		return
 	}
-	t.Result.Fault = gateway.FaultConnection
 	reason := "broke the connection in the middle of its answer"
 	if down == flowMalformed {
 		reason = "sent a body that is malformed: " + t.down.err.Reason
 	}
-	c.logFailure(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, reason, nil))
+	t.Break(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, reason, nil), gateway.FaultConnection)
 }
 
 // awaited says what the request waits for now.
@@ -335,8 +334,7 @@ func (c *clientConn) relayExpired() {
 		c.fail(exchange.ErrStalled())
 	case waitsForFirstByte, waitsForInstance:
 		if t.begun {
-			t.Result.Fault = gateway.FaultTimeout
-			c.logFailure(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil))
+			t.Break(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil), gateway.FaultTimeout)
 			c.cut()
 			return
 		}
@@ -394,9 +392,4 @@ func (c *clientConn) leaveInstance(keep bool) {
 		t.endpoint.Done(false)
 		t.endpoint = nil
 	}
-}
-
-// logFailure says in the log what a client cannot be told any more.
-func (c *clientConn) logFailure(err error) {
-	c.loop.policy.LogFailure(c.exchange.FailureOf(err))
 }

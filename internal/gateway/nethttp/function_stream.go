@@ -100,12 +100,8 @@ func (o *outflow) flush() error { return http.NewResponseController(o.x.w).Flush
 // breakOff ends an answer that will not be whole. A timeout counts against the
 // version unless it was the client who took most of the time.
 func (o *outflow) breakOff(err error) {
-	x := o.x
-	x.Code = teal.CodeOf(err)
-	if o.held < time.Since(o.began)/2 || !teal.IsCode(err, teal.CodeFunctionTimeout) {
-		x.Result.Fault = exchange.FaultOf(err, exchange.StatusOf(err))
-	}
-	x.handler.policy.LogFailure(x.FailureOf(err))
+	slow := o.held >= time.Since(o.began)/2
+	o.x.BreakOff(err, slow)
 	panic(http.ErrAbortHandler)
 }
 

@@ -43,7 +43,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.peer = h.policy.Peer(&h.at.Entrypoint, remoteAddr(r))
 	x.Begin(h.policy, &h.at.Entrypoint, &x.peer, received{x})
 	x.Watch()
-	x.body = newRequestBody(r, x.carrier, h.policy.Limits.BodyStall)
+	x.body = newRequestBody(r, x.carrier, x.bodyStall())
 	defer x.body.finish()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
@@ -136,6 +136,16 @@ type roundTrip struct {
 	reply    reply            // the body of an instance's response
 	grpc     *http.Response   // an instance's answer to a gRPC call; nil for none
 	due      time.Time        // when a gRPC call is to be over; zero for never
+}
+
+// bodyStall returns how long a read of the request's body may take, zero for any time.
+// The messages of a gRPC call may be as far apart as it likes: whether its client is
+// still there, pings of the connection tell.
+func (x *roundTrip) bodyStall() time.Duration {
+	if x.IsGRPC() {
+		return 0
+	}
+	return x.handler.policy.Limits.BodyStall
 }
 
 // end says how the request went, unless that has been said, and gives the claim

@@ -61,8 +61,8 @@ func (x *roundTrip) proxy() {
 	if x.body != nil {
 		in.Body = x.body
 	}
-	if isGRPC(x.in) {
-		x.due = exchange.GRPCDeadline(x.in.Header.Get("Grpc-Timeout"))
+	if x.IsGRPC() {
+		x.due = x.GRPCDeadline(time.Now())
 	} else {
 		if err := x.handler.policy.CheckBody(x.in.ContentLength); err != nil {
 			x.fail(err)
@@ -132,7 +132,7 @@ func (x *roundTrip) begin(r *http.Response) error {
 	if upgrade {
 		return nil // its body is the connection
 	}
-	if isGRPC(x.in) {
+	if x.IsGRPC() {
 		x.grpc = r
 	}
 	r.Trailer = filteredTrailer(r.Trailer)
