@@ -135,7 +135,7 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 	t.Whole = true
 	c.leaveInstance(false)
 	c.release()
-	c.giveBack()
+	t.body.Release()
 	switch {
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()
@@ -149,7 +149,7 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 // release says how the request went and gives the claim back.
 func (c *clientConn) release() {
 	t := c.exchange
-	in, out := t.up.passed+t.skipped+int64(len(t.body)), t.out+t.down.passed
+	in, out := t.up.passed+t.skipped+int64(t.body.Len()), t.out+t.down.passed
 	if t.tunnel {
 		in, out = 0, 0 // what went through is not counted
 	}

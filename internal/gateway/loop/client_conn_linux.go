@@ -195,7 +195,7 @@ func (c *clientConn) begin() {
 		return
 	}
 	c.loop.watch(t.Claim.Env)
-	if err := c.loop.policy.CheckInFlight(t.Claim); err != nil {
+	if err := t.CheckInFlight(); err != nil {
 		c.fail(err)
 		return
 	}
@@ -302,7 +302,7 @@ func (c *clientConn) close() {
 	if c.exchange != nil {
 		c.leaveInstance(false)
 		c.release()
-		c.giveBack()
+		c.exchange.body.Release()
 	}
 	c.closeNotify()
 	c.loop.drop(c.fd)

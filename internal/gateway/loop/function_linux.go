@@ -20,7 +20,8 @@ import (
 func (c *clientConn) startCollecting() {
 	t := c.exchange
 	length := t.request.Length()
-	if err := c.loop.policy.CheckEvent(length); err != nil {
+	var err error
+	if t.body, err = c.loop.policy.NewBody(length); err != nil {
 		c.fail(err)
 		return
 	}
@@ -43,7 +44,7 @@ func (c *clientConn) collect() bool {
 	for !t.up.body.Done() {
 		piece, n, err := t.up.body.Next(c.unread())
 		if err == nil {
-			err = c.hold(piece)
+			err = t.body.Add(piece)
 		} else {
 			t.closes = true
 			err = exchange.Refusal(err)
@@ -75,37 +76,6 @@ func (c *clientConn) collect() bool {
 	return false
 }
 
-// hold keeps a piece of the body. What the body holds beyond a small one is
-// taken from the server's budget as it arrives, so that a client which only
-// announces much costs nothing; giveBack returns it.
-func (c *clientConn) hold(piece []byte) error {
-	t := c.exchange
-	if t.body == nil && len(piece) > 0 {
-		t.body = make([]byte, 0, max(512, min(t.request.Length(), exchange.FreeBody)))
-	}
-	if err := c.loop.policy.CheckEvent(int64(len(t.body) + len(piece))); err != nil {
-		return err
-	}
-	for cap(t.body)-len(t.body) < len(piece) {
-		more := int64(cap(t.body))
-		if !c.loop.policy.Hold(more) {
-			return exchange.ErrTooManyBodies()
-		}
-		t.held += more
-		t.body = append(make([]byte, 0, 2*cap(t.body)), t.body...)
-	}
-	t.body = append(t.body, piece...)
-	return nil
-}
-
-func (c *clientConn) giveBack() {
-	t := c.exchange
-	if t.held > 0 {
-		c.loop.policy.GiveBack(t.held)
-	}
-	t.held, t.body = 0, nil
-}
-
 // invocation is a request to a function on its way. While it lasts, the client's
 // socket is its own to write to.
 type invocation struct {
@@ -128,7 +98,7 @@ func (c *clientConn) invoke() {
 	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: t.Event(c.loop.all.port, t.body, time.Now()), closes: t.closes, secure: c.tls != nil}
+	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: t.Event(c.loop.all.port, t.body.Bytes(), time.Now()), closes: t.closes, secure: c.tls != nil}
 	c.loop.spawned = true
 	go call.run()
 }

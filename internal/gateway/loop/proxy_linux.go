@@ -67,7 +67,7 @@ func (c *clientConn) startProxying() {
 		c.handOver()
 		return
 	}
-	if err := c.loop.policy.CheckBody(t.request.Length()); err != nil {
+	if err := t.CheckBody(t.request.Length()); err != nil {
 		c.fail(err)
 		return
 	}
@@ -245,7 +245,7 @@ func (c *clientConn) relay() bool {
 // has ended, or begins again.
 func (c *clientConn) sending(up flowState) bool {
 	t := c.exchange
-	if err := c.loop.policy.CheckBody(t.up.passed); err != nil {
+	if err := t.CheckBody(t.up.passed); err != nil {
 		t.closes = true
 		c.fail(err)
 		return false

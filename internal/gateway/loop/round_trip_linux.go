@@ -38,9 +38,8 @@ type roundTrip struct {
 	out      int64 // bytes of the body of an answer that is Teal's own, or a function's
 	answer   error // to give when the body has been skipped
 	skipped  int64
-	body     []byte // for a function
-	until    int64  // the whole body must be there then
-	held     int64  // of the server's budget for bodies
+	body     exchange.Body // for a function
+	until    int64         // the whole body must be there then
 }
 
 // newRoundTrip returns one for the next request of a client.

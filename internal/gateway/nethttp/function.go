@@ -2,6 +2,8 @@ package nethttp
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -20,15 +22,15 @@ func (x *roundTrip) invoke() {
 	ctx, done := x.Claim.Env.Bind(x.handler.life)
 	defer done()
 	defer x.body.boundTo(ctx)()
-	defer x.giveBack()
-	body, err := x.readBody()
+	defer x.collected.Release()
+	err := x.readBody()
 	switch {
 	case err != nil:
 		x.fail(x.explain(ctx, err))
 	case x.Claim.Stream:
-		x.stream(ctx, x.event(body))
+		x.stream(ctx, x.event())
 	default:
-		x.collect(ctx, x.event(body))
+		x.collect(ctx, x.event())
 	}
 }
 
@@ -44,45 +46,61 @@ func (x *roundTrip) collect(ctx context.Context, request payload.Request) {
 	x.answer(response)
 }
 
-// readBody reads the whole body. What it holds beyond a small one is taken from
-// the server's budget as it arrives, so that a client which only announces much
-// costs nothing; giveBack returns it.
-func (x *roundTrip) readBody() ([]byte, error) {
+// readBody reads the whole body.
+func (x *roundTrip) readBody() (err error) {
 	if x.body == nil {
-		return nil, nil
+		return nil
 	}
-	if err := x.handler.policy.CheckEvent(x.in.ContentLength); err != nil {
-		return nil, err
+	if x.collected, err = x.handler.policy.NewBody(x.in.ContentLength); err != nil {
+		return err
 	}
 	x.body.until = time.Now().Add(x.handler.policy.Limits.FunctionBody)
-	return x.handler.policy.ReadWhole(x.body, x.in.ContentLength, &x.held)
+	return readWhole(x.body, &x.collected)
 }
 
 // ReadBody reads the body of a request to a function before it is known who has
 // sent it, within the limits and the budget of all such bodies. The caller calls
 // release when it needs the body no more, also after an error; w is the request's.
 func (s *Server) ReadBody(w http.ResponseWriter, r *http.Request) (data []byte, release func(), err error) {
-	held := new(int64)
-	release = func() { s.policy.GiveBack(*held) }
-	if err := s.policy.CheckEvent(r.ContentLength); err != nil {
-		return nil, release, err
+	body, err := s.policy.NewBody(r.ContentLength)
+	if err != nil {
+		return nil, body.Release, err
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(s.policy.Limits.FunctionBody)) // net/http's connections take deadlines
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	data, err = s.policy.ReadWhole(r.Body, r.ContentLength, held)
-	return data, release, err
+	if err := readWhole(r.Body, &body); err != nil {
+		return nil, body.Release, err
+	}
+	return body.Bytes(), body.Release, nil
 }
 
-func (x *roundTrip) giveBack() { x.handler.policy.GiveBack(x.held) }
+func readWhole(from io.Reader, to *exchange.Body) error {
+	for {
+		room, err := to.Room()
+		if err != nil {
+			return err
+		}
+		n, err := from.Read(room)
+		if tooLarge := to.Took(n); tooLarge != nil {
+			return tooLarge
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
 
 // event describes the request to the function.
-func (x *roundTrip) event(body []byte) payload.Request {
+func (x *roundTrip) event() payload.Request {
 	port := ""
 	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, _ = net.SplitHostPort(address.String())
 	}
-	return x.Event(port, body, time.Now())
+	return x.Event(port, x.collected.Bytes(), time.Now())
 }
 
 // answer writes a function's response.

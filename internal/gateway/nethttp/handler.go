@@ -104,10 +104,10 @@ func (x *roundTrip) claim() error {
 // checkLoad refuses a request that is one too many, or has too many header fields
 // for one.
 func (x *roundTrip) checkLoad() error {
-	if err := x.handler.policy.CheckFields(received{x}.Len()); err != nil {
+	if err := x.CheckFields(received{x}.Len()); err != nil {
 		return err
 	}
-	return x.handler.policy.CheckInFlight(x.Claim)
+	return x.CheckInFlight()
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.
@@ -123,19 +123,19 @@ func (h *handler) reportPanic(r *http.Request) {
 // roundTrip is one request and its response.
 type roundTrip struct {
 	exchange.Exchange
-	handler  *handler
-	w        http.ResponseWriter
-	in       *http.Request
-	fields   fields // of in, once they have been asked for
-	peer     exchange.Peer
-	carrier  carrier
-	body     *requestBody     // nil for none
-	endpoint gateway.Endpoint // of the attempt that goes on; nil for none
-	held     int64            // of the server's budget for bodies
-	out      int64            // bytes of the answer's body
-	reply    reply            // the body of an instance's response
-	grpc     *http.Response   // an instance's answer to a gRPC call; nil for none
-	due      time.Time        // when a gRPC call is to be over; zero for never
+	handler   *handler
+	w         http.ResponseWriter
+	in        *http.Request
+	fields    fields // of in, once they have been asked for
+	peer      exchange.Peer
+	carrier   carrier
+	body      *requestBody     // nil for none
+	endpoint  gateway.Endpoint // of the attempt that goes on; nil for none
+	collected exchange.Body    // for a function
+	out       int64            // bytes of the answer's body
+	reply     reply            // the body of an instance's response
+	grpc      *http.Response   // an instance's answer to a gRPC call; nil for none
+	due       time.Time        // when a gRPC call is to be over; zero for never
 }
 
 // bodyStall returns how long a read of the request's body may take, zero for any time.

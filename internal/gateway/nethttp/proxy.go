@@ -63,13 +63,12 @@ func (x *roundTrip) proxy() {
 	}
 	if x.IsGRPC() {
 		x.due = x.GRPCDeadline(time.Now())
-	} else {
-		if err := x.handler.policy.CheckBody(x.in.ContentLength); err != nil {
-			x.fail(err)
-			return
-		}
-		x.body.limit(x.handler.policy.CheckBody)
 	}
+	if err := x.CheckBody(x.in.ContentLength); err != nil {
+		x.fail(err)
+		return
+	}
+	x.body.limit(x.CheckBody)
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		Transport:      x,
