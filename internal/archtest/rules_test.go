@@ -26,7 +26,7 @@ type rules struct {
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
 	// bounds says, for a package, how many lines that are no tests it may have, and
-	// which names of the root package it may use.
+	// which names of the root package it may use, and who may use it.
 	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
@@ -36,6 +36,7 @@ type rules struct {
 type bound struct {
 	lines  int
 	domain []string // names of the root package; with a * at the end, those that begin so
+	users  []string // that may import it, besides what is below it
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -124,7 +125,7 @@ var designed = rules{
 		"internal/daemon": {lines: 1000, domain: []string{
 			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
 			"Error", "Errorf", "IsCode", "MessageOf",
-		}},
+		}, users: []string{"cmd/teal", "test/bench"}},
 	},
 	later: []string{"internal/target", "internal/console"},
 }
@@ -291,7 +292,8 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
-// bounds: a package stays as small, and as far from the domain, as its line says.
+// bounds: a package stays as small, and as far from the domain and from others, as its
+// line says.
 func (f *findings) bounds(m module, r rules) {
 	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
 		if m[part] == nil {
@@ -306,6 +308,11 @@ func (f *findings) bounds(m module, r rules) {
 				}
 			}
 		}
+		m.eachImport("*", func(dir, name, imported string) {
+			if target, ours := folder(imported); ours && target == part && !within(dir, part) && !slices.Contains(bound.users, dir) {
+				f.addf("%s imports %s; only %s may", name, imported, strings.Join(bound.users, ", "))
+			}
+		})
 		if lines > bound.lines {
 			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
 		}
