@@ -12,7 +12,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
 	"teal/internal/check"
+	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/function"
@@ -30,7 +30,10 @@ import (
 	"teal/internal/meter"
 	"teal/internal/notify"
 	"teal/internal/process"
+	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/retention"
+	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -146,18 +149,21 @@ type server struct {
 	gateway   *gateway.Gateway
 	web       *gateway.Server
 	meter     *meter.Meter
-	router    *router
+	store     *store.Store
+	journal   routing.Journal
+	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
-	control   *control
+	control   *control.Control
+	kv        store.KV // whose writes are mirrored
 	lambda    *lambda
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
-	recordings *recordings
-	retention  *retention
-	garbage    *garbage
-	deletions  *deletions
+	recordings *recording.Store
+	retention  *retention.Versions
+	garbage    *retention.Garbage
+	deletions  *retention.Apps
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -191,7 +197,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing})
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
@@ -236,10 +242,11 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
+	kv := store.WithDamage(s.db, s.alerts.Records())
 	known := newIndex(kv)
 	typed := known.typed
-	journal := journal{store: typed}
+	s.store, s.kv = typed, known.versions
+	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
 		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
@@ -248,68 +255,72 @@ func (s *server) assemble(ctx context.Context) error {
 		},
 		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	fleet := environment.NewFleet()
+	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
 	s.meter = meter.New(meter.Config{
-		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
+		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Fleet:   fleet,
+		Records: environment.NewStored(typed, drafts(func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) })),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
-	s.router.fleet = s.manager
 	s.examiner = check.New(check.Config{
-		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: func(app string) { s.engine.Wake(app) },
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger, s.alerts)
+	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
+		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, known)
-	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+	return errors.Join(s.router.Load(ctx), s.lambda.load(ctx))
+}
+
+type drafts func(ctx context.Context, app string) (teal.Version, error)
+
+func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, error) {
+	return d(ctx, app)
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
 func (s *server) assembleControl(kv store.KV, known *index) {
 	logger := s.daemon.cfg.Logger
-	var deploying sync.RWMutex
-	pinned := &pins{counts: map[string]int{}}
-	s.retention = &retention{
-		store: known.typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
-	}
-	s.control = &control{
-		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
-		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
-		tombstones: tombstones(kv),
-	}
-	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
+	pins, tombstones := retention.NewPins(), retention.NewTombstones(kv)
+	s.lambda = newLambda(kv, s, known, pins)
 	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
-	s.garbage = &garbage{
-		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
-		data: s.data.path, tombstones: s.control.tombstones,
-	}
+	s.lambda.queue.alerts = s.alerts
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.lambda.queue,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.versionForgotten,
+	})
+	s.garbage = retention.NewGarbage(retention.GarbageConfig{
+		Store: known.typed, Index: known, Environments: s.manager, Named: s.lambda, Bundles: s.bundles, Zips: s.lambda.zips,
+		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+	})
 	s.lambda.garbage = s.garbage
-	s.deletions = &deletions{
-		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
-		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
-	s.control.deletions = s.deletions
+	s.deletions = retention.NewApps(retention.AppsConfig{
+		KV: known.versions, Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.lambda.queue, Named: s.lambda, Garbage: s.garbage, Tombstones: tombstones,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+	})
+	s.control = control.New(control.Config{
+		Store: known.typed, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
+		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+	})
+	s.lambda.deletions, s.lambda.control = s.deletions, s.control
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -320,7 +331,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
 		s.db.MakeRoom() // for the folders of what is started again
 	}
-	parts.start("disk", s.watchDisk)
+	parts.start("disk", func(ctx context.Context) error {
+		return s.db.Run(ctx, func(h natskv.Health) { h.Report(s.alerts) })
+	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
@@ -373,7 +386,7 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 func (s *server) awaitLive(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
 	defer cancel()
-	for app, version := range s.router.liveTargets() {
+	for app, version := range s.router.LiveTargets() {
 		health, err := s.manager.Await(ctx, app, version)
 		if err != nil || health.State != teal.EnvironmentReady {
 			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
@@ -384,9 +397,9 @@ func (s *server) awaitLive(ctx context.Context) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: control.NewAside(s.kv, s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

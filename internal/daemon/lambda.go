@@ -15,7 +15,12 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
+	"teal/internal/control"
+	"teal/internal/environment"
+	"teal/internal/gateway"
 	"teal/internal/logs"
+	"teal/internal/retention"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
@@ -34,20 +39,27 @@ type draft struct {
 // writer of the records that it keeps beside the apps' own, so the copy of them
 // that it holds is never behind.
 type lambda struct {
-	*control
-	bundles *artifact.Store
-	logs    *logs.Store
-	zips    zipStore
-	logger  *slog.Logger
-	place   awslambda.Place
-	queue   *queue
-	layers  *layers
-	index   *index
-	garbage *garbage // told what is not needed any more
-	limits  limits
-	urls    addresses
-	access  urlAccess
-	http    *http.Client // for destinations
+	control   *control.Control
+	store     *store.Store
+	manager   *environment.Manager
+	router    *routing.Router
+	journal   routing.Journal
+	gateway   *gateway.Gateway
+	pins      *retention.Pins
+	deletions *retention.Apps
+	bundles   *artifact.Store
+	logs      *logs.Store
+	zips      zipStore
+	logger    *slog.Logger
+	place     awslambda.Place
+	queue     *queue
+	layers    *layers
+	index     *index
+	garbage   *retention.Garbage // told what is not needed any more
+	limits    limits
+	urls      addresses
+	access    urlAccess
+	http      *http.Client // for destinations
 	// retryDelay is how long a function has to recover from its first failure at
 	// an event; the second one costs twice that.
 	retryDelay time.Duration
@@ -67,10 +79,12 @@ type lambda struct {
 
 var _ awslambda.Functions = (*lambda)(nil)
 
-func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, lines *logs.Store, zips zipStore, aws AWS) *lambda {
+func newLambda(kv store.KV, s *server, known *index, pins *retention.Pins) *lambda {
+	aws, logger := s.daemon.cfg.AWS, s.daemon.cfg.Logger
 	byApp := func(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
 	l := &lambda{
-		control: c, index: known, bundles: bundles, logs: lines, zips: zips, logger: c.logger,
+		store: s.store, manager: s.manager, router: s.router, journal: s.journal, gateway: s.gateway, pins: pins,
+		index: known, bundles: s.bundles, logs: s.logs, zips: zipStore{s.data.join(zipDir)}, logger: logger,
 		place: lambdaNames(aws), http: newDestinationClient(), retryDelay: aws.RetryDelay,
 		drafts: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return byApp(d.App) }),
 		extras: store.NewSide(kv, "lambda", "function", func(x awslambda.Extras) store.SideKey {
@@ -80,7 +94,7 @@ func newLambda(kv store.KV, c *control, known *index, bundles *artifact.Store, l
 		usedAt: map[store.VersionKey]time.Time{},
 	}
 	l.layers = newLayers(kv)
-	l.queue = newQueue(kv, l.workOn, c.logger)
+	l.queue = newQueue(kv, l.workOn, logger)
 	l.queue.backlog = newBacklog(aws.Events)
 	return l
 }
@@ -127,7 +141,7 @@ type current struct {
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
 // draft nor a version.
 func (l *lambda) current(ctx context.Context, app string) (current, error) {
-	record, err := l.journal.app(ctx, app)
+	record, err := l.journal.App(ctx, app)
 	if err != nil {
 		return current{}, err
 	}
@@ -150,7 +164,7 @@ func (l *lambda) current(ctx context.Context, app string) (current, error) {
 		return now, nil
 	}
 	if version == nil {
-		return now, unknownApp(app)
+		return now, store.UnknownApp(app)
 	}
 	now.spec, now.at = version.Spec, version.CreatedAt
 	now.revision = awslambda.RevisionID("draft of", app, version.Digest)
@@ -170,10 +184,6 @@ func (l *lambda) newest(ctx context.Context, app teal.App) (*teal.Version, error
 		return nil, err
 	}
 	return &list[len(list)-1].Value, nil
-}
-
-func unknownApp(app string) error {
-	return teal.Errorf(teal.CodeUnknownApp, "There is no app %s.", app)
 }
 
 // Find implements [awslambda.Functions].
@@ -199,7 +209,7 @@ func (l *lambda) Find(ctx context.Context, name string) (awslambda.Ref, error) {
 			return ref, err
 		}
 	}
-	return awslambda.Ref{}, unknownApp(name)
+	return awslambda.Ref{}, store.UnknownApp(name)
 }
 
 func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {
@@ -249,7 +259,7 @@ func (l *lambda) Versions(ctx context.Context, ref awslambda.Ref) ([]awslambda.C
 
 // Create implements [awslambda.Functions].
 func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function) (awslambda.Content, error) {
-	if err := l.deletions.await(ctx, ref.App); err != nil {
+	if err := l.deletions.Await(ctx, ref.App); err != nil {
 		return awslambda.Content{}, err
 	}
 	l.changing.Lock()
@@ -262,7 +272,7 @@ func (l *lambda) Create(ctx context.Context, ref awslambda.Ref, f teal.Function)
 		return awslambda.Content{}, err
 	}
 	now := time.Now()
-	app, err := l.createApp(ctx, ref.App, teal.DefaultPolicy())
+	app, err := l.control.CreateApp(ctx, ref.App, teal.DefaultPolicy())
 	if err != nil {
 		return awslambda.Content{}, err
 	}
@@ -313,7 +323,7 @@ func (l *lambda) Change(ctx context.Context, ref awslambda.Ref, change func(awsl
 	if err := l.writeDraft(ctx, d); err != nil {
 		return c, err
 	}
-	l.garbage.drop(now.spec)
+	l.garbage.Drop(now.spec)
 	if err := l.manager.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
 		return c, err
 	}
@@ -350,7 +360,7 @@ func (l *lambda) Publish(ctx context.Context, ref awslambda.Ref, decide func(aws
 	if f == nil {
 		return *last, nil
 	}
-	version, _, err := l.record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
+	version, _, err := l.control.Record(ctx, api.Deploy{Spec: withFunction(now.spec, ref.Component, *f), Policy: now.app.Policy})
 	if err != nil {
 		return c, err
 	}

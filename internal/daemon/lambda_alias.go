@@ -30,7 +30,7 @@ func (l *lambda) Alias(_ context.Context, ref awslambda.Ref, name string) (awsla
 // Aliases implements [awslambda.Aliases].
 func (l *lambda) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Alias, error) {
 	var list []awslambda.Alias
-	for _, record := range l.router.stored(ref.App) {
+	for _, record := range l.router.Stored(ref.App) {
 		list = append(list, awslambda.Alias{Alias: record.Value, Revision: record.Revision})
 	}
 	return list, nil
@@ -44,7 +44,7 @@ func (l *lambda) SetAlias(ctx context.Context, alias teal.Alias, revision uint64
 		return awslambda.Alias{}, err
 	}
 	if alias.Name == teal.AliasLive {
-		if err := l.checkNoRelease(ctx, alias.App); err != nil {
+		if err := l.journal.CheckNoRelease(ctx, alias.App); err != nil {
 			return awslambda.Alias{}, err
 		}
 	}
@@ -62,12 +62,12 @@ func (l *lambda) readyFor(ctx context.Context, set api.SetAlias) error {
 		return teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
 	}
 	if !slices.ContainsFunc(set.Targets, func(t teal.Target) bool { return t.Version == teal.Draft }) {
-		patience, err := l.checkAlias(ctx, set)
+		patience, err := l.control.CheckAlias(ctx, set)
 		if err != nil {
 			return err
 		}
 		for _, t := range set.Targets {
-			if err := l.ensureReady(ctx, set, t.Version, min(patience, aliasPatience)); err != nil {
+			if err := l.control.EnsureReady(ctx, set, t.Version, min(patience, aliasPatience)); err != nil {
 				return asConflict(err)
 			}
 		}
@@ -76,7 +76,7 @@ func (l *lambda) readyFor(ctx context.Context, set api.SetAlias) error {
 	if set.Alias == teal.AliasLive {
 		return teal.Errorf(teal.CodeInvalidInput, "the alias live answers the app's routes and can point to published versions alone, not to $LATEST")
 	}
-	return asConflict(l.ensureReady(ctx, set, teal.Draft, aliasPatience))
+	return asConflict(l.control.EnsureReady(ctx, set, teal.Draft, aliasPatience))
 }
 
 // asConflict says that a version is not fit for an alias in a way that clients do
@@ -91,7 +91,7 @@ func asConflict(err error) error {
 // DeleteAlias implements [awslambda.Aliases].
 func (l *lambda) DeleteAlias(ctx context.Context, ref awslambda.Ref, name string) error {
 	if name == teal.AliasLive {
-		if err := l.checkNoRelease(ctx, ref.App); err != nil {
+		if err := l.journal.CheckNoRelease(ctx, ref.App); err != nil {
 			return err
 		}
 	}

@@ -146,7 +146,7 @@ func TestAVersionThatAnEventNeedsIsKept(t *testing.T) {
 	h = startDaemon(t, data)
 	deploy(6)
 	h.awaitVersions("hello", 1, 4, 5, 6)
-	if err := h.daemon.running.lambda.queue.forget(t.Context(), "hello"); err != nil {
+	if err := h.daemon.running.lambda.queue.Forget(t.Context(), "hello"); err != nil {
 		t.Fatal(err)
 	}
 	deploy(7)
@@ -312,7 +312,7 @@ func TestARecordThatIsNoEventIsSetAside(t *testing.T) {
 		}
 		done := 0
 		alerts := doctor.New(slog.New(slog.DiscardHandler), nil)
-		q := quietQueue(store.WithDamage(kv, recordAlerts{alerts}), func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
+		q := quietQueue(store.WithDamage(kv, alerts.Records()), func(_ context.Context, e queued) (queued, bool) { done++; return e, true })
 		stop := runQueue(t, q)
 		if err := q.Add(t.Context(), event("f", 1, time.Now(), time.Now()), nil); err != nil {
 			t.Fatal(err)
@@ -335,25 +335,25 @@ func TestAVersionGoesOrGetsEvents(t *testing.T) {
 		q := quietQueue(memkv.New(), func(_ context.Context, e queued) (queued, bool) { return e, true })
 		one, e := store.VersionKey{App: "f", Number: 1}, event("f", 1, time.Now(), time.Now().Add(time.Hour))
 		e.Version = 1
-		if _, ok := q.leave(one); ok {
+		if _, ok := q.Leave(one); ok {
 			t.Error("a version may go before the events are known")
 		}
 		stop := runQueue(t, q)
 		synctest.Wait()
-		left, ok := q.leave(one)
+		left, ok := q.Leave(one)
 		if err := q.Add(t.Context(), e, nil); !ok || !teal.IsCode(err, teal.CodeUnknownVersion) {
 			t.Errorf("an event for a version that is going: %v, %v", ok, err)
 		}
 		left()
 		gone := teal.Errorf(teal.CodeUnknownVersion, "gone")
-		if err := q.Add(t.Context(), e, func() error { return gone }); !errors.Is(err, gone) || len(q.needs("f")) != 0 {
-			t.Errorf("an event for a version that is gone: %v, needed %v", err, q.needs("f"))
+		if err := q.Add(t.Context(), e, func() error { return gone }); !errors.Is(err, gone) || len(q.Needs("f")) != 0 {
+			t.Errorf("an event for a version that is gone: %v, needed %v", err, q.Needs("f"))
 		}
 		if err := q.Add(t.Context(), e, nil); err != nil {
 			t.Error(err)
 		}
-		if _, ok := q.leave(one); ok || !slices.Equal(q.needs("f"), []int{1}) {
-			t.Errorf("a version with an event may go; needed %v", q.needs("f"))
+		if _, ok := q.Leave(one); ok || !slices.Equal(q.Needs("f"), []int{1}) {
+			t.Errorf("a version with an event may go; needed %v", q.Needs("f"))
 		}
 		stop()
 	})
@@ -457,7 +457,7 @@ func TestAFunctionIsFoundWithoutTheStore(t *testing.T) {
 	create(t, c, "a-b", python(t, `return 1`), nil)
 	l := h.daemon.running.lambda
 	for name, want := range map[string]awslambda.Ref{"hello": {App: "hello", Component: "hello"}, "a-b": {App: "a-b", Component: "a-b"}, "hello-hello": {App: "hello", Component: "hello"}, "none": {}} {
-		without := &lambda{control: &control{}, index: l.index, known: l.known}
+		without := &lambda{index: l.index, known: l.known}
 		ref, err := without.Find(t.Context(), name)
 		if ref != want || (err == nil) != (want != awslambda.Ref{}) {
 			t.Errorf("%s: %+v, %v", name, ref, err)

@@ -7,18 +7,39 @@ import (
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/retention"
 	"teal/internal/store"
 )
 
-// draftSpecs returns what drafts are made of.
-func (l *lambda) draftSpecs() []teal.Spec {
+// DraftPieces implements [retention.Named].
+func (l *lambda) DraftPieces() (pieces []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	specs := make([]teal.Spec, 0, len(l.known))
 	for _, d := range l.known {
-		specs = append(specs, d.Value.Spec)
+		pieces = append(pieces, retention.Pieces(d.Value.Spec)...)
 	}
-	return specs
+	return pieces
+}
+
+// PiecesOfDraft implements [retention.Named].
+func (l *lambda) PiecesOfDraft(ctx context.Context, app string) []string {
+	draft, err := l.drafts.Get(ctx, store.AppKey(app))
+	if err != nil {
+		return nil
+	}
+	return retention.Pieces(draft.Value.Spec)
+}
+
+// LayerPieces implements [retention.Named].
+func (l *lambda) LayerPieces() (pieces []string) {
+	for _, layer := range l.layers.list("") {
+		pieces = append(pieces, piecesOfLayer(layer)...)
+	}
+	return pieces
+}
+
+func piecesOfLayer(l awslambda.Layer) []string {
+	return []string{l.Code, retention.PieceOfZip(l.Zip())}
 }
 
 // Delete implements [awslambda.Functions]. When it returns, nothing answers for the
@@ -35,11 +56,11 @@ func (l *lambda) Delete(ctx context.Context, ref awslambda.Ref) error {
 	if len(now.spec.Components) > 1 {
 		return teal.Errorf(teal.CodeConflict, "%s is a part of the app %s, which is not deleted with it; deploy the app without it", ref.Component, ref.App)
 	}
-	return l.deletions.begin(ctx, ref.App)
+	return l.deletions.Begin(ctx, ref.App)
 }
 
-// forgetApp drops what is held in memory of an app whose records are gone.
-func (l *lambda) forgetApp(app string) {
+// ForgetApp drops what is held in memory of an app whose records are gone.
+func (l *lambda) ForgetApp(app string) {
 	l.changing.Lock()
 	defer l.changing.Unlock()
 	refs := l.everyExtras()
@@ -83,7 +104,7 @@ func (l *lambda) DeleteVersion(ctx context.Context, ref awslambda.Ref, number in
 	if err := l.checkUnused(ctx, key); err != nil {
 		return err
 	}
-	left, free := l.queue.leave(key)
+	left, free := l.queue.Leave(key)
 	if !free {
 		return teal.Errorf(teal.CodeVersionInUse, "version %d of %s has events waiting that it was chosen for; delete it when it has worked on them", number, ref.App)
 	}
@@ -93,7 +114,7 @@ func (l *lambda) DeleteVersion(ctx context.Context, ref awslambda.Ref, number in
 	}
 	err = l.manager.Retire(ctx, ref.App, number, teal.DefaultDrain.Std())
 	if err == nil && !l.manager.Runs(ref.App, number) {
-		l.garbage.drop(record.Value.Spec)
+		l.garbage.Drop(record.Value.Spec)
 		return l.forgetQualifier(ctx, ref, strconv.Itoa(number))
 	}
 	if _, again := l.store.Versions.Create(ctx, record.Value); again != nil {
@@ -110,7 +131,7 @@ func (l *lambda) checkUnused(ctx context.Context, key store.VersionKey) error {
 	if use.Live || use.Alias || use.Release {
 		return inUse(key)
 	}
-	for _, alias := range l.router.stored(key.App) {
+	for _, alias := range l.router.Stored(key.App) {
 		if alias.Value.PointsTo(key.Number) {
 			return inUse(key)
 		}

@@ -83,7 +83,7 @@ func (l *lambda) forgetOfAll(ctx context.Context, app, qualifier string) error {
 // versionForgotten drops the code of a version that retention has forgotten, and
 // what is kept of it.
 func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
-	l.garbage.drop(v.Spec)
+	l.garbage.Drop(v.Spec)
 	return l.forgetOfAll(ctx, v.App, strconv.Itoa(v.Number))
 }
 
@@ -91,7 +91,7 @@ func (l *lambda) versionForgotten(ctx context.Context, v teal.Version) error {
 // forgetting; not while there is a record that cannot be understood: it may be the
 // version or the alias that seems to be gone.
 func (l *lambda) forgetGoneQualifiers(ctx context.Context) error {
-	if l.garbage.isBlind() {
+	if l.garbage.IsBlind() {
 		return nil
 	}
 	l.changing.Lock()

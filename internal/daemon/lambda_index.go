@@ -13,6 +13,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/function"
+	"teal/internal/retention"
 	"teal/internal/store"
 )
 
@@ -35,7 +36,7 @@ type indexed struct {
 	app       string
 	number    int
 	functions []string
-	pieces    []string // of code, see piecesOf
+	pieces    []string // of code, see retention.Pieces
 	record    []byte
 }
 
@@ -49,7 +50,7 @@ func newIndex(kv store.KV) *index {
 	i.versions = store.NewMirror(i.apps, "apps.*.version.*", func(e store.Entry) (indexed, error) {
 		found, _ := decode.Versions.Decode(e) // likewise
 		version := found.Value
-		return indexed{version.App, version.Number, functionsOf(version.Spec), piecesOf(version.Spec), slices.Clone(e.Value)}, nil
+		return indexed{version.App, version.Number, functionsOf(version.Spec), retention.Pieces(version.Spec), slices.Clone(e.Value)}, nil
 	})
 	i.typed = store.New(i.versions)
 	return i
@@ -293,4 +294,15 @@ func (l *lambda) Names(ctx context.Context) ([]awslambda.Name, error) {
 		names = append(names, item.Name)
 	}
 	return names, err
+}
+
+// Apps implements [retention.Index].
+func (i *index) Apps() (apps []teal.App) {
+	i.apps.Each(func(app teal.App) { apps = append(apps, app) })
+	return apps
+}
+
+// EachPieces implements [retention.Index].
+func (i *index) EachPieces(visit func(pieces []string)) {
+	i.versions.Each(func(v indexed) { visit(v.pieces) })
 }

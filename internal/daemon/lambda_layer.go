@@ -132,13 +132,13 @@ func (l *lambda) DeleteLayer(ctx context.Context, name string, number int) error
 	if err != nil {
 		return err
 	}
-	if err := ignoreMissing(l.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
+	if err := store.IgnoreMissing(l.layers.versions.Delete(ctx, layerKey(name, number), record.Revision)); err != nil {
 		return err
 	}
 	l.layers.mu.Lock()
 	delete(l.layers.known, layerKey(name, number))
 	l.layers.mu.Unlock()
-	l.garbage.dropLayer(record.Value)
+	l.garbage.DropPieces(piecesOfLayer(record.Value))
 	return nil
 }
 
@@ -164,8 +164,7 @@ func (l *lambda) ChangeLayerPolicy(ctx context.Context, name string, number int,
 
 // Keep implements [awslambda.Codes].
 func (l *lambda) Keep() (release func()) {
-	l.deploying.RLock()
-	return l.deploying.RUnlock
+	return l.pins.Keep()
 }
 
 // Unpacked implements [awslambda.Codes].

@@ -144,9 +144,9 @@ func (q *queue) awaitLoaded(ctx context.Context) error {
 	}
 }
 
-// leave has a version go, unless an event needs it or may need it: then ok is
+// Leave has a version go, unless an event needs it or may need it: then ok is
 // false. Until left is called no event is accepted for it.
-func (q *queue) leave(version store.VersionKey) (left func(), ok bool) {
+func (q *queue) Leave(version store.VersionKey) (left func(), ok bool) {
 	select {
 	case <-q.loaded:
 	default:
@@ -165,8 +165,8 @@ func (q *queue) leave(version store.VersionKey) (left func(), ok bool) {
 	}, true
 }
 
-// needs returns the versions of an app that events need.
-func (q *queue) needs(app string) (numbers []int) {
+// Needs returns the versions of an app that events need.
+func (q *queue) Needs(app string) (numbers []int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for version := range q.backlog.needed {
@@ -356,13 +356,13 @@ func (q *queue) finished(ref awslambda.Ref) {
 	q.nudge()
 }
 
-// forget drops the events of an app that is being deleted.
-func (q *queue) forget(ctx context.Context, app string) error {
+// Forget drops the events of an app that is being deleted.
+func (q *queue) Forget(ctx context.Context, app string) error {
 	return q.table.Scan(ctx, app, func(_ string, r store.Record[queued], err error) error {
 		if err != nil {
 			return nil //nolint:nilerr // its caller deletes all records
 		}
-		err = ignoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
+		err = store.IgnoreMissing(q.table.Delete(ctx, r.Value.key(), r.Revision))
 		if err == nil {
 			q.drop(r.Value.key())
 		}

@@ -87,6 +87,8 @@ type Usage interface {
 
 // Config is what a Manager needs.
 type Config struct {
+	// Fleet is where the manager's environments can be seen; nil is one of its own.
+	Fleet     *Fleet
 	Records   Records
 	Bundles   Bundles
 	Processes Processes
@@ -123,17 +125,10 @@ type Manager struct {
 
 	changing sync.Mutex // one Provision or Retire at a time
 
-	mu      sync.Mutex
-	envs    map[key]*running                     // not draining
-	alive   map[*running]bool                    // that have not ended, draining or not
-	spawn   func(r *running)                     // nil unless Run is running
-	after   func(work func(ctx context.Context)) // runs work in the background; nil like spawn
-	changed chan struct{}                        // closed and replaced when a health or envs has changed
-}
+	*Fleet // whose mu guards what follows, too
 
-type key struct {
-	app     string
-	version int
+	spawn func(r *running)                     // nil unless Run is running
+	after func(work func(ctx context.Context)) // runs work in the background; nil like spawn
 }
 
 var _ release.Runner = (*Manager)(nil)
@@ -143,9 +138,11 @@ func New(cfg Config) *Manager {
 	if cfg.Alerts == nil {
 		cfg.Alerts = noAlerts{}
 	}
+	if cfg.Fleet == nil {
+		cfg.Fleet = NewFleet()
+	}
 	return &Manager{
-		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
-		envs: map[key]*running{}, alive: map[*running]bool{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		cfg: cfg, recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 
@@ -260,14 +257,6 @@ func (m *Manager) Await(ctx context.Context, app string, version int) (release.H
 			return h, ctx.Err()
 		}
 	}
-}
-
-// announce wakes everybody who awaits an environment.
-func (m *Manager) announce() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	close(m.changed)
-	m.changed = make(chan struct{})
 }
 
 // Retire implements [release.Runner].
@@ -387,51 +376,6 @@ func (m *Manager) Specs() []teal.Spec {
 		specs = append(specs, r.version.Spec)
 	}
 	return specs
-}
-
-// Running is one environment that has been provisioned and not retired.
-type Running struct {
-	Version int
-	Since   time.Time // when it was wished for
-	Aside   bool      // for a user's alias alone
-	Routes  []teal.Route
-	Handle  *gateway.Environment // nil while it is being built
-}
-
-// Running returns the app's environments.
-func (m *Manager) Running(app string) []Running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []Running
-	for k, r := range m.envs {
-		if k.app == app {
-			list = append(list, Running{Version: k.version, Since: r.since, Aside: r.aside, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
-		}
-	}
-	return list
-}
-
-// Runs reports whether the version has been provisioned and not retired.
-func (m *Manager) Runs(app string, version int) bool { return m.find(app, version) != nil }
-
-func (m *Manager) find(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.envs[key{app, version}]
-}
-
-func (m *Manager) hide(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.envs[key{app, version}]
-	delete(m.envs, key{app, version})
-	return r
-}
-
-func (m *Manager) show(r *running) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.envs[key{r.version.App, r.version.Number}] = r
 }
 
 // recordHealth makes the record say how the environment is.

@@ -1,4 +1,4 @@
-package daemon
+package recording
 
 import (
 	"bufio"
@@ -22,13 +22,13 @@ import (
 	"teal/internal/store"
 )
 
-// recordings keep what the judges of releases were told, a file each, in the form
+// Store keeps what the judges of releases were told, a file each, in the form
 // that `teal analyze` reads: it comes to the same verdicts. They serve people; no
 // decision depends on them, so a crash may cost the last moment.
 //
 // A file is a sequence of gzip members, one for each time that something was
 // written.
-type recordings struct {
+type Store struct {
 	dir    string
 	logger *slog.Logger
 	alerts *doctor.Alerts
@@ -63,13 +63,24 @@ const (
 	writeEvery = 100 * time.Millisecond
 )
 
-func newRecordings(dir string, logger *slog.Logger, alerts *doctor.Alerts) *recordings {
-	return &recordings{dir: dir, logger: logger, alerts: alerts, files: map[string]*file{}, open: map[string]*tape{}, gzip: gzip.NewWriter(nil)}
+// Config is what a Store needs.
+type Config struct {
+	Dir    string // made when something is first written
+	Logger *slog.Logger
+	Alerts *doctor.Alerts // nil: nobody is told
 }
 
-// judging takes what the judge of a release begins with, or goes on from after a
+// New returns a Store. It touches no file.
+func New(cfg Config) *Store {
+	return &Store{
+		dir: cfg.Dir, logger: cfg.Logger, alerts: cfg.Alerts,
+		files: map[string]*file{}, open: map[string]*tape{}, gzip: gzip.NewWriter(nil),
+	}
+}
+
+// Judging takes what the judge of a release begins with, or goes on from after a
 // restart. It does not block on the disk.
-func (r *recordings) judging(release teal.Release) {
+func (r *Store) Judging(release teal.Release) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tape(release.ID)
@@ -79,9 +90,9 @@ func (r *recordings) judging(release teal.Release) {
 	}))
 }
 
-// measured takes an interval that the judge of a release has taken. It does not
+// Measured takes an interval that the judge of a release has taken. It does not
 // block on the disk.
-func (r *recordings) measured(release teal.Release, interval teal.Interval) {
+func (r *Store) Measured(release teal.Release, interval teal.Interval) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := r.tape(release.ID)
@@ -96,7 +107,7 @@ func (r *recordings) measured(release teal.Release, interval teal.Interval) {
 	r.told(t, release, analysis.Write(&t.lines, interval))
 }
 
-func (r *recordings) tape(id string) *tape {
+func (r *Store) tape(id string) *tape {
 	t := r.open[id]
 	if t == nil {
 		t = &tape{}
@@ -106,7 +117,7 @@ func (r *recordings) tape(id string) *tape {
 }
 
 // told notes what could not be encoded.
-func (r *recordings) told(t *tape, release teal.Release, err error) {
+func (r *Store) told(t *tape, release teal.Release, err error) {
 	if err != nil {
 		t.lost++
 		r.logger.Warn("what was measured of a release cannot be written", "release", release.ID, "error", err)
@@ -119,7 +130,7 @@ const recordPatience = 5 * time.Second
 // Run writes what has been measured, every moment, until ctx ends. A disk that
 // does not take it is no reason to stop, and is not waited for at the end for
 // longer than recordPatience.
-func (r *recordings) Run(ctx context.Context) error {
+func (r *Store) Run(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -136,21 +147,22 @@ func (r *recordings) Run(ctx context.Context) error {
 	return nil
 }
 
-func (r *recordings) writeUntil(ctx context.Context) {
+func (r *Store) writeUntil(ctx context.Context) {
 	ticker := time.NewTicker(writeEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			r.flush()
+			r.Flush()
 		case <-ctx.Done():
-			r.flush()
+			r.Flush()
 			return
 		}
 	}
 }
 
-func (r *recordings) flush() {
+// Flush writes what waits. A disk that does not take it loses it, and people are told.
+func (r *Store) Flush() {
 	r.writing.Lock() // so that lines stand in the order in which they were told
 	defer r.writing.Unlock()
 	for id, lines := range r.take() {
@@ -167,7 +179,7 @@ func (r *recordings) flush() {
 }
 
 // take returns what has not been written.
-func (r *recordings) take() map[string][]byte {
+func (r *Store) take() map[string][]byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	waiting := map[string][]byte{}
@@ -183,12 +195,12 @@ func (r *recordings) take() map[string][]byte {
 	return waiting
 }
 
-func (r *recordings) path(id string) string { return filepath.Join(r.dir, id+".jsonl.gz") }
+func (r *Store) path(id string) string { return filepath.Join(r.dir, id+".jsonl.gz") }
 
 // oldPath is where Teal kept recordings that did not begin with a judge.
-func (r *recordings) oldPath(id string) string { return filepath.Join(r.dir, id+".jsonl") }
+func (r *Store) oldPath(id string) string { return filepath.Join(r.dir, id+".jsonl") }
 
-func (r *recordings) write(id string, lines []byte) (err error) {
+func (r *Store) write(id string, lines []byte) (err error) {
 	known := r.files[id]
 	if known != nil && known.full {
 		return nil
@@ -224,7 +236,7 @@ func (r *recordings) write(id string, lines []byte) (err error) {
 	return nil
 }
 
-func (r *recordings) compressed(lines []byte) ([]byte, error) {
+func (r *Store) compressed(lines []byte) ([]byte, error) {
 	var b bytes.Buffer
 	r.gzip.Reset(&b)
 	_, err := r.gzip.Write(lines)
@@ -271,7 +283,7 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 // openToWrite opens the file of a release, in a folder that may not be there yet.
-func (r *recordings) openToWrite(id string) (*os.File, error) {
+func (r *Store) openToWrite(id string) (*os.File, error) {
 	f, err := os.OpenFile(r.path(id), os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(r.dir, 0o700); err == nil {
@@ -281,9 +293,9 @@ func (r *recordings) openToWrite(id string) (*os.File, error) {
 	return f, err
 }
 
-// read returns what has been kept of a release; nothing was measured, no file.
-func (r *recordings) read(id string) (io.ReadCloser, error) {
-	r.flush()
+// Read returns what has been kept of a release; nothing was measured, no file.
+func (r *Store) Read(id string) (io.ReadCloser, error) {
+	r.Flush()
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	f, err := os.Open(r.path(id))
@@ -311,14 +323,14 @@ func (r *recordings) read(id string) (io.ReadCloser, error) {
 }
 
 // size returns how much of a file is whole. r.writing must be held.
-func (r *recordings) size(id string, f io.Reader) (int64, error) {
+func (r *Store) size(id string, f io.Reader) (int64, error) {
 	if known := r.files[id]; known != nil {
 		return known.size, nil
 	}
 	return wholeMembers(f)
 }
 
-func (r *recordings) readOld(id string) (io.ReadCloser, error) {
+func (r *Store) readOld(id string) (io.ReadCloser, error) {
 	f, err := os.Open(r.oldPath(id))
 	if errors.Is(err, fs.ErrNotExist) {
 		return io.NopCloser(bytes.NewReader(nil)), nil
@@ -329,14 +341,14 @@ func (r *recordings) readOld(id string) (io.ReadCloser, error) {
 	return f, nil
 }
 
-// forget deletes what has been kept of a release.
-func (r *recordings) forget(id string) error {
+// Forget deletes what has been kept of a release.
+func (r *Store) Forget(id string) error {
 	r.writing.Lock() // what is being written would come back
 	defer r.writing.Unlock()
 	return r.forgetLocked(id)
 }
 
-func (r *recordings) forgetLocked(id string) error {
+func (r *Store) forgetLocked(id string) error {
 	r.mu.Lock()
 	delete(r.open, id)
 	r.mu.Unlock()
@@ -350,8 +362,8 @@ func (r *recordings) forgetLocked(id string) error {
 	return errors.Join(errs...)
 }
 
-// forgetApp deletes what has been kept of all releases of an app up to a number.
-func (r *recordings) forgetApp(app string, lastRelease int) error {
+// ForgetApp deletes what has been kept of all releases of an app up to a number.
+func (r *Store) ForgetApp(app string, lastRelease int) error {
 	r.writing.Lock()
 	defer r.writing.Unlock()
 	found, err := filepath.Glob(filepath.Join(r.dir, app+"-*.jsonl*"))

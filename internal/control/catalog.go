@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"context"
@@ -10,15 +10,15 @@ import (
 )
 
 // Status implements [api.Catalog].
-func (c *control) Status(ctx context.Context, app string) (api.Status, error) {
-	record, err := c.journal.app(ctx, app)
+func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return api.Status{}, err
 	}
 	return c.status(ctx, record.Value)
 }
 
-func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) {
+func (c *Control) status(ctx context.Context, app teal.App) (api.Status, error) {
 	records := api.Records{App: app.Name, Revisions: map[string]uint64{}}
 	for _, alias := range c.router.Aliases(app.Name) {
 		records.Aliases = append(records.Aliases, alias.Value)
@@ -33,7 +33,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 			records.Environments = append(records.Environments, e.Value)
 		}
 	}
-	if records.Active, err = c.journal.moving(ctx, app.Name); err != nil && !isOthersDamage(err) {
+	if records.Active, err = c.journal.Moving(ctx, app.Name); err != nil && !store.IsLost(err) {
 		return api.Status{}, err
 	}
 	if records.Active != nil {
@@ -49,7 +49,7 @@ func (c *control) status(ctx context.Context, app teal.App) (api.Status, error) 
 }
 
 // Apps implements [api.Catalog].
-func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
+func (c *Control) Apps(ctx context.Context) ([]api.Status, error) {
 	apps, _, err := c.store.Apps.Readable(ctx, "")
 	if err != nil {
 		return nil, err
@@ -69,32 +69,32 @@ func (c *control) Apps(ctx context.Context) ([]api.Status, error) {
 }
 
 // Versions implements [api.Catalog].
-func (c *control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+func (c *Control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	list, _, err := c.store.Versions.Readable(ctx, app)
-	return values(list), err
+	return store.Values(list), err
 }
 
 // Releases implements [api.Catalog].
-func (c *control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+func (c *Control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	list, _, err := c.store.Releases.Readable(ctx, app)
-	return values(list), err
+	return store.Values(list), err
 }
 
 // Release implements [api.Catalog].
-func (c *control) Release(ctx context.Context, id string) (teal.Release, error) {
+func (c *Control) Release(ctx context.Context, id string) (teal.Release, error) {
 	record, err := c.store.Releases.Get(ctx, id)
 	return record.Value, err
 }
 
 // Watch implements [api.Watcher].
-func (c *control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
-	if _, err := c.journal.app(ctx, app); err != nil {
+func (c *Control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
+	if _, err := c.journal.App(ctx, app); err != nil {
 		return nil, err
 	}
 	changes, err := c.store.WatchApp(ctx, app)

@@ -1,4 +1,4 @@
-package daemon
+package routing
 
 import (
 	"context"
@@ -12,8 +12,8 @@ import (
 	"teal/internal/store"
 )
 
-// stored returns the aliases of an app that have a record, by name.
-func (r *router) stored(app string) []store.Record[teal.Alias] {
+// Stored returns the aliases of an app that have a record, by name.
+func (r *Router) Stored(app string) []store.Record[teal.Alias] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.SortedFunc(maps.Values(r.apps[app]), func(a, b store.Record[teal.Alias]) int {
@@ -23,14 +23,14 @@ func (r *router) stored(app string) []store.Record[teal.Alias] {
 
 // Remove deletes an alias: when it returns without an error, no request that
 // starts from now on follows it.
-func (r *router) Remove(ctx context.Context, app, name string) error {
+func (r *Router) Remove(ctx context.Context, app, name string) error {
 	ctx = context.WithoutCancel(ctx) // see Set
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.remove(ctx, app, name)
 }
 
-func (r *router) remove(ctx context.Context, app, name string) error {
+func (r *Router) remove(ctx context.Context, app, name string) error {
 	key := store.AliasKey{App: app, Name: name}
 	record, err := r.aliases.Get(ctx, key)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *router) remove(ctx context.Context, app, name string) error {
 }
 
 // Forget deletes all aliases of an app.
-func (r *router) Forget(ctx context.Context, app string) error {
+func (r *Router) Forget(ctx context.Context, app string) error {
 	ctx = context.WithoutCancel(ctx) // see Set
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -65,7 +65,7 @@ func (r *router) Forget(ctx context.Context, app string) error {
 }
 
 // Forgotten takes an app that has no alias and runs nothing out of the table.
-func (r *router) Forgotten(app string) {
+func (r *Router) Forgotten(app string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.apps[app]) > 0 || len(r.fleet.Running(app)) > 0 {

@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"cmp"
@@ -6,46 +6,71 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"sync"
 	"time"
 
 	"teal"
 	"teal/internal/api"
-	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/release"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
-// control answers the REST API: it turns wishes into records, releases and
-// aliases.
-type control struct {
+// Control answers the REST API: it turns wishes into records, releases and
+// aliases. Safe for concurrent use.
+type Control struct {
 	store   *store.Store
-	bundles interface{ Has(digest string) bool }
+	bundles Bundles
 	engine  *release.Engine
 	manager *environment.Manager
-	router  *router
-	journal journal
+	router  *routing.Router
+	journal routing.Journal
 	gateway *gateway.Gateway
 	logger  *slog.Logger
-	// writable returns why nothing can be recorded at the moment. What begins
-	// something asks before it changes anything.
-	writable func() error
 
-	examiner   *check.Examiner
-	recordings *recordings
-	deploying  *sync.RWMutex // see garbage
-	pinned     *pins
-	tombstones *store.Table[store.SideKey, tombstone]
-	deletions  *deletions
+	writable   func() error
+	examiner   Hooks
+	recordings Recordings
+	pins       Pins
+	numbers    Numbers
+	deletions  Deletions
 }
 
-var _ api.Control = (*control)(nil)
+// Config is what a Control needs.
+type Config struct {
+	Store   *store.Store
+	Journal routing.Journal
+	Router  *routing.Router
+	Gateway *gateway.Gateway
+	Manager *environment.Manager
+	Engine  *release.Engine
+	Logger  *slog.Logger
+	// Writable returns why nothing can be recorded at the moment. What begins
+	// something asks before it changes anything.
+	Writable   func() error
+	Bundles    Bundles
+	Hooks      Hooks
+	Recordings Recordings
+	Pins       Pins
+	Numbers    Numbers
+	Deletions  Deletions
+}
+
+// New returns what takes orders.
+func New(cfg Config) *Control {
+	return &Control{
+		store: cfg.Store, bundles: cfg.Bundles, engine: cfg.Engine, manager: cfg.Manager, router: cfg.Router,
+		journal: cfg.Journal, gateway: cfg.Gateway, logger: cfg.Logger, writable: cfg.Writable, examiner: cfg.Hooks,
+		recordings: cfg.Recordings, pins: cfg.Pins, numbers: cfg.Numbers, deletions: cfg.Deletions,
+	}
+}
+
+var _ api.Control = (*Control)(nil)
 
 // Deploy implements [api.Deployer].
-func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.pinned.hold(d.Policy.Bundles())()
+func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
+	defer c.pins.Hold(d.Policy.Bundles())()
 	if err := c.writable(); err != nil {
 		return api.Deployed{}, err
 	}
@@ -75,7 +100,7 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	// Only now: a deploy that was refused has no say in later promotions.
 	_, err = c.store.Apps.Modify(ctx, version.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(version.App)
+			return store.UnknownApp(version.App)
 		}
 		a.Policy = d.Policy
 		return nil
@@ -85,29 +110,28 @@ func (c *control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 
 // isLiveForGood reports whether the version has all traffic and no release is
 // about to take it away.
-func (c *control) isLiveForGood(ctx context.Context, v teal.Version) bool {
+func (c *Control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 	if !c.router.Alias(v.App, teal.AliasLive).Value.IsOnly(v.Number) {
 		return false
 	}
-	moving, err := c.journal.moving(ctx, v.App)
+	moving, err := c.journal.Moving(ctx, v.App)
 	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
 // accept checks a deploy and records its version, while nobody removes code.
-func (c *control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
-	if err := c.deletions.await(ctx, d.Spec.App); err != nil {
+func (c *Control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	if err := c.deletions.Await(ctx, d.Spec.App); err != nil {
 		return version, false, err
 	}
-	c.deploying.RLock()
-	defer c.deploying.RUnlock()
+	defer c.pins.Keep()()
 	if err := c.checkDeploy(ctx, d); err != nil {
 		return version, false, err
 	}
-	return c.record(ctx, d)
+	return c.Record(ctx, d)
 }
 
 // checkDeploy refuses what could not be released, before anything is recorded.
-func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
+func (c *Control) checkDeploy(ctx context.Context, d api.Deploy) error {
 	if err := d.Spec.Validate(); err != nil {
 		return err
 	}
@@ -130,8 +154,8 @@ func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
 
 // checkIdle returns teal.CodeReleaseInProgress while a release of the app moves
 // traffic or is about to. One that only watches makes way.
-func (c *control) checkIdle(ctx context.Context, app string) error {
-	moving, err := c.journal.moving(ctx, app)
+func (c *Control) checkIdle(ctx context.Context, app string) error {
+	moving, err := c.journal.Moving(ctx, app)
 	if teal.IsCode(err, teal.CodeUnknownApp) || (err == nil && moving == nil) {
 		return nil
 	}
@@ -143,10 +167,10 @@ func (c *control) checkIdle(ctx context.Context, app string) error {
 		moving.ID, app, moving.Phase, moving.From, moving.To, app)
 }
 
-// record returns the version that has the spec's content: the one that is there,
+// Record returns the version that has the spec's content: the one that is there,
 // or a new one.
-func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
-	app, err := c.createApp(ctx, d.Spec.App, d.Policy)
+func (c *Control) Record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	app, err := c.CreateApp(ctx, d.Spec.App, d.Policy)
 	if err != nil {
 		return version, false, err
 	}
@@ -159,7 +183,7 @@ func (c *control) record(ctx context.Context, d api.Deploy) (version teal.Versio
 	}
 }
 
-func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
+func (c *Control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
 	digest := spec.Digest()
 	list, unreadable, err := c.store.Versions.Readable(ctx, spec.App)
 	if err != nil {
@@ -183,7 +207,7 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 	}
 	_, err = c.store.Apps.Modify(ctx, spec.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(spec.App)
+			return store.UnknownApp(spec.App)
 		}
 		a.LastVersion = max(a.LastVersion, number)
 		return nil
@@ -192,21 +216,21 @@ func (c *control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 		// Deleted meanwhile: the deletion has seen this version, or its record is
 		// not there any more to say that it is to be seen.
 		key := store.VersionKey{App: spec.App, Number: number}
-		return version, false, errors.Join(err, ignoreMissing(c.store.Versions.Delete(ctx, key, record.Revision)))
+		return version, false, errors.Join(err, store.IgnoreMissing(c.store.Versions.Delete(ctx, key, record.Revision)))
 	}
 	return record.Value, true, err
 }
 
 // Promote implements [api.Releaser].
-func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, error) {
+func (c *Control) Promote(ctx context.Context, app, by string) (teal.Release, error) {
 	if err := c.writable(); err != nil {
 		return teal.Release{}, err
 	}
-	record, err := c.journal.app(ctx, app)
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -225,7 +249,7 @@ func (c *control) Promote(ctx context.Context, app, by string) (teal.Release, er
 
 // checkRoutes refuses to release a version that exists if its routes are not to
 // be had any more.
-func (c *control) checkRoutes(ctx context.Context, app string, version int) error {
+func (c *Control) checkRoutes(ctx context.Context, app string, version int) error {
 	record, err := c.store.Versions.Get(ctx, store.VersionKey{App: app, Number: version})
 	if err != nil {
 		return err
@@ -235,7 +259,7 @@ func (c *control) checkRoutes(ctx context.Context, app string, version int) erro
 
 // candidate returns the version that a promotion would make live: the second of
 // a split, else the preview; 0 for none.
-func (c *control) candidate(app string) int {
+func (c *Control) candidate(app string) int {
 	if live := c.router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
 		return live.Targets[1].Version
 	}
@@ -248,8 +272,8 @@ func (c *control) candidate(app string) int {
 }
 
 // Abort implements [api.Releaser].
-func (c *control) Abort(ctx context.Context, app, by, why string) (teal.Release, error) {
-	moving, err := c.journal.moving(ctx, app)
+func (c *Control) Abort(ctx context.Context, app, by, why string) (teal.Release, error) {
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -260,7 +284,7 @@ func (c *control) Abort(ctx context.Context, app, by, why string) (teal.Release,
 }
 
 // orderBack ends a running release where it came from, and waits for that.
-func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string) (teal.Release, error) {
+func (c *Control) orderBack(ctx context.Context, r teal.Release, by, why string) (teal.Release, error) {
 	order := teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: time.Now()}
 	if _, err := c.engine.Order(ctx, r.ID, order); err != nil {
 		return teal.Release{}, err
@@ -273,16 +297,16 @@ func (c *control) orderBack(ctx context.Context, r teal.Release, by, why string)
 }
 
 // SetAlias implements [api.Aliaser].
-func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView, error) {
+func (c *Control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView, error) {
 	if err := c.writable(); err != nil {
 		return api.AliasView{}, err
 	}
-	patience, err := c.checkAlias(ctx, set)
+	patience, err := c.CheckAlias(ctx, set)
 	if err != nil {
 		return api.AliasView{}, err
 	}
 	for _, t := range set.Targets {
-		if err := c.ensureReady(ctx, set, t.Version, patience); err != nil {
+		if err := c.EnsureReady(ctx, set, t.Version, patience); err != nil {
 			return api.AliasView{}, err
 		}
 	}
@@ -293,7 +317,7 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 		revision = *set.Revision
 	}
 	if set.Alias == teal.AliasLive {
-		if err := c.checkNoRelease(ctx, set.App); err != nil {
+		if err := c.journal.CheckNoRelease(ctx, set.App); err != nil {
 			return api.AliasView{}, err
 		}
 	}
@@ -305,10 +329,10 @@ func (c *control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 	return api.ViewAlias(record.Value, record.Revision), nil
 }
 
-// checkAlias refuses what cannot be set, and returns how long the app's versions
+// CheckAlias refuses what cannot be set, and returns how long the app's versions
 // may take to become healthy.
-func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
-	app, err := c.journal.app(ctx, set.App)
+func (c *Control) CheckAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
+	app, err := c.journal.App(ctx, set.App)
 	if err != nil {
 		return 0, err
 	}
@@ -329,18 +353,9 @@ func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience ti
 	return cmp.Or(app.Value.Policy.ReadyWithin, teal.DefaultReadyWithin).Std(), nil
 }
 
-func (c *control) checkNoRelease(ctx context.Context, app string) error {
-	moving, err := c.journal.moving(ctx, app)
-	if err != nil || moving == nil {
-		return err
-	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
-}
-
-// ensureReady starts a version that does not run and waits until it is ready.
+// EnsureReady starts a version that does not run and waits until it is ready.
 // One that it has started in vain is stopped again.
-func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
 	app := set.App
 	if c.manager.Runs(app, version) {
 		return c.awaitReady(ctx, app, version, patience)
@@ -360,7 +375,7 @@ func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int
 
 // startFor starts a version for an alias: for live beside the alias's other one,
 // for a user's alias beside everything.
-func (c *control) startFor(ctx context.Context, set api.SetAlias, version int) error {
+func (c *Control) startFor(ctx context.Context, set api.SetAlias, version int) error {
 	if set.Alias != teal.AliasLive {
 		return c.manager.ProvisionAside(ctx, set.App, version)
 	}
@@ -371,7 +386,7 @@ func (c *control) startFor(ctx context.Context, set api.SetAlias, version int) e
 	return c.manager.ProvisionBeside(ctx, set.App, version, together)
 }
 
-func (c *control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {
+func (c *Control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	health, err := c.manager.Await(ctx, app, version)
@@ -387,8 +402,8 @@ func (c *control) awaitReady(ctx context.Context, app string, version int, patie
 }
 
 // Invoke implements [api.Invoker].
-func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
-	if _, err := c.journal.app(ctx, call.App); err != nil {
+func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
+	if _, err := c.journal.App(ctx, call.App); err != nil {
 		return api.Invoked{}, err
 	}
 	claim, err := c.gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))

@@ -1,11 +1,9 @@
-package daemon
+package control
 
 import (
 	"testing"
-	"time"
 
 	"teal"
-	"teal/internal/environment"
 )
 
 func TestRollbackTarget(t *testing.T) {
@@ -48,36 +46,6 @@ func TestRollbackTarget(t *testing.T) {
 			}
 			if got := derefRelease(done).ID; got != c.done {
 				t.Errorf("done %q, want %q", got, c.done)
-			}
-		})
-	}
-}
-
-func TestPreviewFollowsTheNewestVersionThatIsNotLive(t *testing.T) {
-	at := func(minute int) time.Time { return time.Date(2026, 1, 1, 12, minute, 0, 0, time.UTC) }
-	older := environment.Running{Version: 1, Since: at(1)}
-	live := environment.Running{Version: 2, Since: at(2)}
-	newer := environment.Running{Version: 3, Since: at(3)}
-	newest := environment.Running{Version: 1, Since: at(4)} // old content, released again
-	alias := teal.Alias{Targets: teal.Only(2)}
-	for _, c := range []struct {
-		name    string
-		alias   teal.Alias
-		running []environment.Running
-		want    int
-	}{
-		{"nothing beside live", alias, []environment.Running{live}, 0},
-		{"a standby is no preview", alias, []environment.Running{older, live}, 0},
-		{"green before the switch", alias, []environment.Running{live, newer}, 3},
-		{"newest, not highest", alias, []environment.Running{newest, live, newer}, 1},
-		{"what runs for an alias is no preview", alias, []environment.Running{live, newer, {Version: 1, Since: at(4), Aside: true}}, 3},
-		{"nothing is live yet", teal.Alias{}, []environment.Running{older}, 1},
-		{"a version in a split is live", teal.Alias{Targets: []teal.Target{{Version: 2, Weight: teal.Percent(90)}, {Version: 3, Weight: teal.Percent(10)}}},
-			[]environment.Running{live, newer}, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			if got, _ := preview(c.alias, c.running); got != c.want {
-				t.Errorf("preview %d, want %d", got, c.want)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"context"
@@ -6,18 +6,19 @@ import (
 
 	"teal"
 	"teal/internal/release"
+	"teal/internal/store"
 )
 
 // Rollback implements [api.Releaser]. A running release is ordered back: while
 // blue stands by that is a swap of a pointer. Otherwise the version before the
 // live one, or the one asked for, is started again by a release of its own; who
 // asks for that once more while it runs waits for it too.
-func (c *control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
-	record, err := c.journal.app(ctx, app)
+func (c *Control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
+	record, err := c.journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	moving, err := c.journal.moving(ctx, app)
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -32,7 +33,7 @@ func (c *control) Rollback(ctx context.Context, app string, to int, by, why stri
 		return teal.Release{}, err
 	}
 	live := c.router.Alias(app, teal.AliasLive).Value
-	target, done, err := rollbackTarget(app, live, values(history), to)
+	target, done, err := rollbackTarget(app, live, store.Values(history), to)
 	if err != nil || done != nil {
 		return derefRelease(done), err
 	}
@@ -51,12 +52,12 @@ func derefRelease(r *teal.Release) teal.Release {
 
 // goTo releases a version without a confidence period: what is left behind was
 // not good enough to stand by.
-func (c *control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
+func (c *Control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
 	policy = urgent(policy)
 	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
 	if teal.IsCode(err, teal.CodeReleaseInProgress) {
 		// Another caller may have begun the same rollback a moment ago.
-		if moving, lookErr := c.journal.moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
+		if moving, lookErr := c.journal.Moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
 			return c.awaitBack(ctx, moving.ID)
 		}
 	}
@@ -79,7 +80,7 @@ func urgent(p teal.Policy) teal.Policy {
 }
 
 // awaitBack waits for the end of a release that is a rollback.
-func (c *control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
+func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
 	r, err := c.engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	if err == nil && r.Phase != teal.PhaseCompleted {
 		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", r.To, r.Reason)
@@ -92,7 +93,7 @@ func (c *control) awaitBack(ctx context.Context, id string) (teal.Release, error
 // version that was live before. A rollback that has happened already is done,
 // and is returned instead: two callers who ask for the same thing both get it.
 func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int) (target int, done *teal.Release, err error) {
-	last := lastMove(history)
+	last := teal.LastMove(history)
 	switch {
 	case len(live.Targets) == 0:
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has never been live", app)
@@ -108,14 +109,4 @@ func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int)
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, live.Primary())
 	}
 	return last.From, nil, nil
-}
-
-// lastMove returns the newest release that has moved traffic, or nil.
-func lastMove(history []teal.Release) *teal.Release {
-	for i := len(history) - 1; i >= 0; i-- {
-		if history[i].Phase != teal.PhaseAborted {
-			return &history[i]
-		}
-	}
-	return nil
 }

@@ -1,4 +1,4 @@
-package daemon
+package routing
 
 import (
 	"context"
@@ -9,36 +9,39 @@ import (
 	"teal/internal/store"
 )
 
-// journal keeps releases in the store. Its writes do not end with their caller: a
+// Journal keeps releases in the store. Its writes do not end with their caller: a
 // release or an order that is stored while nobody knows would not be acted on.
 // The store bounds how long each takes. Those of a release that runs, and more
 // so of one that goes back, are urgent: they are made also on a full disk.
-type journal struct{ store *store.Store }
+type Journal struct{ store *store.Store }
 
-var _ release.Journal = journal{}
+var _ release.Journal = Journal{}
 
-// app returns the record of an app; teal.CodeUnknownApp for one that is being
+// NewJournal returns the journal in a store.
+func NewJournal(s *store.Store) Journal { return Journal{s} }
+
+// App returns the record of an app; teal.CodeUnknownApp for one that is being
 // deleted, too.
-func (j journal) app(ctx context.Context, name string) (store.Record[teal.App], error) {
+func (j Journal) App(ctx context.Context, name string) (store.Record[teal.App], error) {
 	record, err := j.store.Apps.Get(ctx, name)
 	if err == nil && record.Value.Deleting {
-		return store.Record[teal.App]{}, unknownApp(name)
+		return store.Record[teal.App]{}, store.UnknownApp(name)
 	}
 	return record, err
 }
 
-// isDeleting reports whether the app is known to be on its way out.
-func (j journal) isDeleting(ctx context.Context, name string) bool {
+// IsDeleting reports whether the app is known to be on its way out.
+func (j Journal) IsDeleting(ctx context.Context, name string) bool {
 	record, err := j.store.Apps.Get(ctx, name)
 	return err == nil && record.Value.Deleting
 }
 
-func (j journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
+func (j Journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
 	record, err := j.store.Releases.Get(ctx, id)
 	return record.Value, record.Revision, err
 }
 
-func (j journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
+func (j Journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
 	ctx = store.WithUrgency(context.WithoutCancel(ctx), urgencyOf(r))
 	if revision == 0 {
 		record, err := j.store.Releases.Create(ctx, r)
@@ -68,9 +71,9 @@ func urgencyOf(r teal.Release) store.Urgency {
 // Claim first takes the app's one place for an active release, then records it:
 // a crash in between leaves a place taken by a release that does not exist,
 // which counts as free.
-func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
+func (j Journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
 	ctx = beginning(ctx, r)
-	app, err := j.app(ctx, r.App)
+	app, err := j.App(ctx, r.App)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -87,12 +90,12 @@ func (j journal) Claim(ctx context.Context, r teal.Release, previous string) (te
 	return record.Value, err
 }
 
-func (j journal) Active(ctx context.Context, app string) (string, error) {
-	record, err := j.app(ctx, app)
+func (j Journal) Active(ctx context.Context, app string) (string, error) {
+	record, err := j.App(ctx, app)
 	return record.Value.Active, err
 }
 
-func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
+func (j Journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
 	_, err = j.store.Apps.Modify(store.WithUrgency(ctx, store.Back), app, func(a *teal.App) error {
 		if next = a.Active; a.Active != id {
 			return store.ErrUnchanged
@@ -110,11 +113,11 @@ func (j journal) Unclaim(ctx context.Context, app, id string) (next string, err 
 }
 
 // Enqueue, like Claim, gives the place first and records the release then.
-func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
+func (j Journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
 	ctx = beginning(ctx, r)
 	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
 		if a.Deleting {
-			return unknownApp(r.App)
+			return store.UnknownApp(r.App)
 		}
 		if len(a.Queue) >= teal.MaxQueue {
 			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)
@@ -135,12 +138,12 @@ func (j journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 	return record.Value, active, err
 }
 
-func (j journal) Waiting(ctx context.Context, app string) (bool, error) {
-	record, err := j.app(ctx, app)
+func (j Journal) Waiting(ctx context.Context, app string) (bool, error) {
+	record, err := j.App(ctx, app)
 	return len(record.Value.Queue) > 0, err
 }
 
-func (j journal) Unfinished(ctx context.Context) ([]string, error) {
+func (j Journal) Unfinished(ctx context.Context) ([]string, error) {
 	apps, _, err := j.store.Apps.Readable(ctx, "")
 	if err != nil {
 		return nil, err
@@ -154,12 +157,12 @@ func (j journal) Unfinished(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-func (j journal) Conflict(err error) bool {
+func (j Journal) Conflict(err error) bool {
 	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists)
 }
 
-// moving returns the app's release that has not ended, or nil.
-func (j journal) moving(ctx context.Context, app string) (*teal.Release, error) {
+// Moving returns the app's release that has not ended, or nil.
+func (j Journal) Moving(ctx context.Context, app string) (*teal.Release, error) {
 	id, err := j.Active(ctx, app)
 	if err != nil || id == "" {
 		return nil, err
@@ -174,4 +177,15 @@ func (j journal) moving(ctx context.Context, app string) (*teal.Release, error) 
 		return nil, nil
 	}
 	return &r, nil
+}
+
+// CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app has
+// not ended: what only that release may change is nobody else's.
+func (j Journal) CheckNoRelease(ctx context.Context, app string) error {
+	moving, err := j.Moving(ctx, app)
+	if err != nil || moving == nil {
+		return err
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress,
+		"release %s of %s is %s; only that release changes live. End it with `teal rollback %s`, or wait for it", moving.ID, app, moving.Phase, app)
 }

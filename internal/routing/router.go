@@ -1,4 +1,4 @@
-package daemon
+package routing
 
 import (
 	"context"
@@ -18,20 +18,20 @@ import (
 	"teal/internal/store"
 )
 
-// fleet is what the router asks about running environments.
-type fleet interface {
+// Fleet is what runs on this machine.
+type Fleet interface {
 	Running(app string) []environment.Running
 	Runs(app string, version int) bool
 }
 
-// router keeps the gateway's table equal to the aliases in the store. It is the
+// Router keeps the gateway's table equal to the aliases in the store. It is the
 // only writer of both, so the copy of the aliases that it holds is never behind.
-type router struct {
+type Router struct {
 	gateway *gateway.Gateway
 	aliases *store.Table[store.AliasKey, teal.Alias]
-	journal journal
+	journal Journal
 	logger  *slog.Logger
-	fleet   fleet // set once, before anything is routed
+	fleet   Fleet
 
 	// mu guards apps, and orders writes: the store and the table change
 	// together or not at all. No request waits for it.
@@ -39,13 +39,27 @@ type router struct {
 	apps map[string]map[string]store.Record[teal.Alias]
 }
 
+// Config is what a Router needs.
+type Config struct {
+	Gateway *gateway.Gateway
+	Aliases *store.Table[store.AliasKey, teal.Alias]
+	Journal Journal
+	Fleet   Fleet
+	Logger  *slog.Logger
+}
+
+// New returns a router without aliases; see [Router.Load].
+func New(cfg Config) *Router {
+	return &Router{gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger}
+}
+
 var (
-	_ release.Router    = (*router)(nil)
-	_ environment.Usage = (*router)(nil)
+	_ release.Router    = (*Router)(nil)
+	_ environment.Usage = (*Router)(nil)
 )
 
-// load reads every alias from the store.
-func (r *router) load(ctx context.Context) error {
+// Load reads every alias from the store.
+func (r *Router) Load(ctx context.Context) error {
 	list, _, err := r.aliases.Readable(ctx, "") // an app without its alias answers nobody; the others do
 	if err != nil {
 		return fmt.Errorf("router: load aliases: %w", err)
@@ -59,7 +73,7 @@ func (r *router) load(ctx context.Context) error {
 	return nil
 }
 
-func (r *router) keep(record store.Record[teal.Alias]) {
+func (r *Router) keep(record store.Record[teal.Alias]) {
 	app := record.Value.App
 	if r.apps[app] == nil {
 		r.apps[app] = map[string]store.Record[teal.Alias]{}
@@ -68,14 +82,14 @@ func (r *router) keep(record store.Record[teal.Alias]) {
 }
 
 // Alias returns an alias and its revision; a zero record when there is none.
-func (r *router) Alias(app, name string) store.Record[teal.Alias] {
+func (r *Router) Alias(app, name string) store.Record[teal.Alias] {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.apps[app][name]
 }
 
 // Aliases returns the stored aliases of an app and, derived, its preview.
-func (r *router) Aliases(app string) []store.Record[teal.Alias] {
+func (r *Router) Aliases(app string) []store.Record[teal.Alias] {
 	running := r.fleet.Running(app)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,13 +107,13 @@ func (r *router) Aliases(app string) []store.Record[teal.Alias] {
 
 // Observe implements [release.Router]. A table that is swapped in one process
 // holds everywhere at once.
-func (r *router) Observe(_ context.Context, app, alias string) (release.Route, error) {
+func (r *Router) Observe(_ context.Context, app, alias string) (release.Route, error) {
 	record := r.Alias(app, alias)
 	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: true}, nil
 }
 
 // Set implements [release.Router]. What an alias is described as stays.
-func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
+func (r *Router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
 	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
 	return r.SetDescribed(ctx, alias, revision)
 }
@@ -109,7 +123,7 @@ func (r *router) Set(ctx context.Context, alias teal.Alias, revision uint64) err
 // refuses a version that does not run with teal.CodeVersionNotRunning, and
 // routes that another app has with teal.CodeRouteTaken; then nothing has
 // changed.
-func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
+func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
 	if err := teal.CheckTargets(alias.Targets); err != nil {
 		return err
 	}
@@ -118,8 +132,8 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	ctx = context.WithoutCancel(ctx)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.journal.isDeleting(ctx, alias.App) {
-		return unknownApp(alias.App)
+	if r.journal.IsDeleting(ctx, alias.App) {
+		return store.UnknownApp(alias.App)
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
@@ -147,7 +161,7 @@ func (r *router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	return nil
 }
 
-func (r *router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
+func (r *Router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
 	if revision != 0 {
 		return r.aliases.Update(ctx, alias, revision)
 	}
@@ -166,7 +180,7 @@ func (r *router) write(ctx context.Context, alias teal.Alias, revision uint64) (
 // refresh makes the copy of an alias and the table follow the store again after
 // a write that failed, possibly only seemingly. It returns the error that led
 // here.
-func (r *router) refresh(ctx context.Context, alias teal.Alias, cause error) error {
+func (r *Router) refresh(ctx context.Context, alias teal.Alias, cause error) error {
 	record, err := r.aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name})
 	if err != nil {
 		return cause
@@ -177,13 +191,13 @@ func (r *router) refresh(ctx context.Context, alias teal.Alias, cause error) err
 }
 
 // Reroute implements [environment.Usage].
-func (r *router) Reroute(app string) {
+func (r *Router) Reroute(app string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reroute(app)
 }
 
-func (r *router) reroute(app string) {
+func (r *Router) reroute(app string) {
 	err := r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
 		return t.With(r.app(app, r.apps[app]))
 	})
@@ -195,7 +209,7 @@ func (r *router) reroute(app string) {
 // CheckRoutes returns teal.CodeRouteTaken when the routes of a spec, were it
 // live, would take requests away from another app, or from a version that a
 // release of another app may still make live.
-func (r *router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
+func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 	if err := r.checkMoving(ctx, spec); err != nil {
 		return err
 	}
@@ -213,14 +227,14 @@ func (r *router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 
 // checkMoving keeps the routes of both ends of every release that is under way:
 // a release that has been begun must be able to go on, and to go back.
-func (r *router) checkMoving(ctx context.Context, spec teal.Spec) error {
+func (r *Router) checkMoving(ctx context.Context, spec teal.Spec) error {
 	ids, err := r.journal.Unfinished(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
 		release, _, err := r.journal.Load(ctx, id)
-		if isOthersDamage(err) || release.App == spec.App || release.Phase.Ended() {
+		if store.IsLost(err) || release.App == spec.App || release.Phase.Ended() {
 			continue
 		}
 		if err != nil {
@@ -236,12 +250,12 @@ func (r *router) checkMoving(ctx context.Context, spec teal.Spec) error {
 }
 
 // checkEnd refuses a spec that has a route of the version.
-func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, number int) error {
+func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, number int) error {
 	if number == 0 {
 		return nil
 	}
 	version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
-	if isOthersDamage(err) {
+	if store.IsLost(err) {
 		return nil // what cannot be read cannot be made live
 	}
 	if err != nil {
@@ -255,14 +269,8 @@ func (r *router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 	return nil
 }
 
-// isOthersDamage reports whether a record of another app is missing or cannot be
-// understood, which is no reason to refuse anything to this one.
-func isOthersDamage(err error) bool {
-	return errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrUnreadable)
-}
-
 // app returns what the table is to know of an app.
-func (r *router) app(name string, aliases map[string]store.Record[teal.Alias]) gateway.App {
+func (r *Router) app(name string, aliases map[string]store.Record[teal.Alias]) gateway.App {
 	app := gateway.App{
 		Name:         name,
 		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
@@ -286,8 +294,8 @@ func (r *router) app(name string, aliases map[string]store.Record[teal.Alias]) g
 	return app
 }
 
-// liveTargets yields every app and version that live sends requests to.
-func (r *router) liveTargets() iter.Seq2[string, int] {
+// LiveTargets yields every app and version that live sends requests to.
+func (r *Router) LiveTargets() iter.Seq2[string, int] {
 	return func(yield func(string, int) bool) {
 		for _, live := range r.lives() {
 			for _, t := range live.Targets {
@@ -299,7 +307,7 @@ func (r *router) liveTargets() iter.Seq2[string, int] {
 	}
 }
 
-func (r *router) lives() []teal.Alias {
+func (r *Router) lives() []teal.Alias {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var list []teal.Alias
@@ -329,11 +337,11 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 
 // Uses implements [environment.Usage]. The draft is started by whoever invokes
 // it, whenever it does not run, so nobody needs it to go on.
-func (r *router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
+func (r *Router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
 	if version == teal.Draft {
 		return environment.Use{}, nil
 	}
-	active, err := r.journal.moving(ctx, app)
+	active, err := r.journal.Moving(ctx, app)
 	if teal.IsCode(err, teal.CodeUnknownApp) {
 		err = nil // without a record of the app no release moves
 	}
@@ -352,12 +360,12 @@ func (r *router) Uses(ctx context.Context, app string, version int) (environment
 }
 
 // Targets implements [environment.Usage].
-func (r *router) Targets() []environment.Target {
+func (r *Router) Targets() []environment.Target {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var targets []environment.Target
 	for app, aliases := range r.apps {
-		if r.journal.isDeleting(context.Background(), app) {
+		if r.journal.IsDeleting(context.Background(), app) {
 			continue
 		}
 		for name, record := range aliases {
@@ -371,10 +379,10 @@ func (r *router) Targets() []environment.Target {
 
 // Deleted implements [environment.Usage]. An app whose record is missing while an
 // alias of it is there has lost it.
-func (r *router) Deleted(ctx context.Context, app string) bool {
+func (r *Router) Deleted(ctx context.Context, app string) bool {
 	record, err := r.journal.store.Apps.Get(ctx, app)
 	if errors.Is(err, store.ErrNotFound) {
-		return len(r.stored(app)) == 0
+		return len(r.Stored(app)) == 0
 	}
 	return err == nil && record.Value.Deleting
 }

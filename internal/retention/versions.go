@@ -1,4 +1,4 @@
-package daemon
+package retention
 
 import (
 	"context"
@@ -6,36 +6,40 @@ import (
 	"log/slog"
 
 	"teal"
-	"teal/internal/environment"
-	"teal/internal/logs"
-	"teal/internal/meter"
+	"teal/internal/routing"
 	"teal/internal/store"
 )
 
-// retention forgets old versions of apps, with their code and logs, when a
-// release has ended. What anything uses, or may go back to, stays.
-type retention struct {
-	store      *store.Store
-	router     *router
-	manager    *environment.Manager
-	logs       *logs.Store
-	meter      *meter.Meter
-	recordings *recordings
-	logger     *slog.Logger
-	// forgotten is told which version was forgotten, so that what belongs to it can
-	// go.
-	forgotten func(ctx context.Context, v teal.Version) error
-	// events says which versions events need, which stay.
-	events interface {
-		needs(app string) []int
-		leave(version store.VersionKey) (left func(), ok bool)
-	}
-
+// Versions forgets old versions of apps, with their code and logs, when a release
+// has ended. What anything uses, or may go back to, stays.
+type Versions struct {
+	cfg   VersionsConfig
 	ended chan string // apps; a full one is looked at after their next release
 }
 
-// released takes the news about a release. It does not block.
-func (r *retention) released(release teal.Release) {
+// VersionsConfig is what Versions needs.
+type VersionsConfig struct {
+	Store        *store.Store
+	Journal      routing.Journal
+	Aliases      Aliases
+	Environments Environments
+	Events       Events
+	Logs         Logs
+	Meter        Meter
+	Recordings   Recordings
+	Logger       *slog.Logger
+	// Forgotten is told which version was forgotten, so that what belongs to it can
+	// go.
+	Forgotten func(ctx context.Context, v teal.Version) error
+}
+
+// NewVersions returns what forgets old versions. It starts nothing.
+func NewVersions(cfg VersionsConfig) *Versions {
+	return &Versions{cfg: cfg, ended: make(chan string, 100)}
+}
+
+// Released takes the news about a release. It does not block.
+func (r *Versions) Released(release teal.Release) {
 	if !release.Phase.Ended() {
 		return
 	}
@@ -46,12 +50,12 @@ func (r *retention) released(release teal.Release) {
 }
 
 // Run forgets what is old, one app after the other, until ctx ends.
-func (r *retention) Run(ctx context.Context) error {
+func (r *Versions) Run(ctx context.Context) error {
 	for {
 		select {
 		case app := <-r.ended:
 			if err := r.prune(ctx, app); err != nil && ctx.Err() == nil {
-				r.logger.Warn("old versions could not be forgotten; the next release will try again", "app", app, "error", err)
+				r.cfg.Logger.Warn("old versions could not be forgotten; the next release will try again", "app", app, "error", err)
 			}
 		case <-ctx.Done():
 			return nil
@@ -60,15 +64,15 @@ func (r *retention) Run(ctx context.Context) error {
 }
 
 // prune forgets the versions of an app that are too many.
-func (r *retention) prune(ctx context.Context, app string) error {
-	record, err := r.router.journal.app(ctx, app)
+func (r *Versions) prune(ctx context.Context, app string) error {
+	record, err := r.cfg.Journal.App(ctx, app)
 	if err != nil {
 		return err
 	}
 	if err := r.pruneReleases(ctx, app); err != nil || record.Value.Policy.Keep == 0 {
 		return err
 	}
-	versions, err := r.store.Versions.List(ctx, app)
+	versions, err := r.cfg.Store.Versions.List(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -102,24 +106,24 @@ func outdated(versions []store.Record[teal.Version], used map[int]bool, keep int
 
 // used returns the versions that an alias points to, that run, that an event needs,
 // that a release moves from or to, or that a rollback would lead to.
-func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error) {
+func (r *Versions) used(ctx context.Context, app teal.App) (map[int]bool, error) {
 	used := map[int]bool{}
-	for _, alias := range r.router.Aliases(app.Name) {
+	for _, alias := range r.cfg.Aliases.Aliases(app.Name) {
 		for _, t := range alias.Value.Targets {
 			used[t.Version] = true
 		}
 	}
-	for _, number := range r.events.needs(app.Name) {
+	for _, number := range r.cfg.Events.Needs(app.Name) {
 		used[number] = true
 	}
-	environments, err := r.store.Environments.List(ctx, app.Name)
+	environments, err := r.cfg.Store.Environments.List(ctx, app.Name)
 	if err != nil {
 		return nil, err
 	}
 	for _, e := range environments {
 		used[e.Value.Version] = true
 	}
-	releases, err := r.store.Releases.List(ctx, app.Name)
+	releases, err := r.cfg.Store.Releases.List(ctx, app.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +132,7 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 			used[release.Value.From], used[release.Value.To] = true, true
 		}
 	}
-	if last := lastMove(values(releases)); last != nil {
+	if last := teal.LastMove(store.Values(releases)); last != nil {
 		used[last.From], used[last.To] = true, true
 	}
 	return used, nil
@@ -136,36 +140,36 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 
 // forget deletes a version that is still unused: its record first, so that nobody
 // finds half of it.
-func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[teal.Version]) error {
+func (r *Versions) forget(ctx context.Context, app teal.App, v store.Record[teal.Version]) error {
 	key := store.VersionKey{App: v.Value.App, Number: v.Value.Number}
 	gone := false
-	err := r.manager.WhileNothingStarts(func() error {
+	err := r.cfg.Environments.WhileNothingStarts(func() error {
 		used, err := r.used(ctx, app)
 		if err != nil || used[key.Number] {
 			return err
 		}
-		left, free := r.events.leave(key)
+		left, free := r.cfg.Events.Leave(key)
 		if !free {
 			return nil
 		}
 		defer left()
 		gone = true
-		return ignoreMissing(r.store.Versions.Delete(ctx, key, v.Revision))
+		return store.IgnoreMissing(r.cfg.Store.Versions.Delete(ctx, key, v.Revision))
 	})
 	if err != nil || !gone {
 		return err
 	}
-	r.logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
-	r.meter.Forget(key.App, key.Number)
-	return errors.Join(r.logs.Remove(key.App, key.Number), r.forgotten(ctx, v.Value))
+	r.cfg.Logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
+	r.cfg.Meter.Forget(key.App, key.Number)
+	return errors.Join(r.cfg.Logs.Remove(key.App, key.Number), r.cfg.Forgotten(ctx, v.Value))
 }
 
 // keptReleases is of how many releases of an app the records and measurements are
 // kept.
 const keptReleases = 100
 
-func (r *retention) pruneReleases(ctx context.Context, app string) error {
-	releases, err := r.store.Releases.List(ctx, app)
+func (r *Versions) pruneReleases(ctx context.Context, app string) error {
+	releases, err := r.cfg.Store.Releases.List(ctx, app)
 	if err != nil {
 		return err
 	}
@@ -173,10 +177,10 @@ func (r *retention) pruneReleases(ctx context.Context, app string) error {
 		if !old.Value.Phase.Ended() {
 			continue
 		}
-		if err := r.recordings.forget(old.Value.ID); err != nil {
+		if err := r.cfg.Recordings.Forget(old.Value.ID); err != nil {
 			return err
 		}
-		if err := ignoreMissing(r.store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
+		if err := store.IgnoreMissing(r.cfg.Store.Releases.Delete(ctx, old.Value.ID, old.Revision)); err != nil {
 			return err
 		}
 	}

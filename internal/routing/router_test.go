@@ -1,10 +1,11 @@
-package daemon
+package routing
 
 import (
 	"context"
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"teal"
 	"teal/internal/environment"
@@ -57,14 +58,14 @@ func (f twoRun) Running(string) []environment.Running { return f.envs }
 func (f twoRun) Runs(_ string, version int) bool      { return version == 1 || version == 2 }
 
 // A caller who goes away in the middle of a switch leaves requests where the
-// stored alias says.
+// Stored alias says.
 func TestSwitchWhoseCallerGoesAway(t *testing.T) {
 	for version := 1; version <= 2; version++ {
 		kv := memkv.New()
 		ctx, leave := context.WithCancel(t.Context())
 		typed := store.New(leaving{kv, leave})
-		r := &router{gateway: gateway.New(), aliases: typed.Aliases, journal: journal{typed}, logger: slog.New(slog.DiscardHandler), fleet: newTwoRun()}
-		if err := r.load(t.Context()); err != nil {
+		r := New(Config{Gateway: gateway.New(), Aliases: typed.Aliases, Journal: NewJournal(typed), Fleet: newTwoRun(), Logger: slog.New(slog.DiscardHandler)})
+		if err := r.Load(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		revision := uint64(0)
@@ -97,18 +98,48 @@ func TestClaimWhoseCallerGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx, leave := context.WithCancel(t.Context())
-	var j release.Journal = journal{store.New(leaving{kv, leave})}
+	var j release.Journal = Journal{store.New(leaving{kv, leave})}
 	r, err := j.Claim(ctx, teal.Release{App: "shop", Alias: teal.AliasLive, To: 1, Phase: teal.PhaseQueued}, "")
 	if err != nil || r.ID != "shop-1" {
 		t.Fatalf("claimed %q: %v", r.ID, err)
 	}
 	ctx, leave = context.WithCancel(t.Context())
-	j = journal{store.New(leaving{kv, leave})}
+	j = Journal{store.New(leaving{kv, leave})}
 	_, revision, err := j.Load(ctx, r.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := j.Save(ctx, r, revision); err != nil {
 		t.Errorf("saved: %v", err)
+	}
+}
+
+func TestPreviewFollowsTheNewestVersionThatIsNotLive(t *testing.T) {
+	at := func(minute int) time.Time { return time.Date(2026, 1, 1, 12, minute, 0, 0, time.UTC) }
+	older := environment.Running{Version: 1, Since: at(1)}
+	live := environment.Running{Version: 2, Since: at(2)}
+	newer := environment.Running{Version: 3, Since: at(3)}
+	newest := environment.Running{Version: 1, Since: at(4)} // old content, released again
+	alias := teal.Alias{Targets: teal.Only(2)}
+	for _, c := range []struct {
+		name    string
+		alias   teal.Alias
+		running []environment.Running
+		want    int
+	}{
+		{"nothing beside live", alias, []environment.Running{live}, 0},
+		{"a standby is no preview", alias, []environment.Running{older, live}, 0},
+		{"green before the switch", alias, []environment.Running{live, newer}, 3},
+		{"newest, not highest", alias, []environment.Running{newest, live, newer}, 1},
+		{"what runs for an alias is no preview", alias, []environment.Running{live, newer, {Version: 1, Since: at(4), Aside: true}}, 3},
+		{"nothing is live yet", teal.Alias{}, []environment.Running{older}, 1},
+		{"a version in a split is live", teal.Alias{Targets: []teal.Target{{Version: 2, Weight: teal.Percent(90)}, {Version: 3, Weight: teal.Percent(10)}}},
+			[]environment.Running{live, newer}, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if got, _ := preview(c.alias, c.running); got != c.want {
+				t.Errorf("preview %d, want %d", got, c.want)
+			}
+		})
 	}
 }

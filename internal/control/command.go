@@ -1,4 +1,4 @@
-package daemon
+package control
 
 import (
 	"context"
@@ -9,8 +9,8 @@ import (
 )
 
 // Order implements [api.Releaser].
-func (c *control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
-	moving, err := c.journal.moving(ctx, app)
+func (c *Control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
+	moving, err := c.journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -22,7 +22,7 @@ func (c *control) Order(ctx context.Context, app string, order teal.Order) (teal
 }
 
 // AnswerHook implements [api.Releaser].
-func (c *control) AnswerHook(ctx context.Context, id, token string, verdict teal.Verdict, why string) error {
+func (c *Control) AnswerHook(ctx context.Context, id, token string, verdict teal.Verdict, why string) error {
 	if _, err := c.store.Releases.Get(ctx, id); err != nil {
 		return err
 	}
@@ -30,9 +30,9 @@ func (c *control) AnswerHook(ctx context.Context, id, token string, verdict teal
 }
 
 // Intervals implements [api.Catalog].
-func (c *control) Intervals(ctx context.Context, id string) (io.ReadCloser, error) {
+func (c *Control) Intervals(ctx context.Context, id string) (io.ReadCloser, error) {
 	if _, err := c.store.Releases.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	return c.recordings.read(id)
+	return c.recordings.Read(id)
 }

@@ -1,4 +1,4 @@
-package daemon
+package recording
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 // recorded is a release, its judge, and what it is recorded by.
 type recorded struct {
 	t          *testing.T
-	recordings *recordings
+	recordings *Store
 	release    teal.Release
 	judge      *analysis.Judge
 	said       []teal.Judgement
@@ -26,26 +26,26 @@ type recorded struct {
 // start is what a server does that takes the release up.
 func (r *recorded) start() {
 	r.t.Helper()
-	judge, err := newJudge(r.release)
+	judge, err := analysis.New(r.release.Policy.Judge, r.release.Baseline, r.release.Judging)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.judge = judge.(*analysis.Judge)
-	r.recordings.judging(r.release)
+	r.judge = judge
+	r.recordings.Judging(r.release)
 }
 
 // look is what the engine does when something was measured.
 func (r *recorded) look(i teal.Interval) {
 	r.judge.Begin(r.release.Step)
 	r.judge.Add(i)
-	r.recordings.measured(r.release, i)
+	r.recordings.Measured(r.release, i)
 	r.said = append(r.said, r.judge.Judgement(i.At))
 }
 
 // replays compares what is said of the recording with what was said.
 func (r *recorded) replays() {
 	r.t.Helper()
-	file, err := r.recordings.read(r.release.ID)
+	file, err := r.recordings.Read(r.release.ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -76,7 +76,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	baseline := teal.Measurement{Requests: 2000, Errors: 2, Latency: teal.Latencies{{UpTo: 10 * time.Millisecond, Count: 1900}, {UpTo: 40 * time.Millisecond, Count: 100}}}
-	r := &recorded{t: t, recordings: newRecordings(dir, slog.New(slog.DiscardHandler), nil), release: teal.Release{
+	r := &recorded{t: t, recordings: New(Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)}), release: teal.Release{
 		ID: "shop-2", App: "shop", From: 1, To: 2, Step: 1, Phase: teal.PhaseWatching, Baseline: &baseline, Policy: teal.DefaultPolicy(),
 	}}
 	r.replays() // of nothing
@@ -90,7 +90,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 			}
 			r.look(teal.Interval{At: at, Green: green})
 			if i%10 == 0 {
-				r.recordings.flush()
+				r.recordings.Flush()
 			}
 		}
 	}
@@ -102,7 +102,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 	// judge's state.
 	r.release.Judging = r.judge.State()
 	measure(7)
-	r.recordings.flush()
+	r.recordings.Flush()
 	f, err := os.OpenFile(r.recordings.path(r.release.ID), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -111,7 +111,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = f.Close()
-	r.recordings = newRecordings(dir, slog.New(slog.DiscardHandler), nil)
+	r.recordings = New(Config{Dir: dir, Logger: slog.New(slog.DiscardHandler)})
 	r.replays()
 	r.start()
 	r.release.Step = 2
@@ -123,7 +123,7 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 	if last := r.said[len(r.said)-1]; last.Verdict == teal.VerdictPass {
 		t.Errorf("%+v", last)
 	}
-	if err := r.recordings.forget(r.release.ID); err != nil {
+	if err := r.recordings.Forget(r.release.ID); err != nil {
 		t.Fatal(err)
 	}
 	r.said = nil
@@ -133,12 +133,12 @@ func TestRecordingsReplayToTheRecord(t *testing.T) {
 // A recording of an earlier version of Teal is still read, and forgotten.
 func TestOldRecordingsAreRead(t *testing.T) {
 	t.Parallel()
-	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler), nil)
+	r := New(Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	text := `{"at":"2026-01-02T15:04:05Z","side":"green","requests":100,"errors":1}` + "\n"
 	if err := os.WriteFile(r.oldPath("shop-1"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	file, err := r.read("shop-1")
+	file, err := r.Read("shop-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestOldRecordingsAreRead(t *testing.T) {
 		t.Errorf("%+v, %v", intervals, err)
 	}
 	_ = file.Close()
-	if err := r.forget("shop-1"); err != nil {
+	if err := r.Forget("shop-1"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(r.oldPath("shop-1")); err == nil {
@@ -158,10 +158,10 @@ func TestOldRecordingsAreRead(t *testing.T) {
 // What waits for a disk that does not write is bounded.
 func TestATapeIsBounded(t *testing.T) {
 	t.Parallel()
-	r := newRecordings(t.TempDir(), slog.New(slog.DiscardHandler), nil)
+	r := New(Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
 	release := teal.Release{ID: "shop-1", Step: 1}
 	for range 30_000 {
-		r.measured(release, teal.Interval{At: time.Now(), Live: teal.Measurement{Requests: 1}, Green: teal.Measurement{Requests: 1}})
+		r.Measured(release, teal.Interval{At: time.Now(), Live: teal.Measurement{Requests: 1}, Green: teal.Measurement{Requests: 1}})
 	}
 	if size := r.open["shop-1"].lines.Len(); size > maxTape+1000 || r.open["shop-1"].lost == 0 {
 		t.Errorf("%d bytes wait, %d intervals were left out", size, r.open["shop-1"].lost)

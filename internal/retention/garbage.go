@@ -1,14 +1,12 @@
-package daemon
+package retention
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -18,36 +16,40 @@ import (
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/doctor"
-	"teal/internal/environment"
 	"teal/internal/store"
 )
 
-// garbage removes code that nothing needs any more: bundles, stacks of layers, and
+// Garbage removes code that nothing needs any more: bundles, stacks of layers, and
 // zips as they were sent. All of it is shared by content, so a piece goes only
 // when it is seen, while nobody can begin to need it, that no record names it and
 // nothing runs on it. Records go first; what a crash keeps from being removed is
 // removed after a later start.
-type garbage struct {
-	store   *store.Store
-	index   *index
-	manager *environment.Manager
-	lambda  *lambda
-	bundles *artifact.Store
-	zips    zipStore
-	data    string // the data directory, for alerts
-	logger  *slog.Logger
-	alerts  *doctor.Alerts
-	// deploying is held for reading from the look for a piece of code until the
-	// record that needs it is written, and for writing while code is removed.
-	deploying *sync.RWMutex
-	pinned    *pins
-	// tombstones are of the apps that were deleted.
-	tombstones *store.Table[store.SideKey, tombstone]
-
+type Garbage struct {
+	cfg  GarbageConfig
 	wake chan struct{} // capacity 1
 
 	mu      sync.Mutex
 	dropped map[string]bool // pieces that perhaps nobody needs
+}
+
+// GarbageConfig is what Garbage needs.
+type GarbageConfig struct {
+	Store        *store.Store
+	Index        Index
+	Environments Environments
+	Named        Named
+	Bundles      *artifact.Store
+	Zips         Zips
+	Pins         *Pins
+	Tombstones   *Tombstones
+	StoreDir     string // for alerts
+	Logger       *slog.Logger
+	Alerts       *doctor.Alerts
+}
+
+// NewGarbage returns what removes code. It starts nothing.
+func NewGarbage(cfg GarbageConfig) *Garbage {
+	return &Garbage{cfg: cfg, wake: make(chan struct{}, 1), dropped: map[string]bool{}}
 }
 
 const (
@@ -57,44 +59,36 @@ const (
 	// orphanAge is how old unneeded code must be for the look at everything after
 	// a start: what was just sent may be about to be deployed.
 	orphanAge = time.Hour
-	zipPrefix = "zip:"
 )
 
-// drop says that specs do not need their code any more. It does not block.
-func (g *garbage) drop(specs ...teal.Spec) {
+// Drop says that specs do not need their code any more. It does not block.
+func (g *Garbage) Drop(specs ...teal.Spec) {
 	for _, spec := range specs {
-		g.dropPieces(piecesOf(spec))
+		g.DropPieces(Pieces(spec))
 	}
 }
 
-// dropPieces says the same of pieces of code.
-func (g *garbage) dropPieces(pieces []string) {
+// DropPieces says the same of pieces of code.
+func (g *Garbage) DropPieces(pieces []string) {
 	g.mu.Lock()
 	for _, piece := range pieces {
 		g.dropped[piece] = true
 	}
 	g.mu.Unlock()
-	g.nudge()
+	g.Nudge()
 }
 
-// dropLayer says the same of a layer.
-func (g *garbage) dropLayer(l awslambda.Layer) {
-	g.mu.Lock()
-	g.dropped[l.Code], g.dropped[zipPrefix+l.Zip()] = true, true
-	g.mu.Unlock()
-	g.nudge()
-}
-
-func (g *garbage) nudge() {
+// Nudge has it look again at what was dropped. It does not block.
+func (g *Garbage) Nudge() {
 	select {
 	case g.wake <- struct{}{}:
 	default:
 	}
 }
 
-// piecesOf returns the names of the code that a spec needs: digests of bundles,
+// Pieces returns the names of the code that a spec needs: digests of bundles,
 // names of stacks, and hashes of zips.
-func piecesOf(spec teal.Spec) []string {
+func Pieces(spec teal.Spec) []string {
 	pieces := spec.Bundles()
 	for _, c := range spec.Components {
 		if c.Function == nil {
@@ -104,17 +98,23 @@ func piecesOf(spec teal.Spec) []string {
 			pieces = append(pieces, stack)
 		}
 		if zip := awslambda.ZipOf(*c.Function); zip != "" {
-			pieces = append(pieces, zipPrefix+zip)
+			pieces = append(pieces, PieceOfZip(zip))
 		}
 	}
 	return pieces
 }
 
+// zipPrefix tells the hashes of zips from the names of other pieces.
+const zipPrefix = "zip:"
+
+// PieceOfZip returns the name of a zip among pieces of code, by its SHA-256.
+func PieceOfZip(sum string) string { return zipPrefix + sum }
+
 // Run removes code until ctx ends: first what an earlier server has left, then
 // what is dropped.
-func (g *garbage) Run(ctx context.Context) error {
+func (g *Garbage) Run(ctx context.Context) error {
 	if err := g.dropOrphans(ctx, time.Now().Add(-orphanAge)); err != nil {
-		g.logger.Warn("code that an earlier server has left could not be looked for", "error", err)
+		g.cfg.Logger.Warn("code that an earlier server has left could not be looked for", "error", err)
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -125,9 +125,9 @@ func (g *garbage) Run(ctx context.Context) error {
 		case <-g.wake:
 		case <-timer.C:
 		}
-		left, err := g.collect(ctx)
+		left, err := g.Collect(ctx)
 		if err != nil && ctx.Err() == nil {
-			g.logger.Warn("code that nothing needs could not be removed; the next start of the server will try again", "error", err)
+			g.cfg.Logger.Warn("code that nothing needs could not be removed; the next start of the server will try again", "error", err)
 		}
 		if left {
 			timer.Reset(garbageAgain)
@@ -138,7 +138,7 @@ func (g *garbage) Run(ctx context.Context) error {
 // dropOrphans drops all code on disk that is older than a time. A store that never
 // had an app or a layer has taken the place of the one that names this code: all of
 // it is kept, because that store may come back.
-func (g *garbage) dropOrphans(ctx context.Context, before time.Time) error {
+func (g *Garbage) dropOrphans(ctx context.Context, before time.Time) error {
 	pieces, err := g.olderThan(before)
 	if err != nil || len(pieces) == 0 {
 		return err
@@ -146,45 +146,43 @@ func (g *garbage) dropOrphans(ctx context.Context, before time.Time) error {
 	if unused, err := g.hasUnusedStore(ctx); err != nil {
 		return err
 	} else if unused {
-		g.alerts.Report(storeWithoutApps(g.data))
+		g.cfg.Alerts.Report(storeWithoutApps(g.cfg.StoreDir))
 		return nil
 	}
-	g.dropPieces(pieces)
+	g.DropPieces(pieces)
 	return nil
 }
 
-func storeWithoutApps(data string) teal.Alert {
+func storeWithoutApps(dir string) teal.Alert {
 	return teal.Alert{
-		Code: teal.AlertFileUnreadable, Subject: filepath.Join(data, storeDir),
+		Code: teal.AlertFileUnreadable, Subject: dir,
 		Message: "The store is empty, and the data directory has code of apps that it does not name: the store was lost, moved away or replaced. No code is removed until the next start.",
-		Remedy:  fmt.Sprintf("Stop the server and put the store back, in %s; or deploy the apps again.", filepath.Join(data, storeDir)),
+		Remedy:  fmt.Sprintf("Stop the server and put the store back, in %s; or deploy the apps again.", dir),
 	}
 }
 
 // hasUnusedStore reports whether the store has no app and no layer, and has never
 // had an app that was deleted. It says no when there is a record that cannot be
 // understood: collect waits for that.
-func (g *garbage) hasUnusedStore(ctx context.Context) (bool, error) {
-	apps := 0
-	g.index.apps.Each(func(teal.App) { apps++ })
-	if apps > 0 || len(g.lambda.layers.list("")) > 0 || g.isBlind() {
+func (g *Garbage) hasUnusedStore(ctx context.Context) (bool, error) {
+	if len(g.cfg.Index.Apps()) > 0 || len(g.cfg.Named.LayerPieces()) > 0 || g.IsBlind() {
 		return false, nil
 	}
-	deleted, err := g.tombstones.List(ctx, "")
-	return len(deleted) == 0, err
+	deleted, err := g.cfg.Tombstones.any(ctx)
+	return !deleted, err
 }
 
 // olderThan returns all code on disk that is older than a time.
-func (g *garbage) olderThan(before time.Time) (old []string, err error) {
-	bundles, err := g.bundles.List()
+func (g *Garbage) olderThan(before time.Time) (old []string, err error) {
+	bundles, err := g.cfg.Bundles.List()
 	if err != nil {
 		return nil, err
 	}
-	stacks, err := g.bundles.Stacks()
+	stacks, err := g.cfg.Bundles.Stacks()
 	if err != nil {
 		return nil, err
 	}
-	zips, err := g.zips.list()
+	zips, err := g.cfg.Zips.List()
 	if err != nil {
 		return nil, err
 	}
@@ -194,19 +192,19 @@ func (g *garbage) olderThan(before time.Time) (old []string, err error) {
 		}
 	}
 	for _, piece := range append(bundles, stacks...) {
-		add(piece, g.bundles.Place(piece))
+		add(piece, g.cfg.Bundles.Place(piece))
 	}
 	for _, sum := range zips {
-		add(zipPrefix+sum, g.zips.path(sum))
+		add(PieceOfZip(sum), g.cfg.Zips.Path(sum))
 	}
 	return old, nil
 }
 
-// collect removes what was dropped and nobody needs. What only something that is
+// Collect removes what was dropped and nobody needs. What only something that is
 // ending still runs on is left for another time; so is everything while there is a
 // record that cannot be understood: it may name any piece.
-func (g *garbage) collect(ctx context.Context) (left bool, err error) {
-	if g.isBlind() {
+func (g *Garbage) Collect(ctx context.Context) (left bool, err error) {
+	if g.IsBlind() {
 		return true, nil
 	}
 	g.mu.Lock()
@@ -216,15 +214,14 @@ func (g *garbage) collect(ctx context.Context) (left bool, err error) {
 	if len(dropped) == 0 {
 		return false, nil
 	}
-	g.deploying.Lock()
-	defer g.deploying.Unlock()
+	defer g.cfg.Pins.excludeAll()()
 	needed, err := g.needed(ctx)
 	if err != nil {
 		return false, err
 	}
 	running := map[string]bool{}
-	for _, spec := range g.manager.Specs() {
-		for _, piece := range piecesOf(spec) {
+	for _, spec := range g.cfg.Environments.Specs() {
+		for _, piece := range Pieces(spec) {
 			running[piece] = true
 		}
 	}
@@ -244,35 +241,35 @@ func (g *garbage) collect(ctx context.Context) (left bool, err error) {
 	return left, errors.Join(errs...)
 }
 
-func (g *garbage) isBlind() bool {
-	return slices.ContainsFunc(g.alerts.List(), func(a teal.Alert) bool { return a.Code == teal.AlertRecordUnreadable })
+// IsBlind reports whether there is a record that cannot be understood: it may name
+// any piece.
+func (g *Garbage) IsBlind() bool {
+	return slices.ContainsFunc(g.cfg.Alerts.List(), func(a teal.Alert) bool { return a.Code == teal.AlertRecordUnreadable })
 }
 
-func (g *garbage) remove(piece string) error {
+func (g *Garbage) remove(piece string) error {
 	if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
-		return g.zips.remove(sum)
+		return g.cfg.Zips.Remove(sum)
 	}
-	return errors.Join(g.bundles.Remove(piece), g.bundles.RemoveStack(piece))
+	return errors.Join(g.cfg.Bundles.Remove(piece), g.cfg.Bundles.RemoveStack(piece))
 }
 
 // needed returns all code that a record names.
-func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
+func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 	needed := map[string]bool{}
 	add := func(pieces []string) {
 		for _, piece := range pieces {
 			needed[piece] = true
 		}
 	}
-	add(g.pinned.list())
-	g.index.versions.Each(func(v indexed) { add(v.pieces) })
-	var apps []teal.App
-	g.index.apps.Each(func(app teal.App) { apps = append(apps, app) })
-	for _, app := range apps {
+	add(g.cfg.Pins.list())
+	g.cfg.Index.EachPieces(add)
+	for _, app := range g.cfg.Index.Apps() {
 		add(app.Policy.Bundles())
 		if app.LastRelease == 0 {
 			continue
 		}
-		releases, err := g.store.Releases.List(ctx, app.Name)
+		releases, err := g.cfg.Store.Releases.List(ctx, app.Name)
 		if err != nil {
 			return nil, err
 		}
@@ -282,30 +279,47 @@ func (g *garbage) needed(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
-	for _, spec := range g.lambda.draftSpecs() {
-		add(piecesOf(spec))
-	}
-	for _, layer := range g.lambda.layers.list("") {
-		add([]string{layer.Code, zipPrefix + layer.Zip()})
-	}
+	add(g.cfg.Named.DraftPieces())
+	add(g.cfg.Named.LayerPieces())
 	return needed, nil
 }
 
-// pins are the pieces of code that a deploy needs before a record names them: the
+// Pins are the pieces of code that a deploy needs before a record names them: the
 // code of a policy is in none until the release has begun, which may take longer
 // than anybody should hold a lock.
-type pins struct {
+type Pins struct {
+	// deploying is held for reading from the look for a piece of code until the
+	// record that needs it is written, and for writing while code is removed.
+	deploying sync.RWMutex
+
 	mu     sync.Mutex
 	counts map[string]int
 }
 
-// hold keeps pieces until the returned function is called, once.
-func (p *pins) hold(pieces []string) (release func()) {
+// NewPins returns pins that hold nothing.
+func NewPins() *Pins { return &Pins{counts: map[string]int{}} }
+
+// Keep keeps all code until the returned function is called, once: whoever looks
+// for a piece of code holds it until the record that needs the piece is written.
+func (p *Pins) Keep() (release func()) {
+	p.deploying.RLock()
+	return p.deploying.RUnlock
+}
+
+// excludeAll waits until nobody is about to need code, and keeps everybody from it
+// until the returned function is called.
+func (p *Pins) excludeAll() (release func()) {
+	p.deploying.Lock()
+	return p.deploying.Unlock
+}
+
+// Hold keeps pieces until the returned function is called, once.
+func (p *Pins) Hold(pieces []string) (release func()) {
 	p.add(pieces, 1)
 	return func() { p.add(pieces, -1) }
 }
 
-func (p *pins) add(pieces []string, n int) {
+func (p *Pins) add(pieces []string, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, piece := range pieces {
@@ -315,34 +329,8 @@ func (p *pins) add(pieces []string, n int) {
 	}
 }
 
-func (p *pins) list() []string {
+func (p *Pins) list() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Collect(maps.Keys(p.counts))
-}
-
-// list returns the hashes of the zips that there are.
-func (z zipStore) list() ([]string, error) {
-	found, err := filepath.Glob(filepath.Join(z.dir, "*.zip"))
-	if err != nil {
-		return nil, err
-	}
-	var sums []string
-	for _, path := range found {
-		if sum := strings.TrimSuffix(filepath.Base(path), ".zip"); zipSumPattern.MatchString(sum) {
-			sums = append(sums, sum)
-		}
-	}
-	return sums, nil
-}
-
-// remove deletes a zip; one that is not there is no error.
-func (z zipStore) remove(sum string) error {
-	if !zipSumPattern.MatchString(sum) {
-		return nil
-	}
-	if err := os.Remove(z.path(sum)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
 }
