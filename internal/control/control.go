@@ -70,7 +70,7 @@ var _ api.Control = (*Control)(nil)
 
 // Deploy implements [api.Deployer].
 func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.pins.Hold(d.Policy.Bundles())()
+	defer c.pins.HoldFor(d.Spec, d.Policy)()
 	if err := c.writable(); err != nil {
 		return api.Deployed{}, err
 	}
@@ -118,12 +118,11 @@ func (c *Control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
-// accept checks a deploy and records its version, while nobody removes code.
+// accept checks a deploy and records its version. Its code is held.
 func (c *Control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
 	if err := c.deletions.Await(ctx, d.Spec.App); err != nil {
 		return version, false, err
 	}
-	defer c.pins.Keep()()
 	if err := c.checkDeploy(ctx, d); err != nil {
 		return version, false, err
 	}
