@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,8 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/store"
+	"teal/internal/store/storetest"
 )
 
 // upstreamApp writes an app that starts no process: one upstream, whose version
@@ -139,4 +142,74 @@ func (h *harness) measureRollbacks(green api.DeployBody, during time.Duration) s
 	s50, s99 := percentiles(switches)
 	return fmt.Sprintf("rollback p50 %s p99 %s of %d, switch p50 %s p99 %s of %d",
 		r50.Round(time.Microsecond), r99.Round(time.Microsecond), len(rollbacks), s50.Round(time.Microsecond), s99.Round(time.Microsecond), len(switches))
+}
+
+// While a write of one app waits for the disk, whichever it is, another app is
+// deployed, rolled back, promoted and given an alias, and code is collected.
+//
+// Seen red with the locks as they were, one for all apps, at every key but those of
+// the app and the release: the deploy of b waited.
+func TestAStalledWriteOfOneAppHoldsUpNoOther(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(origin.Close)
+	for _, kind := range []string{"app", "version.*", "environment.*", "alias.*", "release.*"} {
+		t.Run(kind, func(t *testing.T) {
+			var disk *storetest.Stalled
+			h := startDaemon(t, t.TempDir(), func(c *Config) {
+				c.around = func(kv store.KV) store.KV { disk = storetest.Stall(kv, ""); return disk }
+			})
+			t.Cleanup(func() { disk.LetGo() })
+			standby := func(p *teal.Policy) { p.Confidence = teal.Duration(time.Hour) }
+			for _, app := range []string{"a", "b"} {
+				h.deploy(h.upstreamApp(app, origin.URL, "one"), true, noStandby)
+				h.awaitPhase(app, teal.PhaseCompleted)
+			}
+			green := h.prepare(h.upstreamApp("a", origin.URL, "two"), true, standby)
+			disk.Begin("apps.a." + kind)
+			var stalled sync.WaitGroup
+			stalled.Go(func() { _, _ = h.Deploy(context.WithoutCancel(t.Context()), green) })
+			<-disk.Waits()
+			stalled.Go(func() {
+				h.daemon.running.garbage.DropPieces([]string{"sha256:" + strings.Repeat("0", 64)})
+				_, _ = h.daemon.running.garbage.Collect(context.WithoutCancel(t.Context()))
+			})
+
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				h.moveAround("b", origin.URL, standby)
+			}()
+			select {
+			case <-done:
+			case <-time.After(30 * time.Second):
+				t.Error("b waits for a")
+			}
+			disk.LetGo()
+			<-done
+			stalled.Wait()
+			h.awaitPhase("a", teal.PhaseWatching)
+		})
+	}
+}
+
+// moveAround deploys an app, rolls it back, promotes it and sets an alias.
+func (h *harness) moveAround(app, url string, standby func(*teal.Policy)) {
+	ctx := h.t.Context()
+	h.deploy(h.upstreamApp(app, url, "two"), true, standby)
+	h.awaitPhase(app, teal.PhaseWatching)
+	if _, err := h.Rollback(ctx, app, api.RollbackBody{}); err != nil {
+		h.t.Error(err)
+	}
+	h.deploy(h.upstreamApp(app, url, "three"), false, standby)
+	if _, err := h.Promote(ctx, app, api.PromoteBody{}); err != nil {
+		h.t.Error(err)
+	}
+	h.awaitPhase(app, teal.PhaseWatching)
+	if _, err := h.SetAlias(ctx, app, "other", api.AliasBody{Versions: []teal.Target{{Version: 1, Weight: teal.All}}}); err != nil {
+		h.t.Error(err)
+	}
+	if got := h.live(app); got != 3 {
+		h.t.Errorf("live of %s is version %d", app, got)
+	}
 }

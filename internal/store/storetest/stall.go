@@ -11,30 +11,57 @@ import (
 // they wait until it is let go, and then go on as ever.
 type Stalled struct {
 	store.KV
-	pattern string
-	waits   chan struct{} // closed when a write waits
-	waiting sync.Once
+
+	mu      sync.Mutex
+	pattern string        // of the keys; "" for none
+	waits   chan struct{} // has a value when a write waits; capacity 1
 	goes    chan struct{} // closed by LetGo
-	letGo   sync.Once
 }
 
-// Stall returns kv whose writes of the keys that match a pattern wait.
+// Stall returns kv, whose writes of the keys that match the pattern wait; "" for
+// none.
 func Stall(kv store.KV, pattern string) *Stalled {
-	return &Stalled{KV: kv, pattern: pattern, waits: make(chan struct{}), goes: make(chan struct{})}
+	s := &Stalled{KV: kv}
+	s.Begin(pattern)
+	return s
 }
 
-// Waits is closed once a write waits.
-func (s *Stalled) Waits() <-chan struct{} { return s.waits }
+// Begin has the writes of the keys that match the pattern wait from now on.
+func (s *Stalled) Begin(pattern string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pattern, s.waits, s.goes = pattern, make(chan struct{}, 1), make(chan struct{})
+}
+
+// Waits has a value once a write waits.
+func (s *Stalled) Waits() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.waits
+}
 
 // LetGo ends the stall.
-func (s *Stalled) LetGo() { s.letGo.Do(func() { close(s.goes) }) }
+func (s *Stalled) LetGo() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pattern != "" {
+		s.pattern = ""
+		close(s.goes)
+	}
+}
 
 func (s *Stalled) wait(key string) {
-	if !store.Match(s.pattern, key) {
+	s.mu.Lock()
+	matches, waits, goes := s.pattern != "" && store.Match(s.pattern, key), s.waits, s.goes
+	s.mu.Unlock()
+	if !matches {
 		return
 	}
-	s.waiting.Do(func() { close(s.waits) })
-	<-s.goes
+	select {
+	case waits <- struct{}{}:
+	default:
+	}
+	<-goes
 }
 
 // Create implements [store.KV].
