@@ -12,12 +12,13 @@ import (
 	"teal/internal/api"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 	"teal/internal/release"
 	"teal/internal/routing"
 	"teal/internal/store"
 )
 
-// Control answers the REST API: it turns wishes into records, releases and
+// Control answers the REST API: it turns orders into records, releases and
 // aliases. Safe for concurrent use.
 type Control struct {
 	store   *store.Store
@@ -376,7 +377,7 @@ func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version int
 // for a user's alias beside everything.
 func (c *Control) startFor(ctx context.Context, set api.SetAlias, version int) error {
 	if set.Alias != teal.AliasLive {
-		return c.manager.ProvisionAside(ctx, set.App, version)
+		return c.manager.ProvisionUnslotted(ctx, set.App, version)
 	}
 	var together []int
 	for _, t := range set.Targets {
@@ -412,7 +413,7 @@ func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 	var result gateway.Result
 	defer func() { claim.End(result) }()
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
-	result = gateway.InvocationResult(ctx, answer, err)
+	result = exchange.InvocationResult(ctx, answer, err)
 	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
 	if answer.FunctionError != "" {
 		return invoked, nil // what the function said is the answer, as AWS has it

@@ -8,24 +8,26 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"strings"
 	"syscall"
 	"time"
 
 	"teal"
+	"teal/internal/analysis"
 	"teal/internal/api"
-	"teal/internal/api/awslambda"
-	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/atomicfile"
 	"teal/internal/check"
 	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
+	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -35,6 +37,7 @@ import (
 	"teal/internal/retention"
 	"teal/internal/routing"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/natskv"
 )
 
@@ -74,7 +77,7 @@ type AWS struct {
 	RetryDelay time.Duration
 	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
-	Events    EventLimits
+	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
@@ -94,7 +97,7 @@ type Daemon struct {
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
 	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
-	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
 	if cfg.around == nil {
@@ -153,16 +156,19 @@ type server struct {
 	processes *process.Runner
 	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
-	web       *gateway.Server
+	web       *front.Server
 	meter     *meter.Meter
 	store     *store.Store
+	index     *index.Index
+	events    *event.Queue
 	journal   routing.Journal
 	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
 	control   *control.Control
-	kv        store.KV // whose writes are mirrored
-	lambda    *lambda
+	// lambdaRecords are what lambda, and who removes what is not needed, works on.
+	lambdaRecords *lambda.Records
+	lambda        *lambda.Backend
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
@@ -195,7 +201,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
 	s.data.report(s.alerts, bundleDir, err)
@@ -207,16 +213,6 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
-}
-
-// packedOverhead is what a zip may be larger than what is in it.
-const packedOverhead = 50 * teal.MiB
-
-func bundleLimits(unpacked teal.Bytes) artifact.Limits {
-	if unpacked == 0 {
-		return artifact.Limits{}
-	}
-	return artifact.Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -248,85 +244,76 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(cfg.around(s.db), s.alerts.Records())
-	known := newIndex(kv)
-	typed := known.typed
-	s.store, s.kv = typed, known.versions
+	kv := store.WithDamage(cfg.around(s.db), store.DamageAlerts(s.alerts))
+	s.index = index.New(kv, retention.Pieces)
+	typed := s.index.Store()
+	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
-		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
-		Around: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
+	s.web = front.New(s.edge.configure(front.Config{
+		Config: exchange.Config{
+			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
 		},
-		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	fleet := environment.NewFleet()
+	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	floors := lambda.NewFloors(s.lambdaRecords, s.router)
+	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
 		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
 		Fleet:   fleet,
-		Records: environment.NewStored(typed, drafts(func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) })),
+		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
-		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
+		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
-		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
+		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.Released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		Wakeups: wakeups, NewJudge: release.Judges(analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, known)
-	return errors.Join(s.router.Load(ctx), s.lambda.load(ctx))
-}
-
-type drafts func(ctx context.Context, app string) (teal.Version, error)
-
-func (d drafts) DraftVersion(ctx context.Context, app string) (teal.Version, error) {
-	return d(ctx, app)
+	s.assembleControl(kv, floors, ended)
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, known *index) {
+func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	pins, tombstones := retention.NewPins(), retention.NewTombstones(kv)
-	s.lambda = newLambda(kv, s, known, pins)
-	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts = s.alerts
-	s.retention = retention.NewVersions(retention.VersionsConfig{
-		Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.lambda.queue,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.versionForgotten,
-	})
+	pins, tombstones, zips := retention.NewPins(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
-		Store: known.typed, Index: known, Environments: s.manager, Named: s.lambda, Bundles: s.bundles, Zips: s.lambda.zips,
+		Store: s.store, Index: s.index, Environments: s.manager, Named: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
 		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
 	})
-	s.lambda.garbage = s.garbage
 	s.deletions = retention.NewApps(retention.AppsConfig{
-		KV: known.versions, Store: known.typed, Journal: s.journal, Aliases: s.router, Environments: s.manager,
-		Events: s.lambda.queue, Named: s.lambda, Garbage: s.garbage, Tombstones: tombstones,
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.events, Named: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
 	s.control = control.New(control.Config{
-		Store: known.typed, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
 		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
 	})
-	s.lambda.deletions, s.lambda.control = s.deletions, s.control
+	s.assembleLambda(floors, zips)
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+	})
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -359,7 +346,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
-	s.awaitLive(ctx)
+	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
@@ -375,9 +362,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n")
+	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -387,49 +374,13 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	parts.closer(file, func() error { return os.Remove(path) })
 }
 
-// awaitLive blocks until every environment that a live alias needs is ready or
-// has failed, for as long as the recovery may take.
-func (s *server) awaitLive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
-	defer cancel()
-	for app, version := range s.router.LiveTargets() {
-		health, err := s.manager.Await(ctx, app, version)
-		if err != nil || health.State != teal.EnvironmentReady {
-			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
-		}
-	}
-}
-
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
-		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: control.NewAside(s.kv, s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
+		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
-}
-
-// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
-func (s *server) lambdaAPI() *awslambda.Handler {
-	aws := s.daemon.cfg.AWS
-	return awslambda.New(awslambda.Config{
-		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
-	})
-}
-
-// keyOfURLs is what signatures of requests to function URLs are made with. It is
-// good for nothing else, and the admin's key not for function URLs: who may call
-// a function need not be one who may deploy.
-func (s *server) keyOfURLs() sigv4.Key {
-	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"teal"
+	"teal/internal/api/awslambda"
 )
 
 // onDisk returns how many bundles, stacks and zips there are.
@@ -218,12 +219,8 @@ func TestLambdaConfigurationGoesWithItsAlias(t *testing.T) {
 		must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: f, Name: prod, FunctionVersion: one}))
 	}
 	kept := func() []string {
-		h.daemon.running.lambda.mu.Lock()
-		defer h.daemon.running.lambda.mu.Unlock()
-		for _, x := range h.daemon.running.lambda.extra {
-			return slices.Compact(x.Qualifiers())
-		}
-		return nil
+		x, _ := h.daemon.running.lambda.Extras(ctx, awslambda.Ref{App: "f", Component: "f"})
+		return slices.Compact(x.Qualifiers())
 	}
 	alias()
 	configure()

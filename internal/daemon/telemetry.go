@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"teal"
-	"teal/internal/analysis"
 	"teal/internal/meter"
-	"teal/internal/release"
 )
 
 // telemetryLost returns how much of what is told about requests was dropped, for
@@ -27,9 +24,4 @@ func (s *server) telemetryLost() map[string]int64 {
 func (s *server) diskGauges() meter.Disk {
 	h := s.db.Health()
 	return meter.Disk{Writable: h.Writable, Free: h.Free, Size: h.Total, Reserve: h.Ballast, Reopened: h.Reopened}
-}
-
-// newJudge returns the judge of a release.
-func newJudge(r teal.Release) (release.Judge, error) {
-	return analysis.New(r.Policy.Judge, r.Baseline, r.Judging)
 }

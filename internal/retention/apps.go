@@ -307,7 +307,10 @@ func (d *Apps) piecesOf(ctx context.Context, app teal.App) ([]string, error) {
 	for _, r := range releases {
 		pieces = append(pieces, r.Value.Policy.Bundles()...)
 	}
-	return append(pieces, d.cfg.Named.PiecesOfDraft(ctx, app.Name)...), nil
+	if draft, ok := d.cfg.Named.StoredDraft(ctx, app.Name); ok {
+		pieces = append(pieces, Pieces(draft)...)
+	}
+	return pieces, nil
 }
 
 // removeKept removes what is kept of an app beside its records.

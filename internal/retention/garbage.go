@@ -16,6 +16,7 @@ import (
 	"teal/internal/artifact"
 	"teal/internal/doctor"
 	"teal/internal/store"
+	"teal/internal/store/index"
 )
 
 // Garbage removes code that nothing needs any more: bundles, stacks of layers, and
@@ -34,7 +35,7 @@ type Garbage struct {
 // GarbageConfig is what Garbage needs.
 type GarbageConfig struct {
 	Store        *store.Store
-	Index        Index
+	Index        *index.Index
 	Environments Environments
 	Named        Named
 	Bundles      *artifact.Store
@@ -81,6 +82,14 @@ func (g *Garbage) drop(pieces []string) {
 	}
 }
 
+// DropLayer says the same of a version of a layer.
+func (g *Garbage) DropLayer(l awslambda.Layer) { g.DropPieces(piecesOfLayer(l)) }
+
+func piecesOfLayer(l awslambda.Layer) []string { return []string{l.Code, pieceOfZip(l.Zip())} }
+
+// Keep keeps all code until the returned function is called, see [Pins.Keep].
+func (g *Garbage) Keep() (release func()) { return g.cfg.Pins.Keep() }
+
 // Nudge has it look again at what was dropped. It does not block.
 func (g *Garbage) Nudge() {
 	select {
@@ -101,7 +110,7 @@ func Pieces(spec teal.Spec) []string {
 			pieces = append(pieces, stack)
 		}
 		if zip := awslambda.ZipOf(*c.Function); zip != "" {
-			pieces = append(pieces, PieceOfZip(zip))
+			pieces = append(pieces, pieceOfZip(zip))
 		}
 	}
 	return pieces
@@ -110,8 +119,8 @@ func Pieces(spec teal.Spec) []string {
 // zipPrefix tells the hashes of zips from the names of other pieces.
 const zipPrefix = "zip:"
 
-// PieceOfZip returns the name of a zip among pieces of code, by its SHA-256.
-func PieceOfZip(sum string) string { return zipPrefix + sum }
+// pieceOfZip returns the name of a zip among pieces of code, by its SHA-256.
+func pieceOfZip(sum string) string { return zipPrefix + sum }
 
 // Run removes code until ctx ends: first what an earlier server has left, then
 // what is dropped.
@@ -169,7 +178,7 @@ func storeWithoutApps(dir string) teal.Alert {
 // had an app that was deleted. It says no when there is a record that cannot be
 // understood: collect waits for that.
 func (g *Garbage) hasUnusedStore(ctx context.Context) (bool, error) {
-	if len(g.cfg.Index.Apps()) > 0 || len(g.cfg.Named.LayerPieces()) > 0 || g.IsBlind() {
+	if len(g.cfg.Index.Apps()) > 0 || len(g.cfg.Named.Layers()) > 0 || g.IsBlind() {
 		return false, nil
 	}
 	deleted, err := g.cfg.Tombstones.any(ctx)
@@ -199,7 +208,7 @@ func (g *Garbage) olderThan(before time.Time) (old []string, err error) {
 		add(piece, g.cfg.Bundles.Place(piece))
 	}
 	for _, sum := range zips {
-		add(PieceOfZip(sum), g.cfg.Zips.Path(sum))
+		add(pieceOfZip(sum), g.cfg.Zips.Path(sum))
 	}
 	return old, nil
 }
@@ -278,7 +287,7 @@ func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 			needed[piece] = true
 		}
 	}
-	g.cfg.Index.EachPieces(add)
+	g.cfg.Index.EachVersion(func(v index.Version) { add(v.Pieces) })
 	for _, app := range g.cfg.Index.Apps() {
 		add(app.Policy.Bundles())
 		if app.LastRelease == 0 {
@@ -294,7 +303,11 @@ func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
-	add(g.cfg.Named.DraftPieces())
-	add(g.cfg.Named.LayerPieces())
+	for _, spec := range g.cfg.Named.DraftSpecs() {
+		add(Pieces(spec))
+	}
+	for _, layer := range g.cfg.Named.Layers() {
+		add(piecesOfLayer(layer))
+	}
 	return needed, nil
 }

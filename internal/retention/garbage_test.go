@@ -1,7 +1,6 @@
 package retention
 
 import (
-	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,19 +12,12 @@ import (
 	"teal"
 	"teal/internal/artifact"
 	"teal/internal/environment"
+	"teal/internal/lambda"
+	"teal/internal/routing"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/memkv"
 )
-
-// nothing is a server on which nothing runs and no record names code.
-type nothing struct{}
-
-func (nothing) Apps() []teal.App                               { return nil }
-func (nothing) EachPieces(func([]string))                      {}
-func (nothing) DraftPieces() []string                          { return nil }
-func (nothing) LayerPieces() []string                          { return nil }
-func (nothing) PiecesOfDraft(context.Context, string) []string { return nil }
-func (nothing) ForgetApp(string)                               {}
 
 func newGarbage(t *testing.T) *Garbage {
 	t.Helper()
@@ -34,8 +26,9 @@ func newGarbage(t *testing.T) *Garbage {
 		t.Fatal(err)
 	}
 	kv := memkv.New()
+	known := index.New(kv, Pieces)
 	return NewGarbage(GarbageConfig{
-		Store: store.New(kv), Index: nothing{}, Named: nothing{}, Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
+		Store: store.New(kv), Index: known, Named: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv))), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
 		Bundles: bundles, Pins: NewPins(), Tombstones: NewTombstones(kv), Logger: slog.New(slog.DiscardHandler),
 	})
 }
@@ -71,17 +64,20 @@ func TestADeployHoldsTheCodeOfItsPolicy(t *testing.T) {
 
 // looking is a server on which something happens while code is looked at.
 type looking struct {
-	nothing
+	Named
 	meanwhile func()
 }
 
-func (l looking) EachPieces(func([]string)) { l.meanwhile() }
+func (l looking) DraftSpecs() []teal.Spec {
+	l.meanwhile()
+	return l.Named.DraftSpecs()
+}
 
 // A deploy that comes while it is looked at who needs what waits for nothing, and
 // keeps the code that it names.
 //
-// Seen red with a lock that is held for the whole of Collect: the deploy waited for
-// ever; and when Hold left the mark: the code of the deploy was removed.
+// Seen red when Hold or Keep left the mark: the code of the deploy was removed; and
+// with a lock held from the mark to the end: it never ended.
 func TestADeployWinsAgainstALook(t *testing.T) {
 	t.Parallel()
 	for name, hold := range map[string]func(p *Pins, piece string) func(){
@@ -99,7 +95,8 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 				}
 				isThere[piece] = func() bool { _, err := os.Stat(place); return err == nil }
 			}
-			g.cfg.Index = looking{meanwhile: func() {
+			before := g.cfg.Named
+			g.cfg.Named = looking{before, func() {
 				done := make(chan struct{})
 				go func() { defer close(done); hold(g.cfg.Pins, digest)() }() // and its record is written
 				select {
@@ -115,7 +112,7 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 			if name == "by name" && isThere[other]() {
 				t.Error("what nobody named stays")
 			}
-			g.cfg.Index = nothing{}
+			g.cfg.Named = before
 			if left, err := g.Collect(t.Context()); left || err != nil || isThere[digest]() || isThere[other]() {
 				t.Errorf("when no record names it: left %v, %v; there: %v", left, err, isThere[digest]())
 			}

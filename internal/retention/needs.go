@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api/awslambda"
 	"teal/internal/environment"
 	"teal/internal/store"
 )
@@ -43,17 +44,12 @@ type Events interface {
 
 // Named is what names code besides the versions of apps: drafts and layers.
 type Named interface {
-	DraftPieces() []string
-	LayerPieces() []string
-	PiecesOfDraft(ctx context.Context, app string) []string
+	DraftSpecs() []teal.Spec
+	Layers() []awslambda.Layer
+	// StoredDraft returns what the record of an app's draft says.
+	StoredDraft(ctx context.Context, app string) (teal.Spec, bool)
 	// ForgetApp drops what is held in memory of an app whose records are gone.
 	ForgetApp(app string)
-}
-
-// Index knows apps, and the code of their versions, without reading the store.
-type Index interface {
-	Apps() []teal.App
-	EachPieces(visit func(pieces []string))
 }
 
 // Zips are the zips that code was sent in, by their SHA-256.

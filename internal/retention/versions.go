@@ -10,15 +10,33 @@ import (
 	"teal/internal/store"
 )
 
+// Ended carries which apps had a release end, from who runs releases to [Versions].
+// It is made before both.
+type Ended struct {
+	apps chan string // a full one: it is looked at after its next release
+}
+
+// NewEnded returns an Ended that carries nothing yet.
+func NewEnded() *Ended { return &Ended{apps: make(chan string, 100)} }
+
+// Released takes the news about a release. It does not block.
+func (e *Ended) Released(release teal.Release) {
+	if !release.Phase.Ended() {
+		return
+	}
+	select {
+	case e.apps <- release.App:
+	default:
+	}
+}
+
 // Versions forgets old versions of apps, with their code and logs, when a release
 // has ended. What anything uses, or may go back to, stays.
-type Versions struct {
-	cfg   VersionsConfig
-	ended chan string // apps; a full one is looked at after their next release
-}
+type Versions struct{ cfg VersionsConfig }
 
 // VersionsConfig is what Versions needs.
 type VersionsConfig struct {
+	Ended        *Ended
 	Store        *store.Store
 	Journal      routing.Journal
 	Aliases      Aliases
@@ -35,25 +53,14 @@ type VersionsConfig struct {
 
 // NewVersions returns what forgets old versions. It starts nothing.
 func NewVersions(cfg VersionsConfig) *Versions {
-	return &Versions{cfg: cfg, ended: make(chan string, 100)}
-}
-
-// Released takes the news about a release. It does not block.
-func (r *Versions) Released(release teal.Release) {
-	if !release.Phase.Ended() {
-		return
-	}
-	select {
-	case r.ended <- release.App:
-	default:
-	}
+	return &Versions{cfg: cfg}
 }
 
 // Run forgets what is old, one app after the other, until ctx ends.
 func (r *Versions) Run(ctx context.Context) error {
 	for {
 		select {
-		case app := <-r.ended:
+		case app := <-r.cfg.Ended.apps:
 			if err := r.prune(ctx, app); err != nil && ctx.Err() == nil {
 				r.cfg.Logger.Warn("old versions could not be forgotten; the next release will try again", "app", app, "error", err)
 			}

@@ -295,7 +295,7 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 		}
 	}
 	for _, e := range running {
-		if !e.Aside && !live.PointsTo(e.Version) && e.Since.After(since) {
+		if !e.Unslotted && !live.PointsTo(e.Version) && e.Since.After(since) {
 			version, since = e.Version, e.Since
 		}
 	}
@@ -334,6 +334,12 @@ func (r *Router) HideUnused(ctx context.Context, app string, version int, hide f
 		hide()
 	}
 	return use, err
+}
+
+// InUse reports whether an alias or a release that has not ended uses a version.
+func (r *Router) InUse(ctx context.Context, app string, version int) (bool, error) {
+	use, err := r.Uses(ctx, app, version)
+	return use.Live || use.Alias || use.Release, err
 }
 
 // Targets implements [environment.Usage].

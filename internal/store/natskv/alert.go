@@ -5,19 +5,14 @@ import (
 	"math/bits"
 
 	"teal"
+	"teal/internal/store"
 )
 
 // alertSubject is what the alerts about the disk are about.
 const alertSubject = "store"
 
-// Alerts takes what is wrong with a store.
-type Alerts interface {
-	Report(teal.Alert)
-	Resolve(code teal.AlertCode, subject string)
-}
-
 // Report opens and resolves the alerts of a store by how it is.
-func (h Health) Report(alerts Alerts) {
+func (h Health) Report(alerts store.Alerts) {
 	if alert, bad := readOnlyAlert(h); bad {
 		alerts.Report(alert)
 	} else {

@@ -1,0 +1,55 @@
+package loop
+
+import (
+	"bytes"
+
+	"teal/internal/http1"
+)
+
+// appendRequest appends the head of the request as an instance gets it.
+func (c *clientConn) appendRequest(to []byte) []byte {
+	t := c.exchange
+	r := &t.request
+	to = r.AppendRequestLine(to, t.endpoint.Address().Path)
+	to = http1.AppendField(to, []byte("Host"), r.Host)
+	w := c.loop.headWriter(to)
+	t.Forward(w)
+	to = w.out
+	if r.ExpectContinue {
+		to = append(to, "Expect: 100-continue\r\n"...)
+	}
+	if acceptsTrailers(r) {
+		to = append(to, "Te: trailers\r\n"...)
+	}
+	if t.upgrades() {
+		to = append(to, "Connection: Upgrade\r\n"...)
+		for i := range r.Len() {
+			if r.Kind(i) == http1.Upgrade {
+				to = http1.AppendField(to, []byte("Upgrade"), r.Value(i))
+			}
+		}
+	}
+	if length := r.Length(); length != 0 || r.HasLength() {
+		to = http1.AppendLength(to, length)
+	}
+	return append(to, "\r\n"...)
+}
+
+func acceptsTrailers(r *http1.Request) bool {
+	for i := range r.Len() {
+		if r.Kind(i) == http1.TE && bytes.Contains(bytes.ToLower(r.Value(i)), []byte("trailers")) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasHTTP2 reports whether an Upgrade field names HTTP/2.
+func hasHTTP2(value []byte) bool {
+	for protocol := range bytes.SplitSeq(value, []byte(",")) {
+		if http1.HasPrefixFold(bytes.TrimSpace(protocol), "h2") {
+			return true
+		}
+	}
+	return false
+}

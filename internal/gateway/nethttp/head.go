@@ -1,0 +1,88 @@
+package nethttp
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+
+	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
+)
+
+// fields are the fields of a head of net/http's, as package exchange reads them.
+type fields []field
+
+type field struct {
+	name, value string
+	endToEnd    bool
+}
+
+// headOf returns the fields of a head.
+func headOf(h http.Header) fields {
+	list := make(fields, 0, len(h))
+	for name, values := range h {
+		endToEnd := name != headerProtocol && !http1.IsAboutConnection(name) && !isNamed(h["Connection"], name)
+		for _, value := range values {
+			list = append(list, field{name, value, endToEnd})
+		}
+	}
+	return list
+}
+
+// isNamed reports whether a Connection header names a field.
+func isNamed(connection []string, name string) bool {
+	for _, line := range connection {
+		for option := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(textproto.TrimString(option), name) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Len implements exchange.Head.
+func (f fields) Len() int { return len(f) }
+
+// Field implements exchange.Head.
+func (f fields) Field(i int) (name, value string, endToEnd bool) {
+	return f[i].name, f[i].value, f[i].endToEnd
+}
+
+// header receives fields for net/http. It implements exchange.Fields.
+type header http.Header
+
+// Add implements exchange.Fields.
+func (h header) Add(name, value string) { http.Header(h).Add(name, value) }
+
+// AddList implements exchange.Fields.
+func (h header) AddList(name string, values []string) {
+	http.Header(h).Add(name, strings.Join(values, ", "))
+}
+
+// received is the request as package exchange reads it.
+type received struct{ *roundTrip }
+
+func (r received) head() fields {
+	if r.fields == nil {
+		r.fields = headOf(r.in.Header)
+	}
+	return r.fields
+}
+
+// Len implements exchange.Request.
+func (r received) Len() int { return len(r.head()) }
+
+// Field implements exchange.Request.
+func (r received) Field(i int) (name, value string, endToEnd bool) { return r.head().Field(i) }
+
+// Line implements exchange.Request.
+func (r received) Line() exchange.Line {
+	return exchange.Line{
+		Method: r.in.Method, Host: r.in.Host, Target: r.in.RequestURI,
+		Path: r.in.URL.EscapedPath(), RawQuery: r.in.URL.RawQuery, Protocol: r.in.Proto,
+	}
+}
+
+// Route implements exchange.Request.
+func (r received) Route() string { return r.Claim.Route }
