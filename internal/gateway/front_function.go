@@ -262,7 +262,7 @@ func (x *exchange) answer(r payload.Response) {
 		x.w.WriteHeader(r.Status)
 		return
 	}
-	x.sight.out = int64(len(r.Body))
+	x.sent(int64(len(r.Body)))
 	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	x.w.WriteHeader(r.Status)
 	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell

@@ -104,7 +104,7 @@ func (o *outflow) breakOff(err error) {
 	if o.held < time.Since(o.began)/2 || !teal.IsCode(err, teal.CodeFunctionTimeout) {
 		x.result.Fault = faultOf(err, statusOf(err))
 	}
-	x.front.server.logFailure(x.failureOf(err))
+	x.logFailure(err)
 	panic(http.ErrAbortHandler)
 }
 

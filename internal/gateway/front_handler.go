@@ -57,6 +57,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	err := f.checkCaller(c, r)
 	if err == nil {
+		err = f.server.checkFields(r)
+	}
+	if err == nil {
 		x.claim, err = f.claim(r)
 	}
 	if err != nil {
@@ -65,7 +68,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer x.end()
-	if err := f.server.checkLoad(x.claim, r); err != nil {
+	if err := f.server.checkInFlight(x.claim); err != nil {
 		x.fail(err)
 		x.sight.whole = true
 		return
@@ -81,17 +84,16 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.sight.whole = true
 }
 
-// checkLoad refuses a request that is one too many, or has too many header fields
-// for one.
-func (s *Server) checkLoad(claim Claim, r *http.Request) error {
+// checkFields refuses a request that has too many header fields.
+func (s *Server) checkFields(r *http.Request) error {
 	fields := 0
 	for _, values := range r.Header {
 		fields += len(values)
 	}
 	if fields > s.limits.HeaderFields {
-		return refusal(&http1.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "the request has too many header fields"})
+		return refusal(&http1.Error{Status: http.StatusRequestHeaderFieldsTooLarge, Reason: "there are too many header fields"})
 	}
-	return s.checkInFlight(claim)
+	return nil
 }
 
 func (s *Server) checkInFlight(claim Claim) error {

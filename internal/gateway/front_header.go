@@ -139,11 +139,13 @@ func (o origin) set(out, in http.Header) {
 	out.Set("X-Forwarded-Host", host)
 }
 
-// sourceIP returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it names.
+// sourceIP returns the address of the client: the one that a trusted peer names,
+// else the peer's.
 func (o origin) sourceIP(in http.Header) string {
-	if chain := in["X-Forwarded-For"]; len(chain) > 0 && o.trusted {
-		return lastClient(chain, o.proxies)
+	if o.trusted {
+		if client, known := lastClient(in["X-Forwarded-For"], o.proxies); known {
+			return client.String()
+		}
 	}
 	if !o.peer.IsValid() {
 		return ""

@@ -95,7 +95,7 @@ func (l *loop) newTrip() *trip {
 		l.trips = l.trips[:last]
 		return t
 	}
-	return &trip{up: flow{trailer: l.server.requestTrailer}, down: flow{trailer: passesTrailer}}
+	return &trip{up: flow{trailer: l.server.requestTrailer}, down: flow{trailer: passesTrailer, body: http1.Body{Repairs: true}}}
 }
 
 // reset makes t ready for the next request.

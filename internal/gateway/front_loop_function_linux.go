@@ -239,7 +239,7 @@ func (c *caller) event(now time.Time) payload.Request {
 	r := &t.request
 	sent := http.Header{}
 	for i := range r.Len() {
-		if r.Kind(i) == http1.EndToEnd {
+		if c.isForComponent(i) {
 			sent.Add(string(r.Name(i)), string(r.Value(i)))
 		}
 	}

@@ -13,7 +13,7 @@ func (c *caller) appendRequest(to []byte) []byte {
 	to = r.AppendRequestLine(to, t.endpoint.Address().Path)
 	to = http1.AppendField(to, []byte("Host"), r.Host)
 	for i := range r.Len() {
-		if name := r.Name(i); r.Kind(i) == http1.EndToEnd && c.passes(name) {
+		if name := r.Name(i); c.isForComponent(i) && c.passes(name) {
 			to = http1.AppendField(to, name, r.Value(i))
 		}
 	}
@@ -39,6 +39,15 @@ func (c *caller) appendRequest(to []byte) []byte {
 	return append(to, "\r\n"...)
 }
 
+// isForComponent reports whether the field i is not about the connection. What a
+// trusted peer says about its client stands, even if Connection names it: whoever
+// had that written could make a component believe that the proxy is the client.
+func (c *caller) isForComponent(i int) bool {
+	r := &c.trip.request
+	kind := r.Kind(i)
+	return kind == http1.EndToEnd || kind == http1.HopByHop && c.trusted && isForwarding(r.Name(i))
+}
+
 // passes reports whether a header of the client is passed on as it is: not what
 // the rules keep out, nor what is written anew.
 func (c *caller) passes(name []byte) bool {
@@ -62,7 +71,7 @@ func (c *caller) appendForwarded(to []byte) []byte {
 	proto, host := []byte(c.loop.all.front.scheme()), r.Host
 	if c.trusted {
 		for i := range r.Len() {
-			if r.Kind(i) == http1.EndToEnd && http1.EqualFold(r.Name(i), "x-forwarded-for") {
+			if http1.EqualFold(r.Name(i), "x-forwarded-for") {
 				to = append(append(to, r.Value(i)...), ", "...)
 			}
 		}

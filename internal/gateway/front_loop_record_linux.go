@@ -90,18 +90,18 @@ func (c *caller) recordOf(now time.Time) Record {
 	return r
 }
 
-// sourceIP returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it names.
+// sourceIP returns the address of the client: the one that a trusted peer names,
+// else the peer's.
 func (c *caller) sourceIP() string {
 	if c.trusted && c.trip.head > 0 {
 		var chain []string
 		for name, value := range c.fields {
 			if strings.EqualFold(name, "X-Forwarded-For") {
-				chain = append(chain, strings.Clone(value))
+				chain = append(chain, value)
 			}
 		}
-		if len(chain) > 0 {
-			return lastClient(chain, c.loop.server.trusted)
+		if client, known := lastClient(chain, c.loop.server.trusted); known {
+			return client.String()
 		}
 	}
 	if c.address == "" && c.peer.IsValid() {

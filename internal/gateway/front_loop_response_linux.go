@@ -11,7 +11,7 @@ import (
 // it. False means that the trip has ended, or begins again.
 func (c *caller) readResponse() bool {
 	t, u := c.trip, c.trip.link
-	limits := http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields}
+	limits := c.limits().response()
 	for !t.begun && !t.tunnel {
 		n, err := 0, error(nil)
 		if u.r < u.w {
@@ -112,6 +112,9 @@ func (c *caller) beginResponse() {
 	}
 	c.room(c.loop, t.link.r+smallBuffer/4)
 	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+	if _, dated := r.Get("date"); !dated {
+		out = c.loop.appendDate(out)
+	}
 	out = http1.AppendLine(out, headerVersion, t.claim.Env.label)
 	if t.closes {
 		out = append(out, "Connection: close\r\n"...)

@@ -135,12 +135,23 @@ func (x *exchange) fail(err error) {
 	if !x.body.finish() {
 		h.Set("Connection", "close")
 	}
-	x.sight.out = int64(len(data))
+	x.sent(int64(len(data)))
 	h.Set("Content-Type", "application/problem+json")
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	x.w.WriteHeader(status)
 	_, _ = x.w.Write(data) // the client may have gone; nobody is left to tell
 }
+
+// sent notes the length of a body that is written at once. It is not sent to who
+// has asked for the head alone.
+func (x *exchange) sent(length int64) {
+	if x.in.Method != http.MethodHead {
+		x.sight.out = length
+	}
+}
+
+// logFailure says in the log what a client cannot be told any more.
+func (x *exchange) logFailure(err error) { x.front.server.logFailure(x.failureOf(err)) }
 
 // failureOf returns err as the request's.
 func (x *exchange) failureOf(err error) failure {

@@ -51,9 +51,6 @@ func (x *exchange) proxy() {
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
 
-	// A nil value keeps net/http from guessing a type that the instance did
-	// not give.
-	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
 	if x.claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
@@ -117,7 +114,12 @@ func (x *exchange) rewrite(r *httputil.ProxyRequest) {
 func (x *exchange) stamp(r *http.Response) error {
 	r.Header.Set(headerVersion, x.claim.Env.label)
 	x.answered(r.StatusCode)
+	// A nil value keeps net/http from guessing a type that the instance did
+	// not give.
+	x.w.Header()["Content-Type"] = nil
 	switch {
+	case r.StatusCode == http.StatusNoContent:
+		r.Header.Del("Content-Length") // RFC 9110, 8.6; over HTTP/2 a length without a body is a broken answer
 	case r.StatusCode == http.StatusSwitchingProtocols:
 		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
 			x.report()
@@ -180,6 +182,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		return n, io.EOF
 	}
 	r.exchange.result.Fault = FaultConnection
+	r.exchange.logFailure(r.exchange.claim.fault(teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", err))
 	return n, err
 }
 
@@ -205,9 +208,9 @@ func (x *exchange) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.sight.instance = address.Host
-		response, err := transport.RoundTrip(x.requestTo(r, address))
+		response, err := transport.RoundTrip(expecting(x.requestTo(r, address)))
 		if err == nil {
+			x.sight.instance = address.Host
 			return response, nil
 		}
 		failed := errors.As(err, &failure) && r.Context().Err() == nil
@@ -291,6 +294,24 @@ func (s *Server) newTransport() *http.Transport {
 		ResponseHeaderTimeout:  s.limits.FirstByte,
 		ExpectContinueTimeout:  s.limits.Continue,
 		MaxResponseHeaderBytes: int64(s.limits.HeaderBytes),
+	}
+}
+
+// newHTTP1Transport returns a transport that speaks HTTP/1.1.
+func (s *Server) newHTTP1Transport() *http.Transport {
+	t := s.newTransport()
+	t.DialContext = s.readingAnswers(t.DialContext)
+	t.DialTLSContext = s.readingAnswers(t.DialTLSContext)
+	return t
+}
+
+func (s *Server) readingAnswers(connect dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newInstanceConn(c, s.limits.response()), nil
 	}
 }
 

@@ -8,7 +8,17 @@ import (
 	"unicode"
 
 	"teal"
+	"teal/internal/http1"
 )
+
+// responseFields bounds the header fields of a response. The bytes of its head do
+// already; this keeps what is done for each field from becoming long.
+const responseFields = 2000
+
+// response bounds the head of an instance's response.
+func (l *Limits) response() http1.Limits {
+	return http1.Limits{Bytes: l.HeaderBytes, Fields: responseFields}
+}
 
 // SetLimit sets a limit by its name as operators write it, which is that of the
 // field: body-stall for BodyStall. The error, with teal.CodeInvalidInput, says
