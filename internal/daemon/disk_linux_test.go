@@ -57,16 +57,6 @@ func smallDisk(t *testing.T) (dir string, fill func() (empty func())) {
 
 func mountSmall(dir string) error { return syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m") }
 
-// await polls until the server says what is wanted.
-func (h *harness) await(what string, ok func() bool) {
-	h.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 // blocked reports whether the server says that it takes no orders.
 func (h *harness) blocked() bool {
 	h.t.Helper()

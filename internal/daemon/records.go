@@ -39,6 +39,9 @@ func (r records) Wish(ctx context.Context, e teal.Environment) error {
 		return unknownApp(e.App)
 	}
 	_, err = r.store.Environments.Replace(ctx, e)
+	if errors.Is(err, store.ErrNewer) {
+		return nil // the record of a newer Teal says that it is wanted, and stays
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -14,10 +15,14 @@ import (
 type recordAlerts struct{ alerts *doctor.Alerts }
 
 // Unreadable implements [store.Damage].
-func (r recordAlerts) Unreadable(key string, _ error) {
+func (r recordAlerts) Unreadable(key string, err error) {
+	why := "it is damaged, or was written by a newer Teal"
+	if errors.Is(err, store.ErrNewer) {
+		why = "a newer Teal wrote it"
+	}
 	r.alerts.Report(teal.Alert{
 		Code: teal.AlertRecordUnreadable, Subject: key,
-		Message: fmt.Sprintf("The record %s cannot be understood: it is damaged, or was written by a newer Teal. It is left as it is; what needs it does not work, and no code is removed meanwhile.", key),
+		Message: fmt.Sprintf("The record %s cannot be understood: %s. It is left as it is; what needs it does not work, and no code is removed meanwhile.", key, why),
 		Remedy:  fmt.Sprintf("Run the newer Teal again, or restore the data directory from a backup. To do without the record: `teal doctor --set-aside %s`, which keeps a copy, and then deploy the app again.", key),
 	})
 }

@@ -11,12 +11,13 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // A body reaches its instance as it comes, and the answer its client, both at the
 // same time.
 func TestBodiesBothWays(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, r *bufio.Reader, _ request) bool {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for {
@@ -54,7 +55,7 @@ func TestBodiesBothWays(t *testing.T) {
 
 // Trailers of a request arrive, without what only Teal and proxies may say.
 func TestTrailersOfRequests(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.says(fine)
 		c := s.connect()
 		a := parseAsk(t, "POST /\ntransfer-encoding: chunked\ntrailer: X-Sum\n\nhello")
@@ -80,7 +81,7 @@ hello`)
 func TestLargeBodies(t *testing.T) {
 	const size = 3 << 20
 	data := strings.Repeat("0123456789abcdef", size/16)
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, r *bufio.Reader, q request) bool {
 			if err := q.read(r); err != nil {
 				return false
@@ -106,7 +107,7 @@ func TestLargeBodies(t *testing.T) {
 // when the instance does not say. Over HTTP/2 net/http's library answers, and keeps
 // the question to itself.
 func TestExpectContinue(t *testing.T) {
-	each(t, gateway.ServerConfig{Limits: gateway.Limits{Continue: 2 * time.Second}}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: gateway.Limits{Continue: 2 * time.Second}}, func(t *testing.T, s *site) {
 		asked := ask{method: "POST", target: "/", host: "shop.example", open: true, fields: fields{{"expect", "100-continue"}, {"content-length", "5"}}}
 		told := func(name string, talk talk) {
 			t.Run(name, func(t *testing.T) {
@@ -176,7 +177,7 @@ func TestExpectContinue(t *testing.T) {
 // An answer that comes before the body has gets to the client, which may go on
 // sending.
 func TestEarlyAnswers(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, _ *bufio.Reader, _ request) bool {
 			_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
 			return false
@@ -200,7 +201,7 @@ func TestEarlyAnswers(t *testing.T) {
 func TestRefusedBodies(t *testing.T) {
 	const large = 4 << 20 // more than buffers hold
 	data := strings.Repeat("x", large)
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.instance.leads(keepsSilent)
 		s.function.answers(func(teal.Invocation) (teal.Answer, error) { return teal.Answer{}, fmt.Errorf("invoked") })
 		for name, want := range map[string]string{
@@ -223,7 +224,7 @@ func TestRefusedBodies(t *testing.T) {
 
 // A body that does not come is the client's fault.
 func TestBodiesThatStall(t *testing.T) {
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.instance.leads(keepsSilent)
 		for _, target := range []string{"/", "/fn"} {
 			c := s.connect()
@@ -240,7 +241,7 @@ func TestBodiesThatStall(t *testing.T) {
 
 // What a client does not end is not taken for whole, and costs the version nothing.
 func TestBodiesThatAreCutOff(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		arrived := make(chan error, 8)
 		s.instance.leads(func(_ net.Conn, r *bufio.Reader, q request) bool {
 			arrived <- nil

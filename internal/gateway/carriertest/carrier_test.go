@@ -24,6 +24,8 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 )
 
 // carrier is one way in which a request comes to the gateway and its answer back.
@@ -66,7 +68,7 @@ type site struct {
 }
 
 // each runs f over every carrier, against a gateway of its own.
-func each(t *testing.T, config gateway.ServerConfig, f func(t *testing.T, s *site)) {
+func each(t *testing.T, config exchange.Config, f func(t *testing.T, s *site)) {
 	t.Helper()
 	for _, c := range carriers {
 		t.Run(c.name, func(t *testing.T) {
@@ -78,7 +80,7 @@ func each(t *testing.T, config gateway.ServerConfig, f func(t *testing.T, s *sit
 	}
 }
 
-func start(t *testing.T, c carrier, config gateway.ServerConfig) *site {
+func start(t *testing.T, c carrier, config exchange.Config) *site {
 	t.Helper()
 	s := &site{t: t, carrier: c, instance: newInstance(t), function: &function{}, meters: map[string]*meter{}}
 	components := map[string]*gateway.Component{
@@ -103,10 +105,11 @@ func start(t *testing.T, c carrier, config gateway.ServerConfig) *site {
 		}
 	}
 	config.Gateway, config.Log = table, &s.records
+	all := front.Config{Config: config}
 	if c.plain {
-		config.Around = func(next http.Handler) http.Handler { return next } // for all hosts: the loops serve none
+		all.Middleware = func(next http.Handler) http.Handler { return next } // for all hosts: the loops serve none
 	}
-	s.serve(gateway.NewServer(config))
+	s.serve(front.New(all))
 	return s
 }
 
@@ -123,7 +126,7 @@ func (s *site) apps() []gateway.App {
 }
 
 // serve serves until the test ends.
-func (s *site) serve(server *gateway.Server) {
+func (s *site) serve(server *front.Server) {
 	s.t.Helper()
 	l := listen(s.t)
 	s.addr = l.Addr().String()

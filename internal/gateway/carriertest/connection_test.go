@@ -9,6 +9,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // A connection goes on after an error of Teal's or of an instance's, unless a part
@@ -34,7 +35,7 @@ func TestConnectionsAfterErrors(t *testing.T) {
 		"a body that is a bit too large": {ask: "POST /\n\n" + strings.Repeat("x", 1100), status: 413},
 		"an override":                    {ask: "GET /\nteal-version: 7", status: 403},
 	}
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.function.answers(func(teal.Invocation) (teal.Answer, error) {
 			return teal.Answer{FunctionError: "Unhandled", Payload: []byte(`{}`)}, nil
 		})
@@ -66,7 +67,7 @@ func TestConnectionsAfterErrors(t *testing.T) {
 // A client that wants its connection closed gets that, and so does one that speaks
 // HTTP/1.0, which knows no chunks either.
 func TestClosingConnections(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("HTTP/2 has its own way")
 		}
@@ -86,7 +87,7 @@ func TestClosingConnections(t *testing.T) {
 
 // Requests that come together are answered in their order.
 func TestPipelining(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("HTTP/2 has streams")
 		}
@@ -107,7 +108,7 @@ func TestPipelining(t *testing.T) {
 // A client and an instance that agree on another protocol speak it through the
 // gateway.
 func TestUpgrade(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("in HTTP/2 it is another request")
 		}
@@ -165,7 +166,7 @@ x-forwarded-proto: SCHEME`)
 
 // A client that goes away before it is answered takes its request along.
 func TestClientsThatGoAway(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		arrived, gone := make(chan error, 1), make(chan error, 1)
 		s.instance.leads(func(_ net.Conn, r *bufio.Reader, _ request) bool {
 			arrived <- nil
@@ -189,7 +190,7 @@ func TestClientsThatGoAway(t *testing.T) {
 
 // A client that goes away in the middle of an answer leaves nothing behind.
 func TestClientsThatGoAwayInAnAnswer(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		gone := make(chan error, 1)
 		s.instance.leads(func(c net.Conn, _ *bufio.Reader, _ request) bool {
 			_, err := io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // text returns a request as the cases have it: its line, its fields in the order
@@ -227,7 +227,7 @@ x-forwarded-proto: SCHEME`},
 func TestForwarding(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		for _, keeps := range []bool{false, true} {
-			config := gateway.ServerConfig{Underscores: keeps}
+			config := exchange.Config{Underscores: keeps}
 			if trusted {
 				config.Trusted = everybody
 			}

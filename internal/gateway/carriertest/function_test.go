@@ -11,6 +11,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // event returns a function's event as the cases have it: what is different for
@@ -197,7 +198,7 @@ parameters d: e | f`},
 // What a function gets of a request.
 func TestEvents(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
-		config := gateway.ServerConfig{}
+		config := exchange.Config{}
 		if trusted {
 			config.Trusted = loopbackOnly
 		}
@@ -256,7 +257,7 @@ const badAnswer = "502\ncontent-type: application/problem+json\n\nbad_function_a
 
 // What a client gets of a function's answer.
 func TestAnswers(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		c := s.connect()
 		for _, tt := range answerCases {
 			t.Run(tt.name, func(t *testing.T) {
@@ -276,7 +277,7 @@ func TestFunctionsThatFail(t *testing.T) {
 	fails := func(code teal.Code) func(teal.Invocation) (teal.Answer, error) {
 		return func(teal.Invocation) (teal.Answer, error) { return teal.Answer{}, teal.Errorf(code, "secret") }
 	}
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		n := 0
 		for want, tt := range map[string]struct {
 			answer func(teal.Invocation) (teal.Answer, error)

@@ -11,6 +11,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // short are limits that a test can wait for.
@@ -105,7 +106,7 @@ var problemCases = []struct {
 // What a client gets when something goes wrong: a problem document that says what,
 // the version where one was chosen, and nothing of the inside.
 func TestProblems(t *testing.T) {
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.function.answers(func(teal.Invocation) (teal.Answer, error) {
 			s.t.Error("the function was invoked")
 			return teal.Answer{}, nil

@@ -9,6 +9,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // recordText returns a record as the cases have it. PROTOCOL, SCHEME and INSTANCE
@@ -79,7 +80,7 @@ var recordCases = []struct {
 
 // What is recorded and measured of a request.
 func TestRecords(t *testing.T) {
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		measured := map[string]int{}
 		s.function.answers(func(teal.Invocation) (teal.Answer, error) {
 			return teal.Answer{Payload: []byte(`{"statusCode": 200, "body": "ok"}`)}, nil
@@ -111,7 +112,7 @@ func TestRecords(t *testing.T) {
 
 // A client that a trusted proxy names is the one that is recorded.
 func TestRecordsBehindAProxy(t *testing.T) {
-	each(t, gateway.ServerConfig{Trusted: loopbackOnly}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Trusted: loopbackOnly}, func(t *testing.T, s *site) {
 		s.instance.says(fine)
 		s.function.says(`{"statusCode": 200}`)
 		// The chain ends at the peer, which is 127.0.0.1.

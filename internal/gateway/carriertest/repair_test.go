@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // repairCases are answers that break the rules and can be read in only one way all
@@ -31,7 +31,7 @@ var repairCases = []struct{ name, answer, want string }{
 // reading of answers (six of the cases over HTTP/2: other framing, or nothing of a
 // field) where the connection to the instance is not an instanceConn.
 func TestRepairs(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range repairCases {
 			t.Run(tt.name, func(t *testing.T) {
 				s.t = t
@@ -61,7 +61,7 @@ var unclear = map[string]string{
 }
 
 func TestRequestsAreNotRepaired(t *testing.T) {
-	each(t, gateway.ServerConfig{Limits: short}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("HTTP/2 has frames")
 		}

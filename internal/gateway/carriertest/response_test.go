@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // responseCases are answers of an instance, with \n for CRLF, and what the client
@@ -156,7 +156,7 @@ func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
 // What a client gets of an instance's answer: Teal's version once, one date, and
 // the framing that its own protocol has.
 func TestResponses(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range responseCases {
 			t.Run(tt.name, func(t *testing.T) {
 				s.t = t
@@ -188,7 +188,7 @@ func TestResponses(t *testing.T) {
 
 // An answer that its instance breaks off is not taken for a whole one.
 func TestAnswersThatAreBrokenOff(t *testing.T) {
-	each(t, gateway.ServerConfig{}, func(t *testing.T, s *site) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for name, answer := range map[string]string{
 			"with a length":       "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
 			"in chunks":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",
