@@ -42,7 +42,7 @@ func (r *Response) AppendHead(to []byte, toHead bool) []byte {
 		to = append(to, "Connection: close\r\n"...)
 	}
 	switch {
-	case r.Status < 200 || r.Status == 204:
+	case r.Status < 200 || r.Status == 204: // RFC 9110, 8.6; in HTTP/2 a length without a body is a broken answer
 	case r.chunked && !toHead && r.Status != 304:
 		to = AppendLength(to, Chunked)
 	case r.sized:

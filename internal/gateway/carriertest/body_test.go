@@ -106,6 +106,8 @@ func TestLargeBodies(t *testing.T) {
 // A client that asks whether to send its body is told by the instance, or by Teal
 // when the instance does not say. Over HTTP/2 net/http's library answers, and keeps
 // the question to itself.
+//
+// Seen red with loops that do not pass the question on.
 func TestExpectContinue(t *testing.T) {
 	each(t, exchange.Config{Limits: gateway.Limits{Continue: 2 * time.Second}}, func(t *testing.T, s *site) {
 		asked := ask{method: "POST", target: "/", host: "shop.example", open: true, fields: fields{{"expect", "100-continue"}, {"content-length", "5"}}}

@@ -14,6 +14,8 @@ import (
 
 // A connection goes on after an error of Teal's or of an instance's, unless a part
 // of a body is in the way.
+//
+// Seen red without skipping the rest of a small body, in either carrier.
 func TestConnectionsAfterErrors(t *testing.T) {
 	cases := map[string]struct {
 		ask    string
@@ -107,6 +109,8 @@ func TestPipelining(t *testing.T) {
 
 // A client and an instance that agree on another protocol speak it through the
 // gateway.
+//
+// Seen red with loops that pass on that a client would speak HTTP/2.
 func TestUpgrade(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
@@ -165,6 +169,8 @@ x-forwarded-proto: SCHEME`)
 }
 
 // A client that goes away before it is answered takes its request along.
+//
+// Seen red with a measure that counts the status meant for it.
 func TestClientsThatGoAway(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		arrived, gone := make(chan error, 1), make(chan error, 1)

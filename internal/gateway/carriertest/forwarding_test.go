@@ -224,6 +224,10 @@ x-forwarded-proto: SCHEME`},
 
 // What an instance gets of a request: everything but what is about the connection,
 // and what only Teal or a trusted proxy may say.
+//
+// Seen red with loops that pass on what Connection names, with loops that let
+// Connection hide what a trusted proxy says, and with rules that pass all names with
+// underscores.
 func TestForwarding(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		for _, keeps := range []bool{false, true} {

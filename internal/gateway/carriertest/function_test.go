@@ -196,6 +196,9 @@ parameters d: e | f`},
 }
 
 // What a function gets of a request.
+//
+// Seen red with a net/http that keeps what is about the connection, and with loops
+// that let Connection hide what a trusted proxy says.
 func TestEvents(t *testing.T) {
 	for _, trusted := range []bool{false, true} {
 		config := exchange.Config{}
@@ -256,6 +259,8 @@ var answerCases = []struct {
 const badAnswer = "502\ncontent-type: application/problem+json\n\nbad_function_answer: " + notAsIt
 
 // What a client gets of a function's answer.
+//
+// Seen red with loops that always add a date.
 func TestAnswers(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		c := s.connect()
@@ -273,6 +278,8 @@ func TestAnswers(t *testing.T) {
 }
 
 // What a client gets when a function fails.
+//
+// Seen red with a net/http that reports no fault.
 func TestFunctionsThatFail(t *testing.T) {
 	fails := func(code teal.Code) func(teal.Invocation) (teal.Answer, error) {
 		return func(teal.Invocation) (teal.Answer, error) { return teal.Answer{}, teal.Errorf(code, "secret") }

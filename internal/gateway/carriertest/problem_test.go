@@ -105,6 +105,10 @@ var problemCases = []struct {
 
 // What a client gets when something goes wrong: a problem document that says what,
 // the version where one was chosen, and nothing of the inside.
+//
+// Seen red with loops without Retry-After, with a net/http without the version or
+// without the limit of chunked bodies, and with a policy that tells everybody
+// everything.
 func TestProblems(t *testing.T) {
 	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.function.answers(func(teal.Invocation) (teal.Answer, error) {

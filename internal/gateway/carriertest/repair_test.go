@@ -27,9 +27,9 @@ var repairCases = []struct{ name, answer, want string }{
 
 // The same rules for all carriers, for what an instance sends.
 //
-// Seen red with a codec that repairs nothing, over the loops; with net/http's own
-// reading of answers (six of the cases over HTTP/2: other framing, or nothing of a
-// field) where the connection to the instance is not an instanceConn.
+// Seen red with heads and with bodies that are read strictly, and with net/http's own
+// reading of answers in place of instanceConn's: other framing, nothing of a field,
+// or what has to be refused.
 func TestRepairs(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range repairCases {
@@ -60,6 +60,7 @@ var unclear = map[string]string{
 	"a length and chunks":              "POST / HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
 }
 
+// Seen red with requests that are read as responses are.
 func TestRequestsAreNotRepaired(t *testing.T) {
 	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {

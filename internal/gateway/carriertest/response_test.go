@@ -155,6 +155,10 @@ func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
 
 // What a client gets of an instance's answer: Teal's version once, one date, and
 // the framing that its own protocol has.
+//
+// Seen red with loops that add no date, with loops that pass an instance's own
+// Teal-Version on, and with a net/http that guesses types again after an interim
+// answer, or passes all trailers on.
 func TestResponses(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range responseCases {

@@ -118,8 +118,6 @@ func (x *roundTrip) stamp(r *http.Response) error {
 	// not give.
 	x.w.Header()["Content-Type"] = nil
 	switch {
-	case r.StatusCode == http.StatusNoContent:
-		r.Header.Del("Content-Length") // RFC 9110, 8.6; over HTTP/2 a length without a body is a broken answer
 	case r.StatusCode == http.StatusSwitchingProtocols:
 		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
 			x.report()
