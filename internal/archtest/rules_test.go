@@ -91,7 +91,7 @@ var designed = rules{
 	// version answers it. The carriers do not know each other; front puts them together.
 	layers: map[string][]string{
 		"internal/gateway":          {},
-		"internal/gateway/payload":  {},
+		"internal/gateway/payload":  {"internal/http1"}, // which headers are a server's alone is the codec's to say
 		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
