@@ -237,9 +237,9 @@ func (x *roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.Instance = address.Host
 		response, err := transport.RoundTrip(x.requestTo(r, address))
 		if err == nil {
+			x.Instance = address.Host
 			return response, nil
 		}
 		failed := errors.As(err, &failure) && r.Context().Err() == nil
