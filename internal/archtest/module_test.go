@@ -32,7 +32,11 @@ type file struct {
 	clock   []string // positions where time is asked for
 	spawns  []string // positions of go statements
 	follows []string // positions of HTTP clients that follow redirects
+	texts   []text   // string literals
 }
+
+// text is a string literal.
+type text struct{ at, value string }
 
 // load reads every Go file of a tree, whatever its build constraints.
 func load(t testing.TB, tree fs.FS) module {
@@ -83,6 +87,10 @@ func (m module) add(name string, source []byte) error {
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		at := func() string { return files.Position(n.Pos()).String() }
 		switch n := n.(type) {
+		case *ast.BasicLit:
+			if value, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+				f.texts = append(f.texts, text{at(), value})
+			}
 		case *ast.GoStmt:
 			f.spawns = append(f.spawns, at())
 		case *ast.CompositeLit:
