@@ -3,7 +3,6 @@ package loop
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -138,7 +137,7 @@ func (k *invocation) run() {
 func (k *invocation) answer() (head, body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			k.client.loop.policy.Logger.Error("a request caused a panic", "method", k.Request().Method, "path", k.Request().Path, "panic", v, "stack", string(debug.Stack()))
+			k.client.loop.policy.LogPanic(v, "method", k.Request().Method, "path", k.Request().Path)
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
