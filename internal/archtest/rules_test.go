@@ -15,6 +15,13 @@ type rules struct {
 	// only names, for a part, the other parts that it may import besides the
 	// root and what is below itself.
 	only map[string][]string
+	// layers names, for one package without what is below it, the very packages of
+	// the module that it may import besides the root.
+	layers map[string][]string
+	// pure lists packages that import nothing that opens a connection.
+	pure []string
+	// carriers lists the packages of the gateway that may import net/http.
+	carriers []string
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
@@ -51,6 +58,18 @@ var designed = rules{
 		"internal/scaffold":    {"internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
 	},
+	// The way of a request goes down: from sockets to what a request means to which
+	// version answers it. The carriers do not know each other; front puts them together.
+	layers: map[string][]string{
+		"internal/gateway":          {},
+		"internal/gateway/payload":  {},
+		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
+		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
+		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
+		"internal/gateway/front":    {"internal/gateway", "internal/gateway/exchange", "internal/gateway/loop", "internal/gateway/nethttp"},
+	},
+	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
+	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
@@ -88,7 +107,9 @@ func (r rules) broken(m module) []string {
 	found.redirects(m)
 	found.names(m)
 	found.docs(m)
-	found.gateway(m)
+	found.layers(m, r)
+	found.pure(m, r)
+	found.carriers(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -200,12 +221,35 @@ func (f *findings) docs(m module) {
 	}
 }
 
-// gateway: routing, picking and acquiring know no net/http type, so that
-// another front end can take net/http's place.
-func (f *findings) gateway(m module) {
-	m.eachImport("internal/gateway", func(_, name, imported string) {
-		if within(imported, "net/http") && !strings.HasPrefix(path.Base(name), "front_") {
-			f.addf("%s imports %s; in the gateway only front_*.go does", name, imported)
+// layers: a package imports the root and the very packages that its line lists.
+func (f *findings) layers(m module, r rules) {
+	for _, dir := range slices.Sorted(maps.Keys(r.layers)) {
+		m.eachImport(dir, func(in, name, imported string) {
+			below, ours := folder(imported)
+			if in == dir && ours && below != "" && !slices.Contains(r.layers[dir], below) {
+				f.addf("%s imports %s; %s is above or beside %s", name, imported, below, dir)
+			}
+		})
+	}
+}
+
+// pure: what decides opens no connection.
+func (f *findings) pure(m module, r rules) {
+	for _, dir := range r.pure {
+		m.eachImport(dir, func(in, name, imported string) {
+			if in == dir && (imported == "net" || within(imported, "net/http") || imported == "os") {
+				f.addf("%s imports %s; %s does no I/O", name, imported, dir)
+			}
+		})
+	}
+}
+
+// carriers: only what carries requests on net/http knows it, so that another
+// carrier can take its place.
+func (f *findings) carriers(m module, r rules) {
+	m.eachImport("internal/gateway", func(dir, name, imported string) {
+		if within(imported, "net/http") && !slices.Contains(r.carriers, dir) {
+			f.addf("%s imports %s; in the gateway only %s may", name, imported, strings.Join(r.carriers, ", "))
 		}
 	})
 }
@@ -216,9 +260,13 @@ func (f *findings) stale(m module, r rules) {
 	for part, others := range r.only {
 		named = append(append(named, part), others...)
 	}
+	for part, others := range r.layers {
+		named = append(append(named, part), others...)
+	}
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
+	named = append(append(named, r.pure...), r.carriers...)
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {

@@ -14,6 +14,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -398,7 +399,7 @@ func (c *control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 	var result gateway.Result
 	defer func() { claim.End(result) }()
 	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
-	result = gateway.InvocationResult(ctx, answer, err)
+	result = exchange.InvocationResult(ctx, answer, err)
 	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
 	if answer.FunctionError != "" {
 		return invoked, nil // what the function said is the answer, as AWS has it

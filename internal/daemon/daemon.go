@@ -26,6 +26,8 @@ import (
 	"teal/internal/environment"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -144,7 +146,7 @@ type server struct {
 	processes *process.Runner
 	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
-	web       *gateway.Server
+	web       *front.Server
 	meter     *meter.Meter
 	router    *router
 	manager   *environment.Manager
@@ -241,12 +243,14 @@ func (s *server) assemble(ctx context.Context) error {
 	typed := known.typed
 	journal := journal{store: typed}
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
-		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
-		Around: func(next http.Handler) http.Handler {
+	s.web = front.New(s.edge.configure(front.Config{
+		Config: exchange.Config{
+			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+		},
+		Middleware: func(next http.Handler) http.Handler {
 			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
 		},
-		AroundHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
+		MiddlewareHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
 	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
 	s.meter = meter.New(meter.Config{

@@ -14,6 +14,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
+	"teal/internal/gateway/front"
 	"teal/internal/tracing"
 )
 
@@ -63,7 +64,7 @@ func (d *Daemon) openEdge(parts *stages) (edge, error) {
 
 // configure adds to what the gateway's server is told. A nil *Log in an
 // interface would not be nil.
-func (e edge) configure(cfg gateway.ServerConfig) gateway.ServerConfig {
+func (e edge) configure(cfg front.Config) front.Config {
 	if e.log != nil {
 		cfg.Log = e.log
 	}

@@ -17,7 +17,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
-	"teal/internal/gateway"
+	"teal/internal/gateway/nethttp"
 )
 
 // urlDomain is what the host names of function URLs end in, unless the server is
@@ -109,7 +109,7 @@ func (l *lambda) serveURL(w http.ResponseWriter, r *http.Request, u address, nex
 	}
 	l.touch(u.ref.App, claim.Version)
 	claim.Stream = u.url.Mode == awslambda.ResponseStream
-	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
+	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
 }
 
 // errForbidden is in AWS's words but for the page that it points to.
@@ -119,7 +119,7 @@ var errForbidden = errors.New("Forbidden. For troubleshooting Function URL autho
 type urlAccess struct {
 	key sigv4.Key
 	// read reads the body of somebody who has not proven yet who they are, within
-	// the gateway's limits; see gateway.Server.ReadBody.
+	// the gateway's limits; see front.Server.ReadBody.
 	read func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
 }
 

@@ -14,6 +14,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 // counted is an app whose front calls a sibling for each request that it gets.
@@ -175,7 +176,7 @@ func TestACallerWhoLeavesAStreamHasBeenAnswered(t *testing.T) {
 	t.Parallel()
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	result := gateway.InvocationResult(gone, teal.Answer{}, gone.Err())
+	result := exchange.InvocationResult(gone, teal.Answer{}, gone.Err())
 	before, begun := answerStart{}, answerStart{Stream: sink{}}
 	if got := before.result(result); got.Status != 0 || got.Fault != gateway.FaultNone {
 		t.Errorf("before the answer: %+v", got)

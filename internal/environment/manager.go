@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ type Bundles interface {
 type Processes interface {
 	Start(process.Spec) (*process.Process, error)
 	// Caller says who has opened a connection, see process.Runner.
-	Caller(c net.Conn, owner string) (process.Caller, error)
+	Caller(client, server netip.AddrPort, owner string) (process.Caller, error)
 }
 
 // Siblings serves the loopback listeners of an environment, each until ctx ends,

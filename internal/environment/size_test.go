@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,8 +28,8 @@ def handler(event, context):
     time.sleep(event["seconds"])
 `
 
-func (c *city) Caller(conn net.Conn, owner string) (process.Caller, error) {
-	return c.Runner.Caller(conn, owner)
+func (c *city) Caller(client, server netip.AddrPort, owner string) (process.Caller, error) {
+	return c.Runner.Caller(client, server, owner)
 }
 
 func (c *city) Start(s process.Spec) (*process.Process, error) { return c.Runner.Start(s) }
