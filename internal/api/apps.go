@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 // InApp is the part of an input that names an app. Like every embedded part of
@@ -96,7 +97,7 @@ func (in *deployInput) validate() error {
 	if err != nil {
 		return err
 	}
-	return policy.ValidateFor(in.Body.Spec)
+	return policy.ValidateFor(in.Body.Spec, cron.Check)
 }
 
 // policy returns the policy with the steps that its strategy stands for.

@@ -12,6 +12,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/check"
+	"teal/internal/cron"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
@@ -112,7 +113,7 @@ func (c *control) checkDeploy(ctx context.Context, d api.Deploy) error {
 	if err := d.Spec.Validate(); err != nil {
 		return err
 	}
-	if err := d.Policy.ValidateFor(d.Spec); err != nil {
+	if err := d.Policy.ValidateFor(d.Spec, cron.Check); err != nil {
 		return err
 	}
 	for _, digest := range append(d.Spec.Bundles(), d.Policy.Bundles()...) {
