@@ -369,3 +369,13 @@ func AppOfRelease(id string) string {
 	}
 	return id[:i]
 }
+
+// LastMove returns the newest release that has moved traffic, or nil.
+func LastMove(history []Release) *Release {
+	for i := len(history) - 1; i >= 0; i-- {
+		if history[i].Phase != PhaseAborted {
+			return &history[i]
+		}
+	}
+	return nil
+}

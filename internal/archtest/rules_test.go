@@ -25,8 +25,18 @@ type rules struct {
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
+	// bounds says, for a package, how many lines that are no tests it may have, and
+	// which names of the root package it may use, and who may use it.
+	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
+}
+
+// bound keeps a package to what it is for.
+type bound struct {
+	lines  int
+	domain []string // names of the root package; with a * at the end, those that begin so
+	users  []string // that may import it, besides what is below it
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -34,21 +44,28 @@ const everyone = "*"
 
 var designed = rules{
 	only: map[string][]string{
-		"internal/analysis": {},
-		"internal/artifact": {},
-		"internal/check":    {"internal/process"},
-		"internal/cron":     {},
-		"internal/doctor":   {},
+		"internal/analysis":   {},
+		"internal/artifact":   {"internal/atomicfile"},
+		"internal/check":      {"internal/process"},
+		"internal/atomicfile": {},
+		"internal/cron":       {},
+		"internal/doctor":     {},
+		// The queue knows no function: what an event is about is its worker's.
+		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
+		// Lambda's domain asks apps, aliases and environments of its own seams: it
+		// imports neither the engine nor what runs things. The API's shapes are what it
+		// answers, the gateway's claims what a call holds.
+		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/logs", "internal/store"},
 		"internal/logs":     {},
-		"internal/meter":    {},
-		"internal/manifest": {"internal/cron"}, // what a freeze window must look like,
+		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
+		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
 		"internal/notify":   {},
 		"internal/process":  {},
-		"internal/release":  {"internal/cron", "internal/freeze"},
+		"internal/release":  {"internal/freeze"},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
@@ -58,7 +75,18 @@ var designed = rules{
 		// reads recordings, for which nobody needs a server.
 		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
-		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
+		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		// Aliases and what runs become the gateway's table; the engine's journal and
+		// router are made here.
+		"internal/routing": {"internal/environment", "internal/gateway", "internal/release", "internal/store"},
+		// It answers the REST API and tells the engine: it knows what both speak, and
+		// reaches what runs through the router and the manager.
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		// What may go is what no record names and nothing runs on: it looks at all
+		// of them, and hands nothing back.
+		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
+		// In the form that the judge reads back; release ids are the store's.
+		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
 	// The way of a request goes down: from sockets to what a request means to which
 	// version answers it. The carriers do not know each other; front puts them together.
@@ -92,6 +120,15 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
+	bounds: map[string]bound{
+		// The composition root composes. Whoever decides about apps, versions, aliases or
+		// releases must name one, so a rule of the domain cannot be written here: what it
+		// may name is for starting a server, for saying why it cannot, and for alerts.
+		"internal/daemon": {lines: 1000, domain: []string{
+			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
+			"Error", "Errorf", "IsCode", "MessageOf",
+		}, users: []string{"cmd/teal", "test/bench"}},
+	},
 	later: []string{"internal/target", "internal/console"},
 }
 
@@ -109,6 +146,7 @@ func (r rules) broken(m module) []string {
 	found.redirects(m)
 	found.names(m)
 	found.docs(m)
+	found.bounds(m, r)
 	found.layers(m, r)
 	found.pure(m, r)
 	found.carriers(m, r)
@@ -256,6 +294,40 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
+// bounds: a package stays as small, and as far from the domain and from others, as its
+// line says.
+func (f *findings) bounds(m module, r rules) {
+	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
+		if m[part] == nil {
+			continue // stale says so
+		}
+		bound, lines := r.bounds[part], 0
+		for _, file := range m[part].files {
+			lines += file.lines
+			for _, use := range file.domain {
+				if !bound.allows(use.name) {
+					f.addf("%s names teal.%s; %s decides nothing about the domain, and may name %s", use.at, use.name, part, strings.Join(bound.domain, ", "))
+				}
+			}
+		}
+		m.eachImport("*", func(dir, name, imported string) {
+			if target, ours := folder(imported); ours && target == part && !within(dir, part) && !slices.Contains(bound.users, dir) {
+				f.addf("%s imports %s; only %s may", name, imported, strings.Join(bound.users, ", "))
+			}
+		})
+		if lines > bound.lines {
+			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
+		}
+	}
+}
+
+func (b bound) allows(name string) bool {
+	return slices.ContainsFunc(b.domain, func(allowed string) bool {
+		prefix, any := strings.CutSuffix(allowed, "*")
+		return name == allowed || any && strings.HasPrefix(name, prefix)
+	})
+}
+
 // stale: a rule about a package that is gone protects nothing.
 func (f *findings) stale(m module, r rules) {
 	var named []string
@@ -268,6 +340,7 @@ func (f *findings) stale(m module, r rules) {
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
+	named = slices.AppendSeq(named, maps.Keys(r.bounds))
 	named = append(append(named, r.pure...), r.carriers...)
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/event"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -57,7 +58,7 @@ func TestTheEdgeOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	limits, events, err := ParseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}, {"events", "7"}, {"event-bytes", "1MiB"}})
-	if err != nil || events != (EventLimits{7, teal.MiB}) {
+	if err != nil || events != (event.Limits{Events: 7, Bytes: teal.MiB}) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer

@@ -23,8 +23,8 @@ type Records interface {
 	Version(ctx context.Context, app string, number int) (teal.Version, error)
 	// Environments returns those of an app, or of all apps for "".
 	Environments(ctx context.Context, app string) ([]teal.Environment, error)
-	// Wish creates the record, or replaces the one that is there.
-	Wish(ctx context.Context, e teal.Environment) error
+	// SetDesired creates the record, or replaces the one that is there.
+	SetDesired(ctx context.Context, e teal.Environment) error
 	// Note changes what the record says about the state; nothing when there is
 	// no record.
 	Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error
@@ -88,6 +88,8 @@ type Usage interface {
 
 // Config is what a Manager needs.
 type Config struct {
+	// Fleet is where the manager's environments can be seen; nil is one of its own.
+	Fleet     *Fleet
 	Records   Records
 	Bundles   Bundles
 	Processes Processes
@@ -101,14 +103,14 @@ type Config struct {
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)
-	// Floor says how many instances of a function are to stand ready beyond what
+	// MinInstances says how many instances of a function are to stand ready beyond what
 	// its version asks for; nil is none. See Rewarm.
-	Floor func(app string, version int, component string) int
+	MinInstances func(app string, version int, component string) int
 
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
 	// Changed is called after an environment of the app has changed its
-	// health. It must not block.
+	// health, and the data plane follows that. It must not block.
 	Changed func(app string)
 }
 
@@ -124,17 +126,10 @@ type Manager struct {
 
 	changing sync.Mutex // one Provision or Retire at a time
 
-	mu      sync.Mutex
-	envs    map[key]*running                     // not draining
-	alive   map[*running]bool                    // that have not ended, draining or not
-	spawn   func(r *running)                     // nil unless Run is running
-	after   func(work func(ctx context.Context)) // runs work in the background; nil like spawn
-	changed chan struct{}                        // closed and replaced when a health or envs has changed
-}
+	*Fleet // whose mu guards what follows, too
 
-type key struct {
-	app     string
-	version int
+	spawn func(r *running)                     // nil unless Run is running
+	after func(work func(ctx context.Context)) // runs work in the background; nil like spawn
 }
 
 var _ release.Runner = (*Manager)(nil)
@@ -144,9 +139,11 @@ func New(cfg Config) *Manager {
 	if cfg.Alerts == nil {
 		cfg.Alerts = noAlerts{}
 	}
+	if cfg.Fleet == nil {
+		cfg.Fleet = NewFleet()
+	}
 	return &Manager{
-		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
-		envs: map[key]*running{}, alive: map[*running]bool{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		cfg: cfg, recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 
@@ -212,8 +209,8 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
+		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
+		minInstances: e.MinInstances, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r
@@ -263,12 +260,11 @@ func (m *Manager) Await(ctx context.Context, app string, version int) (release.H
 	}
 }
 
-// announce wakes everybody who awaits an environment.
-func (m *Manager) announce() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	close(m.changed)
-	m.changed = make(chan struct{})
+// Started is Await for who wants to know no more than that the environment has
+// become ready or has failed; its error is ctx's.
+func (m *Manager) Started(ctx context.Context, app string, version int) error {
+	_, err := m.Await(ctx, app, version)
+	return err
 }
 
 // Retire implements [release.Runner].
@@ -371,6 +367,13 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 	})
 }
 
+// tell makes the data plane, and then whoever waits, see that an environment of the
+// app has changed.
+func (m *Manager) tell(app string) {
+	m.cfg.Usage.Reroute(app)
+	m.cfg.Changed(app)
+}
+
 // ended takes an environment of which nothing runs any more.
 func (m *Manager) ended(r *running) {
 	m.mu.Lock()
@@ -388,51 +391,6 @@ func (m *Manager) Specs() []teal.Spec {
 		specs = append(specs, r.version.Spec)
 	}
 	return specs
-}
-
-// Running is one environment that has been provisioned and not retired.
-type Running struct {
-	Version int
-	Since   time.Time // when it was wished for
-	Aside   bool      // for a user's alias alone
-	Routes  []teal.Route
-	Handle  *gateway.Environment // nil while it is being built
-}
-
-// Running returns the app's environments.
-func (m *Manager) Running(app string) []Running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []Running
-	for k, r := range m.envs {
-		if k.app == app {
-			list = append(list, Running{Version: k.version, Since: r.since, Aside: r.aside, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
-		}
-	}
-	return list
-}
-
-// Runs reports whether the version has been provisioned and not retired.
-func (m *Manager) Runs(app string, version int) bool { return m.find(app, version) != nil }
-
-func (m *Manager) find(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.envs[key{app, version}]
-}
-
-func (m *Manager) hide(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.envs[key{app, version}]
-	delete(m.envs, key{app, version})
-	return r
-}
-
-func (m *Manager) show(r *running) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.envs[key{r.version.App, r.version.Number}] = r
 }
 
 // recordHealth makes the record say how the environment is.

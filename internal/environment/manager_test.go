@@ -69,7 +69,7 @@ func (w *world) Environments(context.Context, string) ([]teal.Environment, error
 	return list, nil
 }
 
-func (w *world) Wish(_ context.Context, e teal.Environment) error {
+func (w *world) SetDesired(_ context.Context, e teal.Environment) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.envs[e.Version] = e

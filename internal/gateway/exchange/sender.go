@@ -32,7 +32,7 @@ var proxyFields = []string{
 func (p *Policy) clientOf(peer netip.Addr, head Head) (client netip.Addr, known bool) {
 	proxied := false
 	for i := range head.Len() {
-		name, _ := head.Field(i)
+		name, _, _ := head.Field(i)
 		proxied = proxied || isOfProxy(name)
 	}
 	if !proxied {
@@ -53,21 +53,11 @@ func (p *Policy) mayOverride(peer netip.Addr, head Head) bool {
 // chainOf returns the lines of X-Forwarded-For, as sent.
 func chainOf(head Head) (chain []string) {
 	for i := range head.Len() {
-		if name, value := head.Field(i); strings.EqualFold(name, headerForwardedFor) {
+		if name, value, _ := head.Field(i); isName(name, headerForwardedFor) {
 			chain = append(chain, strings.Clone(value))
 		}
 	}
 	return chain
-}
-
-// NamedClient returns the client that the head of a request from a trusted peer names,
-// "" for none.
-func (p *Policy) NamedClient(head Head) string {
-	chain := chainOf(head)
-	if len(chain) == 0 {
-		return ""
-	}
-	return lastClient(chain, p.trusted)
 }
 
 // lastClient returns the client that the lines of X-Forwarded-For from a trusted

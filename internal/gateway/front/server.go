@@ -44,6 +44,15 @@ func New(config Config) *Server {
 	return s
 }
 
+// With returns a server that shares everything with s, its limits and budgets too,
+// and has a middleware stand before the routing of its public requests, see Config:
+// what a middleware needs may be built after what needs the server.
+func (s *Server) With(middleware func(next http.Handler) http.Handler, hosts func(host string) bool) *Server {
+	public := *s
+	public.middleware, public.isMiddlewares = middleware, hosts
+	return &public
+}
+
 // Serve answers the public requests that come in on l, by the gateway's table.
 // It blocks until ctx ends; then it accepts nothing more, lets what is in flight
 // finish for at most Limits.ShutdownGrace, cuts off the rest, and returns nil.
