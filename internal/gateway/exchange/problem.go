@@ -50,7 +50,7 @@ func (x *Exchange) Fail(err error) Answer {
 	f := x.failureOf(err)
 	a := answerOf(f)
 	x.Answered(a.Status)
-	x.Code = teal.CodeOf(err)
+	x.code = teal.CodeOf(err)
 	x.Result.Fault = faultOf(err, a.Status)
 	if partial := (partialBody{}); errors.As(err, &partial) {
 		x.Result.Gone = true
@@ -105,7 +105,7 @@ func (x *Exchange) Break(err error, fault gateway.Fault) {
 // BreakOff is Break for the streamed answer of a function. A timeout counts against the
 // version unless it was the client who took most of the time.
 func (x *Exchange) BreakOff(err error, slowClient bool) {
-	x.Code = teal.CodeOf(err)
+	x.code = teal.CodeOf(err)
 	fault := x.Result.Fault
 	if !slowClient || !teal.IsCode(err, teal.CodeFunctionTimeout) {
 		fault = faultOf(err, statusOf(err))
@@ -115,10 +115,10 @@ func (x *Exchange) BreakOff(err error, slowClient bool) {
 
 // failureOf returns err as the request's.
 func (x *Exchange) failureOf(err error) failure {
-	x.RequestID = or(x.RequestID, uuid.NewString())
+	x.requestID = or(x.requestID, uuid.NewString())
 	line := x.in.Line()
 	return failure{
-		err: err, id: x.RequestID, insider: x.policy.isInsider(x.at, x.peer.Addr, x.in),
+		err: err, id: x.requestID, insider: x.policy.isInsider(x.at, x.peer.Addr, x.in),
 		claim: x.Claim, method: strings.Clone(line.Method), path: strings.Clone(line.Path),
 	}
 }
