@@ -32,6 +32,11 @@ func (x *Exchange) Broken(cause error) error {
 	return x.failedBy(teal.CodeUpstreamFailed, "broke the connection before it had answered", cause)
 }
 
+// BrokenOff says that the instance has broken off in the middle of its answer.
+func (x *Exchange) BrokenOff(cause error) error {
+	return x.failedBy(teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", cause)
+}
+
 // NotHTTP says that what the instance answers cannot be understood.
 func (x *Exchange) NotHTTP(cause error) error {
 	return x.failedBy(teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", cause)

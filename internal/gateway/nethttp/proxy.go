@@ -192,7 +192,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.Break(exchange.ErrInstance(r.Claim, teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", err), gateway.FaultConnection)
+	r.Break(r.BrokenOff(err), gateway.FaultConnection)
 	return n, err
 }
 
