@@ -72,13 +72,6 @@ func (x *Exchange) Watch() {
 	}
 }
 
-// Choose claims the component that the request is for, by its decoded path. The Route
-// of the claim is a part of path.
-func (x *Exchange) Choose(path string) (err error) {
-	x.Claim, err = x.policy.claim(x.at, x.peer.Addr, x.in.Line().Host, path, x.in)
-	return err
-}
-
 // Answered notes that the answer begins.
 func (x *Exchange) Answered(status int) {
 	x.Result.Status = status
