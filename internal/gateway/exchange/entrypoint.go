@@ -99,10 +99,10 @@ func overrides(head Head) (version, alias string) {
 // randomPoint decides a request that has no affinity key.
 func randomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
-// isInsider reports whether the sender of a request may read what is behind the
+// seesInternals reports whether the sender of a request may read what is behind the
 // gateway: whoever is admitted to a listener of an environment, and on the public
 // ones whoever asks for a version and may.
-func (p *Policy) isInsider(at *Entrypoint, peer netip.Addr, head Head) bool {
+func (p *Policy) seesInternals(at *Entrypoint, peer netip.Addr, head Head) bool {
 	if at.Environment != nil {
 		return true
 	}
