@@ -17,6 +17,7 @@ type Control struct{ cfg Config }
 
 // Config is what a Control needs.
 type Config struct {
+	KV      store.KV // what Store is over
 	Store   *store.Store
 	Journal routing.Journal
 	Router  *routing.Router
@@ -33,6 +34,8 @@ type Config struct {
 	Pins       Pins
 	Numbers    Numbers
 	Deletions  Deletions
+	Garbage    Garbage
+	Alerts     Alerts
 }
 
 // New returns what takes orders.

@@ -34,6 +34,15 @@ type Numbers interface {
 	Numbers(ctx context.Context, app string) (version, release int, err error)
 }
 
+// Alerts is what is wrong with the server.
+type Alerts interface{ List() []teal.Alert }
+
+// Garbage removes code that nothing needs.
+type Garbage interface {
+	// Nudge has it look again. It does not block.
+	Nudge()
+}
+
 // Deletions are the apps that are on their way out.
 type Deletions interface {
 	// Await blocks while an app of that name is being deleted.

@@ -299,9 +299,9 @@ func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *rete
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
 	s.control = control.New(control.Config{
-		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
-		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+		Pins: pins, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
 	})
 	s.assembleLambda(floors, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
@@ -373,7 +373,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 
