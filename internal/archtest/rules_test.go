@@ -54,6 +54,7 @@ var designed = rules{
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
+		"internal/keylock":  {},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
@@ -73,10 +74,10 @@ var designed = rules{
 		// reads recordings, for which nobody needs a server.
 		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
-		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
-		"internal/routing": {"internal/environment", "internal/gateway", "internal/release", "internal/store"},
+		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
 		"internal/control": {"internal/api", "internal/check", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
@@ -90,7 +91,7 @@ var designed = rules{
 	// version answers it. The carriers do not know each other; front puts them together.
 	layers: map[string][]string{
 		"internal/gateway":          {},
-		"internal/gateway/payload":  {},
+		"internal/gateway/payload":  {"internal/http1"}, // which headers are a server's alone is the codec's to say
 		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},

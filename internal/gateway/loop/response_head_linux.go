@@ -12,7 +12,7 @@ import (
 // it. False means that the request has ended, or begins again.
 func (c *clientConn) readResponse() bool {
 	t, u := c.exchange, c.exchange.upstream
-	limits := http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields}
+	limits := c.loop.policy.ResponseLimits()
 	for !t.begun && !t.tunnel {
 		n, err := 0, error(nil)
 		if u.r < u.w {

@@ -78,10 +78,13 @@ func (x *roundTrip) admit(c *conn) error {
 			return err
 		}
 	}
+	if err := x.CheckFields(received{x}.Len()); err != nil {
+		return err
+	}
 	if err := x.claim(); err != nil {
 		return err
 	}
-	return x.checkLoad()
+	return x.CheckInFlight()
 }
 
 // visit is what is known of who has opened a connection.
@@ -99,15 +102,6 @@ func (x *roundTrip) claim() error {
 		}
 	}
 	return x.Choose(x.in.URL.Path)
-}
-
-// checkLoad refuses a request that is one too many, or has too many header fields
-// for one.
-func (x *roundTrip) checkLoad() error {
-	if err := x.CheckFields(received{x}.Len()); err != nil {
-		return err
-	}
-	return x.CheckInFlight()
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.

@@ -49,9 +49,6 @@ func (x *roundTrip) proxy() {
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
 
-	// A nil value keeps net/http from guessing a type that the instance did
-	// not give.
-	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
 	if x.Claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
@@ -128,6 +125,9 @@ func (x *roundTrip) begin(r *http.Response) error {
 	}
 	x.Begins(r.StatusCode, sent)
 	r.Header = x.passResponse(r, sent)
+	// A nil value keeps net/http from guessing a type that the instance did not
+	// give. ReverseProxy forgets it when it passes an interim answer on.
+	x.w.Header()["Content-Type"] = nil
 	if upgrade {
 		return nil // its body is the connection
 	}
@@ -201,7 +201,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.Result.Fault = gateway.FaultConnection
+	r.Break(exchange.ErrInstance(r.Claim, teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", err), gateway.FaultConnection)
 	return n, err
 }
 
@@ -237,9 +237,9 @@ func (x *roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.Instance = address.Host
-		response, err := transport.RoundTrip(x.requestTo(r, address))
+		response, err := transport.RoundTrip(expecting(x.requestTo(r, address)))
 		if err == nil {
+			x.Instance = address.Host
 			return response, nil
 		}
 		failed := errors.As(err, &failure) && r.Context().Err() == nil
@@ -318,6 +318,24 @@ func (s *Server) newTransport() *http.Transport {
 		ResponseHeaderTimeout:  s.policy.Limits.FirstByte,
 		ExpectContinueTimeout:  s.policy.Limits.Continue,
 		MaxResponseHeaderBytes: int64(s.policy.Limits.HeaderBytes),
+	}
+}
+
+// newHTTP1Transport returns a transport that speaks HTTP/1.1.
+func (s *Server) newHTTP1Transport() *http.Transport {
+	t := s.newTransport()
+	t.DialContext = s.readingAnswers(t.DialContext)
+	t.DialTLSContext = s.readingAnswers(t.DialTLSContext)
+	return t
+}
+
+func (s *Server) readingAnswers(connect dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newInstanceConn(c, s.policy.ResponseLimits()), nil
 	}
 }
 
