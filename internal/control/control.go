@@ -27,15 +27,15 @@ type Config struct {
 	Logger  *slog.Logger
 	// Writable returns why nothing can be recorded at the moment. What begins
 	// something asks before it changes anything.
-	Writable   func() error
-	Bundles    Bundles
-	Hooks      Hooks
-	Recordings Recordings
-	Pins       Pins
-	Numbers    Numbers
-	Deletions  Deletions
-	Garbage    Garbage
-	Alerts     Alerts
+	Writable     func() error
+	Bundles      Bundles
+	Hooks        Hooks
+	Recordings   Recordings
+	Reservations Reservations
+	Numbers      Numbers
+	Deletions    Deletions
+	Garbage      Garbage
+	Alerts       Alerts
 }
 
 // New returns what takes orders.

@@ -21,8 +21,8 @@ type Recordings interface {
 	Read(release string) (io.ReadCloser, error)
 }
 
-// Pins keep code that somebody is about to need.
-type Pins interface {
+// Reservations keep code that somebody is about to need.
+type Reservations interface {
 	// HoldFor keeps the code of a version and of how it is released until the
 	// returned function is called. It waits for those pieces of it that are being
 	// removed.
