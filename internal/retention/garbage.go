@@ -23,8 +23,7 @@ import (
 // zips as they were sent. All of it is shared by content, so a piece goes only
 // when it is seen, and nobody has begun to need it meanwhile, that no record names it
 // and nothing runs on it; see [Reservations]. Records go first; what a crash keeps
-// from being removed is
-// removed after a later start.
+// from being removed is removed after a later start.
 type Garbage struct {
 	cfg  GarbageConfig
 	wake chan struct{} // capacity 1
