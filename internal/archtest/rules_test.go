@@ -22,6 +22,9 @@ type rules struct {
 	pure []string
 	// carriers lists the packages of the gateway that may import net/http.
 	carriers []string
+	// written names, for a package, words in lower case that are written in no other
+	// package of the gateway: what they are about is decided there alone.
+	written map[string][]string
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
@@ -58,7 +61,7 @@ var designed = rules{
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/logs", "internal/store"},
+		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {},
@@ -99,6 +102,12 @@ var designed = rules{
 	},
 	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
+	written: map[string][]string{
+		"internal/gateway/exchange": {
+			"teal-version", "teal-alias", "x-forwarded-", "x-real-ip", "traceparent", "tracestate", "x-amzn-", "set-cookie",
+			"retry-after", "application/problem+json", "grpc-status", "grpc-message", "grpc-timeout", "text/event-stream", "sec-fetch-site",
+		},
+	},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
@@ -149,6 +158,7 @@ func (r rules) broken(m module) []string {
 	found.layers(m, r)
 	found.pure(m, r)
 	found.carriers(m, r)
+	found.written(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -293,6 +303,24 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
+// written: a rule about a request is written once, so its words are.
+func (f *findings) written(m module, r rules) {
+	for _, dir := range m.dirs() {
+		if !within(dir, "internal/gateway") {
+			continue
+		}
+		for _, file := range m[dir].files {
+			for _, text := range file.texts {
+				for owner, words := range r.written {
+					if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(strings.ToLower(text.value), word) }); i >= 0 && dir != owner {
+						f.addf("%s writes %q; what is about %s is decided in %s", text.at, text.value, words[i], owner)
+					}
+				}
+			}
+		}
+	}
+}
+
 // bounds: a package stays as small, and as far from the domain and from others, as its
 // line says.
 func (f *findings) bounds(m module, r rules) {
@@ -341,6 +369,7 @@ func (f *findings) stale(m module, r rules) {
 	}
 	named = slices.AppendSeq(named, maps.Keys(r.bounds))
 	named = append(append(named, r.pure...), r.carriers...)
+	named = slices.AppendSeq(named, maps.Keys(r.written))
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {
