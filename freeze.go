@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Active reports whether the freeze holds at now and, if so, until when at
-// least: the end of the window, and of those that follow it without a gap. A
-// freeze that Policy.Check refuses never holds.
+// Active reports whether the freeze holds at now and, if so, until when: the end
+// of the window, and of those that follow it without a gap; zero where so many
+// follow that no end is in sight. A freeze that Policy.Check refuses never holds.
 //
 // A window begins when a clock on the wall in its time zone shows what Cron
 // says. A time that the clock shows twice, when summer ends, begins two windows;
@@ -30,16 +30,16 @@ func (f Freeze) Active(now time.Time) (until time.Time, frozen bool) {
 	for range maxWindows {
 		start, ok = schedule.latest(until.In(zone), until.Add(-last))
 		if !ok || !start.Add(last).After(until) {
-			break
+			return until, true
 		}
 		until = start.Add(last)
 	}
-	return until, true
+	return time.Time{}, true
 }
 
-// maxWindows bounds how many windows in a row are looked at: some freezes have
-// no end.
-const maxWindows = 20
+// maxWindows bounds how many windows in a row are looked at, a day of minutes:
+// some freezes have no end.
+const maxWindows = 1500
 
 // zone returns the time zone; "" is UTC. "Local" is refused: it would depend on
 // the server.
@@ -51,11 +51,12 @@ func (f Freeze) zone() (*time.Location, error) {
 	return zone, nil
 }
 
-// Frozen returns the freeze that holds at now, and until when it does; of
-// several the one that holds longest.
+// Frozen returns the freeze that holds at now, and until when it does, as
+// [Freeze.Active] has it; of several the one that holds longest.
 func Frozen(list []Freeze, now time.Time) (f Freeze, until time.Time, frozen bool) {
 	for _, one := range list {
-		if end, holds := one.Active(now); holds && end.After(until) {
+		end, holds := one.Active(now)
+		if holds && (!frozen || end.IsZero() || !until.IsZero() && end.After(until)) {
 			f, until, frozen = one, end, true
 		}
 	}
