@@ -10,6 +10,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/freeze"
 )
 
 // The functions below say what a release is about, for people. They are pure:
@@ -188,7 +189,7 @@ func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string)
 	case r.DoubtSince != nil:
 		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
-	if f, until, frozen := teal.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
+	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
 		if until.IsZero() {
 			return "frozen" + quoted(f.Reason) + ", with no end in sight"
 		}

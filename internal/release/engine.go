@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/freeze"
 )
 
 // Config is what an Engine needs.
@@ -196,7 +197,7 @@ func checkFreeze(req Request) error {
 	if req.Unfreeze != "" || req.Back {
 		return nil
 	}
-	freeze, until, frozen := teal.Frozen(req.Policy.Freeze, req.At)
+	window, until, frozen := freeze.Frozen(req.Policy.Freeze, req.At)
 	if !frozen {
 		return nil
 	}
@@ -207,8 +208,8 @@ func checkFreeze(req Request) error {
 	default:
 		how = " until " + until.Format("2006-01-02 15:04 MST") + how
 	}
-	if freeze.Reason != "" {
-		how = fmt.Sprintf(" (%q)", freeze.Reason) + how
+	if window.Reason != "" {
+		how = fmt.Sprintf(" (%q)", window.Reason) + how
 	}
 	return teal.Errorf(teal.CodeFrozen, "%s is frozen%s anyway with `teal deploy --override-freeze REASON`", req.App, how)
 }

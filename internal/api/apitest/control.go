@@ -15,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/freeze"
 )
 
 var _ api.Control = (*Teal)(nil)
@@ -49,7 +50,7 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 		t.mu.Unlock()
 		return out, nil
 	}
-	if f, until, frozen := teal.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
+	if f, until, frozen := freeze.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
 		t.mu.Unlock()
 		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "%s is frozen (%q)%s release anyway with `teal deploy --override-freeze REASON`", d.Spec.App, f.Reason, untilWhen(until))
 	}
