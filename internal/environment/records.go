@@ -25,6 +25,7 @@ func NewStored(s *store.Store, drafts Drafts) Stored { return Stored{s, drafts} 
 
 var _ Records = Stored{}
 
+// Version implements [Records].
 func (r Stored) Version(ctx context.Context, app string, number int) (teal.Version, error) {
 	if number == teal.Draft {
 		return r.drafts.DraftVersion(ctx, app)
@@ -33,6 +34,7 @@ func (r Stored) Version(ctx context.Context, app string, number int) (teal.Versi
 	return record.Value, err
 }
 
+// Environments implements [Records].
 func (r Stored) Environments(ctx context.Context, app string) ([]teal.Environment, error) {
 	list, _, err := r.store.Environments.Readable(ctx, app)
 	return store.Values(list), err
@@ -53,12 +55,14 @@ func (r Stored) SetDesired(ctx context.Context, e teal.Environment) error {
 	return err
 }
 
+// Note implements [Records].
 func (r Stored) Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error {
 	_, err := r.store.Environments.Modify(ctx, store.VersionKey{App: app, Number: version},
 		func(e *teal.Environment) error { note(e); return nil })
 	return store.IgnoreMissing(err)
 }
 
+// Forget implements [Records].
 func (r Stored) Forget(ctx context.Context, app string, version int) error {
 	ctx = store.WithUrgency(ctx, store.Back) // it is small, and makes room
 	key := store.VersionKey{App: app, Number: version}
