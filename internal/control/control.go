@@ -18,6 +18,7 @@ type Control struct{ cfg Config }
 // Config is what a Control needs.
 type Config struct {
 	Store   *store.Store
+	Known   Known
 	Journal routing.Journal
 	Router  *routing.Router
 	Gateway *gateway.Gateway
