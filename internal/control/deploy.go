@@ -14,7 +14,7 @@ import (
 
 // Deploy implements [api.Deployer].
 func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.cfg.Pins.Hold(d.Policy.Bundles())()
+	defer c.cfg.Pins.HoldFor(d.Spec, d.Policy)()
 	if err := c.cfg.Writable(); err != nil {
 		return api.Deployed{}, err
 	}
@@ -62,12 +62,11 @@ func (c *Control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
-// accept checks a deploy and records its version, while nobody removes code.
+// accept checks a deploy and records its version. Its code is held.
 func (c *Control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
 	if err := c.cfg.Deletions.Await(ctx, d.Spec.App); err != nil {
 		return version, false, err
 	}
-	defer c.cfg.Pins.Keep()()
 	if err := c.checkDeploy(ctx, d); err != nil {
 		return version, false, err
 	}

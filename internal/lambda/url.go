@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,11 +40,14 @@ type address struct {
 
 // addresses are the function URLs by id. Requests read them without a lock.
 type addresses struct {
-	table atomic.Pointer[map[string]address]
+	setting sync.Mutex // one change at a time
+	table   atomic.Pointer[map[string]address]
 }
 
-// set replaces the URLs of one function. Only one caller at a time may set.
+// set replaces the URLs of one function.
 func (a *addresses) set(x awslambda.Extras) {
+	a.setting.Lock()
+	defer a.setting.Unlock()
 	ref := x.Ref()
 	next := map[string]address{}
 	if old := a.table.Load(); old != nil {

@@ -107,14 +107,13 @@ func (x *Exchange) End() {
 	x.Claim = gateway.Claim{}
 }
 
-// ClientAddress returns the address of the client: the peer's, or, when that is a
-// trusted proxy, the one that it names.
+// ClientAddress returns the address of the client: the one that a trusted peer names,
+// else the peer's.
 func (x *Exchange) ClientAddress() string {
-	if !x.peer.trusted {
-		return x.peer.text
-	}
-	if chain := chainOf(x.in); len(chain) > 0 {
-		return lastClient(chain, x.policy.trusted)
+	if x.peer.trusted {
+		if client, known := lastClient(chainOf(x.in), x.policy.trusted); known {
+			return client.String()
+		}
 	}
 	return x.peer.text
 }

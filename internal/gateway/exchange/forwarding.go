@@ -5,8 +5,8 @@ import "strings"
 // The headers of Teal's own. Those that a client sends with the prefix are never
 // passed on, so that a service can believe what it sees.
 const (
-	HeaderVersion = "Teal-Version"
-	HeaderAlias   = "Teal-Alias"
+	headerVersion = "Teal-Version"
+	headerAlias   = "Teal-Alias"
 
 	prefixTeal = "Teal-"
 )
@@ -29,13 +29,20 @@ const (
 // else said is left out. What is about one connection, and framing, are the carrier's.
 func (x *Exchange) Forward(to Fields) {
 	for i := range x.in.Len() {
-		if name, value, endToEnd := x.in.Field(i); endToEnd && x.passes(name) {
+		if name, value, endToEnd := x.in.Field(i); x.isForComponent(name, endToEnd) && x.passes(name) {
 			to.Add(name, value)
 		}
 	}
-	to.Add(HeaderVersion, x.Claim.Env.Label())
+	to.Add(headerVersion, x.Claim.Env.Label())
 	x.forwardOrigin(to)
 	x.forwardTrace(to)
+}
+
+// isForComponent reports whether a field is not about the connection. What a trusted
+// peer says about its client stands, even if Connection names it: whoever had that
+// written could make a component believe that the proxy is the client.
+func (x *Exchange) isForComponent(name string, endToEnd bool) bool {
+	return endToEnd || x.peer.trusted && isForwarding(name)
 }
 
 // passes reports whether a header is passed on as it is: not what the rules keep out,
@@ -58,8 +65,7 @@ func (x *Exchange) forwardOrigin(to Fields) {
 	x.chain = x.chain[:0]
 	if x.peer.trusted {
 		for i := range x.in.Len() {
-			switch name, value, endToEnd := x.in.Field(i); {
-			case !endToEnd:
+			switch name, value, _ := x.in.Field(i); {
 			case isName(name, headerForwardedFor):
 				x.chain = append(x.chain, value)
 			case isName(name, headerForwardedProto):

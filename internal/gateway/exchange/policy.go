@@ -81,7 +81,16 @@ func (x *Exchange) CheckFields(n int) error {
 	if n <= x.policy.Limits.HeaderFields {
 		return nil
 	}
-	return Refusal(&http1.Error{Status: statusRequestHeaderFieldsTooLarge, Reason: "the request has too many header fields"})
+	return Refusal(&http1.Error{Status: statusRequestHeaderFieldsTooLarge, Reason: "there are too many header fields"})
+}
+
+// responseFields bounds the header fields of a response. The bytes of its head do
+// already; this keeps what is done for each field from becoming long.
+const responseFields = 2000
+
+// ResponseLimits bounds the head of an instance's response.
+func (p *Policy) ResponseLimits() http1.Limits {
+	return http1.Limits{Bytes: p.Limits.HeaderBytes, Fields: responseFields}
 }
 
 // CheckInFlight refuses a request that is one too many.

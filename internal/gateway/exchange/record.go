@@ -28,7 +28,9 @@ func (x *Exchange) Record(in, out int64) {
 
 func (x *Exchange) tell(wanted bool, in, out int64) {
 	r := x.record(time.Now())
-	r.In, r.Out = in, out
+	if r.In, r.Out = in, out; r.Method == "HEAD" {
+		r.Out = 0 // it is told of a body and gets none
+	}
 	if wanted {
 		x.policy.log.Log(&r)
 	}

@@ -46,7 +46,7 @@ type roundTrip struct {
 func (l *loop) newRoundTrip(c *clientConn) *roundTrip {
 	last := len(l.spare) - 1
 	if last < 0 {
-		t := &roundTrip{up: flow{trailer: l.all.trailer}, down: flow{trailer: exchange.PassesTrailer}}
+		t := &roundTrip{up: flow{trailer: l.all.trailer}, down: flow{trailer: exchange.PassesTrailer, body: http1.Body{Repairs: true}}}
 		t.reset(c)
 		return t
 	}
@@ -97,7 +97,7 @@ func (r received) Field(i int) (name, value string, endToEnd bool) {
 // Line implements exchange.Request.
 func (r received) Line() exchange.Line {
 	if r.head == 0 {
-		return exchange.Line{}
+		return exchange.Line{Protocol: protocolOf(&r.request)}
 	}
 	q := &r.request
 	return exchange.Line{

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -78,10 +77,13 @@ func (x *roundTrip) admit(c *conn) error {
 			return err
 		}
 	}
+	if err := x.CheckFields(received{x}.Len()); err != nil {
+		return err
+	}
 	if err := x.claim(); err != nil {
 		return err
 	}
-	return x.checkLoad()
+	return x.CheckInFlight()
 }
 
 // visit is what is known of who has opened a connection.
@@ -101,20 +103,11 @@ func (x *roundTrip) claim() error {
 	return x.Choose(x.in.URL.Path)
 }
 
-// checkLoad refuses a request that is one too many, or has too many header fields
-// for one.
-func (x *roundTrip) checkLoad() error {
-	if err := x.CheckFields(received{x}.Len()); err != nil {
-		return err
-	}
-	return x.CheckInFlight()
-}
-
 // reportPanic logs a defect with its stack. net/http then closes the connection.
 func (h *handler) reportPanic(r *http.Request) {
 	if v := recover(); v != nil {
 		if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-			h.policy.Logger.Error("a request caused a panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			h.policy.LogPanic(v, "method", r.Method, "path", r.URL.Path)
 		}
 		panic(http.ErrAbortHandler)
 	}

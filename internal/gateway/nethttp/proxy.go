@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -49,9 +49,6 @@ func (x *roundTrip) proxy() {
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
 
-	// A nil value keeps net/http from guessing a type that the instance did
-	// not give.
-	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
 	if x.Claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
@@ -81,18 +78,9 @@ func (x *roundTrip) proxy() {
 	proxy.ServeHTTP(x.w, in)
 }
 
-// upgradesToHTTP2 reports whether the client asks to go on in HTTP/2. An instance
-// that agreed would take further requests on that connection, none of which the
-// gateway would see. A server may ignore the wish, so it is left out.
+// upgradesToHTTP2 reports whether the client asks to go on in HTTP/2.
 func upgradesToHTTP2(h http.Header) bool {
-	for _, line := range h["Upgrade"] {
-		for protocol := range strings.SplitSeq(line, ",") {
-			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(protocol)), "h2") {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(h["Upgrade"], exchange.IsUpgradeToHTTP2)
 }
 
 // rewrite makes the request as the instance gets it. ReverseProxy has removed
@@ -128,6 +116,9 @@ func (x *roundTrip) begin(r *http.Response) error {
 	}
 	x.Begins(r.StatusCode, sent)
 	r.Header = x.passResponse(r, sent)
+	// A nil value keeps net/http from guessing a type that the instance did not
+	// give. ReverseProxy forgets it when it passes an interim answer on.
+	x.w.Header()["Content-Type"] = nil
 	if upgrade {
 		return nil // its body is the connection
 	}
@@ -201,7 +192,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.Result.Fault = gateway.FaultConnection
+	r.Break(r.BrokeOff(err), gateway.FaultConnection)
 	return n, err
 }
 
@@ -237,9 +228,9 @@ func (x *roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.Instance = address.Host
-		response, err := transport.RoundTrip(x.requestTo(r, address))
+		response, err := transport.RoundTrip(expecting(x.requestTo(r, address)))
 		if err == nil {
+			x.Instance = address.Host
 			return response, nil
 		}
 		failed := errors.As(err, &failure) && r.Context().Err() == nil
@@ -287,23 +278,21 @@ func (x *roundTrip) proxyFailed(_ http.ResponseWriter, r *http.Request, err erro
 	x.fail(err)
 }
 
-// upstreamError says how an instance failed. The cause, with its address, is for
-// the log alone.
+// upstreamError says how an instance failed.
 func (x *roundTrip) upstreamError(err error) error {
 	var connect *connectError
 	var timeout net.Error
-	code, reason := teal.CodeUpstreamFailed, "broke the connection before it had answered"
 	switch {
 	case errors.As(err, &connect):
-		reason = "takes no connections"
+		return x.NoConnection(err)
 	case x.overdue():
-		code, reason = teal.CodeTimeout, "did not answer before the deadline of the call"
+		return x.NoAnswerInCall(err)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		code, reason = teal.CodeTimeout, fmt.Sprintf("did not answer within %s", x.handler.policy.Limits.FirstByte)
+		return x.NoAnswer(x.handler.policy.Limits.FirstByte, err)
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
-		reason = "answered with something that is not HTTP, or with headers that are too long"
+		return x.NotHTTP(err)
 	}
-	return exchange.ErrInstance(x.Claim, code, reason, err)
+	return x.Broken(err)
 }
 
 func (s *Server) newTransport() *http.Transport {
@@ -318,6 +307,24 @@ func (s *Server) newTransport() *http.Transport {
 		ResponseHeaderTimeout:  s.policy.Limits.FirstByte,
 		ExpectContinueTimeout:  s.policy.Limits.Continue,
 		MaxResponseHeaderBytes: int64(s.policy.Limits.HeaderBytes),
+	}
+}
+
+// newHTTP1Transport returns a transport that speaks HTTP/1.1.
+func (s *Server) newHTTP1Transport() *http.Transport {
+	t := s.newTransport()
+	t.DialContext = s.readingAnswers(t.DialContext)
+	t.DialTLSContext = s.readingAnswers(t.DialTLSContext)
+	return t
+}
+
+func (s *Server) readingAnswers(connect dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newInstanceConn(c, s.policy.ResponseLimits()), nil
 	}
 }
 
