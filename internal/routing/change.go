@@ -71,6 +71,7 @@ func (r *Router) settle(key store.AliasKey, record store.Record[teal.Alias]) {
 		r.keep(record)
 	} else {
 		delete(r.apps[key.App], key.Name)
+		r.acks.Applied(here, key, 0)
 	}
 	delete(r.pending, key.App)
 	r.follow(key.App)
@@ -94,6 +95,10 @@ func (r *Router) follow(app string) {
 	}
 	if err != nil {
 		r.logger.Error("routes of app cannot be used", "app", app, "error", err)
+	} else {
+		for name, record := range r.apps[app] {
+			r.acks.Applied(here, store.AliasKey{App: app, Name: name}, record.Revision)
+		}
 	}
 	r.reclaim(app)
 }
