@@ -201,7 +201,7 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.claimed.With(app)
+	_, err := r.claimed.Claiming(app)
 	return err
 }
 
