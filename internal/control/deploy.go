@@ -14,7 +14,7 @@ import (
 
 // Deploy implements [api.Deployer].
 func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.cfg.Pins.HoldFor(d.Spec, d.Policy)()
+	defer c.cfg.Reservations.HoldFor(d.Spec, d.Policy)()
 	if err := c.cfg.Writable(); err != nil {
 		return api.Deployed{}, err
 	}
@@ -105,9 +105,7 @@ func (c *Control) checkIdle(ctx context.Context, app string) error {
 	if err != nil || moving.Phase == teal.PhaseWatching {
 		return err
 	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-		moving.ID, app, moving.Phase, moving.From, moving.To, app)
+	return release.InProgress(*moving)
 }
 
 // Record returns the version that has the spec's content: the one that is there,

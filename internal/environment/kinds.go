@@ -42,7 +42,7 @@ func (r *running) makeFunction(b blueprint) (part, error) {
 		Dir: b.dir.code, Layers: b.dir.layers, WorkDir: filepath.Join(r.work, b.name), Env: b.env,
 		Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 		Start: r.startProcess, Log: r.functionLog(b.name),
-		Logger: r.manager.cfg.Logger, OnChange: r.touch,
+		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	})
 	if err != nil {
 		return part{}, fmt.Errorf("function %s: %w", b.name, err)
@@ -59,7 +59,7 @@ func (r *running) makeEndpoints(b blueprint) (part, error) {
 	cfg := service.Config{
 		App: r.version.App, Version: r.version.Number, Name: b.name, Service: b.component.Service, Upstream: b.component.Upstream,
 		Dir: b.dir.code, Env: b.env, Start: r.startProcess, Log: r.serviceLog(b.name),
-		Logger: r.manager.cfg.Logger, OnChange: r.touch,
+		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	}
 	set, err := service.New(cfg)
 	if err != nil {

@@ -44,7 +44,7 @@ type running struct {
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
 
-	wanted atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
+	recheckSince atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
 func (r *running) logger() *slog.Logger {
@@ -160,7 +160,7 @@ func (r *running) setHealth(ctx context.Context, now health) {
 // recheck asks for checks of everything that has them, now.
 func (r *running) recheck() {
 	now := time.Now()
-	r.wanted.Store(&now)
+	r.recheckSince.Store(&now)
 	r.mu.Lock()
 	parts := r.parts
 	r.mu.Unlock()
@@ -174,11 +174,11 @@ func (r *running) recheck() {
 // tellChecked tells the manager's owner when checks that were asked for have been
 // passed.
 func (r *running) tellChecked() {
-	wanted := r.wanted.Load()
+	wanted := r.recheckSince.Load()
 	if wanted == nil {
 		return
 	}
-	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
+	if at, _ := r.checked(); !at.Before(*wanted) && r.recheckSince.CompareAndSwap(wanted, nil) {
 		r.manager.tell(r.version.App)
 	}
 }
@@ -251,8 +251,8 @@ func (r *running) currentHandle() *gateway.Environment {
 	return r.handle
 }
 
-// touch says that a component's condition may have changed. It does not block.
-func (r *running) touch() {
+// markDirty says that a component's condition may have changed. It does not block.
+func (r *running) markDirty() {
 	select {
 	case r.dirty <- struct{}{}:
 	default:
