@@ -77,7 +77,7 @@ type URLConfig struct {
 	// Key is what signatures are made with; its ID is KeyID.
 	Key sigv4.Key
 	// Read reads the body of somebody who has not proven yet who they are, within
-	// the gateway's limits; see gateway.Server.ReadBody.
+	// the gateway's limits; see front.Server.ReadBody.
 	Read   func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
 	Logger *slog.Logger
 }
@@ -142,6 +142,16 @@ func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next ht
 	u.cfg.Activator.touch(to.ref.App, claim.Version)
 	claim.Stream = to.url.Mode == awslambda.ResponseStream
 	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
+}
+
+// Addresses returns what makes the address of a function URL from its id: below a
+// domain, at the port of a listener.
+func Addresses(domain string, at net.Addr) func(id string) string {
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		port = "80"
+	}
+	return func(id string) string { return "http://" + id + "." + domain + ":" + port + "/" }
 }
 
 // errForbidden is in AWS's words but for the page that it points to.
