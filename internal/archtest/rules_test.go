@@ -51,9 +51,11 @@ var designed = rules{
 		"internal/artifact":   {"internal/atomicfile"},
 		"internal/check":      {"internal/process"},
 		"internal/atomicfile": {},
+		"internal/cron":       {},
 		"internal/doctor":     {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
+		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
@@ -64,18 +66,18 @@ var designed = rules{
 		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {},
+		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
 		"internal/notify":   {},
 		"internal/process":  {},
-		"internal/release":  {},
+		"internal/release":  {"internal/freeze"},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
-		"internal/api":      {},
+		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
@@ -83,7 +85,7 @@ var designed = rules{
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},

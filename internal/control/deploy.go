@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/cron"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -77,7 +78,7 @@ func (c *Control) checkDeploy(ctx context.Context, d api.Deploy) error {
 	if err := d.Spec.Validate(); err != nil {
 		return err
 	}
-	if err := d.Policy.ValidateFor(d.Spec); err != nil {
+	if err := d.Policy.ValidateFor(d.Spec, cron.Check); err != nil {
 		return err
 	}
 	for _, digest := range append(d.Spec.Bundles(), d.Policy.Bundles()...) {
@@ -104,9 +105,7 @@ func (c *Control) checkIdle(ctx context.Context, app string) error {
 	if err != nil || moving.Phase == teal.PhaseWatching {
 		return err
 	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-		moving.ID, app, moving.Phase, moving.From, moving.To, app)
+	return release.InProgress(*moving)
 }
 
 // Record returns the version that has the spec's content: the one that is there,

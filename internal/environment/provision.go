@@ -24,7 +24,7 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.neighbours(ctx, app, number, keep)
+	neighbours, err := m.makeRoom(ctx, app, number, keep)
 	if err != nil {
 		return err
 	}
@@ -65,10 +65,10 @@ func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, number int
 	return m.begin(version, e)
 }
 
-// neighbours returns the slots of the app's other environments, by version,
+// makeRoom returns the slots of the app's other environments, by version,
 // after retiring those that nobody needs and that are not in keep. While live is
 // not healthy, one that is stays: it may be what somebody wants to go back to.
-func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
+func (m *Manager) makeRoom(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
