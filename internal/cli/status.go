@@ -113,7 +113,7 @@ func (s *session) statusText(status api.Status) string {
 		fmt.Fprintf(&b, "  %-8s  %s\n", name, teal.FormatTargets(status.Aliases[name].Versions))
 	}
 	if _, ok := status.Aliases[teal.AliasLive]; !ok {
-		fmt.Fprintf(&b, "  %-8s  no live version: this app's routes return 503\n", teal.AliasLive)
+		fmt.Fprintf(&b, "  %-8s  no live version: this app's routes return 404\n", teal.AliasLive)
 	}
 	for _, env := range status.Environments {
 		b.WriteString(s.environmentText(env, status.Release))

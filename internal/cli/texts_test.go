@@ -537,6 +537,13 @@ func (s *script) statusOfTrouble() {
 	s.fake.Fail("hello", "hello: exited with status 1", traceback)
 	s.teal("status", "hello")
 
+	s.scene("A first version that does not start")
+	s.started()
+	s.fake.Provision("hello")
+	s.fake.Fail("hello", "hello: exited with status 1", traceback)
+	s.teal("status", "hello")
+	s.teal("status")
+
 	s.canary("Neither version is healthy")
 	s.fake.Outage("hello", "on hold: neither v1 nor v2 is healthy, so v2 is not to blame; v1: hello is not healthy; v2: hello is not healthy")
 	s.fake.Trouble("hello", teal.EnvironmentDegraded, "hello is not healthy: GET /health: status 500", "")

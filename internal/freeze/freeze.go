@@ -42,7 +42,7 @@ func Active(f teal.Freeze, now time.Time) (until time.Time, frozen bool) {
 // some freezes have no end.
 const maxWindows = 1500
 
-// Frozen returns the freeze that holds at now, and until when it does, as [Active]
+// Frozen returns the freeze that holds at now, and until when it does, as Active
 // has it; of several the one that holds longest.
 func Frozen(list []teal.Freeze, now time.Time) (f teal.Freeze, until time.Time, frozen bool) {
 	for _, one := range list {
