@@ -77,7 +77,7 @@ type URLConfig struct {
 	// Key is what signatures are made with; its ID is KeyID.
 	Key sigv4.Key
 	// Read reads the body of somebody who has not proven yet who they are, within
-	// the gateway's limits; see gateway.Server.ReadBody.
+	// the gateway's limits; see front.Server.ReadBody.
 	Read   func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
 	Logger *slog.Logger
 }
