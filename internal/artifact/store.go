@@ -42,7 +42,7 @@ func Open(root string, limits Limits) (*Store, error) {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
 	s := &Store{root: root, limits: limits.withDefaults(), step: func(string) {}}
-	if err := removeTree(s.tmp()); err != nil {
+	if err := RemoveTree(s.tmp()); err != nil {
 		return s, fmt.Errorf("artifact store: clean up: %w", err)
 	}
 	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
@@ -87,7 +87,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, want string) (string, erro
 		return "", fmt.Errorf("store bundle: %w", err)
 	}
 	// What cannot be removed now is removed by the next Open.
-	defer func() { _ = removeTree(work) }()
+	defer func() { _ = RemoveTree(work) }()
 	digest, err := s.receive(ctx, work, r)
 	if err != nil {
 		return "", err
@@ -142,7 +142,7 @@ func (s *Store) publish(work, digest string) error {
 	s.publishing.Lock() // what another Put has just published must not be taken for half of it
 	defer s.publishing.Unlock()
 	if !s.Has(digest) { // half of it may be there, of which nobody can make use
-		if err := removeTree(s.home(digest)); err != nil {
+		if err := RemoveTree(s.home(digest)); err != nil {
 			return err
 		}
 	}
@@ -195,7 +195,7 @@ func (s *Store) removeHome(home string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	if err := errors.Join(err, syncFolder(s.root), removeTree(work)); err != nil {
+	if err := errors.Join(err, syncFolder(s.root), RemoveTree(work)); err != nil {
 		return fmt.Errorf("remove bundle: %w", err)
 	}
 	return nil

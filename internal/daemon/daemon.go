@@ -264,6 +264,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
 	})
 	s.router.fleet = s.manager
@@ -311,7 +312,7 @@ func (s *server) assembleControl(kv store.KV, known *index) {
 	s.deletions = &deletions{
 		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
 		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
-		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
+		logger: logger, state: s.data.join(stateDir), wake: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	s.control.deletions = s.deletions
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"teal"
+	"teal/internal/artifact"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/logs"
@@ -35,6 +37,7 @@ type deletions struct {
 	lambda     *lambda
 	alerts     *doctor.Alerts
 	logger     *slog.Logger
+	state      string // the folder with what components keep
 
 	wake chan struct{} // capacity 1
 
@@ -327,7 +330,7 @@ func (d *deletions) piecesOf(ctx context.Context, app teal.App) ([]string, error
 // removeKept removes what is kept of an app beside its records.
 func (d *deletions) removeKept(app string, lastRelease int) error {
 	d.meter.ForgetApp(app)
-	return errors.Join(d.logs.Remove(app, 0), d.recordings.forgetApp(app, lastRelease))
+	return errors.Join(d.logs.Remove(app, 0), d.recordings.forgetApp(app, lastRelease), artifact.RemoveTree(filepath.Join(d.state, app)))
 }
 
 // removeRecords deletes every record of an app but its own, those too that cannot

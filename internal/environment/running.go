@@ -285,7 +285,11 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
-		p, err := r.part(name, spec.Components[name], dirs[name], r.environment(name, listeners))
+		env := r.environment(name, listeners)
+		if err := r.addState(env, name, spec.Components[name]); err != nil {
+			return nil, nil, err
+		}
+		p, err := r.part(name, spec.Components[name], dirs[name], env)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -404,6 +408,20 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 	return env
 }
 
+// addState makes the folder in which a component keeps what is to outlive its
+// instances and versions, and tells the component.
+func (r *running) addState(env map[string]string, name string, c teal.Component) error {
+	if r.manager.cfg.StateDir == "" || c.Kind() == teal.KindUpstream {
+		return nil
+	}
+	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, name)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("folder for the state of %s: %w", name, err)
+	}
+	env["TEAL_STATE_DIR"] = folder
+	return nil
+}
+
 func (r *running) part(name string, c teal.Component, dir folders, env map[string]string) (part, error) {
 	app, version := r.version.App, r.version.Number
 	if c.Kind() == teal.KindFunction {
@@ -427,7 +445,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 	}
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
-		Dir: dir.code, Env: env, Start: r.startProcess, Log: r.serviceLog(name),
+		Dir: dir.code, WorkDir: filepath.Join(r.work, name), Env: env, Start: r.startProcess, Log: r.serviceLog(name),
 		Logger: r.manager.cfg.Logger, OnChange: r.touch,
 	}
 	set, err := service.New(cfg)

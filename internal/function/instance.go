@@ -136,6 +136,7 @@ func (i *instance) launch(ctx context.Context) error {
 	i.platform("INIT_START Runtime: " + p.cfg.Function.Runtime + ", run by " + prog.note)
 	started, err := p.cfg.Start(process.Spec{
 		Path: prog.path, Args: prog.args, Dir: p.cfg.Dir, Memory: p.cfg.Function.Memory,
+		ReadOnly: []string{p.cfg.runtimeDir()}, Tmp: i.scratch,
 		Env:    p.cfg.environ(place{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath(), prog.version),
 		Output: i.output,
 	})
