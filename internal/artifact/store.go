@@ -30,6 +30,7 @@ type Store struct {
 	step   func(name string) // told before each step of Put; tests crash there
 
 	publishing sync.Mutex
+	changed    sync.Map // digests of bundles that are not what was stored, see Verified
 }
 
 // Open returns the store at root, which is created if need be. What a crash has
@@ -149,6 +150,7 @@ func (s *Store) publish(work, digest string) error {
 	if err := os.Rename(work, s.home(digest)); err != nil && !s.Has(digest) {
 		return err
 	}
+	s.changed.Delete(digest)
 	s.step("sync root")
 	return syncFolder(s.root)
 }
@@ -156,6 +158,9 @@ func (s *Store) publish(work, digest string) error {
 // Has reports whether the bundle is in the store.
 func (s *Store) Has(digest string) bool {
 	if !digestPattern.MatchString(digest) {
+		return false
+	}
+	if _, changed := s.changed.Load(digest); changed {
 		return false
 	}
 	info, err := os.Stat(filepath.Join(s.home(digest), "code"))

@@ -262,7 +262,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
 		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
-		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
+		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
 		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
@@ -282,6 +282,25 @@ func (s *server) assemble(ctx context.Context) error {
 	})
 	s.assembleControl(kv, known)
 	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+}
+
+// code returns where environments find their code. Where what runs could change it,
+// it is read and compared each time that an environment starts.
+func (s *server) code() environment.Bundles {
+	if s.processes.Protects() == nil {
+		return s.bundles
+	}
+	return verified{s.bundles}
+}
+
+type verified struct{ store *artifact.Store }
+
+func (v verified) Dir(ctx context.Context, digest string) (string, error) {
+	return v.store.Verified(ctx, digest)
+}
+
+func (v verified) Stack(ctx context.Context, digests []string) (string, error) {
+	return v.store.VerifiedStack(ctx, digests)
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
