@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // place is where one life of an instance takes place: its working directory, and a
@@ -21,7 +20,7 @@ func (s *Set) settle(sl *slot) (place, error) {
 	if s.cfg.WorkDir == "" {
 		return place{code: s.cfg.Dir}, nil
 	}
-	home := filepath.Join(s.cfg.WorkDir, "instance-"+sl.name[strings.LastIndexByte(sl.name, '/')+1:])
+	home := filepath.Join(s.cfg.WorkDir, sl.name)
 	p := place{home: home, code: s.cfg.Dir, tmp: filepath.Join(home, "tmp")}
 	if err := removeAll(home); err != nil { // of a life that could not be cleared away
 		return place{}, fmt.Errorf("its folder cannot be emptied: %w", err)
