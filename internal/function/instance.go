@@ -246,14 +246,17 @@ func (i *instance) settle(failed *failure) {
 	p := i.pool
 	now := time.Now()
 	p.mu.Lock()
-	wished := i.stage == stageEnding && failed == nil
+	exit := i.process.Exit()
+	// A runtime that has answered and then ends cleanly makes room for a fresh one:
+	// its handler has left nothing that the next invocation could run in.
+	cleared := i.stage == stageReturning && exit.Code == 0 && exit.Signal == ""
+	wished := (i.stage == stageEnding || cleared) && failed == nil
 	up := now.Sub(i.began)
 	if i.stage != stageEnding {
 		p.moveLocked(i, stageEnding, now)
 	}
 	i.disarmLocked()
 	p.mu.Unlock()
-	exit := i.process.Exit()
 	if t := i.abandon(); t != nil {
 		i.crash(t, exit, now)
 	}
