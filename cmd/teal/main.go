@@ -16,6 +16,7 @@ import (
 
 	"teal/internal/cli"
 	"teal/internal/daemon"
+	"teal/internal/event"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/logs"
@@ -71,7 +72,7 @@ func missing(lines int64) []byte {
 	return line.Bytes()
 }
 
-func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, daemon.EventLimits, error) {
+func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
 	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample, Underscores: o.Underscores}
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
@@ -80,9 +81,9 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, daemon.EventLimits, error) {
 	for i, limit := range o.Limits {
 		limits[i] = [2]string{limit.Name, limit.Value}
 	}
-	var events daemon.EventLimits
+	var events event.Limits
 	var err error
-	c.Limits, events, err = daemon.ParseLimits(limits)
+	c.Limits, events, err = parseLimits(limits)
 	return c, events, err
 }
 

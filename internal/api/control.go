@@ -88,8 +88,8 @@ type Invoker interface {
 
 // Watcher tells what happens to an app.
 type Watcher interface {
-	// Watch sends the present records of the app, then every change, in order
-	// and without a gap. The channel is closed when ctx ends, and may be closed
+	// Watch sends the present records of the app, or of all apps when app is "",
+	// then every change, in order and without a gap. The channel is closed when ctx ends, and may be closed
 	// earlier (a consumer that is too slow, a store that is gone); the caller
 	// then watches again and gets a new snapshot. It returns CodeUnknownApp
 	// before anything is sent.
@@ -130,6 +130,8 @@ type Deployed struct {
 	Created bool          // false: a version with the same content was there already
 	Release *teal.Release // that was started; nil when there is nothing to release
 	Live    bool          // the version already has all traffic
+	// Warnings are sentences about what works, but not as the spec says.
+	Warnings []string
 }
 
 // SetAlias is the wish to point an alias to versions.

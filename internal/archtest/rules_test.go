@@ -22,11 +22,24 @@ type rules struct {
 	pure []string
 	// carriers lists the packages of the gateway that may import net/http.
 	carriers []string
+	// written names, for a package, words in lower case that are written in no other
+	// package of the gateway: what they are about is decided there alone.
+	written map[string][]string
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
+	// bounds says, for a package, how many lines that are no tests it may have, and
+	// which names of the root package it may use, and who may use it.
+	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
+}
+
+// bound keeps a package to what it is for.
+type bound struct {
+	lines  int
+	domain []string // names of the root package; with a * at the end, those that begin so
+	users  []string // that may import it, besides what is below it
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -34,35 +47,56 @@ const everyone = "*"
 
 var designed = rules{
 	only: map[string][]string{
-		"internal/analysis": {},
-		"internal/artifact": {},
-		"internal/check":    {"internal/process"},
-		"internal/doctor":   {},
+		"internal/analysis":   {},
+		"internal/artifact":   {"internal/atomicfile"},
+		"internal/check":      {"internal/process"},
+		"internal/atomicfile": {},
+		"internal/cron":       {},
+		"internal/doctor":     {},
+		// The queue knows no function: what an event is about is its worker's.
+		"internal/event":    {"internal/doctor", "internal/store"},
+		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
+		"internal/keylock":  {},
+		// Lambda's domain asks apps, aliases and environments of its own seams: it
+		// imports neither the engine nor what runs things. The API's shapes are what it
+		// answers, the gateway's claims what a call holds.
+		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
-		"internal/meter":    {},
-		"internal/manifest": {},
+		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
+		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
 		"internal/notify":   {},
 		"internal/process":  {},
-		"internal/release":  {},
+		"internal/release":  {"internal/freeze"},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
-		"internal/api":      {},
+		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
-		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service"},
+		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		// Aliases and what runs become the gateway's table; the engine's journal and
+		// router are made here.
+		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
+		// It answers the REST API and tells the engine: it knows what both speak, and
+		// reaches what runs through the router and the manager.
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		// What may go is what no record names and nothing runs on: it looks at all
+		// of them, and hands nothing back.
+		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
+		// In the form that the judge reads back; release ids are the store's.
+		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
 	// The way of a request goes down: from sockets to what a request means to which
 	// version answers it. The carriers do not know each other; front puts them together.
 	layers: map[string][]string{
 		"internal/gateway":          {},
-		"internal/gateway/payload":  {},
+		"internal/gateway/payload":  {"internal/http1"}, // which headers are a server's alone is the codec's to say
 		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
@@ -70,6 +104,12 @@ var designed = rules{
 	},
 	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
+	written: map[string][]string{
+		"internal/gateway/exchange": {
+			"teal-version", "teal-alias", "x-forwarded-", "x-real-ip", "traceparent", "tracestate", "x-amzn-", "set-cookie",
+			"retry-after", "application/problem+json", "grpc-status", "grpc-message", "grpc-timeout", "text/event-stream", "sec-fetch-site",
+		},
+	},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
@@ -90,6 +130,15 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
+	bounds: map[string]bound{
+		// The composition root composes. Whoever decides about apps, versions, aliases or
+		// releases must name one, so a rule of the domain cannot be written here: what it
+		// may name is for starting a server, for saying why it cannot, and for alerts.
+		"internal/daemon": {lines: 1000, domain: []string{
+			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
+			"Error", "Errorf", "IsCode", "MessageOf",
+		}, users: []string{"cmd/teal", "test/bench"}},
+	},
 	later: []string{"internal/target", "internal/console"},
 }
 
@@ -107,9 +156,11 @@ func (r rules) broken(m module) []string {
 	found.redirects(m)
 	found.names(m)
 	found.docs(m)
+	found.bounds(m, r)
 	found.layers(m, r)
 	found.pure(m, r)
 	found.carriers(m, r)
+	found.written(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -254,6 +305,58 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
+// written: a rule about a request is written once, so its words are.
+func (f *findings) written(m module, r rules) {
+	for _, dir := range m.dirs() {
+		if !within(dir, "internal/gateway") {
+			continue
+		}
+		for _, file := range m[dir].files {
+			for _, text := range file.texts {
+				for owner, words := range r.written {
+					if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(strings.ToLower(text.value), word) }); i >= 0 && dir != owner {
+						f.addf("%s writes %q; what is about %s is decided in %s", text.at, text.value, words[i], owner)
+					}
+				}
+			}
+		}
+	}
+}
+
+// bounds: a package stays as small, and as far from the domain and from others, as its
+// line says.
+func (f *findings) bounds(m module, r rules) {
+	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
+		if m[part] == nil {
+			continue // stale says so
+		}
+		bound, lines := r.bounds[part], 0
+		for _, file := range m[part].files {
+			lines += file.lines
+			for _, use := range file.domain {
+				if !bound.allows(use.name) {
+					f.addf("%s names teal.%s; %s decides nothing about the domain, and may name %s", use.at, use.name, part, strings.Join(bound.domain, ", "))
+				}
+			}
+		}
+		m.eachImport("*", func(dir, name, imported string) {
+			if target, ours := folder(imported); ours && target == part && !within(dir, part) && !slices.Contains(bound.users, dir) {
+				f.addf("%s imports %s; only %s may", name, imported, strings.Join(bound.users, ", "))
+			}
+		})
+		if lines > bound.lines {
+			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
+		}
+	}
+}
+
+func (b bound) allows(name string) bool {
+	return slices.ContainsFunc(b.domain, func(allowed string) bool {
+		prefix, any := strings.CutSuffix(allowed, "*")
+		return name == allowed || any && strings.HasPrefix(name, prefix)
+	})
+}
+
 // stale: a rule about a package that is gone protects nothing.
 func (f *findings) stale(m module, r rules) {
 	var named []string
@@ -266,7 +369,9 @@ func (f *findings) stale(m module, r rules) {
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
+	named = slices.AppendSeq(named, maps.Keys(r.bounds))
 	named = append(append(named, r.pure...), r.carriers...)
+	named = slices.AppendSeq(named, maps.Keys(r.written))
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {

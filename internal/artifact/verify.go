@@ -83,7 +83,7 @@ func (s *Store) VerifiedStack(ctx context.Context, digests []string) (string, er
 		return s.Stack(ctx, digests)
 	}
 	if sound, err := piled(filepath.Join(s.home(name), "code"), dirs); err != nil || !sound {
-		if err := s.RemoveStack(name); err != nil {
+		if err := s.Remove(name); err != nil {
 			return "", err
 		}
 	}

@@ -8,32 +8,36 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
 	"os"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"teal"
+	"teal/internal/analysis"
 	"teal/internal/api"
-	"teal/internal/api/awslambda"
-	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/atomicfile"
 	"teal/internal/check"
+	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
+	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
 	"teal/internal/process"
+	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/retention"
+	"teal/internal/routing"
 	"teal/internal/store"
+	"teal/internal/store/index"
 	"teal/internal/store/natskv"
 )
 
@@ -58,6 +62,9 @@ type Config struct {
 	// kernel's queue meanwhile. 0 is the default of 10 s.
 	RecoveryPatience time.Duration
 	AWS              AWS
+
+	// around, where set, is what the store is seen through. Tests have it stall.
+	around func(store.KV) store.KV
 }
 
 // AWS says how the server presents itself to AWS's tools.
@@ -70,7 +77,7 @@ type AWS struct {
 	RetryDelay time.Duration
 	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
-	Events    EventLimits
+	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
@@ -90,9 +97,12 @@ type Daemon struct {
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
 	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
-	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, urlDomain)
+	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
+	if cfg.around == nil {
+		cfg.around = func(kv store.KV) store.KV { return kv }
+	}
 	if cfg.RecoveryPatience == 0 {
 		cfg.RecoveryPatience = 10 * time.Second
 	}
@@ -148,18 +158,24 @@ type server struct {
 	gateway   *gateway.Gateway
 	web       *front.Server
 	meter     *meter.Meter
-	router    *router
+	store     *store.Store
+	index     *index.Index
+	events    *event.Queue
+	journal   routing.Journal
+	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
-	control   *control
-	lambda    *lambda
+	control   *control.Control
+	// lambdaRecords are what lambda, and who removes what is not needed, works on.
+	lambdaRecords *lambda.Records
+	lambda        *lambda.Backend
 
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
-	recordings *recordings
-	retention  *retention
-	garbage    *garbage
-	deletions  *deletions
+	recordings *recording.Store
+	retention  *retention.Versions
+	garbage    *retention.Garbage
+	deletions  *retention.Apps
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -185,7 +201,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
 	s.data.report(s.alerts, bundleDir, err)
@@ -193,20 +209,10 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing})
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
-}
-
-// packedOverhead is what a zip may be larger than what is in it.
-const packedOverhead = 50 * teal.MiB
-
-func bundleLimits(unpacked teal.Bytes) artifact.Limits {
-	if unpacked == 0 {
-		return artifact.Limits{}
-	}
-	return artifact.Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -238,50 +244,51 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
-	known := newIndex(kv)
-	typed := known.typed
-	journal := journal{store: typed}
+	kv := store.WithDamage(cfg.around(s.db), store.DamageAlerts(s.alerts))
+	s.index = index.New(kv, retention.Pieces)
+	typed := s.index.Store()
+	s.store = typed
+	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
 	s.web = front.New(s.edge.configure(front.Config{
 		Config: exchange.Config{
 			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
 		},
-		Middleware: func(next http.Handler) http.Handler {
-			return s.lambda.aroundURLs(cfg.AWS.URLDomain)(next)
-		},
-		MiddlewareHost: func(host string) bool { return strings.HasSuffix(host, cfg.AWS.URLDomain) },
 	}))
-	s.router = &router{gateway: s.gateway, aliases: typed.Aliases, journal: journal, logger: cfg.Logger}
+	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
+	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	floors := lambda.NewFloors(s.lambdaRecords, s.router)
+	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
-		Slot:   func(app string, version int) (teal.Slot, bool) { return s.manager.Slot(app, version) },
+		Slot:   fleet.Slot,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
-		Records: records{store: typed, draft: func(ctx context.Context, app string) (teal.Version, error) { return s.lambda.draftVersion(ctx, app) }},
+		Fleet:   fleet,
+		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit:   func(app, component string) (func(), error) { return s.lambda.limits.Admit(app, component) },
-		Floor:   func(app string, version int, component string) int { return s.lambda.floor(app, version, component) },
+		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
 		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
-		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
+		Changed: wakeups.Wake,
 	})
-	s.router.fleet = s.manager
 	s.examiner = check.New(check.Config{
-		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = newRecordings(s.data.join(recordDir), cfg.Logger, s.alerts)
+	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: journal, Runner: urgentRunner{s.manager}, Router: urgentRouter{s.router}, Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.judging, Measured: s.recordings.measured,
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
+		Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, known)
-	return errors.Join(s.router.load(ctx), s.lambda.load(ctx))
+	s.assembleControl(kv, floors, ended)
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // code returns where environments find their code. Where what runs could change it,
@@ -305,35 +312,29 @@ func (v verified) Stack(ctx context.Context, digests []string) (string, error) {
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, known *index) {
+func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	var deploying sync.RWMutex
-	pinned := &pins{counts: map[string]int{}}
-	s.retention = &retention{
-		store: known.typed, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: logger, forgotten: func(ctx context.Context, v teal.Version) error { return s.lambda.versionForgotten(ctx, v) }, ended: make(chan string, 100),
-	}
-	s.control = &control{
-		store: known.typed, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.router.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
-		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
-		tombstones: tombstones(kv),
-	}
-	s.lambda = newLambda(kv, s.control, known, s.bundles, s.logs, zipStore{s.data.join(zipDir)}, s.daemon.cfg.AWS)
-	s.lambda.access = urlAccess{key: s.keyOfURLs(), read: s.web.ReadBody}
-	s.lambda.queue.alerts, s.retention.events = s.alerts, s.lambda.queue
-	s.garbage = &garbage{
-		store: known.typed, index: known, manager: s.manager, lambda: s.lambda, bundles: s.bundles, zips: s.lambda.zips,
-		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
-		data: s.data.path, tombstones: s.control.tombstones,
-	}
-	s.lambda.garbage = s.garbage
-	s.deletions = &deletions{
-		kv: known.versions, store: known.typed, tombstones: s.control.tombstones, journal: s.router.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, lambda: s.lambda, alerts: s.alerts,
-		logger: logger, state: s.data.join(stateDir), wake: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
-	s.control.deletions = s.deletions
+	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	s.garbage = retention.NewGarbage(retention.GarbageConfig{
+		Store: s.store, Index: s.index, Environments: s.manager, Unversioned: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
+		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+	})
+	s.deletions = retention.NewApps(retention.AppsConfig{
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+		StateDir: s.data.join(stateDir),
+	})
+	s.control = control.New(control.Config{
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+	})
+	s.assembleLambda(floors, zips)
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+	})
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -344,7 +345,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
 		s.db.MakeRoom() // for the folders of what is started again
 	}
-	parts.start("disk", s.watchDisk)
+	parts.start("disk", func(ctx context.Context) error {
+		return s.db.Run(ctx, func(h natskv.Health) { h.Report(s.alerts) })
+	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
@@ -364,7 +367,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
-	s.awaitLive(ctx)
+	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
@@ -380,9 +383,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	path := s.data.join(file)
-	err := writeFile(path, addr.String()+"\n")
+	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = writeFile(path, addr.String()+"\n") // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -392,49 +395,13 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	parts.closer(file, func() error { return os.Remove(path) })
 }
 
-// awaitLive blocks until every environment that a live alias needs is ready or
-// has failed, for as long as the recovery may take.
-func (s *server) awaitLive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
-	defer cancel()
-	for app, version := range s.router.liveTargets() {
-		health, err := s.manager.Await(ctx, app, version)
-		if err != nil || health.State != teal.EnvironmentReady {
-			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
-		}
-	}
-}
-
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
-		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
-}
-
-// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
-func (s *server) lambdaAPI() *awslambda.Handler {
-	aws := s.daemon.cfg.AWS
-	return awslambda.New(awslambda.Config{
-		Backend: s.lambda, Place: awslambda.Place{Region: aws.Region, Account: aws.Account},
-		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
-	})
-}
-
-// keyOfURLs is what signatures of requests to function URLs are made with. It is
-// good for nothing else, and the admin's key not for function URLs: who may call
-// a function need not be one who may deploy.
-func (s *server) keyOfURLs() sigv4.Key {
-	return sigv4.Key{ID: urlKeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
 }
 
 // isReady reports whether the gateway serves.

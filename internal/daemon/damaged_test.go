@@ -24,6 +24,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/api/awslambda"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -304,7 +305,7 @@ func TestOneDamagedRecordOrFile(t *testing.T) {
 }
 
 // What is kept of an alias stays while the alias cannot be understood: it is there,
-// and a newer Teal or a backup brings it back. Seen red when forgetGoneQualifiers
+// and a newer Teal or a backup brings it back. Seen red when ForgetGone
 // did not ask: the function URL of the alias was gone for good.
 func TestAnAliasThatCannotBeReadKeepsItsURL(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
@@ -323,15 +324,12 @@ func TestAnAliasThatCannotBeReadKeepsItsURL(t *testing.T) {
 	}
 	h = startDaemon(t, h.data)
 	l := h.daemon.running.lambda
-	if err := l.forgetGoneQualifiers(ctx); err != nil {
+	if err := l.ForgetGone(ctx); err != nil {
 		t.Fatal(err)
 	}
-	for ref, x := range l.everyExtras() {
-		if ref.App == "f" && x.Has("prod") {
-			return
-		}
+	if x, _ := l.Extras(ctx, awslambda.Ref{App: "f", Component: "f"}); !x.Has("prod") {
+		t.Errorf("nothing is kept of the alias: %+v", x)
 	}
-	t.Errorf("nothing is kept of the alias: %+v", l.everyExtras())
 }
 
 // startDamaged starts a server; one that may refuse to returns nil when it did, with

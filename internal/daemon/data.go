@@ -3,8 +3,6 @@ package daemon
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -97,24 +95,6 @@ func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) 
 
 // Close gives the directory free.
 func (d *dataDir) Close() error { return d.lock.Close() }
-
-// writeFile replaces a file in one step: a reader, or a crash, sees the old
-// content or the new one. It is for its owner alone, as os.CreateTemp makes it.
-func writeFile(path, content string) error {
-	temp, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = temp.WriteString(content)
-	err = errors.Join(err, temp.Sync(), temp.Close())
-	if err == nil {
-		err = os.Rename(temp.Name(), path)
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(temp.Name()))
-	}
-	return nil
-}
 
 // shortHash returns a name for a path that may stand in other names.
 func shortHash(path string) string {

@@ -17,7 +17,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
-	"teal/internal/store/natskv"
+	"teal/internal/recording"
 )
 
 // smallDisk mounts a file system of 96 MiB of its own; fill writes until it is full
@@ -195,10 +195,10 @@ func (h *harness) wantUploadRefused() {
 func TestRecordingOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	dir, fill := smallDisk(t)
-	r := newRecordings(filepath.Join(dir, "recordings"), slog.New(slog.DiscardHandler), nil)
+	r := recording.New(recording.Config{Dir: filepath.Join(dir, "recordings"), Logger: slog.New(slog.DiscardHandler)})
 	line := func(n int) {
-		r.measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
-		r.flush()
+		r.Measured(teal.Release{ID: "shop-1"}, teal.Interval{At: time.Unix(int64(n), 0)})
+		r.Flush()
 	}
 	line(1)
 	empty := fill()
@@ -207,7 +207,7 @@ func TestRecordingOnAFullDisk(t *testing.T) {
 	}
 	empty()
 	line(1000)
-	file, err := r.read("shop-1")
+	file, err := r.Read("shop-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,59 +224,5 @@ func TestRecordingOnAFullDisk(t *testing.T) {
 	}
 	if len(lines) < 10 || len(lines) > 250 {
 		t.Errorf("%d lines; the disk was full after a page of them", len(lines))
-	}
-}
-
-// What people are told, by how the store is.
-func TestDiskAlerts(t *testing.T) {
-	t.Parallel()
-	const mib = 1 << 20
-	well := natskv.Health{Writable: true, Dir: "/data/store", Free: 900 * mib, Total: 1000 * mib}
-	low, full, broken := well, well, well
-	low.Low, low.Free = true, 100*mib
-	full.Writable, full.Full, full.Low, full.Free = false, true, true, 3*mib
-	broken.Writable = false
-	for _, c := range []struct {
-		name     string
-		health   natskv.Health
-		code     teal.AlertCode
-		blocking bool
-		says     []string
-	}{
-		{"well", well, "", false, nil},
-		{"low", low, teal.AlertDiskNearlyFull, false, []string{"/data/store", "less than 128MiB", "nearly full"}},
-		{"full", full, teal.AlertStoreReadOnly, true, []string{"/data/store", "less than 4MiB", "rolled back"}},
-		{"broken", broken, teal.AlertStoreReadOnly, true, []string{"/data/store", "cannot be written"}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			alert, bad := readOnlyAlert(c.health)
-			lowOne, isLow := lowAlert(c.health)
-			if bad && isLow {
-				t.Error("two alerts of one thing")
-			}
-			if isLow {
-				alert = lowOne
-			}
-			if alert.Code != c.code || alert.Blocking != c.blocking || (c.code != "") != (alert.Remedy != "") {
-				t.Errorf("%+v", alert)
-			}
-			for _, want := range c.says {
-				if !strings.Contains(alert.Message, want) {
-					t.Errorf("%q does not say %q", alert.Message, want)
-				}
-			}
-			// Seen red with the free bytes as they are: each second was a new alert, and a line
-			// in the log.
-			nearly := c.health
-			nearly.Free -= 1000
-			again, _ := readOnlyAlert(nearly)
-			lowAgain, _ := lowAlert(nearly)
-			if isLow {
-				again = lowAgain
-			}
-			if again.Message != alert.Message {
-				t.Errorf("%q is said anew as %q", alert.Message, again.Message)
-			}
-		})
 	}
 }

@@ -5,12 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 
-	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -122,35 +118,3 @@ func (s *server) announceSecure(parts *stages) {
 // HTTPSAddr returns the gateway's address for TLS, nil without one; valid once
 // Ready is closed.
 func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }
-
-// The limits that are none of the gateway's.
-const (
-	limitEvents     = "events"
-	limitEventBytes = "event-bytes"
-)
-
-// ParseLimits returns the limits that pairs of a name and a value set.
-func ParseLimits(pairs [][2]string) (l gateway.Limits, events EventLimits, err error) {
-	for _, pair := range pairs {
-		name, value := pair[0], pair[1]
-		switch {
-		case name == limitEvents:
-			if events.Events, err = strconv.Atoi(value); err != nil || events.Events <= 0 {
-				err = teal.Errorf(teal.CodeInvalidInput, "the limit %s is %q; write a whole number above 0", name, value)
-			}
-		case name == limitEventBytes:
-			if err = events.Bytes.UnmarshalText([]byte(value)); err != nil || events.Bytes <= 0 {
-				err = teal.Errorf(teal.CodeInvalidInput, "the limit %s is %q; write a size such as 64KiB or 6MiB", name, value)
-			}
-		case slices.Contains(gateway.LimitNames(), name):
-			err = l.SetLimit(name, value)
-		default:
-			names := append(gateway.LimitNames(), limitEvents, limitEventBytes)
-			err = teal.Errorf(teal.CodeInvalidInput, "there is no limit %q; there are %s", name, strings.Join(names, ", "))
-		}
-		if err != nil {
-			return l, events, teal.Errorf(teal.CodeInvalidInput, "--limit: %w", err)
-		}
-	}
-	return l, events, nil
-}

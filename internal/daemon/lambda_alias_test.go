@@ -58,8 +58,7 @@ func TestLambdaAliases(t *testing.T) {
 		t.Errorf("InvokeAsync: %d %s", status, code)
 	}
 	// What runs for those who call it alone is stopped when nobody has.
-	l := h.daemon.running.lambda
-	l.stopIdle(ctx, time.Now().Add(2*idleAfter))
+	h.daemon.running.lambda.StopIdle(ctx, time.Now().Add(time.Hour))
 	if h.daemon.running.manager.Runs("f", 2) || !h.daemon.running.manager.Runs("f", 1) {
 		t.Error("after a while, what no alias points to runs, or what one points to does not")
 	}

@@ -1,24 +1,17 @@
 package daemon
 
 import (
-	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
-
-	"teal/internal/store"
-	"teal/internal/store/memkv"
 )
 
 // received is what an HTTP destination has been told.
@@ -112,7 +105,7 @@ urllib.request.urlopen(urllib.request.Request(os.environ["SINK"], data=json.dump
 	if text := encode(t, sink.next(t)); !strings.Contains(text, `"told":{`) || !strings.Contains(text, `"responsePayload":2`) {
 		t.Errorf("the function was told %s", text)
 	}
-	records, err := store.NewSide(h.kv(), "lambda", "event", queued.key).List(ctx, "")
+	records, err := h.kv().List(ctx, "lambda.event.>")
 	if err != nil || len(records) > 1 { // g's own may be on its way out
 		t.Errorf("%d events are left, %v", len(records), err)
 	}
@@ -129,98 +122,4 @@ urllib.request.urlopen(urllib.request.Request(os.environ["SINK"], data=json.dump
 	must[*awssdk.DeleteFunctionEventInvokeConfigOutput](t, "delete")(c.DeleteFunctionEventInvokeConfig(ctx, &awssdk.DeleteFunctionEventInvokeConfigInput{FunctionName: aws.String("f"), Qualifier: aws.String("prod")}))
 	_, err = c.GetFunctionEventInvokeConfig(ctx, &awssdk.GetFunctionEventInvokeConfigInput{FunctionName: aws.String("f"), Qualifier: aws.String("prod")})
 	wantFault(t, "a config that is gone", err, "ResourceNotFoundException")
-}
-
-// Events are worked on in time, a few of one function at once, until they are
-// done; what a queue leaves behind the next one takes up.
-//
-// Seen red with the limit per function taken out, with the wait for NotBefore
-// taken out, and with Run not reading what is in the store.
-func TestQueue(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		kv := memkv.New()
-		start := time.Now()
-		var mu sync.Mutex
-		running, most, done := 0, 0, map[string]time.Duration{}
-		work := func(ctx context.Context, e queued) (queued, bool) {
-			mu.Lock()
-			running++
-			most = max(most, running)
-			mu.Unlock()
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			running--
-			if e.Attempts++; e.Attempts < 3 && e.ID == "slow" {
-				e.NotBefore = time.Now().Add(time.Minute)
-				return e, false
-			}
-			done[e.ID] = time.Since(start)
-			return e, true
-		}
-		ctx, stop := context.WithCancel(t.Context())
-		first := newQueue(kv, work, slog.New(slog.DiscardHandler))
-		ended := make(chan error, 1)
-		go func() { ended <- first.Run(ctx) }()
-		for _, id := range []string{"slow", "a", "b", "c", "d", "e", "f", "g", "h", "i"} {
-			e := queued{App: "app", Component: "app", ID: id, AcceptedAt: time.Now()}
-			if err := first.Add(ctx, e, nil); err != nil {
-				t.Fatal(err)
-			}
-			if err := first.Add(ctx, e, nil); err != nil { // again, as a destination does after a crash
-				t.Fatal(err)
-			}
-		}
-		time.Sleep(10 * time.Second)
-		mu.Lock()
-		if len(done) != 9 || most != eventsPerFunction {
-			t.Errorf("after ten seconds: %d done, at most %d at once", len(done), most)
-		}
-		mu.Unlock()
-		stop()
-		<-ended
-		second := newQueue(kv, work, slog.New(slog.DiscardHandler))
-		ctx, stop = context.WithCancel(t.Context())
-		go func() { ended <- second.Run(ctx) }()
-		time.Sleep(5 * time.Minute)
-		stop()
-		<-ended
-		if took := done["slow"]; took < 2*time.Minute || took > 3*time.Minute {
-			t.Errorf("the event that failed twice was done after %v", took)
-		}
-		if left, err := second.table.List(t.Context(), ""); err != nil || len(left) != 0 {
-			t.Errorf("%d events are left, %v", len(left), err)
-		}
-	})
-}
-
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	for refusals, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 1000: 5 * time.Minute} {
-		if got := pause(refusals); got != want {
-			t.Errorf("after %d refusals: %v, want %v", refusals, got, want)
-		}
-	}
-}
-
-// What a destination answers is its answer: the report, and what it says, goes
-// nowhere else.
-//
-// Seen red with a client that follows redirects.
-func TestADestinationCannotSendAReportElsewhere(t *testing.T) {
-	elsewhere := newReceived(t)
-	sink := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
-	t.Cleanup(sink.Close)
-	l := &lambda{http: newDestinationClient()}
-	err := l.post(t.Context(), queued{Destination: sink.URL, Report: []byte(`{}`)})
-	if err == nil || !strings.Contains(err.Error(), "status 307") {
-		t.Errorf("told: %v", err)
-	}
-	if n := len(elsewhere.got); n > 0 {
-		t.Error("somebody else was told")
-	}
 }

@@ -237,7 +237,13 @@ func TestLambdaLayerNumbersAreUnique(t *testing.T) {
 		}
 		seen[n] = true
 	}
-	_, err := h.daemon.running.lambda.layers.counters.Upsert(ctx, store.SideKey{App: "l", Name: "layer"}, func(c *layerCounter, _ bool) error { c.Last++; return nil })
+	type counter struct {
+		Layer string
+		Last  int
+	}
+	key := store.SideKey{App: "l", Name: "layer"} // a number that was taken, and no version recorded, when the server ended
+	counters := store.NewSide(h.kv(), "lambda", "layers", func(counter) store.SideKey { return key })
+	_, err := counters.Modify(ctx, key, func(c *counter) error { c.Last++; return nil })
 	if err != nil {
 		t.Fatal(err)
 	}

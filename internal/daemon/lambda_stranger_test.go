@@ -24,6 +24,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/lambda"
 )
 
 // sign signs a request with a key. With declared, its head says the hash of the
@@ -99,7 +100,7 @@ func TestUnprovenBodiesOfURLsAreBounded(t *testing.T) {
 	address, body := h.daemon.HTTPAddr().String(), strings.Repeat("x", 1<<20)
 	for _, declared := range []bool{true, false} {
 		forged := request(t, "POST", *made.FunctionUrl, body, "Content-Type", "text/plain")
-		sign(t, forged, aws.Credentials{AccessKeyID: urlKeyID, SecretAccessKey: "guessed"}, body, declared)
+		sign(t, forged, aws.Credentials{AccessKeyID: lambda.KeyID, SecretAccessKey: "guessed"}, body, declared)
 		if !declared {
 			got := strangers(t, address, forged, len(body)-1)
 			if got[http.StatusServiceUnavailable] < 40 || got[http.StatusServiceUnavailable]+got[0] != 50 {

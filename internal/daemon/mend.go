@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/atomicfile"
 	"teal/internal/doctor"
 	"teal/internal/store/natskv"
 )
@@ -93,7 +94,7 @@ func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, see crypto/rand
 	secret = base64.RawURLEncoding.EncodeToString(random)
-	d.report(alerts, name, writeFile(d.join(name), secret+"\n"))
+	d.report(alerts, name, atomicfile.Write(d.join(name), []byte(secret+"\n")))
 	return secret
 }
 

@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"net/http"
 	"os"
@@ -13,8 +12,6 @@ import (
 
 	"teal"
 	"teal/internal/api"
-	"teal/internal/gateway"
-	"teal/internal/gateway/exchange"
 )
 
 // counted is an app whose front calls a sibling for each request that it gets.
@@ -161,28 +158,5 @@ func TestMetricsWantTheToken(t *testing.T) {
 	}
 	if len(h.metrics("go_goroutines ")) == 0 {
 		t.Error("with it: nothing about the process")
-	}
-}
-
-type sink struct{}
-
-func (sink) Begin(string)                {}
-func (sink) Write(p []byte) (int, error) { return len(p), nil }
-
-// A caller who leaves in the middle of a streamed answer has been answered, when
-// the answer began; one who leaves before has not. Seen red with every caller
-// whose context has ended taken for one that nobody answered.
-func TestACallerWhoLeavesAStreamHasBeenAnswered(t *testing.T) {
-	t.Parallel()
-	gone, leave := context.WithCancel(t.Context())
-	leave()
-	result := exchange.InvocationResult(gone, teal.Answer{}, gone.Err())
-	before, begun := answerStart{}, answerStart{Stream: sink{}}
-	if got := before.result(result); got.Status != 0 || got.Fault != gateway.FaultNone {
-		t.Errorf("before the answer: %+v", got)
-	}
-	begun.Begin("text/plain")
-	if got := begun.result(result); got.Status != http.StatusOK || !got.Answered.Equal(begun.at) {
-		t.Errorf("in the middle of it: %+v", got)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -129,61 +128,4 @@ func get(t *testing.T, h *harness) time.Duration {
 		t.Errorf("%d %s", response.StatusCode, body)
 	}
 	return time.Since(began)
-}
-
-// A folder for recordings that cannot be made stops neither the server nor its end.
-func TestRecordingsThatCannotBeKeptStopNothing(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	r := newRecordings(filepath.Join(file, "recordings"), slog.New(slog.DiscardHandler), nil)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	r.measured(teal.Release{ID: "shop-1"}, teal.Interval{})
-	select {
-	case err := <-ended:
-		t.Fatalf("it ended by itself: %v", err)
-	case <-time.After(3 * writeEvery):
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
-	}
-}
-
-// What cannot be written at the end is not waited for without end: the file of a
-// release is a named pipe that nobody fills.
-func TestRecordingsDoNotHoldUpTheEnd(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	r := newRecordings(dir, slog.New(slog.DiscardHandler), nil)
-	if err := syscall.Mkfifo(r.path("shop-1"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	r.measured(teal.Release{ID: "shop-1"}, teal.Interval{})
-	cancel()
-	select {
-	case err := <-ended:
-		if err != nil {
-			t.Error(err)
-		}
-	case <-time.After(recordPatience + 20*time.Second):
-		t.Error("it waits for the disk")
-	}
-	pipe, err := os.OpenFile(r.path("shop-1"), os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := pipe.Write(make([]byte, 64)); err != nil { // no recording: the writer gives up
-		t.Error(err)
-	}
-	r.writing.Lock()   // the writer is through
-	r.writing.Unlock() //nolint:staticcheck // there is nothing to do but wait
-	_ = pipe.Close()
 }

@@ -40,16 +40,6 @@ func (r *running) addresses() (*gateway.Environment, map[string]string) {
 	return r.handle, r.urls
 }
 
-// Slot returns the slot of a version, and whether it runs.
-func (m *Manager) Slot(app string, version int) (teal.Slot, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if r := m.envs[key{app, version}]; r != nil {
-		return r.slot, true
-	}
-	return teal.SlotNone, false
-}
-
 func urls(listeners map[string]net.Listener) map[string]string {
 	list := make(map[string]string, len(listeners))
 	for name, l := range listeners {

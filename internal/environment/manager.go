@@ -13,6 +13,7 @@ import (
 	"teal"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/keylock"
 	"teal/internal/logs"
 	"teal/internal/process"
 	"teal/internal/release"
@@ -23,8 +24,8 @@ type Records interface {
 	Version(ctx context.Context, app string, number int) (teal.Version, error)
 	// Environments returns those of an app, or of all apps for "".
 	Environments(ctx context.Context, app string) ([]teal.Environment, error)
-	// Wish creates the record, or replaces the one that is there.
-	Wish(ctx context.Context, e teal.Environment) error
+	// SetDesired creates the record, or replaces the one that is there.
+	SetDesired(ctx context.Context, e teal.Environment) error
 	// Note changes what the record says about the state; nothing when there is
 	// no record.
 	Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error
@@ -75,6 +76,10 @@ type Use struct {
 // Usage says who needs an environment, and makes the data plane follow.
 type Usage interface {
 	Uses(ctx context.Context, app string, version int) (Use, error)
+	// HideUnused calls hide unless an alias points to the version, before one can be
+	// given to it: an alias is only ever given to a version in sight. It waits for a
+	// change of the app's aliases that is under way. The use is what it found.
+	HideUnused(ctx context.Context, app string, version int, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
 	// that are being deleted.
 	Targets() []Target
@@ -88,6 +93,8 @@ type Usage interface {
 
 // Config is what a Manager needs.
 type Config struct {
+	// Fleet is where the manager's environments can be seen; nil is one of its own.
+	Fleet     *Fleet
 	Records   Records
 	Bundles   Bundles
 	Processes Processes
@@ -107,14 +114,14 @@ type Config struct {
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)
-	// Floor says how many instances of a function are to stand ready beyond what
+	// MinInstances says how many instances of a function are to stand ready beyond what
 	// its version asks for; nil is none. See Rewarm.
-	Floor func(app string, version int, component string) int
+	MinInstances func(app string, version int, component string) int
 
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
 	// Changed is called after an environment of the app has changed its
-	// health. It must not block.
+	// health, and the data plane follows that. It must not block.
 	Changed func(app string)
 }
 
@@ -128,19 +135,12 @@ type Manager struct {
 	cfg       Config
 	recovered chan struct{}
 
-	changing sync.Mutex // one Provision or Retire at a time
+	changing keylock.Locks[string] // of an app: one Provision or Retire of it at a time
 
-	mu      sync.Mutex
-	envs    map[key]*running                     // not draining
-	alive   map[*running]bool                    // that have not ended, draining or not
-	spawn   func(r *running)                     // nil unless Run is running
-	after   func(work func(ctx context.Context)) // runs work in the background; nil like spawn
-	changed chan struct{}                        // closed and replaced when a health or envs has changed
-}
+	*Fleet // whose mu guards what follows, too
 
-type key struct {
-	app     string
-	version int
+	spawn func(r *running)                     // nil unless Run is running
+	after func(work func(ctx context.Context)) // runs work in the background; nil like spawn
 }
 
 var _ release.Runner = (*Manager)(nil)
@@ -148,16 +148,18 @@ var _ release.Runner = (*Manager)(nil)
 // New returns a manager. It starts nothing.
 func New(cfg Config) *Manager {
 	if cfg.Alerts == nil {
-		cfg.Alerts = noAlerts{}
+		cfg.Alerts = discardAlerts{}
+	}
+	if cfg.Fleet == nil {
+		cfg.Fleet = NewFleet()
 	}
 	return &Manager{
-		cfg: cfg, recovered: make(chan struct{}), changed: make(chan struct{}),
-		envs: map[key]*running{}, alive: map[*running]bool{}, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		cfg: cfg, recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 
-// turn is how long an environment may keep the next one from starting.
-const turn = 5 * time.Second
+// maxStartWait is how long an environment may keep the next one from starting.
+const maxStartWait = 5 * time.Second
 
 // awaitTurn blocks until few enough environments are starting, or ctx ends: a
 // server that comes back with hundreds of them would otherwise start none in
@@ -170,7 +172,7 @@ func (m *Manager) awaitTurn(ctx context.Context) (passOn func()) {
 		return func() {}
 	}
 	free := sync.OnceFunc(func() { <-m.starting })
-	over := time.AfterFunc(turn, free)
+	over := time.AfterFunc(maxStartWait, free)
 	return func() {
 		over.Stop()
 		free()
@@ -218,8 +220,8 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
+		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
+		minInstances: e.MinInstances, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, version.Number}] = r
@@ -269,51 +271,42 @@ func (m *Manager) Await(ctx context.Context, app string, version int) (release.H
 	}
 }
 
-// announce wakes everybody who awaits an environment.
-func (m *Manager) announce() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	close(m.changed)
-	m.changed = make(chan struct{})
+// Started is Await for who wants to know no more than that the environment has
+// become ready or has failed; its error is ctx's.
+func (m *Manager) Started(ctx context.Context, app string, version int) error {
+	_, err := m.Await(ctx, app, version)
+	return err
 }
 
 // Retire implements [release.Runner].
 func (m *Manager) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
 	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	return m.retire(ctx, app, version, drain)
 }
 
-// retire is Retire for callers that hold changing. The environment is taken out
-// of sight and its use looked at once more: an alias is only ever given to a
-// version in sight, so none can be given to it in between.
+// retire is Retire for callers that hold changing of the app.
 func (m *Manager) retire(ctx context.Context, app string, version int, drain time.Duration) error {
-	if keep, err := m.needed(ctx, app, version); keep || err != nil {
+	r, keep, err := m.hideUnneeded(ctx, app, version)
+	if keep || err != nil {
 		return err
 	}
 	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(app, version)) // nobody wants it any more
-	r := m.hide(app, version)
 	if r == nil {
 		return m.forgetStopped(ctx, app, version)
 	}
-	keep, err := m.needed(ctx, app, version)
-	if err == nil && !keep {
-		err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
-			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
-		})
-		if err != nil {
-			// Whether the record says "draining" is not known: its answer may have been
-			// what was lost, and the write may even happen later. So it is written in any
-			// case: the older write then meets another revision.
-			m.reclaim(r, func(ctx context.Context, now health) error {
-				return m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
-					e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
-				})
+	err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+		e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
+	})
+	if err != nil {
+		// Whether the record says "draining" is not known: its answer may have been
+		// what was lost, and the write may even happen later. So it is written in any
+		// case: the older write then meets another revision.
+		m.reclaim(r, func(ctx context.Context, now health) error {
+			return m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+				e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
 			})
-		}
-	}
-	if err != nil || keep {
+		})
 		m.show(r)
 		m.cfg.Usage.Reroute(app) // which may have been done while it was out of sight
 		return err
@@ -324,17 +317,14 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 	return nil
 }
 
-// needed reports whether an alias other than live points to the version; one
-// that live points to is an error.
-func (m *Manager) needed(ctx context.Context, app string, version int) (bool, error) {
-	use, err := m.cfg.Usage.Uses(ctx, app, version)
-	if err != nil {
-		return false, err
+// hideUnneeded takes an environment out of sight, nil when it does not run, unless
+// an alias points to it: then keep is true. One that live points to is an error.
+func (m *Manager) hideUnneeded(ctx context.Context, app string, version int) (r *running, keep bool, err error) {
+	use, err := m.cfg.Usage.HideUnused(ctx, app, version, func() { r = m.hide(app, version) })
+	if err == nil && use.Live {
+		err = teal.Errorf(teal.CodeVersionInUse, "version %d of %s is live; it cannot be retired", version, app)
 	}
-	if use.Live {
-		return true, teal.Errorf(teal.CodeVersionInUse, "version %d of %s is live; it cannot be retired", version, app)
-	}
-	return use.Alias, nil
+	return r, use.Alias, err
 }
 
 // forgetStopped deletes the record of an environment that does not run. One
@@ -363,8 +353,7 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 	}
 	after(func(ctx context.Context) {
 		r.drain(ctx, drain)
-		m.changing.Lock()
-		defer m.changing.Unlock()
+		defer m.changing.Lock(r.version.App)()
 		if ctx.Err() != nil || m.find(r.version.App, r.version.Number) != nil {
 			return
 		}
@@ -375,6 +364,13 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}
 	})
+}
+
+// tell makes the data plane, and then whoever waits, see that an environment of the
+// app has changed.
+func (m *Manager) tell(app string) {
+	m.cfg.Usage.Reroute(app)
+	m.cfg.Changed(app)
 }
 
 // ended takes an environment of which nothing runs any more.
@@ -394,51 +390,6 @@ func (m *Manager) Specs() []teal.Spec {
 		specs = append(specs, r.version.Spec)
 	}
 	return specs
-}
-
-// Running is one environment that has been provisioned and not retired.
-type Running struct {
-	Version int
-	Since   time.Time // when it was wished for
-	Aside   bool      // for a user's alias alone
-	Routes  []teal.Route
-	Handle  *gateway.Environment // nil while it is being built
-}
-
-// Running returns the app's environments.
-func (m *Manager) Running(app string) []Running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var list []Running
-	for k, r := range m.envs {
-		if k.app == app {
-			list = append(list, Running{Version: k.version, Since: r.since, Aside: r.aside, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
-		}
-	}
-	return list
-}
-
-// Runs reports whether the version has been provisioned and not retired.
-func (m *Manager) Runs(app string, version int) bool { return m.find(app, version) != nil }
-
-func (m *Manager) find(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.envs[key{app, version}]
-}
-
-func (m *Manager) hide(app string, version int) *running {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	r := m.envs[key{app, version}]
-	delete(m.envs, key{app, version})
-	return r
-}
-
-func (m *Manager) show(r *running) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.envs[key{r.version.App, r.version.Number}] = r
 }
 
 // recordHealth makes the record say how the environment is.

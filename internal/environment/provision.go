@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,17 +20,16 @@ func (m *Manager) Provision(ctx context.Context, app string, number int) error {
 func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, keep []int) error {
 	// Half a change would leave records that say something else than what runs.
 	ctx = context.WithoutCancel(ctx)
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	version, err := m.cfg.Records.Version(ctx, app, number)
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.neighbours(ctx, app, number, keep)
+	neighbours, err := m.makeRoom(ctx, app, number, keep)
 	if err != nil {
 		return err
 	}
-	e, err := m.wish(ctx, version, neighbours)
+	e, err := m.recordDesired(ctx, version, neighbours)
 	if err != nil || m.find(app, number) != nil {
 		return err
 	}
@@ -37,21 +37,33 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	return m.begin(version, e)
 }
 
-// WhileNothingStarts runs f while no environment is begun or retired: what it
-// sees unused stays so until it returns.
-func (m *Manager) WhileNothingStarts(f func() error) error {
-	m.changing.Lock()
-	defer m.changing.Unlock()
+// Warnings says, a sentence for each, what of a spec this machine runs otherwise
+// than the spec says. It may start an interpreter to ask for its version.
+func (m *Manager) Warnings(ctx context.Context, spec teal.Spec) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(spec.Components)) {
+		if c := spec.Components[name]; c.Kind() == teal.KindFunction {
+			if notice := m.interpreters.Notice(ctx, c.Function.Runtime); notice != "" {
+				list = append(list, name+": "+notice)
+			}
+		}
+	}
+	return list
+}
+
+// WhileNothingStarts runs f while no environment of the app is begun or retired:
+// what it sees unused stays so until it returns.
+func (m *Manager) WhileNothingStarts(app string, f func() error) error {
+	defer m.changing.Lock(app)()
 	return f()
 }
 
-// ProvisionAside starts a version for a user's alias, which must be given to it
+// ProvisionUnslotted starts a version for a user's alias, which must be given to it
 // before anybody else is provisioned. It takes no slot, makes no room, and is
 // not a preview. A version that runs already is left as it is.
-func (m *Manager) ProvisionAside(ctx context.Context, app string, number int) error {
+func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, number int) error {
 	ctx = context.WithoutCancel(ctx)
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	if m.find(app, number) != nil {
 		return nil
 	}
@@ -60,18 +72,18 @@ func (m *Manager) ProvisionAside(ctx context.Context, app string, number int) er
 		return err
 	}
 	now := time.Now()
-	e := teal.Environment{App: app, Version: number, Aside: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
-	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+	e := teal.Environment{App: app, Version: number, Unslotted: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+	if err := m.cfg.Records.SetDesired(ctx, e); err != nil {
 		return err
 	}
 	m.cfg.Logger.Info("starting environment beside the slots", "app", app, "version", number)
 	return m.begin(version, e)
 }
 
-// neighbours returns the slots of the app's other environments, by version,
+// makeRoom returns the slots of the app's other environments, by version,
 // after retiring those that nobody needs and that are not in keep. While live is
 // not healthy, one that is stays: it may be what somebody wants to go back to.
-func (m *Manager) neighbours(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
+func (m *Manager) makeRoom(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
@@ -110,10 +122,10 @@ func (m *Manager) serves(app string, version int) bool {
 	return now.serves
 }
 
-// wish records that the version is to run. One that runs in a slot already keeps
+// recordDesired records that the version is to run. One that runs in a slot already keeps
 // its record; one that runs beside the slots moves into a free one. What ran for
 // an alias alone counts as started now.
-func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
+func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
 	now := time.Now()
 	e := teal.Environment{
 		App: version.App, Version: version.Number,
@@ -125,7 +137,7 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 			return e, nil
 		}
 		now, _ := r.currentHealth()
-		e.State, e.CreatedAt, e.Floor = now.state, r.since, r.currentFloor()
+		e.State, e.CreatedAt, e.MinInstances = now.state, r.since, r.currentMinInstances()
 	}
 	taken := map[teal.Slot]bool{}
 	live := teal.SlotNone
@@ -140,13 +152,13 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 		}
 	}
 	e.Slot = chooseSlot(taken, live)
-	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+	if err := m.cfg.Records.SetDesired(ctx, e); err != nil {
 		return e, err
 	}
 	if r != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		r.slot, r.since, r.aside = e.Slot, e.CreatedAt, false
+		r.slot, r.since, r.unslotted = e.Slot, e.CreatedAt, false
 	}
 	return e, nil
 }

@@ -21,33 +21,33 @@ import (
 	"teal/internal/service"
 )
 
-// running is one environment of this process: from the moment it is wished for
+// running is one environment of this process: from the moment it is desired
 // until its last process has ended.
 type running struct {
-	manager *Manager
-	version teal.Version
-	slot    teal.Slot     // written under manager.changing and manager.mu
-	since   time.Time     // when it was wished for; written under manager.changing and mu
-	aside   bool          // for a user's alias alone; guarded like since
-	dirty   chan struct{} // capacity 1: a component's condition may have changed
-	stopped chan struct{} // closed when everything has ended
-	gone    chan struct{} // closed when no instance runs any more; never when none was built
+	manager   *Manager
+	version   teal.Version
+	slot      teal.Slot     // written under manager.changing of the app and manager.mu
+	since     time.Time     // when it was desired; likewise
+	unslotted bool          // for a user's alias alone; guarded like since
+	dirty     chan struct{} // capacity 1: a component's condition may have changed
+	stopped   chan struct{} // closed when everything has ended
+	gone      chan struct{} // closed when no instance runs any more; never when none was built
 
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
 
-	mu     sync.Mutex
-	handle *gateway.Environment // nil until built
-	parts  []part               // likewise
-	urls   map[string]string    // of the components' listeners, and of the preview as ""; likewise
-	floor  map[string]int       // replaced, never changed
-	health health
-	at     time.Time // when health got its state
+	mu           sync.Mutex
+	handle       *gateway.Environment // nil until built
+	parts        []part               // likewise
+	urls         map[string]string    // of the components' listeners, and of the preview as ""; likewise
+	minInstances map[string]int       // replaced, never changed
+	health       health
+	at           time.Time // when health got its state
 
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
 
-	wanted atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
+	recheckSince atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
 func (r *running) logger() *slog.Logger {
@@ -156,14 +156,14 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
 		r.manager.recordHealth(ctx, r, now)
 		r.manager.announce()
-		r.manager.cfg.Changed(r.version.App)
+		r.manager.tell(r.version.App)
 	}
 }
 
 // recheck asks for checks of everything that has them, now.
 func (r *running) recheck() {
 	now := time.Now()
-	r.wanted.Store(&now)
+	r.recheckSince.Store(&now)
 	r.mu.Lock()
 	parts := r.parts
 	r.mu.Unlock()
@@ -177,12 +177,12 @@ func (r *running) recheck() {
 // tellChecked tells the manager's owner when checks that were asked for have been
 // passed.
 func (r *running) tellChecked() {
-	wanted := r.wanted.Load()
+	wanted := r.recheckSince.Load()
 	if wanted == nil {
 		return
 	}
-	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
-		r.manager.cfg.Changed(r.version.App)
+	if at, _ := r.checked(); !at.Before(*wanted) && r.recheckSince.CompareAndSwap(wanted, nil) {
+		r.manager.tell(r.version.App)
 	}
 }
 
@@ -254,8 +254,8 @@ func (r *running) currentHandle() *gateway.Environment {
 	return r.handle
 }
 
-// touch says that a component's condition may have changed. It does not block.
-func (r *running) touch() {
+// markDirty says that a component's condition may have changed. It does not block.
+func (r *running) markDirty() {
 	select {
 	case r.dirty <- struct{}{}:
 	default:
@@ -306,7 +306,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	r.mu.Lock()
 	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
 	for _, p := range parts {
-		p.keep(r.floor, false)
+		p.keep(r.minInstances, false)
 	}
 	r.mu.Unlock()
 	return parts, listeners, nil
@@ -431,12 +431,12 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
 			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 			Start: r.startProcess, Log: r.functionLog(name),
-			Logger: r.manager.cfg.Logger, OnChange: r.touch,
+			Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 		})
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
 		}
-		pool.SetFloor(r.manager.floor(app, version, name))
+		pool.SetMinInstances(r.manager.minInstances(app, version, name))
 		var called gateway.Function = pool
 		if admit := r.manager.cfg.Admit; admit != nil {
 			called = admitted{pool, func() (func(), error) { return admit(app, name) }}
@@ -446,7 +446,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
 		Dir: dir.code, WorkDir: filepath.Join(r.work, name), Env: env, Start: r.startProcess, Log: r.serviceLog(name),
-		Logger: r.manager.cfg.Logger, OnChange: r.touch,
+		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	}
 	set, err := service.New(cfg)
 	if err != nil {

@@ -10,6 +10,9 @@ import (
 // SideKey identifies a side record.
 type SideKey struct{ App, Name string }
 
+// AppKey is the key of the one side record of its kind that an app has.
+func AppKey(app string) SideKey { return SideKey{App: app, Name: "app"} }
+
 // sideName is what may stand in a key.
 //
 // The length is checked apart: a count in the pattern makes every start of the

@@ -23,6 +23,9 @@ type Extras struct {
 	Runtime     map[string]RuntimeManagement `json:",omitempty"`
 }
 
+// Ref returns the function that they are of.
+func (x *Extras) Ref() Ref { return Ref{App: x.App, Component: x.Component} }
+
 // Qualifiers returns the versions and aliases of which something is kept, sorted,
 // some of them more than once.
 func (x *Extras) Qualifiers() []string {

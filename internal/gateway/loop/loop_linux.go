@@ -2,7 +2,6 @@ package loop
 
 import (
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +37,7 @@ type loop struct {
 	buffers bufferStock
 	spare   []*roundTrip
 	date    dateLine
+	head    headWriter
 
 	accepting bool
 	paused    int64 // when to accept again; 0 for not paused
@@ -151,7 +151,7 @@ func (l *loop) serve(c *clientConn) {
 // its connection and nobody else theirs.
 func (l *loop) rescue(c *clientConn) {
 	if v := recover(); v != nil {
-		l.policy.Logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
+		l.policy.LogPanic(v)
 		c.abort()
 	}
 }
@@ -296,7 +296,7 @@ func (l *loop) watch(env *gateway.Environment) {
 func (l *loop) forget(env *gateway.Environment) {
 	for key, p := range l.pools {
 		if key.env == env {
-			p.closeIdle()
+			p.end()
 			delete(l.pools, key)
 		}
 	}

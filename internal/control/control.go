@@ -1,0 +1,44 @@
+package control
+
+import (
+	"log/slog"
+
+	"teal/internal/api"
+	"teal/internal/environment"
+	"teal/internal/gateway"
+	"teal/internal/release"
+	"teal/internal/routing"
+	"teal/internal/store"
+)
+
+// Control answers the REST API: it turns orders into records, releases and
+// aliases. Safe for concurrent use.
+type Control struct{ cfg Config }
+
+// Config is what a Control needs.
+type Config struct {
+	KV      store.KV // what Store is over
+	Store   *store.Store
+	Journal routing.Journal
+	Router  *routing.Router
+	Gateway *gateway.Gateway
+	Manager *environment.Manager
+	Engine  *release.Engine
+	Logger  *slog.Logger
+	// Writable returns why nothing can be recorded at the moment. What begins
+	// something asks before it changes anything.
+	Writable     func() error
+	Bundles      Bundles
+	Hooks        Hooks
+	Recordings   Recordings
+	Reservations Reservations
+	Numbers      Numbers
+	Deletions    Deletions
+	Garbage      Garbage
+	Alerts       Alerts
+}
+
+// New returns what takes orders.
+func New(cfg Config) *Control { return &Control{cfg: cfg} }
+
+var _ api.Control = (*Control)(nil)

@@ -1,0 +1,124 @@
+package lambda
+
+import (
+	"context"
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/gateway"
+	"teal/internal/store"
+)
+
+// Activator leads calls to versions, and starts a version that does not run for the
+// call that needs it: the draft, and versions that no alias points to, run only for
+// those who call them. It is safe for concurrent use.
+type Activator struct {
+	gateway      Claimer
+	aliases      Alias
+	environments Environments
+
+	mu     sync.Mutex
+	usedAt map[store.VersionKey]time.Time // when an environment was last called
+}
+
+// NewActivator returns an activator that has started nothing.
+func NewActivator(gateway Claimer, aliases Alias, environments Environments) *Activator {
+	return &Activator{gateway: gateway, aliases: aliases, environments: environments, usedAt: map[store.VersionKey]time.Time{}}
+}
+
+// claimTries bounds how often a version is started for one call: each further
+// try means that somebody has stopped it in between.
+const claimTries = 5
+
+// startPatience is how long a call waits for a version that does not run yet.
+const startPatience = 60 * time.Second
+
+// claim finds the version for a call, starts it where it does not run, and
+// counts the call in. The draft, and versions that no alias points to, run only
+// for those who call them.
+func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
+	point := teal.Weight(rand.Int32N(int32(teal.All)))
+	qualifier = numbered(qualifier)
+	var claim gateway.Claim
+	var err error
+	for range claimTries {
+		claim, err = a.gateway.ClaimQualifier(ref.App, qualifier, ref.Component, point)
+		version := claim.Version
+		switch {
+		case err == nil:
+			return claim, nil
+		case teal.IsCode(err, teal.CodeUnknownApp), teal.IsCode(err, teal.CodeVersionNotRunning), teal.IsCode(err, teal.CodeUnavailable):
+		default:
+			return claim, err
+		}
+		if version == 0 { // the gateway does not say which one does not run
+			if version, err = a.follow(ref.App, qualifier, point); err != nil {
+				return claim, err
+			}
+		}
+		if err := a.startForCall(ctx, ref.App, version); err != nil {
+			return claim, err
+		}
+		qualifier = strconv.Itoa(version) // an alias has been followed once; that counts
+	}
+	return claim, err
+}
+
+// follow returns the version that a qualifier leads to at a point.
+func (a *Activator) follow(app, qualifier string, point teal.Weight) (int, error) {
+	if number, err := strconv.Atoi(qualifier); err == nil {
+		return number, nil
+	}
+	targets := a.aliases.Alias(app, qualifier).Value.Targets
+	if len(targets) == 0 {
+		return 0, teal.Errorf(teal.CodeUnknownAlias, "app %s has no alias %s", app, qualifier)
+	}
+	return gateway.Pick(targets, point), nil
+}
+
+// numbered returns a qualifier with the draft's number in place of its name.
+func numbered(qualifier string) string {
+	if qualifier == "" || qualifier == teal.DraftName {
+		return strconv.Itoa(teal.Draft)
+	}
+	return qualifier
+}
+
+// startForCall starts a version and waits until it can take a call: until it is
+// ready, or is known to fail, which the call is then told.
+func (a *Activator) startForCall(ctx context.Context, app string, version int) error {
+	if err := a.environments.ProvisionUnslotted(ctx, app, version); err != nil {
+		return err
+	}
+	a.touch(app, version)
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	return a.environments.Started(ctx, app, version)
+}
+
+// touch notes that an environment was of use just now.
+func (a *Activator) touch(app string, version int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.usedAt[store.VersionKey{App: app, Number: version}] = time.Now()
+}
+
+// lastUse returns when an environment was last of use; zero when it was not, or so
+// long ago that it has been forgotten.
+func (a *Activator) lastUse(key store.VersionKey) time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.usedAt[key]
+}
+
+// forgetBefore drops what has not been of use since a time.
+func (a *Activator) forgetBefore(limit time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	maps.DeleteFunc(a.usedAt, func(_ store.VersionKey, at time.Time) bool { return at.Before(limit) })
+}

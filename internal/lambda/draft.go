@@ -1,0 +1,176 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/store"
+)
+
+// draft is an app's mutable content, which AWS calls $LATEST.
+type draft struct {
+	App string
+	// After is the newest version there was when the draft was written. A draft
+	// that is older than the newest version is superseded by it.
+	After      int
+	Spec       teal.Spec
+	CreatedAt  time.Time
+	ModifiedAt time.Time
+}
+
+// drafts are those of all apps.
+type drafts struct {
+	table *store.Table[store.SideKey, draft]
+	store *store.Store // of the apps' own records
+	apps  Apps
+
+	mu      sync.Mutex
+	known   map[string]store.Record[draft] // by app
+	changes uint64                         // of known
+}
+
+func newDrafts(kv store.KV, typed *store.Store, apps Apps) *drafts {
+	return &drafts{
+		table: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return appKey(d.App) }),
+		store: typed, apps: apps, known: map[string]store.Record[draft]{},
+	}
+}
+
+func (d *drafts) load(ctx context.Context) error {
+	records, _, err := d.table.Readable(ctx, "")
+	if err != nil {
+		return fmt.Errorf("lambda: load drafts: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range records {
+		d.known[r.Value.App] = r
+	}
+	return nil
+}
+
+// of returns the record of an app's draft.
+func (d *drafts) of(app string) (record store.Record[draft], ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	record, ok = d.known[app]
+	return record, ok
+}
+
+// changed returns a number that is another one whenever a draft has changed.
+func (d *drafts) changed() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changes
+}
+
+func (d *drafts) stored(ctx context.Context, app string) (spec teal.Spec, ok bool) {
+	record, err := d.table.Get(ctx, appKey(app))
+	return record.Value.Spec, err == nil
+}
+
+func (d *drafts) specs() []teal.Spec {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	specs := make([]teal.Spec, 0, len(d.known))
+	for _, r := range d.known {
+		specs = append(specs, r.Value.Spec)
+	}
+	return specs
+}
+
+func (d *drafts) forget(app string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.known, app)
+	d.changes++
+}
+
+// write replaces an app's draft. The caller holds changing.
+func (d *drafts) write(ctx context.Context, next draft) error {
+	// Half a write would leave the copy behind the store.
+	record, err := d.table.Upsert(context.WithoutCancel(ctx), appKey(next.App), func(stored *draft, _ bool) error {
+		*stored = next
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[next.App] = record
+	d.changes++
+	return nil
+}
+
+// current is an app's draft as it is now: the record, or what the newest version
+// stands for.
+type current struct {
+	spec     teal.Spec
+	at       time.Time
+	revision string
+	app      teal.App
+}
+
+// current returns the draft of an app; teal.CodeUnknownApp when it has neither a
+// draft nor a version.
+func (d *drafts) current(ctx context.Context, app string) (current, error) {
+	record, err := d.apps.App(ctx, app)
+	if err != nil {
+		return current{}, err
+	}
+	own, drafted := d.of(app)
+	if !drafted || own.Value.After < record.Value.LastVersion {
+		version, err := d.newest(ctx, record.Value)
+		switch {
+		case err != nil:
+			return current{}, err
+		case version != nil:
+			return current{version.Spec, version.CreatedAt, inheritedRevision(*version), record.Value}, nil
+		case !drafted:
+			return current{}, store.UnknownApp(app)
+		}
+	}
+	return current{own.Value.Spec, own.Value.ModifiedAt, ownRevision(own), record.Value}, nil
+}
+
+func ownRevision(own store.Record[draft]) string {
+	return awslambda.RevisionID("draft", own.Value.App, fmt.Sprint(own.Revision))
+}
+
+// inheritedRevision is of a draft that is what the newest version is.
+func inheritedRevision(v teal.Version) string {
+	return awslambda.RevisionID("draft of", v.App, v.Digest)
+}
+
+// newest returns the newest version of an app that is still there; nil for none.
+func (d *drafts) newest(ctx context.Context, app teal.App) (*teal.Version, error) {
+	if app.LastVersion > 0 {
+		version, err := d.store.Versions.Get(ctx, store.VersionKey{App: app.Name, Number: app.LastVersion})
+		if !errors.Is(err, store.ErrNotFound) {
+			return &version.Value, err
+		}
+	}
+	list, err := d.store.Versions.List(ctx, app.Name)
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	return &list[len(list)-1].Value, nil
+}
+
+// version returns the draft as a version that can run. It has no routes: an
+// unfinished thing answers only who asks for it by name.
+func (d *drafts) version(ctx context.Context, app string) (teal.Version, error) {
+	now, err := d.current(ctx, app)
+	if err != nil {
+		return teal.Version{}, err
+	}
+	spec := now.spec
+	spec.Routes = nil
+	return teal.Version{App: app, Number: teal.Draft, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
+}

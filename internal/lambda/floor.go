@@ -1,0 +1,71 @@
+package lambda
+
+import (
+	"context"
+	"strconv"
+
+	"teal/internal/api/awslambda"
+)
+
+// Floors says how many instances of a version are to stand ready, whatever its own
+// content says: provisioned concurrency. It is safe for concurrent use.
+type Floors struct {
+	settings *settings
+	aliases  Alias
+}
+
+// NewFloors returns the floors that records ask for.
+func NewFloors(r *Records, aliases Alias) *Floors {
+	return &Floors{settings: r.settings, aliases: aliases}
+}
+
+// Floor returns how many instances of a function of a version are to stand ready.
+func (f *Floors) Floor(app string, version int, component string) int {
+	most := 0
+	for qualifier, p := range f.settings.of(awslambda.Ref{App: app, Component: component}).Provisioned {
+		if f.leadsTo(app, qualifier) == version {
+			most = max(most, p.Requested)
+		}
+	}
+	return most
+}
+
+// leadsTo returns the version that a qualifier belongs to; 0 for none.
+func (f *Floors) leadsTo(app, qualifier string) int {
+	if number, err := strconv.Atoi(qualifier); err == nil {
+		return number
+	}
+	return f.aliases.Alias(app, qualifier).Value.Primary()
+}
+
+// keepsWarm reports whether a version is to stand ready for somebody.
+func (f *Floors) keepsWarm(app string, version int) bool {
+	for ref := range f.settings.ofApp(app) {
+		if f.Floor(app, version, ref.Component) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Warm implements [awslambda.Settings].
+func (b *Backend) Warm(_ context.Context, ref awslambda.Ref, qualifier string) (int, error) {
+	return b.cfg.Instances.Instances(ref.App, b.cfg.Floors.leadsTo(ref.App, qualifier), ref.Component), nil
+}
+
+// warmUp starts the versions that are to stand ready, and tells those that run
+// how many instances they keep.
+func (b *Backend) warmUp(ctx context.Context, app string) {
+	for _, x := range b.settings.ofApp(app) {
+		for qualifier := range x.Provisioned {
+			version := b.cfg.Floors.leadsTo(app, qualifier)
+			if version == 0 || b.environments.Runs(app, version) {
+				continue
+			}
+			if err := b.environments.ProvisionUnslotted(ctx, app, version); err != nil {
+				b.logger.Warn("a version that is to stand ready cannot be started", "app", app, "version", version, "error", err)
+			}
+		}
+	}
+	b.cfg.Instances.Rewarm(app)
+}

@@ -1,0 +1,82 @@
+package lambda
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"teal"
+	"teal/internal/store"
+)
+
+// How long an environment that runs only for those who call it by name is kept
+// without a call, and how often that is looked at.
+const (
+	idleAfter = 10 * time.Minute
+	idleEvery = 30 * time.Second
+)
+
+// Run works on events, follows the store, and stops what nobody has called for a
+// while, until ctx ends.
+func (b *Backend) Run(ctx context.Context) error {
+	var tasks sync.WaitGroup
+	defer tasks.Wait()
+	work := newWorker(b)
+	defer work.client.CloseIdleConnections()
+	if err := b.ForgetGone(ctx); err != nil {
+		b.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
+	}
+	failed := make(chan error, 2)
+	events := func(ctx context.Context) error { return b.cfg.Events.Run(ctx, work) }
+	for _, run := range []func(context.Context) error{events, b.index.Run} {
+		tasks.Go(func() {
+			if err := run(ctx); err != nil {
+				failed <- err
+			}
+		})
+	}
+	ticker := time.NewTicker(idleEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return err
+		case now := <-ticker.C:
+			b.StopIdle(ctx, now)
+		}
+	}
+}
+
+// StopIdle stops what runs outside the slots, is needed by nobody, and has had no
+// call for a while.
+func (b *Backend) StopIdle(ctx context.Context, now time.Time) {
+	records, _, err := b.cfg.Store.Environments.Readable(ctx, "")
+	if err != nil {
+		b.logger.Warn("idle environments could not be looked for", "error", err)
+		return
+	}
+	for _, e := range records {
+		key := store.VersionKey{App: e.Value.App, Number: e.Value.Version}
+		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Number) {
+			continue
+		}
+		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Number); err != nil || used {
+			continue
+		}
+		if err := b.environments.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
+			b.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
+		}
+	}
+	b.cfg.Activator.forgetBefore(now.Add(-idleAfter))
+}
+
+// isIdle reports whether an environment beside the slots has had no call for a
+// while.
+func isIdle(e teal.Environment, used, now time.Time) bool {
+	if e.CreatedAt.After(used) {
+		used = e.CreatedAt
+	}
+	return e.Unslotted && e.State != teal.EnvironmentDraining && now.Sub(used) > idleAfter
+}

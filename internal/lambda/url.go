@@ -1,0 +1,281 @@
+package lambda
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/api/sigv4"
+	"teal/internal/gateway/nethttp"
+)
+
+// DefaultDomain is what the host names of function URLs end in, unless the server
+// is told otherwise. Names below localhost lead to this machine everywhere.
+const DefaultDomain = "lambda-url.localhost"
+
+// KeyID is the access key id of the key for function URLs.
+const KeyID = "teal-url"
+
+// address is one function URL.
+type address struct {
+	ref       awslambda.Ref
+	qualifier string
+	url       awslambda.URL
+	open      bool // the function's policy lets everybody call it
+}
+
+// addresses are the function URLs by id. Requests read them without a lock.
+type addresses struct {
+	setting sync.Mutex // one change at a time
+	table   atomic.Pointer[map[string]address]
+}
+
+// set replaces the URLs of one function.
+func (a *addresses) set(x awslambda.Extras) {
+	a.setting.Lock()
+	defer a.setting.Unlock()
+	ref := x.Ref()
+	next := map[string]address{}
+	if old := a.table.Load(); old != nil {
+		maps.Copy(next, *old)
+		maps.DeleteFunc(next, func(_ string, u address) bool { return u.ref == ref })
+	}
+	for qualifier, u := range x.URLs {
+		next[u.ID] = address{ref: ref, qualifier: qualifier, url: u, open: x.Policies[qualifier].AllowsURL(u.AuthType)}
+	}
+	a.table.Store(&next)
+}
+
+func (a *addresses) find(id string) (address, bool) {
+	if table := a.table.Load(); table != nil {
+		u, ok := (*table)[id]
+		return u, ok
+	}
+	return address{}, false
+}
+
+// URLConfig is what URLs needs.
+type URLConfig struct {
+	Records   *Records
+	Activator *Activator
+	// Domain is what the host names end in; "" is DefaultDomain.
+	Domain string
+	// Key is what signatures are made with; its ID is KeyID.
+	Key sigv4.Key
+	// Read reads the body of somebody who has not proven yet who they are, within
+	// the gateway's limits; see front.Server.ReadBody.
+	Read   func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
+	Logger *slog.Logger
+}
+
+// URLs answers requests to function URLs. It is safe for concurrent use.
+type URLs struct {
+	cfg    URLConfig
+	suffix string // of hosts
+}
+
+// NewURLs returns the function URLs that records name.
+func NewURLs(cfg URLConfig) *URLs {
+	return &URLs{cfg: cfg, suffix: "." + cmp.Or(cfg.Domain, DefaultDomain)}
+}
+
+// Owns reports whether a host, in lower case and without port, may be a function
+// URL's. It does not block.
+func (u *URLs) Owns(host string) bool { return strings.HasSuffix(host, u.suffix) }
+
+// Middleware answers requests whose host is a function URL's, and leaves all
+// others to next.
+func (u *URLs) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			host = h
+		}
+		id, ours := strings.CutSuffix(strings.ToLower(host), u.suffix)
+		if !ours {
+			next.ServeHTTP(w, r)
+			return
+		}
+		to, ok := u.cfg.Records.settings.urls.find(id)
+		if !ok {
+			refuseURL(w, r, http.StatusForbidden, "Forbidden")
+			return
+		}
+		u.serve(w, r, to, next)
+	})
+}
+
+func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next http.Handler) {
+	if to.url.Cors != nil {
+		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
+			corsHeaders(w.Header(), *to.url.Cors, r)
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		w = &corsWriter{ResponseWriter: w, cors: *to.url.Cors, request: r}
+	}
+	if err := u.allow(w, r, to); err != nil {
+		status, message := refusalOf(err)
+		refuseURL(w, r, status, message)
+		return
+	}
+	claim, err := u.cfg.Activator.claim(r.Context(), to.ref, to.qualifier)
+	if err != nil {
+		u.cfg.Logger.Warn("a function URL cannot be served", "app", to.ref.App, "qualifier", to.qualifier, "error", err)
+		refuseURL(w, r, http.StatusBadGateway, "Internal Server Error")
+		return
+	}
+	u.cfg.Activator.touch(to.ref.App, claim.Version)
+	claim.Stream = to.url.Mode == awslambda.ResponseStream
+	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
+}
+
+// Addresses returns what makes the address of a function URL from its id: below a
+// domain, at the port of a listener.
+func Addresses(domain string, at net.Addr) func(id string) string {
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		port = "80"
+	}
+	return func(id string) string { return "http://" + id + "." + domain + ":" + port + "/" }
+}
+
+// errForbidden is in AWS's words but for the page that it points to.
+var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md") //nolint:staticcheck // AWS begins it so
+
+// allow checks who calls: by the function's policy, or by a signature.
+//
+// A signature that covers a declared hash of the body is verified before anything
+// of the body is read. Without one there is no other way than to read it first.
+func (u *URLs) allow(w http.ResponseWriter, r *http.Request, to address) error {
+	if to.url.AuthType == "NONE" {
+		if !to.open {
+			return errForbidden
+		}
+		return nil
+	}
+	signature, err := u.cfg.Key.Parse(r, time.Now())
+	if err != nil {
+		return err
+	}
+	if _, err := u.cfg.Key.VerifyHead(signature); err != nil {
+		return err
+	}
+	body, release, err := u.cfg.Read(w, r)
+	defer release() // whoever has proven who they are is asked again for the same, by the gateway
+	if err != nil {
+		return err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return u.cfg.Key.Verify(signature, body)
+}
+
+// refusalOf returns what whom allow does not let in is told.
+func refusalOf(err error) (status int, message string) {
+	var unproven *sigv4.Error
+	switch {
+	case errors.As(err, &unproven):
+		return http.StatusForbidden, unproven.Message
+	case teal.IsCode(err, teal.CodeTooLarge):
+		return http.StatusRequestEntityTooLarge, teal.MessageOf(err)
+	case teal.IsCode(err, teal.CodeUnavailable):
+		return http.StatusServiceUnavailable, teal.MessageOf(err)
+	}
+	return http.StatusForbidden, errForbidden.Error()
+}
+
+// restTimeout is for what is left of a request that is refused.
+const restTimeout = 500 * time.Millisecond
+
+// refuseURL answers at once: net/http would read the body before it, and after.
+func refuseURL(w http.ResponseWriter, r *http.Request, status int, message string) {
+	if r.ProtoMajor == 1 && r.ContentLength != 0 {
+		control := http.NewResponseController(w)
+		_ = control.EnableFullDuplex() // net/http's own connections can
+		defer func() { _ = control.SetReadDeadline(time.Now().Add(restTimeout)) }()
+		w.Header().Set("Connection", "close")
+	}
+	data, _ := json.Marshal(map[string]string{"Message": message}) // strings are always encoded
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // whoever has gone needs no answer
+}
+
+// corsWriter puts the URL's CORS headers in the place of the function's.
+type corsWriter struct {
+	http.ResponseWriter
+	cors    awslambda.Cors
+	request *http.Request
+	begun   bool
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *corsWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader adds the headers before the first one goes out.
+func (w *corsWriter) WriteHeader(status int) {
+	if !w.begun && status >= http.StatusOK {
+		w.begun = true
+		corsHeaders(w.Header(), w.cors, w.request)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *corsWriter) Write(p []byte) (int, error) {
+	if !w.begun {
+		w.WriteHeader(http.StatusOK)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// corsHeaders says who may read the answer.
+func corsHeaders(h http.Header, cors awslambda.Cors, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" {
+		return
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Access-Control-") {
+			h.Del(name)
+		}
+	}
+	h.Add("Vary", "Origin")
+	switch {
+	case slices.Contains(cors.AllowOrigins, "*") && !cors.AllowCredentials:
+		h.Set("Access-Control-Allow-Origin", "*")
+	case slices.Contains(cors.AllowOrigins, origin), slices.Contains(cors.AllowOrigins, "*"):
+		h.Set("Access-Control-Allow-Origin", origin)
+	default:
+		return
+	}
+	if cors.AllowCredentials {
+		h.Set("Access-Control-Allow-Credentials", "true")
+	}
+	list := func(name string, values []string) {
+		if len(values) > 0 {
+			h.Set(name, strings.Join(values, ","))
+		}
+	}
+	list("Access-Control-Expose-Headers", cors.ExposeHeaders)
+	if r.Method == http.MethodOptions {
+		list("Access-Control-Allow-Methods", cors.AllowMethods)
+		list("Access-Control-Allow-Headers", cors.AllowHeaders)
+		if cors.MaxAge > 0 {
+			h.Set("Access-Control-Max-Age", strconv.Itoa(cors.MaxAge))
+		}
+	}
+}

@@ -1,0 +1,92 @@
+package index_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"teal"
+	"teal/internal/store"
+	"teal/internal/store/index"
+	"teal/internal/store/memkv"
+)
+
+func spec(app string, functions ...string) teal.Spec {
+	s := teal.Spec{App: app, Components: map[string]teal.Component{"web": {Service: &teal.Service{}}}}
+	for _, name := range functions {
+		s.Components[name] = teal.Component{Function: &teal.Function{Code: "code of " + name}}
+	}
+	return s
+}
+
+func pieces(s teal.Spec) (list []string) {
+	for _, name := range index.FunctionsOf(s) {
+		list = append(list, s.Components[name].Function.Code)
+	}
+	return list
+}
+
+func numbers(list []index.Version) (all []int) {
+	for _, v := range list {
+		all = append(all, v.Number)
+	}
+	return all
+}
+
+// What has been written through the index is in it when the write has returned;
+// what was there before is in it once it is loaded; what was deleted is not.
+//
+// Seen red with a Store over the KV below the mirrors.
+func TestTheIndexIsNeverBehind(t *testing.T) {
+	t.Parallel()
+	ctx, kv := t.Context(), memkv.New()
+	if _, err := store.New(kv).Versions.Create(ctx, teal.Version{App: "old", Number: 3, Spec: spec("old", "f")}); err != nil {
+		t.Fatal(err)
+	}
+	i := index.New(kv, pieces)
+	if err := i.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- i.Run(running) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	if v, ok := i.Version(store.VersionKey{App: "old", Number: 3}); !ok || !slices.Equal(v.Functions, []string{"f"}) || !slices.Equal(v.Pieces, []string{"code of f"}) {
+		t.Errorf("what was there before: %+v, %v", v, ok)
+	}
+	if _, err := i.Store().Apps.Create(ctx, teal.App{Name: "new", LastVersion: 12}); err != nil {
+		t.Fatal(err)
+	}
+	if app, ok := i.App("new"); !ok || app.LastVersion != 12 || len(i.Apps()) != 1 {
+		t.Errorf("an app that was just written: %+v, %v", app, ok)
+	}
+	for n := 12; n > 0; n-- {
+		before := i.Changes()
+		record, err := i.Store().Versions.Create(ctx, teal.Version{App: "new", Number: n, Digest: fmt.Sprint(n), Spec: spec("new")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, ok := i.Version(store.VersionKey{App: "new", Number: n})
+		if content, err := v.Content(); !ok || err != nil || content.Digest != fmt.Sprint(n) || i.Changes() == before {
+			t.Errorf("version %d, just written: %+v, %v", n, content, err)
+		}
+		if n%2 == 0 {
+			continue
+		}
+		if err := i.Store().Versions.Delete(ctx, store.VersionKey{App: "new", Number: n}, record.Revision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := numbers(i.Versions()["new"]); !slices.Equal(got, []int{2, 4, 6, 8, 10, 12}) {
+		t.Errorf("after half of them were deleted: %v", got)
+	}
+	if _, ok := i.App("none"); ok {
+		t.Error("there is an app that nobody made")
+	}
+}
