@@ -129,11 +129,11 @@ type Interpreters struct {
 // interpreter than it names; "" when it is not, or nothing here serves it, which
 // the start of an instance says.
 func (i *Interpreters) Notice(ctx context.Context, runtime string) string {
-	family, ask := teal.RuntimeFamily(runtime), pythonAsks
+	family, ask := teal.RuntimeFamily(runtime), pythonVersionArgs
 	named := strings.TrimPrefix(runtime, "python")
 	switch family {
 	case "nodejs":
-		named, ask = strings.TrimSuffix(strings.TrimPrefix(runtime, family), ".x"), nodeAsks
+		named, ask = strings.TrimSuffix(strings.TrimPrefix(runtime, family), ".x"), nodeVersionArgs
 	case "python3":
 	default:
 		return ""
