@@ -130,6 +130,8 @@ type Deployed struct {
 	Created bool          // false: a version with the same content was there already
 	Release *teal.Release // that was started; nil when there is nothing to release
 	Live    bool          // the version already has all traffic
+	// Warnings are sentences about what works, but not as the spec says.
+	Warnings []string
 }
 
 // SetAlias is the wish to point an alias to versions.

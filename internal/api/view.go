@@ -205,14 +205,15 @@ func viewRecord(record any) any {
 
 // DeployView is what became of a deploy.
 type DeployView struct {
-	Version VersionView  `json:"version"`
-	Created bool         `json:"created" doc:"false: a version with the same content was there already"`
-	Release *ReleaseView `json:"release" doc:"The release that was started; null when there is nothing to release."`
-	Live    bool         `json:"live" doc:"The version already has all traffic, so there is nothing to do."`
+	Version  VersionView  `json:"version"`
+	Created  bool         `json:"created" doc:"false: a version with the same content was there already"`
+	Release  *ReleaseView `json:"release" doc:"The release that was started; null when there is nothing to release."`
+	Live     bool         `json:"live" doc:"The version already has all traffic, so there is nothing to do."`
+	Warnings []string     `json:"warnings" doc:"Sentences about what works here, but not as the spec says, such as a runtime that another version of its interpreter serves."`
 }
 
 func viewDeployed(d Deployed) DeployView {
-	return DeployView{Version: ViewVersion(d.Version), Created: d.Created, Release: viewIfAny(d.Release), Live: d.Live}
+	return DeployView{Version: ViewVersion(d.Version), Created: d.Created, Release: viewIfAny(d.Release), Live: d.Live, Warnings: append([]string{}, d.Warnings...)}
 }
 
 func viewIfAny(r *teal.Release) *ReleaseView {
