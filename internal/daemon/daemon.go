@@ -294,20 +294,20 @@ func (s *server) assemble(ctx context.Context) error {
 // more.
 func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	pins, tombstones, zips := retention.NewPins(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
-		Store: s.store, Index: s.index, Environments: s.manager, Named: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
-		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+		Store: s.store, Index: s.index, Environments: s.manager, Unversioned: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
+		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
 	})
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
-		Events: s.events, Named: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
+		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
 	s.control = control.New(control.Config{
-		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
-		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
 	})
 	s.assembleLambda(floors, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
@@ -379,7 +379,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"net"
-
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
@@ -38,13 +36,7 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: s.lambdaPlace(),
 		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
+		FunctionURL: lambda.Addresses(aws.URLDomain, s.front.Addr()),
 	})
 }
 

@@ -144,6 +144,16 @@ func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next ht
 	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
 }
 
+// Addresses returns what makes the address of a function URL from its id: below a
+// domain, at the port of a listener.
+func Addresses(domain string, at net.Addr) func(id string) string {
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		port = "80"
+	}
+	return func(id string) string { return "http://" + id + "." + domain + ":" + port + "/" }
+}
+
 // errForbidden is in AWS's words but for the page that it points to.
 var errForbidden = errors.New("Forbidden. For troubleshooting Function URL authorization issues, see docs/aws.md") //nolint:staticcheck // AWS begins it so
 

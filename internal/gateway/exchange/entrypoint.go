@@ -52,6 +52,9 @@ func (e *Entrypoint) name() string {
 	return e.Component.Name
 }
 
+// IsPublic reports whether everybody may come in.
+func (e *Entrypoint) IsPublic() bool { return e.Environment == nil }
+
 // isInternal reports whether components call each other there.
 func (e *Entrypoint) isInternal() bool { return e.Component != nil }
 

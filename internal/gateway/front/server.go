@@ -60,7 +60,7 @@ func (s *Server) With(middleware func(next http.Handler) http.Handler, hosts fun
 // connections, without TLS; clients speak HTTP/1.1 on them, or HTTP/2 from the
 // first byte.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return s.servePublic(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(false), Middleware: s.middleware})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(false), Middleware: s.middleware})
 }
 
 // ServeTLS is Serve over TLS 1.2 and later, for connections that l yields plain.
@@ -75,7 +75,7 @@ func (s *Server) ServeTLS(ctx context.Context, l net.Listener, certificate func(
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              certificate,
 	}
-	return s.servePublic(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(true), TLS: secure, Middleware: s.middleware})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(true), TLS: secure, Middleware: s.middleware})
 }
 
 // ServeComponent answers calls from inside env to one of its components, by
@@ -88,7 +88,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *gatewa
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
-	return s.http.Serve(ctx, l, nethttp.Listener{Entrypoint: at})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: at})
 }
 
 // ServeEnvironment previews env to whom EnvironmentConfig.Admit admits: every request
@@ -96,7 +96,7 @@ func (s *Server) ServeComponent(ctx context.Context, l net.Listener, env *gatewa
 // route has the request's host, the path alone decides, unless it leads to several
 // components. It blocks and ends as Serve does.
 func (s *Server) ServeEnvironment(ctx context.Context, l net.Listener, env *gateway.Environment) error {
-	return s.http.Serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Preview(env)})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Preview(env)})
 }
 
 // ReadBody reads the body of a request to a function before it is known who has

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,25 +19,28 @@ import (
 //	   │                            ▼
 //	   └── (next request) ◀──── answering ──→ lingering → gone
 //
-// with waiting before proxying when an instance has all the requests that it
-// takes, and skipping before an answer, or after one, while the rest of a body
-// that nobody wants is thrown away.
+// with admitting behind the first head where not everybody may come in, waiting before
+// proxying when an instance has all the requests that it takes, and skipping before an
+// answer, or after one, while the rest of a body that nobody wants is thrown away.
 type clientConn struct {
 	socket
-	loop     *loop
-	index    int // in loop.clients
-	state    clientState
-	again    bool // in loop.again
-	peer     exchange.Peer
-	deadline int64
-	requests int
-	exchange *roundTrip // nil while nothing of a request has arrived
+	loop      *loop
+	index     int // in loop.clients
+	state     clientState
+	again     bool           // in loop.again
+	client    netip.AddrPort // the other end
+	peer      exchange.Peer
+	admission admission
+	deadline  int64
+	requests  int
+	exchange  *roundTrip // nil while nothing of a request has arrived
 }
 
 type clientState uint8
 
 const (
 	clientReading    clientState = iota // a head
+	clientAdmitting                     // until it is known who it is
 	clientWaiting                       // for an instance to take one more request
 	clientProxying                      //
 	clientCollecting                    // the body of a request to a function
@@ -188,8 +192,15 @@ func (c *clientConn) begin() {
 		c.handOver()
 		return
 	}
+	if !c.admission.known {
+		c.askAdmission()
+		return
+	}
 	c.exchange.Watch()
-	err := c.claim()
+	err := c.loop.all.at.CheckAdmission(c.admission.granted, received{t})
+	if err == nil {
+		err = c.claim()
+	}
 	if err != nil {
 		c.fail(err)
 		return
@@ -263,7 +274,7 @@ func (c *clientConn) cancelled(cause error) {
 	case clientWaiting:
 		c.exchange.queued.leave(c)
 		c.fail(cause)
-	case clientProxying, clientCollecting:
+	case clientAdmitting, clientProxying, clientCollecting:
 		c.fail(cause)
 	case clientReading, clientLingering:
 		c.close()

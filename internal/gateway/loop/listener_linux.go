@@ -30,6 +30,7 @@ type Listener struct {
 	exchange.Entrypoint
 	TLS     *tls.Config // nil: cleartext
 	Handoff Handoff     // gets what the loops do not serve
+	Loops   int         // how many there are; 0 for one for each processor
 	// Elsewhere says for which hosts, in lower case and without port, all requests are
 	// handed over; nil is none. It is asked on the path of every request and must not
 	// block.
@@ -111,7 +112,11 @@ func (s *Server) newLoops(life context.Context, l *net.TCPListener, at Listener)
 	if err := raw.Control(func(fd uintptr) { all.listener, failure = listenerOf(int(fd)) }); err != nil || failure != nil {
 		return nil, errors.Join(err, failure)
 	}
-	for range runtime.GOMAXPROCS(0) {
+	count := at.Loops
+	if count == 0 {
+		count = runtime.GOMAXPROCS(0)
+	}
+	for range count {
 		loop, err := newLoop(all)
 		if err != nil {
 			for _, made := range all.list {
