@@ -108,7 +108,7 @@ func (s *session) awaitPreview(ctx context.Context, v teal.Version, limit time.D
 	var last teal.Environment
 	err := s.events(ctx, app, func(e client.Event) bool {
 		env, ok := e.Environment()
-		if !ok || env.Version != version {
+		if !ok || env.Version != teal.VersionRef(version) {
 			return false
 		}
 		if last.Version == 0 && env.State == teal.EnvironmentStarting {

@@ -13,7 +13,7 @@ import (
 // one release. It is pure: events in, lines out.
 type progress struct {
 	release teal.Release
-	envs    map[int]teal.Environment // the last known, also of those that are gone
+	envs    map[teal.VersionRef]teal.Environment // the last known, also of those that are gone
 	clock   func(time.Time) string
 	until   waitFor
 	started bool   // "starting" has been said
@@ -24,7 +24,7 @@ type progress struct {
 }
 
 func newProgress(r teal.Release, until waitFor, clock func(time.Time) string) *progress {
-	return &progress{release: r, envs: map[int]teal.Environment{}, until: until, clock: clock}
+	return &progress{release: r, envs: map[teal.VersionRef]teal.Environment{}, until: until, clock: clock}
 }
 
 // see takes an event and returns the lines that it is worth.
@@ -40,7 +40,7 @@ func (p *progress) see(e client.Event) []string {
 
 func (p *progress) seeEnvironment(env teal.Environment) []string {
 	p.envs[env.Version] = env
-	if env.Version != p.release.To {
+	if env.Version != teal.VersionRef(p.release.To) {
 		return nil
 	}
 	var lines []string
@@ -167,7 +167,7 @@ func (p *progress) reason() string {
 	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
 		reason += "\n" + more
 	}
-	output := strings.TrimRight(p.envs[p.release.To].Output, "\n")
+	output := strings.TrimRight(p.envs[teal.VersionRef(p.release.To)].Output, "\n")
 	if output == "" || strings.Contains(reason, output) {
 		return reason
 	}
@@ -180,10 +180,10 @@ func (p *progress) green() string { return p.slot(p.release.To, teal.SlotGreen) 
 func (p *progress) blue() string  { return p.slot(p.release.From, teal.SlotBlue) }
 
 func (p *progress) slot(version int, fallback teal.Slot) string {
-	if slot := p.envs[version].Slot; slot != teal.SlotNone {
+	if slot := p.envs[teal.VersionRef(version)].Slot; slot != teal.SlotNone {
 		return string(slot)
 	}
-	if other := p.envs[p.release.To+p.release.From-version].Slot; other != teal.SlotNone {
+	if other := p.envs[teal.VersionRef(p.release.To+p.release.From-version)].Slot; other != teal.SlotNone {
 		return string(other.Other())
 	}
 	return string(fallback)

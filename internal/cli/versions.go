@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"teal"
 	"teal/internal/api"
 )
 
@@ -53,7 +54,7 @@ func aliasesOf(status api.Status, version int) string {
 	var names []string
 	for _, name := range aliasOrder(status.Aliases) {
 		for _, target := range status.Aliases[name].Versions {
-			if target.Version == version {
+			if target.Version == teal.VersionRef(version) {
 				names = append(names, name)
 			}
 		}

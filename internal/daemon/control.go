@@ -238,15 +238,17 @@ func (c *control) checkRoutes(ctx context.Context, app string, version int) erro
 // candidate returns the version that a promotion would make live: the second of
 // a split, else the preview; 0 for none.
 func (c *control) candidate(app string) int {
-	if live := c.router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
-		return live.Targets[1].Version
-	}
+	var candidate teal.VersionRef
 	for _, alias := range c.router.Aliases(app) {
 		if alias.Value.Name == teal.AliasPreview {
-			return alias.Value.Primary()
+			candidate = alias.Value.Primary()
 		}
 	}
-	return 0
+	if live := c.router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
+		candidate = live.Targets[1].Version
+	}
+	number, _ := candidate.Number()
+	return number
 }
 
 // Abort implements [api.Releaser].
@@ -324,7 +326,11 @@ func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience ti
 		return 0, err
 	}
 	for _, t := range set.Targets {
-		if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: t.Version}); err != nil {
+		number, ok := t.Version.Number()
+		if !ok {
+			return 0, teal.Errorf(teal.CodeUnknownVersion, "%s of %s is no version; publish one first", t.Version, set.App)
+		}
+		if _, err := c.store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: number}); err != nil {
 			return 0, err
 		}
 	}
@@ -333,7 +339,7 @@ func (c *control) checkAlias(ctx context.Context, set api.SetAlias) (patience ti
 
 // ensureReady starts a version that does not run and waits until it is ready.
 // One that it has started in vain is stopped again.
-func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version teal.VersionRef, patience time.Duration) error {
 	app := set.App
 	if c.manager.Runs(app, version) {
 		return c.awaitReady(ctx, app, version, patience)
@@ -353,18 +359,20 @@ func (c *control) ensureReady(ctx context.Context, set api.SetAlias, version int
 
 // startFor starts a version for an alias: for live beside the alias's other one,
 // for a user's alias beside everything.
-func (c *control) startFor(ctx context.Context, set api.SetAlias, version int) error {
-	if set.Alias != teal.AliasLive {
+func (c *control) startFor(ctx context.Context, set api.SetAlias, version teal.VersionRef) error {
+	number, ok := version.Number()
+	if !ok || set.Alias != teal.AliasLive {
 		return c.manager.ProvisionAside(ctx, set.App, version)
 	}
 	var together []int
 	for _, t := range set.Targets {
-		together = append(together, t.Version)
+		other, _ := t.Version.Number()
+		together = append(together, other)
 	}
-	return c.manager.ProvisionBeside(ctx, set.App, version, together)
+	return c.manager.ProvisionBeside(ctx, set.App, number, together)
 }
 
-func (c *control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {
+func (c *control) awaitReady(ctx context.Context, app string, version teal.VersionRef, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	health, err := c.manager.Await(ctx, app, version)
@@ -372,11 +380,11 @@ func (c *control) awaitReady(ctx context.Context, app string, version int, patie
 	case health.State == teal.EnvironmentReady:
 		return nil
 	case health.Reason != "":
-		return teal.Errorf(teal.CodeUnavailable, "version %d of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
 	case err != nil:
-		return teal.Errorf(teal.CodeUnavailable, "version %d of %s did not become healthy", version, app)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of %s did not become healthy", version, app)
 	}
-	return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s was retired while it was starting; try again", version, app)
+	return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s was retired while it was starting; try again", version, app)
 }
 
 // Invoke implements [api.Invoker].

@@ -41,7 +41,7 @@ func (o lambdaOrders) CheckAlias(ctx context.Context, set api.SetAlias) (time.Du
 	return o.checkAlias(ctx, set)
 }
 
-func (o lambdaOrders) EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+func (o lambdaOrders) EnsureReady(ctx context.Context, set api.SetAlias, version teal.VersionRef, patience time.Duration) error {
 	return o.ensureReady(ctx, set, version, patience)
 }
 
@@ -53,14 +53,14 @@ func (d lambdaDeletions) Begin(ctx context.Context, app string) error { return d
 
 type lambdaUsage struct{ *routing.Router }
 
-func (u lambdaUsage) InUse(ctx context.Context, app string, version int) (bool, error) {
+func (u lambdaUsage) InUse(ctx context.Context, app string, version teal.VersionRef) (bool, error) {
 	use, err := u.Uses(ctx, app, version)
 	return use.Live || use.Alias || use.Release, err
 }
 
 type lambdaEnvironments struct{ *environment.Manager }
 
-func (e lambdaEnvironments) Started(ctx context.Context, app string, version int) error {
+func (e lambdaEnvironments) Started(ctx context.Context, app string, version teal.VersionRef) error {
 	_, err := e.Await(ctx, app, version)
 	return err
 }

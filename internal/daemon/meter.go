@@ -21,7 +21,7 @@ var (
 )
 
 // Of implements [environment.Meters].
-func (m meters) Of(app string, version int, component string) gateway.Meter {
+func (m meters) Of(app string, version teal.VersionRef, component string) gateway.Meter {
 	return measured{m.Recorder(app, version, component)}
 }
 

@@ -109,7 +109,8 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 	used := map[int]bool{}
 	for _, alias := range r.router.Aliases(app.Name) {
 		for _, t := range alias.Value.Targets {
-			used[t.Version] = true
+			number, _ := t.Version.Number()
+			used[number] = true
 		}
 	}
 	for _, number := range r.events.Needs(app.Name) {
@@ -120,7 +121,8 @@ func (r *retention) used(ctx context.Context, app teal.App) (map[int]bool, error
 		return nil, err
 	}
 	for _, e := range environments {
-		used[e.Value.Version] = true
+		number, _ := e.Value.Version.Number()
+		used[number] = true
 	}
 	releases, err := r.store.Releases.List(ctx, app.Name)
 	if err != nil {
@@ -160,7 +162,7 @@ func (r *retention) forget(ctx context.Context, app teal.App, v store.Record[tea
 	}
 	r.logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
 	r.meter.Forget(key.App, key.Number)
-	return errors.Join(r.logs.Remove(key.App, key.Number), r.forgotten(ctx, v.Value))
+	return errors.Join(r.logs.Remove(key.App, v.Value.Ref()), r.forgotten(ctx, v.Value))
 }
 
 // keptReleases is of how many releases of an app the records and measurements are

@@ -26,7 +26,7 @@ func (l Limits) withDefaults() Limits {
 // held is what is known of an event without its record.
 type held struct {
 	function Function
-	version  int // that is to run it; 0 when it has been run
+	version  teal.VersionRef // that is to run it; 0 when it has been run
 	bytes    teal.Bytes
 }
 
@@ -50,14 +50,14 @@ type backlog struct {
 	limits    Limits
 	events    map[store.SideKey]held
 	functions map[Function]load
-	needed    map[store.VersionKey]int
-	leaving   map[store.VersionKey]bool // versions that are just being deleted
+	needed    map[store.EnvironmentKey]int
+	leaving   map[store.EnvironmentKey]bool // versions that are just being deleted
 }
 
 func newBacklog(limits Limits) backlog {
 	return backlog{
 		limits: limits.withDefaults(), events: map[store.SideKey]held{}, functions: map[Function]load{},
-		needed: map[store.VersionKey]int{}, leaving: map[store.VersionKey]bool{},
+		needed: map[store.EnvironmentKey]int{}, leaving: map[store.EnvironmentKey]bool{},
 	}
 }
 
@@ -72,7 +72,7 @@ func (b *backlog) admit(e Event) error {
 	case have.bytes+h.bytes > b.limits.Bytes:
 		return teal.Errorf(teal.CodeThrottled, "function %s has events of %s waiting, and may have %s; send more when it has worked on some, or raise --limit event-bytes", h.function.Component, have.bytes, b.limits.Bytes)
 	case b.leaving[versionOf(e.App, h)]:
-		return teal.Errorf(teal.CodeUnknownVersion, "version %d of app %s is just being deleted", h.version, e.App)
+		return teal.Errorf(teal.CodeUnknownVersion, "version %s of app %s is just being deleted", h.version, e.App)
 	}
 	b.put(e.key(), h)
 	return nil
@@ -109,6 +109,6 @@ func (b *backlog) drop(key store.SideKey) {
 	}
 }
 
-func versionOf(app string, h held) store.VersionKey {
-	return store.VersionKey{App: app, Number: h.version}
+func versionOf(app string, h held) store.EnvironmentKey {
+	return store.EnvironmentKey{App: app, Version: h.version}
 }

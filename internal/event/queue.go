@@ -142,24 +142,26 @@ func (q *Queue) Leave(version store.VersionKey) (left func(), ok bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.backlog.needed[version] > 0 {
+	key := version.Environment()
+	if q.backlog.needed[key] > 0 {
 		return nil, false
 	}
-	q.backlog.leaving[version] = true
+	q.backlog.leaving[key] = true
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		delete(q.backlog.leaving, version)
+		delete(q.backlog.leaving, key)
 	}, true
 }
 
-// Needs returns the versions of an app that events need.
+// Needs returns the numbers of the versions of an app that events need; a draft is
+// kept for as long as its function.
 func (q *Queue) Needs(app string) (numbers []int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for version := range q.backlog.needed {
-		if version.App == app {
-			numbers = append(numbers, version.Number)
+	for key := range q.backlog.needed {
+		if number, ok := key.Version.Number(); ok && key.App == app {
+			numbers = append(numbers, number)
 		}
 	}
 	return numbers

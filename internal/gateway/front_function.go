@@ -125,7 +125,7 @@ func (c Claim) functionFailed(said *Failure, requestID string) error {
 	}
 	return &teal.Error{
 		Code:    teal.CodeFunctionFailed,
-		Message: fmt.Sprintf("function %q of version %d failed; the app's log says why at request %s", c.Component.Name, c.Version, requestID),
+		Message: fmt.Sprintf("function %q of version %s failed; the app's log says why at request %s", c.Component.Name, c.Version, requestID),
 		Err:     cause,
 	}
 }

@@ -96,7 +96,7 @@ func (s *Server) checkLoad(claim Claim, r *http.Request) error {
 
 func (s *Server) checkInFlight(claim Claim) error {
 	if most := s.limits.InFlight; claim.Env.InFlight() > most {
-		return teal.Errorf(teal.CodeUnavailable, "version %d of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.app, most)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.app, most)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"errors"
-	"strconv"
 
 	"teal"
 	"teal/internal/http1"
@@ -94,7 +93,7 @@ func (c *caller) respond(err error) {
 	out := c.loop.buffers.get(smallBuffer)[:0]
 	out = http1.AppendStatusLine(out, status, nil)
 	if t.claim.Version > 0 {
-		out = strconv.AppendInt(append(out, headerVersion+": "...), int64(t.claim.Version), 10)
+		out = append(append(out, headerVersion+": "...), t.claim.Version.String()...)
 		out = append(out, "\r\n"...)
 	}
 	if mayRetry(status) {

@@ -596,11 +596,13 @@ func TestSwitchesOfServicesUnderLoadLoseNothing(t *testing.T) {
 		go func() { _ = server.Serve(l) }()
 		web := service(l.Addr().String())
 		web.Name = "web"
-		env := NewEnvironment(EnvironmentConfig{App: "shop", Version: version, Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*Component{"web": web}})
+		env := NewEnvironment(EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*Component{"web": web}})
 		return env, func() { _ = server.Close() }
 	}
 	swap := func(env *Environment) {
-		if err := s.gateway.Update(func(table *Table) (*Table, error) { return table.With(liveApp("shop", teal.Only(env.Version()), env)) }); err != nil {
+		if err := s.gateway.Update(func(table *Table) (*Table, error) {
+			return table.With(liveApp("shop", teal.Only(int(env.Version())), env))
+		}); err != nil {
 			t.Fatal(err)
 		}
 	}

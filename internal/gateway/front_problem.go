@@ -122,7 +122,7 @@ func (x *exchange) fail(err error) {
 	h := x.w.Header()
 	clear(h)
 	if x.claim.Version > 0 {
-		h.Set(headerVersion, strconv.Itoa(x.claim.Version))
+		h.Set(headerVersion, x.claim.Version.String())
 	}
 	if mayRetry(status) {
 		h.Set("Retry-After", retryAfter)

@@ -276,7 +276,7 @@ func (x *exchange) upstreamError(err error) error {
 
 // fault says how an instance failed a request.
 func (c Claim) fault(code teal.Code, reason string, cause error) error {
-	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", c.Component.Name, c.Version, reason), Err: cause}
+	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %s %s", c.Component.Name, c.Version, reason), Err: cause}
 }
 
 func (s *Server) newTransport() *http.Transport {

@@ -245,7 +245,7 @@ func TestOnlyUsersAreMeasured(t *testing.T) {
 		return teal.Answer{Payload: []byte(`"ok"`)}, nil
 	})}
 	s := start(t, component, ServerConfig{Override: everybody})
-	table := mustWith(t, s.gateway.Table(), App{Name: "shop", Environments: map[int]*Environment{7: s.env}, Aliases: map[string][]teal.Target{
+	table := mustWith(t, s.gateway.Table(), App{Name: "shop", Environments: map[teal.VersionRef]*Environment{7: s.env}, Aliases: map[string][]teal.Target{
 		teal.AliasLive: teal.Only(7), teal.AliasPreview: teal.Only(7), "beta": teal.Only(7),
 	}})
 	if err := s.gateway.Update(func(*Table) (*Table, error) { return table, nil }); err != nil {

@@ -181,7 +181,8 @@ func (b *Backend) exists(app, qualifier string) bool {
 	if qualifier == "" || qualifier == teal.DraftName {
 		return true
 	}
-	if number, err := strconv.Atoi(qualifier); err == nil {
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
+		number, _ := version.Number()
 		_, ok := b.index.Version(store.VersionKey{App: app, Number: number})
 		return ok
 	}

@@ -150,7 +150,7 @@ func (w *worker) report(e event.Event, condition string, result awslambda.Result
 		"requestPayload": json.RawMessage(e.Payload),
 	}
 	if len(result.Answer.Payload) > 0 || cause != nil {
-		context := map[string]any{"statusCode": http.StatusOK, "executedVersion": teal.VersionLabel(e.Version)}
+		context := map[string]any{"statusCode": http.StatusOK, "executedVersion": e.Version.String()}
 		if result.Answer.FunctionError != "" {
 			context["functionError"] = result.Answer.FunctionError
 		}

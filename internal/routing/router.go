@@ -21,7 +21,7 @@ import (
 // Fleet is what runs on this machine.
 type Fleet interface {
 	Running(app string) []environment.Running
-	Runs(app string, version int) bool
+	Runs(app string, version teal.VersionRef) bool
 }
 
 // Router keeps the gateway's table equal to the aliases in the store. It is the
@@ -137,7 +137,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
-			return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
+			return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
 		}
 	}
 	next := map[string]store.Record[teal.Alias]{}
@@ -217,7 +217,7 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 	app := gateway.App{
 		Name:     spec.App,
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(trial)},
-		Starting: map[int][]teal.Route{trial: spec.Routes},
+		Starting: map[teal.VersionRef][]teal.Route{trial: spec.Routes},
 	}
 	return r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
 		_, err := t.With(app)
@@ -274,8 +274,8 @@ func (r *Router) app(name string, aliases map[string]store.Record[teal.Alias]) g
 	app := gateway.App{
 		Name:         name,
 		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
-		Environments: map[int]*gateway.Environment{},
-		Starting:     map[int][]teal.Route{},
+		Environments: map[teal.VersionRef]*gateway.Environment{},
+		Starting:     map[teal.VersionRef][]teal.Route{},
 	}
 	for alias, record := range aliases {
 		app.Aliases[alias] = record.Value.Targets
@@ -295,8 +295,8 @@ func (r *Router) app(name string, aliases map[string]store.Record[teal.Alias]) g
 }
 
 // LiveTargets yields every app and version that live sends requests to.
-func (r *Router) LiveTargets() iter.Seq2[string, int] {
-	return func(yield func(string, int) bool) {
+func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
+	return func(yield func(string, teal.VersionRef) bool) {
 		for _, live := range r.lives() {
 			for _, t := range live.Targets {
 				if t.Weight > 0 && !yield(live.App, t.Version) {
@@ -328,8 +328,9 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 		}
 	}
 	for _, e := range running {
-		if !e.Aside && !live.PointsTo(e.Version) && e.Since.After(since) {
-			version, since = e.Version, e.Since
+		number, ok := e.Version.Number()
+		if ok && !e.Aside && !live.PointsTo(number) && e.Since.After(since) {
+			version, since = number, e.Since
 		}
 	}
 	return version, since
@@ -337,8 +338,9 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 
 // Uses implements [environment.Usage]. The draft is started by whoever invokes
 // it, whenever it does not run, so nobody needs it to go on.
-func (r *Router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
-	if version == teal.Draft {
+func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (environment.Use, error) {
+	version, ok := ref.Number()
+	if !ok {
 		return environment.Use{}, nil
 	}
 	active, err := r.journal.Moving(ctx, app)

@@ -156,7 +156,7 @@ func hostArchitecture() string {
 func (h *Handler) describe(name, qualifier string, c Content) FunctionConfiguration {
 	f, s := c.Function, settingsOf(c.Function)
 	view := FunctionConfiguration{
-		FunctionName: name, FunctionArn: h.cfg.Place.arn(name, qualifier), Version: teal.VersionLabel(c.Number),
+		FunctionName: name, FunctionArn: h.cfg.Place.arn(name, qualifier), Version: c.Version.String(),
 		Runtime: f.Runtime, Handler: f.Handler, Role: s.Role, Description: s.Description,
 		CodeSize: s.CodeSize, CodeSha256: s.CodeSha256, KMSKeyArn: s.KMSKeyArn,
 		Timeout: int(f.Timeout.Std() / time.Second), MemorySize: int(f.Memory / teal.MiB),
