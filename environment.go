@@ -44,21 +44,21 @@ func EnvironmentName(app string, version VersionRef) string {
 	return app + "@" + strconv.Itoa(int(version))
 }
 
-// Environment is a version that is running. The record is the wish that it run:
+// Environment is a version that is running. The record is the desired state:
 // it exists before the first process starts, and until the last one has ended.
 type Environment struct {
-	App     string           `json:"app"`
-	Version VersionRef       `json:"version"`
-	Slot    Slot             `json:"slot,omitempty"`
-	Aside   bool             `json:"aside,omitempty"` // started for a user's alias alone: without a slot, and not a preview
-	State   EnvironmentState `json:"state"`
-	Reason  string           `json:"reason,omitempty"` // why it is not ready, for people
-	Output  string           `json:"output,omitempty"` // the last lines of what failed
-	// Floor is how many instances of a function are kept ready at least, by the
+	App       string           `json:"app"`
+	Version   VersionRef       `json:"version"`
+	Slot      Slot             `json:"slot,omitempty"`
+	Unslotted bool             `json:"aside,omitempty"` // started for a user's alias alone: without a slot, and not a preview
+	State     EnvironmentState `json:"state"`
+	Reason    string           `json:"reason,omitempty"` // why it is not ready, for people
+	Output    string           `json:"output,omitempty"` // the last lines of what failed
+	// MinInstances is how many instances of a function are kept ready at least, by the
 	// function's name: what a release wants of it for the load of another version.
-	Floor     map[string]int `json:"floor,omitempty"`
-	CreatedAt time.Time      `json:"created_at"`
-	StateAt   time.Time      `json:"state_at"`
+	MinInstances map[string]int `json:"floor,omitempty"`
+	CreatedAt    time.Time      `json:"created_at"`
+	StateAt      time.Time      `json:"state_at"`
 }
 
 // Role says what an environment does for its app at the moment. It is derived,

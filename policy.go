@@ -69,6 +69,7 @@ type Check struct {
 	Command     []string          `json:"command,omitempty"` // an integration check: a program that must end with 0
 	Code        string            `json:"code,omitempty"`    // digest of the bundle that the command runs in
 	Env         map[string]string `json:"env,omitempty"`
+	Masked      []string          `json:"masked,omitzero"`       // names in Env whose values no output shows; nil is all of them
 	Transaction []Exchange        `json:"transaction,omitempty"` // a synthetic transaction: a journey of requests
 
 	Timeout Duration `json:"timeout"`           // of one attempt
@@ -131,6 +132,7 @@ type Hook struct {
 	Command  []string          `json:"command,omitempty"`
 	Code     string            `json:"code,omitempty"` // digest of the bundle that the command runs in
 	Env      map[string]string `json:"env,omitempty"`
+	Masked   []string          `json:"masked,omitzero"`    // as in a Check
 	URL      string            `json:"url,omitempty"`      // POSTed to; 202 means that the answer comes later
 	Function string            `json:"function,omitempty"` // a function of green
 	Timeout  Duration          `json:"timeout"`

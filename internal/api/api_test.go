@@ -194,7 +194,7 @@ func TestDeployAndLook(t *testing.T) {
 	t.Parallel()
 	c, fake := twoVersions(t)
 	again := c.call("POST", "/v1/apps/hello/versions", deployBody(t, spec("hello", "two")))
-	var deployed api.Deployed
+	var deployed api.DeployView
 	decode(t, again.body, &deployed)
 	if deployed.Created || !deployed.Live || deployed.Release != nil || deployed.Version.Number != 2 {
 		t.Errorf("second deploy of the same: %+v", deployed)
@@ -229,9 +229,9 @@ func TestDeployAndLook(t *testing.T) {
 	}
 	var versions api.VersionList
 	decode(t, c.call("GET", "/v1/apps/hello/versions", "").body, &versions)
-	var one teal.Version
+	var one api.VersionView
 	decode(t, c.call("GET", "/v1/apps/hello/versions/2", "").body, &one)
-	if diff := cmp.Diff(versions.Versions[1], one); diff != "" || one.Digest != one.Spec.Digest() {
+	if diff := cmp.Diff(versions.Versions[1], one); diff != "" || one.Digest != teal.Spec(one.Spec).Digest() {
 		t.Errorf("version changed on the wire: %s", diff)
 	}
 }
@@ -252,14 +252,14 @@ func TestSplitRollbackAndReleases(t *testing.T) {
 		t.Errorf("the same compare-and-swap again: %d", a.status)
 	}
 
-	var release teal.Release
+	var release api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/rollback", `{"why":"it smells","by":"ann"}`).body, &release)
 	if release.Phase != teal.PhaseRolledBack || release.Reason != "asked for by ann: it smells" {
 		t.Errorf("release %+v", release)
 	}
 	var releases api.ReleaseList
 	decode(t, c.call("GET", "/v1/apps/hello/releases", "").body, &releases)
-	var one teal.Release
+	var one api.ReleaseView
 	decode(t, c.call("GET", "/v1/releases/hello-2", "").body, &one)
 	if diff := cmp.Diff(releases.Releases[1], one); diff != "" {
 		t.Error(diff)

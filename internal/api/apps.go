@@ -53,7 +53,7 @@ type AppList struct {
 
 // VersionList is the answer of GET /v1/apps/{app}/versions.
 type VersionList struct {
-	Versions []teal.Version `json:"versions"`
+	Versions []VersionView `json:"versions"`
 }
 
 // DeployBody is the body of POST /v1/apps/{app}/versions.
@@ -112,11 +112,7 @@ func (s *Server) registerVersions() {
 		Summary: "All versions, oldest first", Tags: []string{"versions"},
 	}, func(ctx context.Context, in *InApp) (*body[VersionList], error) {
 		versions, err := s.cfg.Control.Versions(ctx, in.App)
-		shown := make([]teal.Version, len(versions))
-		for i, v := range versions {
-			shown[i] = v.Shown()
-		}
-		return &body[VersionList]{VersionList{Versions: shown}}, err
+		return &body[VersionList]{VersionList{Versions: viewVersions(versions)}}, err
 	})
 	register(s, huma.Operation{
 		OperationID: "get-version", Method: http.MethodGet, Path: "/v1/apps/{app}/versions/{version}",
@@ -124,7 +120,7 @@ func (s *Server) registerVersions() {
 	}, s.version)
 }
 
-func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[Deployed], error) {
+func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[DeployView], error) {
 	policy, err := in.Body.policy()
 	if err != nil {
 		return nil, err
@@ -133,8 +129,7 @@ func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[Deployed], 
 		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: or(in.Body.By, "deploy"),
 		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze),
 	})
-	deployed.Version = deployed.Version.Shown()
-	return &body[Deployed]{deployed}, err
+	return &body[DeployView]{viewDeployed(deployed)}, err
 }
 
 type inVersion struct {
@@ -142,14 +137,14 @@ type inVersion struct {
 	Version string `path:"version" doc:"Version number"`
 }
 
-func (s *Server) version(ctx context.Context, in *inVersion) (*body[teal.Version], error) {
+func (s *Server) version(ctx context.Context, in *inVersion) (*body[VersionView], error) {
 	versions, err := s.cfg.Control.Versions(ctx, in.App)
 	if err != nil {
 		return nil, err
 	}
 	for _, v := range versions {
 		if strconv.Itoa(v.Number) == in.Version {
-			return &body[teal.Version]{v.Shown()}, nil
+			return &body[VersionView]{ViewVersion(v)}, nil
 		}
 	}
 	return nil, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s", in.App, in.Version)

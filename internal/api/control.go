@@ -126,10 +126,10 @@ type Deploy struct {
 
 // Deployed is what became of a Deploy.
 type Deployed struct {
-	Version teal.Version  `json:"version"`
-	Created bool          `json:"created" doc:"false: a version with the same content was there already"`
-	Release *teal.Release `json:"release" doc:"The release that was started; null when there is nothing to release."`
-	Live    bool          `json:"live" doc:"The version already has all traffic, so there is nothing to do."`
+	Version teal.Version
+	Created bool          // false: a version with the same content was there already
+	Release *teal.Release // that was started; nil when there is nothing to release
+	Live    bool          // the version already has all traffic
 }
 
 // SetAlias is the wish to point an alias to versions.
@@ -158,13 +158,14 @@ type Invoked struct {
 // EventKind says which sort of record an Event is about.
 type EventKind string
 
-// The kinds of event, each with the type of its value.
+// The kinds of event, each with the type of its value as a Watcher sends it, and as
+// the API shows it.
 const (
-	EventApp         EventKind = "app"         // teal.App
-	EventVersion     EventKind = "version"     // teal.Version
-	EventAlias       EventKind = "alias"       // teal.Alias
-	EventEnvironment EventKind = "environment" // teal.Environment
-	EventRelease     EventKind = "release"     // teal.Release
+	EventApp         EventKind = "app"         // teal.App, AppView
+	EventVersion     EventKind = "version"     // teal.Version, VersionView
+	EventAlias       EventKind = "alias"       // teal.Alias, AliasEvent
+	EventEnvironment EventKind = "environment" // teal.Environment, EnvironmentEvent
+	EventRelease     EventKind = "release"     // teal.Release, ReleaseView
 )
 
 // Event is one record as it is now, or the news that it is gone.
@@ -176,7 +177,8 @@ type Event struct {
 	// number, the alias's name, the release's ID; "" for the app itself.
 	Name    string `json:"name,omitempty"`
 	Deleted bool   `json:"deleted,omitempty"`
-	// Value is the record of the kind's type, or its JSON; nil when deleted.
+	// Value is the record, or its view, of the kind's type, or its JSON; nil when
+	// deleted.
 	Value any `json:"value,omitempty"`
 }
 

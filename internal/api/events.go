@@ -74,6 +74,7 @@ func sendEvents(ctx context.Context, out *stream, changes <-chan Event, heartbea
 }
 
 func eventFrame(e Event) ([]byte, error) {
+	e.Value = viewRecord(e.Value)
 	data, err := json.Marshal(e) // has no line breaks, so it is one data field
 	if err != nil {
 		return nil, fmt.Errorf("encode %s event of %s: %w", e.Kind, e.App, err)

@@ -42,7 +42,7 @@ func (s *Server) registerOrders() {
 		register(s, huma.Operation{
 			OperationID: string(kind), Method: http.MethodPost, Path: "/v1/apps/{app}/" + string(kind),
 			Summary: summary, Tags: []string{"releases"},
-		}, func(ctx context.Context, in *orderInput) (*body[teal.Release], error) {
+		}, func(ctx context.Context, in *orderInput) (*body[ReleaseView], error) {
 			order := OrderBody{}
 			if in.Body != nil {
 				order = *in.Body
@@ -53,7 +53,7 @@ func (s *Server) registerOrders() {
 	register(s, huma.Operation{
 		OperationID: "approve", Method: http.MethodPost, Path: "/v1/apps/{app}/approve",
 		Summary: "Say that the step that waits for a person may be left", Tags: []string{"releases"},
-	}, func(ctx context.Context, in *approveInput) (*body[teal.Release], error) {
+	}, func(ctx context.Context, in *approveInput) (*body[ReleaseView], error) {
 		order := ApproveBody{}
 		if in.Body != nil {
 			order = *in.Body
@@ -68,10 +68,10 @@ func (s *Server) registerOrders() {
 	}, s.answerHook)
 }
 
-func (s *Server) order(ctx context.Context, app string, order teal.Order) (*body[teal.Release], error) {
+func (s *Server) order(ctx context.Context, app string, order teal.Order) (*body[ReleaseView], error) {
 	order.By = or(order.By, string(order.Kind))
 	release, err := s.cfg.Control.Order(ctx, app, order)
-	return &body[teal.Release]{release}, err
+	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 
 // HookStatus is how a hook ended, in CodeDeploy's words.

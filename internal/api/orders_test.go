@@ -51,13 +51,13 @@ func TestOrders(t *testing.T) {
 	}
 	fake.Step("hello")
 	fake.Advance(time.Minute)
-	var r teal.Release
+	var r api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/pause", `{"by":"ann","why":"lunch"}`).body, &r)
 	want := &teal.Order{Kind: teal.OrderPause, By: "ann", Why: "lunch", At: fake.Now()}
 	if diff := cmp.Diff(want, r.Orders.Pause); diff != "" {
 		t.Error(diff)
 	}
-	r = teal.Release{}
+	r = api.ReleaseView{}
 	decode(t, c.call("POST", "/v1/apps/hello/resume", "").body, &r)
 	if r.Orders.Pause != nil {
 		t.Errorf("resumed: %+v", r.Orders)
@@ -238,7 +238,7 @@ func TestDeployCompilesAndOverrides(t *testing.T) {
 	c := serve(t, fake, api.Config{})
 	body := strings.TrimSuffix(deployBody(t, spec("hello", "one")), "}") +
 		`,"force":"it is on fire","unfreeze":"boss said so","by":"ann","policy":{"strategy":"Canary20Percent3Minutes","ready_within":"1s","confidence":"1s","drain":"1s"}}`
-	var deployed api.Deployed
+	var deployed api.DeployView
 	decode(t, c.call("POST", "/v1/apps/hello/versions", body).body, &deployed)
 	orders := deployed.Release.Orders
 	if orders.Force == nil || orders.Force.Why != "it is on fire" || orders.Force.By != "ann" || orders.Unfreeze == nil || orders.Unfreeze.Why != "boss said so" {

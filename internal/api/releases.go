@@ -5,13 +5,11 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
-
-	"teal"
 )
 
 // ReleaseList is the answer of GET /v1/apps/{app}/releases.
 type ReleaseList struct {
-	Releases []teal.Release `json:"releases"`
+	Releases []ReleaseView `json:"releases"`
 }
 
 // PromoteBody is the body of POST /v1/apps/{app}/promote; it may be left out.
@@ -53,14 +51,14 @@ func (s *Server) registerReleases() {
 		Summary: "All releases, oldest first", Tags: []string{"releases"},
 	}, func(ctx context.Context, in *InApp) (*body[ReleaseList], error) {
 		releases, err := s.cfg.Control.Releases(ctx, in.App)
-		return &body[ReleaseList]{ReleaseList{Releases: releases}}, err
+		return &body[ReleaseList]{ReleaseList{Releases: viewReleases(releases)}}, err
 	})
 	register(s, huma.Operation{
 		OperationID: "get-release", Method: http.MethodGet, Path: "/v1/releases/{id}",
 		Summary: "One release with all its steps", Tags: []string{"releases"},
-	}, func(ctx context.Context, in *inRelease) (*body[teal.Release], error) {
+	}, func(ctx context.Context, in *inRelease) (*body[ReleaseView], error) {
 		release, err := s.cfg.Control.Release(ctx, in.ID)
-		return &body[teal.Release]{release}, err
+		return &body[ReleaseView]{ViewRelease(release)}, err
 	})
 	register(s, huma.Operation{
 		OperationID: "promote", Method: http.MethodPost, Path: "/v1/apps/{app}/promote",
@@ -76,29 +74,29 @@ func (s *Server) registerReleases() {
 	}, s.abort)
 }
 
-func (s *Server) promote(ctx context.Context, in *promoteInput) (*body[teal.Release], error) {
+func (s *Server) promote(ctx context.Context, in *promoteInput) (*body[ReleaseView], error) {
 	by := "promote"
 	if in.Body != nil {
 		by = or(in.Body.By, by)
 	}
 	release, err := s.cfg.Control.Promote(ctx, in.App, by)
-	return &body[teal.Release]{release}, err
+	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 
-func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*body[teal.Release], error) {
+func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*body[ReleaseView], error) {
 	order := RollbackBody{}
 	if in.Body != nil {
 		order = *in.Body
 	}
 	release, err := s.cfg.Control.Rollback(ctx, in.App, order.To, or(order.By, "rollback"), order.Why)
-	return &body[teal.Release]{release}, err
+	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 
-func (s *Server) abort(ctx context.Context, in *abortInput) (*body[teal.Release], error) {
+func (s *Server) abort(ctx context.Context, in *abortInput) (*body[ReleaseView], error) {
 	order := AbortBody{}
 	if in.Body != nil {
 		order = *in.Body
 	}
 	release, err := s.cfg.Control.Abort(ctx, in.App, or(order.By, "abort"), order.Why)
-	return &body[teal.Release]{release}, err
+	return &body[ReleaseView]{ViewRelease(release)}, err
 }

@@ -15,7 +15,7 @@ type Status struct {
 	Environments []EnvironmentView    `json:"environments"`
 	// Release is the active release, else the one that ended last; nil when the
 	// app has never had one.
-	Release *teal.Release `json:"release"`
+	Release *ReleaseView `json:"release"`
 	// Judgement is what the judge says of the active release at this moment; nil
 	// while there is nothing to judge.
 	Judgement *teal.Judgement `json:"judgement,omitempty"`
@@ -80,7 +80,7 @@ func NewStatus(r Records) Status {
 		App:          r.App,
 		Aliases:      make(map[string]AliasView, len(r.Aliases)),
 		Environments: make([]EnvironmentView, 0, len(r.Environments)),
-		Release:      cmp.Or(r.Active, r.Last),
+		Release:      viewIfAny(cmp.Or(r.Active, r.Last)),
 		Judgement:    r.Judgement,
 	}
 	var live teal.Alias

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"bytes"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -32,7 +33,12 @@ type file struct {
 	clock   []string // positions where time is asked for
 	spawns  []string // positions of go statements
 	follows []string // positions of HTTP clients that follow redirects
+	lines   int
+	domain  []use // what it names of the root package
 }
+
+// use is a name of another package, and where it stands.
+type use struct{ name, at string }
 
 // load reads every Go file of a tree, whatever its build constraints.
 func load(t testing.TB, tree fs.FS) module {
@@ -72,7 +78,7 @@ func (m module) add(name string, source []byte) error {
 	if m[dir] == nil {
 		m[dir] = &pkg{name: parsed.Name.Name}
 	}
-	f := file{name: path.Base(name), doc: parsed.Doc.Text()}
+	f := file{name: path.Base(name), doc: parsed.Doc.Text(), lines: bytes.Count(source, []byte("\n"))}
 	for _, spec := range parsed.Imports {
 		imported, err := strconv.Unquote(spec.Path.Value)
 		if err != nil {
@@ -95,6 +101,8 @@ func (m module) add(name string, source []byte) error {
 			}
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
 				f.clock = append(f.clock, at())
+			} else if ok && x.Name == modulePath {
+				f.domain = append(f.domain, use{n.Sel.Name, at()})
 			}
 		}
 		return true

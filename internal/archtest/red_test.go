@@ -13,12 +13,15 @@ func cleanTree() fstest.MapFS {
 		"doc.go":                            "// Package teal is.\npackage teal\nimport \"time\"\nvar _ time.Time",
 		"app_test.go":                       "package teal\nimport _ \"net/http\"",
 		"internal/gateway/doc.go":           "// Package gateway is.\npackage gateway\nimport _ \"teal\"",
-		"internal/gateway/front_http.go":    "package gateway\nimport _ \"net/http\"\nimport _ \"golang.org/x/sync/errgroup\"",
+		"internal/gateway/nethttp/doc.go":   "// Package nethttp is.\npackage nethttp\nimport _ \"net/http\"\nimport _ \"golang.org/x/sync/errgroup\"\nimport _ \"teal/internal/gateway/exchange\"",
+		"internal/gateway/exchange/doc.go":  "// Package exchange is.\npackage exchange\nimport _ \"teal/internal/gateway\"",
 		"internal/gateway/payload/doc.go":   "// Package payload is.\npackage payload\nimport _ \"teal/internal/gateway\"",
 		"internal/process/doc.go":           "// Package process is.\npackage process",
 		"internal/function/doc.go":          "// Package function is.\npackage function\nimport _ \"teal/internal/process\"",
 		"internal/store/natskv/doc.go":      "// Package natskv is.\npackage natskv\nimport _ \"github.com/nats-io/nats.go\"",
 		"internal/function/testdata/x/x.go": "package util\nimport _ \"teal/internal/gateway\"",
+		"internal/daemon/doc.go":            "// Package daemon is.\npackage daemon\nimport \"teal\"\nvar _, _ = teal.Errorf, teal.CodePortTaken",
+		"internal/daemon/big_test.go":       "package daemon\n" + strings.Repeat("\n", 20),
 		"cmd/teal/main.go":                  "// Command teal is.\npackage main",
 	} {
 		tree[name] = &fstest.MapFile{Data: []byte(source)}
@@ -32,11 +35,19 @@ var smallRules = rules{
 		"internal/function": {"internal/process"},
 		"internal/process":  {},
 	},
+	layers: map[string][]string{
+		"internal/gateway":          {},
+		"internal/gateway/exchange": {"internal/gateway"},
+		"internal/gateway/nethttp":  {"internal/gateway/exchange"},
+	},
+	pure:     []string{"internal/gateway", "internal/gateway/exchange"},
+	carriers: []string{"internal/gateway/nethttp"},
 	vendors: map[string][]string{
 		"github.com/nats-io/": {"internal/store/natskv"},
 		"golang.org/x/sync/":  {everyone},
 	},
-	later: []string{"internal/http1"},
+	bounds: map[string]bound{"internal/daemon": {lines: 10, domain: []string{"Errorf", "Code*"}}},
+	later:  []string{"internal/http1"},
 }
 
 // Each rule is seen to find what breaks it: this is the proof that
@@ -67,8 +78,12 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"folder helpers":         {"internal/helpers/x.go", "// Package tools is.\npackage tools", "says nothing"},
 		"no doc":                 {"internal/new/x.go", "package new", `package new in "internal/new" has no doc comment`},
 		"doc of another name":    {"internal/new/x.go", "// Package old is.\npackage new", "has no doc comment"},
-		"net/http in gateway":    {"internal/gateway/route.go", "package gateway\nimport _ \"net/http/httputil\"", "only front_*.go"},
-		"net/http below gateway": {"internal/gateway/payload/x.go", "package payload\nimport _ \"net/http\"", "only front_*.go"},
+		"a package too large":    {"internal/daemon/x.go", "package daemon\n" + strings.Repeat("\n", 10), "internal/daemon has 14 lines without its tests; it may have 10"},
+		"a rule of the domain":   {"internal/daemon/x.go", "package daemon\nimport \"teal\"\nfunc f(a teal.Alias) bool { return a.Live }", "internal/daemon/x.go:3:10 names teal.Alias"},
+		"net/http in gateway":    {"internal/gateway/payload/x.go", "package payload\nimport _ \"net/http/httputil\"", "only internal/gateway/nethttp may"},
+		"net in what decides":    {"internal/gateway/exchange/x.go", "package exchange\nimport _ \"net\"", "does no I/O"},
+		"upwards":                {"internal/gateway/x.go", "package gateway\nimport _ \"teal/internal/gateway/exchange\"", "above or beside"},
+		"beside":                 {"internal/gateway/exchange/x.go", "package exchange\nimport _ \"teal/internal/gateway/payload\"", "above or beside"},
 		"later has come":         {"internal/http1/x.go", "// Package http1 is.\npackage http1", "take it off the list"},
 	}
 	for name, c := range cases {
@@ -82,6 +97,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 	for gone, finds := range map[string]string{
 		"internal/process":      "a rule names internal/process, which does not exist",
 		"internal/store/natskv": "a rule names internal/store/natskv, which does not exist",
+		"internal/daemon":       "a rule names internal/daemon, which does not exist",
 	} {
 		tree := cleanTree()
 		delete(tree, gone+"/doc.go")

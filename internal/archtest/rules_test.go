@@ -15,11 +15,27 @@ type rules struct {
 	// only names, for a part, the other parts that it may import besides the
 	// root and what is below itself.
 	only map[string][]string
+	// layers names, for one package without what is below it, the very packages of
+	// the module that it may import besides the root.
+	layers map[string][]string
+	// pure lists packages that import nothing that opens a connection.
+	pure []string
+	// carriers lists the packages of the gateway that may import net/http.
+	carriers []string
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
+	// bounds says, for a package, how many lines that are no tests it may have, and
+	// which names of the root package it may use.
+	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
+}
+
+// bound keeps a package to what it is for.
+type bound struct {
+	lines  int
+	domain []string // names of the root package; with a * at the end, those that begin so
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -42,7 +58,7 @@ var designed = rules{
 		// answers, the gateway's claims what a call holds.
 		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/logs", "internal/store"},
 		"internal/logs":     {},
-		"internal/meter":    {},
+		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {},
 		"internal/notify":   {},
 		"internal/process":  {},
@@ -60,9 +76,27 @@ var designed = rules{
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/release", "internal/store"},
+		// It answers the REST API and tells the engine: it knows what both speak, and
+		// reaches what runs through the router and the manager.
+		"internal/control": {"internal/api", "internal/check", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		// What may go is what no record names and nothing runs on: it looks at all
+		// of them, and hands nothing back.
+		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
 		// In the form that the judge reads back; release ids are the store's.
 		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
+	// The way of a request goes down: from sockets to what a request means to which
+	// version answers it. The carriers do not know each other; front puts them together.
+	layers: map[string][]string{
+		"internal/gateway":          {},
+		"internal/gateway/payload":  {},
+		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
+		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
+		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
+		"internal/gateway/front":    {"internal/gateway", "internal/gateway/exchange", "internal/gateway/loop", "internal/gateway/nethttp"},
+	},
+	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
+	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
@@ -83,6 +117,15 @@ var designed = rules{
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 	},
+	bounds: map[string]bound{
+		// The composition root composes. Whoever decides about apps, versions, aliases or
+		// releases must name one, so a rule of the domain cannot be written here: what it
+		// may name is for starting a server, for saying why it cannot, and for alerts.
+		"internal/daemon": {lines: 1000, domain: []string{
+			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
+			"Error", "Errorf", "IsCode", "MessageOf",
+		}},
+	},
 	later: []string{"internal/target", "internal/console"},
 }
 
@@ -100,7 +143,10 @@ func (r rules) broken(m module) []string {
 	found.redirects(m)
 	found.names(m)
 	found.docs(m)
-	found.gateway(m)
+	found.bounds(m, r)
+	found.layers(m, r)
+	found.pure(m, r)
+	found.carriers(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -212,13 +258,64 @@ func (f *findings) docs(m module) {
 	}
 }
 
-// gateway: routing, picking and acquiring know no net/http type, so that
-// another front end can take net/http's place.
-func (f *findings) gateway(m module) {
-	m.eachImport("internal/gateway", func(_, name, imported string) {
-		if within(imported, "net/http") && !strings.HasPrefix(path.Base(name), "front_") {
-			f.addf("%s imports %s; in the gateway only front_*.go does", name, imported)
+// layers: a package imports the root and the very packages that its line lists.
+func (f *findings) layers(m module, r rules) {
+	for _, dir := range slices.Sorted(maps.Keys(r.layers)) {
+		m.eachImport(dir, func(in, name, imported string) {
+			below, ours := folder(imported)
+			if in == dir && ours && below != "" && !slices.Contains(r.layers[dir], below) {
+				f.addf("%s imports %s; %s is above or beside %s", name, imported, below, dir)
+			}
+		})
+	}
+}
+
+// pure: what decides opens no connection.
+func (f *findings) pure(m module, r rules) {
+	for _, dir := range r.pure {
+		m.eachImport(dir, func(in, name, imported string) {
+			if in == dir && (imported == "net" || within(imported, "net/http") || imported == "os") {
+				f.addf("%s imports %s; %s does no I/O", name, imported, dir)
+			}
+		})
+	}
+}
+
+// carriers: only what carries requests on net/http knows it, so that another
+// carrier can take its place.
+func (f *findings) carriers(m module, r rules) {
+	m.eachImport("internal/gateway", func(dir, name, imported string) {
+		if within(imported, "net/http") && !slices.Contains(r.carriers, dir) {
+			f.addf("%s imports %s; in the gateway only %s may", name, imported, strings.Join(r.carriers, ", "))
 		}
+	})
+}
+
+// bounds: a package stays as small, and as far from the domain, as its line says.
+func (f *findings) bounds(m module, r rules) {
+	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
+		if m[part] == nil {
+			continue // stale says so
+		}
+		bound, lines := r.bounds[part], 0
+		for _, file := range m[part].files {
+			lines += file.lines
+			for _, use := range file.domain {
+				if !bound.allows(use.name) {
+					f.addf("%s names teal.%s; %s decides nothing about the domain, and may name %s", use.at, use.name, part, strings.Join(bound.domain, ", "))
+				}
+			}
+		}
+		if lines > bound.lines {
+			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
+		}
+	}
+}
+
+func (b bound) allows(name string) bool {
+	return slices.ContainsFunc(b.domain, func(allowed string) bool {
+		prefix, any := strings.CutSuffix(allowed, "*")
+		return name == allowed || any && strings.HasPrefix(name, prefix)
 	})
 }
 
@@ -228,9 +325,14 @@ func (f *findings) stale(m module, r rules) {
 	for part, others := range r.only {
 		named = append(append(named, part), others...)
 	}
+	for part, others := range r.layers {
+		named = append(append(named, part), others...)
+	}
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
+	named = slices.AppendSeq(named, maps.Keys(r.bounds))
+	named = append(append(named, r.pure...), r.carriers...)
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {

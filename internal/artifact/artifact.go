@@ -35,6 +35,17 @@ type Limits struct {
 	PathLength int        // bytes of one path or one link target
 }
 
+// packedOverhead is what a zip may be larger than what is in it.
+const packedOverhead = 50 * teal.MiB
+
+// LimitsFor returns limits by what a bundle may hold unpacked; 0 is the default.
+func LimitsFor(unpacked teal.Bytes) Limits {
+	if unpacked == 0 {
+		return Limits{}
+	}
+	return Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
+}
+
 // Defaults of Limits.
 const (
 	DefaultUnpacked   = 250 * teal.MiB

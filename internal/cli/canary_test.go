@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/api/apitest"
 )
 
@@ -53,149 +54,6 @@ func verify(fake *apitest.Teal) {
 	fake.End("hello", integration, teal.VerdictPass, teal.Finding{Asked: "sh itest.sh ends with exit status 0", Seen: "exit status 0 after 3 s", Output: "ok 1\nok 2\n"})
 }
 
-func figures(statistic, threshold float64) (a, b *float64) { return &statistic, &threshold }
-
-// worse is what a judge says of a green that fails.
-func worse() (string, []teal.Finding) {
-	reason := "26 of green's 500 requests failed (5.2 %); of live's 4500 it was 5 (0.1 %)"
-	statistic, threshold := figures(312.4, 100)
-	low, high := figures(0.8, 100)
-	return reason, []teal.Finding{
-		{Name: "error rate", Asked: "is the share of failed requests at most live's and a tenth of it?", Seen: reason, Statistic: statistic, Threshold: threshold, Verdict: teal.VerdictFail},
-		{Name: "latency p99", Asked: "is green's 99th percentile at most live's and a tenth of it?", Seen: "48 ms, live 45 ms", Statistic: low, Threshold: high, Verdict: teal.VerdictPass},
-		{Name: "new errors", Asked: "does green have errors that live never had?", Seen: "1: KeyError in hello", Output: "Traceback (most recent call last):\n  KeyError: 'id'\n", Verdict: teal.VerdictFail},
-	}
-}
-
-// TestCanaryTour: a release that waits for people, and one that goes back by
-// itself.
-func TestCanaryTour(t *testing.T) {
-	t.Parallel()
-	s := &script{world: newWorld(t)}
-	s.canaryApp("one")
-	s.teal("deploy", s.dir)
-
-	s.canaryApp("two")
-	s.fake.OnWatch = func(string) {
-		verify(s.fake)
-		s.fake.Step("hello")
-		s.fake.Advance(5 * time.Minute)
-		s.fake.Doubt("hello", "waits for a verdict: green has had 40 of the 100 requests that a pass needs")
-		s.fake.Step("hello")
-		s.fake.Advance(10 * time.Minute)
-		s.fake.Wait("hello")
-		s.run("approve", "hello", "--reason", "looks good")
-		s.fake.GoLive("hello")
-	}
-	s.teal("deploy", s.dir)
-	s.teal("history", "hello")
-	s.teal("release", "show", "hello-2")
-	s.fake.Complete("hello")
-
-	s.canaryApp("three")
-	s.fake.OnWatch = nil
-	policyOf(s, "three")
-	verify(s.fake)
-	s.fake.Step("hello")
-	s.fake.Advance(time.Minute)
-	s.fake.Judge("hello", teal.Judgement{Verdict: teal.VerdictInconclusive, Reason: "green has had 40 of the 100 requests that a pass needs"})
-	s.teal("status", "hello")
-	s.teal("status")
-	s.teal("pause", "hello", "--reason", "lunch")
-	s.teal("status", "hello")
-	s.teal("release", "show", "hello-3")
-	s.teal("resume", "hello")
-	s.teal("resume", "hello")
-	s.teal("approve", "hello")
-	s.fake.Advance(90 * time.Second)
-	s.fake.Measured("hello", teal.Interval{At: s.fake.Now(), Live: teal.Measurement{Requests: 4500, Errors: 5}, Green: teal.Measurement{Requests: 500, Errors: 26}})
-	reason, findings := worse()
-	s.fake.Refuse("hello", reason, findings...)
-	s.teal("status", "hello")
-	s.teal("release", "show", "hello-3")
-	s.teal("history", "hello")
-	s.teal("history", "hello", "--export")
-	s.teal("history", "hello", "hello-3", "--export")
-	s.golden("canary")
-}
-
-// policyOf starts the release of the app as it is on disk, and does not follow
-// it.
-func policyOf(s *script, answer string) {
-	s.t.Helper()
-	s.fake.Script = func(*apitest.Teal, teal.Release) {}
-	out, code := s.until([]string{"version"}, "deploy", s.dir)
-	if code != 130 || !strings.Contains(out, "goes on in the server") {
-		s.t.Fatalf("%s: exit %d %s", answer, code, out)
-	}
-	s.fake.Script = nil
-}
-
-// TestDeployTellsWhyItWentBack: exit 1, with the reason, for each way of going
-// wrong.
-func TestDeployTellsWhyItWentBack(t *testing.T) {
-	t.Parallel()
-	s := &script{world: newWorld(t)}
-	s.canaryApp("one")
-	if r := s.run("deploy", s.dir); r.code != 0 {
-		t.Fatal(r)
-	}
-	for i, end := range []func(){
-		func() { // a check that fails: nobody was hurt
-			s.fake.Provision("hello")
-			s.fake.Begin("hello", smoke, "")
-			s.fake.Advance(12 * time.Millisecond)
-			s.fake.End("hello", smoke, teal.VerdictFail, teal.Finding{Asked: "GET / is answered with 200", Seen: "500 in 12 ms", Output: "Internal Server Error"})
-			s.fake.Stop("hello", "check smoke of version 2: 500 in 12 ms\nInternal Server Error")
-		},
-		func() { // a hook that fails
-			s.fake.Provision("hello")
-			s.fake.Begin("hello", ci, "token")
-			s.fake.Advance(time.Hour)
-			s.fake.End("hello", ci, teal.VerdictError, teal.Finding{Asked: "POST http://ci.example", Seen: "no answer within 1h"})
-			s.fake.Stop("hello", "hook AfterInstall/ci of version 3: no answer within 1h")
-		},
-		func() { // a judge that says fail
-			verify(s.fake)
-			s.fake.Step("hello")
-			s.fake.Advance(150 * time.Second)
-			reason, findings := worse()
-			s.fake.Refuse("hello", reason, findings...)
-		},
-		func() { // a person
-			verify(s.fake)
-			s.fake.Step("hello")
-			s.run("pause", "hello", "--reason", "what is this?")
-			s.run("resume", "hello")
-			if _, err := s.fake.Promote(t.Context(), "hello", "ann"); err != nil {
-				t.Error(err)
-			}
-			s.run("rollback", "hello", "--reason", "no")
-		},
-	} {
-		s.canaryApp(fmt.Sprint("answer ", i))
-		s.fake.OnWatch = func(string) {
-			s.fake.OnWatch = nil
-			end()
-		}
-		s.teal("deploy", s.dir)
-	}
-	s.teal("history", "hello")
-	s.teal("release", "show", "hello-2")
-	s.golden("wentback")
-}
-
-func TestFreezeAndForce(t *testing.T) {
-	t.Parallel()
-	s := &script{world: newWorld(t)}
-	s.canaryApp("one")
-	s.fake.Advance(8 * time.Hour) // it is Friday evening
-	s.teal("deploy", s.dir)
-	s.teal("deploy", s.dir, "--override-freeze", "the shop is down", "--force", "live is worse", "--strategy", "canary")
-	s.teal("release", "show", "hello-1")
-	s.golden("freeze")
-}
-
 func TestStrategyOfTheCommandLine(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -225,7 +83,7 @@ func TestCodeOfChecksIsUploaded(t *testing.T) {
 	}
 	w.canaryApp("two")
 	r := w.run("deploy", w.dir, "--json")
-	var d struct{ Release teal.Release }
+	var d struct{ Release api.ReleaseView }
 	if err := json.Unmarshal([]byte(r.out), &d); err != nil {
 		t.Fatalf("%v: %+v", err, r)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/client"
 )
 
@@ -154,7 +155,7 @@ func group(use, short string, below ...*cobra.Command) *cobra.Command {
 // failure is a release that did not end well. It keeps the release for --json.
 type failure struct {
 	cause   *teal.Error
-	release teal.Release
+	release api.ReleaseView
 }
 
 func (f *failure) Error() string { return f.cause.Message }

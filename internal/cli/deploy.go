@@ -24,12 +24,12 @@ import (
 
 // deployed is what deploy writes with --json.
 type deployed struct {
-	App      string        `json:"app"`
-	Version  int           `json:"version"`
-	Created  bool          `json:"created"`
-	Live     bool          `json:"live"` // the version has all traffic
-	Release  *teal.Release `json:"release"`
-	Uploaded int64         `json:"uploaded_bytes"`
+	App      string           `json:"app"`
+	Version  int              `json:"version"`
+	Created  bool             `json:"created"`
+	Live     bool             `json:"live"` // the version has all traffic
+	Release  *api.ReleaseView `json:"release"`
+	Uploaded int64            `json:"uploaded_bytes"`
 }
 
 type deployFlags struct {
@@ -172,7 +172,7 @@ type patience struct {
 }
 
 // deployed tells what became of a deploy and follows its release.
-func (s *session) deployed(ctx context.Context, d api.Deployed, sent int64, wait patience) error {
+func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait patience) error {
 	app, version := d.Version.App, d.Version.Number
 	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
 	switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/client"
 )
 
@@ -81,7 +82,7 @@ func parseWait(s string) (waitFor, error) {
 
 // follow tells how a release goes until it is live (or completed) and returns it
 // as it is then. A release that ends badly is an error with CodeReleaseFailed.
-func (s *session) follow(ctx context.Context, r teal.Release, until waitFor) (teal.Release, error) {
+func (s *session) follow(ctx context.Context, r api.ReleaseView, until waitFor) (api.ReleaseView, error) {
 	p := newProgress(r, until, s.clock)
 	err := s.events(ctx, r.App, func(e client.Event) bool {
 		for _, line := range p.see(e) {
@@ -101,11 +102,11 @@ func (s *session) follow(ctx context.Context, r teal.Release, until waitFor) (te
 // awaitPreview waits until a version that is not released is healthy, for as
 // long as its app may take. One that does not start is an error with
 // CodeReleaseFailed; live has all traffic either way.
-func (s *session) awaitPreview(ctx context.Context, v teal.Version, limit time.Duration) error {
+func (s *session) awaitPreview(ctx context.Context, v api.VersionView, limit time.Duration) error {
 	app, version := v.App, v.Number
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNotReady)
 	defer cancel()
-	var last teal.Environment
+	var last api.EnvironmentEvent
 	err := s.events(ctx, app, func(e client.Event) bool {
 		env, ok := e.Environment()
 		if !ok || env.Version != teal.VersionRef(version) {

@@ -12,42 +12,6 @@ import (
 	"teal/internal/api/apitest"
 )
 
-func TestTour(t *testing.T) {
-	t.Parallel()
-	s := &script{world: newWorld(t)}
-	s.teal("status")
-	s.teal("validate", s.dir)
-	s.teal("deploy", s.dir)
-	s.teal("status", "hello")
-	s.teal("deploy", s.dir)
-	s.app("two")
-	s.teal("deploy", s.dir)
-	s.teal("status", "hello")
-	s.teal("status")
-	s.teal("invoke", "hello", "--data", `{"n":1}`)
-	s.teal("invoke", "hello:1", "--component", "hello")
-	s.teal("invoke", "hello", "--data", `"fail"`)
-	s.teal("rollback", "hello", "--reason", "it smells")
-	s.teal("history", "hello")
-	s.teal("release", "show", "hello-2")
-	s.app("three")
-	s.teal("deploy", s.dir, "--no-release")
-	s.teal("alias", "set", "hello", "live", "1=90", "3=10")
-	s.teal("alias", "set", "hello", "stable", "1")
-	s.teal("alias", "list", "hello")
-	s.teal("status", "hello")
-	s.teal("promote", "hello")
-	s.teal("abort", "hello")
-	s.teal("versions", "hello")
-	s.fake.Log(
-		api.LogLine{At: s.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "from one"},
-		api.LogLine{At: s.fake.Now(), App: "hello", Version: 3, Component: "hello", Stream: "platform", Text: "REPORT 3 ms"},
-	)
-	s.teal("logs", "hello")
-	s.teal("logs", "hello", "--version", "3", "--tail", "1")
-	s.golden("tour")
-}
-
 func TestTourJSON(t *testing.T) {
 	t.Parallel()
 	s := &script{world: newWorld(t)}
@@ -67,7 +31,7 @@ func TestTourJSON(t *testing.T) {
 	s.teal("deploy", filepath.Join(s.dir, "nowhere"), "--json")
 	s.fake.Log(api.LogLine{At: s.fake.Now(), App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "<hi>"})
 	s.teal("logs", "hello", "--json")
-	s.golden("tour-json")
+	s.golden("tour-json.golden")
 }
 
 // TestOneDocument: with --json the standard output is one JSON document,
@@ -92,56 +56,6 @@ func TestOneDocument(t *testing.T) {
 	}
 }
 
-func TestFailures(t *testing.T) {
-	t.Parallel()
-	s := &script{world: newWorld(t)}
-	next := s.fake.OnWatch
-	s.fake.OnWatch = func(app string) {
-		s.fake.Provision(app)
-		s.fake.Fail(app, "the handler app.handler is not in app.py", "Traceback (most recent call last):\n  NameError: handler\n")
-	}
-	s.teal("deploy", s.dir)
-	s.fake.OnWatch = next
-	s.app("two")
-	s.teal("deploy", s.dir)
-
-	s.app("three")
-	s.fake.OnWatch = func(app string) {
-		s.fake.Provision(app)
-		s.fake.Fail(app, "hello exited with 1", "boom\n")
-	}
-	s.teal("deploy", s.dir)
-	s.teal("status", "hello")
-
-	s.app("four")
-	s.fake.OnWatch = func(app string) {
-		s.fake.Provision(app)
-		s.fake.GoLive(app)
-		s.fake.Degrade(app, "version 4 has no healthy instance any more")
-	}
-	s.teal("deploy", s.dir, "--wait", "completed")
-
-	s.app("five")
-	s.fake.OnWatch = func(app string) {
-		s.fake.Provision(app)
-		s.fake.GoLive(app)
-		s.fake.Complete(app)
-	}
-	s.teal("deploy", s.dir, "--wait", "completed")
-
-	// Another release is running.
-	s.fake.OnWatch = nil
-	if _, err := s.fake.Deploy(t.Context(), api.Deploy{Spec: otherSpec(), Policy: teal.DefaultPolicy(), Release: true, By: "deploy"}); err != nil {
-		t.Fatal(err)
-	}
-	s.app("six")
-	s.teal("deploy", s.dir)
-	s.teal("abort", "hello", "--reason", "in the way")
-	s.golden("failures")
-}
-
-func otherSpec() teal.Spec { return teal.Spec{App: "hello"} }
-
 // TestFailureJSON: a failed release is one document with the error and the
 // release.
 func TestFailureJSON(t *testing.T) {
@@ -154,7 +68,7 @@ func TestFailureJSON(t *testing.T) {
 	r := w.run("deploy", w.dir, "--json")
 	var c struct {
 		Error   struct{ Code, Message string }
-		Release teal.Release
+		Release api.ReleaseView
 	}
 	if err := json.Unmarshal([]byte(r.out), &c); err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func (s *session) export(ctx context.Context, app string, ids []string) error {
 // writeRecording writes what was measured during a release. Recordings of earlier
 // versions of Teal do not say what their judge began with; the record has part of
 // it, the baseline.
-func writeRecording(w io.Writer, r teal.Release, lines io.Reader) error {
+func writeRecording(w io.Writer, r api.ReleaseView, lines io.Reader) error {
 	in := bufio.NewReader(lines)
 	first, err := in.ReadBytes('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -76,7 +76,7 @@ func writeRecording(w io.Writer, r teal.Release, lines io.Reader) error {
 }
 
 // shifting returns when a release began to move traffic, or when it began.
-func shifting(r teal.Release) time.Time {
+func shifting(r api.ReleaseView) time.Time {
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseShifting {
 			return entry.At
@@ -86,19 +86,19 @@ func shifting(r teal.Release) time.Time {
 }
 
 // exported returns the release of the app that is named, else the newest one.
-func exported(ctx context.Context, c *client.Client, app string, ids []string) (teal.Release, error) {
+func exported(ctx context.Context, c *client.Client, app string, ids []string) (api.ReleaseView, error) {
 	if len(ids) > 0 {
 		if teal.AppOfRelease(ids[0]) != app {
-			return teal.Release{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists those that it has", app, ids[0], app)
+			return api.ReleaseView{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists those that it has", app, ids[0], app)
 		}
 		return c.Release(ctx, ids[0])
 	}
 	releases, err := c.Releases(ctx, app)
 	if err != nil {
-		return teal.Release{}, err
+		return api.ReleaseView{}, err
 	}
 	if len(releases) == 0 {
-		return teal.Release{}, teal.Errorf(teal.CodeUnknownRelease, "%s has never been released", app)
+		return api.ReleaseView{}, teal.Errorf(teal.CodeUnknownRelease, "%s has never been released", app)
 	}
 	return releases[len(releases)-1], nil
 }
@@ -126,7 +126,7 @@ func (s *session) history(ctx context.Context, app string) error {
 	return nil
 }
 
-func (s *session) historyRow(r teal.Release) []string {
+func (s *session) historyRow(r api.ReleaseView) []string {
 	from, after := "-", "-"
 	if r.From != 0 {
 		from = strconv.Itoa(r.From)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"teal"
+	"teal/internal/api"
 )
 
 // news remembers what has been said, so that a record that is seen again says
@@ -49,7 +50,7 @@ func (p *progress) seeTasks() []string {
 
 // takesLong reports whether a task may take so long that somebody who waits wants
 // to know of it: whatever is more than a few requests.
-func takesLong(p teal.Policy, key teal.TaskKey) bool {
+func takesLong(p api.PolicyView, key teal.TaskKey) bool {
 	if key.Kind != teal.TaskCheck {
 		return true
 	}
@@ -61,7 +62,7 @@ func takesLong(p teal.Policy, key teal.TaskKey) bool {
 }
 
 // lastFinding returns the newest evidence of a task, or nil.
-func lastFinding(r teal.Release, t teal.Task) *teal.Finding {
+func lastFinding(r api.ReleaseView, t api.TaskView) *teal.Finding {
 	name := string(t.Key.Kind) + " " + t.Key.Name
 	if t.Key.Kind == teal.TaskWarm {
 		name = string(t.Key.Kind)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 )
 
 // A release that is on hold says so once, in the status for as long as it lasts,
@@ -18,24 +19,25 @@ func TestAReleaseOnHoldSaysSo(t *testing.T) {
 		ID: "shop-1", App: "shop", From: 1, To: 2, Phase: teal.PhaseShifting, Step: 1, StepAt: &noon, Reason: "on hold: why",
 		Policy: teal.Policy{Steps: []teal.Step{{Weight: teal.Percent(10), Hold: teal.Duration(time.Hour)}}},
 	}
-	if got := waits(r, noon, clock); got != "holds until 13:00" { // a record of an older version
+	if got := waits(api.ViewRelease(r), noon, clock); got != "holds until 13:00" { // a record of an older version
 		t.Errorf("%q", got)
 	}
 	r.Observe(teal.Duration(20*time.Minute), noon.Add(40*time.Minute)) // nobody looked for 20 minutes
-	if got := waits(r, noon, clock); got != "holds until 13:20" {
+	if got := waits(api.ViewRelease(r), noon, clock); got != "holds until 13:20" {
 		t.Errorf("%q", got)
 	}
 	r.BeginOutage(noon.Add(50 * time.Minute))
 	want := "on hold since 12:50: neither version 1 nor version 2 is healthy; goes on when version 2 is, and back when only version 1 is"
-	if got := waits(r, noon, clock); got != want {
+	if got := waits(api.ViewRelease(r), noon, clock); got != want {
 		t.Errorf("%q", got)
 	}
-	p := progress{release: r}
+	p := progress{release: api.ViewRelease(r)}
 	if first, again := p.seeOutage(), p.seeOutage(); !slices.Equal(first, []string{"on hold: why"}) || again != nil {
 		t.Errorf("%q, then %q", first, again)
 	}
-	p.release.EndOutage()
-	p.release.Reason = "goes on: why"
+	r.EndOutage()
+	r.Reason = "goes on: why"
+	p.release = api.ViewRelease(r)
 	if got := p.seeOutage(); !slices.Equal(got, []string{"goes on: why"}) {
 		t.Errorf("%q", got)
 	}

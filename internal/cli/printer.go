@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/lipgloss"
 
 	"teal"
+	"teal/internal/api"
 )
 
 // printer writes results. The first error of writing is kept, and ends the
@@ -187,7 +188,7 @@ type complaint struct {
 		Code    teal.Code `json:"code"`
 		Message string    `json:"message"`
 	} `json:"error"`
-	Release *teal.Release `json:"release,omitempty"`
+	Release *api.ReleaseView `json:"release,omitempty"`
 }
 
 // report tells an error: as the one JSON document, or as text.

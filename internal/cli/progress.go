@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/client"
 )
 
 // progress turns the events of an app into what a person wants to know about
 // one release. It is pure: events in, lines out.
 type progress struct {
-	release teal.Release
-	envs    map[teal.VersionRef]teal.Environment // the last known, also of those that are gone
+	release api.ReleaseView
+	envs    map[teal.VersionRef]api.EnvironmentEvent // the last known, also of those that are gone
 	clock   func(time.Time) string
 	until   waitFor
 	started bool   // "starting" has been said
@@ -23,8 +24,8 @@ type progress struct {
 	news    news   // what has been said of steps, tasks and orders
 }
 
-func newProgress(r teal.Release, until waitFor, clock func(time.Time) string) *progress {
-	return &progress{release: r, envs: map[teal.VersionRef]teal.Environment{}, until: until, clock: clock}
+func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
+	return &progress{release: r, envs: map[teal.VersionRef]api.EnvironmentEvent{}, until: until, clock: clock}
 }
 
 // see takes an event and returns the lines that it is worth.
@@ -38,7 +39,7 @@ func (p *progress) see(e client.Event) []string {
 	return nil
 }
 
-func (p *progress) seeEnvironment(env teal.Environment) []string {
+func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 	p.envs[env.Version] = env
 	if env.Version != teal.VersionRef(p.release.To) {
 		return nil
@@ -57,7 +58,7 @@ func (p *progress) seeEnvironment(env teal.Environment) []string {
 	return lines
 }
 
-func (p *progress) seeRelease(r teal.Release) []string {
+func (p *progress) seeRelease(r api.ReleaseView) []string {
 	p.release = r
 	if r.Queued {
 		return p.news.once("queued", "release %s waits for another release of %s to end …", r.ID, r.App)

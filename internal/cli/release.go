@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"teal"
+	"teal/internal/api"
 )
 
 func (s *session) releaseCommand() *cobra.Command {
@@ -36,7 +36,7 @@ func (s *session) showRelease(ctx context.Context, id string) error {
 // releaseLines tells a release so that somebody who has just been woken up
 // understands it: what happened and why, then how, then the evidence, then what
 // to do.
-func (s *session) releaseLines(r teal.Release) {
+func (s *session) releaseLines(r api.ReleaseView) {
 	s.out.line("%s", s.out.paint(s.out.bold, headline(r)))
 	if text := circumstances(r); text != "" {
 		s.out.line("  %s", text)

@@ -137,25 +137,25 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 }
 
 func (s *session) pauseCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderPause, "Let the running release stay where it is", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderPause, "Let the running release stay where it is", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
 	})
 }
 
 func (s *session) resumeCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderResume, "Let a paused release go on", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderResume, "Let a paused release go on", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
 	})
 }
 
 func (s *session) approveCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderApprove, "Say that a release that waits for it may go on", func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error) {
+	return s.orderCommand(teal.OrderApprove, "Say that a release that waits for it may go on", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
 	})
 }
 
 // orderCommand is a command that tells the running release something.
-func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (teal.Release, error)) *cobra.Command {
+func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error)) *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use: string(kind) + " APP", Short: short, Args: arguments(1, 1),
@@ -177,7 +177,7 @@ func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx 
 }
 
 // afterOrder says how a release is after an order.
-func afterOrder(r teal.Release, kind teal.OrderKind) string {
+func afterOrder(r api.ReleaseView, kind teal.OrderKind) string {
 	where := atStep(r)
 	if where == "" {
 		where = string(r.Phase)

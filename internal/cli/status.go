@@ -91,7 +91,7 @@ func liveText(status api.Status) string {
 	return teal.FormatTargets(live.Versions)
 }
 
-func releaseWord(r *teal.Release) string {
+func releaseWord(r *api.ReleaseView) string {
 	if r == nil {
 		return "-"
 	}
@@ -158,7 +158,7 @@ func (s *session) environmentText(env api.EnvironmentView) string {
 	return line + "\n" + indent(env.Output)
 }
 
-func (s *session) releaseText(r *teal.Release) string {
+func (s *session) releaseText(r *api.ReleaseView) string {
 	if r == nil {
 		return fmt.Sprintf("  %-8s  none yet\n", "release")
 	}

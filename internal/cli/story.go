@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/api"
 )
 
 // The functions below say what a release is about, for people. They are pure:
@@ -29,7 +30,7 @@ func label(key teal.TaskKey) string {
 }
 
 // outcome says how a task ended.
-func outcome(t teal.Task) string {
+func outcome(t api.TaskView) string {
 	words := map[teal.Verdict]string{
 		teal.VerdictPass: "passed", teal.VerdictFail: "failed", teal.VerdictInconclusive: "said nothing", teal.VerdictError: "could not be done",
 	}
@@ -37,7 +38,7 @@ func outcome(t teal.Task) string {
 }
 
 // share returns what green has of the traffic, as the record knows it.
-func share(r teal.Release) teal.Weight {
+func share(r api.ReleaseView) teal.Weight {
 	switch {
 	case r.Phase == teal.PhaseWatching, r.Phase == teal.PhaseCompleted:
 		return teal.All
@@ -51,7 +52,7 @@ func share(r teal.Release) teal.Weight {
 
 // atStep says where a release is on its way: "step 1 of 2, 10 % on version 42";
 // "" before the first step, and where there are none.
-func atStep(r teal.Release) string {
+func atStep(r api.ReleaseView) string {
 	if r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return ""
 	}
@@ -59,7 +60,7 @@ func atStep(r teal.Release) string {
 }
 
 // phaseWord is the phase, with the step and green's share where there are steps.
-func phaseWord(r teal.Release) string {
+func phaseWord(r api.ReleaseView) string {
 	if r.Phase != teal.PhaseShifting || r.Step == 0 || r.Step > len(r.Policy.Steps) {
 		return string(r.Phase)
 	}
@@ -67,7 +68,7 @@ func phaseWord(r teal.Release) string {
 }
 
 // strategyText says how a policy moves the traffic.
-func strategyText(p teal.Policy) string {
+func strategyText(p api.PolicyView) string {
 	if len(p.Steps) == 0 {
 		return string(p.Strategy)
 	}
@@ -88,7 +89,7 @@ func strategyText(p teal.Policy) string {
 
 // cause returns why the release is where it is, without the output of programs.
 // Of one that went back that is why it went back, and what decided.
-func cause(r teal.Release) string {
+func cause(r api.ReleaseView) string {
 	reason := r.Reason
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseRollingBack && r.Phase != teal.PhaseCompleted {
@@ -104,7 +105,7 @@ func cause(r teal.Release) string {
 
 // decisive returns the finding that ended a release, or nil for one that ended
 // well: of those that failed the one that the reason tells, else the last one.
-func decisive(r teal.Release) *teal.Finding {
+func decisive(r api.ReleaseView) *teal.Finding {
 	switch r.Phase {
 	case teal.PhaseAborted, teal.PhaseRollingBack, teal.PhaseRolledBack:
 	default:
@@ -127,7 +128,7 @@ func decisive(r teal.Release) *teal.Finding {
 }
 
 // headline says in one sentence what happened and why.
-func headline(r teal.Release) string {
+func headline(r api.ReleaseView) string {
 	what := ""
 	switch r.Phase {
 	case teal.PhaseRolledBack:
@@ -151,7 +152,7 @@ func headline(r teal.Release) string {
 
 // circumstances says where and how fast a release went back; "" for one that did
 // not.
-func circumstances(r teal.Release) string {
+func circumstances(r api.ReleaseView) string {
 	if r.Rollback == nil {
 		return ""
 	}
@@ -168,7 +169,7 @@ func circumstances(r teal.Release) string {
 
 // waits says what a release waits for, at a time; "" when it waits for nothing
 // that a person would ask about.
-func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
+func waits(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	switch {
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return ""
@@ -191,7 +192,7 @@ func waits(r teal.Release, now time.Time, clock func(time.Time) string) string {
 }
 
 // waitsForItself says what a release waits for that needs nobody.
-func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string) string {
+func waitsForItself(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	for _, t := range r.Tasks {
 		if !t.Ended() && t.Key.Kind != teal.TaskAsk {
 			return label(t.Key) + " runs since " + clock(t.StartedAt)
@@ -202,22 +203,13 @@ func waitsForItself(r teal.Release, now time.Time, clock func(time.Time) string)
 		return fmt.Sprintf("version %d must be healthy by %s", r.To, clock(r.ReadyBy))
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
 		return fmt.Sprintf("version %d stands by until %s", r.From, clock(*r.WatchUntil))
-	case atStep(r) != "" && r.StepAt != nil && ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold).After(now):
-		return "holds until " + clock(ends(r, *r.StepAt, r.Marks.Step, r.Policy.Steps[r.Step-1].Hold))
+	case atStep(r) != "" && r.StepUntil != nil && r.StepUntil.After(now):
+		return "holds until " + clock(*r.StepUntil)
 	}
 	return ""
 }
 
-// ends says when something will have lasted for a time, since a moment that has a
-// mark on the release's clock. Records of older versions have no clock.
-func ends(r teal.Release, since time.Time, mark, length teal.Duration) time.Time {
-	if by := r.Estimate(mark, length); !by.IsZero() {
-		return by
-	}
-	return since.Add(length.Std())
-}
-
-func awaitsApproval(r teal.Release) bool {
+func awaitsApproval(r api.ReleaseView) bool {
 	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
 }
 
@@ -240,20 +232,19 @@ func because(why string) string {
 }
 
 // backBy says when a release goes back because nobody came.
-func backBy(r teal.Release, clock func(time.Time) string) string {
-	if r.WaitsSince == nil || r.Policy.MaxPause == 0 {
+func backBy(r api.ReleaseView, clock func(time.Time) string) string {
+	if r.BackBy == nil {
 		return ""
 	}
-	return "; it goes back by itself at " + clock(ends(r, *r.WaitsSince, r.Marks.Waits, r.Policy.MaxPause))
+	return "; it goes back by itself at " + clock(*r.BackBy)
 }
 
 // doubtEnds says what becomes of a doubt that stays.
-func doubtEnds(r teal.Release, clock func(time.Time) string) string {
-	j := r.Policy.Judge
-	if j.OnInconclusive != teal.DoubtPromote && j.OnInconclusive != teal.DoubtRollback {
+func doubtEnds(r api.ReleaseView, clock func(time.Time) string) string {
+	if r.DoubtUntil == nil {
 		return ""
 	}
-	return fmt.Sprintf("; without one it follows %q at %s", string(j.OnInconclusive), clock(ends(r, *r.DoubtSince, r.Marks.Doubt, j.DoubtAfter)))
+	return fmt.Sprintf("; without one it follows %q at %s", string(r.Policy.Judge.OnInconclusive), clock(*r.DoubtUntil))
 }
 
 // orderText says what somebody asked for.
@@ -274,7 +265,7 @@ type moment struct {
 }
 
 // timeline returns everything that the record knows of, oldest first.
-func timeline(r teal.Release) []moment {
+func timeline(r api.ReleaseView) []moment {
 	var list []moment
 	add := func(at time.Time, format string, args ...any) {
 		list = append(list, moment{at, fmt.Sprintf(format, args...)})
@@ -310,7 +301,7 @@ func timeline(r teal.Release) []moment {
 }
 
 // nextSteps says what a person can do now.
-func nextSteps(r teal.Release) []string {
+func nextSteps(r api.ReleaseView) []string {
 	switch {
 	case r.Phase == teal.PhaseAborted || r.Phase == teal.PhaseRolledBack:
 		steps := []string{fmt.Sprintf("`teal logs %s --version %d` shows what version %d printed", r.App, r.To, r.To)}

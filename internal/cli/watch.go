@@ -100,7 +100,7 @@ func (s *session) eventLine(e client.Event) (about, line string) {
 		return about, line
 	}
 	if alias, ok := e.Alias(); ok {
-		return about, fmt.Sprintf("%s is %s", alias.Name, teal.FormatTargets(alias.Targets))
+		return about, fmt.Sprintf("%s is %s", alias.Name, teal.FormatTargets(alias.Versions))
 	}
 	if r, ok := e.Release(); ok {
 		line = fmt.Sprintf("release %s is %s: %s", r.ID, phaseWord(r), cause(r))

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -12,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"teal"
@@ -131,7 +132,7 @@ var (
 
 // stable takes out of a text what differs from run to run.
 func (w *world) stable(text string) string {
-	text = strings.NewReplacer(w.addr, "ADDR", w.dir, "DIR", w.env["TEAL_DATA"], "DATA").Replace(text)
+	text = strings.NewReplacer(w.addr, "ADDR", w.dir, "DIR", cmp.Or(w.env["TEAL_DATA"], w.dir), "DATA").Replace(text)
 	text = digest.ReplaceAllString(text, "DIGEST")
 	return uploadSize.ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, "bundle") {
@@ -162,7 +163,7 @@ func (s *script) teal(args ...string) {
 
 func (s *script) golden(name string) {
 	s.t.Helper()
-	file := filepath.Join("testdata", name+".golden")
+	file := filepath.Join("testdata", name)
 	if *update {
 		write(s.t, file, s.text.String())
 	}
@@ -170,7 +171,7 @@ func (s *script) golden(name string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), s.text.String()); diff != "" {
+	if diff := gocmp.Diff(string(want), s.text.String()); diff != "" {
 		s.t.Errorf("%s (-want +got):\n%s", file, diff)
 	}
 }

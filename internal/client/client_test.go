@@ -84,20 +84,20 @@ func TestEveryMethod(t *testing.T) {
 
 	policy := teal.DefaultPolicy()
 	for i, stage := range []string{"one", "two"} {
-		d := must[api.Deployed](t)(c.Deploy(ctx, api.DeployBody{Spec: spec(stage), Policy: &policy, Release: true}))
+		d := must[api.DeployView](t)(c.Deploy(ctx, api.DeployBody{Spec: spec(stage), Policy: &policy, Release: true}))
 		if d.Version.Number != i+1 || d.Release == nil || !d.Created {
 			t.Fatalf("deployed %+v", d)
 		}
 	}
-	d := must[api.Deployed](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("three")}))
+	d := must[api.DeployView](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("three")}))
 	if d.Release != nil {
 		t.Errorf("a release that nobody asked for: %+v", d.Release)
 	}
-	versions := must[[]teal.Version](t)(c.Versions(ctx, "hello"))
-	if diff := cmp.Diff(versions[2], must[teal.Version](t)(c.Version(ctx, "hello", 3))); diff != "" {
+	versions := must[[]api.VersionView](t)(c.Versions(ctx, "hello"))
+	if diff := cmp.Diff(versions[2], must[api.VersionView](t)(c.Version(ctx, "hello", 3))); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(spec("three"), versions[2].Spec); diff != "" {
+	if diff := cmp.Diff(spec("three"), teal.Spec(versions[2].Spec)); diff != "" {
 		t.Errorf("the spec changed on its way: %s", diff)
 	}
 
@@ -114,21 +114,21 @@ func TestEveryMethod(t *testing.T) {
 		t.Error(diff)
 	}
 
-	if r := must[teal.Release](t)(c.Rollback(ctx, "hello", api.RollbackBody{Why: "try"})); r.Phase != teal.PhaseRolledBack {
+	if r := must[api.ReleaseView](t)(c.Rollback(ctx, "hello", api.RollbackBody{Why: "try"})); r.Phase != teal.PhaseRolledBack {
 		t.Errorf("rollback: %+v", r)
 	}
-	r := must[teal.Release](t)(c.Promote(ctx, "hello", api.PromoteBody{By: "ann"}))
+	r := must[api.ReleaseView](t)(c.Promote(ctx, "hello", api.PromoteBody{By: "ann"}))
 	if r.To != 3 || r.CreatedBy != "ann" {
 		t.Errorf("promote: %+v", r)
 	}
-	if r := must[teal.Release](t)(c.Abort(ctx, "hello", api.AbortBody{})); r.Phase != teal.PhaseRolledBack {
+	if r := must[api.ReleaseView](t)(c.Abort(ctx, "hello", api.AbortBody{})); r.Phase != teal.PhaseRolledBack {
 		t.Errorf("abort: %+v", r)
 	}
 	fake.Script = nil
 	policy.Steps = []teal.Step{{Weight: teal.Percent(10), Approval: true}}
 	policy.Strategy = teal.StrategyCanary
 	why := "it must go out"
-	d = must[api.Deployed](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("four"), Policy: &policy, Release: true, Force: &why, Unfreeze: &why}))
+	d = must[api.DeployView](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("four"), Policy: &policy, Release: true, Force: &why, Unfreeze: &why}))
 	if o := d.Release.Orders; o.Force.Why != why || o.Unfreeze.Why != why {
 		t.Errorf("orders %+v", o)
 	}
@@ -138,13 +138,13 @@ func TestEveryMethod(t *testing.T) {
 		t.Error(err)
 	}
 	fake.Step("hello")
-	if r := must[teal.Release](t)(c.Pause(ctx, "hello", api.OrderBody{By: "ann", Why: "lunch"})); r.Orders.Pause.Why != "lunch" {
+	if r := must[api.ReleaseView](t)(c.Pause(ctx, "hello", api.OrderBody{By: "ann", Why: "lunch"})); r.Orders.Pause.Why != "lunch" {
 		t.Errorf("pause: %+v", r.Orders)
 	}
-	if r := must[teal.Release](t)(c.Resume(ctx, "hello", api.OrderBody{By: "ann"})); r.Orders.Pause != nil {
+	if r := must[api.ReleaseView](t)(c.Resume(ctx, "hello", api.OrderBody{By: "ann"})); r.Orders.Pause != nil {
 		t.Errorf("resume: %+v", r.Orders)
 	}
-	if r := must[teal.Release](t)(c.Approve(ctx, "hello", api.ApproveBody{Step: 1})); !r.Orders.Approved(1) {
+	if r := must[api.ReleaseView](t)(c.Approve(ctx, "hello", api.ApproveBody{Step: 1})); !r.Orders.Approved(1) {
 		t.Errorf("approve: %+v", r.Orders)
 	}
 	fake.Measured("hello", teal.Interval{At: fake.Now(), Green: teal.Measurement{Requests: 7}})
@@ -155,8 +155,8 @@ func TestEveryMethod(t *testing.T) {
 	if err := intervals.Close(); err != nil {
 		t.Error(err)
 	}
-	releases := must[[]teal.Release](t)(c.Releases(ctx, "hello"))
-	if diff := cmp.Diff(releases[2], must[teal.Release](t)(c.Release(ctx, r.ID))); diff != "" {
+	releases := must[[]api.ReleaseView](t)(c.Releases(ctx, "hello"))
+	if diff := cmp.Diff(releases[2], must[api.ReleaseView](t)(c.Release(ctx, r.ID))); diff != "" {
 		t.Error(diff)
 	}
 
@@ -181,7 +181,7 @@ func TestCodesCrossTheWire(t *testing.T) {
 	t.Parallel()
 	c, _ := serve(t)
 	ctx := t.Context()
-	must[api.Deployed](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("one"), Release: true}))
+	must[api.DeployView](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("one"), Release: true}))
 	_, unknown := c.Status(ctx, "nope")
 	_, wild := c.Status(ctx, "../../healthz")
 	_, weights := c.SetAlias(ctx, "hello", "live", api.AliasBody{Versions: []teal.Target{{Version: 1, Weight: 1}}})
@@ -303,7 +303,7 @@ func TestEventsAreASnapshotThenChanges(t *testing.T) {
 	t.Parallel()
 	c, fake := serve(t)
 	for _, stage := range []string{"one", "two"} {
-		must[api.Deployed](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec(stage), Release: true}))
+		must[api.DeployView](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec(stage), Release: true}))
 	}
 	fake.OnWatch = func(app string) { fake.Complete(app) }
 	var phases []string
@@ -330,7 +330,7 @@ func TestEventsAreASnapshotThenChanges(t *testing.T) {
 func TestStreamThatTheServerEnds(t *testing.T) {
 	t.Parallel()
 	c, fake := serve(t)
-	must[api.Deployed](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec("one"), Release: true}))
+	must[api.DeployView](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec("one"), Release: true}))
 	fake.OnWatch = func(string) { fake.Disconnect() }
 	var last error
 	for _, err := range c.Events(t.Context(), "hello") {
@@ -344,7 +344,7 @@ func TestStreamThatTheServerEnds(t *testing.T) {
 func TestStreamThatTheCallerEnds(t *testing.T) {
 	t.Parallel()
 	c, _ := serve(t)
-	must[api.Deployed](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec("one"), Release: true}))
+	must[api.DeployView](t)(c.Deploy(t.Context(), api.DeployBody{Spec: spec("one"), Release: true}))
 	ctx, cancel := context.WithCancel(t.Context())
 	for _, err := range c.Events(ctx, "hello") {
 		if err != nil {

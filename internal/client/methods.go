@@ -56,22 +56,22 @@ func (c *Client) Status(ctx context.Context, app string) (api.Status, error) {
 
 // Deploy records the spec as a version of its app and, if asked, starts a
 // release. It does not wait for the release.
-func (c *Client) Deploy(ctx context.Context, body api.DeployBody) (api.Deployed, error) {
-	var out api.Deployed
+func (c *Client) Deploy(ctx context.Context, body api.DeployBody) (api.DeployView, error) {
+	var out api.DeployView
 	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", body.Spec.App, "versions"}}, body, &out)
 	return out, err
 }
 
 // Versions returns all versions of an app, oldest first.
-func (c *Client) Versions(ctx context.Context, app string) ([]teal.Version, error) {
+func (c *Client) Versions(ctx context.Context, app string) ([]api.VersionView, error) {
 	var out api.VersionList
 	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "versions"}}, nil, &out)
 	return out.Versions, err
 }
 
 // Version returns one version of an app.
-func (c *Client) Version(ctx context.Context, app string, number int) (teal.Version, error) {
-	var out teal.Version
+func (c *Client) Version(ctx context.Context, app string, number int) (api.VersionView, error) {
+	var out api.VersionView
 	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "versions", strconv.Itoa(number)}}, nil, &out)
 	return out, err
 }
@@ -91,15 +91,15 @@ func (c *Client) SetAlias(ctx context.Context, app, alias string, body api.Alias
 }
 
 // Releases returns all releases of an app, oldest first.
-func (c *Client) Releases(ctx context.Context, app string) ([]teal.Release, error) {
+func (c *Client) Releases(ctx context.Context, app string) ([]api.ReleaseView, error) {
 	var out api.ReleaseList
 	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "releases"}}, nil, &out)
 	return out.Releases, err
 }
 
 // Release returns one release.
-func (c *Client) Release(ctx context.Context, id string) (teal.Release, error) {
-	var out teal.Release
+func (c *Client) Release(ctx context.Context, id string) (api.ReleaseView, error) {
+	var out api.ReleaseView
 	err := c.call(ctx, request{method: http.MethodGet, path: []string{"releases", id}}, nil, &out)
 	return out, err
 }
@@ -130,17 +130,17 @@ func (b *answerBody) Read(p []byte) (int, error) {
 }
 
 // Pause lets the active release of an app stay where it is.
-func (c *Client) Pause(ctx context.Context, app string, body api.OrderBody) (teal.Release, error) {
+func (c *Client) Pause(ctx context.Context, app string, body api.OrderBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "pause", body)
 }
 
 // Resume lets a paused release go on.
-func (c *Client) Resume(ctx context.Context, app string, body api.OrderBody) (teal.Release, error) {
+func (c *Client) Resume(ctx context.Context, app string, body api.OrderBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "resume", body)
 }
 
 // Approve says that the step that waits for a person may be left.
-func (c *Client) Approve(ctx context.Context, app string, body api.ApproveBody) (teal.Release, error) {
+func (c *Client) Approve(ctx context.Context, app string, body api.ApproveBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "approve", body)
 }
 
@@ -152,22 +152,22 @@ func (c *Client) AnswerHook(ctx context.Context, id, token string, body api.Hook
 
 // Promote starts a release of live to the version in preview, or gives green
 // everything while a release runs. It does not wait for the release.
-func (c *Client) Promote(ctx context.Context, app string, body api.PromoteBody) (teal.Release, error) {
+func (c *Client) Promote(ctx context.Context, app string, body api.PromoteBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "promote", body)
 }
 
 // Rollback returns when live points back.
-func (c *Client) Rollback(ctx context.Context, app string, body api.RollbackBody) (teal.Release, error) {
+func (c *Client) Rollback(ctx context.Context, app string, body api.RollbackBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "rollback", body)
 }
 
 // Abort ends the active release of an app.
-func (c *Client) Abort(ctx context.Context, app string, body api.AbortBody) (teal.Release, error) {
+func (c *Client) Abort(ctx context.Context, app string, body api.AbortBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "abort", body)
 }
 
-func (c *Client) order(ctx context.Context, app, what string, body any) (teal.Release, error) {
-	var out teal.Release
+func (c *Client) order(ctx context.Context, app, what string, body any) (api.ReleaseView, error) {
+	var out api.ReleaseView
 	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, what}}, body, &out)
 	return out, err
 }

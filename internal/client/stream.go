@@ -28,17 +28,17 @@ type Event struct {
 
 // Release returns the release that the event is about; false for another kind
 // and for a deletion.
-func (e Event) Release() (teal.Release, bool) { return value[teal.Release](e, api.EventRelease) }
+func (e Event) Release() (api.ReleaseView, bool) { return value[api.ReleaseView](e, api.EventRelease) }
 
 // Environment returns the environment that the event is about; false for
 // another kind and for a deletion.
-func (e Event) Environment() (teal.Environment, bool) {
-	return value[teal.Environment](e, api.EventEnvironment)
+func (e Event) Environment() (api.EnvironmentEvent, bool) {
+	return value[api.EnvironmentEvent](e, api.EventEnvironment)
 }
 
 // Alias returns the alias that the event is about; false for another kind and
 // for a deletion.
-func (e Event) Alias() (teal.Alias, bool) { return value[teal.Alias](e, api.EventAlias) }
+func (e Event) Alias() (api.AliasEvent, bool) { return value[api.AliasEvent](e, api.EventAlias) }
 
 func value[T any](e Event, kind api.EventKind) (T, bool) {
 	var v T

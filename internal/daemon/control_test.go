@@ -73,7 +73,7 @@ func TestRollbackTwiceAtTheSameTime(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	h.releaseAll("shop", "/", "one", "two")
 	type result struct {
-		release teal.Release
+		release api.ReleaseView
 		err     error
 	}
 	results := make(chan result, 2)
@@ -133,7 +133,7 @@ func TestDeploysAtTheSameTime(t *testing.T) {
 	const many = 8
 	errs := make(chan error, many)
 	for i := range many {
-		spec := versions[0].Spec
+		spec := teal.Spec(versions[0].Spec)
 		spec.Routes = []teal.Route{{Path: "/" + strings.Repeat("a", i+1), To: "f"}}
 		go func() {
 			_, err := h.Deploy(context.WithoutCancel(t.Context()), api.DeployBody{Spec: spec, Release: true})

@@ -10,20 +10,23 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"sync"
 	"syscall"
 	"time"
 
 	"teal"
+	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
 	"teal/internal/atomicfile"
 	"teal/internal/check"
+	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/event"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 	"teal/internal/lambda"
 	"teal/internal/logs"
 	"teal/internal/meter"
@@ -31,6 +34,7 @@ import (
 	"teal/internal/process"
 	"teal/internal/recording"
 	"teal/internal/release"
+	"teal/internal/retention"
 	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/index"
@@ -146,7 +150,7 @@ type server struct {
 	processes *process.Runner
 	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
-	web       *gateway.Server
+	web       *front.Server
 	meter     *meter.Meter
 	store     *store.Store
 	index     *index.Index
@@ -155,7 +159,7 @@ type server struct {
 	router    *routing.Router
 	manager   *environment.Manager
 	engine    *release.Engine
-	control   *control
+	control   *control.Control
 	// lambdaRecords are what lambda, and who removes what is not needed, works on.
 	lambdaRecords *lambda.Records
 	lambda        *lambda.Backend
@@ -163,9 +167,9 @@ type server struct {
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recording.Store
-	retention  *retention
-	garbage    *garbage
-	deletions  *deletions
+	retention  *retention.Versions
+	garbage    *retention.Garbage
+	deletions  *retention.Apps
 }
 
 // open takes everything that another process could hold, before anything runs:
@@ -191,7 +195,7 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), bundleLimits(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
 	s.data.report(s.alerts, bundleDir, err)
@@ -199,20 +203,10 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 		return nil, s.data.wayOut(err)
 	}
 	parts.closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.logsFailing})
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
 	return s, s.assemble(ctx)
-}
-
-// packedOverhead is what a zip may be larger than what is in it.
-const packedOverhead = 50 * teal.MiB
-
-func bundleLimits(unpacked teal.Bytes) artifact.Limits {
-	if unpacked == 0 {
-		return artifact.Limits{}
-	}
-	return artifact.Limits{Unpacked: unpacked, Packed: unpacked + packedOverhead}
 }
 
 // closeListener closes a listener that its server may have closed already.
@@ -244,16 +238,18 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, recordAlerts{s.alerts})
-	s.index = index.New(kv, piecesOf)
+	kv := store.WithDamage(s.db, store.DamageAlerts(s.alerts))
+	s.index = index.New(kv, retention.Pieces)
 	typed := s.index.Store()
 	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
-	s.web = gateway.NewServer(s.edge.configure(gateway.ServerConfig{
-		Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+	s.web = front.New(s.edge.configure(front.Config{
+		Config: exchange.Config{
+			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+		},
 	}))
-	fleet := environment.NewFleet()
+	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
 	floors := lambda.NewFloors(s.lambdaRecords, s.router)
@@ -266,55 +262,52 @@ func (s *server) assemble(ctx context.Context) error {
 		Fleet:   fleet,
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit: s.lambdaRecords.Admit, Floor: floors.Floor,
+		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
 		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: meters{s.meter}, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
-		Changed: func(app string) { s.router.Reroute(app); s.engine.Wake(app) },
+		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
-		Versions: versions{typed, s.manager, s.gateway}, Traffic: traffic{meters{s.meter}}, Bundle: s.bundles.Dir,
-		Start: s.processes.Start, AnswerPath: answerPath, Changed: func(app string) { s.engine.Wake(app) },
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
-		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: meters{s.meter}, Examiner: examiner{s.examiner},
-		NewJudge: newJudge, Changed: func(r teal.Release) { s.notifier.Tell(r); s.retention.released(r) }, Judging: s.recordings.Judging, Measured: s.recordings.Measured,
+		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
+		Wakeups: wakeups, NewJudge: release.Judges(analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, floors)
+	s.assembleControl(kv, floors, ended)
 	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, floors *lambda.Floors) {
+func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	var deploying sync.RWMutex
-	pinned := &pins{counts: map[string]int{}}
-	s.control = &control{
-		store: s.store, bundles: s.bundles, engine: s.engine, manager: s.manager,
-		router: s.router, journal: s.journal, gateway: s.gateway, logger: logger, writable: s.db.Writable,
-		examiner: s.examiner, recordings: s.recordings, deploying: &deploying, pinned: pinned,
-		tombstones: tombstones(kv),
-	}
-	s.garbage = &garbage{
-		store: s.store, index: s.index, manager: s.manager, records: s.lambdaRecords, bundles: s.bundles, zips: artifact.ZipsIn(s.data.join(zipDir)),
-		logger: logger, alerts: s.alerts, deploying: &deploying, pinned: pinned, wake: make(chan struct{}, 1), dropped: map[string]bool{},
-		data: s.data.path, tombstones: s.control.tombstones,
-	}
-	s.deletions = &deletions{
-		kv: s.index.KV(), store: s.store, tombstones: s.control.tombstones, journal: s.journal, router: s.router, manager: s.manager,
-		logs: s.logs, meter: s.meter, recordings: s.recordings, garbage: s.garbage, records: s.lambdaRecords, events: s.events, alerts: s.alerts,
-		logger: logger, wake: make(chan struct{}, 1), ended: make(chan struct{}),
-	}
-	s.control.deletions = s.deletions
-	s.assembleLambda(floors)
-	s.retention = &retention{
-		store: s.store, journal: s.journal, router: s.router, manager: s.manager, logs: s.logs, meter: s.meter, recordings: s.recordings,
-		logger: logger, forgotten: s.lambda.VersionForgotten, events: s.events, ended: make(chan string, 100),
-	}
+	pins, tombstones, zips := retention.NewPins(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	s.garbage = retention.NewGarbage(retention.GarbageConfig{
+		Store: s.store, Index: s.index, Environments: s.manager, Named: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
+		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+	})
+	s.deletions = retention.NewApps(retention.AppsConfig{
+		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
+		Events: s.events, Named: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+	})
+	s.control = control.New(control.Config{
+		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
+		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+	})
+	s.assembleLambda(floors, zips)
+	s.retention = retention.NewVersions(retention.VersionsConfig{
+		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+	})
 }
 
 // start starts the parts in the order of their needs. The gateway comes last:
@@ -325,7 +318,9 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
 		s.db.MakeRoom() // for the folders of what is started again
 	}
-	parts.start("disk", s.watchDisk)
+	parts.start("disk", func(ctx context.Context) error {
+		return s.db.Run(ctx, func(h natskv.Health) { h.Report(s.alerts) })
+	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("environments", s.manager.Run)
@@ -345,7 +340,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("releases", s.engine.Run)
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
-	s.awaitLive(ctx)
+	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
@@ -373,25 +368,12 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 	parts.closer(file, func() error { return os.Remove(path) })
 }
 
-// awaitLive blocks until every environment that a live alias needs is ready or
-// has failed, for as long as the recovery may take.
-func (s *server) awaitLive(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, s.daemon.cfg.RecoveryPatience)
-	defer cancel()
-	for app, version := range s.router.LiveTargets() {
-		health, err := s.manager.Await(ctx, app, version)
-		if err != nil || health.State != teal.EnvironmentReady {
-			s.daemon.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
-		}
-	}
-}
-
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: logReader{s.logs}, Token: s.token,
-		MaxBundle: bundleLimits(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: s.setAside, Metrics: s.meter.Handler(),
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
+		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

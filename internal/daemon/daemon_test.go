@@ -86,7 +86,7 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 }
 
 // deploy uploads and deploys a folder.
-func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) api.Deployed {
+func (h *harness) deploy(dir string, release bool, change func(*teal.Policy)) api.DeployView {
 	h.t.Helper()
 	out, err := h.Deploy(h.t.Context(), h.prepare(dir, release, change))
 	if err != nil {
@@ -133,7 +133,7 @@ func (h *harness) prepare(dir string, release bool, change func(*teal.Policy)) a
 	return api.DeployBody{Spec: spec, Policy: &policy, Release: release}
 }
 
-func (h *harness) awaitPhase(app string, want teal.Phase) teal.Release {
+func (h *harness) awaitPhase(app string, want teal.Phase) api.ReleaseView {
 	h.t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -148,6 +148,16 @@ func (h *harness) awaitPhase(app string, want teal.Phase) teal.Release {
 			h.t.Fatalf("release is %+v, want %s", status.Release, want)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// await polls until the server says what is wanted.
+func (h *harness) await(what string, ok func() bool) {
+	h.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("waited in vain for %s", what)
+		}
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -15,6 +14,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
+	"teal/internal/gateway/front"
 	"teal/internal/tracing"
 )
 
@@ -64,7 +64,7 @@ func (d *Daemon) openEdge(parts *stages) (edge, error) {
 
 // configure adds to what the gateway's server is told. A nil *Log in an
 // interface would not be nil.
-func (e edge) configure(cfg gateway.ServerConfig) gateway.ServerConfig {
+func (e edge) configure(cfg front.Config) front.Config {
 	if e.log != nil {
 		cfg.Log = e.log
 	}
@@ -123,29 +123,17 @@ func (s *server) announceSecure(parts *stages) {
 // Ready is closed.
 func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }
 
-// The limits that are none of the gateway's.
-const (
-	limitEvents     = "events"
-	limitEventBytes = "event-bytes"
-)
-
 // ParseLimits returns the limits that pairs of a name and a value set.
 func ParseLimits(pairs [][2]string) (l gateway.Limits, events event.Limits, err error) {
 	for _, pair := range pairs {
 		name, value := pair[0], pair[1]
 		switch {
-		case name == limitEvents:
-			if events.Events, err = strconv.Atoi(value); err != nil || events.Events <= 0 {
-				err = teal.Errorf(teal.CodeInvalidInput, "the limit %s is %q; write a whole number above 0", name, value)
-			}
-		case name == limitEventBytes:
-			if err = events.Bytes.UnmarshalText([]byte(value)); err != nil || events.Bytes <= 0 {
-				err = teal.Errorf(teal.CodeInvalidInput, "the limit %s is %q; write a size such as 64KiB or 6MiB", name, value)
-			}
+		case slices.Contains(event.LimitNames(), name):
+			err = events.SetLimit(name, value)
 		case slices.Contains(gateway.LimitNames(), name):
 			err = l.SetLimit(name, value)
 		default:
-			names := append(gateway.LimitNames(), limitEvents, limitEventBytes)
+			names := append(gateway.LimitNames(), event.LimitNames()...)
 			err = teal.Errorf(teal.CodeInvalidInput, "there is no limit %q; there are %s", name, strings.Join(names, ", "))
 		}
 		if err != nil {

@@ -11,12 +11,14 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 )
 
 // street is a city whose environments can be called.
 type street struct {
 	*city
-	*gateway.Server
+	*front.Server
 	meter *counter
 }
 
@@ -39,7 +41,7 @@ func (*counter) Done()                 {}
 // and for one component, and whoever asks there is no user.
 func TestAPreviewAnswersBeforeAnybodyPointsToIt(t *testing.T) {
 	c := newCity(t)
-	s := street{city: c, Server: gateway.NewServer(gateway.ServerConfig{Gateway: gateway.New()}), meter: &counter{}}
+	s := street{city: c, Server: front.New(front.Config{Config: exchange.Config{Gateway: gateway.New()}}), meter: &counter{}}
 	m := New(Config{
 		Records: s, Bundles: s, Processes: s, Siblings: s.Server, Logs: s, Usage: s, Meters: s,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},

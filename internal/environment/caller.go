@@ -1,7 +1,7 @@
 package environment
 
 import (
-	"net"
+	"net/netip"
 
 	"teal"
 	"teal/internal/gateway"
@@ -10,8 +10,8 @@ import (
 
 // admit says who may call a listener of the environment, by the rule of
 // process.Caller; component is "" for the preview.
-func (r *running) admit(c net.Conn, component string) gateway.Admission {
-	who, err := r.manager.cfg.Processes.Caller(c, teal.EnvironmentName(r.version.App, r.ref))
+func (r *running) admit(client, server netip.AddrPort, component string) gateway.Admission {
+	who, err := r.manager.cfg.Processes.Caller(client, server, teal.EnvironmentName(r.version.App, r.ref))
 	if err != nil {
 		r.manager.blind.Do(func() {
 			r.logger().Warn("TEAL_URL_… and previews believe every process of this machine", "reason", err)

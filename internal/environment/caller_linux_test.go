@@ -15,6 +15,8 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/front"
 	"teal/internal/process"
 )
 
@@ -28,7 +30,7 @@ func TestWhoMayCall(t *testing.T) {
 		t.Skip("only root can be another user")
 	}
 	c := newCity(t)
-	s := street{city: c, Server: gateway.NewServer(gateway.ServerConfig{Gateway: gateway.New()}), meter: &counter{}}
+	s := street{city: c, Server: front.New(front.Config{Config: exchange.Config{Gateway: gateway.New()}}), meter: &counter{}}
 	m := New(Config{
 		Records: s, Bundles: s, Processes: s, Siblings: s.Server, Logs: s, Usage: s, Meters: s,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},

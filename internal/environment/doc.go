@@ -2,9 +2,9 @@
 //
 // An environment is a running version: function pools, service instances and
 // upstream checks, joined to a [gateway.Environment] that requests acquire. The
-// [Manager] keeps one record per environment; the record is the wish that it
-// run, so a restart of the server brings back exactly the environments that the
-// records name.
+// [Manager] keeps one record per environment; the record is the desired state:
+// that it run. So a restart of the server brings back exactly the environments that
+// the records name.
 //
 // Every component of an environment gets a loopback listener of its own, whose
 // address its siblings find in TEAL_URL_<COMPONENT>. A call that arrives there

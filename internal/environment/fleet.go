@@ -30,11 +30,11 @@ func NewFleet() *Fleet {
 
 // Running is one environment that has been provisioned and not retired.
 type Running struct {
-	Version teal.VersionRef
-	Since   time.Time // when it was wished for
-	Aside   bool      // for a user's alias alone
-	Routes  []teal.Route
-	Handle  *gateway.Environment // nil while it is being built
+	Version   teal.VersionRef
+	Since     time.Time // when it was desired
+	Unslotted bool      // for a user's alias alone
+	Routes    []teal.Route
+	Handle    *gateway.Environment // nil while it is being built
 }
 
 // Running returns the app's environments.
@@ -44,7 +44,7 @@ func (f *Fleet) Running(app string) []Running {
 	var list []Running
 	for k, r := range f.envs {
 		if k.app == app {
-			list = append(list, Running{Version: k.version, Since: r.since, Aside: r.aside, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
+			list = append(list, Running{Version: k.version, Since: r.since, Unslotted: r.unslotted, Routes: r.version.Spec.Routes, Handle: r.currentHandle()})
 		}
 	}
 	return list

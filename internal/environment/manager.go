@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"time"
@@ -22,8 +23,8 @@ type Records interface {
 	Version(ctx context.Context, app string, version teal.VersionRef) (teal.Version, error)
 	// Environments returns those of an app, or of all apps for "".
 	Environments(ctx context.Context, app string) ([]teal.Environment, error)
-	// Wish creates the record, or replaces the one that is there.
-	Wish(ctx context.Context, e teal.Environment) error
+	// SetDesired creates the record, or replaces the one that is there.
+	SetDesired(ctx context.Context, e teal.Environment) error
 	// Note changes what the record says about the state; nothing when there is
 	// no record.
 	Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error
@@ -42,7 +43,7 @@ type Bundles interface {
 type Processes interface {
 	Start(process.Spec) (*process.Process, error)
 	// Caller says who has opened a connection, see process.Runner.
-	Caller(c net.Conn, owner string) (process.Caller, error)
+	Caller(client, server netip.AddrPort, owner string) (process.Caller, error)
 }
 
 // Siblings serves the loopback listeners of an environment, each until ctx ends,
@@ -102,14 +103,14 @@ type Config struct {
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)
-	// Floor says how many instances of a function are to stand ready beyond what
+	// MinInstances says how many instances of a function are to stand ready beyond what
 	// its version asks for; nil is none. See Rewarm.
-	Floor func(app string, version teal.VersionRef, component string) int
+	MinInstances func(app string, version teal.VersionRef, component string) int
 
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
 	// Changed is called after an environment of the app has changed its
-	// health. It must not block.
+	// health, and the data plane follows that. It must not block.
 	Changed func(app string)
 }
 
@@ -206,8 +207,8 @@ func (m *Manager) begin(version teal.Version, e teal.Environment) error {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, ref: e.Version, slot: e.Slot, since: e.CreatedAt, aside: e.Aside,
-		floor: e.Floor, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
+		manager: m, version: version, ref: e.Version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
+		minInstances: e.MinInstances, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
 	m.envs[key{version.App, e.Version}] = r
@@ -255,6 +256,13 @@ func (m *Manager) Await(ctx context.Context, app string, version teal.VersionRef
 			return h, ctx.Err()
 		}
 	}
+}
+
+// Started is Await for who wants to know no more than that the environment has
+// become ready or has failed; its error is ctx's.
+func (m *Manager) Started(ctx context.Context, app string, version teal.VersionRef) error {
+	_, err := m.Await(ctx, app, version)
+	return err
 }
 
 // Retire implements [release.Runner].
@@ -355,6 +363,13 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}
 	})
+}
+
+// tell makes the data plane, and then whoever waits, see that an environment of the
+// app has changed.
+func (m *Manager) tell(app string) {
+	m.cfg.Usage.Reroute(app)
+	m.cfg.Changed(app)
 }
 
 // ended takes an environment of which nothing runs any more.

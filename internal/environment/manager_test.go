@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -68,7 +69,7 @@ func (w *world) Environments(context.Context, string) ([]teal.Environment, error
 	return list, nil
 }
 
-func (w *world) Wish(_ context.Context, e teal.Environment) error {
+func (w *world) SetDesired(_ context.Context, e teal.Environment) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.envs[e.Version] = e
@@ -95,7 +96,9 @@ func (w *world) Forget(_ context.Context, _ string, version teal.VersionRef) err
 func (w *world) Dir(context.Context, string) (string, error)     { return w.code, nil }
 func (w *world) Stack(context.Context, []string) (string, error) { return w.code, nil }
 
-func (w *world) Caller(net.Conn, string) (process.Caller, error) { return process.CallerOwn, nil }
+func (w *world) Caller(_, _ netip.AddrPort, _ string) (process.Caller, error) {
+	return process.CallerOwn, nil
+}
 
 func (w *world) Start(process.Spec) (*process.Process, error) {
 	return nil, errors.New("nothing can be started here")

@@ -30,7 +30,7 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	if err != nil {
 		return err
 	}
-	e, err := m.wish(ctx, version, neighbours)
+	e, err := m.recordDesired(ctx, version, neighbours)
 	if err != nil || m.find(app, ref) != nil {
 		return err
 	}
@@ -46,10 +46,10 @@ func (m *Manager) WhileNothingStarts(f func() error) error {
 	return f()
 }
 
-// ProvisionAside starts a version, or a draft, for a user's alias, which must be
+// ProvisionUnslotted starts a version, or a draft, for a user's alias, which must be
 // given to it before anybody else is provisioned. It takes no slot, makes no room,
 // and is not a preview. What runs already is left as it is.
-func (m *Manager) ProvisionAside(ctx context.Context, app string, ref teal.VersionRef) error {
+func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, ref teal.VersionRef) error {
 	ctx = context.WithoutCancel(ctx)
 	m.changing.Lock()
 	defer m.changing.Unlock()
@@ -61,8 +61,8 @@ func (m *Manager) ProvisionAside(ctx context.Context, app string, ref teal.Versi
 		return err
 	}
 	now := time.Now()
-	e := teal.Environment{App: app, Version: ref, Aside: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
-	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+	e := teal.Environment{App: app, Version: ref, Unslotted: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+	if err := m.cfg.Records.SetDesired(ctx, e); err != nil {
 		return err
 	}
 	m.cfg.Logger.Info("starting environment beside the slots", "app", app, "version", ref)
@@ -112,10 +112,10 @@ func (m *Manager) serves(app string, version teal.VersionRef) bool {
 	return now.serves
 }
 
-// wish records that the version is to run. One that runs in a slot already keeps
+// recordDesired records that the version is to run. One that runs in a slot already keeps
 // its record; one that runs beside the slots moves into a free one. What ran for
 // an alias alone counts as started now.
-func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map[teal.VersionRef]teal.Slot) (teal.Environment, error) {
+func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neighbours map[teal.VersionRef]teal.Slot) (teal.Environment, error) {
 	now := time.Now()
 	e := teal.Environment{
 		App: version.App, Version: version.Ref(),
@@ -127,13 +127,13 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 			return e, nil
 		}
 		now, _ := r.currentHealth()
-		e.State, e.CreatedAt, e.Floor = now.state, r.since, r.currentFloor()
+		e.State, e.CreatedAt, e.MinInstances = now.state, r.since, r.currentMinInstances()
 	}
 	taken := map[teal.Slot]bool{}
 	live := teal.SlotNone
-	for number, slot := range neighbours {
+	for other, slot := range neighbours {
 		taken[slot] = true
-		use, err := m.cfg.Usage.Uses(ctx, version.App, number)
+		use, err := m.cfg.Usage.Uses(ctx, version.App, other)
 		if err != nil {
 			return e, err
 		}
@@ -142,13 +142,13 @@ func (m *Manager) wish(ctx context.Context, version teal.Version, neighbours map
 		}
 	}
 	e.Slot = chooseSlot(taken, live)
-	if err := m.cfg.Records.Wish(ctx, e); err != nil {
+	if err := m.cfg.Records.SetDesired(ctx, e); err != nil {
 		return e, err
 	}
 	if r != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		r.slot, r.since, r.aside = e.Slot, e.CreatedAt, false
+		r.slot, r.since, r.unslotted = e.Slot, e.CreatedAt, false
 	}
 	return e, nil
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -78,7 +79,7 @@ func planRecovery(records []teal.Environment, targets []Target, deleted func(app
 			continue
 		}
 		known[k] = true
-		e := teal.Environment{App: t.App, Version: t.Version, Aside: !wanted[k], State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+		e := teal.Environment{App: t.App, Version: t.Version, Unslotted: !wanted[k], State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
 		if wanted[k] {
 			e.Slot = chooseSlot(taken[t.App], teal.SlotNone)
 			take(t.App, e.Slot)
@@ -128,7 +129,7 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 	}
 	var unrecorded error
 	if p.record {
-		if unrecorded = m.cfg.Records.Wish(ctx, p.env); unrecorded != nil {
+		if unrecorded = m.cfg.Records.SetDesired(ctx, p.env); unrecorded != nil {
 			logger.Warn("an alias points to a version that is not recorded as running; it is started, and recorded as soon as that is possible", "error", unrecorded)
 		}
 	}
@@ -139,9 +140,22 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 	m.reclaim(m.find(p.env.App, p.env.Version), func(ctx context.Context, now health) error {
 		e := p.env
 		e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
-		return m.cfg.Records.Wish(ctx, e)
+		return m.cfg.Records.SetDesired(ctx, e)
 	})
 	return nil
+}
+
+// AwaitAll blocks until each of the apps' versions is ready or has failed, but no
+// longer than patience. One that is not ready then is logged.
+func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions iter.Seq2[string, teal.VersionRef]) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for app, version := range versions {
+		health, err := m.Await(ctx, app, version)
+		if err != nil || health.State != teal.EnvironmentReady {
+			m.cfg.Logger.Warn("opening the gateway before a live version is healthy", "app", app, "version", version, "state", health.State, "reason", health.Reason)
+		}
+	}
 }
 
 // incomplete names an environment in an alert.

@@ -50,8 +50,8 @@ func (l *ledger) write(do func()) error {
 	return nil
 }
 
-func (l *ledger) Wish(ctx context.Context, e teal.Environment) error {
-	return l.write(func() { _ = l.world.Wish(ctx, e) })
+func (l *ledger) SetDesired(ctx context.Context, e teal.Environment) error {
+	return l.write(func() { _ = l.world.SetDesired(ctx, e) })
 }
 
 func (l *ledger) Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error {
@@ -142,7 +142,7 @@ func TestWhatAnAliasPointsToRuns(t *testing.T) {
 		t.Repeat(map[string]func(*rapid.T){
 			"start": func(t *rapid.T) { _ = m.Provision(context.Background(), shop, version.Draw(t, "version")) },
 			"aside": func(t *rapid.T) {
-				_ = m.ProvisionAside(context.Background(), shop, teal.VersionRef(version.Draw(t, "version")))
+				_ = m.ProvisionUnslotted(context.Background(), shop, teal.VersionRef(version.Draw(t, "version")))
 			},
 			"retire": func(t *rapid.T) {
 				_ = m.Retire(context.Background(), shop, teal.VersionRef(version.Draw(t, "version")), 0)
@@ -215,7 +215,7 @@ func TestPlanRecovery(t *testing.T) {
 	}
 	var got []outcome
 	for _, p := range plans {
-		got = append(got, outcome{p.env.App, int(p.env.Version), p.env.Slot, p.env.State, p.env.Aside, p.forget, p.record})
+		got = append(got, outcome{p.env.App, int(p.env.Version), p.env.Slot, p.env.State, p.env.Unslotted, p.forget, p.record})
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)

@@ -21,29 +21,29 @@ import (
 	"teal/internal/service"
 )
 
-// running is one environment of this process: from the moment it is wished for
+// running is one environment of this process: from the moment it is desired
 // until its last process has ended.
 type running struct {
-	manager *Manager
-	version teal.Version
-	ref     teal.VersionRef // which version; that of a draft has no number
-	slot    teal.Slot       // written under manager.changing and manager.mu
-	since   time.Time       // when it was wished for; written under manager.changing and mu
-	aside   bool            // for a user's alias alone; guarded like since
-	dirty   chan struct{}   // capacity 1: a component's condition may have changed
-	stopped chan struct{}   // closed when everything has ended
-	gone    chan struct{}   // closed when no instance runs any more; never when none was built
+	manager   *Manager
+	version   teal.Version
+	ref       teal.VersionRef // which version; that of a draft has no number
+	slot      teal.Slot       // written under manager.changing and manager.mu
+	since     time.Time       // when it was desired; written under manager.changing and mu
+	unslotted bool            // for a user's alias alone; guarded like since
+	dirty     chan struct{}   // capacity 1: a component's condition may have changed
+	stopped   chan struct{}   // closed when everything has ended
+	gone      chan struct{}   // closed when no instance runs any more; never when none was built
 
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
 
-	mu     sync.Mutex
-	handle *gateway.Environment // nil until built
-	parts  []part               // likewise
-	urls   map[string]string    // of the components' listeners, and of the preview as ""; likewise
-	floor  map[string]int       // replaced, never changed
-	health health
-	at     time.Time // when health got its state
+	mu           sync.Mutex
+	handle       *gateway.Environment // nil until built
+	parts        []part               // likewise
+	urls         map[string]string    // of the components' listeners, and of the preview as ""; likewise
+	minInstances map[string]int       // replaced, never changed
+	health       health
+	at           time.Time // when health got its state
 
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
@@ -157,7 +157,7 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
 		r.manager.recordHealth(ctx, r, now)
 		r.manager.announce()
-		r.manager.cfg.Changed(r.version.App)
+		r.manager.tell(r.version.App)
 	}
 }
 
@@ -183,7 +183,7 @@ func (r *running) tellChecked() {
 		return
 	}
 	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
-		r.manager.cfg.Changed(r.version.App)
+		r.manager.tell(r.version.App)
 	}
 }
 
@@ -303,7 +303,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	r.mu.Lock()
 	r.handle, r.parts, r.urls = handle, parts, urls(listeners)
 	for _, p := range parts {
-		p.keep(r.floor, false)
+		p.keep(r.minInstances, false)
 	}
 	r.mu.Unlock()
 	return parts, listeners, nil
@@ -419,7 +419,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
 		}
-		pool.SetFloor(r.manager.floor(app, version, name))
+		pool.SetMinInstances(r.manager.minInstances(app, version, name))
 		var called gateway.Function = pool
 		if admit := r.manager.cfg.Admit; admit != nil {
 			called = admitted{pool, func() (func(), error) { return admit(app, name) }}

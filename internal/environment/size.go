@@ -33,45 +33,45 @@ func (m *Manager) Size(ctx context.Context, app string, version, model int) erro
 	if r == nil {
 		return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so it cannot be sized", version, app)
 	}
-	floor := r.floorFor(needs)
-	if maps.Equal(floor, r.currentFloor()) {
+	minInstances := r.minInstancesFor(needs)
+	if maps.Equal(minInstances, r.currentMinInstances()) {
 		return nil
 	}
-	if err := m.cfg.Records.Note(ctx, app, teal.VersionRef(version), func(e *teal.Environment) { e.Floor = floor }); err != nil {
+	if err := m.cfg.Records.Note(ctx, app, teal.VersionRef(version), func(e *teal.Environment) { e.MinInstances = minInstances }); err != nil {
 		return err
 	}
-	r.logger().Info("sizing environment", "model", model, "instances", floor)
-	r.keep(floor, version == model)
+	r.logger().Info("sizing environment", "model", model, "instances", minInstances)
+	r.keep(minInstances, version == model)
 	r.refresh(ctx)
 	return nil
 }
 
-// floorFor returns the floor that serves needs, nil for none, on top of the one
-// that there is.
-func (r *running) floorFor(needs map[string]int) map[string]int {
+// minInstancesFor returns the least numbers of instances that serve needs, nil for
+// none; those that there are already are not lowered.
+func (r *running) minInstancesFor(needs map[string]int) map[string]int {
 	if needs == nil {
 		return nil
 	}
-	floor := maps.Clone(r.currentFloor())
+	minInstances := maps.Clone(r.currentMinInstances())
 	for name, c := range r.version.Spec.Components {
 		if c.Function == nil {
 			continue
 		}
 		limits := c.Function.Concurrency
-		if n := min(needs[name], max(limits.Max, limits.Min, 1)); n > max(floor[name], limits.Min) {
-			if floor == nil {
-				floor = map[string]int{}
+		if n := min(needs[name], max(limits.Max, limits.Min, 1)); n > max(minInstances[name], limits.Min) {
+			if minInstances == nil {
+				minInstances = map[string]int{}
 			}
-			floor[name] = n
+			minInstances[name] = n
 		}
 	}
-	return floor
+	return minInstances
 }
 
-func (r *running) currentFloor() map[string]int {
+func (r *running) currentMinInstances() map[string]int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.floor
+	return r.minInstances
 }
 
 // demand returns how many instances each function needs.
@@ -87,23 +87,23 @@ func (r *running) demand() map[string]int {
 	return needs
 }
 
-// keep gives the pools a floor, now or when they are built.
-func (r *running) keep(floor map[string]int, hold bool) {
+// keep gives the pools their least numbers of instances, now or when they are built.
+func (r *running) keep(minInstances map[string]int, hold bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.floor = floor
+	r.minInstances = minInstances
 	for _, p := range r.parts {
-		p.keep(floor, hold)
+		p.keep(minInstances, hold)
 	}
 }
 
-func (p part) keep(floor map[string]int, hold bool) {
+func (p part) keep(minInstances map[string]int, hold bool) {
 	switch {
 	case p.size == nil:
-	case hold || floor[p.name] == 0:
-		p.size.Hold(floor[p.name])
+	case hold || minInstances[p.name] == 0:
+		p.size.Hold(minInstances[p.name])
 	default:
-		p.size.Require(floor[p.name])
+		p.size.Require(minInstances[p.name])
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
-	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync"
@@ -28,8 +28,8 @@ def handler(event, context):
     time.sleep(event["seconds"])
 `
 
-func (c *city) Caller(conn net.Conn, owner string) (process.Caller, error) {
-	return c.Runner.Caller(conn, owner)
+func (c *city) Caller(client, server netip.AddrPort, owner string) (process.Caller, error) {
+	return c.Runner.Caller(client, server, owner)
 }
 
 func (c *city) Start(s process.Spec) (*process.Process, error) { return c.Runner.Start(s) }
@@ -128,7 +128,7 @@ func size(t *testing.T, m *Manager, version, model int) {
 
 // Green is ready when it has what live's load needs, also after a restart of the
 // server; live keeps what it has and is ready all the time. Seen red with health
-// that is not looked at again before Size returns, with a floor that is not
+// that is not looked at again before Size returns, with least numbers of instances that are not
 // recorded, with one that is not given to a pool that is built, and with a hold
 // that is waited for.
 func TestGreenIsSizedLikeLive(t *testing.T) {
@@ -166,7 +166,7 @@ func TestGreenIsSizedLikeLive(t *testing.T) {
 	time.Sleep(time.Second) // longer than the functions' idle timeout
 	check(m)
 	for version, want := range map[int]int{1: 4, 2: 3} {
-		if got := c.envs[teal.VersionRef(version)].Floor; !maps.Equal(got, map[string]int{"f": want}) {
+		if got := c.envs[teal.VersionRef(version)].MinInstances; !maps.Equal(got, map[string]int{"f": want}) {
 			t.Errorf("version %d is recorded with %v", version, got)
 		}
 	}

@@ -25,7 +25,7 @@ func (a admitted) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, 
 }
 
 // Rewarm makes the functions of an app's environments keep as many instances
-// ready as Config.Floor says now.
+// ready as Config.MinInstances says now.
 func (m *Manager) Rewarm(app string) {
 	m.mu.Lock()
 	var list []*running
@@ -38,7 +38,7 @@ func (m *Manager) Rewarm(app string) {
 	for _, r := range list {
 		for _, p := range r.currentParts() {
 			if p.pool != nil {
-				p.pool.SetFloor(m.floor(app, r.ref, p.name))
+				p.pool.SetMinInstances(m.minInstances(app, r.ref, p.name))
 			}
 		}
 	}
@@ -59,11 +59,11 @@ func (m *Manager) Instances(app string, version teal.VersionRef, component strin
 	return 0
 }
 
-func (m *Manager) floor(app string, version teal.VersionRef, component string) int {
-	if m.cfg.Floor == nil {
+func (m *Manager) minInstances(app string, version teal.VersionRef, component string) int {
+	if m.cfg.MinInstances == nil {
 		return 0
 	}
-	return m.cfg.Floor(app, version, component)
+	return m.cfg.MinInstances(app, version, component)
 }
 
 func (r *running) currentParts() []part {

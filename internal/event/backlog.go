@@ -1,27 +1,9 @@
 package event
 
 import (
-	"cmp"
-
 	"teal"
 	"teal/internal/store"
 )
-
-// Limits bound the events of one function that have been accepted and are not done.
-type Limits struct {
-	Events int        // how many; 0 is 10 000
-	Bytes  teal.Bytes // of them together; 0 is 256 MiB
-}
-
-// The defaults of Limits.
-const (
-	DefaultEvents = 10_000
-	DefaultBytes  = 256 * teal.MiB
-)
-
-func (l Limits) withDefaults() Limits {
-	return Limits{Events: cmp.Or(l.Events, DefaultEvents), Bytes: cmp.Or(l.Bytes, DefaultBytes)}
-}
 
 // held is what is known of an event without its record.
 type held struct {

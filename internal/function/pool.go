@@ -114,7 +114,7 @@ type Pool struct {
 	rechecks  bool        // recheck is running
 	proven    bool
 	floor     int  // what Require wants
-	set       int  // what SetFloor wants
+	set       int  // what SetMinInstances wants
 	grown     bool // so many have been ready at once
 	peak      peak // of what was in flight
 	failing   bool
@@ -204,10 +204,10 @@ func (p *Pool) changed() {
 	}
 }
 
-// SetFloor makes the pool keep at least so many instances, whatever the version
+// SetMinInstances makes the pool keep at least so many instances, whatever the version
 // says: also more than its maximum. It may be called at any time, and stands
 // beside what Require wants.
-func (p *Pool) SetFloor(n int) {
+func (p *Pool) SetMinInstances(n int) {
 	p.mu.Lock()
 	p.set = n
 	p.mu.Unlock()

@@ -24,12 +24,12 @@ type EnvironmentConfig struct {
 type Environment struct {
 	app        string
 	version    teal.VersionRef
-	label      string // the version as the wire has it
+	label      string // the version as requests and responses name it
 	routes     routes
 	components map[string]*Component
 	admit      AdmitFunc
 
-	gate        gate
+	gate        Gate
 	overdue     atomic.Bool     // Expire was called
 	life        context.Context // ends with Cancel
 	cancel      context.CancelCauseFunc
@@ -60,7 +60,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 		routes:     compileRoutes(config.Routes, components),
 		components: components,
 		admit:      config.Admit,
-		gate:       newGate(),
+		gate:       NewGate(),
 		life:       life,
 		cancel:     cancel,
 	}
@@ -71,6 +71,9 @@ func (e *Environment) App() string { return e.app }
 
 // Version returns the number of the version.
 func (e *Environment) Version() teal.VersionRef { return e.version }
+
+// Label returns the version as requests and responses name it.
+func (e *Environment) Label() string { return e.label }
 
 // Component returns the component of that name, or an error with
 // teal.CodeUnknownComponent.
@@ -116,7 +119,7 @@ func (e *Environment) function(name string) (*Component, error) {
 // Acquire counts a request in. It reports false when the environment has been
 // retired: the caller must look at the table again. Whoever was counted in must
 // call Release once. It neither blocks nor allocates.
-func (e *Environment) Acquire() bool { return e.gate.acquire() }
+func (e *Environment) Acquire() bool { return e.gate.Acquire() }
 
 // Enter counts in a request that comes from inside the environment: one of its
 // components calls another. It is never refused, because the request that made
@@ -125,29 +128,31 @@ func (e *Environment) Acquire() bool { return e.gate.acquire() }
 // other. A call that no request stands behind, from a component's own timer, may
 // come after draining: it is counted, but nobody waits for it any more, and it
 // meets instances that are being stopped.
-func (e *Environment) Enter() { e.gate.enter() }
+func (e *Environment) Enter() { e.gate.Enter() }
 
 // Release counts a request out. It panics when called more often than Acquire
 // and Enter.
 func (e *Environment) Release() {
-	if e.gate.release() {
+	if e.gate.Release() {
 		e.closeConnections()
 	}
 }
 
-// preview claims the environment by its own routes.
-func (e *Environment) preview(h Head) (Claim, error) {
-	host := normalHost(h.Host)
+// Preview claims the environment by its own routes. Where no route has the host of
+// the head, the path alone decides, unless it leads to several components. Errors
+// carry teal.CodeNoRoute or CodeVersionNotRunning.
+func (e *Environment) Preview(h Head) (Claim, error) {
+	host := NormalHost(h.Host)
 	c, prefix := e.routes.match(host, h.Path)
 	if c == nil {
 		var hosts []string
 		if c, hosts = e.routes.matchAnyHost(h.Path); c == nil && len(hosts) > 0 {
 			return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute,
-				"the path %s leads to different components on different hosts; send one of the hosts %s", excerpt("", h.Path), quoteAll(hosts))
+				"the path %s leads to different components on different hosts; send one of the hosts %s", Excerpt("", h.Path), quoteAll(hosts))
 		}
 	}
 	if c == nil {
-		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", e.version, e.app, excerpt(host, h.Path))
+		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", e.version, e.app, Excerpt(host, h.Path))
 	}
 	if !e.Acquire() {
 		return Claim{Version: e.version}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is being stopped", e.version, e.app)
@@ -160,10 +165,10 @@ func (e *Environment) preview(h Head) (Claim, error) {
 // table first. It may be called again, and by several callers; all get the same
 // channel.
 func (e *Environment) Retire() <-chan struct{} {
-	if e.gate.retire() {
+	if e.gate.Retire() {
 		e.closeConnections()
 	}
-	return e.gate.drained
+	return e.gate.Drained()
 }
 
 // Expire says that the drain deadline has passed and the instances are being
@@ -181,15 +186,15 @@ func (e *Environment) errStopped() error {
 	return teal.Errorf(teal.CodeTimeout, "version %s of app %q was stopped before it had answered; send the request again", e.version, e.app)
 }
 
-// isOverdue reports whether the instances of the claim are being stopped because
+// IsOverdue reports whether the instances of the claim are being stopped because
 // the drain deadline has passed: that they break off is then no fault of theirs.
-func (c Claim) isOverdue() bool { return c.Env != nil && c.Env.overdue.Load() }
+func (c Claim) IsOverdue() bool { return c.Env != nil && c.Env.overdue.Load() }
 
-// explain returns the error to answer a request of the claim with. That its
+// Explain returns the error to answer a request of the claim with. That its
 // instance was stopped at the drain deadline is why it does not answer, whatever
 // that looks like.
-func (c Claim) explain(err error) error {
-	if !c.isOverdue() {
+func (c Claim) Explain(err error) error {
+	if !c.IsOverdue() {
 		return err
 	}
 	switch teal.CodeOf(err) {
@@ -201,7 +206,7 @@ func (c Claim) explain(err error) error {
 
 // InFlight returns how many requests and connections the environment has at the
 // moment.
-func (e *Environment) InFlight() int { return e.gate.count() }
+func (e *Environment) InFlight() int { return e.gate.Count() }
 
 // Bind returns a context that ends with parent, or when Cancel is called; then
 // its cause is a *teal.Error that says so. The caller must call the returned
@@ -213,6 +218,12 @@ func (e *Environment) Bind(parent context.Context) (context.Context, context.Can
 		stop()
 		cancel(nil)
 	}
+}
+
+// OnCancel calls f, on a goroutine of its own, with the reason when Cancel is called.
+// stop ends that; it reports whether f will not be called.
+func (e *Environment) OnCancel(f func(cause error)) (stop func() bool) {
+	return context.AfterFunc(e.life, func() { f(context.Cause(e.life)) })
 }
 
 // Connections returns the environment's pool, made by open on the first call.
@@ -243,9 +254,9 @@ func (e *Environment) closeConnections() {
 	}
 }
 
-// whenDrained calls f when the environment has drained, at once when it has
-// already. f must not block.
-func (e *Environment) whenDrained(f func()) {
+// OnDrained calls f when the environment has drained, at once when it has already.
+// f must not block.
+func (e *Environment) OnDrained(f func()) {
 	e.ending.Lock()
 	over := e.isOver
 	if !over {

@@ -2,7 +2,7 @@ package gateway
 
 import "sync/atomic"
 
-// gate counts what is in flight and says when, after retirement, nothing is.
+// Gate counts what is in flight and says when, after retirement, nothing is.
 //
 // Everything is one atomic word, so that "is it retired" and "count me in" are
 // one step: a check followed by an add would let a request in after the count
@@ -13,7 +13,7 @@ import "sync/atomic"
 // The drained bit is set by whoever takes the count of a retired gate to zero,
 // in the same step, and never cleared; setting it is the right to close the
 // channel, which is why the channel is closed once.
-type gate struct {
+type Gate struct {
 	state   atomic.Uint64
 	drained chan struct{}
 }
@@ -24,10 +24,11 @@ const (
 	gateCount   uint64 = gateDrained - 1
 )
 
-func newGate() gate { return gate{drained: make(chan struct{})} }
+// NewGate returns an open gate.
+func NewGate() Gate { return Gate{drained: make(chan struct{})} }
 
-// acquire counts the caller in, unless the gate has been retired.
-func (g *gate) acquire() bool {
+// Acquire counts the caller in, unless the gate has been retired.
+func (g *Gate) Acquire() bool {
 	for {
 		s := g.state.Load()
 		if s&gateRetired != 0 {
@@ -39,12 +40,12 @@ func (g *gate) acquire() bool {
 	}
 }
 
-// enter counts the caller in, whatever the state. After draining it changes
+// Enter counts the caller in, whatever the state. After draining it changes
 // nothing but the count.
-func (g *gate) enter() { g.state.Add(1) }
+func (g *Gate) Enter() { g.state.Add(1) }
 
-// release counts the caller out. It reports whether that has drained the gate.
-func (g *gate) release() bool {
+// Release counts the caller out. It reports whether that has drained the gate.
+func (g *Gate) Release() bool {
 	for {
 		s := g.state.Load()
 		if s&gateCount == 0 {
@@ -60,8 +61,8 @@ func (g *gate) release() bool {
 	}
 }
 
-// retire closes the gate for acquire. It reports whether that has drained it.
-func (g *gate) retire() bool {
+// Retire closes the gate for Acquire. It reports whether that has drained it.
+func (g *Gate) Retire() bool {
 	for {
 		s := g.state.Load()
 		if s&gateRetired != 0 {
@@ -77,7 +78,7 @@ func (g *gate) retire() bool {
 	}
 }
 
-func (g *gate) closeWhenSet(before, after uint64) bool {
+func (g *Gate) closeWhenSet(before, after uint64) bool {
 	if before&gateDrained != 0 || after&gateDrained == 0 {
 		return false
 	}
@@ -85,5 +86,8 @@ func (g *gate) closeWhenSet(before, after uint64) bool {
 	return true
 }
 
-// count returns how many are in.
-func (g *gate) count() int { return int(g.state.Load() & gateCount) }
+// Count returns how many are in.
+func (g *Gate) Count() int { return int(g.state.Load() & gateCount) }
+
+// Drained returns the channel that is closed when a retired gate counts nothing.
+func (g *Gate) Drained() <-chan struct{} { return g.drained }

@@ -89,7 +89,7 @@ func TestNothingIsAdmittedAfterDraining(t *testing.T) {
 	const rounds = 100_000
 	envs := make([]*Environment, rounds)
 	for i := range envs {
-		envs[i] = &Environment{gate: newGate()}
+		envs[i] = &Environment{gate: NewGate()}
 	}
 	var late, started atomic.Int64
 	inStep := func(round int) { // both sides enter a round together

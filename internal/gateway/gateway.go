@@ -91,11 +91,11 @@ func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	if err != nil {
 		return Claim{}, err
 	}
-	host := normalHost(h.Host)
+	host := NormalHost(h.Host)
 	return g.acquire(func(t *Table) (Claim, error) {
 		r := t.find(host, h.Path, by)
 		if r == nil {
-			return Claim{}, publicErrorf(teal.CodeNoRoute, "no app has a route for %s", excerpt(host, h.Path))
+			return Claim{}, PublicErrorf(teal.CodeNoRoute, "no app has a route for %s", Excerpt(host, h.Path))
 		}
 		return r.route(host, h.Path, by, point)
 	})
@@ -148,7 +148,7 @@ func (r *record) route(host, path string, by selector, point teal.Weight) (Claim
 	}
 	claim.user = !by.overrides()
 	if claim.Component, claim.Route = claim.Env.routes.match(host, path); claim.Component == nil {
-		return claim, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", claim.Version, r.Name, excerpt(host, path))
+		return claim, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", claim.Version, r.Name, Excerpt(host, path))
 	}
 	return claim, nil
 }
@@ -211,17 +211,17 @@ func (h Head) selector() (selector, error) {
 	case h.Version == "":
 		return selector{alias: h.Alias}, nil
 	case h.Alias != "":
-		return selector{}, publicErrorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
+		return selector{}, PublicErrorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
 	}
 	by := selectorOf(h.Version)
 	if by.version == 0 {
-		return selector{}, publicErrorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
+		return selector{}, PublicErrorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
 	}
 	return by, nil
 }
 
-// excerpt returns what a client asked for, short enough for a sentence.
-func excerpt(host, path string) string {
+// Excerpt returns what a client asked for, short enough for a sentence.
+func Excerpt(host, path string) string {
 	const enough = 200
 	asked := host + path
 	if len(asked) > enough {

@@ -34,7 +34,7 @@ func documented(t *testing.T, heading string) map[string]string {
 
 func TestEveryLimitIsDocumentedWithItsDefault(t *testing.T) {
 	rows := documented(t, "The gateway")
-	defaults := reflect.ValueOf(Limits{}.withDefaults())
+	defaults := reflect.ValueOf(Limits{}.WithDefaults())
 	for i := range defaults.NumField() {
 		name := limitName(defaults.Type().Field(i).Name)
 		row, found := rows[name]

@@ -103,12 +103,12 @@ func (l *lines) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// measured reports whether the claim is a user's, and somebody measures.
-func (c *Claim) measured() bool { return c.user && c.Component != nil && c.Component.Meter != nil }
+// Measured reports whether the claim is a user's, and somebody measures.
+func (c *Claim) Measured() bool { return c.user && c.Component != nil && c.Component.Meter != nil }
 
 // begin counts a claim that has been admitted into what users have in flight.
 func (c *Claim) begin() {
-	if c.measured() {
+	if c.Measured() {
 		c.Component.Meter.Begin()
 		c.since = time.Now()
 	}
@@ -118,7 +118,7 @@ func (c *Claim) begin() {
 // Release; End does both. It does nothing for a request that is no user's. It
 // neither blocks nor allocates.
 func (c Claim) Report(r Result) {
-	if !c.measured() {
+	if !c.Measured() {
 		return
 	}
 	if r.Answered.IsZero() {
@@ -141,7 +141,7 @@ func (c Claim) End(r Result) {
 
 // Release gives the claim back.
 func (c Claim) Release() {
-	if c.measured() {
+	if c.Measured() {
 		c.Component.Meter.Done()
 	}
 	c.Env.Release()

@@ -12,7 +12,7 @@ import (
 type place struct{ host, prefix string }
 
 func placeOf(r teal.Route) place {
-	return place{host: normalHost(r.Host), prefix: strings.TrimRight(r.Path, "/")}
+	return place{host: NormalHost(r.Host), prefix: strings.TrimRight(r.Path, "/")}
 }
 
 // String returns the place as a person writes it.
@@ -23,9 +23,9 @@ func (p place) String() string {
 	return p.host + p.prefix
 }
 
-// normalHost returns a Host header in the form that routes have: lower case,
+// NormalHost returns a Host header in the form that routes have: lower case,
 // without port, brackets and trailing dot. It allocates only for upper case.
-func normalHost(host string) string {
+func NormalHost(host string) string {
 	if end := strings.LastIndexByte(host, ':'); end >= 0 && strings.IndexByte(host[end:], ']') < 0 {
 		host = host[:end]
 	}

@@ -386,8 +386,8 @@ func TestNormalHost(t *testing.T) {
 		"": "", "a.example": "a.example", "A.Example:80": "a.example", "a.example.": "a.example", "a.example.:8443": "a.example",
 		"127.0.0.1:9": "127.0.0.1", "[::1]:80": "::1", "[::1]": "::1", ":80": "",
 	} {
-		if got := normalHost(in); got != want {
-			t.Errorf("normalHost(%q) = %q, want %q", in, got, want)
+		if got := NormalHost(in); got != want {
+			t.Errorf("NormalHost(%q) = %q, want %q", in, got, want)
 		}
 	}
 }
@@ -408,7 +408,7 @@ func FuzzClaim(f *testing.F) {
 			return
 		}
 		defer claim.Release()
-		if want := modelFind(model, normalHost(host), path); claim.Component.Name != want {
+		if want := modelFind(model, NormalHost(host), path); claim.Component.Name != want {
 			t.Fatalf("%q %q: %s, want %s", host, path, claim.Component.Name, want)
 		}
 	})

@@ -84,7 +84,7 @@ func (a *Activator) follow(app, qualifier string, point teal.Weight) (teal.Versi
 // startForCall starts a version and waits until it can take a call: until it is
 // ready, or is known to fail, which the call is then told.
 func (a *Activator) startForCall(ctx context.Context, app string, version teal.VersionRef) error {
-	if err := a.environments.ProvisionAside(ctx, app, version); err != nil {
+	if err := a.environments.ProvisionUnslotted(ctx, app, version); err != nil {
 		return err
 	}
 	a.touch(app, version)

@@ -62,7 +62,7 @@ func (b *Backend) warmUp(ctx context.Context, app string) {
 			if version == 0 || b.environments.Runs(app, version) {
 				continue
 			}
-			if err := b.environments.ProvisionAside(ctx, app, version); err != nil {
+			if err := b.environments.ProvisionUnslotted(ctx, app, version); err != nil {
 				b.logger.Warn("a version that is to stand ready cannot be started", "app", app, "version", version, "error", err)
 			}
 		}

@@ -78,5 +78,5 @@ func isIdle(e teal.Environment, used, now time.Time) bool {
 	if e.CreatedAt.After(used) {
 		used = e.CreatedAt
 	}
-	return e.Aside && e.State != teal.EnvironmentDraining && now.Sub(used) > idleAfter
+	return e.Unslotted && e.State != teal.EnvironmentDraining && now.Sub(used) > idleAfter
 }

@@ -11,6 +11,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 	"teal/internal/logs"
 )
 
@@ -35,7 +36,7 @@ func (b *Backend) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Re
 		in.Stream = &stream
 	}
 	answer, err := claim.Component.Function.Invoke(ctx, in)
-	seen = stream.result(gateway.InvocationResult(ctx, answer, err))
+	seen = stream.result(exchange.InvocationResult(ctx, answer, err))
 	b.cfg.Activator.touch(call.Ref.App, claim.Version)
 	result := awslambda.Result{Version: claim.Version, Answer: answer}
 	if answer.FunctionError != "" {

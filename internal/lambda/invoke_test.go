@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
 )
 
 type sink struct{}
@@ -21,7 +22,7 @@ func TestACallerWhoLeavesAStreamHasBeenAnswered(t *testing.T) {
 	t.Parallel()
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	result := gateway.InvocationResult(gone, teal.Answer{}, gone.Err())
+	result := exchange.InvocationResult(gone, teal.Answer{}, gone.Err())
 	before, begun := answerStart{}, answerStart{Stream: sink{}}
 	if got := before.result(result); got.Status != 0 || got.Fault != gateway.FaultNone {
 		t.Errorf("before the answer: %+v", got)

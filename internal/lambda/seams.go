@@ -77,8 +77,8 @@ type Usage interface {
 
 // Environments run versions.
 type Environments interface {
-	// ProvisionAside starts a version that does not run, outside the two slots.
-	ProvisionAside(ctx context.Context, app string, version teal.VersionRef) error
+	// ProvisionUnslotted starts a version that does not run, outside the two slots.
+	ProvisionUnslotted(ctx context.Context, app string, version teal.VersionRef) error
 	// Started blocks until a version is ready, or is known to fail.
 	Started(ctx context.Context, app string, version teal.VersionRef) error
 	// Retire has a version finish what it has, and stop.

@@ -19,7 +19,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
-	"teal/internal/gateway"
+	"teal/internal/gateway/nethttp"
 )
 
 // DefaultDomain is what the host names of function URLs end in, unless the server
@@ -137,7 +137,7 @@ func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next ht
 	}
 	u.cfg.Activator.touch(to.ref.App, claim.Version)
 	claim.Stream = to.url.Mode == awslambda.ResponseStream
-	next.ServeHTTP(w, r.WithContext(gateway.WithClaim(r.Context(), claim)))
+	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
 }
 
 // errForbidden is in AWS's words but for the page that it points to.

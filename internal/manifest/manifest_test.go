@@ -236,7 +236,7 @@ func TestReleaseSectionIsTakenWhole(t *testing.T) {
 		Steps: []teal.Step{
 			{Weight: 250, Hold: 60 * second},
 			{Weight: 5000, Hold: 600 * second, Approval: true, Checks: []teal.Check{
-				{Name: "load", Command: []string{"./load.sh", "50"}, Env: map[string]string{"RATE": "100"}, Timeout: 60 * second},
+				{Name: "load", Command: []string{"./load.sh", "50"}, Env: map[string]string{"RATE": "100"}, Masked: []string{}, Timeout: 60 * second},
 			}},
 		},
 		ReadyWithin: teal.DefaultReadyWithin, Drain: teal.DefaultDrain,

@@ -83,7 +83,7 @@ func (r *reading) checks(path []string, list []check, step int) []teal.Check {
 			Name: c.Name, To: c.To, Expect: c.Expect.domain(), Command: texts(c.Command),
 			Timeout: orStandard(c.Timeout, teal.DefaultCheckTimeout), Retries: c.Retries, Repeat: c.Repeat, Every: c.Every,
 		}
-		k.Env, _ = r.environment(append(slices.Clone(at), "env"), c.Env)
+		k.Env, k.Masked = r.programEnvironment(append(slices.Clone(at), "env"), c.Env)
 		if c.Request != nil {
 			request := c.Request.domain()
 			k.Request = &request
@@ -125,9 +125,9 @@ func (r *reading) hooks(all hooks) []teal.Hook {
 		point := teal.HookPoints[i]
 		for j, h := range at {
 			name := cmp.Or(h.Name, "hook-"+strconv.Itoa(j+1))
-			env, _ := r.environment([]string{"release", "hooks", string(point), strconv.Itoa(j), "env"}, h.Env)
+			env, masked := r.programEnvironment([]string{"release", "hooks", string(point), strconv.Itoa(j), "env"}, h.Env)
 			list = append(list, teal.Hook{
-				Point: point, Name: name, Command: texts(h.Command), Env: env,
+				Point: point, Name: name, Command: texts(h.Command), Env: env, Masked: masked,
 				URL: h.URL, Function: h.Function, Timeout: orStandard(h.Timeout, teal.DefaultHookTimeout),
 			})
 			key := teal.TaskKey{Kind: teal.TaskHook, Name: string(point) + "/" + name}

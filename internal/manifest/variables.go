@@ -101,6 +101,16 @@ func (r *reading) environment(at []string, env map[string]text) (values map[stri
 	return values, given
 }
 
+// programEnvironment is environment of the command of a check or hook; the names are
+// not nil, which would stand for all of them, unless there are no variables.
+func (r *reading) programEnvironment(at []string, env map[string]text) (values map[string]string, given []string) {
+	values, given = r.environment(at, env)
+	if len(values) > 0 && given == nil {
+		given = []string{}
+	}
+	return values, given
+}
+
 // componentEnvironment is environment of a component, over what its env_file
 // holds.
 func (r *reading) componentEnvironment(component []string, env map[string]text, file string) (values map[string]string, given []string) {

@@ -86,7 +86,8 @@ release: {checks: [{name: c, command: [sh], env: {TOKEN: "${KEY}"}}], hooks: {Af
 	if !slices.Equal(f.Masked, []string{"FROM_FILE", "KEY"}) || !slices.Equal(s.Masked, []string{"URL"}) {
 		t.Errorf("masked: %v and %v", f.Masked, s.Masked)
 	}
-	if s.Env["URL"] != "http://localhost/${x}" || m.Policy.Checks[0].Env["TOKEN"] != "s3cret" || m.Policy.Hooks[0].Env["TOKEN"] != "s3cret" {
+	if s.Env["URL"] != "http://localhost/${x}" || m.Policy.Checks[0].Env["TOKEN"] != "s3cret" || m.Policy.Hooks[0].Env["TOKEN"] != "s3cret" ||
+		!slices.Equal(m.Policy.Checks[0].Masked, []string{"TOKEN"}) || !slices.Equal(m.Policy.Hooks[0].Masked, []string{"TOKEN"}) {
 		t.Errorf("%v %v %v", s.Env, m.Policy.Checks[0].Env, m.Policy.Hooks[0].Env)
 	}
 	if !slices.Equal(m.Variables, []string{"HOST", "KEY"}) || len(m.Missing) != 0 {

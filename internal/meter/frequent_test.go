@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"teal"
-
 	"github.com/google/go-cmp/cmp"
+
+	"teal"
 )
 
 // The most frequent requests are found among many that come once, also when only

@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"teal"
-
 	"pgregory.net/rapid"
+
+	"teal"
 )
 
 // Seen red with 64 cells in a power of two, and with cells that are open at the

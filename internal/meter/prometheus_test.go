@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"teal"
-
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"teal"
 )
 
 func TestMetrics(t *testing.T) {

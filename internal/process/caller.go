@@ -38,18 +38,20 @@ const (
 // CallerUser or CallerStranger. It reads a few files of the kernel's: ask once
 // for each connection. An error comes with CallerUnknown and says why.
 func (p *Process) Caller(c net.Conn) (Caller, error) {
-	return callerOf(c, []*Process{p}, false)
+	client, server := ends(c)
+	return callerOf(client, server, []*Process{p}, false)
 }
 
-// Caller says who has opened c, as Process.Caller does: CallerOwn means a process
-// of one that was started with that Spec.Owner, or this program itself.
-func (r *Runner) Caller(c net.Conn, owner string) (Caller, error) {
-	who, err := callerOf(c, r.owned(owner), true)
+// Caller says who has opened the connection between two addresses, the client's and
+// this program's, as Process.Caller does: CallerOwn means a process of one that was
+// started with that Spec.Owner, or this program itself.
+func (r *Runner) Caller(client, server netip.AddrPort, owner string) (Caller, error) {
+	who, err := callerOf(client, server, r.owned(owner), true)
 	if who == CallerUser || who == CallerStranger {
 		// It may call before its birth is known.
 		r.births.Lock()
 		r.births.Unlock() //nolint:staticcheck // what was held is over; nothing is changed here
-		who, err = callerOf(c, r.owned(owner), true)
+		who, err = callerOf(client, server, r.owned(owner), true)
 	}
 	return who, err
 }
@@ -71,9 +73,9 @@ type socket struct {
 	inode uint64
 }
 
-func callerOf(c net.Conn, owned []*Process, self bool) (Caller, error) {
-	client, server, ok := ends(c)
-	if !ok {
+func callerOf(client, server netip.AddrPort, owned []*Process, self bool) (Caller, error) {
+	client, server = plain(client), plain(server)
+	if !client.Addr().IsLoopback() || !server.Addr().IsLoopback() {
 		return CallerStranger, nil
 	}
 	s, err := findSocket(client, server)
@@ -99,16 +101,20 @@ func callerOf(c net.Conn, owned []*Process, self bool) (Caller, error) {
 	return CallerStranger, nil
 }
 
-// ends returns the addresses of a connection, if both are on the loopback.
-func ends(c net.Conn) (client, server netip.AddrPort, ok bool) {
-	remote, ok1 := c.RemoteAddr().(*net.TCPAddr)
-	local, ok2 := c.LocalAddr().(*net.TCPAddr)
-	if !ok1 || !ok2 || !remote.IP.IsLoopback() || !local.IP.IsLoopback() {
-		return client, server, false
+// plain returns an address of IPv4 as one, also when a socket of IPv6 has it.
+func plain(a netip.AddrPort) netip.AddrPort {
+	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
+}
+
+// ends returns the addresses of a connection; not valid where it has none.
+func ends(c net.Conn) (client, server netip.AddrPort) {
+	return addressOf(c.RemoteAddr()), addressOf(c.LocalAddr())
+}
+
+func addressOf(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
 	}
-	plain := func(a *net.TCPAddr) netip.AddrPort {
-		at := a.AddrPort()
-		return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
-	}
-	return plain(remote), plain(local), true
+	return plain(tcp.AddrPort())
 }

@@ -172,7 +172,9 @@ func whose(t *testing.T, ask func(net.Conn) (process.Caller, error), c net.Conn)
 
 func whoseOf(t *testing.T, r *running, c net.Conn, owner string) process.Caller {
 	t.Helper()
-	return whose(t, func(c net.Conn) (process.Caller, error) { return r.Caller(c, owner) }, c)
+	return whose(t, func(c net.Conn) (process.Caller, error) {
+		return r.Caller(c.RemoteAddr().(*net.TCPAddr).AddrPort(), c.LocalAddr().(*net.TCPAddr).AddrPort(), owner)
+	}, c)
 }
 
 // dialAs connects as a user who is not this Runner's business.

@@ -22,9 +22,11 @@ type Config struct {
 	// record holds.
 	NewJudge func(teal.Release) (Judge, error)
 	Logger   *slog.Logger
-	// Changed, where set, is called after a release has entered a phase. It must
-	// not block.
-	Changed func(teal.Release)
+	// Wakeups tell the engine what has changed about an app; nil are its own, see
+	// [Engine.Wake].
+	Wakeups *Wakeups
+	// Changed are called after a release has entered a phase. They must not block.
+	Changed Listeners
 	// Judging, where set, is called when the judge of a release begins, with what
 	// NewJudge got, and Measured after it with every interval that the judge
 	// takes, and the step at which it does. They must not block.
@@ -37,6 +39,9 @@ type Config struct {
 	Boundary func(name string)
 }
 
+// Listeners take the news about releases, one after the other.
+type Listeners []func(teal.Release)
+
 // Engine runs releases, one goroutine each while Run is running.
 type Engine struct {
 	cfg Config
@@ -44,7 +49,6 @@ type Engine struct {
 	mu      sync.Mutex
 	workers map[string]*worker // by release ID
 	spawn   func(id string)    // nil unless Run is running
-	changed chan struct{}      // closed and replaced when a release may have changed
 }
 
 // New returns an engine. It starts nothing.
@@ -55,7 +59,10 @@ func New(cfg Config) *Engine {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	return &Engine{cfg: cfg, workers: map[string]*worker{}, changed: make(chan struct{})}
+	if cfg.Wakeups == nil {
+		cfg.Wakeups = NewWakeups()
+	}
+	return &Engine{cfg: cfg, workers: map[string]*worker{}}
 }
 
 // Run takes up every unfinished release, runs those that Start adds, and blocks
@@ -69,6 +76,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.setSpawn(func(id string) {
 		w := &worker{app: teal.AppOfRelease(id), wake: make(chan struct{}, 1)}
 		e.workers[id] = w
+		e.cfg.Wakeups.add(w)
 		running.Go(func() { e.drive(ctx, id, w) })
 	})
 	defer e.setSpawn(nil)
@@ -353,29 +361,14 @@ func (e *Engine) Judgement(id string) *teal.Judgement {
 
 // Wake makes the releases of an app, and everybody who awaits one, look at the
 // world again. It does not block.
-func (e *Engine) Wake(app string) {
-	e.announce()
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, w := range e.workers {
-		if w.app != app {
-			continue
-		}
-		select {
-		case w.wake <- struct{}{}:
-		default:
-		}
-	}
-}
+func (e *Engine) Wake(app string) { e.cfg.Wakeups.Wake(app) }
 
 // Await blocks until the release satisfies the condition, and returns it then;
 // or until ctx ends. A release that has ended will not change any more: it is
 // returned whatever the condition says.
 func (e *Engine) Await(ctx context.Context, id string, until func(teal.Release) bool) (teal.Release, error) {
 	for {
-		e.mu.Lock()
-		changed := e.changed
-		e.mu.Unlock()
+		changed := e.cfg.Wakeups.next()
 		r, _, err := e.cfg.Journal.Load(ctx, id)
 		if err != nil {
 			return teal.Release{}, fmt.Errorf("release: load %s: %w", id, err)
@@ -402,6 +395,7 @@ const (
 func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 	defer func() {
 		w.close()
+		e.cfg.Wakeups.remove(w)
 		e.mu.Lock()
 		delete(e.workers, id)
 		e.mu.Unlock()
@@ -469,12 +463,4 @@ func sleep(ctx context.Context, w *worker, pause time.Duration) (measured bool) 
 	case <-alarm.C:
 	}
 	return false
-}
-
-// announce wakes everybody who awaits a release.
-func (e *Engine) announce() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	close(e.changed)
-	e.changed = make(chan struct{})
 }

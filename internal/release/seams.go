@@ -47,7 +47,7 @@ type Journal interface {
 // Runner runs environments. Its methods are idempotent: each may be called
 // again after a crash that hid its answer.
 type Runner interface {
-	// Provision returns once the wish to run the version is durable; its
+	// Provision returns once it is durable that the version is to run; its
 	// instances start in the background.
 	Provision(ctx context.Context, app string, version int) error
 	// Observe does not block on the instances.
@@ -56,15 +56,15 @@ type Runner interface {
 	// and starts at once what waits to be started again. The engine must be woken
 	// when a check has passed. An environment that does not run is left alone.
 	Recheck(ctx context.Context, app string, version int) error
-	// Retire returns once no new request reaches the environment and the wish
-	// to stop it is durable; it finishes what it has within drain in the
+	// Retire returns once no new request reaches the environment and it
+	// is durable that it is to stop; it finishes what it has within drain in the
 	// background. An environment that another alias of the app uses is left
 	// running; one that the live alias uses is refused with
 	// teal.CodeVersionInUse.
 	Retire(ctx context.Context, app string, version int, drain time.Duration) error
 	// Size makes an environment keep as many instances of every component ready
 	// as the environment of model needs for the load that it has now; with the
-	// version itself as model it keeps what it has. It returns once the wish is
+	// version itself as model it keeps what it has. It returns once that is
 	// durable; the instances start in the background, and Observe says when they
 	// are ready. A model that does not run changes nothing; the model 0 lifts
 	// what was kept.
@@ -115,6 +115,13 @@ type Judge interface {
 	Judgement(now time.Time) teal.Judgement
 	// State is what another Judge needs to go on from here.
 	State() json.RawMessage
+}
+
+// Judges returns what makes the judge of a release, as the engine asks for it, of the
+// constructor of a kind of judge. That gets the policy, how live usually did, and the
+// state to go on from.
+func Judges[J Judge](construct func(teal.Judging, *teal.Measurement, json.RawMessage) (J, error)) func(teal.Release) (Judge, error) {
+	return func(r teal.Release) (Judge, error) { return construct(r.Policy.Judge, r.Baseline, r.Judging) }
 }
 
 // Examiner does the tasks of releases: hooks, warm-ups, checks, and questions to

@@ -62,7 +62,7 @@ func (e *Engine) abandon(ctx context.Context, id string) error {
 		return fmt.Errorf("record that the app is gone: %w", err)
 	}
 	e.cfg.Logger.Warn("release ended: its app was deleted", "release", id)
-	e.announce()
+	e.cfg.Wakeups.announce()
 	return nil
 }
 
@@ -125,7 +125,7 @@ func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	if err != nil {
 		return fmt.Errorf("end: %w", err)
 	}
-	e.announce()
+	e.cfg.Wakeups.announce()
 	if next != "" {
 		e.begin(next)
 		e.Wake(r.App)
@@ -309,9 +309,11 @@ func (e *Engine) recordOutcome(ctx context.Context, r teal.Release, revision uin
 	if r.Phase != before {
 		e.cfg.Logger.Info("release entered phase", "release", r.ID, "phase", r.Phase, "reason", r.Reason)
 	}
-	e.announce()
-	if e.cfg.Changed != nil && r.Phase != before {
-		e.cfg.Changed(r)
+	e.cfg.Wakeups.announce()
+	if r.Phase != before {
+		for _, tell := range e.cfg.Changed {
+			tell(r)
+		}
 	}
 	if d.Forget {
 		e.cfg.Examiner.Stop(r.ID)

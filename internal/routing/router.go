@@ -329,7 +329,7 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 	}
 	for _, e := range running {
 		number, ok := e.Version.Number()
-		if ok && !e.Aside && !live.PointsTo(number) && e.Since.After(since) {
+		if ok && !e.Unslotted && !live.PointsTo(number) && e.Since.After(since) {
 			version, since = number, e.Since
 		}
 	}
@@ -359,6 +359,12 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 		}
 	}
 	return use, err
+}
+
+// InUse reports whether an alias or a release that has not ended uses a version.
+func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef) (bool, error) {
+	use, err := r.Uses(ctx, app, version)
+	return use.Live || use.Alias || use.Release, err
 }
 
 // Targets implements [environment.Usage].

@@ -131,7 +131,7 @@ func TestPreviewFollowsTheNewestVersionThatIsNotLive(t *testing.T) {
 		{"a standby is no preview", alias, []environment.Running{older, live}, 0},
 		{"green before the switch", alias, []environment.Running{live, newer}, 3},
 		{"newest, not highest", alias, []environment.Running{newest, live, newer}, 1},
-		{"what runs for an alias is no preview", alias, []environment.Running{live, newer, {Version: 1, Since: at(4), Aside: true}}, 3},
+		{"what runs for an alias is no preview", alias, []environment.Running{live, newer, {Version: 1, Since: at(4), Unslotted: true}}, 3},
 		{"nothing is live yet", teal.Alias{}, []environment.Running{older}, 1},
 		{"a version in a split is live", teal.Alias{Targets: []teal.Target{{Version: 2, Weight: teal.Percent(90)}, {Version: 3, Weight: teal.Percent(10)}}},
 			[]environment.Running{live, newer}, 0},

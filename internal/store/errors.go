@@ -12,6 +12,12 @@ func UnknownApp(app string) error {
 	return teal.Errorf(teal.CodeUnknownApp, "There is no app %s.", app)
 }
 
+// StillDeleting is the error for an app that has been deleted while a part of it
+// still runs.
+func StillDeleting(app string) error {
+	return teal.Errorf(teal.CodeConflict, "the app %s has been deleted and still finishes what it was doing; try again in a moment", app)
+}
+
 // IgnoreMissing returns nil for the error of a record that is not there, and any
 // other error as it is.
 func IgnoreMissing(err error) error {

@@ -67,7 +67,7 @@ func (t *Table[K, T]) modifyOnce(ctx context.Context, key K, record Record[T], s
 	if err != nil {
 		return Record[T]{}, err
 	}
-	if bytes.Equal(data, stored.Value) {
+	if bytes.Equal(withoutNumber(data), withoutNumber(stored.Value)) {
 		return record, nil
 	}
 	return t.Update(ctx, record.Value, before)

@@ -33,9 +33,13 @@ type Table[K comparable, T any] struct {
 // schema is what distinguishes one kind from another.
 type schema[K comparable, T any] struct {
 	kind Kind
-	key  func(T) K
-	path func(K) (string, error)
-	name func(K) string // for people: "version 3 of app shop"
+	// number is the schema that this Teal writes, and the highest that it reads; 0
+	// is firstSchema. It is raised by whatever an earlier Teal must not drop: see
+	// number.go.
+	number int
+	key    func(T) K
+	path   func(K) (string, error)
+	name   func(K) string // for people: "version 3 of app shop"
 	// valid says what else a record must hold to be understood; nil is nothing.
 	valid   func(T) error
 	missing func(K) *teal.Error
@@ -45,6 +49,7 @@ type schema[K comparable, T any] struct {
 }
 
 func newTable[K comparable, T any](kv KV, s schema[K, T]) *Table[K, T] {
+	s.number = max(s.number, firstSchema)
 	return &Table[K, T]{kv: kv, damage: damageOf(kv), schema: s}
 }
 
@@ -152,7 +157,10 @@ func (t *Table[K, T]) encode(key K, value T) (path string, data []byte, err erro
 	if data, err = json.Marshal(value); err != nil {
 		return "", nil, fmt.Errorf("store: encode %s: %w", t.schema.name(key), err)
 	}
-	return path, data, nil
+	if data[0] != '{' {
+		return "", nil, fmt.Errorf("store: %s is no JSON object, so it has no place for the number of its schema", t.schema.name(key))
+	}
+	return path, withNumber(data, t.schema.number), nil
 }
 
 func (t *Table[K, T]) sameKey(key K, value T) error {
@@ -203,16 +211,23 @@ func (t *Table[K, T]) explain(op string, key K, err error) error {
 // to is told, wraps ErrUnreadable.
 func (t *Table[K, T]) Decode(entry Entry) (Record[T], error) {
 	record := Record[T]{Revision: entry.Revision}
-	err := json.Unmarshal(entry.Value, &record.Value)
+	err := checkNumberOf(entry.Value, t.schema.number)
+	if err == nil {
+		err = json.Unmarshal(entry.Value, &record.Value)
+	}
 	if err == nil {
 		err = t.check(entry.Key, record.Value)
 	}
 	if err == nil {
 		return record, nil
 	}
+	why := "it is damaged, or was written by a newer Teal"
+	if errors.Is(err, ErrNewer) {
+		why = "a newer Teal wrote it"
+	}
 	err = &teal.Error{
 		Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err),
-		Message: "The record " + entry.Key + " cannot be read: it is damaged, or was written by a newer Teal. `teal doctor` says what to do.",
+		Message: "The record " + entry.Key + " cannot be read: " + why + ". `teal doctor` says what to do.",
 	}
 	t.damage.Unreadable(entry.Key, err)
 	return Record[T]{}, err

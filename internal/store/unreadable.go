@@ -10,6 +10,10 @@ import (
 // until somebody replaces it, see [Table.Replace] and [SetAside].
 var ErrUnreadable = errors.New("store: record cannot be understood")
 
+// ErrNewer is the ErrUnreadable of a record that a newer Teal wrote: its schema has
+// a higher number than this one's. No method of a Table writes over it.
+var ErrNewer = errors.New("store: record of a newer schema")
+
 // Unreadable is a record that is there and cannot be understood.
 type Unreadable struct {
 	Key    string
@@ -114,7 +118,8 @@ func (t *Table[K, T]) Readable(ctx context.Context, app string) (records []Recor
 
 // Replace writes the whole record, whatever is there, and as often as it takes
 // when others write at the same time. Of a record that cannot be understood a copy
-// is kept below AsidePrefix first.
+// is kept below AsidePrefix first; one of a newer Teal's is left as it is, and the
+// error wraps ErrNewer.
 func (t *Table[K, T]) Replace(ctx context.Context, value T) (Record[T], error) {
 	key := t.schema.key(value)
 	path, _, err := t.encode(key, value)
@@ -129,7 +134,11 @@ func (t *Table[K, T]) Replace(ctx context.Context, value T) (Record[T], error) {
 		if err != nil {
 			return Record[T]{}, t.explain("get", key, err)
 		}
-		if _, err := t.Decode(entry); err != nil {
+		_, err = t.Decode(entry)
+		if errors.Is(err, ErrNewer) {
+			return Record[T]{}, err
+		}
+		if err != nil {
 			if err := keepAside(ctx, t.kv, entry); err != nil {
 				return Record[T]{}, t.explain("keep a copy of", key, err)
 			}

@@ -1,0 +1,118 @@
+package exchange
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+
+	"teal"
+	"teal/internal/gateway"
+)
+
+// Entrypoint says where the requests of one listener go and who sends them there. The
+// zero Entrypoint is a public one: the gateway's table decides.
+type Entrypoint struct {
+	// Environment is set for a listener of a running version: every request goes to
+	// that very environment, whatever the table says, by its own routes. Who is
+	// admitted runs inside Teal or as its user, so what it says about forwarding
+	// stands and what is behind is no secret.
+	Environment *gateway.Environment
+	// Component, of Environment, gets every request: its callers are the components of
+	// the environment, so that green talks to green.
+	Component *gateway.Component
+	Secure    bool // its clients speak TLS
+}
+
+// Public is the entrypoint for everybody.
+func Public(secure bool) Entrypoint { return Entrypoint{Secure: secure} }
+
+// Preview is the entrypoint to an environment by its own routes.
+func Preview(env *gateway.Environment) Entrypoint { return Entrypoint{Environment: env} }
+
+// Sibling is the entrypoint for calls from inside an environment to one of its
+// components. The error carries teal.CodeUnknownComponent.
+func Sibling(env *gateway.Environment, component string) (Entrypoint, error) {
+	c, err := env.Component(component)
+	return Entrypoint{Environment: env, Component: c}, err
+}
+
+// Scheme returns how its clients speak.
+func (e *Entrypoint) Scheme() string {
+	if e.Secure {
+		return "https"
+	}
+	return "http"
+}
+
+// name returns the component whose listener it is, "" for the preview.
+func (e *Entrypoint) name() string {
+	if e.Component == nil {
+		return ""
+	}
+	return e.Component.Name
+}
+
+// isInternal reports whether components call each other there.
+func (e *Entrypoint) isInternal() bool { return e.Component != nil }
+
+// Trusts reports whether what a peer says about its own client stands.
+func (p *Policy) Trusts(at *Entrypoint, peer netip.Addr) bool {
+	return at.Environment != nil || p.trusted(peer)
+}
+
+// Claim finds out which version and component a request is for, and counts it in.
+// path is decoded; host and path may lie in a buffer, and then so does the Route of
+// the claim. It allocates nothing unless it fails, or the request overrides.
+func (p *Policy) Claim(at *Entrypoint, peer netip.Addr, host, path string, head Head) (gateway.Claim, error) {
+	env := at.Environment
+	switch {
+	case at.Component != nil:
+		env.Enter()
+		return gateway.Claim{Env: env, Component: at.Component, Version: env.Version(), Inside: true}, nil
+	case env != nil:
+		return env.Preview(gateway.Head{Host: host, Path: path})
+	}
+	version, alias := overrides(head)
+	if (version != "" || alias != "") && !p.mayOverride(peer, head) {
+		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", HeaderVersion, HeaderAlias)
+	}
+	return p.gateway.Claim(gateway.Head{Host: host, Path: path, Version: version, Alias: alias}, randomPoint())
+}
+
+// overrides returns which version or alias a request asks for.
+func overrides(head Head) (version, alias string) {
+	for i := range head.Len() {
+		switch name, value := head.Field(i); {
+		case len(name) == len(HeaderVersion) && strings.EqualFold(name, HeaderVersion):
+			version = or(version, strings.Clone(value)) // a claim outlives the buffer
+		case len(name) == len(HeaderAlias) && strings.EqualFold(name, HeaderAlias):
+			alias = or(alias, strings.Clone(value))
+		}
+	}
+	return version, alias
+}
+
+// randomPoint decides a request that has no affinity key.
+func randomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
+
+// isInsider reports whether the sender of a request may read what is behind the
+// gateway: whoever is admitted to a listener of an environment, and on the public
+// ones whoever asks for a version and may.
+func (p *Policy) isInsider(at *Entrypoint, peer netip.Addr, head Head) bool {
+	if at.Environment != nil {
+		return true
+	}
+	for i := range head.Len() {
+		if name, _ := head.Field(i); strings.EqualFold(name, HeaderVersion) || strings.EqualFold(name, HeaderAlias) {
+			return p.mayOverride(peer, head)
+		}
+	}
+	return false
+}
+
+func or(value, otherwise string) string {
+	if value == "" {
+		return otherwise
+	}
+	return value
+}

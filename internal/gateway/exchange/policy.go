@@ -1,0 +1,111 @@
+package exchange
+
+import (
+	"log/slog"
+	"net/netip"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/http1"
+)
+
+// Config is what a Policy is made of. Gateway is required.
+type Config struct {
+	Gateway *gateway.Gateway
+	Logger  *slog.Logger // nil: nothing is logged
+	// Override says which clients may choose a version with the Teal-Version and
+	// Teal-Alias headers; nil is nobody. Others who try get 403, as does who comes
+	// through a proxy that is not trusted, or that does not name its client.
+	Override func(remote netip.Addr) bool
+	// Trusted says whose X-Forwarded-* headers are believed and added to: a load
+	// balancer in front. nil is nobody; what others send is replaced.
+	Trusted func(remote netip.Addr) bool
+	// Underscores passes header fields on whose names have underscores, unless
+	// they could be taken for what Teal or a trusted peer says. Behind WSGI and CGI
+	// X_Real_IP and X-Real-IP are the same.
+	Underscores bool
+	Limits      gateway.Limits
+	Log         gateway.Log    // nil: exchanges are not logged
+	Tracer      gateway.Tracer // nil: exchanges are not traced
+}
+
+// ConnectAttempts bounds how many endpoints are tried for one request when
+// connections cannot be made. Nothing has been sent by then, so trying another
+// one is always safe.
+const ConnectAttempts = 3
+
+// Policy is what holds for every exchange of one server, and what they all draw on.
+// It is for concurrent use.
+type Policy struct {
+	Limits gateway.Limits // with defaults
+	Logger *slog.Logger
+
+	gateway  *gateway.Gateway
+	override func(netip.Addr) bool
+	trusted  func(netip.Addr) bool
+	rules    headerRules
+	log      gateway.Log
+	tracer   gateway.Tracer
+	bodies   *budget
+	failures failureBudget
+}
+
+// NewPolicy returns the policy of a server.
+func NewPolicy(config Config) *Policy {
+	p := &Policy{
+		Limits:   config.Limits.WithDefaults(),
+		Logger:   config.Logger,
+		gateway:  config.Gateway,
+		override: config.Override,
+		trusted:  config.Trusted,
+		rules:    headerRules{underscores: config.Underscores},
+		log:      config.Log,
+		tracer:   config.Tracer,
+	}
+	p.bodies = newBudget(int64(p.Limits.FunctionBodies))
+	nobody := func(netip.Addr) bool { return false }
+	if p.Logger == nil {
+		p.Logger = slog.New(slog.DiscardHandler)
+	}
+	if p.override == nil {
+		p.override = nobody
+	}
+	if p.trusted == nil {
+		p.trusted = nobody
+	}
+	return p
+}
+
+// CheckFields refuses a head with too many fields.
+func (p *Policy) CheckFields(n int) error {
+	if n <= p.Limits.HeaderFields {
+		return nil
+	}
+	return Refusal(&http1.Error{Status: statusRequestHeaderFieldsTooLarge, Reason: "the request has too many header fields"})
+}
+
+// CheckInFlight refuses a request that is one too many.
+func (p *Policy) CheckInFlight(claim gateway.Claim) error {
+	if most := p.Limits.InFlight; claim.Env.InFlight() > most {
+		return teal.Errorf(teal.CodeUnavailable, "version %s of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.App(), most)
+	}
+	return nil
+}
+
+// CheckBody refuses the body of a request to a service, of which there are so
+// many bytes.
+func (p *Policy) CheckBody(size int64) error {
+	if limit := p.Limits.BodyBytes; size > int64(limit) {
+		return gateway.PublicErrorf(teal.CodeTooLarge, "the request's body is larger than %s; send less", limit)
+	}
+	return nil
+}
+
+// CheckEvent refuses the body of a request to a function, of which there are so many
+// bytes, and the event that is made of it.
+func (p *Policy) CheckEvent(size int64) error {
+	if limit := p.Limits.FunctionBytes; size > int64(limit) {
+		return gateway.PublicErrorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
+	}
+	return nil
+}

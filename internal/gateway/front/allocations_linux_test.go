@@ -1,0 +1,93 @@
+//go:build !race
+
+package front
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"testing"
+
+	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+)
+
+// A request to a service that goes through the loops allocates nothing.
+//
+// Seen red with a function value made for each wait.
+func TestAProxiedRequestAllocatesNothing(t *testing.T) {
+	host := parrot(t)
+	web := &gateway.Component{Endpoints: &oneEndpoint{host: host}}
+	web.Meter = &countingMeter{}
+	s := start(t, web, exchange.Config{})
+	c, _ := s.dialRaw("")
+	request, answer := []byte("GET /items/1?x=2 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"), make([]byte, 4096)
+	n := testing.AllocsPerRun(500, func() {
+		if _, err := c.Write(request); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(answer); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if n > 0.1 { // what else the process does is counted too
+		t.Errorf("%v allocations", n)
+	}
+	eventually(t, func() error { return web.Meter.(*countingMeter).settled(501) })
+}
+
+// parrot answers whatever it gets, without allocating.
+func parrot(t testing.TB) string {
+	return rawBackend(t, func(c net.Conn, _ *bufio.Reader) {
+		buffer, answer := make([]byte, 4096), []byte("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello")
+		for {
+			if _, err := c.Read(buffer); err != nil {
+				return
+			}
+			if _, err := c.Write(answer); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// countingMeter counts its calls.
+type countingMeter struct{ begun, recorded, done atomic.Int64 }
+
+func (m *countingMeter) Begin()                { m.begun.Add(1) }
+func (m *countingMeter) Record(gateway.Sample) { m.recorded.Add(1) }
+func (m *countingMeter) Done()                 { m.done.Add(1) }
+
+func (m *countingMeter) settled(n int64) error {
+	if m.begun.Load() != n || m.recorded.Load() != n || m.done.Load() != n {
+		return fmt.Errorf("%d begun, %d recorded, %d done, want %d each", m.begun.Load(), m.recorded.Load(), m.done.Load(), n)
+	}
+	return nil
+}
+
+// oneEndpoint is always the same one.
+type oneEndpoint struct{ host string }
+
+func (e *oneEndpoint) Claim() (gateway.Endpoint, error) { return e, nil }
+func (e *oneEndpoint) Address() gateway.Address         { return gateway.Address{Scheme: "http", Host: e.host} }
+func (e *oneEndpoint) Done(bool)                        {}
+
+func BenchmarkLoopRoundTrip(b *testing.B) {
+	s := start(b, service(parrot(b)), exchange.Config{})
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	request, answer := []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), make([]byte, 4096)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := c.Write(request); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := c.Read(answer); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,201 @@
+package loop
+
+import (
+	"errors"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
+)
+
+// fail answers with err, or ends the connection when an answer has begun. The
+// rest of the request's body is skipped first, so that a small one does not cost
+// the client its connection.
+func (c *clientConn) fail(err error) {
+	t := c.exchange
+	err = t.claim.Explain(err)
+	c.leaveInstance(false)
+	if t.begun {
+		c.abort()
+		return
+	}
+	if t.up.body.Done() && t.up.piece == 0 {
+		c.respond(err)
+		return
+	}
+	t.answer = err
+	if t.request.ExpectContinue && !t.told && c.r == c.w {
+		t.closes = true // to read the body now would be to ask for it
+		c.respond(err)
+		return
+	}
+	c.startSkipping()
+}
+
+func (c *clientConn) startSkipping() {
+	c.state = clientSkipping
+	c.deadline = c.loop.at(exchange.RestTime)
+}
+
+// skip throws the rest of a body away.
+func (c *clientConn) skip() bool {
+	t := c.exchange
+	c.r, t.up.piece = c.r+t.up.piece, 0
+	for !t.up.body.Done() {
+		piece, n, err := t.up.body.Next(c.unread())
+		c.r += n
+		t.skipped += int64(len(piece))
+		switch {
+		case err != nil || t.skipped > exchange.RestBytes:
+			c.skipOver(false)
+			return true
+		case n > 0:
+			continue
+		case c.loop.readsLeft == 0:
+			c.loop.later(c)
+			return false
+		}
+		c.loop.readsLeft--
+		if c.fill(c.loop, 0) {
+			continue
+		}
+		if !c.ended {
+			return false
+		}
+		c.skipOver(false)
+		return true
+	}
+	c.skipOver(true)
+	return true
+}
+
+// skipOver goes on after the rest of a body has been thrown away, or given up.
+func (c *clientConn) skipOver(whole bool) {
+	t := c.exchange
+	t.closes = t.closes || !whole
+	if t.answer != nil {
+		c.respond(t.answer)
+		return
+	}
+	c.afterAnswer(whole)
+}
+
+// respond writes an error as a problem.
+func (c *clientConn) respond(err error) {
+	t := c.exchange
+	status := exchange.StatusOf(err)
+	f := c.failureOf(err)
+	data := f.Document(status)
+	t.answered(status)
+	t.result.Fault = exchange.FaultOf(err, status)
+	t.result.Gone = t.result.Gone || errors.Is(err, errBodyCut)
+	t.code = teal.CodeOf(err)
+	c.loop.policy.LogAnswer(f, status)
+	out := c.loop.buffers.get(smallBuffer)[:0]
+	out = http1.AppendStatusLine(out, status, nil)
+	if t.claim.Version > 0 {
+		out = append(append(out, exchange.HeaderVersion+": "...), t.claim.Version.String()...)
+		out = append(out, "\r\n"...)
+	}
+	if exchange.MayRetry(status) {
+		out = http1.AppendLine(out, "Retry-After", exchange.RetryAfter)
+	}
+	out = http1.AppendLine(out, "Content-Type", "application/problem+json")
+	c.answer(c.complete(out, data))
+}
+
+// complete ends the head of an answer of Teal's own and appends its body.
+func (c *clientConn) complete(out, body []byte) []byte {
+	t := c.exchange
+	t.closes = t.closes || c.loop.stopping
+	out = c.loop.appendDate(out)
+	if t.closes {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	out = append(http1.AppendLength(out, int64(len(body))), "\r\n"...)
+	if string(t.request.Method) == "HEAD" {
+		return out
+	}
+	t.trace.Out = int64(len(body))
+	return append(out, body...)
+}
+
+// answer sends a whole response.
+func (c *clientConn) answer(out []byte) {
+	if c.out == nil {
+		c.out = out
+	} else {
+		c.out = append(c.out, out...)
+	}
+	c.state = clientAnswering
+	c.deadline = c.loop.at(c.limits().WriteStall)
+}
+
+func (c *clientConn) flushAnswer() bool {
+	before := c.progress()
+	c.send(c.loop, nil)
+	if c.failure != 0 {
+		c.close()
+		return false
+	}
+	if !c.isFlushed() {
+		if c.progress() != before {
+			c.deadline = c.loop.at(c.limits().WriteStall)
+		}
+		return false
+	}
+	c.afterAnswer(c.exchange.up.body.Done() && c.exchange.up.piece == 0)
+	return true
+}
+
+// afterAnswer goes on to the next request, or ends the connection.
+func (c *clientConn) afterAnswer(bodyRead bool) {
+	t := c.exchange
+	t.trace.Whole = true
+	c.leaveInstance(false)
+	c.release()
+	c.giveBack()
+	switch {
+	case !bodyRead || t.closes && c.r < c.w:
+		c.startLingering()
+	case t.closes || c.loop.stopping:
+		c.close()
+	default:
+		c.next()
+	}
+}
+
+// release says how the request went and gives the claim back.
+func (c *clientConn) release() {
+	c.record()
+	if t := c.exchange; t.claim.Env != nil {
+		c.report()
+		t.claim.Release()
+		t.claim = gateway.Claim{}
+	}
+}
+
+// startLingering says that nothing more comes and waits for the client to end
+// too: closing with something unread makes the kernel send a reset, which can
+// destroy the answer on its way.
+func (c *clientConn) startLingering() {
+	c.state = clientLingering
+	c.shutdownWrite()
+	c.deadline = c.loop.at(exchange.LingerTime)
+}
+
+func (c *clientConn) linger() {
+	for c.loop.readsLeft > 0 {
+		c.loop.readsLeft--
+		c.base, c.head, c.r, c.w = 0, nil, 0, 0
+		if c.fill(c.loop, 0) {
+			continue
+		}
+		if c.ended {
+			c.close()
+		}
+		return
+	}
+	c.loop.later(c)
+}

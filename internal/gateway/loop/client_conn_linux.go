@@ -1,0 +1,394 @@
+package loop
+
+import (
+	"net/netip"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"teal"
+	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
+)
+
+// clientConn is one connection of a client. It goes round:
+//
+//	reading → proxying ─────────────┐
+//	   ▲    → collecting → invoking ┤
+//	   │                            ▼
+//	   └── (next request) ◀──── answering ──→ lingering → gone
+//
+// with waiting before proxying when an instance has all the requests that it
+// takes, and skipping before an answer, or after one, while the rest of a body
+// that nobody wants is thrown away.
+type clientConn struct {
+	socket
+	loop     *loop
+	index    int // in loop.clients
+	state    clientState
+	again    bool // in loop.again
+	trusted  bool
+	peer     netip.Addr
+	address  string // of peer, once it has been asked for
+	deadline int64
+	requests int
+	exchange *roundTrip // nil while nothing of a request has arrived
+}
+
+type clientState uint8
+
+const (
+	clientReading    clientState = iota // a head
+	clientWaiting                       // for an instance to take one more request
+	clientProxying                      //
+	clientCollecting                    // the body of a request to a function
+	clientInvoking                      //
+	clientSkipping                      // the rest of a body
+	clientAnswering                     // with what is in out
+	clientLingering                     // until the client has seen the end
+	clientGone
+)
+
+func (c *clientConn) limits() *gateway.Limits { return &c.loop.policy.Limits }
+
+func (c *clientConn) isIdle() bool {
+	return c.state == clientReading && c.r == c.w
+}
+
+func (c *clientConn) uses(env *gateway.Environment) bool {
+	return c.exchange != nil && c.exchange.claim.Env == env
+}
+
+// proceed goes on to where everything would block.
+func (c *clientConn) proceed() {
+	for more := true; more; {
+		switch c.state {
+		case clientReading:
+			more = c.readHead()
+		case clientProxying:
+			more = c.relay()
+		case clientCollecting:
+			more = c.collect()
+		case clientSkipping:
+			more = c.skip()
+		case clientAnswering:
+			more = c.flushAnswer()
+		case clientLingering:
+			c.linger()
+			return
+		case clientWaiting:
+			more = c.stillThere()
+		case clientInvoking:
+			c.noteLeaving()
+			return
+		default:
+			return
+		}
+	}
+}
+
+// readHead reads the head of the next request.
+func (c *clientConn) readHead() bool {
+	c.sendRest()
+	for {
+		if c.r < c.w {
+			if more, done := c.parseHead(); done {
+				return more
+			}
+		}
+		if c.loop.readsLeft == 0 {
+			c.loop.later(c)
+			return false
+		}
+		c.loop.readsLeft--
+		if c.fill(c.loop, 0) {
+			continue
+		}
+		if c.ended {
+			c.close()
+			return false
+		}
+		if c.r == c.w && c.isFlushed() {
+			c.rest()
+		}
+		return false
+	}
+}
+
+// sendRest writes what has had to wait, for which nothing else may come along.
+func (c *clientConn) sendRest() {
+	if !c.isFlushed() {
+		c.send(c.loop, nil)
+	}
+}
+
+// rest gives back what an idle connection does not need.
+func (c *clientConn) rest() {
+	c.forget(c.loop)
+	c.full = false
+	if c.exchange != nil {
+		c.loop.spare = append(c.loop.spare, c.exchange)
+		c.exchange = nil
+	}
+}
+
+// parseHead reports whether it is done with the head, and then whether to
+// proceed.
+func (c *clientConn) parseHead() (more, done bool) {
+	t := c.exchange
+	if t == nil {
+		t = c.loop.newRoundTrip()
+		t.reset()
+		c.exchange = t
+	}
+	if c.r > 0 { // the head of a request that came behind another one
+		c.w = copy(c.in, c.unread())
+		c.r = 0
+	}
+	n, err := t.request.Parse(c.in[:c.w], http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields})
+	if err != nil {
+		c.refuseHead(err)
+		return true, true
+	}
+	if n == 0 {
+		if t.waits != waitsForHead {
+			t.waits = waitsForHead
+			c.deadline = c.loop.at(c.limits().Head)
+		}
+		return false, false
+	}
+	c.requests++
+	t.head, c.base, c.r, c.head = n, n, n, &t.request
+	t.closes = t.request.Close()
+	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
+	t.whole = t.request.Length() >= 0 && t.request.Length() <= int64(c.w-c.r)
+	c.begin()
+	return true, true
+}
+
+// http2Preface is how a client begins that speaks HTTP/2 without having asked
+// (RFC 9113, section 3.4): no HTTP/1.1 request begins so.
+const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+// refuseHead answers what cannot be read, or gives a client that speaks another
+// protocol to the front that may know it.
+func (c *clientConn) refuseHead(err error) {
+	const first = len("PRI * HTTP/2.0\r\n") // what of the preface looks like a request
+	if c.w >= first && string(c.in[:first]) == http2Preface[:first] {
+		c.handOver()
+		return
+	}
+	c.look()
+	c.exchange.closes = true
+	c.exchange.up.reset(http1.UntilClose, false) // whatever follows is no request
+	c.respond(exchange.Refusal(err))
+}
+
+// begin claims the environment and takes the way to its component.
+func (c *clientConn) begin() {
+	t := c.exchange
+	if c.loop.all.at.isElsewhere(gateway.NormalHost(view(t.request.Host))) {
+		c.handOver()
+		return
+	}
+	c.look()
+	err := c.claim()
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	c.loop.watch(t.claim.Env)
+	if err := c.loop.policy.CheckInFlight(t.claim); err != nil {
+		c.fail(err)
+		return
+	}
+	if t.claim.Component.Function != nil {
+		c.startCollecting()
+	} else {
+		c.startProxying()
+	}
+}
+
+// claim claims what the request is for.
+func (c *clientConn) claim() error {
+	t := c.exchange
+	claim, err := c.loop.policy.Claim(&c.loop.all.at.Entrypoint, c.peer, view(t.request.Host), view(c.decodedPath()), c.fields())
+	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
+	t.claim = claim
+	return err
+}
+
+// fields are the header fields of the request, in place: none before its head has
+// been read.
+func (c *clientConn) fields() fields {
+	if c.exchange.head == 0 {
+		return fields{&noFields}
+	}
+	return fields{&c.exchange.request.Fields}
+}
+
+var noFields http1.Fields
+
+// fields are the fields of a head, in place, as package exchange reads them.
+type fields struct{ *http1.Fields }
+
+// Field implements exchange.Head.
+func (f fields) Field(i int) (name, value string) {
+	return view(f.Fields.Name(i)), view(f.Fields.Value(i))
+}
+
+// EndToEnd implements exchange.Head.
+func (f fields) EndToEnd(i int) bool { return f.Fields.Kind(i) == http1.EndToEnd }
+
+// answered notes that the response begins.
+func (t *roundTrip) answered(status int) {
+	t.result.Status = status
+	if t.claim.Measured() || !t.trace.Start.IsZero() {
+		t.result.Answered = time.Now()
+	}
+}
+
+// report tells the meter how the request went, once.
+func (c *clientConn) report() {
+	t := c.exchange
+	if t.reported || !t.claim.Measured() {
+		return
+	}
+	t.reported = true
+	t.result.Method, t.result.Host, t.result.Path = view(t.request.Method), view(t.request.Host), view(t.request.Target())
+	t.claim.Route = view(c.decodedPath())[:t.route]
+	t.claim.Report(t.result)
+	t.claim.Route = ""
+}
+
+// decodedPath returns the path as the routes have it.
+func (c *clientConn) decodedPath() []byte {
+	t := c.exchange
+	sent := t.request.Path
+	for i := 0; i < len(sent); i++ {
+		if sent[i] == '%' {
+			t.path = http1.AppendUnescaped(t.path[:0], sent)
+			return t.path
+		}
+	}
+	return sent
+}
+
+// view returns bytes as a string without copying them; it is valid as long as
+// they are.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// next waits for another request.
+func (c *clientConn) next() {
+	c.state = clientReading
+	c.base, c.head = 0, nil
+	c.exchange.reset()
+	c.deadline = c.loop.at(c.limits().KeepAlive)
+}
+
+// stillThere ends a request that waits for an instance when its client has gone.
+func (c *clientConn) stillThere() bool {
+	if c.reset {
+		c.abort()
+	}
+	return false
+}
+
+// expired is called when the deadline has passed.
+func (c *clientConn) expired() {
+	c.deadline = forever
+	switch c.state {
+	case clientReading:
+		if c.r == c.w {
+			c.close()
+			return
+		}
+		c.look()
+		c.exchange.closes = true
+		c.exchange.up.reset(http1.UntilClose, false)
+		c.respond(gateway.PublicErrorf(teal.CodeTimeout, "%w within %s; send it faster", exchange.ErrHeadStalled, c.limits().Head))
+	case clientWaiting:
+		c.exchange.queued.leave(c)
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.exchange.claim.Component.Name))
+	case clientProxying:
+		c.relayExpired()
+	case clientCollecting:
+		c.fail(exchange.ErrStalled())
+	case clientSkipping:
+		c.skipOver(false)
+	case clientAnswering, clientLingering:
+		c.close()
+	}
+}
+
+// cancelled ends the request because of what its environment or the server does.
+func (c *clientConn) cancelled(cause error) {
+	switch c.state {
+	case clientWaiting:
+		c.exchange.queued.leave(c)
+		c.fail(cause)
+	case clientProxying, clientCollecting:
+		c.fail(cause)
+	case clientReading, clientLingering:
+		c.close()
+	}
+	// An invocation hears it by its context; an answer on its way has a
+	// deadline.
+}
+
+// refuseConnection answers before anything has been asked.
+func (c *clientConn) refuseConnection(err error) {
+	c.exchange = c.loop.newRoundTrip()
+	c.exchange.reset()
+	c.exchange.closes = true
+	c.exchange.up.reset(http1.UntilClose, false)
+	c.respond(err)
+}
+
+// abort ends the connection at once, in a way that cannot be taken for the end
+// of an answer.
+func (c *clientConn) abort() {
+	if c.state == clientGone || c.state == clientInvoking {
+		return
+	}
+	c.failure = unix.ECONNABORTED                                                            // so that TLS does not say that this was all
+	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // else it is closed politely
+	c.close()
+}
+
+// close ends the connection and gives back everything that it holds.
+func (c *clientConn) close() {
+	if c.state == clientGone || c.state == clientInvoking {
+		return
+	}
+	if c.state == clientWaiting {
+		c.exchange.queued.leave(c)
+	}
+	if c.exchange != nil {
+		c.leaveInstance(false)
+		c.release()
+		c.giveBack()
+	}
+	c.closeNotify()
+	c.loop.drop(c.fd)
+	c.detach()
+}
+
+// detach takes the client out of the loop.
+func (c *clientConn) detach() {
+	l := c.loop
+	c.rest()
+	last := len(l.clients) - 1
+	l.clients[c.index] = l.clients[last]
+	l.clients[c.index].index = c.index
+	l.clients[last] = nil
+	l.clients = l.clients[:last]
+	c.state, c.deadline = clientGone, forever
+	l.gone()
+}
+
+// lingerFor bounds the patience with a client that has sent its end while it
+// waits for an answer: it may have gone altogether, which looks the same.
+const lingerFor = time.Second

@@ -1,0 +1,213 @@
+package loop
+
+import (
+	"errors"
+
+	"teal"
+	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
+)
+
+// readResponse reads the head of the response, and those of interim ones before
+// it. False means that the request has ended, or begins again.
+func (c *clientConn) readResponse() bool {
+	t, u := c.exchange, c.exchange.upstream
+	limits := http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields}
+	for !t.begun && !t.tunnel {
+		n, err := 0, error(nil)
+		if u.r < u.w {
+			n, err = t.response.Parse(u.unread(), limits)
+		}
+		if err != nil {
+			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
+			return false
+		}
+		if n > 0 {
+			u.r += n
+			if !c.takeHead() {
+				return false
+			}
+			continue
+		}
+		if u.fill(c.loop, 0) {
+			u.heard = true
+			continue
+		}
+		if u.ended {
+			c.instanceBroke(u)
+			return false
+		}
+		return true
+	}
+	return true
+}
+
+// instanceBroke sends the request once more if the connection was one that had
+// been kept and was closed before the instance can have begun with it, and
+// answers with 502 otherwise.
+func (c *clientConn) instanceBroke(u *upstreamConn) {
+	t := c.exchange
+	untouched := u.sent == 0 && u.out != nil && t.up.passed == 0
+	if u.requests < 2 || u.heard || t.resent || !t.whole || !untouched && !t.isIdempotent() {
+		var cause error
+		if u.failure != 0 {
+			cause = u.failure
+		}
+		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
+		return
+	}
+	t.resent, t.sent = true, false
+	c.r = t.head
+	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
+	c.redial()
+}
+
+// maxInterim bounds the interim responses to one request.
+const maxInterim = 16
+
+// takeHead passes on a head of the instance; false means that the request has
+// ended.
+func (c *clientConn) takeHead() bool {
+	t := c.exchange
+	r := &t.response
+	switch {
+	case r.Status == 101:
+		return c.startTunnel()
+	case r.Interim():
+		t.interim++
+		if t.interim > maxInterim {
+			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
+			return false
+		}
+		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
+			c.room(c.loop, t.upstream.r+smallBuffer/4)
+			c.out = append(c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason)), "\r\n"...)
+			c.send(c.loop, nil)
+			t.told = t.told || r.Status == 100
+		}
+		r.Reset()
+		return true
+	}
+	c.beginResponse()
+	return true
+}
+
+// beginResponse passes on the head of the final response.
+func (c *clientConn) beginResponse() {
+	t := c.exchange
+	r := &t.response
+	t.begun = true
+	t.trace.Instance = t.endpoint.Address().Host
+	t.answered(r.Status)
+	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
+		c.report() // a stream of hours is answered when it begins
+	}
+	t.closes = t.closes || c.loop.stopping || t.request.ExpectContinue && !t.sent && !t.told
+	toHead := string(t.request.Method) == "HEAD"
+	length := r.Length(toHead)
+	framed := length
+	if length < 0 && t.request.Minor > 0 {
+		framed = http1.Chunked
+	} else if length < 0 {
+		framed, t.closes = http1.UntilClose, true
+	}
+	c.room(c.loop, t.upstream.r+smallBuffer/4)
+	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
+	if t.closes {
+		out = append(out, "Connection: close\r\n"...)
+	}
+	switch sized, known := r.Sized(); {
+	case r.Status == 204 || framed == http1.UntilClose:
+	case toHead || r.Status == 304:
+		if known {
+			out = http1.AppendLength(out, sized)
+		}
+	default:
+		out = http1.AppendLength(out, framed)
+	}
+	c.out = append(out, "\r\n"...)
+	t.down.reset(length, framed == http1.Chunked)
+}
+
+// appendFields appends what of a response's fields is for the client.
+func (c *clientConn) appendFields(to []byte) []byte {
+	r := &c.exchange.response
+	for i := range r.Len() {
+		if r.Kind(i) != http1.EndToEnd {
+			continue
+		}
+		if name := r.Name(i); len(name) != len(exchange.HeaderVersion) || !http1.EqualFold(name, "teal-version") {
+			to = http1.AppendField(to, name, r.Value(i))
+		}
+	}
+	return to
+}
+
+// startTunnel lets the two go on in the protocol that they have agreed on.
+func (c *clientConn) startTunnel() bool {
+	t := c.exchange
+	if !t.upgrades() || !t.response.Upgrades() || !t.sent {
+		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
+		return false
+	}
+	protocol, _ := t.response.Get("upgrade")
+	c.room(c.loop, t.upstream.r+smallBuffer/4)
+	out := c.appendFields(http1.AppendStatusLine(c.out, 101, t.response.Reason))
+	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
+	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+	c.out = append(append(out, protocol...), "\r\n\r\n"...)
+	t.begun, t.tunnel, t.closes = true, true, true
+	t.trace.Instance, t.trace.Whole = t.endpoint.Address().Host, true
+	t.answered(101)
+	c.report()
+	t.up.reset(http1.UntilClose, false)
+	t.down.reset(http1.UntilClose, false)
+	return true
+}
+
+// relayTunnel moves bytes both ways until both have ended.
+func (c *clientConn) relayTunnel() {
+	t, u := c.exchange, c.exchange.upstream
+	up := c.relayHalf(&t.halfDone[0], &t.up, &c.socket, &u.socket)
+	down := c.relayHalf(&t.halfDone[1], &t.down, &u.socket, &c.socket)
+	switch {
+	case up == flowEnded || down == flowEnded || up == flowUndelivered || down == flowUndelivered, up == flowDone && down == flowDone:
+		c.close()
+	case up == flowAgain || down == flowAgain:
+		c.loop.later(c)
+	case down == flowAwaitsTo:
+		c.await(waitsForClient)
+	case up == flowAwaitsTo:
+		c.await(waitsForInstance)
+	default:
+		t.waits, c.deadline = waitsForNothing, forever // a tunnel may be silent
+	}
+}
+
+func (c *clientConn) relayHalf(done *bool, f *flow, from, to *socket) flowState {
+	if *done {
+		return flowDone
+	}
+	state := f.pump(c.loop, from, to)
+	if state == flowDone {
+		*done = true
+		to.shutdownWrite()
+	}
+	return state
+}
+
+// upgrades reports whether the client asks for another protocol that may be
+// passed on. HTTP/2 may not: an instance that agreed would take further requests
+// on that connection, none of which the gateway would see.
+func (t *roundTrip) upgrades() bool {
+	if !t.request.Upgrades() || t.request.Length() != 0 {
+		return false
+	}
+	for i := range t.request.Len() {
+		if t.request.Kind(i) == http1.Upgrade && hasHTTP2(t.request.Value(i)) {
+			return false
+		}
+	}
+	return true
+}

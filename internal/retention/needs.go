@@ -1,0 +1,80 @@
+package retention
+
+import (
+	"context"
+	"time"
+
+	"teal"
+	"teal/internal/api/awslambda"
+	"teal/internal/environment"
+	"teal/internal/store"
+)
+
+// Aliases are the app's aliases and its place in the routing table.
+type Aliases interface {
+	Aliases(app string) []store.Record[teal.Alias]
+	// Forget deletes all aliases of an app.
+	Forget(ctx context.Context, app string) error
+	// Forgotten takes an app that has no alias and runs nothing out of the table.
+	Forgotten(app string)
+}
+
+// Environments is what runs on this machine.
+type Environments interface {
+	Running(app string) []environment.Running
+	// Specs returns what everything is made of that runs, draining or not.
+	Specs() []teal.Spec
+	Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error
+	// AwaitStopped blocks until nothing of the app runs or drains any more.
+	AwaitStopped(ctx context.Context, app string) error
+	// WhileNothingStarts runs f while no environment is begun or retired.
+	WhileNothingStarts(f func() error) error
+}
+
+// Events are the invocations that wait for functions.
+type Events interface {
+	// Needs returns the versions of an app that events need.
+	Needs(app string) []int
+	// Leave has a version go, unless an event needs it or may need it: then ok is
+	// false. Until left is called no event is accepted for it.
+	Leave(version store.VersionKey) (left func(), ok bool)
+	// Forget drops the events of an app.
+	Forget(ctx context.Context, app string) error
+}
+
+// Named is what names code besides the versions of apps: drafts and layers.
+type Named interface {
+	DraftSpecs() []teal.Spec
+	Layers() []awslambda.Layer
+	// StoredDraft returns what the record of an app's draft says.
+	StoredDraft(ctx context.Context, app string) (teal.Spec, bool)
+	// ForgetApp drops what is held in memory of an app whose records are gone.
+	ForgetApp(app string)
+}
+
+// Zips are the zips that code was sent in, by their SHA-256.
+type Zips interface {
+	List() ([]string, error)
+	Path(sum string) string
+	// Remove deletes a zip; one that is not there is no error.
+	Remove(sum string) error
+}
+
+// Logs is what components have printed.
+type Logs interface {
+	// Remove deletes the log of a version, or with 0 those of all the app's.
+	Remove(app string, version teal.VersionRef) error
+}
+
+// Meter is what has been measured of versions.
+type Meter interface {
+	Forget(app string, version int)
+	ForgetApp(app string)
+}
+
+// Recordings is what was kept of what releases were judged by.
+type Recordings interface {
+	Forget(release string) error
+	// ForgetApp deletes what was kept of an app's releases up to a number.
+	ForgetApp(app string, lastRelease int) error
+}
