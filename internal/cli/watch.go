@@ -93,7 +93,7 @@ func (s *session) watchLines(app string) func(client.Event) error {
 func (s *session) eventLine(e client.Event) (about, line string) {
 	about = string(e.Kind) + " " + e.Name
 	if env, ok := e.Environment(); ok {
-		line = fmt.Sprintf("version %d is %s", env.Version, env.State)
+		line = fmt.Sprintf("version %s is %s", env.Version, env.State)
 		if env.Reason != "" {
 			line += ": " + env.Reason
 		}
