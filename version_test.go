@@ -181,6 +181,23 @@ func TestStoredDraftsAreRead(t *testing.T) {
 	}
 }
 
+// What AWS's interface keeps with a function is stored under the name that it has
+// always had: another one would make a new version of every function at its next
+// publication.
+//
+// Seen red with another name.
+func TestWhatIsAttachedKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	const stored = `{"runtime":"python3","code":"sha256:1","memory":"128MiB","timeout":"3s","init":"10s","idle":"0s","concurrency":{"min":0,"max":1},"payload":"2.0","lambda":{"Role":"r","CodeSize":12}}`
+	var f teal.Function
+	if err := json.Unmarshal([]byte(stored), &f); err != nil || string(f.Attached) != `{"Role":"r","CodeSize":12}` {
+		t.Fatalf("%s, %v", f.Attached, err)
+	}
+	if data, err := json.Marshal(f); err != nil || string(data) != stored {
+		t.Errorf("written as %s, %v", data, err)
+	}
+}
+
 // A draft is no version: whoever takes it for one does not compile.
 //
 // Seen red with Draft as an untyped constant.

@@ -305,7 +305,7 @@ func TestClaimQualifier(t *testing.T) {
 		}
 		return NewEnvironment(EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Components: components})
 	}
-	app := liveApp("shop", []teal.Target{{Version: 1, Weight: 9000}, {Version: 2, Weight: 1000}}, env(1, "hello"), env(2, "hello"), env(3, "hello", "bye"))
+	app := liveApp("shop", []teal.Target{{Version: 1, Weight: 9000}, {Version: 2, Weight: 1000}}, env(1, "hello"), env(2, "hello"), env(3, "hello", "bye"), env(int(teal.Draft), "hello"))
 	g := gatewayWith(t, app)
 	tests := []struct {
 		app, qualifier, component string
@@ -321,6 +321,8 @@ func TestClaimQualifier(t *testing.T) {
 		{"shop", "1", "web", 0, 1, "", teal.CodeUnknownComponent},
 		{"shop", "1", "nope", 0, 1, "", teal.CodeUnknownComponent},
 		{"shop", "4", "", 0, 0, "", teal.CodeVersionNotRunning},
+		{"shop", "$LATEST", "", 0, teal.Draft, "", ""},
+		{"shop", "999999", "", 0, 0, "", teal.CodeUnknownAlias},
 		{"shop", "beta", "", 0, 0, "", teal.CodeUnknownAlias},
 		{"blog", "", "", 0, 0, "", teal.CodeUnknownApp},
 	}
