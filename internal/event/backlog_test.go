@@ -49,7 +49,7 @@ func TestTheBacklogCounts(t *testing.T) {
 				delete(all, e.key())
 			case known: // it has been run, and its report is left
 				e.Payload, e.Report = nil, []byte("r")
-				b.put(e.key(), holdingOf(e))
+				b.put(e.key(), footprintOf(e))
 				all[e.key()] = e
 			}
 			functions, needed := map[string]load{}, map[store.EnvironmentKey]int{}

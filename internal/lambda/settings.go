@@ -20,7 +20,7 @@ var _ awslambda.Settings = (*Backend)(nil)
 type settings struct {
 	table  *store.Table[store.SideKey, awslambda.Extras]
 	limits limits
-	urls   addresses
+	urls   urlTable
 
 	mu    sync.Mutex
 	known map[awslambda.Ref]awslambda.Extras // those that there are
