@@ -22,7 +22,7 @@ func cleanTree() fstest.MapFS {
 		"internal/function/testdata/x/x.go": "package util\nimport _ \"teal/internal/gateway\"",
 		"internal/daemon/doc.go":            "// Package daemon is.\npackage daemon\nimport \"teal\"\nvar _, _ = teal.Errorf, teal.CodePortTaken",
 		"internal/daemon/big_test.go":       "package daemon\n" + strings.Repeat("\n", 20),
-		"cmd/teal/main.go":                  "// Command teal is.\npackage main",
+		"cmd/teal/main.go":                  "// Command teal is.\npackage main\nimport _ \"teal/internal/daemon\"",
 	} {
 		tree[name] = &fstest.MapFile{Data: []byte(source)}
 	}
@@ -46,7 +46,7 @@ var smallRules = rules{
 		"github.com/nats-io/": {"internal/store/natskv"},
 		"golang.org/x/sync/":  {everyone},
 	},
-	bounds: map[string]bound{"internal/daemon": {lines: 10, domain: []string{"Errorf", "Code*"}}},
+	bounds: map[string]bound{"internal/daemon": {lines: 10, domain: []string{"Errorf", "Code*"}, users: []string{"cmd/teal"}}},
 	later:  []string{"internal/http1"},
 }
 
@@ -79,6 +79,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"no doc":                 {"internal/new/x.go", "package new", `package new in "internal/new" has no doc comment`},
 		"doc of another name":    {"internal/new/x.go", "// Package old is.\npackage new", "has no doc comment"},
 		"a package too large":    {"internal/daemon/x.go", "package daemon\n" + strings.Repeat("\n", 10), "internal/daemon has 14 lines without its tests; it may have 10"},
+		"the root composed":      {"internal/store/x.go", "// Package store is.\npackage store\nimport _ \"teal/internal/daemon\"", "only cmd/teal may"},
 		"a rule of the domain":   {"internal/daemon/x.go", "package daemon\nimport \"teal\"\nfunc f(a teal.Alias) bool { return a.Live }", "internal/daemon/x.go:3:10 names teal.Alias"},
 		"net/http in gateway":    {"internal/gateway/payload/x.go", "package payload\nimport _ \"net/http/httputil\"", "only internal/gateway/nethttp may"},
 		"net in what decides":    {"internal/gateway/exchange/x.go", "package exchange\nimport _ \"net\"", "does no I/O"},

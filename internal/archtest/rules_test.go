@@ -26,7 +26,7 @@ type rules struct {
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
 	// bounds says, for a package, how many lines that are no tests it may have, and
-	// which names of the root package it may use.
+	// which names of the root package it may use, and who may use it.
 	bounds map[string]bound
 	// later names parts that the design has and the code does not have yet.
 	later []string
@@ -36,6 +36,7 @@ type rules struct {
 type bound struct {
 	lines  int
 	domain []string // names of the root package; with a * at the end, those that begin so
+	users  []string // that may import it, besides what is below it
 }
 
 // everyone in a vendor rule stands for all parts but the root.
@@ -53,6 +54,7 @@ var designed = rules{
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
+		"internal/keylock":  {},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
@@ -72,10 +74,10 @@ var designed = rules{
 		// reads recordings, for which nobody needs a server.
 		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
-		"internal/environment": {"internal/function", "internal/gateway", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
-		"internal/routing": {"internal/environment", "internal/gateway", "internal/release", "internal/store"},
+		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
 		"internal/control": {"internal/api", "internal/check", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
@@ -89,7 +91,7 @@ var designed = rules{
 	// version answers it. The carriers do not know each other; front puts them together.
 	layers: map[string][]string{
 		"internal/gateway":          {},
-		"internal/gateway/payload":  {},
+		"internal/gateway/payload":  {"internal/http1"}, // which headers are a server's alone is the codec's to say
 		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
@@ -124,7 +126,7 @@ var designed = rules{
 		"internal/daemon": {lines: 1000, domain: []string{
 			"Alert*", "Bytes", "CodeDataInUse", "CodeDiskFull", "CodeInvalidInput", "CodeOf", "CodePortTaken",
 			"Error", "Errorf", "IsCode", "MessageOf",
-		}},
+		}, users: []string{"cmd/teal", "test/bench"}},
 	},
 	later: []string{"internal/target", "internal/console"},
 }
@@ -291,7 +293,8 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
-// bounds: a package stays as small, and as far from the domain, as its line says.
+// bounds: a package stays as small, and as far from the domain and from others, as its
+// line says.
 func (f *findings) bounds(m module, r rules) {
 	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
 		if m[part] == nil {
@@ -306,6 +309,11 @@ func (f *findings) bounds(m module, r rules) {
 				}
 			}
 		}
+		m.eachImport("*", func(dir, name, imported string) {
+			if target, ours := folder(imported); ours && target == part && !within(dir, part) && !slices.Contains(bound.users, dir) {
+				f.addf("%s imports %s; only %s may", name, imported, strings.Join(bound.users, ", "))
+			}
+		})
 		if lines > bound.lines {
 			f.addf("%s has %d lines without its tests; it may have %d: move what is not its own to the package whose matter it is", part, lines, bound.lines)
 		}

@@ -226,12 +226,3 @@ func (s *Store) Stacks() ([]string, error) {
 
 // Place returns the folder of a bundle or a stack, there or not.
 func (s *Store) Place(name string) string { return s.home(name) }
-
-// RemoveStack deletes a stack; one that is not there is no error. The caller
-// makes sure that nobody uses it.
-func (s *Store) RemoveStack(name string) error {
-	if !stackPattern.MatchString(name) {
-		return nil
-	}
-	return s.removeHome(filepath.Join(s.root, name))
-}

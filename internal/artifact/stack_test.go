@@ -52,7 +52,7 @@ func TestStackCoversInOrder(t *testing.T) {
 		t.Fatalf("stacks: %v %v", names, err)
 	}
 	for _, name := range names {
-		if err := s.RemoveStack(name); err != nil {
+		if err := s.Remove(name); err != nil {
 			t.Error(err)
 		}
 	}
@@ -133,7 +133,7 @@ func TestKillDuringStackLeavesAllOrNothing(t *testing.T) {
 		if err != nil || mustScan(t, dir).Digest != want {
 			t.Errorf("after a crash before %q the stack is %s %v", step, dir, err)
 		}
-		if err := s.RemoveStack(StackName(list)); err != nil {
+		if err := s.Remove(StackName(list)); err != nil {
 			t.Error(err)
 		}
 	}

@@ -175,30 +175,41 @@ func (s *Store) Dir(ctx context.Context, digest string) (string, error) {
 	return filepath.Join(s.home(digest), "code"), nil
 }
 
-// Remove deletes the bundle; one that is not there is no error. The caller makes
-// sure that nobody uses it.
-func (s *Store) Remove(digest string) error {
-	if !s.Has(digest) {
-		return nil
+// Remove deletes a bundle or a stack; one that is not there is no error. The caller
+// makes sure that nobody uses it.
+func (s *Store) Remove(name string) error {
+	discard, err := s.Detach(name)
+	if err != nil {
+		return err
 	}
-	return s.removeHome(s.home(digest))
+	return discard()
 }
 
-// removeHome deletes a folder of the root. It is renamed first: a bundle is there
-// as a whole or not at all.
-func (s *Store) removeHome(home string) error {
+// Detach is the first part of Remove, which takes no longer for much than for
+// little: when it returns without an error, the store has no such bundle or stack,
+// also after a crash. discard frees the space.
+func (s *Store) Detach(name string) (discard func() error, err error) {
+	nothing := func() error { return nil }
+	if !s.Has(name) && !stackPattern.MatchString(name) {
+		return nothing, nil
+	}
 	work, err := s.workFolder("remove-")
 	if err != nil {
-		return fmt.Errorf("remove bundle: %w", err)
+		return nothing, fmt.Errorf("remove bundle: %w", err)
 	}
-	err = os.Rename(home, filepath.Join(work, "bundle"))
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
+	// As a whole or not at all.
+	if err := os.Rename(s.home(name), filepath.Join(work, "bundle")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removeTree(work)))
 	}
-	if err := errors.Join(err, syncFolder(s.root), removeTree(work)); err != nil {
-		return fmt.Errorf("remove bundle: %w", err)
+	if err := syncFolder(s.root); err != nil {
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removeTree(work)))
 	}
-	return nil
+	return func() error {
+		if err := removeTree(work); err != nil {
+			return fmt.Errorf("remove bundle: %w", err)
+		}
+		return nil
+	}, nil
 }
 
 // List returns the digests of all bundles, sorted.

@@ -12,14 +12,14 @@ import (
 // without the look at Deleting in recordOnce.
 func TestADeletedAppTakesNoVersion(t *testing.T) {
 	t.Parallel()
-	c := &Control{store: store.New(memkv.New())}
-	if _, err := c.store.Apps.Create(t.Context(), teal.App{Name: "hello", Deleting: true}); err != nil {
+	c := New(Config{Store: store.New(memkv.New())})
+	if _, err := c.cfg.Store.Apps.Create(t.Context(), teal.App{Name: "hello", Deleting: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := c.recordOnce(t.Context(), teal.Spec{App: "hello", Components: map[string]teal.Component{}}, 2); !teal.IsCode(err, teal.CodeUnknownApp) {
 		t.Errorf("recorded: %v", err)
 	}
-	if list, err := c.store.Versions.List(t.Context(), "hello"); err != nil || len(list) > 0 {
+	if list, err := c.cfg.Store.Versions.List(t.Context(), "hello"); err != nil || len(list) > 0 {
 		t.Errorf("%d versions are left, %v", len(list), err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // Status implements [api.Catalog].
 func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
-	record, err := c.journal.App(ctx, app)
+	record, err := c.cfg.Journal.App(ctx, app)
 	if err != nil {
 		return api.Status{}, err
 	}
@@ -20,11 +20,11 @@ func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
 
 func (c *Control) status(ctx context.Context, app teal.App) (api.Status, error) {
 	records := api.Records{App: app.Name, Revisions: map[string]uint64{}}
-	for _, alias := range c.router.Aliases(app.Name) {
+	for _, alias := range c.cfg.Router.Aliases(app.Name) {
 		records.Aliases = append(records.Aliases, alias.Value)
 		records.Revisions[alias.Value.Name] = alias.Revision
 	}
-	environments, _, err := c.store.Environments.Readable(ctx, app.Name)
+	environments, _, err := c.cfg.Store.Environments.Readable(ctx, app.Name)
 	if err != nil {
 		return api.Status{}, err
 	}
@@ -33,14 +33,14 @@ func (c *Control) status(ctx context.Context, app teal.App) (api.Status, error) 
 			records.Environments = append(records.Environments, e.Value)
 		}
 	}
-	if records.Active, err = c.journal.Moving(ctx, app.Name); err != nil && !store.IsLost(err) {
+	if records.Active, err = c.cfg.Journal.Moving(ctx, app.Name); err != nil && !store.IsLost(err) {
 		return api.Status{}, err
 	}
 	if records.Active != nil {
-		records.Judgement = c.engine.Judgement(records.Active.ID)
+		records.Judgement = c.cfg.Engine.Judgement(records.Active.ID)
 	}
 	if app.LastRelease > 0 {
-		last, err := c.store.Releases.Get(ctx, teal.ReleaseID(app.Name, app.LastRelease))
+		last, err := c.cfg.Store.Releases.Get(ctx, teal.ReleaseID(app.Name, app.LastRelease))
 		if err == nil {
 			records.Last = &last.Value
 		}
@@ -50,7 +50,7 @@ func (c *Control) status(ctx context.Context, app teal.App) (api.Status, error) 
 
 // Apps implements [api.Catalog].
 func (c *Control) Apps(ctx context.Context) ([]api.Status, error) {
-	apps, _, err := c.store.Apps.Readable(ctx, "")
+	apps, _, err := c.cfg.Store.Apps.Readable(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -70,34 +70,34 @@ func (c *Control) Apps(ctx context.Context) ([]api.Status, error) {
 
 // Versions implements [api.Catalog].
 func (c *Control) Versions(ctx context.Context, app string) ([]teal.Version, error) {
-	if _, err := c.journal.App(ctx, app); err != nil {
+	if _, err := c.cfg.Journal.App(ctx, app); err != nil {
 		return nil, err
 	}
-	list, _, err := c.store.Versions.Readable(ctx, app)
+	list, _, err := c.cfg.Store.Versions.Readable(ctx, app)
 	return store.Values(list), err
 }
 
 // Releases implements [api.Catalog].
 func (c *Control) Releases(ctx context.Context, app string) ([]teal.Release, error) {
-	if _, err := c.journal.App(ctx, app); err != nil {
+	if _, err := c.cfg.Journal.App(ctx, app); err != nil {
 		return nil, err
 	}
-	list, _, err := c.store.Releases.Readable(ctx, app)
+	list, _, err := c.cfg.Store.Releases.Readable(ctx, app)
 	return store.Values(list), err
 }
 
 // Release implements [api.Catalog].
 func (c *Control) Release(ctx context.Context, id string) (teal.Release, error) {
-	record, err := c.store.Releases.Get(ctx, id)
+	record, err := c.cfg.Store.Releases.Get(ctx, id)
 	return record.Value, err
 }
 
 // Watch implements [api.Watcher].
 func (c *Control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
-	if _, err := c.journal.App(ctx, app); err != nil {
+	if _, err := c.cfg.Journal.App(ctx, app); err != nil {
 		return nil, err
 	}
-	changes, err := c.store.WatchApp(ctx, app)
+	changes, err := c.cfg.Store.WatchApp(ctx, app)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 
 // Order implements [api.Releaser].
 func (c *Control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
-	moving, err := c.journal.Moving(ctx, app)
+	moving, err := c.cfg.Journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -18,21 +18,21 @@ func (c *Control) Order(ctx context.Context, app string, order teal.Order) (teal
 		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "%s has no release to %s; `teal history %s` shows how the last one ended", app, order.Kind, app)
 	}
 	order.At = time.Now()
-	return c.engine.Order(ctx, moving.ID, order)
+	return c.cfg.Engine.Order(ctx, moving.ID, order)
 }
 
 // AnswerHook implements [api.Releaser].
 func (c *Control) AnswerHook(ctx context.Context, id, token string, verdict teal.Verdict, why string) error {
-	if _, err := c.store.Releases.Get(ctx, id); err != nil {
+	if _, err := c.cfg.Store.Releases.Get(ctx, id); err != nil {
 		return err
 	}
-	return c.examiner.Answer(id, token, verdict, why)
+	return c.cfg.Hooks.Answer(id, token, verdict, why)
 }
 
 // Intervals implements [api.Catalog].
 func (c *Control) Intervals(ctx context.Context, id string) (io.ReadCloser, error) {
-	if _, err := c.store.Releases.Get(ctx, id); err != nil {
+	if _, err := c.cfg.Store.Releases.Get(ctx, id); err != nil {
 		return nil, err
 	}
-	return c.recordings.Read(id)
+	return c.cfg.Recordings.Read(id)
 }

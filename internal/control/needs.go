@@ -23,10 +23,10 @@ type Recordings interface {
 
 // Pins keep code that somebody is about to need.
 type Pins interface {
-	// Keep keeps all code until the returned function is called.
-	Keep() (release func())
-	// Hold keeps pieces of code until the returned function is called.
-	Hold(pieces []string) (release func())
+	// HoldFor keeps the code of a version and of how it is released until the
+	// returned function is called. It waits for those pieces of it that are being
+	// removed.
+	HoldFor(spec teal.Spec, policy teal.Policy) (release func())
 }
 
 // Numbers are the last ones that deleted apps have given out.

@@ -14,11 +14,11 @@ import (
 // live one, or the one asked for, is started again by a release of its own; who
 // asks for that once more while it runs waits for it too.
 func (c *Control) Rollback(ctx context.Context, app string, to int, by, why string) (teal.Release, error) {
-	record, err := c.journal.App(ctx, app)
+	record, err := c.cfg.Journal.App(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	moving, err := c.journal.Moving(ctx, app)
+	moving, err := c.cfg.Journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
@@ -28,11 +28,11 @@ func (c *Control) Rollback(ctx context.Context, app string, to int, by, why stri
 	case moving != nil && (to == 0 || to == moving.From):
 		return c.orderBack(ctx, *moving, by, why)
 	}
-	history, _, err := c.store.Releases.Readable(ctx, app)
+	history, _, err := c.cfg.Store.Releases.Readable(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
-	live := c.router.Alias(app, teal.AliasLive).Value
+	live := c.cfg.Router.Alias(app, teal.AliasLive).Value
 	target, done, err := rollbackTarget(app, live, store.Values(history), to)
 	if err != nil || done != nil {
 		return derefRelease(done), err
@@ -54,10 +54,10 @@ func derefRelease(r *teal.Release) teal.Release {
 // not good enough to stand by.
 func (c *Control) goTo(ctx context.Context, app string, version int, policy teal.Policy, by string) (teal.Release, error) {
 	policy = urgent(policy)
-	r, err := c.engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
+	r, err := c.cfg.Engine.Start(ctx, release.Request{App: app, To: version, Policy: policy, Back: true, By: by, At: time.Now()})
 	if teal.IsCode(err, teal.CodeReleaseInProgress) {
 		// Another caller may have begun the same rollback a moment ago.
-		if moving, lookErr := c.journal.Moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
+		if moving, lookErr := c.cfg.Journal.Moving(ctx, app); lookErr == nil && moving != nil && moving.Back && moving.To == version {
 			return c.awaitBack(ctx, moving.ID)
 		}
 	}
@@ -81,7 +81,7 @@ func urgent(p teal.Policy) teal.Policy {
 
 // awaitBack waits for the end of a release that is a rollback.
 func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
-	r, err := c.engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
+	r, err := c.cfg.Engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	if err == nil && r.Phase != teal.PhaseCompleted {
 		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", r.To, r.Reason)
 	}

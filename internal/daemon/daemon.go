@@ -62,6 +62,9 @@ type Config struct {
 	// kernel's queue meanwhile. 0 is the default of 10 s.
 	RecoveryPatience time.Duration
 	AWS              AWS
+
+	// around, where set, is what the store is seen through. Tests have it stall.
+	around func(store.KV) store.KV
 }
 
 // AWS says how the server presents itself to AWS's tools.
@@ -97,6 +100,9 @@ func New(cfg Config) *Daemon {
 	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
+	if cfg.around == nil {
+		cfg.around = func(kv store.KV) store.KV { return kv }
+	}
 	if cfg.RecoveryPatience == 0 {
 		cfg.RecoveryPatience = 10 * time.Second
 	}
@@ -238,7 +244,7 @@ func (s *server) assemble(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
-	kv := store.WithDamage(s.db, store.DamageAlerts(s.alerts))
+	kv := store.WithDamage(cfg.around(s.db), store.DamageAlerts(s.alerts))
 	s.index = index.New(kv, retention.Pieces)
 	typed := s.index.Store()
 	s.store = typed

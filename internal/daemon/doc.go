@@ -1,8 +1,8 @@
 // Package daemon puts the parts of the server together: it is the only package
-// that knows all the others.
+// that knows all the others, and nothing imports it but the program.
 //
-// [Daemon] starts the parts in the order of their needs and stops them in the
-// opposite one. Between them it has three adapters: the journal and the records
-// join the engine and the environments to the store, the router joins both to
-// the gateway, and control answers the REST API.
+// [Daemon] takes what another process could hold (data directory, ports, store),
+// makes the parts, each with all that it needs, and runs them as stages: started in
+// the order of their needs, stopped in the opposite one. It decides nothing about
+// apps, versions, aliases or releases; internal/archtest holds it to that.
 package daemon

@@ -13,6 +13,7 @@ import (
 	"teal"
 	"teal/internal/function"
 	"teal/internal/gateway"
+	"teal/internal/keylock"
 	"teal/internal/logs"
 	"teal/internal/process"
 	"teal/internal/release"
@@ -75,6 +76,10 @@ type Use struct {
 // Usage says who needs an environment, and makes the data plane follow.
 type Usage interface {
 	Uses(ctx context.Context, app string, version teal.VersionRef) (Use, error)
+	// HideUnused calls hide unless an alias points to the version, before one can be
+	// given to it: an alias is only ever given to a version in sight. It waits for a
+	// change of the app's aliases that is under way. The use is what it found.
+	HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
 	// that are being deleted.
 	Targets() []Target
@@ -124,7 +129,7 @@ type Manager struct {
 	cfg       Config
 	recovered chan struct{}
 
-	changing sync.Mutex // one Provision or Retire at a time
+	changing keylock.Locks[string] // of an app: one Provision or Retire of it at a time
 
 	*Fleet // whose mu guards what follows, too
 
@@ -268,40 +273,32 @@ func (m *Manager) Started(ctx context.Context, app string, version teal.VersionR
 // Retire implements [release.Runner].
 func (m *Manager) Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error {
 	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	return m.retire(ctx, app, version, drain)
 }
 
-// retire is Retire for callers that hold changing. The environment is taken out
-// of sight and its use looked at once more: an alias is only ever given to a
-// version in sight, so none can be given to it in between.
+// retire is Retire for callers that hold changing of the app.
 func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error {
-	if keep, err := m.needed(ctx, app, version); keep || err != nil {
+	r, keep, err := m.hideUnneeded(ctx, app, version)
+	if keep || err != nil {
 		return err
 	}
 	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(app, version)) // nobody wants it any more
-	r := m.hide(app, version)
 	if r == nil {
 		return m.forgetStopped(ctx, app, version)
 	}
-	keep, err := m.needed(ctx, app, version)
-	if err == nil && !keep {
-		err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
-			e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
-		})
-		if err != nil {
-			// Whether the record says "draining" is not known: its answer may have been
-			// what was lost, and the write may even happen later. So it is written in any
-			// case: the older write then meets another revision.
-			m.reclaim(r, func(ctx context.Context, now health) error {
-				return m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
-					e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
-				})
+	err = m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+		e.State, e.Reason, e.Output, e.StateAt = teal.EnvironmentDraining, "", "", time.Now()
+	})
+	if err != nil {
+		// Whether the record says "draining" is not known: its answer may have been
+		// what was lost, and the write may even happen later. So it is written in any
+		// case: the older write then meets another revision.
+		m.reclaim(r, func(ctx context.Context, now health) error {
+			return m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) {
+				e.State, e.Reason, e.Output, e.StateAt = now.state, now.reason, now.output, time.Now()
 			})
-		}
-	}
-	if err != nil || keep {
+		})
 		m.show(r)
 		m.cfg.Usage.Reroute(app) // which may have been done while it was out of sight
 		return err
@@ -312,17 +309,14 @@ func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRe
 	return nil
 }
 
-// needed reports whether an alias other than live points to the version; one
-// that live points to is an error.
-func (m *Manager) needed(ctx context.Context, app string, version teal.VersionRef) (bool, error) {
-	use, err := m.cfg.Usage.Uses(ctx, app, version)
-	if err != nil {
-		return false, err
+// hideUnneeded takes an environment out of sight, nil when it does not run, unless
+// an alias points to it: then keep is true. One that live points to is an error.
+func (m *Manager) hideUnneeded(ctx context.Context, app string, version teal.VersionRef) (r *running, keep bool, err error) {
+	use, err := m.cfg.Usage.HideUnused(ctx, app, version, func() { r = m.hide(app, version) })
+	if err == nil && use.Live {
+		err = teal.Errorf(teal.CodeVersionInUse, "version %s of %s is live; it cannot be retired", version, app)
 	}
-	if use.Live {
-		return true, teal.Errorf(teal.CodeVersionInUse, "version %d of %s is live; it cannot be retired", version, app)
-	}
-	return use.Alias, nil
+	return r, use.Alias, err
 }
 
 // forgetStopped deletes the record of an environment that does not run. One
@@ -351,8 +345,7 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 	}
 	after(func(ctx context.Context) {
 		r.drain(ctx, drain)
-		m.changing.Lock()
-		defer m.changing.Unlock()
+		defer m.changing.Lock(r.version.App)()
 		if ctx.Err() != nil || m.find(r.version.App, r.ref) != nil {
 			return
 		}

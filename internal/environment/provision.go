@@ -19,8 +19,7 @@ func (m *Manager) Provision(ctx context.Context, app string, number int) error {
 func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, keep []int) error {
 	// Half a change would leave records that say something else than what runs.
 	ctx = context.WithoutCancel(ctx)
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	ref := teal.VersionRef(number)
 	version, err := m.cfg.Records.Version(ctx, app, ref)
 	if err != nil {
@@ -38,11 +37,10 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	return m.begin(version, e)
 }
 
-// WhileNothingStarts runs f while no environment is begun or retired: what it
-// sees unused stays so until it returns.
-func (m *Manager) WhileNothingStarts(f func() error) error {
-	m.changing.Lock()
-	defer m.changing.Unlock()
+// WhileNothingStarts runs f while no environment of the app is begun or retired:
+// what it sees unused stays so until it returns.
+func (m *Manager) WhileNothingStarts(app string, f func() error) error {
+	defer m.changing.Lock(app)()
 	return f()
 }
 
@@ -51,8 +49,7 @@ func (m *Manager) WhileNothingStarts(f func() error) error {
 // and is not a preview. What runs already is left as it is.
 func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, ref teal.VersionRef) error {
 	ctx = context.WithoutCancel(ctx)
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	if m.find(app, ref) != nil {
 		return nil
 	}

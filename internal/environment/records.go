@@ -25,6 +25,7 @@ func NewStored(s *store.Store, drafts Drafts) Stored { return Stored{s, drafts} 
 
 var _ Records = Stored{}
 
+// Version implements [Records].
 func (r Stored) Version(ctx context.Context, app string, version teal.VersionRef) (teal.Version, error) {
 	number, ok := version.Number()
 	if !ok {
@@ -34,6 +35,7 @@ func (r Stored) Version(ctx context.Context, app string, version teal.VersionRef
 	return record.Value, err
 }
 
+// Environments implements [Records].
 func (r Stored) Environments(ctx context.Context, app string) ([]teal.Environment, error) {
 	list, _, err := r.store.Environments.Readable(ctx, app)
 	return store.Values(list), err
@@ -54,12 +56,14 @@ func (r Stored) SetDesired(ctx context.Context, e teal.Environment) error {
 	return err
 }
 
+// Note implements [Records].
 func (r Stored) Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error {
 	_, err := r.store.Environments.Modify(ctx, store.EnvironmentKey{App: app, Version: version},
 		func(e *teal.Environment) error { note(e); return nil })
 	return store.IgnoreMissing(err)
 }
 
+// Forget implements [Records].
 func (r Stored) Forget(ctx context.Context, app string, version teal.VersionRef) error {
 	ctx = store.WithUrgency(ctx, store.Back) // it is small, and makes room
 	key := store.EnvironmentKey{App: app, Version: version}

@@ -212,8 +212,7 @@ func (m *Manager) reclaim(r *running, write func(context.Context, health) error)
 
 // reclaimOnce reports whether nothing is left to be done.
 func (m *Manager) reclaimOnce(ctx context.Context, r *running, write func(context.Context, health) error) bool {
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(r.version.App)()
 	if m.find(r.version.App, r.ref) != r {
 		return true // retired after all
 	}

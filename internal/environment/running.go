@@ -27,8 +27,8 @@ type running struct {
 	manager   *Manager
 	version   teal.Version
 	ref       teal.VersionRef // which version; that of a draft has no number
-	slot      teal.Slot       // written under manager.changing and manager.mu
-	since     time.Time       // when it was desired; written under manager.changing and mu
+	slot      teal.Slot       // written under manager.changing of the app and manager.mu
+	since     time.Time       // when it was desired; likewise
 	unslotted bool            // for a user's alias alone; guarded like since
 	dirty     chan struct{}   // capacity 1: a component's condition may have changed
 	stopped   chan struct{}   // closed when everything has ended

@@ -19,8 +19,7 @@ type sizable interface {
 // have the size that their version says.
 func (m *Manager) Size(ctx context.Context, app string, version, model int) error {
 	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
-	m.changing.Lock()
-	defer m.changing.Unlock()
+	defer m.changing.Lock(app)()
 	var needs map[string]int
 	if model != 0 {
 		source := m.find(app, teal.VersionRef(model))

@@ -17,6 +17,11 @@ const (
 // Body follows the framing of one body. It is reused: Reset, then Next until
 // Done.
 type Body struct {
+	// Repairs puts up with what can be read in only one way, as Response.Parse
+	// does: space behind the size of a chunk, leading zeros, LF for CRLF. It is for
+	// the bodies of responses and stays as it is in Reset.
+	Repairs bool
+
 	state   bodyState
 	left    int64 // of the body, or of the chunk
 	digits  int   // of the chunk's size so far
@@ -31,6 +36,7 @@ const (
 	bodyLength               // left bytes follow
 	bodyUntilClose           //
 	chunkSize                // in the digits of a size
+	chunkSpace               // in the space behind a size
 	chunkExt                 // in the extensions
 	chunkSizeLF              // after the CR of a size line
 	chunkData                // left bytes follow
@@ -43,6 +49,7 @@ const (
 func (b *Body) Reset(length int64) {
 	b.left, b.digits, b.ext = length, 0, 0
 	b.trailer.reset()
+	b.trailer.repairs = b.Repairs
 	switch {
 	case length > 0:
 		b.state = bodyLength
@@ -115,8 +122,16 @@ func (b *Body) took(n int) {
 
 // frame takes one byte of what stands between the chunks' data.
 func (b *Body) frame(c byte) *Error {
+	if c == '\n' && b.Repairs && b.digits > 0 {
+		switch b.state { // the CR is missing
+		case chunkSize, chunkSpace, chunkExt:
+			b.state = chunkSizeLF
+		case chunkCR:
+			b.state = chunkLF
+		}
+	}
 	switch b.state {
-	case chunkSize:
+	case chunkSize, chunkSpace:
 		return b.frameSize(c)
 	case chunkExt:
 		if b.ext++; b.ext > maxChunkExt || c != '\r' && (c < ' ' && c != '\t' || c >= 0x7f) {
@@ -148,15 +163,8 @@ func (b *Body) frame(c byte) *Error {
 }
 
 func (b *Body) frameSize(c byte) *Error {
-	if d := digit(c); d >= 0 {
-		if b.digits++; b.digits > maxChunkDigits {
-			return errChunkSize
-		}
-		if b.digits == 1 {
-			b.left = 0
-		}
-		b.left = b.left<<4 | d
-		return nil
+	if d := digit(c); d >= 0 && b.state == chunkSize {
+		return b.frameDigit(d)
 	}
 	switch {
 	case b.digits == 0:
@@ -165,9 +173,28 @@ func (b *Body) frameSize(c byte) *Error {
 		b.state = chunkSizeLF
 	case c == ';':
 		b.state = chunkExt
+	case b.Repairs && (c == ' ' || c == '\t') && b.ext < maxChunkExt:
+		b.state = chunkSpace
+		b.ext++
 	default:
 		return errChunkSize
 	}
+	return nil
+}
+
+// frameDigit takes a digit of a chunk's size.
+func (b *Body) frameDigit(d int64) *Error {
+	if b.digits == 0 {
+		b.left = 0
+	}
+	if b.Repairs && b.left == 0 && d == 0 && b.digits > 0 && b.ext < maxChunkExt {
+		b.ext++ // one more leading zero
+		return nil
+	}
+	if b.digits++; b.digits > maxChunkDigits {
+		return errChunkSize
+	}
+	b.left = b.left<<4 | d
 	return nil
 }
 

@@ -21,7 +21,7 @@ const (
 // Field is one header or trailer field: where its parts are in the section.
 type Field struct {
 	Kind                  Kind
-	start, colon          uint32 // the name
+	start, stop           uint32 // the name
 	valueStart, valueStop uint32
 }
 
@@ -39,7 +39,7 @@ func (f *Fields) Len() int { return len(f.list) }
 func (f *Fields) Kind(i int) Kind { return f.list[i].Kind }
 
 // Name returns the name of the field i as sent.
-func (f *Fields) Name(i int) []byte { return f.data[f.list[i].start:f.list[i].colon] }
+func (f *Fields) Name(i int) []byte { return f.data[f.list[i].start:f.list[i].stop] }
 
 // Value returns the value of the field i without the space around it.
 func (f *Fields) Value(i int) []byte { return f.data[f.list[i].valueStart:f.list[i].valueStop] }
@@ -65,10 +65,37 @@ type section struct {
 	Fields
 	next    int // where the next line begins
 	scanned int // no line end from next to here
+	// repairs puts up with what a server writes that can be read in only one way:
+	// lines that end in LF alone, folded lines of a head, space between a name and its colon.
+	// Never with what a client writes: its next hop might read it in another way.
+	repairs bool
 }
 
 func (s *section) reset() {
 	s.list, s.data, s.next, s.scanned = s.list[:0], nil, 0, 0
+}
+
+// fieldLine is line for a line that may be folded: the fold becomes spaces, in
+// data.
+func (s *section) fieldLine(data []byte) (start, end int, whole bool, err *Error) {
+	for {
+		next, scanned := s.next, s.scanned
+		start, end, whole, err = s.line(data)
+		if !s.repairs || !whole || start == end {
+			return start, end, whole, err
+		}
+		if s.next == len(data) { // what follows may continue the line
+			s.next, s.scanned = next, scanned
+			return 0, 0, false, nil
+		}
+		if c := data[s.next]; c != ' ' && c != '\t' || bytes.IndexByte(data[start:end], ':') < 0 {
+			return start, end, true, nil
+		}
+		for i := end; i < s.next; i++ {
+			data[i] = ' '
+		}
+		s.next = next
+	}
 }
 
 // line returns where the next line is, without its CRLF; whole is false when
@@ -79,18 +106,25 @@ func (s *section) line(data []byte) (start, end int, whole bool, err *Error) {
 		s.scanned = len(data)
 		return 0, 0, false, nil
 	}
-	start, end = s.next, s.scanned+i-1
-	if end < start || data[end] != '\r' {
-		return 0, 0, false, errBareLF
+	start, end = s.next, s.scanned+i
+	s.next, s.scanned = end+1, end+1
+	switch {
+	case end > start && data[end-1] == '\r':
+		return start, end - 1, true, nil
+	case s.repairs:
+		return start, end, true, nil
 	}
-	s.next, s.scanned = end+2, end+2
-	return start, end, true, nil
+	return 0, 0, false, errBareLF
 }
 
 // add parses one field line.
 func (s *section) add(data []byte, start, end int) (*Field, *Error) {
 	colon := start
 	for colon < end && class[data[colon]]&tokenByte != 0 {
+		colon++
+	}
+	name := colon
+	for s.repairs && colon > start && colon < end && (data[colon] == ' ' || data[colon] == '\t') {
 		colon++
 	}
 	if colon == start || colon == end || data[colon] != ':' {
@@ -110,7 +144,7 @@ func (s *section) add(data []byte, start, end int) (*Field, *Error) {
 		return nil, errFieldValue
 	}
 	s.list = append(s.list, Field{
-		Kind: kindOf(data[start:colon]), start: uint32(start), colon: uint32(colon),
+		Kind: kindOf(data[start:name]), start: uint32(start), stop: uint32(name),
 		valueStart: uint32(from), valueStop: uint32(to),
 	})
 	return &s.list[len(s.list)-1], nil

@@ -140,7 +140,7 @@ func (d *Apps) stop(ctx context.Context, app string) error {
 		return err
 	}
 	var running []environment.Running
-	_ = d.cfg.Environments.WhileNothingStarts(func() error { // what was begun before the app was deleted is in sight then
+	_ = d.cfg.Environments.WhileNothingStarts(app, func() error { // what was begun before the app was deleted is in sight then
 		running = d.cfg.Environments.Running(app)
 		return nil
 	})
@@ -331,7 +331,7 @@ func (d *Apps) removeRecords(ctx context.Context, app string) error {
 		}
 	}
 	// Whoever has drained an environment deletes its record under the same lock.
-	err := d.cfg.Environments.WhileNothingStarts(func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
+	err := d.cfg.Environments.WhileNothingStarts(app, func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
 	d.cfg.Named.ForgetApp(app)
 	return err
 }

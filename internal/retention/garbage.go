@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -22,8 +21,8 @@ import (
 
 // Garbage removes code that nothing needs any more: bundles, stacks of layers, and
 // zips as they were sent. All of it is shared by content, so a piece goes only
-// when it is seen, while nobody can begin to need it, that no record names it and
-// nothing runs on it. Records go first; what a crash keeps from being removed is
+// when it is seen, and nobody has begun to need it meanwhile, that no record names it
+// and nothing runs on it; see [Pins]. Records go first; what a crash keeps from being removed is
 // removed after a later start.
 type Garbage struct {
 	cfg  GarbageConfig
@@ -71,12 +70,16 @@ func (g *Garbage) Drop(specs ...teal.Spec) {
 
 // DropPieces says the same of pieces of code.
 func (g *Garbage) DropPieces(pieces []string) {
+	g.drop(pieces)
+	g.Nudge()
+}
+
+func (g *Garbage) drop(pieces []string) {
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	for _, piece := range pieces {
 		g.dropped[piece] = true
 	}
-	g.mu.Unlock()
-	g.Nudge()
 }
 
 // DropLayer says the same of a version of a layer.
@@ -132,6 +135,7 @@ func (g *Garbage) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.wake:
+		case <-g.cfg.Pins.freed:
 		case <-timer.C:
 		}
 		left, err := g.Collect(ctx)
@@ -210,8 +214,10 @@ func (g *Garbage) olderThan(before time.Time) (old []string, err error) {
 }
 
 // Collect removes what was dropped and nobody needs. What only something that is
-// ending still runs on is left for another time; so is everything while there is a
-// record that cannot be understood: it may name any piece.
+// ending still runs on, or somebody is about to need, is left for another time; so is
+// everything while there is a record that cannot be understood: it may name any
+// piece. It holds nobody up but who begins to need a piece at the very moment at
+// which that is removed.
 func (g *Garbage) Collect(ctx context.Context) (left bool, err error) {
 	if g.IsBlind() {
 		return true, nil
@@ -223,7 +229,7 @@ func (g *Garbage) Collect(ctx context.Context) (left bool, err error) {
 	if len(dropped) == 0 {
 		return false, nil
 	}
-	defer g.cfg.Pins.excludeAll()()
+	defer g.cfg.Pins.mark(dropped)()
 	needed, err := g.needed(ctx)
 	if err != nil {
 		return false, err
@@ -234,20 +240,23 @@ func (g *Garbage) Collect(ctx context.Context) (left bool, err error) {
 			running[piece] = true
 		}
 	}
+	var again []string
 	var errs []error
 	for piece := range dropped {
-		switch {
-		case needed[piece]:
-		case running[piece]:
-			left = true
-			g.mu.Lock()
-			g.dropped[piece] = true
-			g.mu.Unlock()
-		default:
-			errs = append(errs, g.remove(piece))
+		if needed[piece] {
+			continue
+		}
+		removed, err := false, error(nil)
+		if !running[piece] {
+			removed, err = g.remove(piece)
+			errs = append(errs, err)
+		}
+		if !removed && err == nil {
+			again = append(again, piece)
 		}
 	}
-	return left, errors.Join(errs...)
+	g.drop(again)
+	return len(again) > 0, errors.Join(errs...)
 }
 
 // IsBlind reports whether there is a record that cannot be understood: it may name
@@ -256,11 +265,18 @@ func (g *Garbage) IsBlind() bool {
 	return slices.ContainsFunc(g.cfg.Alerts.List(), func(a teal.Alert) bool { return a.Code == teal.AlertRecordUnreadable })
 }
 
-func (g *Garbage) remove(piece string) error {
-	if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
-		return g.cfg.Zips.Remove(sum)
-	}
-	return errors.Join(g.cfg.Bundles.Remove(piece), g.cfg.Bundles.RemoveStack(piece))
+// remove deletes a piece unless somebody has begun to need it. Who begins now waits
+// until it is not there any more, not until its space is free.
+func (g *Garbage) remove(piece string) (removed bool, err error) {
+	discard := func() error { return nil }
+	removed, err = g.cfg.Pins.remove(piece, func() (err error) {
+		if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
+			return g.cfg.Zips.Remove(sum)
+		}
+		discard, err = g.cfg.Bundles.Detach(piece)
+		return err
+	})
+	return removed, errors.Join(err, discard())
 }
 
 // needed returns all code that a record names.
@@ -271,7 +287,6 @@ func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 			needed[piece] = true
 		}
 	}
-	add(g.cfg.Pins.list())
 	g.cfg.Index.EachVersion(func(v index.Version) { add(v.Pieces) })
 	for _, app := range g.cfg.Index.Apps() {
 		add(app.Policy.Bundles())
@@ -295,55 +310,4 @@ func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 		add(piecesOfLayer(layer))
 	}
 	return needed, nil
-}
-
-// Pins are the pieces of code that a deploy needs before a record names them: the
-// code of a policy is in none until the release has begun, which may take longer
-// than anybody should hold a lock.
-type Pins struct {
-	// deploying is held for reading from the look for a piece of code until the
-	// record that needs it is written, and for writing while code is removed.
-	deploying sync.RWMutex
-
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-// NewPins returns pins that hold nothing.
-func NewPins() *Pins { return &Pins{counts: map[string]int{}} }
-
-// Keep keeps all code until the returned function is called, once: whoever looks
-// for a piece of code holds it until the record that needs the piece is written.
-func (p *Pins) Keep() (release func()) {
-	p.deploying.RLock()
-	return p.deploying.RUnlock
-}
-
-// excludeAll waits until nobody is about to need code, and keeps everybody from it
-// until the returned function is called.
-func (p *Pins) excludeAll() (release func()) {
-	p.deploying.Lock()
-	return p.deploying.Unlock
-}
-
-// Hold keeps pieces until the returned function is called, once.
-func (p *Pins) Hold(pieces []string) (release func()) {
-	p.add(pieces, 1)
-	return func() { p.add(pieces, -1) }
-}
-
-func (p *Pins) add(pieces []string, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, piece := range pieces {
-		if p.counts[piece] += n; p.counts[piece] == 0 {
-			delete(p.counts, piece)
-		}
-	}
-}
-
-func (p *Pins) list() []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Collect(maps.Keys(p.counts))
 }

@@ -27,8 +27,8 @@ type Environments interface {
 	Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error
 	// AwaitStopped blocks until nothing of the app runs or drains any more.
 	AwaitStopped(ctx context.Context, app string) error
-	// WhileNothingStarts runs f while no environment is begun or retired.
-	WhileNothingStarts(f func() error) error
+	// WhileNothingStarts runs f while no environment of the app is begun or retired.
+	WhileNothingStarts(app string, f func() error) error
 }
 
 // Events are the invocations that wait for functions.

@@ -152,7 +152,7 @@ func (r *Versions) used(ctx context.Context, app teal.App) (map[int]bool, error)
 func (r *Versions) forget(ctx context.Context, app teal.App, v store.Record[teal.Version]) error {
 	key := store.VersionKey{App: v.Value.App, Number: v.Value.Number}
 	gone := false
-	err := r.cfg.Environments.WhileNothingStarts(func() error {
+	err := r.cfg.Environments.WhileNothingStarts(key.App, func() error {
 		used, err := r.used(ctx, app)
 		if err != nil || used[key.Number] {
 			return err

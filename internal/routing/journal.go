@@ -36,11 +36,13 @@ func (j Journal) IsDeleting(ctx context.Context, name string) bool {
 	return err == nil && record.Value.Deleting
 }
 
+// Load implements [release.Journal].
 func (j Journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
 	record, err := j.store.Releases.Get(ctx, id)
 	return record.Value, record.Revision, err
 }
 
+// Save implements [release.Journal].
 func (j Journal) Save(ctx context.Context, r teal.Release, revision uint64) (uint64, error) {
 	ctx = store.WithUrgency(context.WithoutCancel(ctx), urgencyOf(r))
 	if revision == 0 {
@@ -68,7 +70,7 @@ func urgencyOf(r teal.Release) store.Urgency {
 	return store.Running
 }
 
-// Claim first takes the app's one place for an active release, then records it:
+// Claim implements [release.Journal]. It first takes the app's one place for an active release, then records it:
 // a crash in between leaves a place taken by a release that does not exist,
 // which counts as free.
 func (j Journal) Claim(ctx context.Context, r teal.Release, previous string) (teal.Release, error) {
@@ -90,11 +92,14 @@ func (j Journal) Claim(ctx context.Context, r teal.Release, previous string) (te
 	return record.Value, err
 }
 
+// Active implements [release.Journal].
 func (j Journal) Active(ctx context.Context, app string) (string, error) {
 	record, err := j.App(ctx, app)
 	return record.Value.Active, err
 }
 
+// Unclaim implements [release.Journal]: the app's one place goes to the release that
+// waits for it first.
 func (j Journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
 	_, err = j.store.Apps.Modify(store.WithUrgency(ctx, store.Back), app, func(a *teal.App) error {
 		if next = a.Active; a.Active != id {
@@ -112,7 +117,8 @@ func (j Journal) Unclaim(ctx context.Context, app, id string) (next string, err 
 	return next, err
 }
 
-// Enqueue, like Claim, gives the place first and records the release then.
+// Enqueue implements [release.Journal]. Like Claim, it gives the place first and
+// records the release then.
 func (j Journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error) {
 	ctx = beginning(ctx, r)
 	_, err = j.store.Apps.Modify(ctx, r.App, func(a *teal.App) error {
@@ -138,11 +144,13 @@ func (j Journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 	return record.Value, active, err
 }
 
+// Waiting implements [release.Journal].
 func (j Journal) Waiting(ctx context.Context, app string) (bool, error) {
 	record, err := j.App(ctx, app)
 	return len(record.Value.Queue) > 0, err
 }
 
+// Unfinished implements [release.Journal].
 func (j Journal) Unfinished(ctx context.Context) ([]string, error) {
 	apps, _, err := j.store.Apps.Readable(ctx, "")
 	if err != nil {
@@ -157,6 +165,7 @@ func (j Journal) Unfinished(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
+// Conflict implements [release.Journal].
 func (j Journal) Conflict(err error) bool {
 	return errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrExists)
 }

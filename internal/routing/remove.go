@@ -24,40 +24,28 @@ func (r *Router) Stored(app string) []store.Record[teal.Alias] {
 // Remove deletes an alias: when it returns without an error, no request that
 // starts from now on follows it.
 func (r *Router) Remove(ctx context.Context, app, name string) error {
-	ctx = context.WithoutCancel(ctx) // see Set
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.writing.Lock(app)()
 	return r.remove(ctx, app, name)
 }
 
+// remove is Remove for callers that hold writing of the app.
 func (r *Router) remove(ctx context.Context, app, name string) error {
+	ctx = context.WithoutCancel(ctx) // see Set
 	key := store.AliasKey{App: app, Name: name}
 	record, err := r.aliases.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	next := maps.Clone(r.apps[app])
-	delete(next, name)
-	return r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
-		table, err := t.With(r.app(app, next))
-		if err != nil {
-			return nil, err
-		}
-		if err := r.aliases.Delete(ctx, key, record.Revision); err != nil {
-			return nil, err
-		}
-		r.apps[app] = next
-		return table, nil
+	return r.change(ctx, key, nil, func() (store.Record[teal.Alias], error) {
+		return store.Record[teal.Alias]{}, r.aliases.Delete(ctx, key, record.Revision)
 	})
 }
 
 // Forget deletes all aliases of an app.
 func (r *Router) Forget(ctx context.Context, app string) error {
-	ctx = context.WithoutCancel(ctx) // see Set
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for name := range maps.Clone(r.apps[app]) {
-		if err := r.remove(ctx, app, name); err != nil && !errors.Is(err, store.ErrNotFound) {
+	defer r.writing.Lock(app)()
+	for _, record := range r.Stored(app) {
+		if err := r.remove(ctx, app, record.Value.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
@@ -73,4 +61,5 @@ func (r *Router) Forgotten(app string) {
 	}
 	delete(r.apps, app)
 	_ = r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) { return t.Without(app), nil }) // never fails
+	r.claimed = r.claimed.Without(app)
 }

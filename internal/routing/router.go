@@ -14,6 +14,7 @@ import (
 	"teal"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/keylock"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -33,11 +34,21 @@ type Router struct {
 	logger  *slog.Logger
 	fleet   Fleet
 
-	// mu guards apps, and orders writes: the store and the table change
-	// together or not at all. No request waits for it.
-	mu   sync.Mutex
-	apps map[string]map[string]store.Record[teal.Alias]
+	// writing is held for an app from the look at what a change needs until the
+	// table has followed the store: the changes of one app's aliases come one after
+	// the other, and wait for those of no other app.
+	writing keylock.Locks[string]
+
+	// mu guards what follows, and orders the changes of the table. It is never held
+	// across I/O, and no request takes it.
+	mu      sync.Mutex
+	apps    map[string]aliases       // as the table has them
+	pending map[string][]teal.Target // what live gets when the change of the app is durable
+	claimed *gateway.Table           // what apps have, and will have after what is pending
 }
+
+// aliases are the records of an app's aliases, by name.
+type aliases map[string]store.Record[teal.Alias]
 
 // Config is what a Router needs.
 type Config struct {
@@ -50,7 +61,10 @@ type Config struct {
 
 // New returns a router without aliases; see [Router.Load].
 func New(cfg Config) *Router {
-	return &Router{gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger}
+	return &Router{
+		gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger,
+		apps: map[string]aliases{}, pending: map[string][]teal.Target{}, claimed: cfg.Gateway.Table(),
+	}
 }
 
 var (
@@ -66,7 +80,7 @@ func (r *Router) Load(ctx context.Context) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.apps = map[string]map[string]store.Record[teal.Alias]{}
+	r.apps = map[string]aliases{}
 	for _, record := range list {
 		r.keep(record)
 	}
@@ -76,7 +90,7 @@ func (r *Router) Load(ctx context.Context) error {
 func (r *Router) keep(record store.Record[teal.Alias]) {
 	app := record.Value.App
 	if r.apps[app] == nil {
-		r.apps[app] = map[string]store.Record[teal.Alias]{}
+		r.apps[app] = aliases{}
 	}
 	r.apps[app][record.Value.Name] = record
 }
@@ -130,8 +144,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	// A caller who goes away in the middle must not leave the table behind the
 	// store. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	defer r.writing.Lock(alias.App)()
 	if r.journal.IsDeleting(ctx, alias.App) {
 		return store.UnknownApp(alias.App)
 	}
@@ -140,25 +153,8 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 			return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
 		}
 	}
-	next := map[string]store.Record[teal.Alias]{}
-	maps.Copy(next, r.apps[alias.App])
-	next[alias.Name] = store.Record[teal.Alias]{Value: alias}
-	err := r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
-		table, err := t.With(r.app(alias.App, next))
-		if err != nil {
-			return nil, err
-		}
-		record, err := r.write(ctx, alias, revision)
-		if err != nil {
-			return nil, err
-		}
-		r.keep(record)
-		return table, nil
-	})
-	if err != nil {
-		return r.refresh(ctx, alias, err)
-	}
-	return nil
+	key := store.AliasKey{App: alias.App, Name: alias.Name}
+	return r.change(ctx, key, alias.Targets, func() (store.Record[teal.Alias], error) { return r.write(ctx, alias, revision) })
 }
 
 func (r *Router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
@@ -177,35 +173,6 @@ func (r *Router) write(ctx context.Context, alias teal.Alias, revision uint64) (
 	return r.aliases.Replace(ctx, alias)
 }
 
-// refresh makes the copy of an alias and the table follow the store again after
-// a write that failed, possibly only seemingly. It returns the error that led
-// here.
-func (r *Router) refresh(ctx context.Context, alias teal.Alias, cause error) error {
-	record, err := r.aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name})
-	if err != nil {
-		return cause
-	}
-	r.keep(record)
-	r.reroute(alias.App)
-	return cause
-}
-
-// Reroute implements [environment.Usage].
-func (r *Router) Reroute(app string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.reroute(app)
-}
-
-func (r *Router) reroute(app string) {
-	err := r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
-		return t.With(r.app(app, r.apps[app]))
-	})
-	if err != nil {
-		r.logger.Error("routes of app cannot be used", "app", app, "error", err)
-	}
-}
-
 // CheckRoutes returns teal.CodeRouteTaken when the routes of a spec, were it
 // live, would take requests away from another app, or from a version that a
 // release of another app may still make live.
@@ -219,10 +186,10 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(trial)},
 		Starting: map[teal.VersionRef][]teal.Route{trial: spec.Routes},
 	}
-	return r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) {
-		_, err := t.With(app)
-		return t, err
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, err := r.claimed.With(app)
+	return err
 }
 
 // checkMoving keeps the routes of both ends of every release that is under way:
@@ -270,7 +237,7 @@ func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 }
 
 // app returns what the table is to know of an app.
-func (r *Router) app(name string, aliases map[string]store.Record[teal.Alias]) gateway.App {
+func (r *Router) app(name string, aliases aliases) gateway.App {
 	app := gateway.App{
 		Name:         name,
 		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
@@ -361,6 +328,16 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 	return use, err
 }
 
+// HideUnused implements [environment.Usage].
+func (r *Router) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (environment.Use, error) {
+	defer r.writing.Lock(app)() // no alias is given to it between the look and the hiding
+	use, err := r.Uses(ctx, app, version)
+	if err == nil && !use.Live && !use.Alias {
+		hide()
+	}
+	return use, err
+}
+
 // InUse reports whether an alias or a release that has not ended uses a version.
 func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef) (bool, error) {
 	use, err := r.Uses(ctx, app, version)
@@ -369,20 +346,25 @@ func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef)
 
 // Targets implements [environment.Usage].
 func (r *Router) Targets() []environment.Target {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var targets []environment.Target
-	for app, aliases := range r.apps {
+	for _, app := range r.routed() {
 		if r.journal.IsDeleting(context.Background(), app) {
 			continue
 		}
-		for name, record := range aliases {
+		for _, record := range r.Stored(app) {
 			for _, t := range record.Value.Targets {
-				targets = append(targets, environment.Target{App: app, Version: t.Version, Live: name == teal.AliasLive})
+				targets = append(targets, environment.Target{App: app, Version: t.Version, Live: record.Value.Name == teal.AliasLive})
 			}
 		}
 	}
 	return targets
+}
+
+// routed returns the apps that have aliases.
+func (r *Router) routed() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.apps))
 }
 
 // Deleted implements [environment.Usage]. An app whose record is missing while an

@@ -19,12 +19,12 @@ func (e *Entrypoint) Admission(client, server netip.AddrPort) gateway.Admission 
 
 // CheckAdmission returns why a request may not come in. The errors name nothing:
 // who is refused here is not to learn what is behind.
-func (e *Entrypoint) CheckAdmission(admitted gateway.Admission, host string, head Head) error {
+func (e *Entrypoint) CheckAdmission(admitted gateway.Admission, r Request) error {
 	switch admitted {
 	case gateway.AdmitAll:
 		return nil
 	case gateway.AdmitNoPages:
-		if e.isInvited(host, head) {
+		if e.isInvited(r.Line().Host, r) {
 			return nil
 		}
 		return gateway.PublicErrorf(teal.CodeCallerForbidden, "requests of web pages from elsewhere are refused here; call this address as 127.0.0.1 or by a host of the app's routes, and without the Origin of another page")

@@ -55,15 +55,15 @@ func (e *Entrypoint) name() string {
 // isInternal reports whether components call each other there.
 func (e *Entrypoint) isInternal() bool { return e.Component != nil }
 
-// Trusts reports whether what a peer says about its own client stands.
-func (p *Policy) Trusts(at *Entrypoint, peer netip.Addr) bool {
+// trusts reports whether what a peer says about its own client stands.
+func (p *Policy) trusts(at *Entrypoint, peer netip.Addr) bool {
 	return at.Environment != nil || p.trusted(peer)
 }
 
-// Claim finds out which version and component a request is for, and counts it in.
+// claim finds out which version and component a request is for, and counts it in.
 // path is decoded; host and path may lie in a buffer, and then so does the Route of
 // the claim. It allocates nothing unless it fails, or the request overrides.
-func (p *Policy) Claim(at *Entrypoint, peer netip.Addr, host, path string, head Head) (gateway.Claim, error) {
+func (p *Policy) claim(at *Entrypoint, peer netip.Addr, host, path string, head Head) (gateway.Claim, error) {
 	env := at.Environment
 	switch {
 	case at.Component != nil:
@@ -82,10 +82,10 @@ func (p *Policy) Claim(at *Entrypoint, peer netip.Addr, host, path string, head 
 // overrides returns which version or alias a request asks for.
 func overrides(head Head) (version, alias string) {
 	for i := range head.Len() {
-		switch name, value := head.Field(i); {
-		case len(name) == len(HeaderVersion) && strings.EqualFold(name, HeaderVersion):
+		switch name, value, _ := head.Field(i); {
+		case isName(name, HeaderVersion):
 			version = or(version, strings.Clone(value)) // a claim outlives the buffer
-		case len(name) == len(HeaderAlias) && strings.EqualFold(name, HeaderAlias):
+		case isName(name, HeaderAlias):
 			alias = or(alias, strings.Clone(value))
 		}
 	}
@@ -103,7 +103,7 @@ func (p *Policy) isInsider(at *Entrypoint, peer netip.Addr, head Head) bool {
 		return true
 	}
 	for i := range head.Len() {
-		if name, _ := head.Field(i); strings.EqualFold(name, HeaderVersion) || strings.EqualFold(name, HeaderAlias) {
+		if name, _, _ := head.Field(i); isName(name, HeaderVersion) || isName(name, HeaderAlias) {
 			return p.mayOverride(peer, head)
 		}
 	}

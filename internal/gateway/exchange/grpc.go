@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"math"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -10,18 +11,18 @@ import (
 	"teal/internal/gateway"
 )
 
-// IsGRPC reports whether a request is a gRPC call.
-func IsGRPC(protocolMajor int, contentType string) bool {
-	if protocolMajor != 2 {
+// IsGRPC reports whether the request is a gRPC call.
+func (x *Exchange) IsGRPC() bool {
+	if !strings.HasPrefix(x.in.Line().Protocol, "HTTP/2") {
 		return false
 	}
-	kind, ok := strings.CutPrefix(contentType, "application/grpc")
+	kind, ok := strings.CutPrefix(Get(x.in, headerContentType), "application/grpc")
 	return ok && (kind == "" || kind[0] == '+' || kind[0] == ';')
 }
 
-// GRPCStatuses says what Teal's own errors are in gRPC's terms: those that have
+// grpcStatuses says what Teal's own errors are in gRPC's terms: those that have
 // no entry are UNKNOWN.
-var GRPCStatuses = map[teal.Kind]int{
+var grpcStatuses = map[teal.Kind]int{
 	teal.KindInvalid:      3,  // INVALID_ARGUMENT
 	teal.KindUnauthorized: 16, // UNAUTHENTICATED
 	teal.KindForbidden:    7,  // PERMISSION_DENIED
@@ -35,9 +36,10 @@ var GRPCStatuses = map[teal.Kind]int{
 	teal.KindInternal:     13, // INTERNAL
 }
 
-// GRPCDeadline returns when a gRPC call that begins now, and says so of its time, is
-// to be over; zero for never. Its instance has begun later, so it does not find the time over earlier.
-func GRPCDeadline(text string) time.Time {
+// GRPCDeadline returns when a gRPC call that begins now is to be over; zero for
+// never. Its instance has begun later, so it does not find the time over earlier.
+func (x *Exchange) GRPCDeadline(now time.Time) time.Time {
+	text := Get(x.in, "Grpc-Timeout")
 	if len(text) < 2 || len(text) > 9 {
 		return time.Time{}
 	}
@@ -46,15 +48,49 @@ func GRPCDeadline(text string) time.Time {
 	if !known || err != nil || time.Duration(count) > math.MaxInt64/unit {
 		return time.Time{}
 	}
-	return time.Now().Add(time.Duration(count) * unit)
+	return now.Add(time.Duration(count) * unit)
 }
 
 var grpcUnits = map[byte]time.Duration{
 	'H': time.Hour, 'M': time.Minute, 'S': time.Second, 'm': time.Millisecond, 'u': time.Microsecond, 'n': time.Nanosecond,
 }
 
-// GRPCFaults are the statuses that are not the caller's doing.
-var GRPCFaults = map[string]gateway.Fault{
+// Overdue is the trailer of an answer that its instance has broken off when the time of
+// the call was over: the status that says so.
+func Overdue(to Fields) {
+	to.Add(headerGRPCStatus, strconv.Itoa(grpcStatuses[teal.KindTimeout]))
+	to.Add(headerGRPCMessage, "the deadline of the call is over")
+}
+
+// EndGRPC takes over what a gRPC answer says of itself at its end: its HTTP status is
+// 200 whatever has happened. Of an answer of nothing but trailers they are its head.
+func (x *Exchange) EndGRPC(head, trailer Head) {
+	if x.Result.Fault == gateway.FaultNone {
+		x.Result.Fault = grpcFaults[or(Get(trailer, headerGRPCStatus), Get(head, headerGRPCStatus))]
+	}
+}
+
+// writeGRPC writes the failure of a gRPC call: a response of nothing but trailers,
+// which gRPC writes as the head of one without a body. A client would make
+// something of an HTTP status too, but not what has happened.
+func (f failure) writeGRPC(to Fields) {
+	status, known := grpcStatuses[teal.CodeOf(f.err).Kind()]
+	if !known {
+		status = 2
+	}
+	to.Add(headerContentType, "application/grpc")
+	to.Add(headerGRPCStatus, strconv.Itoa(status))
+	to.Add(headerGRPCMessage, url.PathEscape(string(teal.CodeOf(f.err))+": "+sentenceFor(f.err, f.insider)+" (request "+f.id+")"))
+}
+
+const (
+	headerContentType = "Content-Type"
+	headerGRPCStatus  = "Grpc-Status"
+	headerGRPCMessage = "Grpc-Message"
+)
+
+// grpcFaults are the statuses that are not the caller's doing.
+var grpcFaults = map[string]gateway.Fault{
 	"2":  gateway.FaultStatus,  // UNKNOWN
 	"4":  gateway.FaultTimeout, // DEADLINE_EXCEEDED
 	"12": gateway.FaultStatus,  // UNIMPLEMENTED

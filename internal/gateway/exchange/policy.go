@@ -77,35 +77,27 @@ func NewPolicy(config Config) *Policy {
 }
 
 // CheckFields refuses a head with too many fields.
-func (p *Policy) CheckFields(n int) error {
-	if n <= p.Limits.HeaderFields {
+func (x *Exchange) CheckFields(n int) error {
+	if n <= x.policy.Limits.HeaderFields {
 		return nil
 	}
-	return Refusal(&http1.Error{Status: statusRequestHeaderFieldsTooLarge, Reason: "the request has too many header fields"})
+	return Refusal(&http1.Error{Status: statusRequestHeaderFieldsTooLarge, Reason: "there are too many header fields"})
+}
+
+// responseFields bounds the header fields of a response. The bytes of its head do
+// already; this keeps what is done for each field from becoming long.
+const responseFields = 2000
+
+// ResponseLimits bounds the head of an instance's response.
+func (p *Policy) ResponseLimits() http1.Limits {
+	return http1.Limits{Bytes: p.Limits.HeaderBytes, Fields: responseFields}
 }
 
 // CheckInFlight refuses a request that is one too many.
-func (p *Policy) CheckInFlight(claim gateway.Claim) error {
-	if most := p.Limits.InFlight; claim.Env.InFlight() > most {
-		return teal.Errorf(teal.CodeUnavailable, "version %s of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.App(), most)
-	}
-	return nil
-}
-
-// CheckBody refuses the body of a request to a service, of which there are so
-// many bytes.
-func (p *Policy) CheckBody(size int64) error {
-	if limit := p.Limits.BodyBytes; size > int64(limit) {
-		return gateway.PublicErrorf(teal.CodeTooLarge, "the request's body is larger than %s; send less", limit)
-	}
-	return nil
-}
-
-// CheckEvent refuses the body of a request to a function, of which there are so many
-// bytes, and the event that is made of it.
-func (p *Policy) CheckEvent(size int64) error {
-	if limit := p.Limits.FunctionBytes; size > int64(limit) {
-		return gateway.PublicErrorf(teal.CodeTooLarge, "the request, as an event for a function, is larger than %s; send less", limit)
+func (x *Exchange) CheckInFlight() error {
+	claim := x.Claim
+	if most := x.policy.Limits.InFlight; claim.Env.InFlight() > most {
+		return teal.Errorf(teal.CodeUnavailable, "version %d of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.App(), most)
 	}
 	return nil
 }

@@ -1,13 +1,9 @@
 package exchange
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/netip"
-	"sync/atomic"
-	"time"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -28,62 +24,114 @@ type Problem struct {
 	RequestID string `json:"request_id,omitempty"`
 }
 
-// RetryAfter is what clients are told to wait, in seconds, when trying again may
-// help.
-const RetryAfter = "1"
+// Answer is an answer of Teal's own, an error, in place of a component's.
+type Answer struct {
+	Status int
+	Body   []byte // nil for none
 
-var statuses = map[teal.Kind]int{
-	teal.KindInvalid:      statusBadRequest,
-	teal.KindUnauthorized: statusUnauthorized,
-	teal.KindForbidden:    statusForbidden,
-	teal.KindNotFound:     statusNotFound,
-	teal.KindConflict:     statusConflict,
-	teal.KindTooLarge:     statusRequestEntityTooLarge,
-	teal.KindThrottled:    statusTooManyRequests,
-	teal.KindUnavailable:  statusServiceUnavailable,
-	teal.KindTimeout:      statusGatewayTimeout,
-	teal.KindBadGateway:   statusBadGateway,
-	teal.KindInternal:     statusInternalServerError,
+	failure failure
+	grpc    bool
 }
 
-// StatusOf returns the status to answer an error with.
-func StatusOf(err error) int {
-	var refused *http1.Error
-	switch {
-	case errors.Is(err, ErrBodyStalled), errors.Is(err, ErrHeadStalled):
-		return statusRequestTimeout // the client's delay, not an instance's
-	case errors.Is(err, ErrNotImplemented):
-		return statusNotImplemented
-	case errors.As(err, &refused):
-		return refused.Status
+// failure is a request that Teal itself answers with an error.
+type failure struct {
+	err     error
+	id      string // the same in the answer and in the log
+	insider bool   // the client may know what is behind
+	claim   gateway.Claim
+	method  string
+	path    string
+}
+
+// Fail decides what is answered to a request for which there is no answer of a
+// component, and notes and logs that it is.
+func (x *Exchange) Fail(err error) Answer {
+	err = x.Claim.Explain(err)
+	f := x.failureOf(err)
+	a := answerOf(f)
+	x.Answered(a.Status)
+	x.Code = teal.CodeOf(err)
+	x.Result.Fault = faultOf(err, a.Status)
+	if partial := (partialBody{}); errors.As(err, &partial) {
+		x.Result.Gone = true
 	}
-	return statuses[teal.CodeOf(err).Kind()]
+	x.policy.logAnswer(f, a.Status)
+	if x.IsGRPC() {
+		a.Status, a.Body, a.grpc = statusOK, nil, true
+	}
+	return a
 }
 
-// MayRetry reports whether trying again in a moment may help.
-func MayRetry(status int) bool {
-	return status == statusServiceUnavailable || status == statusTooManyRequests
+func answerOf(f failure) Answer {
+	status := statusOf(f.err)
+	return Answer{Status: status, Body: f.document(status), failure: f}
 }
 
-// Failure is a request that Teal itself answers with an error.
-type Failure struct {
-	Err     error
-	ID      string // the same in the answer and in the log
-	Insider bool   // the client may know what is behind
-	Claim   gateway.Claim
-	Method  string
-	Path    string
+// NotSecure is the answer to a client that speaks without TLS where all speak with it.
+func NotSecure() Answer {
+	return answerOf(failure{err: gateway.PublicErrorf(teal.CodeInvalidInput, "this port speaks HTTPS only; ask with https://")})
 }
 
-// Document returns the error as the client reads it.
-func (f Failure) Document(status int) []byte {
+// retryAfter is what clients are told to wait, in seconds, when trying again may
+// help.
+const retryAfter = "1"
+
+// WriteHead writes the fields of the answer, without framing.
+func (a Answer) WriteHead(to Fields) {
+	if version := a.failure.claim.Version; version > 0 {
+		to.Add(HeaderVersion, version.String())
+	}
+	status := a.Status
+	if a.grpc {
+		status = statusOf(a.failure.err)
+	}
+	if status == statusServiceUnavailable || status == statusTooManyRequests {
+		to.Add("Retry-After", retryAfter)
+	}
+	if a.grpc {
+		a.failure.writeGRPC(to)
+		return
+	}
+	to.Add(headerContentType, "application/problem+json")
+}
+
+// Break notes whose fault it is that an answer which has begun ends before its end, and
+// logs why: nobody is left to tell.
+func (x *Exchange) Break(err error, fault gateway.Fault) {
+	x.Result.Fault = fault
+	x.policy.logFailure(x.failureOf(err))
+}
+
+// BreakOff is Break for the streamed answer of a function. A timeout counts against the
+// version unless it was the client who took most of the time.
+func (x *Exchange) BreakOff(err error, slowClient bool) {
+	x.Code = teal.CodeOf(err)
+	fault := x.Result.Fault
+	if !slowClient || !teal.IsCode(err, teal.CodeFunctionTimeout) {
+		fault = faultOf(err, statusOf(err))
+	}
+	x.Break(err, fault)
+}
+
+// failureOf returns err as the request's.
+func (x *Exchange) failureOf(err error) failure {
+	x.RequestID = or(x.RequestID, uuid.NewString())
+	line := x.in.Line()
+	return failure{
+		err: err, id: x.RequestID, insider: x.policy.isInsider(x.at, x.peer.Addr, x.in),
+		claim: x.Claim, method: strings.Clone(line.Method), path: strings.Clone(line.Path),
+	}
+}
+
+// document returns the error as the client reads it.
+func (f failure) document(status int) []byte {
 	data, err := json.Marshal(Problem{
 		Type:      "about:blank",
 		Title:     http1.StatusText(status),
 		Status:    status,
-		Code:      teal.CodeOf(f.Err),
-		Detail:    SentenceFor(f.Err, f.Insider),
-		RequestID: f.ID,
+		Code:      teal.CodeOf(f.err),
+		Detail:    sentenceFor(f.err, f.insider),
+		RequestID: f.id,
 	})
 	if err != nil {
 		panic("exchange: problem cannot be encoded: " + err.Error()) // it holds strings and an int
@@ -91,113 +139,10 @@ func (f Failure) Document(status int) []byte {
 	return data
 }
 
-// FailureOf returns err as a request's. id is the request's, "" for one that has none
-// yet and gets one.
-func (p *Policy) FailureOf(err error, id string, at *Entrypoint, peer netip.Addr, head Head) Failure {
-	return Failure{Err: err, ID: or(id, uuid.NewString()), Insider: p.isInsider(at, peer, head)}
-}
-
-// LogAnswer logs an error that the client was not told whole. What is wrong with
-// a request is for its client; it is logged for those who look for it.
-func (p *Policy) LogAnswer(f Failure, status int) {
-	switch {
-	case gateway.IsPublic(f.Err):
-	case status >= statusInternalServerError, status == statusTooManyRequests:
-		p.LogFailure(f)
-	default:
-		p.Logger.Debug("request refused", f.attributes()...)
-	}
-}
-
-// LogFailure says why a request failed. So many a second are logged; the next
-// that is says how many were not.
-func (p *Policy) LogFailure(f Failure) {
-	dropped, ok := p.failures.take(time.Now().Unix())
-	if !ok {
-		return
-	}
-	attributes := f.attributes()
-	if dropped > 0 {
-		attributes = append(attributes, "not_logged", dropped)
-	}
-	p.Logger.Warn("request failed", attributes...)
-}
-
-// attributes are what the log has of a failure. A cause goes to the log only: it
-// may say more than even an insider should know.
-func (f Failure) attributes() []any {
-	attributes := []any{"code", teal.CodeOf(f.Err), "reason", teal.MessageOf(f.Err), "request", f.ID, "method", f.Method, "path", f.Path}
-	if env := f.Claim.Env; env != nil {
-		attributes = append(attributes, "app", env.App(), "version", env.Version())
-	}
-	if f.Claim.Component != nil {
-		attributes = append(attributes, "component", f.Claim.Component.Name)
-	}
-	for cause := f.Err; cause != nil; cause = errors.Unwrap(cause) {
-		if errors.Unwrap(cause) == nil && cause.Error() != teal.MessageOf(f.Err) {
-			attributes = append(attributes, "cause", cause.Error())
-		}
-	}
-	return attributes
-}
-
-// ErrBodyStalled ends a request of whose body nothing arrives in time.
-var ErrBodyStalled = errors.New("the client stopped sending the request's body")
-
-// ErrNotImplemented is in what Teal refuses because it does not know it.
-var ErrNotImplemented = errors.New("not implemented")
-
-// ErrHeadStalled ends a request of which not even the head arrives in time.
-var ErrHeadStalled = errors.New("the request's head did not arrive")
-
-// ErrClientGone ends a request that nobody waits for any more.
-var ErrClientGone = errors.New("the client has gone")
-
-// ErrInstance says how an instance failed a request.
-func ErrInstance(c gateway.Claim, code teal.Code, reason string, cause error) error {
-	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %s %s", c.Component.Name, c.Version, reason), Err: cause}
-}
-
-// ErrStalled says that a body does not come.
-func ErrStalled() error {
-	return gateway.PublicErrorf(teal.CodeTimeout, "%w; send it faster", ErrBodyStalled)
-}
-
-// ErrNotWhole says that a part of a body is missing.
-func ErrNotWhole(cause error) error {
-	return gateway.PublicErrorf(teal.CodeInvalidInput, "the request's body did not arrive whole: %w", cause)
-}
-
-// ExplainEnd returns the error with which what ran in ctx has ended: why ctx was
-// ended comes before what that did to it.
-func ExplainEnd(ctx context.Context, err error) error {
-	var own *teal.Error
-	if cause := context.Cause(ctx); errors.As(cause, &own) {
-		return cause
-	}
-	return err
-}
-
-// Refusal returns what the codec refuses as an error of Teal's.
-func Refusal(err error) error {
-	var bad *http1.Error
-	if !errors.As(err, &bad) {
-		return err
-	}
-	code := teal.CodeInvalidInput
-	switch bad.Status {
-	case 431:
-		code = teal.CodeTooLarge
-	case 501, 505:
-		code = teal.CodeUnsupported
-	}
-	return gateway.Public(&teal.Error{Code: code, Message: bad.Reason, Err: bad})
-}
-
-// SentenceFor returns what a client is told of an error. Only an insider is told
+// sentenceFor returns what a client is told of an error. Only an insider is told
 // of apps, versions, instances and their addresses; anybody else gets a sentence
 // for the kind of error, and the log has the rest.
-func SentenceFor(err error, insider bool) string {
+func sentenceFor(err error, insider bool) string {
 	if insider || gateway.IsPublic(err) {
 		return teal.MessageOf(err)
 	}
@@ -217,36 +162,3 @@ var sentences = map[teal.Kind]string{
 	teal.KindBadGateway:   "the service did not answer as it should",
 	teal.KindInternal:     "something inside the server failed",
 }
-
-// failuresPerSecond bounds the lines about failed requests in the log. A flood of
-// them must not become a flood of writes; the access log has them all.
-const failuresPerSecond = 50
-
-// failureBudget says which failures are logged. It is for concurrent use.
-type failureBudget struct {
-	second  atomic.Int64
-	used    atomic.Int64
-	dropped atomic.Int64
-}
-
-// take reports whether one more failure may be logged in that second, and how
-// many were not since one was.
-func (b *failureBudget) take(second int64) (dropped int64, ok bool) {
-	if last := b.second.Load(); last != second && b.second.CompareAndSwap(last, second) {
-		b.used.Store(0)
-	}
-	if b.used.Add(1) > failuresPerSecond {
-		b.dropped.Add(1)
-		return 0, false
-	}
-	return b.dropped.Swap(0), true
-}
-
-// ErrShutdown ends what is in flight when the grace period of a shutdown is over.
-func ErrShutdown() error {
-	return gateway.PublicErrorf(teal.CodeUnavailable, "the server is shutting down; try again")
-}
-
-// CutOff is what requests get, after they have been told that the grace period is
-// over, to say so to their clients.
-const CutOff = time.Second

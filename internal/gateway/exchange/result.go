@@ -16,7 +16,7 @@ func InvocationResult(ctx context.Context, answer teal.Answer, err error) gatewa
 		return gateway.Result{} // the caller has gone
 	case err != nil:
 		r.Status = statuses[teal.CodeOf(err).Kind()]
-		r.Fault = FaultOf(err, r.Status)
+		r.Fault = faultOf(err, r.Status)
 	case answer.FunctionError != "":
 		r.Fault = gateway.FaultFunction
 	}
@@ -26,10 +26,10 @@ func InvocationResult(ctx context.Context, answer teal.Answer, err error) gatewa
 	return r
 }
 
-// FaultOf returns whose fault an error is that the client got as status. A
+// faultOf returns whose fault an error is that the client got as status. A
 // function without a free instance is its version's: a green that is too small
 // for its users hurts them as much as one that fails.
-func FaultOf(err error, status int) gateway.Fault {
+func faultOf(err error, status int) gateway.Fault {
 	if teal.IsCode(err, teal.CodeThrottled) {
 		return gateway.FaultStatus
 	}

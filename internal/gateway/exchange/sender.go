@@ -32,7 +32,7 @@ var proxyFields = []string{
 func (p *Policy) clientOf(peer netip.Addr, head Head) (client netip.Addr, known bool) {
 	proxied := false
 	for i := range head.Len() {
-		name, _ := head.Field(i)
+		name, _, _ := head.Field(i)
 		proxied = proxied || isOfProxy(name)
 	}
 	if !proxied {
@@ -41,7 +41,7 @@ func (p *Policy) clientOf(peer netip.Addr, head Head) (client netip.Addr, known 
 	if !p.trusted(peer) {
 		return netip.Addr{}, false
 	}
-	return parseHop(lastClient(chainOf(head), p.trusted))
+	return lastClient(chainOf(head), p.trusted)
 }
 
 // mayOverride reports whether the sender of a request may choose its version.
@@ -53,46 +53,41 @@ func (p *Policy) mayOverride(peer netip.Addr, head Head) bool {
 // chainOf returns the lines of X-Forwarded-For, as sent.
 func chainOf(head Head) (chain []string) {
 	for i := range head.Len() {
-		if name, value := head.Field(i); strings.EqualFold(name, headerForwardedFor) {
+		if name, value, _ := head.Field(i); isName(name, headerForwardedFor) {
 			chain = append(chain, strings.Clone(value))
 		}
 	}
 	return chain
 }
 
-// NamedClient returns the client that the head of a request from a trusted peer names,
-// "" for none.
-func (p *Policy) NamedClient(head Head) string {
-	chain := chainOf(head)
-	if len(chain) == 0 {
-		return ""
-	}
-	return lastClient(chain, p.trusted)
-}
-
 // lastClient returns the client that the lines of X-Forwarded-For from a trusted
-// peer name: the last address that is not a trusted proxy's own. What stands
-// before it was written by the client.
-func lastClient(chain []string, trusted func(netip.Addr) bool) string {
-	hop := ""
+// peer name: from the right the first address that is not a trusted proxy's own,
+// or the leftmost when all are. What stands before it was written by the client.
+// It is not known when there is none, or what stands in its place is no address.
+// Empty elements mean nothing.
+func lastClient(chain []string, trusted func(netip.Addr) bool) (client netip.Addr, known bool) {
 	for _, line := range slices.Backward(chain) {
 		for _, text := range slices.Backward(strings.Split(line, ",")) {
-			hop = strings.TrimSpace(text)
-			if address, ok := parseHop(hop); !ok || !trusted(address) {
-				return hop
+			hop := strings.TrimSpace(text)
+			if hop == "" {
+				continue
+			}
+			if client, known = parseHop(hop); !known || !trusted(client) {
+				return client, known
 			}
 		}
 	}
-	return hop
+	return client, known
 }
 
-// parseHop reads an address, with or without a port.
+// parseHop reads an address, in brackets or not, with or without a port.
 func parseHop(text string) (netip.Addr, bool) {
-	if address, err := netip.ParseAddr(text); err == nil {
-		return address.Unmap(), true
-	}
 	if both, err := netip.ParseAddrPort(text); err == nil {
-		return both.Addr().Unmap(), true
+		return both.Addr().Unmap().WithZone(""), true
 	}
-	return netip.Addr{}, false
+	if inside, ok := strings.CutPrefix(text, "["); ok {
+		text = strings.TrimSuffix(inside, "]")
+	}
+	address, err := netip.ParseAddr(text)
+	return address.Unmap().WithZone(""), err == nil
 }

@@ -2,6 +2,7 @@ package exchange
 
 // The statuses that Teal itself answers with, or looks for.
 const (
+	statusSwitchingProtocols          = 101
 	statusOK                          = 200
 	statusNoContent                   = 204
 	statusNotModified                 = 304

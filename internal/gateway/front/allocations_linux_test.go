@@ -15,14 +15,22 @@ import (
 
 // A request to a service that goes through the loops allocates nothing.
 //
-// Seen red with a function value made for each wait.
+// Seen red with a function value made for each wait, and with the addresses of
+// X-Forwarded-For joined to one text.
 func TestAProxiedRequestAllocatesNothing(t *testing.T) {
+	t.Run("of anybody", func(t *testing.T) { allocatesNothing(t, exchange.Config{}, "") })
+	t.Run("through a trusted proxy", func(t *testing.T) {
+		allocatesNothing(t, exchange.Config{Trusted: everybody}, "X-Forwarded-For: 203.0.113.1\r\nX-Forwarded-Proto: https\r\n")
+	})
+}
+
+func allocatesNothing(t *testing.T, config exchange.Config, fields string) {
 	host := parrot(t)
 	web := &gateway.Component{Endpoints: &oneEndpoint{host: host}}
 	web.Meter = &countingMeter{}
-	s := start(t, web, exchange.Config{})
+	s := start(t, web, config)
 	c, _ := s.dialRaw("")
-	request, answer := []byte("GET /items/1?x=2 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n"), make([]byte, 4096)
+	request, answer := []byte("GET /items/1?x=2 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: test\r\nAccept: */*\r\n"+fields+"\r\n"), make([]byte, 4096)
 	n := testing.AllocsPerRun(500, func() {
 		if _, err := c.Write(request); err != nil {
 			t.Fatal(err)

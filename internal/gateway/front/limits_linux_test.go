@@ -16,7 +16,7 @@ import (
 
 // What bounds a request bounds it in every protocol.
 //
-// Seen red for HTTP/2 without checkLoad, and for chunked bodies without the check
+// Seen red for HTTP/2 without CheckFields, and for chunked bodies without the check
 // of what has come.
 func TestLimitsInEveryProtocol(t *testing.T) {
 	answer := make(chan struct{})

@@ -77,7 +77,7 @@ func addressOf(peer unix.Sockaddr) netip.AddrPort {
 
 // admit takes a connection in.
 func (l *loop) admit(fd int, peer netip.AddrPort, s *tlsState) {
-	c := &clientConn{socket: socket{fd: fd, tls: s}, loop: l, peer: peer.Addr(), trusted: l.policy.Trusts(&l.all.at.Entrypoint, peer.Addr()), index: len(l.clients)}
+	c := &clientConn{socket: socket{fd: fd, tls: s}, loop: l, peer: l.policy.Peer(&l.all.at.Entrypoint, peer.Addr()), index: len(l.clients)}
 	if l.stopping || l.register(fd, owner{client: c}) != nil {
 		_ = unix.Close(fd)
 		l.gone()

@@ -1,10 +1,6 @@
 package loop
 
 import (
-	"errors"
-
-	"teal"
-	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
@@ -14,7 +10,6 @@ import (
 // the client its connection.
 func (c *clientConn) fail(err error) {
 	t := c.exchange
-	err = t.claim.Explain(err)
 	c.leaveInstance(false)
 	if t.begun {
 		c.abort()
@@ -84,25 +79,10 @@ func (c *clientConn) skipOver(whole bool) {
 // respond writes an error as a problem.
 func (c *clientConn) respond(err error) {
 	t := c.exchange
-	status := exchange.StatusOf(err)
-	f := c.failureOf(err)
-	data := f.Document(status)
-	t.answered(status)
-	t.result.Fault = exchange.FaultOf(err, status)
-	t.result.Gone = t.result.Gone || errors.Is(err, errBodyCut)
-	t.code = teal.CodeOf(err)
-	c.loop.policy.LogAnswer(f, status)
-	out := c.loop.buffers.get(smallBuffer)[:0]
-	out = http1.AppendStatusLine(out, status, nil)
-	if t.claim.Version > 0 {
-		out = append(append(out, exchange.HeaderVersion+": "...), t.claim.Version.String()...)
-		out = append(out, "\r\n"...)
-	}
-	if exchange.MayRetry(status) {
-		out = http1.AppendLine(out, "Retry-After", exchange.RetryAfter)
-	}
-	out = http1.AppendLine(out, "Content-Type", "application/problem+json")
-	c.answer(c.complete(out, data))
+	answer := t.Fail(err)
+	w := c.loop.headWriter(http1.AppendStatusLine(c.loop.buffers.get(smallBuffer)[:0], answer.Status, nil))
+	answer.WriteHead(w)
+	c.answer(c.complete(w.out, answer.Body))
 }
 
 // complete ends the head of an answer of Teal's own and appends its body.
@@ -117,7 +97,7 @@ func (c *clientConn) complete(out, body []byte) []byte {
 	if string(t.request.Method) == "HEAD" {
 		return out
 	}
-	t.trace.Out = int64(len(body))
+	t.out = int64(len(body))
 	return append(out, body...)
 }
 
@@ -152,10 +132,10 @@ func (c *clientConn) flushAnswer() bool {
 // afterAnswer goes on to the next request, or ends the connection.
 func (c *clientConn) afterAnswer(bodyRead bool) {
 	t := c.exchange
-	t.trace.Whole = true
+	t.Whole = true
 	c.leaveInstance(false)
 	c.release()
-	c.giveBack()
+	t.body.Release()
 	switch {
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()
@@ -168,12 +148,13 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 
 // release says how the request went and gives the claim back.
 func (c *clientConn) release() {
-	c.record()
-	if t := c.exchange; t.claim.Env != nil {
-		c.report()
-		t.claim.Release()
-		t.claim = gateway.Claim{}
+	t := c.exchange
+	in, out := t.up.passed+t.skipped+int64(t.body.Len()), t.out+t.down.passed
+	if t.tunnel {
+		in, out = 0, 0 // what went through is not counted
 	}
+	t.Record(in, out)
+	t.End()
 }
 
 // startLingering says that nothing more comes and waits for the client to end

@@ -1,9 +1,7 @@
 package loop
 
 import (
-	"net/netip"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -29,9 +27,7 @@ type clientConn struct {
 	index    int // in loop.clients
 	state    clientState
 	again    bool // in loop.again
-	trusted  bool
-	peer     netip.Addr
-	address  string // of peer, once it has been asked for
+	peer     exchange.Peer
 	deadline int64
 	requests int
 	exchange *roundTrip // nil while nothing of a request has arrived
@@ -58,7 +54,7 @@ func (c *clientConn) isIdle() bool {
 }
 
 func (c *clientConn) uses(env *gateway.Environment) bool {
-	return c.exchange != nil && c.exchange.claim.Env == env
+	return c.exchange != nil && c.exchange.Claim.Env == env
 }
 
 // proceed goes on to where everything would block.
@@ -139,8 +135,7 @@ func (c *clientConn) rest() {
 func (c *clientConn) parseHead() (more, done bool) {
 	t := c.exchange
 	if t == nil {
-		t = c.loop.newRoundTrip()
-		t.reset()
+		t = c.loop.newRoundTrip(c)
 		c.exchange = t
 	}
 	if c.r > 0 { // the head of a request that came behind another one
@@ -180,7 +175,7 @@ func (c *clientConn) refuseHead(err error) {
 		c.handOver()
 		return
 	}
-	c.look()
+	c.exchange.Watch()
 	c.exchange.closes = true
 	c.exchange.up.reset(http1.UntilClose, false) // whatever follows is no request
 	c.respond(exchange.Refusal(err))
@@ -193,18 +188,18 @@ func (c *clientConn) begin() {
 		c.handOver()
 		return
 	}
-	c.look()
+	c.exchange.Watch()
 	err := c.claim()
 	if err != nil {
 		c.fail(err)
 		return
 	}
-	c.loop.watch(t.claim.Env)
-	if err := c.loop.policy.CheckInFlight(t.claim); err != nil {
+	c.loop.watch(t.Claim.Env)
+	if err := t.CheckInFlight(); err != nil {
 		c.fail(err)
 		return
 	}
-	if t.claim.Component.Function != nil {
+	if t.Claim.Component.Function != nil {
 		c.startCollecting()
 	} else {
 		c.startProxying()
@@ -214,77 +209,16 @@ func (c *clientConn) begin() {
 // claim claims what the request is for.
 func (c *clientConn) claim() error {
 	t := c.exchange
-	claim, err := c.loop.policy.Claim(&c.loop.all.at.Entrypoint, c.peer, view(t.request.Host), view(c.decodedPath()), c.fields())
-	t.route, claim.Route = len(claim.Route), "" // it points into a buffer that may change
-	t.claim = claim
+	err := t.Choose(view(t.decodedPath()))
+	t.route, t.Claim.Route = len(t.Claim.Route), "" // it points into a buffer that may change
 	return err
 }
-
-// fields are the header fields of the request, in place: none before its head has
-// been read.
-func (c *clientConn) fields() fields {
-	if c.exchange.head == 0 {
-		return fields{&noFields}
-	}
-	return fields{&c.exchange.request.Fields}
-}
-
-var noFields http1.Fields
-
-// fields are the fields of a head, in place, as package exchange reads them.
-type fields struct{ *http1.Fields }
-
-// Field implements exchange.Head.
-func (f fields) Field(i int) (name, value string) {
-	return view(f.Fields.Name(i)), view(f.Fields.Value(i))
-}
-
-// EndToEnd implements exchange.Head.
-func (f fields) EndToEnd(i int) bool { return f.Fields.Kind(i) == http1.EndToEnd }
-
-// answered notes that the response begins.
-func (t *roundTrip) answered(status int) {
-	t.result.Status = status
-	if t.claim.Measured() || !t.trace.Start.IsZero() {
-		t.result.Answered = time.Now()
-	}
-}
-
-// report tells the meter how the request went, once.
-func (c *clientConn) report() {
-	t := c.exchange
-	if t.reported || !t.claim.Measured() {
-		return
-	}
-	t.reported = true
-	t.result.Method, t.result.Host, t.result.Path = view(t.request.Method), view(t.request.Host), view(t.request.Target())
-	t.claim.Route = view(c.decodedPath())[:t.route]
-	t.claim.Report(t.result)
-	t.claim.Route = ""
-}
-
-// decodedPath returns the path as the routes have it.
-func (c *clientConn) decodedPath() []byte {
-	t := c.exchange
-	sent := t.request.Path
-	for i := 0; i < len(sent); i++ {
-		if sent[i] == '%' {
-			t.path = http1.AppendUnescaped(t.path[:0], sent)
-			return t.path
-		}
-	}
-	return sent
-}
-
-// view returns bytes as a string without copying them; it is valid as long as
-// they are.
-func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
 // next waits for another request.
 func (c *clientConn) next() {
 	c.state = clientReading
 	c.base, c.head = 0, nil
-	c.exchange.reset()
+	c.exchange.reset(c)
 	c.deadline = c.loop.at(c.limits().KeepAlive)
 }
 
@@ -305,13 +239,13 @@ func (c *clientConn) expired() {
 			c.close()
 			return
 		}
-		c.look()
+		c.exchange.Watch()
 		c.exchange.closes = true
 		c.exchange.up.reset(http1.UntilClose, false)
 		c.respond(gateway.PublicErrorf(teal.CodeTimeout, "%w within %s; send it faster", exchange.ErrHeadStalled, c.limits().Head))
 	case clientWaiting:
 		c.exchange.queued.leave(c)
-		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.exchange.claim.Component.Name))
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.exchange.Claim.Component.Name))
 	case clientProxying:
 		c.relayExpired()
 	case clientCollecting:
@@ -340,8 +274,7 @@ func (c *clientConn) cancelled(cause error) {
 
 // refuseConnection answers before anything has been asked.
 func (c *clientConn) refuseConnection(err error) {
-	c.exchange = c.loop.newRoundTrip()
-	c.exchange.reset()
+	c.exchange = c.loop.newRoundTrip(c)
 	c.exchange.closes = true
 	c.exchange.up.reset(http1.UntilClose, false)
 	c.respond(err)
@@ -369,7 +302,7 @@ func (c *clientConn) close() {
 	if c.exchange != nil {
 		c.leaveInstance(false)
 		c.release()
-		c.giveBack()
+		c.exchange.body.Release()
 	}
 	c.closeNotify()
 	c.loop.drop(c.fd)

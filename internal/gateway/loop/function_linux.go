@@ -3,13 +3,11 @@ package loop
 import (
 	"context"
 	"fmt"
-	"net/textproto"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sys/unix"
 
 	"teal/internal/gateway"
@@ -22,7 +20,8 @@ import (
 func (c *clientConn) startCollecting() {
 	t := c.exchange
 	length := t.request.Length()
-	if err := c.loop.policy.CheckEvent(length); err != nil {
+	var err error
+	if t.body, err = c.loop.policy.NewBody(length); err != nil {
 		c.fail(err)
 		return
 	}
@@ -45,7 +44,7 @@ func (c *clientConn) collect() bool {
 	for !t.up.body.Done() {
 		piece, n, err := t.up.body.Next(c.unread())
 		if err == nil {
-			err = c.hold(piece)
+			err = t.body.Add(piece)
 		} else {
 			t.closes = true
 			err = exchange.Refusal(err)
@@ -77,37 +76,6 @@ func (c *clientConn) collect() bool {
 	return false
 }
 
-// hold keeps a piece of the body. What the body holds beyond a small one is
-// taken from the server's budget as it arrives, so that a client which only
-// announces much costs nothing; giveBack returns it.
-func (c *clientConn) hold(piece []byte) error {
-	t := c.exchange
-	if t.body == nil && len(piece) > 0 {
-		t.body = make([]byte, 0, max(512, min(t.request.Length(), exchange.FreeBody)))
-	}
-	if err := c.loop.policy.CheckEvent(int64(len(t.body) + len(piece))); err != nil {
-		return err
-	}
-	for cap(t.body)-len(t.body) < len(piece) {
-		more := int64(cap(t.body))
-		if !c.loop.policy.Hold(more) {
-			return exchange.ErrTooManyBodies()
-		}
-		t.held += more
-		t.body = append(make([]byte, 0, 2*cap(t.body)), t.body...)
-	}
-	t.body = append(t.body, piece...)
-	return nil
-}
-
-func (c *clientConn) giveBack() {
-	t := c.exchange
-	if t.held > 0 {
-		c.loop.policy.GiveBack(t.held)
-	}
-	t.held, t.body = 0, nil
-}
-
 // invocation is a request to a function on its way. While it lasts, the client's
 // socket is its own to write to.
 type invocation struct {
@@ -130,7 +98,7 @@ func (c *clientConn) invoke() {
 	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &invocation{client: c, fd: c.fd, claim: t.claim, life: c.loop.all.life, request: c.event(time.Now()), closes: t.closes, secure: c.tls != nil}
+	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: t.Event(c.loop.all.port, t.body.Bytes(), time.Now()), closes: t.closes, secure: c.tls != nil}
 	c.loop.spawned = true
 	go call.run()
 }
@@ -159,9 +127,9 @@ func (k *invocation) run() {
 	k.client.loop.post(func() {
 		inHead := min(written, len(head))
 		t := k.client.exchange
-		t.result.Failure = k.failure
-		t.result.Status, t.result.Answered = k.status, answered
-		t.trace.Out = int64(len(body))
+		t.Result.Failure = k.failure
+		t.Result.Status, t.Result.Answered = k.status, answered
+		t.out = int64(len(body))
 		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
@@ -219,7 +187,7 @@ func (k *invocation) response(r payload.Response) (head, body []byte) {
 func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) {
 	c.state = clientCollecting
 	t, lost := c.exchange, errno != 0 && errno != unix.EAGAIN
-	t.result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
+	t.Result.Gone = lost || c.reset || t.goneAt != 0 && t.goneAt <= c.loop.now
 	switch {
 	case lost:
 		c.close()
@@ -232,44 +200,4 @@ func (c *clientConn) invoked(head, body []byte, err error, errno syscall.Errno) 
 		c.answer(append(head, body...))
 	}
 	c.loop.serve(c)
-}
-
-// event describes the request to the function.
-func (c *clientConn) event(now time.Time) payload.Request {
-	t := c.exchange
-	t.requestID = uuid.NewString()
-	r := &t.request
-	sent := textproto.MIMEHeader{}
-	for i := range r.Len() {
-		if r.Kind(i) == http1.EndToEnd {
-			sent.Add(string(r.Name(i)), string(r.Value(i)))
-		}
-	}
-	h := make(textproto.MIMEHeader, len(sent)+8)
-	for name, values := range sent {
-		h[name] = values
-	}
-	from := c.loop.policy.Origin(&c.loop.all.at.Entrypoint, c.peer, string(r.Host), t.claim.Env.Label())
-	from.Set(h, sent)
-	t.trace.Pass(h)
-	exchange.CompleteEvent(h, from.Host, c.loop.all.port, len(t.body), now)
-	return payload.Request{
-		Method:    string(r.Method),
-		Path:      string(r.Path),
-		RawQuery:  string(r.RawQuery()),
-		Protocol:  protocolOf(r),
-		Host:      from.Host,
-		SourceIP:  from.SourceIP(sent),
-		Headers:   h,
-		Body:      t.body,
-		RequestID: t.requestID,
-		Time:      now,
-	}
-}
-
-func protocolOf(r *http1.Request) string {
-	if r.Minor == 0 {
-		return "HTTP/1.0"
-	}
-	return "HTTP/1.1"
 }

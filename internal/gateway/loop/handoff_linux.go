@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teal/internal/gateway"
-	"teal/internal/gateway/exchange"
 )
 
 // Handoff takes over the connections that the loops do not serve.
@@ -34,8 +33,7 @@ type BlockingConn = interface {
 // claimed, to the front on net/http.
 func (c *clientConn) handOver() {
 	c.leaveInstance(true)
-	claim := c.takeClaim()
-	c.exchange.trace = exchange.Trace{} // net/http keeps the record
+	claim := c.exchange.Leave() // net/http keeps the record
 	l := c.loop
 	l.poll.remove(c.fd) // closing it is not enough while there is another descriptor of it
 	read := append([]byte(nil), c.in[:c.w]...)
@@ -67,17 +65,4 @@ func (c *clientConn) blocking(fd int) (net.Conn, error) {
 	secure := c.tls.blocking(plain, c.loop.all.handoff)
 	c.tls = nil
 	return secure, nil
-}
-
-// takeClaim returns the request's claim, nil for none, for somebody else to
-// report and release.
-func (c *clientConn) takeClaim() *gateway.Claim {
-	t := c.exchange
-	if t.claim.Env == nil {
-		return nil
-	}
-	claim := t.claim
-	claim.Route = string(c.decodedPath()[:t.route])
-	t.claim = gateway.Claim{}
-	return &claim
 }

@@ -38,6 +38,7 @@ type loop struct {
 	buffers bufferStock
 	spare   []*roundTrip
 	date    dateLine
+	head    headWriter
 
 	accepting bool
 	paused    int64 // when to accept again; 0 for not paused

@@ -63,15 +63,15 @@ func (c *clientConn) await(w waitingFor) {
 func (c *clientConn) startProxying() {
 	t := c.exchange
 	c.state = clientProxying
-	if t.claim.Component.HTTP2 {
+	if t.Claim.Component.HTTP2 {
 		c.handOver()
 		return
 	}
-	if err := c.loop.policy.CheckBody(t.request.Length()); err != nil {
+	if err := t.CheckBody(t.request.Length()); err != nil {
 		c.fail(err)
 		return
 	}
-	endpoint, err := t.claim.Component.Endpoints.Claim()
+	endpoint, err := t.Claim.Component.Endpoints.Claim()
 	if err != nil {
 		c.fail(err)
 		return
@@ -82,7 +82,7 @@ func (c *clientConn) startProxying() {
 		c.handOver()
 		return
 	}
-	p := c.loop.poolFor(t.claim.Env, address.Host)
+	p := c.loop.poolFor(t.Claim.Env, address.Host)
 	if len(p.waiting) > 0 { // they came first
 		c.queue(p)
 		return
@@ -97,7 +97,7 @@ func (c *clientConn) startProxying() {
 // queue waits for a connection to become free.
 func (c *clientConn) queue(p *pool) {
 	if len(p.waiting) >= c.loop.all.perLoop(c.limits().InstanceQueue) {
-		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes, and many wait; try again", c.exchange.claim.Component.Name))
+		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes, and many wait; try again", c.exchange.Claim.Component.Name))
 		return
 	}
 	p.waiting = append(p.waiting, c)
@@ -154,7 +154,7 @@ func (c *clientConn) connectFailed(err error) {
 		c.startProxying()
 		return
 	}
-	c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "takes no connections", err))
+	c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "takes no connections", err))
 }
 
 // isIdempotent reports whether sending the request twice is the same as once:
@@ -245,7 +245,7 @@ func (c *clientConn) relay() bool {
 // has ended, or begins again.
 func (c *clientConn) sending(up flowState) bool {
 	t := c.exchange
-	if err := c.loop.policy.CheckBody(t.up.passed); err != nil {
+	if err := t.CheckBody(t.up.passed); err != nil {
 		t.closes = true
 		c.fail(err)
 		return false
@@ -287,15 +287,14 @@ func (c *clientConn) receiving(down flowState) bool {
 // noteBreak says that the instance has broken off in the middle of its answer.
 func (c *clientConn) noteBreak(down flowState) {
 	t := c.exchange
-	if t.claim.IsOverdue() {
+	if t.Claim.IsOverdue() {
 		return
 	}
-	t.result.Fault = gateway.FaultConnection
 	reason := "broke the connection in the middle of its answer"
 	if down == flowMalformed {
 		reason = "sent a body that is malformed: " + t.down.err.Reason
 	}
-	c.logFailure(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, reason, nil))
+	t.Break(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, reason, nil), gateway.FaultConnection)
 }
 
 // awaited says what the request waits for now.
@@ -335,12 +334,11 @@ func (c *clientConn) relayExpired() {
 		c.fail(exchange.ErrStalled())
 	case waitsForFirstByte, waitsForInstance:
 		if t.begun {
-			t.result.Fault = gateway.FaultTimeout
-			c.logFailure(exchange.ErrInstance(t.claim, teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil))
+			t.Break(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil), gateway.FaultTimeout)
 			c.cut()
 			return
 		}
-		c.fail(exchange.ErrInstance(t.claim, teal.CodeTimeout, fmt.Sprintf("did not answer within %s", c.patience(t.waits)), nil))
+		c.fail(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("did not answer within %s", c.patience(t.waits)), nil))
 	default:
 		c.abort()
 	}
@@ -369,7 +367,7 @@ func (c *clientConn) cut() {
 // finish ends a request whose response has been passed on whole.
 func (c *clientConn) finish() {
 	t := c.exchange
-	t.trace.Whole = true
+	t.Whole = true
 	u := t.upstream
 	c.leaveInstance(t.sent && !t.response.Close() && !u.hungUp && !u.ended && u.failure == 0 && u.r == u.w)
 	if t.up.body.Done() && t.up.piece == 0 {
@@ -394,18 +392,4 @@ func (c *clientConn) leaveInstance(keep bool) {
 		t.endpoint.Done(false)
 		t.endpoint = nil
 	}
-}
-
-// logFailure says in the log what a client cannot be told any more.
-func (c *clientConn) logFailure(err error) {
-	c.loop.policy.LogFailure(c.failureOf(err))
-}
-
-// failureOf returns err as the request's.
-func (c *clientConn) failureOf(err error) exchange.Failure {
-	t := c.exchange
-	f := c.loop.policy.FailureOf(err, t.requestID, &c.loop.all.at.Entrypoint, c.peer, c.fields())
-	t.requestID = f.ID
-	f.Claim, f.Method, f.Path = t.claim, string(t.request.Method), string(t.request.Path)
-	return f
 }

@@ -12,14 +12,14 @@ import (
 // it. False means that the request has ended, or begins again.
 func (c *clientConn) readResponse() bool {
 	t, u := c.exchange, c.exchange.upstream
-	limits := http1.Limits{Bytes: c.limits().HeaderBytes, Fields: c.limits().HeaderFields}
+	limits := c.loop.policy.ResponseLimits()
 	for !t.begun && !t.tunnel {
 		n, err := 0, error(nil)
 		if u.r < u.w {
 			n, err = t.response.Parse(u.unread(), limits)
 		}
 		if err != nil {
-			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
+			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
 			return false
 		}
 		if n > 0 {
@@ -53,7 +53,7 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 		if u.failure != 0 {
 			cause = u.failure
 		}
-		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
+		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
 		return
 	}
 	t.resent, t.sent = true, false
@@ -76,12 +76,14 @@ func (c *clientConn) takeHead() bool {
 	case r.Interim():
 		t.interim++
 		if t.interim > maxInterim {
-			c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
+			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
 			return false
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
 			c.room(c.loop, t.upstream.r+smallBuffer/4)
-			c.out = append(c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason)), "\r\n"...)
+			w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+			exchange.PassInterim(w, fields{&r.Fields})
+			c.out = append(w.out, "\r\n"...)
 			c.send(c.loop, nil)
 			t.told = t.told || r.Status == 100
 		}
@@ -97,11 +99,8 @@ func (c *clientConn) beginResponse() {
 	t := c.exchange
 	r := &t.response
 	t.begun = true
-	t.trace.Instance = t.endpoint.Address().Host
-	t.answered(r.Status)
-	if kind, _ := r.Get("content-type"); http1.HasPrefixFold(kind, "text/event-stream") {
-		c.report() // a stream of hours is answered when it begins
-	}
+	t.Instance = t.endpoint.Address().Host
+	t.Begins(r.Status, fields{&r.Fields})
 	t.closes = t.closes || c.loop.stopping || t.request.ExpectContinue && !t.sent && !t.told
 	toHead := string(t.request.Method) == "HEAD"
 	length := r.Length(toHead)
@@ -112,8 +111,12 @@ func (c *clientConn) beginResponse() {
 		framed, t.closes = http1.UntilClose, true
 	}
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
-	out := c.appendFields(http1.AppendStatusLine(c.out, r.Status, r.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
+	w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+	dated := t.PassResponse(w, fields{&r.Fields})
+	out := w.out
+	if !dated {
+		out = c.loop.appendDate(out)
+	}
 	if t.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
@@ -130,37 +133,22 @@ func (c *clientConn) beginResponse() {
 	t.down.reset(length, framed == http1.Chunked)
 }
 
-// appendFields appends what of a response's fields is for the client.
-func (c *clientConn) appendFields(to []byte) []byte {
-	r := &c.exchange.response
-	for i := range r.Len() {
-		if r.Kind(i) != http1.EndToEnd {
-			continue
-		}
-		if name := r.Name(i); len(name) != len(exchange.HeaderVersion) || !http1.EqualFold(name, "teal-version") {
-			to = http1.AppendField(to, name, r.Value(i))
-		}
-	}
-	return to
-}
-
 // startTunnel lets the two go on in the protocol that they have agreed on.
 func (c *clientConn) startTunnel() bool {
 	t := c.exchange
 	if !t.upgrades() || !t.response.Upgrades() || !t.sent {
-		c.fail(exchange.ErrInstance(t.claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
+		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
 		return false
 	}
 	protocol, _ := t.response.Get("upgrade")
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
-	out := c.appendFields(http1.AppendStatusLine(c.out, 101, t.response.Reason))
-	out = http1.AppendLine(out, exchange.HeaderVersion, t.claim.Env.Label())
-	out = append(out, "Connection: Upgrade\r\nUpgrade: "...)
+	w := c.loop.headWriter(http1.AppendStatusLine(c.out, 101, t.response.Reason))
+	t.PassResponse(w, fields{&t.response.Fields})
+	out := append(w.out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
 	t.begun, t.tunnel, t.closes = true, true, true
-	t.trace.Instance, t.trace.Whole = t.endpoint.Address().Host, true
-	t.answered(101)
-	c.report()
+	t.Instance, t.Whole = t.endpoint.Address().Host, true
+	t.Begins(101, fields{&t.response.Fields})
 	t.up.reset(http1.UntilClose, false)
 	t.down.reset(http1.UntilClose, false)
 	return true

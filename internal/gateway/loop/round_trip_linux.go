@@ -1,7 +1,8 @@
 package loop
 
 import (
-	"teal"
+	"unsafe"
+
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
@@ -10,12 +11,12 @@ import (
 // roundTrip is one request on its way. It is lent to a connection for as long as a
 // request is there.
 type roundTrip struct {
+	exchange.Exchange
 	request  http1.Request
 	response http1.Response
 	up, down flow // the bodies
 	head     int  // length of the request's head, which stays at the beginning of the client's buffer
 	path     []byte
-	claim    gateway.Claim
 	endpoint gateway.Endpoint // nil for none
 	upstream *upstreamConn
 	attempts int     // connections that could not be made
@@ -32,35 +33,102 @@ type roundTrip struct {
 	queued   *pool   // that it waits for; nil for none
 	halfDone [2]bool // the directions of a tunnel that have ended: up, down
 	waits    waitingFor
-	goneAt   int64          // when a client that sends no more is taken to have gone; 0 for never
-	route    int            // length of the part of the path that led to the component
-	result   gateway.Result // what is known of it so far
-	reported bool
-	trace    exchange.Trace
-	code     teal.Code // of an error of Teal's own that was the answer
-	// requestID is the invocation's, or that of an error of Teal's own.
-	requestID string
-	answer    error // to give when the body has been skipped
-	skipped   int64
-	body      []byte // for a function
-	until     int64  // the whole body must be there then
-	held      int64  // of the server's budget for bodies
+	goneAt   int64 // when a client that sends no more is taken to have gone; 0 for never
+	route    int   // length of the part of the path that led to the component
+	out      int64 // bytes of the body of an answer that is Teal's own, or a function's
+	answer   error // to give when the body has been skipped
+	skipped  int64
+	body     exchange.Body // for a function
+	until    int64         // the whole body must be there then
 }
 
-func (l *loop) newRoundTrip() *roundTrip {
-	if last := len(l.spare) - 1; last >= 0 {
-		t := l.spare[last]
-		l.spare = l.spare[:last]
+// newRoundTrip returns one for the next request of a client.
+func (l *loop) newRoundTrip(c *clientConn) *roundTrip {
+	last := len(l.spare) - 1
+	if last < 0 {
+		t := &roundTrip{up: flow{trailer: l.all.trailer}, down: flow{trailer: exchange.PassesTrailer, body: http1.Body{Repairs: true}}}
+		t.reset(c)
 		return t
 	}
-	return &roundTrip{up: flow{trailer: l.all.trailer}, down: flow{trailer: exchange.PassesTrailer}}
+	t := l.spare[last]
+	l.spare = l.spare[:last]
+	t.reset(c)
+	return t
 }
 
-// reset makes t ready for the next request.
-func (t *roundTrip) reset() {
+// reset makes t ready for the next request of a client.
+func (t *roundTrip) reset(c *clientConn) {
 	t.request.Reset()
 	t.response.Reset()
 	t.up.reset(0, false)
 	t.down.reset(0, false)
-	*t = roundTrip{request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
+	*t = roundTrip{Exchange: t.Exchange, request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
+	t.Begin(c.loop.policy, &c.loop.all.at.Entrypoint, &c.peer, received{t})
 }
+
+// decodedPath returns the path as the routes have it.
+func (t *roundTrip) decodedPath() []byte {
+	sent := t.request.Path
+	for i := 0; i < len(sent); i++ {
+		if sent[i] == '%' {
+			t.path = http1.AppendUnescaped(t.path[:0], sent)
+			return t.path
+		}
+	}
+	return sent
+}
+
+// received is the request as package exchange reads it, in place.
+type received struct{ *roundTrip }
+
+// Len implements exchange.Request: there are no fields before the head has been read.
+func (r received) Len() int {
+	if r.head == 0 {
+		return 0
+	}
+	return r.request.Len()
+}
+
+// Field implements exchange.Request.
+func (r received) Field(i int) (name, value string, endToEnd bool) {
+	return fields{&r.request.Fields}.Field(i)
+}
+
+// Line implements exchange.Request.
+func (r received) Line() exchange.Line {
+	if r.head == 0 {
+		return exchange.Line{Protocol: protocolOf(&r.request)}
+	}
+	q := &r.request
+	return exchange.Line{
+		Method: view(q.Method), Host: view(q.Host), Target: view(q.Target()),
+		Path: view(q.Path), RawQuery: view(q.RawQuery()), Protocol: protocolOf(q),
+	}
+}
+
+// Route implements exchange.Request.
+func (r received) Route() string {
+	if r.route == 0 {
+		return ""
+	}
+	return view(r.decodedPath())[:r.route]
+}
+
+// fields are the fields of a head as package exchange reads them, in place.
+type fields struct{ *http1.Fields }
+
+// Field implements exchange.Head.
+func (f fields) Field(i int) (name, value string, endToEnd bool) {
+	return view(f.Name(i)), view(f.Value(i)), f.Kind(i) == http1.EndToEnd
+}
+
+func protocolOf(r *http1.Request) string {
+	if r.Minor == 0 {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
+}
+
+// view returns bytes as a string without copying them; it is valid as long as
+// they are.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }

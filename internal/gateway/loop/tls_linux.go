@@ -15,8 +15,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"teal"
-	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
@@ -293,13 +291,11 @@ func looksLikeHTTP(header [5]byte) bool {
 
 // plainAnswer is for clients that speak without TLS.
 func plainAnswer() []byte {
-	err := gateway.PublicErrorf(teal.CodeInvalidInput, "this port speaks HTTPS only; ask with https://")
-	status := exchange.StatusOf(err)
-	body := exchange.Failure{Err: err}.Document(status)
-	out := http1.AppendStatusLine(nil, status, nil)
-	out = http1.AppendLine(out, "Content-Type", "application/problem+json")
-	out = append(http1.AppendLength(out, int64(len(body))), "Connection: close\r\n\r\n"...)
-	return append(out, body...)
+	answer := exchange.NotSecure()
+	w := &headWriter{out: http1.AppendStatusLine(nil, answer.Status, nil)}
+	answer.WriteHead(w)
+	out := append(http1.AppendLength(w.out, int64(len(answer.Body))), "Connection: close\r\n\r\n"...)
+	return append(out, answer.Body...)
 }
 
 // connectionOf makes a connection of a descriptor, which it takes.

@@ -2,13 +2,12 @@ package nethttp
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/payload"
@@ -20,18 +19,18 @@ import (
 // invocation, as it does not on AWS: the handler may be half way through. The
 // drain deadline and the end of the server do.
 func (x *roundTrip) invoke() {
-	ctx, done := x.claim.Env.Bind(x.handler.life)
+	ctx, done := x.Claim.Env.Bind(x.handler.life)
 	defer done()
 	defer x.body.boundTo(ctx)()
-	defer x.giveBack()
-	body, err := x.readBody()
+	defer x.collected.Release()
+	err := x.readBody()
 	switch {
 	case err != nil:
 		x.fail(x.explain(ctx, err))
-	case x.claim.Stream:
-		x.stream(ctx, x.event(body, time.Now()))
+	case x.Claim.Stream:
+		x.stream(ctx, x.event())
 	default:
-		x.collect(ctx, x.event(body, time.Now()))
+		x.collect(ctx, x.event())
 	}
 }
 
@@ -39,7 +38,7 @@ func (x *roundTrip) invoke() {
 func (x *roundTrip) collect(ctx context.Context, request payload.Request) {
 	var response payload.Response
 	var err error
-	response, x.result.Failure, err = x.handler.policy.Invoke(ctx, x.claim, request)
+	response, x.Result.Failure, err = x.handler.policy.Invoke(ctx, x.Claim, request)
 	if err != nil {
 		x.fail(x.explain(ctx, err))
 		return
@@ -47,61 +46,61 @@ func (x *roundTrip) collect(ctx context.Context, request payload.Request) {
 	x.answer(response)
 }
 
-// readBody reads the whole body. What it holds beyond a small one is taken from
-// the server's budget as it arrives, so that a client which only announces much
-// costs nothing; giveBack returns it.
-func (x *roundTrip) readBody() ([]byte, error) {
+// readBody reads the whole body.
+func (x *roundTrip) readBody() (err error) {
 	if x.body == nil {
-		return nil, nil
+		return nil
 	}
-	if err := x.handler.policy.CheckEvent(x.in.ContentLength); err != nil {
-		return nil, err
+	if x.collected, err = x.handler.policy.NewBody(x.in.ContentLength); err != nil {
+		return err
 	}
 	x.body.until = time.Now().Add(x.handler.policy.Limits.FunctionBody)
-	return x.handler.policy.ReadWhole(x.body, x.in.ContentLength, &x.held)
+	return readWhole(x.body, &x.collected)
 }
 
 // ReadBody reads the body of a request to a function before it is known who has
 // sent it, within the limits and the budget of all such bodies. The caller calls
 // release when it needs the body no more, also after an error; w is the request's.
 func (s *Server) ReadBody(w http.ResponseWriter, r *http.Request) (data []byte, release func(), err error) {
-	held := new(int64)
-	release = func() { s.policy.GiveBack(*held) }
-	if err := s.policy.CheckEvent(r.ContentLength); err != nil {
-		return nil, release, err
+	body, err := s.policy.NewBody(r.ContentLength)
+	if err != nil {
+		return nil, body.Release, err
 	}
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(s.policy.Limits.FunctionBody)) // net/http's connections take deadlines
 	defer func() { _ = control.SetReadDeadline(time.Time{}) }()
-	data, err = s.policy.ReadWhole(r.Body, r.ContentLength, held)
-	return data, release, err
+	if err := readWhole(r.Body, &body); err != nil {
+		return nil, body.Release, err
+	}
+	return body.Bytes(), body.Release, nil
 }
 
-func (x *roundTrip) giveBack() { x.handler.policy.GiveBack(x.held) }
+func readWhole(from io.Reader, to *exchange.Body) error {
+	for {
+		room, err := to.Room()
+		if err != nil {
+			return err
+		}
+		n, err := from.Read(room)
+		if tooLarge := to.Took(n); tooLarge != nil {
+			return tooLarge
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
 
 // event describes the request to the function.
-func (x *roundTrip) event(body []byte, now time.Time) payload.Request {
-	x.requestID = uuid.NewString()
-	h := x.in.Header.Clone()
-	removeHopByHop(h)
-	x.introduce(h)
+func (x *roundTrip) event() payload.Request {
 	port := ""
 	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
 		_, port, _ = net.SplitHostPort(address.String())
 	}
-	exchange.CompleteEvent(textproto.MIMEHeader(h), x.in.Host, port, len(body), now)
-	return payload.Request{
-		Method:    x.in.Method,
-		Path:      x.in.URL.EscapedPath(),
-		RawQuery:  x.in.URL.RawQuery,
-		Protocol:  x.in.Proto,
-		Host:      x.in.Host,
-		SourceIP:  x.origin().SourceIP(textproto.MIMEHeader(x.in.Header)),
-		Headers:   h,
-		Body:      body,
-		RequestID: x.requestID,
-		Time:      now,
-	}
+	return x.Event(port, x.collected.Bytes(), time.Now())
 }
 
 // answer writes a function's response.
@@ -111,7 +110,7 @@ func (x *roundTrip) answer(r payload.Response) {
 		x.w.WriteHeader(r.Status)
 		return
 	}
-	x.trace.Out = int64(len(r.Body))
+	x.out = int64(len(r.Body))
 	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
 	x.w.WriteHeader(r.Status)
 	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
@@ -119,8 +118,8 @@ func (x *roundTrip) answer(r payload.Response) {
 
 // prepare sets the headers of a function's response, and notes that it begins.
 func (x *roundTrip) prepare(r payload.Response) http.Header {
-	x.answered(r.Status)
-	x.result.Gone = x.in.Context().Err() != nil
+	x.Answered(r.Status)
+	x.Result.Gone = x.in.Context().Err() != nil
 	h := x.w.Header()
 	for _, pair := range r.Headers {
 		h.Add(pair[0], pair[1])
@@ -128,25 +127,9 @@ func (x *roundTrip) prepare(r payload.Response) http.Header {
 	for _, cookie := range r.Cookies {
 		h.Add("Set-Cookie", cookie)
 	}
-	h.Set(exchange.HeaderVersion, x.claim.Env.Label())
+	h.Set(exchange.HeaderVersion, x.Claim.Env.Label())
 	if _, typed := h["Content-Type"]; !typed && !exchange.Bodyless(r.Status) {
 		h["Content-Type"] = nil // do not guess
 	}
 	return h
-}
-
-// introduce makes what is sent to the component say where the request comes
-// from, and which trace it belongs to.
-func (x *roundTrip) introduce(out http.Header) {
-	x.origin().Set(textproto.MIMEHeader(out), textproto.MIMEHeader(x.in.Header))
-	x.trace.Pass(textproto.MIMEHeader(out))
-}
-
-// origin may be asked before anything is claimed; then there is no label.
-func (x *roundTrip) origin() exchange.Origin {
-	label := ""
-	if x.claim.Env != nil {
-		label = x.claim.Env.Label()
-	}
-	return x.handler.policy.Origin(&x.handler.at.Entrypoint, remoteAddr(x.in), x.in.Host, label)
 }

@@ -16,8 +16,8 @@ import (
 // before its end is cut off, so that nobody takes it for the whole.
 func (x *roundTrip) stream(ctx context.Context, request payload.Request) {
 	out := &outflow{x: x, began: time.Now()}
-	answer, failure, err := x.handler.policy.Run(ctx, x.claim, request, out)
-	x.result.Failure = failure
+	answer, failure, err := x.handler.policy.Run(ctx, x.Claim, request, out)
+	x.Result.Failure = failure
 	switch {
 	case out.refused:
 	case err == nil && out.waitsForHead():
@@ -88,7 +88,7 @@ func (o *outflow) Write(piece []byte) (int, error) {
 	since := time.Now()
 	defer func() { o.held += time.Since(since) }()
 	n, err := o.x.w.Write(body)
-	o.x.trace.Out += int64(n)
+	o.x.out += int64(n)
 	if err == nil {
 		err = o.flush()
 	}
@@ -100,12 +100,8 @@ func (o *outflow) flush() error { return http.NewResponseController(o.x.w).Flush
 // breakOff ends an answer that will not be whole. A timeout counts against the
 // version unless it was the client who took most of the time.
 func (o *outflow) breakOff(err error) {
-	x := o.x
-	x.code = teal.CodeOf(err)
-	if o.held < time.Since(o.began)/2 || !teal.IsCode(err, teal.CodeFunctionTimeout) {
-		x.result.Fault = exchange.FaultOf(err, exchange.StatusOf(err))
-	}
-	x.handler.policy.LogFailure(x.failureOf(err))
+	slow := o.held >= time.Since(o.began)/2
+	o.x.BreakOff(err, slow)
 	panic(http.ErrAbortHandler)
 }
 

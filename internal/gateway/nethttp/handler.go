@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 )
@@ -41,51 +40,51 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer s.end()
 		x.w, x.carrier = s, s
 	}
-	x.look()
-	defer x.record()
-	x.body = newRequestBody(r, x.carrier, h.policy.Limits.BodyStall)
+	x.peer = h.policy.Peer(&h.at.Entrypoint, remoteAddr(r))
+	x.Begin(h.policy, &h.at.Entrypoint, &x.peer, received{x})
+	x.Watch()
+	x.body = newRequestBody(r, x.carrier, x.bodyStall())
 	defer x.body.finish()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
 		// before it lets the response begin.
 		_ = http.NewResponseController(w).EnableFullDuplex()
 	}
-	err := h.check(c, r)
-	if err == nil {
-		x.claim, err = h.claim(r)
-	}
-	if err != nil {
-		x.fail(err)
-		x.trace.Whole = true
-		return
-	}
 	defer x.end()
-	if err := h.checkLoad(x.claim, r); err != nil {
-		x.fail(err)
-		x.trace.Whole = true
-		return
-	}
+	err := x.admit(c)
 	switch {
+	case err != nil:
+		x.fail(err)
 	case isConnect(r):
 		x.connect()
-	case x.claim.Component.Function != nil:
+	case x.Claim.Component.Function != nil:
 		x.invoke()
 	default:
 		x.proxy()
 	}
-	x.trace.Whole = true
+	x.Whole = true
 }
 
-// check returns why a request may not come in. Who has opened the connection is
-// looked up with its first request: the listener goes on accepting meanwhile.
-func (h *handler) check(c *conn, r *http.Request) error {
-	if h.at.Environment == nil {
-		return nil
+// admit claims the component that the request is for, or returns why it may not come
+// in. Who has opened the connection is looked up with its first request: the listener
+// goes on accepting meanwhile.
+func (x *roundTrip) admit(c *conn) error {
+	at := &x.handler.at
+	if at.Environment != nil {
+		c.visit.once.Do(func() {
+			c.visit.admission = at.Admission(addressOf(c.RemoteAddr()), addressOf(c.LocalAddr()))
+		})
+		if err := at.CheckAdmission(c.visit.admission, received{x}); err != nil {
+			return err
+		}
 	}
-	c.visit.once.Do(func() {
-		c.visit.admission = h.at.Admission(addressOf(c.RemoteAddr()), addressOf(c.LocalAddr()))
-	})
-	return h.at.CheckAdmission(c.visit.admission, r.Host, headOf(r.Header))
+	if err := x.CheckFields(received{x}.Len()); err != nil {
+		return err
+	}
+	if err := x.claim(); err != nil {
+		return err
+	}
+	return x.CheckInFlight()
 }
 
 // visit is what is known of who has opened a connection.
@@ -94,28 +93,15 @@ type visit struct {
 	admission gateway.Admission
 }
 
-// claim returns what the request belongs to: a claim that has been made before it came
-// here, or a new one.
-func (h *handler) claim(r *http.Request) (gateway.Claim, error) {
-	if h.at.Environment == nil {
-		if claim, ok := claimed(r); ok {
-			return claim, nil
+// claim takes the claim that has been made before the request came here, or makes one.
+func (x *roundTrip) claim() error {
+	if x.handler.at.Environment == nil {
+		if claim, ok := claimed(x.in); ok {
+			x.Claim = claim
+			return nil
 		}
 	}
-	return h.policy.Claim(&h.at.Entrypoint, remoteAddr(r), r.Host, r.URL.Path, headOf(r.Header))
-}
-
-// checkLoad refuses a request that is one too many, or has too many header fields
-// for one.
-func (h *handler) checkLoad(claim gateway.Claim, r *http.Request) error {
-	fields := 0
-	for _, values := range r.Header {
-		fields += len(values)
-	}
-	if err := h.policy.CheckFields(fields); err != nil {
-		return err
-	}
-	return h.policy.CheckInFlight(claim)
+	return x.Choose(x.in.URL.Path)
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.
@@ -128,46 +114,40 @@ func (h *handler) reportPanic(r *http.Request) {
 	}
 }
 
-// exchange is one request and its response.
+// roundTrip is one request and its response.
 type roundTrip struct {
-	handler  *handler
-	w        http.ResponseWriter
-	in       *http.Request
-	carrier  carrier
-	body     *requestBody // nil for none
-	claim    gateway.Claim
-	endpoint gateway.Endpoint // of the attempt that goes on; nil for none
-	held     int64            // of the server's budget for bodies
-	result   gateway.Result   // what is known of it so far
-	code     teal.Code        // of an error of Teal's own that was the answer
-	// requestID is the invocation's, or that of an error of Teal's own.
-	requestID string
-	trace     exchange.Trace
-	reported  bool
-	reply     reply          // the body of an instance's response
-	grpc      *http.Response // an instance's answer to a gRPC call; nil for none
-	due       time.Time      // when a gRPC call is to be over; zero for never
+	exchange.Exchange
+	handler   *handler
+	w         http.ResponseWriter
+	in        *http.Request
+	fields    fields // of in, once they have been asked for
+	peer      exchange.Peer
+	carrier   carrier
+	body      *requestBody     // nil for none
+	endpoint  gateway.Endpoint // of the attempt that goes on; nil for none
+	collected exchange.Body    // for a function
+	out       int64            // bytes of the answer's body
+	reply     reply            // the body of an instance's response
+	grpc      *http.Response   // an instance's answer to a gRPC call; nil for none
+	due       time.Time        // when a gRPC call is to be over; zero for never
+}
+
+// bodyStall returns how long a read of the request's body may take, zero for any time.
+// The messages of a gRPC call may be as far apart as it likes: whether its client is
+// still there, pings of the connection tell.
+func (x *roundTrip) bodyStall() time.Duration {
+	if x.IsGRPC() {
+		return 0
+	}
+	return x.handler.policy.Limits.BodyStall
 }
 
 // end says how the request went, unless that has been said, and gives the claim
 // back.
 func (x *roundTrip) end() {
-	if !x.reported {
-		x.noteGRPC()
-		x.report()
-	}
-	x.claim.Release()
-}
-
-func (x *roundTrip) report() {
-	x.reported = true
-	x.result.Method, x.result.Host, x.result.Path = x.in.Method, x.in.Host, x.in.RequestURI
-	x.claim.Report(x.result)
-}
-
-// answered notes that the response begins.
-func (x *roundTrip) answered(status int) {
-	x.result.Status, x.result.Answered = status, time.Now()
+	x.noteGRPC()
+	x.Record(x.body.received(), x.out)
+	x.End()
 }
 
 // remoteAddr returns the address of the peer; the zero Addr when it has none.

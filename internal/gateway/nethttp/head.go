@@ -5,27 +5,9 @@ import (
 	"net/textproto"
 	"strings"
 
+	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
-
-// hopByHop names the headers that are about one connection.
-var hopByHop = []string{
-	"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection",
-	"Te", "Trailer", "Transfer-Encoding", "Upgrade",
-}
-
-// removeHopByHop removes what is about one connection, also what the Connection
-// header names.
-func removeHopByHop(h http.Header) {
-	for _, line := range h["Connection"] {
-		for name := range strings.SplitSeq(line, ",") {
-			h.Del(textproto.TrimString(name))
-		}
-	}
-	for _, name := range hopByHop {
-		h.Del(name)
-	}
-}
 
 // fields are the fields of a head of net/http's, as package exchange reads them.
 type fields []field
@@ -39,7 +21,7 @@ type field struct {
 func headOf(h http.Header) fields {
 	list := make(fields, 0, len(h))
 	for name, values := range h {
-		endToEnd := !http1.IsAboutConnection(name) && !isNamed(h["Connection"], name)
+		endToEnd := name != headerProtocol && !http1.IsAboutConnection(name) && !isNamed(h["Connection"], name)
 		for _, value := range values {
 			list = append(list, field{name, value, endToEnd})
 		}
@@ -63,7 +45,44 @@ func isNamed(connection []string, name string) bool {
 func (f fields) Len() int { return len(f) }
 
 // Field implements exchange.Head.
-func (f fields) Field(i int) (name, value string) { return f[i].name, f[i].value }
+func (f fields) Field(i int) (name, value string, endToEnd bool) {
+	return f[i].name, f[i].value, f[i].endToEnd
+}
 
-// EndToEnd implements exchange.Head.
-func (f fields) EndToEnd(i int) bool { return f[i].endToEnd }
+// header receives fields for net/http. It implements exchange.Fields.
+type header http.Header
+
+// Add implements exchange.Fields.
+func (h header) Add(name, value string) { http.Header(h).Add(name, value) }
+
+// AddList implements exchange.Fields.
+func (h header) AddList(name string, values []string) {
+	http.Header(h).Add(name, strings.Join(values, ", "))
+}
+
+// received is the request as package exchange reads it.
+type received struct{ *roundTrip }
+
+func (r received) head() fields {
+	if r.fields == nil {
+		r.fields = headOf(r.in.Header)
+	}
+	return r.fields
+}
+
+// Len implements exchange.Request.
+func (r received) Len() int { return len(r.head()) }
+
+// Field implements exchange.Request.
+func (r received) Field(i int) (name, value string, endToEnd bool) { return r.head().Field(i) }
+
+// Line implements exchange.Request.
+func (r received) Line() exchange.Line {
+	return exchange.Line{
+		Method: r.in.Method, Host: r.in.Host, Target: r.in.RequestURI,
+		Path: r.in.URL.EscapedPath(), RawQuery: r.in.URL.RawQuery, Protocol: r.in.Proto,
+	}
+}
+
+// Route implements exchange.Request.
+func (r received) Route() string { return r.Claim.Route }

@@ -16,42 +16,21 @@ func (x *roundTrip) fail(err error) {
 	if errors.Is(err, exchange.ErrClientGone) {
 		panic(http.ErrAbortHandler)
 	}
-	err = x.claim.Explain(err)
-	status := exchange.StatusOf(err)
-	x.answered(status)
-	x.code = teal.CodeOf(err)
-	x.result.Fault = exchange.FaultOf(err, status)
-	f := x.failureOf(err)
-	x.handler.policy.LogAnswer(f, status)
+	answer := x.Fail(err)
 	h := x.w.Header()
 	clear(h)
-	if x.claim.Version > 0 {
-		h.Set(exchange.HeaderVersion, x.claim.Version.String())
+	answer.WriteHead(header(h))
+	if answer.Body != nil {
+		h.Set("Content-Length", strconv.Itoa(len(answer.Body)))
+		if !x.body.finish() {
+			h.Set("Connection", "close")
+		}
 	}
-	if exchange.MayRetry(status) {
-		h.Set("Retry-After", exchange.RetryAfter)
+	x.out = int64(len(answer.Body))
+	x.w.WriteHeader(answer.Status)
+	if answer.Body != nil {
+		_, _ = x.w.Write(answer.Body) // the client may have gone; nobody is left to tell
 	}
-	if isGRPC(x.in) {
-		x.failGRPC(f)
-		return
-	}
-	data := f.Document(status)
-	if !x.body.finish() {
-		h.Set("Connection", "close")
-	}
-	x.trace.Out = int64(len(data))
-	h.Set("Content-Type", "application/problem+json")
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	x.w.WriteHeader(status)
-	_, _ = x.w.Write(data) // the client may have gone; nobody is left to tell
-}
-
-// failureOf returns err as the request's.
-func (x *roundTrip) failureOf(err error) exchange.Failure {
-	f := x.handler.policy.FailureOf(err, x.requestID, &x.handler.at.Entrypoint, remoteAddr(x.in), headOf(x.in.Header))
-	x.requestID = f.ID
-	f.Claim, f.Method, f.Path = x.claim, x.in.Method, x.in.URL.Path
-	return f
 }
 
 // explain turns what went wrong into the error to answer with. The end of the
@@ -69,7 +48,6 @@ func (x *roundTrip) explain(ctx context.Context, err error) error {
 	case errors.As(failure, &own):
 		return failure
 	case failure != nil:
-		x.result.Gone = true
 		return exchange.ErrNotWhole(failure)
 	case cause != nil:
 		return exchange.ErrClientGone

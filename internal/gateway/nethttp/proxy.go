@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/textproto"
 	"net/url"
 	"reflect"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/http1"
 )
 
 // connectError is a connection to an instance that could not be made.
@@ -33,7 +33,7 @@ func (e *connectError) Unwrap() error { return e.err }
 // so are those of HTTP/2, whose instance may answer while the client still sends:
 // the answer ends the request, so it must not wait for the request's end.
 func (x *roundTrip) flushAfter() time.Duration {
-	if x.claim.Component.HTTP2 {
+	if x.Claim.Component.HTTP2 {
 		return -1
 	}
 	return time.Millisecond
@@ -44,16 +44,13 @@ func (x *roundTrip) flushAfter() time.Duration {
 func (x *roundTrip) proxy() {
 	ctx, done := x.body.clientContext(x.in)
 	defer done()
-	ctx, done = x.claim.Env.Bind(ctx)
+	ctx, done = x.Claim.Env.Bind(ctx)
 	defer done()
 	defer x.body.boundTo(ctx)()
 	defer x.endAttempt(false)
 
-	// A nil value keeps net/http from guessing a type that the instance did
-	// not give.
-	x.w.Header()["Content-Type"] = nil
 	in := x.in.WithContext(ctx)
-	if x.claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
+	if x.Claim.Component.HTTP2 || upgradesToHTTP2(in.Header) {
 		in.Header = in.Header.Clone()
 		in.Header.Del("Upgrade")
 		in.Header.Del("Http2-Settings")
@@ -61,20 +58,19 @@ func (x *roundTrip) proxy() {
 	if x.body != nil {
 		in.Body = x.body
 	}
-	if isGRPC(x.in) {
-		x.due = exchange.GRPCDeadline(x.in.Header.Get("Grpc-Timeout"))
-	} else {
-		if err := x.handler.policy.CheckBody(x.in.ContentLength); err != nil {
-			x.fail(err)
-			return
-		}
-		x.body.limit(x.handler.policy.CheckBody)
+	if x.IsGRPC() {
+		x.due = x.GRPCDeadline(time.Now())
 	}
+	if err := x.CheckBody(x.in.ContentLength); err != nil {
+		x.fail(err)
+		return
+	}
+	x.body.limit(x.CheckBody)
 	proxy := httputil.ReverseProxy{
 		Rewrite:        x.rewrite,
 		Transport:      x,
 		FlushInterval:  x.flushAfter(),
-		ModifyResponse: x.stamp,
+		ModifyResponse: x.begin,
 		ErrorHandler:   x.proxyFailed,
 		ErrorLog:       x.handler.server.errorLog,
 		BufferPool:     buffers,
@@ -103,30 +99,39 @@ func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 	r.Out.Host = r.In.Host
 	if len(r.In.Trailer) > 0 { // its values come when the body has been read
 		r.Out.Trailer = http.Header{}
-		exchange.FilterTrailer(textproto.MIMEHeader(r.Out.Trailer), textproto.MIMEHeader(r.In.Trailer), x.handler.server.requestTrailer)
-		x.body.whenRead(func() {
-			exchange.FilterTrailer(textproto.MIMEHeader(r.Out.Trailer), textproto.MIMEHeader(r.In.Trailer), x.handler.server.requestTrailer)
-		})
+		filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer)
+		x.body.whenRead(func() { filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer) })
 	}
-	x.introduce(r.Out.Header)
+	h := make(http.Header, len(r.Out.Header)+4)
+	for _, name := range aboutRequest {
+		if values, ok := r.Out.Header[name]; ok {
+			h[name] = values
+		}
+	}
+	x.Forward(header(h))
+	r.Out.Header = h
 }
 
-// stamp marks the response with the version, and notes that there is one. What
-// lasts is reported now: a stream or a connection of hours is answered when it
-// begins.
-func (x *roundTrip) stamp(r *http.Response) error {
-	r.Header.Set(exchange.HeaderVersion, x.claim.Env.Label())
-	x.answered(r.StatusCode)
-	switch {
-	case r.StatusCode == http.StatusSwitchingProtocols:
-		if strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
-			x.report()
-		}
-		return nil // its body is the connection
-	case strings.HasPrefix(r.Header.Get("Content-Type"), "text/event-stream"):
-		x.report()
+// aboutRequest are the fields about the connection to the instance that ReverseProxy
+// has set, or that its transport understands.
+var aboutRequest = []string{"Connection", "Upgrade", "Te", "Expect"}
+
+// begin passes on the head of the instance's response.
+func (x *roundTrip) begin(r *http.Response) error {
+	sent := headOf(r.Header)
+	upgrade := r.StatusCode == http.StatusSwitchingProtocols
+	if upgrade && !strings.EqualFold(r.Header.Get("Upgrade"), x.in.Header.Get("Upgrade")) {
+		return nil // ReverseProxy refuses it
 	}
-	if isGRPC(x.in) {
+	x.Begins(r.StatusCode, sent)
+	r.Header = x.passResponse(r, sent)
+	// A nil value keeps net/http from guessing a type that the instance did not
+	// give. ReverseProxy forgets it when it passes an interim answer on.
+	x.w.Header()["Content-Type"] = nil
+	if upgrade {
+		return nil // its body is the connection
+	}
+	if x.IsGRPC() {
 		x.grpc = r
 	}
 	r.Trailer = filteredTrailer(r.Trailer)
@@ -136,6 +141,23 @@ func (x *roundTrip) stamp(r *http.Response) error {
 	x.reply = reply{r.Body, x, r}
 	r.Body = &x.reply
 	return nil
+}
+
+// passResponse returns the header of a response as the client gets it, with the framing
+// that net/http keeps there.
+func (x *roundTrip) passResponse(r *http.Response, sent fields) http.Header {
+	h := make(http.Header, len(sent)+1)
+	x.PassResponse(header(h), sent)
+	kept := []string{"Content-Length"}
+	if r.StatusCode == http.StatusSwitchingProtocols {
+		kept = []string{"Connection", "Upgrade"}
+	}
+	for _, name := range kept {
+		if values, ok := r.Header[name]; ok {
+			h[name] = values
+		}
+	}
+	return h
 }
 
 // endWithHead passes on that a response has ended with its head, which ReverseProxy
@@ -166,21 +188,31 @@ type reply struct {
 // Read implements io.Reader.
 func (r *reply) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	r.trace.Out += int64(n)
+	r.out += int64(n)
 	if errors.Is(err, io.EOF) {
 		r.response.Trailer = filteredTrailer(r.response.Trailer)
 	}
 	// The context has ended when it is the client that broke off.
 	gone := r.in.Context().Err() != nil && !r.body.abandoned()
-	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || gone || r.claim.IsOverdue() {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, context.Canceled) || gone || r.Claim.IsOverdue() {
 		return n, err
 	}
 	if r.overdue() {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.result.Fault = gateway.FaultConnection
+	r.Break(exchange.ErrInstance(r.Claim, teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", err), gateway.FaultConnection)
 	return n, err
+}
+
+// filterTrailer copies those fields that pass reports true for, and that neither
+// frame nor are about one connection.
+func filterTrailer(to, from http.Header, pass func(name []byte) bool) {
+	for name, values := range from {
+		if !http1.IsAboutConnection(name) && pass([]byte(name)) {
+			to[name] = values
+		}
+	}
 }
 
 // filteredTrailer returns what of an answer's trailer is for the client.
@@ -189,25 +221,25 @@ func filteredTrailer(trailer http.Header) http.Header {
 		return trailer
 	}
 	passed := make(http.Header, len(trailer))
-	exchange.FilterTrailer(textproto.MIMEHeader(passed), textproto.MIMEHeader(trailer), exchange.PassesTrailer)
+	filterTrailer(passed, trailer, exchange.PassesTrailer)
 	return passed
 }
 
 // RoundTrip implements http.RoundTripper: it sends the request to an endpoint,
 // and to another one when no connection could be made.
 func (x *roundTrip) RoundTrip(r *http.Request) (*http.Response, error) {
-	transport := x.handler.server.transport(x.claim)
+	transport := x.handler.server.transport(x.Claim)
 	var failure *connectError
 	for range exchange.ConnectAttempts {
-		endpoint, err := x.claim.Component.Endpoints.Claim()
+		endpoint, err := x.Claim.Component.Endpoints.Claim()
 		if err != nil {
 			return nil, err
 		}
 		x.endpoint = endpoint
 		address := endpoint.Address()
-		x.trace.Instance = address.Host
-		response, err := transport.RoundTrip(x.requestTo(r, address))
+		response, err := transport.RoundTrip(expecting(x.requestTo(r, address)))
 		if err == nil {
+			x.Instance = address.Host
 			return response, nil
 		}
 		failed := errors.As(err, &failure) && r.Context().Err() == nil
@@ -271,7 +303,7 @@ func (x *roundTrip) upstreamError(err error) error {
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
 		reason = "answered with something that is not HTTP, or with headers that are too long"
 	}
-	return exchange.ErrInstance(x.claim, code, reason, err)
+	return exchange.ErrInstance(x.Claim, code, reason, err)
 }
 
 func (s *Server) newTransport() *http.Transport {
@@ -286,6 +318,24 @@ func (s *Server) newTransport() *http.Transport {
 		ResponseHeaderTimeout:  s.policy.Limits.FirstByte,
 		ExpectContinueTimeout:  s.policy.Limits.Continue,
 		MaxResponseHeaderBytes: int64(s.policy.Limits.HeaderBytes),
+	}
+}
+
+// newHTTP1Transport returns a transport that speaks HTTP/1.1.
+func (s *Server) newHTTP1Transport() *http.Transport {
+	t := s.newTransport()
+	t.DialContext = s.readingAnswers(t.DialContext)
+	t.DialTLSContext = s.readingAnswers(t.DialTLSContext)
+	return t
+}
+
+func (s *Server) readingAnswers(connect dial) dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := connect(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return newInstanceConn(c, s.policy.ResponseLimits()), nil
 	}
 }
 

@@ -49,15 +49,11 @@ type requestBody struct {
 	failure error
 }
 
-// newRequestBody takes over the body of r; nil when there is none. The messages
-// of a gRPC call may be as far apart as it likes: whether its client is still
-// there, pings of the connection tell.
+// newRequestBody takes over the body of r; nil when there is none. stall bounds every
+// read; zero does not.
 func newRequestBody(r *http.Request, from carrier, stall time.Duration) *requestBody {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 || isConnect(r) {
 		return nil
-	}
-	if isGRPC(r) {
-		stall = 0
 	}
 	return &requestBody{
 		carrier: from,

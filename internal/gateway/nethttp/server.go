@@ -17,17 +17,15 @@ import (
 // Server serves requests on net/http, by one policy. It may serve several listeners
 // at once.
 type Server struct {
-	policy         *exchange.Policy
-	errorLog       *log.Logger            // what net/http has to say
-	requestTrailer func(name []byte) bool // policy.PassesTrailer, made once
+	policy   *exchange.Policy
+	errorLog *log.Logger // what net/http has to say
 }
 
 // New returns a server that serves nothing yet.
 func New(policy *exchange.Policy) *Server {
 	return &Server{
-		policy:         policy,
-		errorLog:       slog.NewLogLogger(policy.Logger.Handler(), slog.LevelDebug),
-		requestTrailer: policy.PassesTrailer,
+		policy:   policy,
+		errorLog: slog.NewLogLogger(policy.Logger.Handler(), slog.LevelDebug),
 	}
 }
 

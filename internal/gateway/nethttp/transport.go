@@ -23,7 +23,7 @@ func (p *pools) CloseIdleConnections() {
 // transport returns the connections to the instances of a claim's component.
 func (s *Server) transport(claim gateway.Claim) http.RoundTripper {
 	pool := claim.Env.Connections(func() gateway.Connections {
-		return &pools{http1: s.newTransport(), http2: s.newHTTP2Transport()}
+		return &pools{http1: s.newHTTP1Transport(), http2: s.newHTTP2Transport()}
 	}).(*pools)
 	if claim.Component.HTTP2 {
 		return pool.http2

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -37,11 +38,11 @@ func (x *roundTrip) connect() {
 		x.fail(gateway.PublicErrorf(teal.CodeUnsupported, "the protocol %q in a CONNECT request is %w; use websocket", gateway.Excerpt(protocol, ""), exchange.ErrNotImplemented))
 		return
 	}
-	if c := x.claim.Component; c.Function != nil || c.HTTP2 {
+	if c := x.Claim.Component; c.Function != nil || c.HTTP2 {
 		x.fail(teal.Errorf(teal.CodeUnsupported, "a WebSocket to component %q is %w; route it to a service or upstream that speaks HTTP/1.1", c.Name, exchange.ErrNotImplemented))
 		return
 	}
-	ctx, done := x.claim.Env.Bind(x.in.Context())
+	ctx, done := x.Claim.Env.Bind(x.in.Context())
 	defer done()
 	defer x.endAttempt(false)
 	response, up, err := x.upgrade(ctx)
@@ -51,21 +52,19 @@ func (x *roundTrip) connect() {
 	}
 	defer func() { _ = response.Body.Close() }()
 	h := x.w.Header()
-	for name, values := range response.Header {
-		h[name] = values
+	maps.Copy(h, x.passResponse(response, headOf(response.Header)))
+	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
+		h.Del(name)
 	}
-	removeHopByHop(h)
-	h.Del("Sec-Websocket-Accept")
-	h.Set(exchange.HeaderVersion, x.claim.Env.Label())
 	if up == nil {
-		x.answered(response.StatusCode)
+		x.Answered(response.StatusCode)
 		x.w.WriteHeader(response.StatusCode)
 		_, _ = io.Copy(flushing{x.w}, response.Body) // either may have gone; nobody is left to tell
 		return
 	}
 	h.Del("Content-Length")
-	x.answered(http.StatusOK)
-	x.report() // it is answered when it begins, and may last for hours
+	x.Answered(http.StatusOK)
+	x.Report() // it is answered when it begins, and may last for hours
 	x.w.WriteHeader(http.StatusOK)
 	_ = http.NewResponseController(x.w).Flush() // a client that has gone is found out below
 	x.carry(ctx, response.Body, up)
@@ -76,9 +75,8 @@ func (x *roundTrip) connect() {
 func (x *roundTrip) tunnelRequest(ctx context.Context) *http.Request {
 	out := x.in.Clone(ctx)
 	out.Body, out.ContentLength, out.RequestURI = nil, 0, ""
-	removeHopByHop(out.Header)
-	out.Header.Del(headerProtocol)
-	x.introduce(out.Header)
+	out.Header = http.Header{}
+	x.Forward(header(out.Header))
 	return out
 }
 

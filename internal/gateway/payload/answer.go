@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"teal"
+	"teal/internal/http1"
 )
 
 // Response is what a function's answer means as HTTP.
@@ -167,7 +168,7 @@ func (l *headerList) addUnless(known [][2]string, name string, raw json.RawMessa
 	if !isToken(name) {
 		return bad("%q is not the name of a header", shorten([]byte(name)))
 	}
-	if string(raw) == "null" || connectionLevel[strings.ToLower(name)] {
+	if string(raw) == "null" || isServers(name) {
 		return nil
 	}
 	if raw[0] == '{' || raw[0] == '[' {
@@ -184,11 +185,10 @@ func (l *headerList) addUnless(known [][2]string, name string, raw json.RawMessa
 	return nil
 }
 
-// connectionLevel names the headers that belong to one connection, or to the
-// framing of one message, and so to the server.
-var connectionLevel = map[string]bool{
-	"connection": true, "content-length": true, "keep-alive": true, "proxy-authenticate": true, "proxy-connection": true,
-	"te": true, "trailer": true, "transfer-encoding": true, "upgrade": true,
+// isServers reports whether a header belongs to one connection, or to the framing
+// of one message, and so to the server.
+func isServers(name string) bool {
+	return http1.IsAboutConnection(name) || strings.EqualFold(name, "Trailer")
 }
 
 func setCookies(raw json.RawMessage) ([]string, error) {

@@ -1,0 +1,164 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/release"
+	"teal/internal/store"
+)
+
+// Deploy implements [api.Deployer].
+func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
+	defer c.cfg.Pins.HoldFor(d.Spec, d.Policy)()
+	if err := c.cfg.Writable(); err != nil {
+		return api.Deployed{}, err
+	}
+	version, created, err := c.accept(ctx, d)
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	out := api.Deployed{Version: version, Created: created}
+	switch {
+	case c.isLiveForGood(ctx, version):
+		out.Live = true
+	case !d.Release:
+		err = c.cfg.Manager.Provision(ctx, version.App, version.Number)
+	default:
+		var r teal.Release
+		r, err = c.cfg.Engine.Start(ctx, release.Request{
+			App: version.App, To: version.Number, Policy: d.Policy, By: d.By, At: time.Now(), Force: d.Force, Unfreeze: d.Unfreeze,
+		})
+		out.Release = &r
+	}
+	if teal.IsCode(err, teal.CodeNothingToPromote) { // what it took the place of has gone back to it
+		out.Live, out.Release, err = true, nil, nil
+	}
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	// Only now: a deploy that was refused has no say in later promotions.
+	_, err = c.cfg.Store.Apps.Modify(ctx, version.App, func(a *teal.App) error {
+		if a.Deleting {
+			return store.UnknownApp(version.App)
+		}
+		a.Policy = d.Policy
+		return nil
+	})
+	return out, err
+}
+
+// isLiveForGood reports whether the version has all traffic and no release is
+// about to take it away.
+func (c *Control) isLiveForGood(ctx context.Context, v teal.Version) bool {
+	if !c.cfg.Router.Alias(v.App, teal.AliasLive).Value.IsOnly(v.Number) {
+		return false
+	}
+	moving, err := c.cfg.Journal.Moving(ctx, v.App)
+	return err == nil && (moving == nil || moving.To == v.Number)
+}
+
+// accept checks a deploy and records its version. Its code is held.
+func (c *Control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	if err := c.cfg.Deletions.Await(ctx, d.Spec.App); err != nil {
+		return version, false, err
+	}
+	if err := c.checkDeploy(ctx, d); err != nil {
+		return version, false, err
+	}
+	return c.Record(ctx, d)
+}
+
+// checkDeploy refuses what could not be released, before anything is recorded.
+func (c *Control) checkDeploy(ctx context.Context, d api.Deploy) error {
+	if err := d.Spec.Validate(); err != nil {
+		return err
+	}
+	if err := d.Policy.ValidateFor(d.Spec); err != nil {
+		return err
+	}
+	for _, digest := range append(d.Spec.Bundles(), d.Policy.Bundles()...) {
+		if !c.cfg.Bundles.Has(digest) {
+			return teal.Errorf(teal.CodeUnknownBundle, "the bundle %s has not been uploaded; PUT it to /v1/bundles/%s first", digest, digest)
+		}
+	}
+	if err := c.cfg.Router.CheckRoutes(ctx, d.Spec); err != nil {
+		return err
+	}
+	if d.Policy.OnNewVersion == teal.OnNewVersionQueue || d.Policy.OnNewVersion == teal.OnNewVersionReplace {
+		return nil // the engine makes room, or gives it a place
+	}
+	return c.checkIdle(ctx, d.Spec.App)
+}
+
+// checkIdle returns teal.CodeReleaseInProgress while a release of the app moves
+// traffic or is about to. One that only watches makes way.
+func (c *Control) checkIdle(ctx context.Context, app string) error {
+	moving, err := c.cfg.Journal.Moving(ctx, app)
+	if teal.IsCode(err, teal.CodeUnknownApp) || (err == nil && moving == nil) {
+		return nil
+	}
+	if err != nil || moving.Phase == teal.PhaseWatching {
+		return err
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress,
+		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
+		moving.ID, app, moving.Phase, moving.From, moving.To, app)
+}
+
+// Record returns the version that has the spec's content: the one that is there,
+// or a new one.
+func (c *Control) Record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+	app, err := c.CreateApp(ctx, d.Spec.App, d.Policy)
+	if err != nil {
+		return version, false, err
+	}
+	for {
+		version, created, err = c.recordOnce(ctx, d.Spec, app.Value.LastVersion)
+		if !errors.Is(err, store.ErrExists) {
+			return version, created, err
+		}
+		// Another deploy has taken the number; it may be of the same content.
+	}
+}
+
+func (c *Control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
+	digest := spec.Digest()
+	list, unreadable, err := c.cfg.Store.Versions.Readable(ctx, spec.App)
+	if err != nil {
+		return version, false, err
+	}
+	for _, v := range unreadable {
+		number = max(number, v.Number) // which is taken, whatever it holds
+	}
+	for _, v := range list {
+		if v.Value.Digest == digest {
+			return v.Value, false, nil
+		}
+		number = max(number, v.Value.Number)
+	}
+	number++
+	record, err := c.cfg.Store.Versions.Create(ctx, teal.Version{
+		App: spec.App, Number: number, Digest: digest, Spec: spec, CreatedAt: time.Now(),
+	})
+	if err != nil {
+		return version, false, err
+	}
+	_, err = c.cfg.Store.Apps.Modify(ctx, spec.App, func(a *teal.App) error {
+		if a.Deleting {
+			return store.UnknownApp(spec.App)
+		}
+		a.LastVersion = max(a.LastVersion, number)
+		return nil
+	})
+	if teal.IsCode(err, teal.CodeUnknownApp) {
+		// Deleted meanwhile: the deletion has seen this version, or its record is
+		// not there any more to say that it is to be seen.
+		key := store.VersionKey{App: spec.App, Number: number}
+		return version, false, errors.Join(err, store.IgnoreMissing(c.cfg.Store.Versions.Delete(ctx, key, record.Revision)))
+	}
+	return record.Value, true, err
+}

@@ -1,0 +1,31 @@
+package control
+
+import (
+	"context"
+	"math/rand/v2"
+
+	"teal"
+	"teal/internal/api"
+	"teal/internal/gateway"
+	"teal/internal/gateway/exchange"
+)
+
+// Invoke implements [api.Invoker].
+func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, error) {
+	if _, err := c.cfg.Journal.App(ctx, call.App); err != nil {
+		return api.Invoked{}, err
+	}
+	claim, err := c.cfg.Gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))
+	if err != nil {
+		return api.Invoked{}, err
+	}
+	var result gateway.Result
+	defer func() { claim.End(result) }()
+	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{Event: call.Event, Alias: call.Qualifier})
+	result = exchange.InvocationResult(ctx, answer, err)
+	invoked := api.Invoked{Version: claim.Env.Version(), Answer: answer}
+	if answer.FunctionError != "" {
+		return invoked, nil // what the function said is the answer, as AWS has it
+	}
+	return invoked, err
+}
