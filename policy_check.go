@@ -44,24 +44,28 @@ var (
 	jsonPathPattern    = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 )
 
+// CronCheck returns an error that says what a cron expression must look like, or nil:
+// internal/cron's Check. The domain knows no more of a freeze than that it has one.
+type CronCheck func(expression string) error
+
 // Check returns everything that is wrong with the policy for an app of that
 // spec, in a stable order, with paths in the manifest's terms; none means that
 // it can be followed.
-func (p Policy) Check(spec Spec) []Problem {
-	c := &policyChecker{policy: p, spec: &spec, asked: map[string]string{}}
+func (p Policy) Check(spec Spec, cron CronCheck) []Problem {
+	c := &policyChecker{policy: p, spec: &spec, cron: cron, asked: map[string]string{}}
 	return c.all()
 }
 
 // Validate returns what Check finds that needs no spec as one *Error with
 // CodeInvalidInput, or nil.
-func (p Policy) Validate() error {
-	c := &policyChecker{policy: p, asked: map[string]string{}}
+func (p Policy) Validate(cron CronCheck) error {
+	c := &policyChecker{policy: p, cron: cron, asked: map[string]string{}}
 	return asError(c.all())
 }
 
 // ValidateFor returns Check's findings as one *Error with CodeInvalidInput, or
 // nil.
-func (p Policy) ValidateFor(spec Spec) error { return asError(p.Check(spec)) }
+func (p Policy) ValidateFor(spec Spec, cron CronCheck) error { return asError(p.Check(spec, cron)) }
 
 func asError(problems []Problem) error {
 	if len(problems) == 0 {
@@ -78,6 +82,7 @@ type policyChecker struct {
 	checker
 	policy Policy
 	spec   *Spec // nil: nothing is known of the app
+	cron   CronCheck
 	// asked names what has taken a name under which an answer is kept while
 	// green is judged.
 	asked map[string]string
@@ -610,11 +615,11 @@ func (c *policyChecker) freezes(list []Freeze) {
 	c.count(c.at("freeze"), "windows", len(list), MaxFreezes)
 	for i, f := range list {
 		at := c.at("freeze", strconv.Itoa(i))
-		if _, err := parseCron(f.Cron); err != nil {
+		if err := c.cron(f.Cron); err != nil {
 			c.addf(below(at, "cron"), "%s", err)
 		}
 		c.duration(below(at, "for"), f.For, 1, MaxFreeze)
-		if _, err := f.zone(); err != nil {
+		if _, err := f.Zone(); err != nil {
 			c.addf(below(at, "time_zone"), "%s", err)
 		}
 	}

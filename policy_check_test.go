@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 func policySpec() teal.Spec {
@@ -64,10 +65,10 @@ func TestGoodPolicies(t *testing.T) {
 	quiet := teal.DefaultPolicy()
 	quiet.Confidence, quiet.Judge = 0, teal.Judging{} // allowed: then nobody watches
 	for name, p := range map[string]teal.Policy{"default": teal.DefaultPolicy(), "full": fullPolicy(), "nothing is watched": quiet} {
-		if err := p.ValidateFor(policySpec()); err != nil {
+		if err := p.ValidateFor(policySpec(), cron.Check); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := p.Validate(); err != nil {
+		if err := p.Validate(cron.Check); err != nil {
 			t.Errorf("%s without a spec: %v", name, err)
 		}
 	}
@@ -192,18 +193,18 @@ func TestBadPolicies(t *testing.T) {
 	} {
 		p := fullPolicy()
 		tt.change(&p)
-		problems := p.Check(policySpec())
+		problems := p.Check(policySpec(), cron.Check)
 		if len(problems) != 1 || !strings.HasPrefix(problems[0].String(), tt.want) {
 			t.Errorf("got  %v\nwant %s", problems, tt.want)
 		}
-		if err := p.ValidateFor(policySpec()); !teal.IsCode(err, teal.CodeInvalidInput) {
+		if err := p.ValidateFor(policySpec(), cron.Check); !teal.IsCode(err, teal.CodeInvalidInput) {
 			t.Errorf("%s: ValidateFor = %v", tt.want, err)
 		}
 	}
 	// What is no number cannot be written as JSON either: two problems.
 	p := fullPolicy()
 	p.Judge.Queries[0].Min, p.Judge.Alpha, p.Warm.Within = &nan, nan, nan
-	if problems := p.Check(policySpec()); len(problems) != 4 {
+	if problems := p.Check(policySpec(), cron.Check); len(problems) != 4 {
 		t.Errorf("not a number: %v", problems)
 	}
 }
@@ -215,10 +216,10 @@ func TestChecksNeedRoutes(t *testing.T) {
 	p := teal.DefaultPolicy()
 	p.Checks = []teal.Check{{Name: "a", Request: &teal.Request{Path: "/"}, Timeout: 1}, {Name: "b", To: "web", Request: &teal.Request{Path: "/"}, Timeout: 1}}
 	p.Warm.Requests = []teal.Request{{Path: "/"}}
-	if got := fmt.Sprint(p.Check(spec)); got != "[release.warm.requests.0: asks the app by its routes, of which it has none; add a route release.checks.0: asks the app by its routes, of which it has none; add a route]" {
+	if got := fmt.Sprint(p.Check(spec, cron.Check)); got != "[release.warm.requests.0: asks the app by its routes, of which it has none; add a route release.checks.0: asks the app by its routes, of which it has none; add a route]" {
 		t.Error(got)
 	}
-	if err := p.Validate(); err != nil {
+	if err := p.Validate(cron.Check); err != nil {
 		t.Errorf("without a spec nothing is known of routes: %v", err)
 	}
 }

@@ -351,6 +351,15 @@ func (r *Release) Note(findings ...Finding) {
 // ReleaseID returns the ID of an app's nth release.
 func ReleaseID(app string, n int) string { return app + "-" + strconv.Itoa(n) }
 
+// NumberOfRelease returns which of its app's releases an ID names; 0 when it is no ID.
+func NumberOfRelease(id string) int {
+	n, err := strconv.Atoi(id[strings.LastIndexByte(id, '-')+1:])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // AppOfRelease returns the app that a release ID belongs to: all before the
 // last dash. "" when the ID has none.
 func AppOfRelease(id string) string {

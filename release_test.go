@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -178,7 +179,7 @@ func TestReleaseIDsNameTheirApp(t *testing.T) {
 
 func TestPolicy(t *testing.T) {
 	t.Parallel()
-	if err := teal.DefaultPolicy().Validate(); err != nil {
+	if err := teal.DefaultPolicy().Validate(cron.Check); err != nil {
 		t.Errorf("the default: %v", err)
 	}
 	cases := map[string]struct {
@@ -190,13 +191,13 @@ func TestPolicy(t *testing.T) {
 	for name, c := range cases {
 		p := teal.DefaultPolicy()
 		c.change(&p)
-		if err := p.Validate(); !teal.IsCode(err, c.code) {
+		if err := p.Validate(cron.Check); !teal.IsCode(err, c.code) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	p := teal.DefaultPolicy()
 	p.Confidence, p.Drain = 0, 0
-	if err := p.Validate(); err != nil {
+	if err := p.Validate(cron.Check); err != nil {
 		t.Errorf("no confidence period and no drain: %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 func minutes(n int) teal.Duration { return teal.Duration(time.Duration(n) * time.Minute) }
@@ -98,7 +99,7 @@ func TestEveryStrategyRises(t *testing.T) {
 		if err != nil || len(policy.Steps) == 0 {
 			t.Fatalf("%s: %v, %v", name, policy.Steps, err)
 		}
-		if err := policy.Validate(); err != nil {
+		if err := policy.Validate(cron.Check); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		if again, err := policy.Compiled(); err != nil || !cmp.Equal(again, policy) {

@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,6 +14,7 @@ import (
 // AliasList is the answer of GET /v1/apps/{app}/aliases.
 type AliasList struct {
 	Aliases map[string]AliasView `json:"aliases"`
+	Next    string               `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
 }
 
 // AliasBody is the body of PUT /v1/apps/{app}/aliases/{alias}.
@@ -40,15 +43,25 @@ func (in *aliasInput) validate() error {
 func (s *Server) registerAliases() {
 	register(s, huma.Operation{
 		OperationID: "list-aliases", Method: http.MethodGet, Path: "/v1/apps/{app}/aliases",
-		Summary: "All aliases of an app", Tags: []string{"aliases"},
-	}, func(ctx context.Context, in *InApp) (*body[AliasList], error) {
-		status, err := s.cfg.Control.Status(ctx, in.App)
-		return &body[AliasList]{AliasList{Aliases: status.Aliases}}, err
-	})
+		Summary: "All aliases of an app, by name", Tags: []string{"aliases"},
+	}, s.aliases)
 	register(s, huma.Operation{
 		OperationID: "set-alias", Method: http.MethodPut, Path: "/v1/apps/{app}/aliases/{alias}",
 		Summary: "Point an alias to one version, or to two with weights", Tags: []string{"aliases"},
 	}, s.setAlias)
+}
+
+func (s *Server) aliases(ctx context.Context, in *inList) (*body[AliasList], error) {
+	status, err := s.cfg.Control.Status(ctx, in.App)
+	if err != nil {
+		return nil, err // translated by register
+	}
+	names, next, err := cut(slices.Collect(maps.Keys(status.Aliases)), in.Page, func(name string) string { return name })
+	list := AliasList{Aliases: make(map[string]AliasView, len(names)), Next: next}
+	for _, name := range names {
+		list.Aliases[name] = status.Aliases[name]
+	}
+	return &body[AliasList]{list}, err
 }
 
 func (s *Server) setAlias(ctx context.Context, in *aliasInput) (*body[AliasView], error) {

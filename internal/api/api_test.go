@@ -335,7 +335,7 @@ func TestOpenAPI(t *testing.T) {
 	want := []string{
 		"DELETE /v1/records/{key}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
 		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
-		"GET /v1/apps/{app}/versions/{version}", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
+		"GET /v1/apps/{app}/versions/{version}", "GET /v1/events", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
 		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
 		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
 		"POST /v1/releases/{id}/hooks/{token}",

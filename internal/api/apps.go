@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 // InApp is the part of an input that names an app. Like every embedded part of
@@ -32,11 +33,8 @@ type body[T any] struct{ Body T }
 func (s *Server) registerApps() {
 	register(s, huma.Operation{
 		OperationID: "list-apps", Method: http.MethodGet, Path: "/v1/apps",
-		Summary: "All apps with their status", Tags: []string{"apps"},
-	}, func(ctx context.Context, _ *struct{}) (*body[AppList], error) {
-		apps, err := s.cfg.Control.Apps(ctx)
-		return &body[AppList]{AppList{Apps: apps}}, err
-	})
+		Summary: "All apps with their status, by name", Tags: []string{"apps"},
+	}, s.apps)
 	register(s, huma.Operation{
 		OperationID: "get-status", Method: http.MethodGet, Path: "/v1/apps/{app}",
 		Summary: "Who is live, at what weight, what runs and what the release is doing", Tags: []string{"apps"},
@@ -46,14 +44,22 @@ func (s *Server) registerApps() {
 	})
 }
 
+// inList is the part of an input that names an app and a page of a list of its.
+type inList struct {
+	InApp
+	Page
+}
+
 // AppList is the answer of GET /v1/apps.
 type AppList struct {
 	Apps []Status `json:"apps"`
+	Next string   `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
 }
 
 // VersionList is the answer of GET /v1/apps/{app}/versions.
 type VersionList struct {
 	Versions []VersionView `json:"versions"`
+	Next     string        `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
 }
 
 // DeployBody is the body of POST /v1/apps/{app}/versions.
@@ -91,7 +97,7 @@ func (in *deployInput) validate() error {
 	if err != nil {
 		return err
 	}
-	return policy.ValidateFor(in.Body.Spec)
+	return policy.ValidateFor(in.Body.Spec, cron.Check)
 }
 
 // policy returns the policy with the steps that its strategy stands for.
@@ -102,6 +108,24 @@ func (b DeployBody) policy() (teal.Policy, error) {
 	return b.Policy.Compiled()
 }
 
+func (s *Server) apps(ctx context.Context, in *Page) (*body[AppList], error) {
+	all, err := s.cfg.Control.Apps(ctx)
+	if err != nil {
+		return nil, err // translated by register
+	}
+	page, next, err := cut(all, *in, func(s Status) string { return s.App })
+	return &body[AppList]{AppList{Apps: page, Next: next}}, err
+}
+
+func (s *Server) versions(ctx context.Context, in *inList) (*body[VersionList], error) {
+	all, err := s.cfg.Control.Versions(ctx, in.App)
+	if err != nil {
+		return nil, err // translated by register
+	}
+	page, next, err := cut(all, in.Page, func(v teal.Version) string { return byNumber(v.Number) })
+	return &body[VersionList]{VersionList{Versions: viewVersions(page), Next: next}}, err
+}
+
 func (s *Server) registerVersions() {
 	register(s, huma.Operation{
 		OperationID: "deploy", Method: http.MethodPost, Path: "/v1/apps/{app}/versions", MaxBodyBytes: maxSpec,
@@ -110,10 +134,7 @@ func (s *Server) registerVersions() {
 	register(s, huma.Operation{
 		OperationID: "list-versions", Method: http.MethodGet, Path: "/v1/apps/{app}/versions",
 		Summary: "All versions, oldest first", Tags: []string{"versions"},
-	}, func(ctx context.Context, in *InApp) (*body[VersionList], error) {
-		versions, err := s.cfg.Control.Versions(ctx, in.App)
-		return &body[VersionList]{VersionList{Versions: viewVersions(versions)}}, err
-	})
+	}, s.versions)
 	register(s, huma.Operation{
 		OperationID: "get-version", Method: http.MethodGet, Path: "/v1/apps/{app}/versions/{version}",
 		Summary: "One version", Tags: []string{"versions"},

@@ -88,8 +88,8 @@ type Invoker interface {
 
 // Watcher tells what happens to an app.
 type Watcher interface {
-	// Watch sends the present records of the app, then every change, in order
-	// and without a gap. The channel is closed when ctx ends, and may be closed
+	// Watch sends the present records of the app, or of all apps when app is "",
+	// then every change, in order and without a gap. The channel is closed when ctx ends, and may be closed
 	// earlier (a consumer that is too slow, a store that is gone); the caller
 	// then watches again and gets a new snapshot. It returns CodeUnknownApp
 	// before anything is sent.

@@ -17,7 +17,13 @@ func (s *Server) registerEvents() {
 		Description: "The name of an event is its kind, its id the revision of the record, its data an Event. " +
 			"When the stream ends, connect again: it begins with all records as they are then.",
 		Responses: streamResponse("text/event-stream"),
-	}, s.events)
+	}, func(ctx context.Context, in *InApp) (*huma.StreamResponse, error) { return s.events(ctx, in.App) })
+	register(s, huma.Operation{
+		OperationID: "watch-all-events", Method: http.MethodGet, Path: "/v1/events",
+		Summary: "The records of all apps, then every change of them, as server-sent events", Tags: []string{"apps"},
+		Description: "The events are those of every app's own stream, in one order; each names its app.",
+		Responses:   streamResponse("text/event-stream"),
+	}, func(ctx context.Context, _ *struct{}) (*huma.StreamResponse, error) { return s.events(ctx, "") })
 }
 
 func streamResponse(mediaType string) map[string]*huma.Response {
@@ -27,9 +33,9 @@ func streamResponse(mediaType string) map[string]*huma.Response {
 	}}
 }
 
-func (s *Server) events(ctx context.Context, in *InApp) (*huma.StreamResponse, error) {
+func (s *Server) events(ctx context.Context, app string) (*huma.StreamResponse, error) {
 	ctx, end := s.streaming(ctx)
-	changes, err := s.cfg.Control.Watch(ctx, in.App)
+	changes, err := s.cfg.Control.Watch(ctx, app)
 	if err != nil {
 		end()
 		return nil, err // translated by register
@@ -37,7 +43,7 @@ func (s *Server) events(ctx context.Context, in *InApp) (*huma.StreamResponse, e
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer end()
 		out := openStream(hctx, "text/event-stream")
-		s.streamEnded(in.App, sendEvents(ctx, out, changes, s.cfg.Heartbeat))
+		s.streamEnded(app, sendEvents(ctx, out, changes, s.cfg.Heartbeat))
 	}}, nil
 }
 

@@ -5,11 +5,14 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"teal"
 )
 
 // ReleaseList is the answer of GET /v1/apps/{app}/releases.
 type ReleaseList struct {
 	Releases []ReleaseView `json:"releases"`
+	Next     string        `json:"next,omitempty" doc:"Cursor of the next page; left out on the last one"`
 }
 
 // PromoteBody is the body of POST /v1/apps/{app}/promote; it may be left out.
@@ -49,10 +52,7 @@ func (s *Server) registerReleases() {
 	register(s, huma.Operation{
 		OperationID: "list-releases", Method: http.MethodGet, Path: "/v1/apps/{app}/releases",
 		Summary: "All releases, oldest first", Tags: []string{"releases"},
-	}, func(ctx context.Context, in *InApp) (*body[ReleaseList], error) {
-		releases, err := s.cfg.Control.Releases(ctx, in.App)
-		return &body[ReleaseList]{ReleaseList{Releases: viewReleases(releases)}}, err
-	})
+	}, s.releases)
 	register(s, huma.Operation{
 		OperationID: "get-release", Method: http.MethodGet, Path: "/v1/releases/{id}",
 		Summary: "One release with all its steps", Tags: []string{"releases"},
@@ -72,6 +72,15 @@ func (s *Server) registerReleases() {
 		OperationID: "abort", Method: http.MethodPost, Path: "/v1/apps/{app}/abort",
 		Summary: "End the active release and give the old version everything", Tags: []string{"releases"},
 	}, s.abort)
+}
+
+func (s *Server) releases(ctx context.Context, in *inList) (*body[ReleaseList], error) {
+	all, err := s.cfg.Control.Releases(ctx, in.App)
+	if err != nil {
+		return nil, err // translated by register
+	}
+	page, next, err := cut(all, in.Page, func(r teal.Release) string { return byNumber(teal.NumberOfRelease(r.ID)) })
+	return &body[ReleaseList]{ReleaseList{Releases: viewReleases(page), Next: next}}, err
 }
 
 func (s *Server) promote(ctx context.Context, in *promoteInput) (*body[ReleaseView], error) {

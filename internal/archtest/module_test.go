@@ -33,9 +33,13 @@ type file struct {
 	clock   []string // positions where time is asked for
 	spawns  []string // positions of go statements
 	follows []string // positions of HTTP clients that follow redirects
+	texts   []text   // string literals
 	lines   int
 	domain  []use // what it names of the root package
 }
+
+// text is a string literal.
+type text struct{ at, value string }
 
 // use is a name of another package, and where it stands.
 type use struct{ name, at string }
@@ -89,6 +93,10 @@ func (m module) add(name string, source []byte) error {
 	ast.Inspect(parsed, func(n ast.Node) bool {
 		at := func() string { return files.Position(n.Pos()).String() }
 		switch n := n.(type) {
+		case *ast.BasicLit:
+			if value, err := strconv.Unquote(n.Value); err == nil && n.Kind == token.STRING {
+				f.texts = append(f.texts, text{at(), value})
+			}
 		case *ast.GoStmt:
 			f.spawns = append(f.spawns, at())
 		case *ast.CompositeLit:

@@ -42,6 +42,7 @@ var smallRules = rules{
 	},
 	pure:     []string{"internal/gateway", "internal/gateway/exchange"},
 	carriers: []string{"internal/gateway/nethttp"},
+	written:  map[string][]string{"internal/gateway/exchange": {"teal-version"}},
 	vendors: map[string][]string{
 		"github.com/nats-io/": {"internal/store/natskv"},
 		"golang.org/x/sync/":  {everyone},
@@ -85,6 +86,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"net in what decides":    {"internal/gateway/exchange/x.go", "package exchange\nimport _ \"net\"", "does no I/O"},
 		"upwards":                {"internal/gateway/x.go", "package gateway\nimport _ \"teal/internal/gateway/exchange\"", "above or beside"},
 		"beside":                 {"internal/gateway/exchange/x.go", "package exchange\nimport _ \"teal/internal/gateway/payload\"", "above or beside"},
+		"a rule written twice":   {"internal/gateway/nethttp/x.go", "package nethttp\nconst h = \"Teal-Version: \"", "decided in internal/gateway/exchange"},
 		"later has come":         {"internal/http1/x.go", "// Package http1 is.\npackage http1", "take it off the list"},
 	}
 	for name, c := range cases {

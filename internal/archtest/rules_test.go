@@ -22,6 +22,9 @@ type rules struct {
 	pure []string
 	// carriers lists the packages of the gateway that may import net/http.
 	carriers []string
+	// written names, for a package, words in lower case that are written in no other
+	// package of the gateway: what they are about is decided there alone.
+	written map[string][]string
 	// vendors names, for a prefix of import paths, the parts that may use it.
 	// What no prefix covers may be used by none.
 	vendors map[string][]string
@@ -48,9 +51,11 @@ var designed = rules{
 		"internal/artifact":   {"internal/atomicfile"},
 		"internal/check":      {"internal/process"},
 		"internal/atomicfile": {},
+		"internal/cron":       {},
 		"internal/doctor":     {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
+		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
@@ -58,21 +63,21 @@ var designed = rules{
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/logs", "internal/store"},
+		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {},
+		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
 		"internal/notify":   {},
 		"internal/process":  {},
-		"internal/release":  {},
+		"internal/release":  {"internal/freeze"},
 		"internal/service":  {"internal/process"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
-		"internal/api":      {},
+		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/manifest", "internal/scaffold"},
+		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold":    {"internal/manifest"},
 		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
@@ -80,7 +85,7 @@ var designed = rules{
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
@@ -99,6 +104,12 @@ var designed = rules{
 	},
 	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
+	written: map[string][]string{
+		"internal/gateway/exchange": {
+			"teal-version", "teal-alias", "x-forwarded-", "x-real-ip", "traceparent", "tracestate", "x-amzn-", "set-cookie",
+			"retry-after", "application/problem+json", "grpc-status", "grpc-message", "grpc-timeout", "text/event-stream", "sec-fetch-site",
+		},
+	},
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
@@ -149,6 +160,7 @@ func (r rules) broken(m module) []string {
 	found.layers(m, r)
 	found.pure(m, r)
 	found.carriers(m, r)
+	found.written(m, r)
 	found.stale(m, r)
 	return found
 }
@@ -293,6 +305,24 @@ func (f *findings) carriers(m module, r rules) {
 	})
 }
 
+// written: a rule about a request is written once, so its words are.
+func (f *findings) written(m module, r rules) {
+	for _, dir := range m.dirs() {
+		if !within(dir, "internal/gateway") {
+			continue
+		}
+		for _, file := range m[dir].files {
+			for _, text := range file.texts {
+				for owner, words := range r.written {
+					if i := slices.IndexFunc(words, func(word string) bool { return strings.Contains(strings.ToLower(text.value), word) }); i >= 0 && dir != owner {
+						f.addf("%s writes %q; what is about %s is decided in %s", text.at, text.value, words[i], owner)
+					}
+				}
+			}
+		}
+	}
+}
+
 // bounds: a package stays as small, and as far from the domain and from others, as its
 // line says.
 func (f *findings) bounds(m module, r rules) {
@@ -341,6 +371,7 @@ func (f *findings) stale(m module, r rules) {
 	}
 	named = slices.AppendSeq(named, maps.Keys(r.bounds))
 	named = append(append(named, r.pure...), r.carriers...)
+	named = slices.AppendSeq(named, maps.Keys(r.written))
 	slices.Sort(named)
 	for _, part := range slices.Compact(named) {
 		if part != everyone && !m.has(part) && !slices.Contains(r.later, part) {

@@ -10,6 +10,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/freeze"
 )
 
 // The functions below say what a release is about, for people. They are pure:
@@ -185,7 +186,7 @@ func waits(r api.ReleaseView, now time.Time, clock func(time.Time) string) strin
 	case r.DoubtSince != nil:
 		return "waits for a verdict since " + clock(*r.DoubtSince) + doubtEnds(r, clock)
 	}
-	if f, until, frozen := teal.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
+	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
 		return "frozen until " + clock(until) + " at least" + because(f.Reason)
 	}
 	return waitsForItself(r, now, clock)

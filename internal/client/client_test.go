@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -419,4 +420,36 @@ func TestIntervalsThatBreakOff(t *testing.T) {
 		t.Error(err)
 	}
 	c.Close()
+}
+
+// A list is read to its end, page by page. Seen red without the cursor in the query,
+// and, for the one without an end, without the look at the cursor (it went on).
+func TestListsAreReadToTheirEnd(t *testing.T) {
+	t.Parallel()
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Path+"?"+r.URL.RawQuery)
+		switch cursor := r.URL.Query().Get("cursor"); {
+		case r.URL.Path == "/v1/apps/loop/versions":
+			_, _ = io.WriteString(w, `{"versions":[{"number":1}],"next":"here"}`)
+		case cursor == "":
+			_, _ = io.WriteString(w, `{"versions":[{"number":1},{"number":2}],"next":"two&more"}`)
+		case cursor == "two&more":
+			_, _ = io.WriteString(w, `{"versions":[{"number":3}]}`)
+		}
+	}))
+	defer server.Close()
+	c := must[*client.Client](t)(client.New(client.Config{Address: server.URL}))
+	defer c.Close()
+	var numbers []int
+	for _, v := range must[[]api.VersionView](t)(c.Versions(t.Context(), "shop")) {
+		numbers = append(numbers, v.Number)
+	}
+	want := []string{"/v1/apps/shop/versions?limit=1000", "/v1/apps/shop/versions?cursor=two%26more&limit=1000"}
+	if !slices.Equal(numbers, []int{1, 2, 3}) || !slices.Equal(asked, want) {
+		t.Errorf("%v after %q", numbers, asked)
+	}
+	if _, err := c.Versions(t.Context(), "loop"); !teal.IsCode(err, teal.CodeBadAnswer) {
+		t.Errorf("a list without an end: %v", err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -30,9 +31,7 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // Apps returns the status of every app, by name.
 func (c *Client) Apps(ctx context.Context) ([]api.Status, error) {
-	var out api.AppList
-	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps"}}, nil, &out)
-	return out.Apps, err
+	return collect(ctx, c, []string{"apps"}, func(l api.AppList) ([]api.Status, string) { return l.Apps, l.Next })
 }
 
 // Alerts returns what is wrong with the server, blocking ones first.
@@ -64,9 +63,7 @@ func (c *Client) Deploy(ctx context.Context, body api.DeployBody) (api.DeployVie
 
 // Versions returns all versions of an app, oldest first.
 func (c *Client) Versions(ctx context.Context, app string) ([]api.VersionView, error) {
-	var out api.VersionList
-	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "versions"}}, nil, &out)
-	return out.Versions, err
+	return collect(ctx, c, []string{"apps", app, "versions"}, func(l api.VersionList) ([]api.VersionView, string) { return l.Versions, l.Next })
 }
 
 // Version returns one version of an app.
@@ -78,9 +75,14 @@ func (c *Client) Version(ctx context.Context, app string, number int) (api.Versi
 
 // Aliases returns the aliases of an app by name.
 func (c *Client) Aliases(ctx context.Context, app string) (map[string]api.AliasView, error) {
-	var out api.AliasList
-	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "aliases"}}, nil, &out)
-	return out.Aliases, err
+	pages, err := collect(ctx, c, []string{"apps", app, "aliases"}, func(l api.AliasList) ([]map[string]api.AliasView, string) {
+		return []map[string]api.AliasView{l.Aliases}, l.Next
+	})
+	all := map[string]api.AliasView{}
+	for _, page := range pages {
+		maps.Copy(all, page)
+	}
+	return all, err
 }
 
 // SetAlias points an alias of an app to versions.
@@ -92,9 +94,7 @@ func (c *Client) SetAlias(ctx context.Context, app, alias string, body api.Alias
 
 // Releases returns all releases of an app, oldest first.
 func (c *Client) Releases(ctx context.Context, app string) ([]api.ReleaseView, error) {
-	var out api.ReleaseList
-	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "releases"}}, nil, &out)
-	return out.Releases, err
+	return collect(ctx, c, []string{"apps", app, "releases"}, func(l api.ReleaseList) ([]api.ReleaseView, string) { return l.Releases, l.Next })
 }
 
 // Release returns one release.

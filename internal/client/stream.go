@@ -52,7 +52,8 @@ func value[T any](e Event, kind api.EventKind) (T, bool) {
 // errSilent says that not even a heartbeat came.
 var errSilent = errors.New("the server has fallen silent")
 
-// Events yields the app's records, then every change, until ctx ends. The last
+// Events yields the records of an app, or of all apps when app is "", then every
+// change, until ctx ends. The last
 // thing that it yields otherwise is an error: that of the server when it refused,
 // one with ErrUnreachable when the stream broke or the server ended it. Call it
 // again to go on: it begins with all records as they are then.
@@ -63,7 +64,11 @@ func (c *Client) Events(ctx context.Context, app string) iter.Seq2[Event, error]
 		watchdog := time.AfterFunc(c.patience, func() { cancel(errSilent) })
 		defer watchdog.Stop()
 
-		resp, err := c.send(alive, request{method: http.MethodGet, path: []string{"apps", app, "events"}})
+		path := []string{"apps", app, "events"}
+		if app == "" {
+			path = []string{"events"}
+		}
+		resp, err := c.send(alive, request{method: http.MethodGet, path: path})
 		if err != nil {
 			c.yieldError(ctx, err, yield)
 			return

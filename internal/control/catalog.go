@@ -94,8 +94,10 @@ func (c *Control) Release(ctx context.Context, id string) (teal.Release, error) 
 
 // Watch implements [api.Watcher].
 func (c *Control) Watch(ctx context.Context, app string) (<-chan api.Event, error) {
-	if _, err := c.cfg.Journal.App(ctx, app); err != nil {
-		return nil, err
+	if app != "" {
+		if _, err := c.cfg.Journal.App(ctx, app); err != nil {
+			return nil, err
+		}
 	}
 	changes, err := c.cfg.Store.WatchApp(ctx, app)
 	if err != nil {
@@ -141,14 +143,6 @@ func toEvent(change store.Change) api.Event {
 	}
 	return api.Event{
 		Revision: change.Revision, Kind: api.EventKind(change.Kind), App: change.App,
-		Name: name, Deleted: change.Deleted, Value: shownValue(change),
+		Name: name, Deleted: change.Deleted, Value: change.Value,
 	}
-}
-
-// shownValue returns the record of a change as output may show it.
-func shownValue(change store.Change) any {
-	if version, ok := change.Value.(teal.Version); ok {
-		return version.Shown()
-	}
-	return change.Value
 }

@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/cron"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -77,7 +78,7 @@ func (c *Control) checkDeploy(ctx context.Context, d api.Deploy) error {
 	if err := d.Spec.Validate(); err != nil {
 		return err
 	}
-	if err := d.Policy.ValidateFor(d.Spec); err != nil {
+	if err := d.Policy.ValidateFor(d.Spec, cron.Check); err != nil {
 		return err
 	}
 	for _, digest := range append(d.Spec.Bundles(), d.Policy.Bundles()...) {

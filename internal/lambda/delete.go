@@ -15,8 +15,7 @@ import (
 // deletions.
 func (b *Backend) Delete(ctx context.Context, ref awslambda.Ref) error {
 	ctx = context.WithoutCancel(ctx)
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	now, err := b.drafts.current(ctx, ref.App)
 	if err != nil {
 		return err
@@ -32,8 +31,7 @@ func (b *Backend) Delete(ctx context.Context, ref awslambda.Ref) error {
 // that runs. When one has been given to it all the same, the record comes back.
 func (b *Backend) DeleteVersion(ctx context.Context, ref awslambda.Ref, number int) error {
 	ctx = context.WithoutCancel(ctx)
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	key := store.VersionKey{App: ref.App, Number: number}
 	record, err := b.cfg.Store.Versions.Get(ctx, key)
 	if err != nil {

@@ -98,8 +98,7 @@ func (b *Backend) Create(ctx context.Context, ref awslambda.Ref, f teal.Function
 	if err := b.cfg.Deletions.Await(ctx, ref.App); err != nil {
 		return awslambda.Content{}, err
 	}
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	if _, err := b.drafts.current(ctx, ref.App); err == nil {
 		return awslambda.Content{}, teal.Errorf(teal.CodeExists, "The app %s exists already.", ref.App)
 	}
@@ -120,8 +119,7 @@ func (b *Backend) Create(ctx context.Context, ref awslambda.Ref, f teal.Function
 
 // Change implements [awslambda.Functions].
 func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(awslambda.Content) (teal.Function, error)) (awslambda.Content, error) {
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	now, err := b.drafts.current(ctx, ref.App)
 	if err != nil {
 		return awslambda.Content{}, err
@@ -158,8 +156,7 @@ func withFunction(spec teal.Spec, component string, f teal.Function) teal.Spec {
 
 // Publish implements [awslambda.Functions].
 func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(awslambda.Content, *awslambda.Content) (*teal.Function, error)) (awslambda.Content, error) {
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	now, err := b.drafts.current(ctx, ref.App)
 	if err != nil {
 		return awslambda.Content{}, err

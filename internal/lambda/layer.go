@@ -10,6 +10,7 @@ import (
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/keylock"
 	"teal/internal/store"
 )
 
@@ -28,7 +29,7 @@ type layers struct {
 	counters *store.Table[store.SideKey, layerCounter]
 	versions *store.Table[store.SideKey, awslambda.Layer]
 
-	changing sync.Mutex // one change at a time
+	changing keylock.Locks[string] // of a layer: one change at a time
 
 	mu    sync.Mutex
 	known map[store.SideKey]store.Record[awslambda.Layer]
@@ -95,8 +96,7 @@ func (l *layers) list(name string) []awslambda.Layer {
 // version is recorded: cut off in between, it is a number that nobody gets.
 func (b *Backend) PublishLayer(ctx context.Context, layer awslambda.Layer) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // half a write would leave the copy behind the store
-	b.layers.changing.Lock()
-	defer b.layers.changing.Unlock()
+	defer b.layers.changing.Lock(layer.Name)()
 	counter, err := b.layers.counters.Upsert(ctx, store.SideKey{App: layer.Name, Name: "layer"}, func(c *layerCounter, _ bool) error {
 		c.Layer, c.Last = layer.Name, c.Last+1
 		return nil
@@ -126,8 +126,7 @@ func (b *Backend) Layers(_ context.Context, name string) ([]awslambda.Layer, err
 // DeleteLayer implements [awslambda.Layers].
 func (b *Backend) DeleteLayer(ctx context.Context, name string, number int) error {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
-	b.layers.changing.Lock()
-	defer b.layers.changing.Unlock()
+	defer b.layers.changing.Lock(name)()
 	record, err := b.layers.get(name, number)
 	if err != nil {
 		return err
@@ -145,8 +144,7 @@ func (b *Backend) DeleteLayer(ctx context.Context, name string, number int) erro
 // ChangeLayerPolicy implements [awslambda.Layers].
 func (b *Backend) ChangeLayerPolicy(ctx context.Context, name string, number int, change func(*awslambda.Policy) error) (awslambda.Layer, error) {
 	ctx = context.WithoutCancel(ctx) // see PublishLayer
-	b.layers.changing.Lock()
-	defer b.layers.changing.Unlock()
+	defer b.layers.changing.Lock(name)()
 	record, err := b.layers.get(name, number)
 	if err != nil {
 		return record.Value, err

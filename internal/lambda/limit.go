@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"maps"
+	"sync"
 	"sync/atomic"
 
 	"teal"
@@ -17,11 +18,14 @@ type limit struct {
 
 // limits holds those that there are. Invocations read it without a lock.
 type limits struct {
-	table atomic.Pointer[map[awslambda.Ref]*limit]
+	setting sync.Mutex // one change at a time
+	table   atomic.Pointer[map[awslambda.Ref]*limit]
 }
 
-// set changes a function's limit; nil is none. Only one caller at a time may set.
+// set changes a function's limit; nil is none.
 func (l *limits) set(ref awslambda.Ref, reserved *int) {
+	l.setting.Lock()
+	defer l.setting.Unlock()
 	next := map[awslambda.Ref]*limit{}
 	if old := l.table.Load(); old != nil {
 		maps.Copy(next, *old)

@@ -3,10 +3,10 @@ package lambda
 import (
 	"context"
 	"errors"
-	"sync"
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/keylock"
 	"teal/internal/store"
 )
 
@@ -18,9 +18,9 @@ type Records struct {
 	settings *settings
 	layers   *layers
 
-	// changing orders the changes of drafts, settings and whole functions, each of
-	// which is a look and a write.
-	changing sync.Mutex
+	// changing orders, for each app, the changes of drafts, settings and whole
+	// functions, each of which is a look and a write.
+	changing keylock.Locks[string]
 }
 
 // NewRecords returns records that are empty until they are loaded. typed has the
@@ -61,8 +61,7 @@ func (r *Records) Layers() []awslambda.Layer { return r.layers.list("") }
 
 // ForgetApp drops what is in memory of an app whose records are gone.
 func (r *Records) ForgetApp(app string) {
-	r.changing.Lock()
-	defer r.changing.Unlock()
+	defer r.changing.Lock(app)()
 	r.drafts.forget(app)
 	r.settings.forgetApp(app)
 }

@@ -95,12 +95,11 @@ func (b *Backend) Extras(_ context.Context, ref awslambda.Ref) (awslambda.Extras
 
 // ChangeExtras implements [awslambda.Settings].
 func (b *Backend) ChangeExtras(ctx context.Context, ref awslambda.Ref, change func(*awslambda.Extras) error) (awslambda.Extras, error) {
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(ref.App)()
 	return b.changeExtras(ctx, ref, change)
 }
 
-// changeExtras is ChangeExtras for callers that hold changing.
+// changeExtras is ChangeExtras for callers that hold changing of the app.
 func (b *Backend) changeExtras(ctx context.Context, ref awslambda.Ref, change func(*awslambda.Extras) error) (awslambda.Extras, error) {
 	if _, err := b.Draft(ctx, ref); err != nil {
 		return awslambda.Extras{}, err // deleted in the meantime
@@ -133,8 +132,7 @@ func (b *Backend) forgetQualifier(ctx context.Context, ref awslambda.Ref, qualif
 // all of them.
 func (b *Backend) forgetOfAll(ctx context.Context, app, qualifier string) error {
 	ctx = context.WithoutCancel(ctx) // the records that led here are gone
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
+	defer b.records.changing.Lock(app)()
 	if b.exists(app, qualifier) {
 		return nil // made again meanwhile
 	}
@@ -144,6 +142,15 @@ func (b *Backend) forgetOfAll(ctx context.Context, app, qualifier string) error 
 		}
 	}
 	return nil
+}
+
+// forgetGone does so for one function unless the app has such a version or alias.
+func (b *Backend) forgetGone(ctx context.Context, ref awslambda.Ref, qualifier string) error {
+	defer b.records.changing.Lock(ref.App)()
+	if b.exists(ref.App, qualifier) {
+		return nil
+	}
+	return b.forgetQualifier(ctx, ref, qualifier)
 }
 
 // VersionForgotten drops the code of a version that retention has forgotten, and
@@ -160,15 +167,10 @@ func (b *Backend) ForgetGone(ctx context.Context) error {
 	if b.cfg.Code.IsBlind() {
 		return nil
 	}
-	b.records.changing.Lock()
-	defer b.records.changing.Unlock()
 	var errs []error // of one function are no reason to leave those of the others
 	for ref, x := range b.settings.all() {
 		for _, qualifier := range x.Qualifiers() {
-			if b.exists(ref.App, qualifier) {
-				continue
-			}
-			if err := b.forgetQualifier(ctx, ref, qualifier); err != nil && !teal.IsCode(err, teal.CodeUnknownApp) {
+			if err := b.forgetGone(ctx, ref, qualifier); err != nil && !teal.IsCode(err, teal.CodeUnknownApp) {
 				errs = append(errs, err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,11 +40,14 @@ type functionURL struct {
 
 // urlTable is the function URLs by id. Requests read it without a lock.
 type urlTable struct {
-	table atomic.Pointer[map[string]functionURL]
+	setting sync.Mutex // one change at a time
+	table   atomic.Pointer[map[string]functionURL]
 }
 
-// set replaces the URLs of one function. Only one caller at a time may set.
+// set replaces the URLs of one function.
 func (t *urlTable) set(x awslambda.Extras) {
+	t.setting.Lock()
+	defer t.setting.Unlock()
 	ref := x.Ref()
 	next := map[string]functionURL{}
 	if old := t.table.Load(); old != nil {

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 // Manifest is a teal.yaml that has been read and checked.
@@ -108,7 +109,7 @@ func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, e
 	if err := spec.Validate(); err != nil {
 		return teal.Spec{}, teal.Policy{}, err
 	}
-	if err := policy.ValidateFor(spec); err != nil {
+	if err := policy.ValidateFor(spec, cron.Check); err != nil {
 		return teal.Spec{}, teal.Policy{}, err
 	}
 	return spec, policy, nil

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 // drawYAML draws a manifest that is often right and sometimes wrong.
@@ -83,7 +84,7 @@ func checkOutcome(t interface{ Fatalf(string, ...any) }, file string, m *Manifes
 		if problems := spec.Check(); len(problems) > 0 {
 			t.Fatalf("accepted, but Check = %v", problems)
 		}
-		if problems := policy.Check(spec); len(problems) > 0 {
+		if problems := policy.Check(spec, cron.Check); len(problems) > 0 {
 			t.Fatalf("accepted, but Check of the policy = %v", problems)
 		}
 		return

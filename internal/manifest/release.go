@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"teal"
+	"teal/internal/cron"
 )
 
 // program is a command of a check or a hook.
@@ -215,7 +216,7 @@ func policyWithCode(p teal.Policy, digest func(key string) string) teal.Policy {
 // checkPolicy reports what the domain finds wrong, where the file says it.
 func (r *reading) checkPolicy() {
 	code := func(string) string { return anyDigest }
-	problems := policyWithCode(r.manifest.Policy, code).Check(withCode(r.manifest.Spec, code))
+	problems := policyWithCode(r.manifest.Policy, code).Check(withCode(r.manifest.Spec, code), cron.Check)
 	problems = slices.DeleteFunc(problems, func(p teal.Problem) bool {
 		return r.covers(p.Path) || r.policyNoise(p)
 	})

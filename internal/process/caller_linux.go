@@ -175,11 +175,11 @@ func (p *Process) FindSocket(inodes ...uint64) (uint64, error) {
 }
 
 // membersOf yields the processes that belong to some, in three lots of which each
-// costs more than the one before: they themselves, what is in their cgroups, and
-// their families. It may yield one twice.
+// costs more than the one before: they themselves, what is in their cgroups or
+// bears their marks, and their families. It may yield one twice.
 func membersOf(owned []*Process) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
-		for _, lot := range []func([]*Process) []int{leaders, inCgroups, relatives} {
+		for _, lot := range []func([]*Process) []int{leaders, followers, relatives} {
 			if !yield(lot(owned)) {
 				return
 			}
@@ -201,27 +201,12 @@ func leaders(owned []*Process) []int {
 	return pids
 }
 
-func inCgroups(owned []*Process) []int {
+func followers(owned []*Process) []int {
 	var pids []int
 	for _, p := range owned {
-		pids = append(pids, p.group.members()...)
+		pids = append(pids, p.members()...)
 	}
 	return pids
-}
-
-// members returns the processes in the cgroup; without this program, which on
-// cgroup v1 is in it while it forks.
-func (g *cgroup) members() []int {
-	if g == nil {
-		return nil
-	}
-	var list []int
-	for line := range strings.Lines(g.read("cgroup.procs")) {
-		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid != os.Getpid() {
-			list = append(list, pid)
-		}
-	}
-	return list
 }
 
 // relatives returns the processes that belong to some, and these themselves: by

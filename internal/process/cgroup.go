@@ -161,12 +161,26 @@ func (g *cgroup) kill() {
 	if g == nil || (g.in.version == 2 && g.write("cgroup.kill", "1") == nil) {
 		return
 	}
-	for line := range strings.Lines(g.read("cgroup.procs")) {
-		pid, err := strconv.Atoi(strings.TrimSpace(line))
-		if err == nil && pid > 1 && pid != os.Getpid() {
+	for _, pid := range g.members() {
+		if pid > 1 {
 			send(pid, syscall.SIGKILL)
 		}
 	}
+}
+
+// members returns the processes in the cgroup; without this program, which on
+// cgroup v1 is in it while it forks.
+func (g *cgroup) members() []int {
+	if g == nil {
+		return nil
+	}
+	var list []int
+	for line := range strings.Lines(g.read("cgroup.procs")) {
+		if pid, err := strconv.Atoi(strings.TrimSpace(line)); err == nil && pid != os.Getpid() {
+			list = append(list, pid)
+		}
+	}
+	return list
 }
 
 // remove removes the cgroup, which must be empty. One that is gone is no error.

@@ -10,6 +10,6 @@ func (r *Runner) GuardPID() int {
 // WithoutCgroups makes the Runner do as on a machine that has none, before
 // anything is started.
 func (r *Runner) WithoutCgroups() {
-	r.cgroups, r.guard.greeting = nil, ""
+	r.cgroups, r.guard.greeting = nil, marksLine(r.marks)
 	r.limit = choose(facts{rlimit: hasRlimit, v2Why: "a test says so", v1Why: "and so"})
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 // The server tells the guard, in lines:
 //
+//	marks NUMBER     the processes of the server bear marks with that number
 //	cgroups PREFIX   the paths of all cgroups of the server begin with PREFIX
 //	+PGID START      the group runs; its leader was started at START (0: unknown)
 //	-PGID            nothing is left of the group
@@ -29,8 +31,8 @@ func removeLine(pgid int) string            { return fmt.Sprintf("-%d\n", pgid) 
 // Guard is the main function of the guard: it reads from r, the read end of a
 // pipe that the server holds open, which process groups are running. When the
 // server is gone, however it ended, r ends: then Guard kills every group that
-// is still registered and every process in the server's cgroups, removes the
-// cgroups, and returns. It blocks until then and ignores SIGINT, SIGTERM and
+// is still registered and every process in the server's cgroups or with its
+// marks, removes the cgroups, and returns. It blocks until then and ignores SIGINT, SIGTERM and
 // SIGHUP of the whole program.
 func Guard(r io.Reader) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
@@ -44,6 +46,7 @@ func Guard(r io.Reader) error {
 type known struct {
 	groups  map[int]uint64
 	cgroups []string // prefixes
+	marks   []mark
 }
 
 // read learns until r ends. A line that it does not understand is skipped and
@@ -66,6 +69,13 @@ func (k *known) read(r io.Reader) error {
 }
 
 func (k *known) learn(line string) error {
+	if number, ok := strings.CutPrefix(line, "marks "); ok {
+		m, err := parseMarks(number)
+		if err == nil {
+			k.marks = append(k.marks, m)
+		}
+		return err
+	}
 	if prefix, ok := strings.CutPrefix(line, "cgroups "); ok {
 		if _, ok := parseGroupName(filepath.Base(prefix)); !ok || !filepath.IsAbs(prefix) {
 			return fmt.Errorf("guard: %q is not the path of a server's cgroups", prefix)
@@ -104,6 +114,7 @@ func (k *known) kill() {
 			killGroup(pgid)
 		}
 	}
+	endMarked(func(m mark) bool { return slices.Contains(k.marks, m.runner()) }, lastResort)
 	for _, prefix := range k.cgroups {
 		name, _ := parseGroupName(filepath.Base(prefix))
 		h := hierarchy{version: versionOf(filepath.Dir(prefix)), dir: filepath.Dir(prefix)}

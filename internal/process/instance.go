@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,8 +29,14 @@ type Process struct {
 	owner  string
 	memory teal.Bytes
 	output []*outputReader
-	term   sync.Once
-	most   atomic.Int64 // the peak seen so far
+	mark   mark
+
+	stop     sync.Once
+	stopping atomic.Bool // its end has been asked for: what it started has the grace, too
+	kill     sync.Once
+	killed   chan struct{} // closed by Kill
+
+	most atomic.Int64 // the peak seen so far
 
 	mu     sync.Mutex // held while a signal is sent, so that it cannot hit a successor
 	reaped bool
@@ -55,11 +62,13 @@ func (p *Process) Exit() Exit {
 	}
 }
 
-// Stop sends SIGTERM to the group, SIGKILL to the group and the cgroup after
-// grace, and returns when the process is gone (see Done). It may be called many
-// times and from many goroutines: SIGTERM is sent once, the shortest grace wins.
+// Stop sends SIGTERM to the process and to all that it has started, SIGKILL to
+// what is left of them after grace, and returns when all are gone (see Done). The
+// grace is everybody's: a shell or npm that ends at once does not take it from
+// the program that it has started. It may be called many times and from many
+// goroutines: SIGTERM is sent once, the shortest grace wins.
 func (p *Process) Stop(grace time.Duration) {
-	p.term.Do(func() { p.signalGroup(syscall.SIGTERM) })
+	p.stop.Do(p.terminate)
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -71,8 +80,49 @@ func (p *Process) Stop(grace time.Duration) {
 	<-p.done
 }
 
+// terminate sends SIGTERM, once to each: to the group, and to what has left it.
+func (p *Process) terminate() {
+	p.stopping.Store(true)
+	p.signalGroup(syscall.SIGTERM)
+	for _, pid := range p.members() {
+		if group, err := syscall.Getpgid(pid); err == nil && group != p.pid {
+			send(pid, syscall.SIGTERM)
+		}
+	}
+}
+
+// members returns what the process has started that runs, and perhaps itself.
+func (p *Process) members() []int {
+	if p.group != nil {
+		return slices.DeleteFunc(p.group.members(), func(pid int) bool { return !alive(pid) })
+	}
+	return marked(func(m mark) bool { return m == p.mark })
+}
+
+// grant waits, when the process has ended as it was asked to, until what it has
+// started has ended too, or Kill.
+func (p *Process) grant() {
+	if !p.stopping.Load() {
+		return
+	}
+	for pause := time.Millisecond; p.left(); pause = min(2*pause, 50*time.Millisecond) {
+		select {
+		case <-p.killed:
+			return
+		case <-time.After(pause):
+		}
+	}
+}
+
+// left reports whether there is anything of an ended process.
+func (p *Process) left() bool {
+	others := slices.DeleteFunc(p.members(), func(pid int) bool { return pid == p.pid })
+	return len(others) > 0 || p.groupRuns()
+}
+
 // Kill sends SIGKILL to the group and the cgroup, and does not wait.
 func (p *Process) Kill() {
+	p.kill.Do(func() { close(p.killed) })
 	p.signalGroup(syscall.SIGKILL)
 	p.group.kill()
 }
@@ -135,11 +185,15 @@ func send(pid int, sig syscall.Signal) {
 func (p *Process) supervise() {
 	r := p.runner
 	p.awaitExit()
+	p.grant()
 	p.signalGroup(syscall.SIGKILL)
 	p.notePeak(p.group.peak())
 	kills := p.group.oomKills()
 	if err := p.group.destroy(patience); err != nil {
 		r.log.Warn("a cgroup is still in use; it is tried again when the server ends", "pid", p.pid, "error", err)
+	}
+	if p.group == nil && !endMarked(func(m mark) bool { return m == p.mark }, patience) {
+		r.log.Warn("what a process has started does not end; it is tried again when the server ends", "pid", p.pid)
 	}
 	p.finishOutput(outputGrace)
 	r.forget(p)

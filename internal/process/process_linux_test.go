@@ -115,6 +115,63 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 	}
 }
 
+// A shell, npm and other wrappers end at SIGTERM at once; what they have started
+// has the whole grace all the same. Seen red without Process.grant (no line comes),
+// and the last case without terminate telling what has left the group.
+func TestTheGraceIsTheWholeGroups(t *testing.T) {
+	t.Parallel()
+	const worker = "exec 2>/dev/null; trap 'sleep 0.3; echo finished; exit' TERM; echo ready; while :; do sleep 0.01; done"
+	for name, way := range bothWays {
+		for wrapper, script := range map[string]string{
+			"a shell that waits":  "(" + worker + ") & wait",
+			"a shell's child":     "sh -c \"" + worker + "\"; true",
+			"a session":           "setsid sh -c \"" + worker + "\" & wait",
+			"a detached session":  "(setsid sh -c \"" + worker + "\" &); exec sleep 1000",
+			"two shells":          "sh -c '(" + strings.ReplaceAll(worker, "'", `"`) + ") & wait' & wait",
+			"the program as such": worker,
+		} {
+			t.Run(name+"/"+wrapper, func(t *testing.T) {
+				t.Parallel()
+				r := run(t, process.Config{Guard: guardCmd}, way...)
+				p, out := r.shell(script)
+				out.line(t, 0)
+				began := time.Now()
+				p.Stop(20 * time.Second)
+				if got := out.line(t, 1); got != "finished" {
+					t.Errorf("it printed %q", got)
+				}
+				if took := time.Since(began); took > 10*time.Second {
+					t.Errorf("took %s: the end of the group was not seen", took)
+				}
+			})
+		}
+	}
+}
+
+// Seen red without grant and, in the session, with grant not heeding Kill.
+func TestTheGraceOfTheGroupEnds(t *testing.T) {
+	t.Parallel()
+	for name, way := range bothWays {
+		for _, how := range []string{"", "setsid "} {
+			t.Run(how+name, func(t *testing.T) {
+				t.Parallel()
+				r := run(t, process.Config{Guard: guardCmd}, way...)
+				p, out := r.shell(how + "sh -c 'echo $$; exec " + os.Args[0] + " obstinate' & wait")
+				pid := out.pid(t, 0)
+				out.line(t, 1)
+				began := time.Now()
+				p.Stop(200 * time.Millisecond)
+				if took := time.Since(began); took < 200*time.Millisecond || took > 10*time.Second {
+					t.Errorf("took %s", took)
+				}
+				if !gone(pid) {
+					t.Error("it lives")
+				}
+			})
+		}
+	}
+}
+
 // Seen to fail (it hangs) when Stop does not kill.
 func TestStopKillsWhatIgnoresTermAfterGrace(t *testing.T) {
 	t.Parallel()
@@ -158,17 +215,32 @@ func TestGrandchildGoesWithTheProcess(t *testing.T) {
 	}
 }
 
-// Seen to fail with cgroup.kill doing nothing.
-func TestEscapeesDieWithTheCgroup(t *testing.T) {
+// Seen to fail with cgroup.kill doing nothing, and without cgroups without
+// supervise's endMarked.
+func TestEscapeesDieWithTheProcess(t *testing.T) {
 	t.Parallel()
-	r := run(t, process.Config{Guard: guardCmd})
-	if !strings.HasPrefix(r.MemoryLimit(), "cgroup") {
-		t.Skip("no cgroups here: " + r.MemoryLimit())
+	for name, way := range bothWays {
+		for how, script := range map[string]string{
+			"a session":           "setsid sh -c 'echo $$; exec sleep 1000' & sleep 1000",
+			"a daemon":            "(setsid sh -c '(echo $(exec sh -c \"echo \\$PPID\"); exec sleep 1000) &'); sleep 1000",
+			"a clean environment": "(env -i /usr/bin/setsid /bin/sh -c 'echo $$; exec /bin/sleep 1000' </dev/null &); sleep 1000",
+		} {
+			t.Run(name+"/"+how, func(t *testing.T) {
+				t.Parallel()
+				r := run(t, process.Config{Guard: guardCmd}, way...)
+				p, out := r.shell(script)
+				escapee := out.pid(t, 0)
+				if gone(escapee) {
+					t.Fatal("it is gone already")
+				}
+				p.Kill() // SIGTERM would reach it before
+				done(t, p)
+				if !gone(escapee) {
+					t.Error("the escapee lives")
+				}
+			})
+		}
 	}
-	p, out := r.shell("setsid sh -c 'echo $$; exec sleep 1000' & sleep 1000")
-	escapee := out.pid(t, 0)
-	p.Stop(100 * time.Millisecond)
-	eventually(t, "the escapee is gone", func() bool { return gone(escapee) })
 }
 
 // A stranger outside the group and the cgroup holds the output open. Seen to

@@ -20,6 +20,8 @@ type Runner struct {
 	starter  *starter
 	guard    guardLink
 	reaper   bool // orphans become children of this process
+	marks    mark
+	unmarked sync.Once // that a process could not be marked has been logged
 
 	// births is held for reading while a process runs already and is not known yet.
 	births sync.RWMutex
@@ -58,10 +60,12 @@ func New(cfg Config) (*Runner, error) {
 		cgroups:  found.hierarchy(),
 		starter:  newStarter(),
 		reaper:   adoptsOrphans(),
+		marks:    newMarks(),
 		running:  map[*Process]struct{}{},
 	}
+	r.guard.greeting = marksLine(r.marks)
 	if r.cgroups != nil {
-		r.guard.greeting = cgroupLine(r.cgroups.prefix())
+		r.guard.greeting += cgroupLine(r.cgroups.prefix())
 		if n := r.cgroups.sweepDead(cfg.Name); n > 0 {
 			r.log.Info("removed the cgroups of a server that died", "count", n)
 		}
@@ -92,6 +96,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.endAll()
 	stop()
 	helpers.Wait()
+	endMarked(r.ours, lastResort)
 	if r.cgroups != nil {
 		r.cgroups.sweep(func(name groupName) bool { return name.of(r.cgroups.name) })
 	}
@@ -109,6 +114,9 @@ func (r *Runner) endAll() {
 	}
 	r.busy.Wait()
 }
+
+// ours reports whether a mark is that of one of this Runner's processes.
+func (r *Runner) ours(m mark) bool { return m.runner() == r.marks }
 
 func (r *Runner) snapshot() []*Process {
 	r.mu.Lock()
@@ -159,9 +167,13 @@ func (r *Runner) Start(spec Spec) (*Process, error) {
 
 func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	r.starter.begin()
-	p := &Process{runner: r, owner: spec.Owner, memory: spec.Memory, done: make(chan struct{})}
+	number := r.sequence.Add(1)
+	p := &Process{
+		runner: r, owner: spec.Owner, memory: spec.Memory, mark: r.marks.of(number),
+		killed: make(chan struct{}), done: make(chan struct{}),
+	}
 	if r.cgroups != nil {
-		if p.group, err = r.cgroups.create(r.sequence.Add(1), spec.Memory); err != nil {
+		if p.group, err = r.cgroups.create(number, spec.Memory); err != nil {
 			return nil, teal.Errorf(teal.CodeUnavailable, "no cgroup could be made for %s: %w", spec.Path, err)
 		}
 	}
@@ -169,7 +181,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	if err == nil {
 		err = r.bear(p, forkRequest{
 			path: path, argv: append([]string{spec.Path}, spec.Args...), env: spec.Env, dir: spec.Dir,
-			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory),
+			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory), mark: p.mark,
 		})
 	}
 	files.closeChild()
@@ -201,6 +213,11 @@ func (r *Runner) follow(p *Process) {
 	closing := r.closing
 	r.mu.Unlock()
 	r.tellGuard(func(g *guardLink) error { return g.add(p.pid) })
+	if p.unmarked != nil && p.group == nil {
+		r.unmarked.Do(func() {
+			r.log.Warn("a process that leaves its group and session may outlive its instance", "error", p.unmarked)
+		})
+	}
 	p.readOutput()
 	go p.supervise()
 	if closing {

@@ -35,6 +35,7 @@ type forkRequest struct {
 	dies    bool       // with the server: its own process group, and a death signal
 	session bool       // its own session
 	data    teal.Bytes // RLIMIT_DATA; 0 is none
+	mark    mark       // 0 is none
 }
 
 type forkCall struct {
@@ -49,7 +50,10 @@ type forkResult struct {
 
 // child is a forked process that has not been reaped. pidfd is -1 where there
 // is none.
-type child struct{ pid, pidfd int }
+type child struct {
+	pid, pidfd int
+	unmarked   error // why it could not be marked
+}
 
 func newStarter() *starter {
 	return &starter{requests: make(chan forkCall), quit: make(chan struct{}), ended: make(chan struct{})}
@@ -140,7 +144,11 @@ func forkPlain(req forkRequest, cgroupFD int) (child, error) {
 		attr.Env = []string{}
 	}
 	var err error
-	if c.pid, err = syscall.ForkExec(req.path, req.argv, attr); err != nil || req.data == 0 {
+	c.unmarked, err = req.mark.inherited(func() (err error) {
+		c.pid, err = syscall.ForkExec(req.path, req.argv, attr)
+		return err
+	})
+	if err != nil || req.data == 0 {
 		return c, err
 	}
 	// The program runs already: what it allocates or forks in the microseconds

@@ -101,6 +101,9 @@ func endedMember(pgid int) (pid int, exist bool) {
 	}
 }
 
+// groupRuns returns false: all of the group bears the mark, or is in the cgroup.
+func (p *Process) groupRuns() bool { return false }
+
 // pipe returns a pipe, both ends blocking. Neither is inherited.
 func pipe() (r, w int, err error) {
 	var fds [2]int

@@ -58,6 +58,10 @@ func (c child) seenToExit() bool {
 
 func endedMember(int) (pid int, exist bool) { return 0, false }
 
+// groupRuns reports whether a member of an ended process's group runs; the kernel
+// does not count who waits to be reaped.
+func (p *Process) groupRuns() bool { return syscall.Kill(-p.pid, 0) == nil }
+
 func pipe() (r, w int, err error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/freeze"
 )
 
 // Config is what an Engine needs.
@@ -196,13 +197,13 @@ func checkFreeze(req Request) error {
 	if req.Unfreeze != "" || req.Back {
 		return nil
 	}
-	freeze, until, frozen := teal.Frozen(req.Policy.Freeze, req.At)
+	window, until, frozen := freeze.Frozen(req.Policy.Freeze, req.At)
 	if !frozen {
 		return nil
 	}
 	why := ""
-	if freeze.Reason != "" {
-		why = " (" + freeze.Reason + ")"
+	if window.Reason != "" {
+		why = " (" + window.Reason + ")"
 	}
 	return teal.Errorf(teal.CodeFrozen, "%s is frozen until %s%s; wait, or release all the same with `teal deploy --override-freeze WHY`",
 		req.App, until.Format("2006-01-02 15:04 MST"), why)

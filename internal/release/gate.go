@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/freeze"
 )
 
 // hooks runs the hooks of a point, one after the other. It reports whether all
@@ -327,6 +328,6 @@ func frozen(r teal.Release, now time.Time) (until time.Time, is bool) {
 	if r.Orders.Unfreeze != nil || r.Back {
 		return time.Time{}, false
 	}
-	_, until, is = teal.Frozen(r.Policy.Freeze, now)
+	_, until, is = freeze.Frozen(r.Policy.Freeze, now)
 	return until, is
 }

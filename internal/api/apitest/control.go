@@ -15,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/freeze"
 )
 
 var _ api.Control = (*Teal)(nil)
@@ -49,7 +50,7 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 		t.mu.Unlock()
 		return out, nil
 	}
-	if f, until, frozen := teal.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
+	if f, until, frozen := freeze.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
 		t.mu.Unlock()
 		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "nothing is released until %s: %s; override it with a reason", until.UTC().Format(time.DateTime), f.Reason)
 	}

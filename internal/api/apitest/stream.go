@@ -28,7 +28,7 @@ func (t *Teal) tell(kind api.EventKind, name, record string, value any) {
 	t.revision++
 	event := api.Event{Revision: t.revision, Kind: kind, App: name, Name: record, Value: value, Deleted: value == nil}
 	for w := range t.watchers {
-		if w.app != name {
+		if w.app != name && w.app != "" {
 			continue
 		}
 		select {
@@ -49,14 +49,19 @@ func (t *Teal) forget(w *watcher) {
 // Watch implements api.Watcher.
 func (t *Teal) Watch(ctx context.Context, name string) (<-chan api.Event, error) {
 	t.mu.Lock()
-	a, err := t.find(name)
-	if err != nil {
-		t.mu.Unlock()
-		return nil, err
+	apps := slices.Sorted(maps.Keys(t.apps))
+	if name != "" {
+		if _, err := t.find(name); err != nil {
+			t.mu.Unlock()
+			return nil, err
+		}
+		apps = []string{name}
 	}
 	w := &watcher{app: name, events: make(chan api.Event, 1024)}
 	t.watchers[w] = true
-	t.snapshot(a, w.events)
+	for _, app := range apps {
+		t.snapshot(t.apps[app], w.events)
+	}
 	t.mu.Unlock()
 	context.AfterFunc(ctx, func() {
 		t.mu.Lock()

@@ -29,7 +29,7 @@ func (e *Entrypoint) CheckAdmission(admitted gateway.Admission, r Request) error
 		}
 		return gateway.PublicErrorf(teal.CodeCallerForbidden, "requests of web pages from elsewhere are refused here; call this address as 127.0.0.1 or by a host of the app's routes, and without the Origin of another page")
 	}
-	return gateway.PublicErrorf(teal.CodeCallerForbidden, "this address is for the processes of one running version and for its checks; call the gateway, which takes the version in the header %s", HeaderVersion)
+	return gateway.PublicErrorf(teal.CodeCallerForbidden, "this address is for the processes of one running version and for its checks; call the gateway, which takes the version in the header %s", headerVersion)
 }
 
 // isInvited reports whether a request is not one that a browser makes for a page of

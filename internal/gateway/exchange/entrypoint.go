@@ -74,7 +74,7 @@ func (p *Policy) claim(at *Entrypoint, peer netip.Addr, host, path string, head 
 	}
 	version, alias := overrides(head)
 	if (version != "" || alias != "") && !p.mayOverride(peer, head) {
-		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", HeaderVersion, HeaderAlias)
+		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 	}
 	return p.gateway.Claim(gateway.Head{Host: host, Path: path, Version: version, Alias: alias}, randomPoint())
 }
@@ -83,9 +83,9 @@ func (p *Policy) claim(at *Entrypoint, peer netip.Addr, host, path string, head 
 func overrides(head Head) (version, alias string) {
 	for i := range head.Len() {
 		switch name, value, _ := head.Field(i); {
-		case isName(name, HeaderVersion):
+		case isName(name, headerVersion):
 			version = or(version, strings.Clone(value)) // a claim outlives the buffer
-		case isName(name, HeaderAlias):
+		case isName(name, headerAlias):
 			alias = or(alias, strings.Clone(value))
 		}
 	}
@@ -103,7 +103,7 @@ func (p *Policy) isInsider(at *Entrypoint, peer netip.Addr, head Head) bool {
 		return true
 	}
 	for i := range head.Len() {
-		if name, _, _ := head.Field(i); isName(name, HeaderVersion) || isName(name, HeaderAlias) {
+		if name, _, _ := head.Field(i); isName(name, headerVersion) || isName(name, headerAlias) {
 			return p.mayOverride(peer, head)
 		}
 	}

@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"teal"
@@ -29,7 +28,7 @@ var statuses = map[teal.Kind]int{
 func statusOf(err error) int {
 	var refused *http1.Error
 	switch {
-	case errors.Is(err, ErrBodyStalled), errors.Is(err, ErrHeadStalled):
+	case errors.Is(err, ErrBodyStalled), errors.Is(err, errHeadStalled):
 		return statusRequestTimeout // the client's delay, not an instance's
 	case errors.Is(err, ErrNotImplemented):
 		return statusNotImplemented
@@ -45,15 +44,15 @@ var ErrBodyStalled = errors.New("the client stopped sending the request's body")
 // ErrNotImplemented is in what Teal refuses because it does not know it.
 var ErrNotImplemented = errors.New("not implemented")
 
-// ErrHeadStalled ends a request of which not even the head arrives in time.
-var ErrHeadStalled = errors.New("the request's head did not arrive")
+// errHeadStalled ends a request of which not even the head arrives in time.
+var errHeadStalled = errors.New("the request's head did not arrive")
 
 // ErrClientGone ends a request that nobody waits for any more.
 var ErrClientGone = errors.New("the client has gone")
 
-// ErrInstance says how an instance failed a request.
-func ErrInstance(c gateway.Claim, code teal.Code, reason string, cause error) error {
-	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", c.Component.Name, c.Version, reason), Err: cause}
+// ErrHead says that a head does not come within a time.
+func ErrHead(within time.Duration) error {
+	return gateway.PublicErrorf(teal.CodeTimeout, "%w within %s; send it faster", errHeadStalled, within)
 }
 
 // ErrStalled says that a body does not come.

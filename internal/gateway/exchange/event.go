@@ -17,9 +17,9 @@ import (
 // headerTrace is where a function's event names the trace that it is part of.
 const headerTrace = "X-Amzn-Trace-Id"
 
-// Event describes the request to a function. port is the listener's, "" for none. What
+// event describes the request to a function. port is the listener's, "" for none. What
 // it returns outlives the carrier's buffer.
-func (x *Exchange) Event(port string, body []byte, now time.Time) payload.Request {
+func (x *Exchange) event(port string, body []byte, now time.Time) payload.Request {
 	x.RequestID = uuid.NewString()
 	line := x.in.Line()
 	h := eventHeaders{}

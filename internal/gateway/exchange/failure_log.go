@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"errors"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -75,4 +76,10 @@ func (b *failureBudget) take(second int64) (dropped int64, ok bool) {
 		return 0, false
 	}
 	return b.dropped.Swap(0), true
+}
+
+// LogPanic logs a defect with its stack, from within the deferred function that has
+// recovered it.
+func (p *Policy) LogPanic(v any, attributes ...any) {
+	p.Logger.Error("a request caused a panic", append(attributes, "panic", v, "stack", string(debug.Stack()))...)
 }

@@ -5,8 +5,8 @@ import "strings"
 // The headers of Teal's own. Those that a client sends with the prefix are never
 // passed on, so that a service can believe what it sees.
 const (
-	HeaderVersion = "Teal-Version"
-	HeaderAlias   = "Teal-Alias"
+	headerVersion = "Teal-Version"
+	headerAlias   = "Teal-Alias"
 
 	prefixTeal = "Teal-"
 )
@@ -33,7 +33,7 @@ func (x *Exchange) Forward(to Fields) {
 			to.Add(name, value)
 		}
 	}
-	to.Add(HeaderVersion, x.Claim.Env.Label())
+	to.Add(headerVersion, x.Claim.Env.Label())
 	x.forwardOrigin(to)
 	x.forwardTrace(to)
 }

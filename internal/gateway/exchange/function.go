@@ -4,49 +4,70 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/payload"
+	"teal/internal/http1"
 )
 
-// Invoke runs the function of a claim with a request as its event, and reads its
-// answer. It also returns what the function said if it failed.
-func (p *Policy) Invoke(ctx context.Context, claim gateway.Claim, request payload.Request) (payload.Response, *gateway.Failure, error) {
-	answer, failure, err := p.Run(ctx, claim, request, nil)
-	if err != nil {
-		return payload.Response{}, failure, err
-	}
-	response, err := payload.Decode(answer.Payload, formatOf(claim))
-	return response, nil, err
+// Invocation is a request as an event on its way through a function. It shares nothing
+// with its exchange, which may wait for it on another goroutine.
+type Invocation struct {
+	policy  *Policy
+	claim   gateway.Claim
+	request payload.Request
 }
 
-func formatOf(claim gateway.Claim) string {
-	if claim.Component.Payload == payload.V1 {
+// Invocation returns the invocation that the request asks for. port is the listener's,
+// "" for none.
+func (x *Exchange) Invocation(port string, body []byte, now time.Time) Invocation {
+	return Invocation{policy: x.policy, claim: x.Claim, request: x.event(port, body, now)}
+}
+
+// Request returns what the event says.
+func (i *Invocation) Request() payload.Request { return i.request }
+
+// Collect runs the function and reads its answer. ctx ends it. It also returns what the
+// function said if it failed.
+func (i *Invocation) Collect(ctx context.Context) (FunctionAnswer, *gateway.Failure, error) {
+	answer, failure, err := i.Stream(ctx, nil)
+	if err != nil {
+		return FunctionAnswer{}, failure, err
+	}
+	response, err := payload.Decode(answer.Payload, i.format())
+	if err != nil {
+		return FunctionAnswer{}, nil, err
+	}
+	return i.Answer(response), nil, nil
+}
+
+func (i *Invocation) format() string {
+	if i.claim.Component.Payload == payload.V1 {
 		return payload.V1
 	}
 	return payload.V2
 }
 
-// Run invokes the function of a claim with a request as its event. to gets what
-// the function streams; nil collects it. It also returns what the function said
-// if it failed, which is an error too.
-func (p *Policy) Run(ctx context.Context, claim gateway.Claim, request payload.Request, to teal.Stream) (teal.Answer, *gateway.Failure, error) {
+// Stream runs the function. to gets what it says as it says it; nil collects it. Stream
+// also returns what the function said if it failed, which is an error too.
+func (i *Invocation) Stream(ctx context.Context, to teal.Stream) (teal.Answer, *gateway.Failure, error) {
 	encode := payload.EventV2
-	if formatOf(claim) == payload.V1 {
+	if i.format() == payload.V1 {
 		encode = payload.EventV1
 	}
-	event := encode(request)
-	if err := p.checkEvent(int64(len(event))); err != nil {
+	event := encode(i.request)
+	if err := i.policy.checkEvent(int64(len(event))); err != nil {
 		return teal.Answer{}, nil, err
 	}
-	answer, err := claim.Component.Function.Invoke(ctx, teal.Invocation{
-		RequestID: request.RequestID,
+	answer, err := i.claim.Component.Function.Invoke(ctx, teal.Invocation{
+		RequestID: i.request.RequestID,
 		Event:     event,
-		TraceID:   request.Headers[headerTrace][0],
-		Alias:     claim.Alias,
+		TraceID:   i.request.Headers[headerTrace][0],
+		Alias:     i.claim.Alias,
 		Stream:    to,
-		Inside:    claim.Inside,
+		Inside:    i.claim.Inside,
 	})
 	var failure *gateway.Failure
 	if answer.FunctionError != "" {
@@ -56,7 +77,7 @@ func (p *Policy) Run(ctx context.Context, claim gateway.Claim, request payload.R
 	case err != nil:
 		err = functionFault(answer, err)
 	case failure != nil:
-		err = functionFailed(claim, failure, request.RequestID)
+		err = functionFailed(i.claim, failure, i.request.RequestID)
 	}
 	return answer, failure, err
 }
@@ -85,7 +106,44 @@ func functionFailed(c gateway.Claim, said *gateway.Failure, requestID string) er
 	}
 }
 
-// Bodyless reports whether a response of that status has no body.
-func Bodyless(status int) bool {
-	return status == statusNoContent || status == statusNotModified
+// FunctionAnswer is a function's answer as the client gets it.
+type FunctionAnswer struct {
+	Status int
+	Body   []byte // nil for none, also where the answer to HEAD has none
+	Length int64  // of the content; negative where the status allows none
+
+	head    functionHead
+	version string
+}
+
+// Answer returns an answer of the function as the client gets it.
+func (i *Invocation) Answer(r payload.Response) FunctionAnswer {
+	a := FunctionAnswer{Status: r.Status, Body: r.Body, Length: int64(len(r.Body)), head: functionHead(r), version: i.claim.Env.Label()}
+	if r.Status == statusNoContent || r.Status == statusNotModified {
+		a.Length = -1
+	}
+	if a.Length < 0 || i.request.Method == "HEAD" {
+		a.Body = nil
+	}
+	return a
+}
+
+// WriteHead writes the fields of the answer, as Exchange.PassResponse does.
+func (a *FunctionAnswer) WriteHead(to Fields) (dated bool) {
+	return passResponse(to, &a.head, a.version)
+}
+
+// functionHead is the head of a function's response.
+type functionHead payload.Response
+
+// Len implements Head.
+func (h *functionHead) Len() int { return len(h.Headers) + len(h.Cookies) }
+
+// Field implements Head.
+func (h *functionHead) Field(i int) (name, value string, endToEnd bool) {
+	if i < len(h.Headers) {
+		pair := h.Headers[i]
+		return pair[0], pair[1], !http1.IsAboutConnection(pair[0])
+	}
+	return "Set-Cookie", h.Cookies[i-len(h.Headers)], true
 }

@@ -26,20 +26,20 @@ func (x *Exchange) PassResponse(to Fields, from Head) (dated bool) {
 func passResponse(to Fields, from Head, version string) (dated bool) {
 	for i := range from.Len() {
 		name, value, endToEnd := from.Field(i)
-		if !endToEnd || isName(name, HeaderVersion) {
+		if !endToEnd || isName(name, headerVersion) {
 			continue
 		}
 		to.Add(name, value)
 		dated = dated || isName(name, headerDate)
 	}
-	to.Add(HeaderVersion, version)
+	to.Add(headerVersion, version)
 	return dated
 }
 
 // PassInterim passes the fields of an interim response on.
 func PassInterim(to Fields, from Head) {
 	for i := range from.Len() {
-		if name, value, endToEnd := from.Field(i); endToEnd && !isName(name, HeaderVersion) {
+		if name, value, endToEnd := from.Field(i); endToEnd && !isName(name, headerVersion) {
 			to.Add(name, value)
 		}
 	}

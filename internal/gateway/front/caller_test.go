@@ -79,7 +79,7 @@ func TestWhoIsRefusedLearnsNothing(t *testing.T) {
 	t.Parallel()
 	s := previewed(t, func(_, _ netip.AddrPort, _ string) gateway.Admission { return gateway.AdmitNone })
 	response, body := s.do("GET", "/", nil)
-	if response.StatusCode != http.StatusForbidden || response.Header.Get(exchange.HeaderVersion) != "" || strings.Contains(body, "shop") || strings.Contains(body, "7 of") {
+	if response.StatusCode != http.StatusForbidden || response.Header.Get("Teal-Version") != "" || strings.Contains(body, "shop") || strings.Contains(body, "7 of") {
 		t.Errorf("%d %v %s", response.StatusCode, response.Header, body)
 	}
 }

@@ -1,6 +1,7 @@
 package front
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -131,6 +132,40 @@ func TestEveryExchangeIsRecorded(t *testing.T) {
 			if got.Start.IsZero() || got.Answered <= 0 || got.Duration < got.Answered || got.Duration > 10*time.Second {
 				t.Errorf("from %s, answered after %s, over after %s", got.Start, got.Answered, got.Duration)
 			}
+		})
+	}
+}
+
+// Both carriers say the same of an exchange.
+//
+// Seen red with a record that counts the bytes that HEAD did not get, and with one that
+// names an instance which has not answered: both of net/http.
+func TestBothCarriersRecordTheSame(t *testing.T) {
+	broken := rawBackend(t, func(_ net.Conn, r *bufio.Reader) { _, _ = http.ReadRequest(r) })
+	for name, c := range map[string]struct {
+		web  *gateway.Component
+		ask  string
+		want gateway.Record
+	}{
+		"HEAD of a function": {says(`"four"`), "HEAD", gateway.Record{Status: 200}},
+		"a broken instance":  {service(broken), "POST", gateway.Record{Status: 502, Code: teal.CodeUpstreamFailed, Fault: gateway.FaultConnection}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log book
+			s := start(t, c.web, exchange.Config{Log: &log})
+			s.bothFronts(t, func(t *testing.T, s *site) {
+				log.records = nil
+				s.do(c.ask, "/", nil)
+				want, got := c.want, log.only(t)
+				want.App, want.Component, want.Version, want.Scheme, want.Protocol = "shop", "web", 7, "http", "HTTP/1.1"
+				want.Method, want.Host, want.Target, want.Client, want.UserAgent = c.ask, s.addr, "/", "127.0.0.1", "Go-http-client/1.1"
+				if c.want.Code != "" {
+					want.Out = got.Out
+				}
+				if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(gateway.Record{}, "Start", "Answered", "Duration", "RequestID", "Alias")); diff != "" {
+					t.Error(diff)
+				}
+			})
 		})
 	}
 }

@@ -242,7 +242,7 @@ func (c *clientConn) expired() {
 		c.exchange.Watch()
 		c.exchange.closes = true
 		c.exchange.up.reset(http1.UntilClose, false)
-		c.respond(gateway.PublicErrorf(teal.CodeTimeout, "%w within %s; send it faster", exchange.ErrHeadStalled, c.limits().Head))
+		c.respond(exchange.ErrHead(c.limits().Head))
 	case clientWaiting:
 		c.exchange.queued.leave(c)
 		c.fail(teal.Errorf(teal.CodeUnavailable, "every instance of %q has all the requests that it takes; try again", c.exchange.Claim.Component.Name))

@@ -3,8 +3,6 @@ package loop
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
@@ -12,7 +10,6 @@ import (
 
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
-	"teal/internal/gateway/payload"
 	"teal/internal/http1"
 )
 
@@ -79,11 +76,11 @@ func (c *clientConn) collect() bool {
 // invocation is a request to a function on its way. While it lasts, the client's
 // socket is its own to write to.
 type invocation struct {
+	exchange.Invocation
 	client  *clientConn
 	fd      int
-	claim   gateway.Claim
+	env     *gateway.Environment
 	life    context.Context
-	request payload.Request
 	closes  bool
 	secure  bool             // the answer has to be encrypted, which is the loop's to do
 	status  int              // of the answer
@@ -98,7 +95,10 @@ func (c *clientConn) invoke() {
 	c.state, c.deadline = clientInvoking, forever
 	c.noteLeaving()
 	t.closes = t.closes || c.loop.stopping
-	call := &invocation{client: c, fd: c.fd, claim: t.Claim, life: c.loop.all.life, request: t.Event(c.loop.all.port, t.body.Bytes(), time.Now()), closes: t.closes, secure: c.tls != nil}
+	call := &invocation{
+		Invocation: t.Invocation(c.loop.all.port, t.body.Bytes(), time.Now()),
+		client:     c, fd: c.fd, env: t.Claim.Env, life: c.loop.all.life, closes: t.closes, secure: c.tls != nil,
+	}
 	c.loop.spawned = true
 	go call.run()
 }
@@ -137,50 +137,36 @@ func (k *invocation) run() {
 func (k *invocation) answer() (head, body []byte, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			k.client.loop.policy.Logger.Error("a request caused a panic", "method", k.request.Method, "path", k.request.Path, "panic", v, "stack", string(debug.Stack()))
+			k.client.loop.policy.LogPanic(v, "method", k.Request().Method, "path", k.Request().Path)
 			err = fmt.Errorf("panic: %v", v)
 		}
 	}()
-	ctx, done := k.claim.Env.Bind(k.life)
+	ctx, done := k.env.Bind(k.life)
 	defer done()
-	var response payload.Response
-	response, k.failure, err = k.client.loop.policy.Invoke(ctx, k.claim, k.request)
+	answer, failure, err := k.Collect(ctx)
+	k.failure = failure
 	if err != nil {
 		return nil, nil, exchange.ExplainEnd(ctx, err)
 	}
-	k.status = response.Status
-	head, body = k.response(response)
-	return head, body, nil
+	k.status = answer.Status
+	return k.head(&answer), answer.Body, nil
 }
 
-// response writes what the function has answered.
-func (k *invocation) response(r payload.Response) (head, body []byte) {
-	out := http1.AppendStatusLine(make([]byte, 0, smallBuffer/4), r.Status, nil)
-	dated := false
-	for _, pair := range r.Headers {
-		if name := pair[0]; !http1.IsAboutConnection(name) && !strings.EqualFold(name, exchange.HeaderVersion) {
-			out = http1.AppendLine(out, name, pair[1])
-			dated = dated || strings.EqualFold(name, "Date")
-		}
-	}
-	for _, cookie := range r.Cookies {
-		out = http1.AppendLine(out, "Set-Cookie", cookie)
-	}
-	out = http1.AppendLine(out, exchange.HeaderVersion, k.claim.Env.Label())
+// head writes the head of what the function has answered.
+func (k *invocation) head(answer *exchange.FunctionAnswer) []byte {
+	w := &headWriter{out: http1.AppendStatusLine(make([]byte, 0, smallBuffer/4), answer.Status, nil)}
+	dated := answer.WriteHead(w)
+	out := w.out
 	if !dated {
 		out = (&dateLine{}).append(out, time.Now())
 	}
 	if k.closes {
 		out = append(out, "Connection: close\r\n"...)
 	}
-	if !exchange.Bodyless(r.Status) {
-		out = http1.AppendLength(out, int64(len(r.Body)))
+	if answer.Length >= 0 {
+		out = http1.AppendLength(out, answer.Length)
 	}
-	out = append(out, "\r\n"...)
-	if exchange.Bodyless(r.Status) || k.request.Method == "HEAD" {
-		return out, nil
-	}
-	return out, r.Body
+	return append(out, "\r\n"...)
 }
 
 // invoked goes on with the client when its function has answered.

@@ -2,7 +2,6 @@ package loop
 
 import (
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -152,7 +151,7 @@ func (l *loop) serve(c *clientConn) {
 // its connection and nobody else theirs.
 func (l *loop) rescue(c *clientConn) {
 	if v := recover(); v != nil {
-		l.policy.Logger.Error("a request caused a panic", "panic", v, "stack", string(debug.Stack()))
+		l.policy.LogPanic(v)
 		c.abort()
 	}
 }

@@ -154,7 +154,7 @@ func (c *clientConn) connectFailed(err error) {
 		c.startProxying()
 		return
 	}
-	c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "takes no connections", err))
+	c.fail(t.NoConnection(err))
 }
 
 // isIdempotent reports whether sending the request twice is the same as once:
@@ -294,7 +294,7 @@ func (c *clientConn) noteBreak(down flowState) {
 	if down == flowMalformed {
 		reason = "sent a body that is malformed: " + t.down.err.Reason
 	}
-	t.Break(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, reason, nil), gateway.FaultConnection)
+	t.Break(t.Misbehaved(reason), gateway.FaultConnection)
 }
 
 // awaited says what the request waits for now.
@@ -334,11 +334,11 @@ func (c *clientConn) relayExpired() {
 		c.fail(exchange.ErrStalled())
 	case waitsForFirstByte, waitsForInstance:
 		if t.begun {
-			t.Break(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", c.limits().InstanceStall), nil), gateway.FaultTimeout)
+			t.Break(t.Stalled(c.limits().InstanceStall), gateway.FaultTimeout)
 			c.cut()
 			return
 		}
-		c.fail(exchange.ErrInstance(t.Claim, teal.CodeTimeout, fmt.Sprintf("did not answer within %s", c.patience(t.waits)), nil))
+		c.fail(t.NoAnswer(c.patience(t.waits), nil))
 	default:
 		c.abort()
 	}

@@ -43,13 +43,3 @@ func acceptsTrailers(r *http1.Request) bool {
 	}
 	return false
 }
-
-// hasHTTP2 reports whether an Upgrade field names HTTP/2.
-func hasHTTP2(value []byte) bool {
-	for protocol := range bytes.SplitSeq(value, []byte(",")) {
-		if http1.HasPrefixFold(bytes.TrimSpace(protocol), "h2") {
-			return true
-		}
-	}
-	return false
-}

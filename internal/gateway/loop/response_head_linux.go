@@ -3,7 +3,6 @@ package loop
 import (
 	"errors"
 
-	"teal"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
@@ -19,7 +18,7 @@ func (c *clientConn) readResponse() bool {
 			n, err = t.response.Parse(u.unread(), limits)
 		}
 		if err != nil {
-			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "answered with something that is not HTTP, or with headers that are too long", errors.New(err.Error())))
+			c.fail(t.NotHTTP(errors.New(err.Error())))
 			return false
 		}
 		if n > 0 {
@@ -53,7 +52,7 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 		if u.failure != 0 {
 			cause = u.failure
 		}
-		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "broke the connection before it had answered", cause))
+		c.fail(t.Broken(cause))
 		return
 	}
 	t.resent, t.sent = true, false
@@ -76,7 +75,7 @@ func (c *clientConn) takeHead() bool {
 	case r.Interim():
 		t.interim++
 		if t.interim > maxInterim {
-			c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "sends interim answers without end", nil))
+			c.fail(t.Misbehaved("sends interim answers without end"))
 			return false
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
@@ -137,7 +136,7 @@ func (c *clientConn) beginResponse() {
 func (c *clientConn) startTunnel() bool {
 	t := c.exchange
 	if !t.upgrades() || !t.response.Upgrades() || !t.sent {
-		c.fail(exchange.ErrInstance(t.Claim, teal.CodeUpstreamFailed, "changed the protocol without being asked to", nil))
+		c.fail(t.Misbehaved("changed the protocol without being asked to"))
 		return false
 	}
 	protocol, _ := t.response.Get("upgrade")
@@ -186,14 +185,13 @@ func (c *clientConn) relayHalf(done *bool, f *flow, from, to *socket) flowState 
 }
 
 // upgrades reports whether the client asks for another protocol that may be
-// passed on. HTTP/2 may not: an instance that agreed would take further requests
-// on that connection, none of which the gateway would see.
+// passed on.
 func (t *roundTrip) upgrades() bool {
 	if !t.request.Upgrades() || t.request.Length() != 0 {
 		return false
 	}
 	for i := range t.request.Len() {
-		if t.request.Kind(i) == http1.Upgrade && hasHTTP2(t.request.Value(i)) {
+		if t.request.Kind(i) == http1.Upgrade && exchange.IsUpgradeToHTTP2(view(t.request.Value(i))) {
 			return false
 		}
 	}

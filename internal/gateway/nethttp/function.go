@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"teal/internal/gateway/exchange"
-	"teal/internal/gateway/payload"
 )
 
 // invoke answers with what the component's function says.
@@ -24,26 +23,57 @@ func (x *roundTrip) invoke() {
 	defer x.body.boundTo(ctx)()
 	defer x.collected.Release()
 	err := x.readBody()
-	switch {
-	case err != nil:
-		x.fail(x.explain(ctx, err))
-	case x.Claim.Stream:
-		x.stream(ctx, x.event())
-	default:
-		x.collect(ctx, x.event())
-	}
-}
-
-// collect answers with the whole of what the function says.
-func (x *roundTrip) collect(ctx context.Context, request payload.Request) {
-	var response payload.Response
-	var err error
-	response, x.Result.Failure, err = x.handler.policy.Invoke(ctx, x.Claim, request)
 	if err != nil {
 		x.fail(x.explain(ctx, err))
 		return
 	}
-	x.answer(response)
+	invocation := x.Invocation(portOf(x.in), x.collected.Bytes(), time.Now())
+	if x.Claim.Stream {
+		x.stream(ctx, &invocation)
+	} else {
+		x.collect(ctx, &invocation)
+	}
+}
+
+// collect answers with the whole of what the function says.
+func (x *roundTrip) collect(ctx context.Context, invocation *exchange.Invocation) {
+	answer, failure, err := invocation.Collect(ctx)
+	x.Result.Failure = failure
+	if err != nil {
+		x.fail(x.explain(ctx, err))
+		return
+	}
+	h := x.begun(&answer)
+	if answer.Length >= 0 {
+		h.Set("Content-Length", strconv.FormatInt(answer.Length, 10))
+	}
+	x.out = int64(len(answer.Body))
+	x.w.WriteHeader(answer.Status)
+	if answer.Body != nil {
+		_, _ = x.w.Write(answer.Body) // the client may have gone; nobody is left to tell
+	}
+}
+
+// begun sets the header of a function's answer, and notes that it begins.
+func (x *roundTrip) begun(answer *exchange.FunctionAnswer) http.Header {
+	x.Answered(answer.Status)
+	x.Result.Gone = x.in.Context().Err() != nil
+	h := x.w.Header()
+	answer.WriteHead(header(h))
+	if _, typed := h["Content-Type"]; !typed && answer.Length >= 0 {
+		h["Content-Type"] = nil // do not guess
+	}
+	return h
+}
+
+// portOf returns the port of the listener that a request has come in on, "" for none.
+func portOf(r *http.Request) string {
+	address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	if !ok {
+		return ""
+	}
+	_, port, _ := net.SplitHostPort(address.String())
+	return port
 }
 
 // readBody reads the whole body.
@@ -92,44 +122,4 @@ func readWhole(from io.Reader, to *exchange.Body) error {
 			return err
 		}
 	}
-}
-
-// event describes the request to the function.
-func (x *roundTrip) event() payload.Request {
-	port := ""
-	if address, ok := x.in.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		_, port, _ = net.SplitHostPort(address.String())
-	}
-	return x.Event(port, x.collected.Bytes(), time.Now())
-}
-
-// answer writes a function's response.
-func (x *roundTrip) answer(r payload.Response) {
-	h := x.prepare(r)
-	if exchange.Bodyless(r.Status) {
-		x.w.WriteHeader(r.Status)
-		return
-	}
-	x.out = int64(len(r.Body))
-	h.Set("Content-Length", strconv.Itoa(len(r.Body)))
-	x.w.WriteHeader(r.Status)
-	_, _ = x.w.Write(r.Body) // the client may have gone; nobody is left to tell
-}
-
-// prepare sets the headers of a function's response, and notes that it begins.
-func (x *roundTrip) prepare(r payload.Response) http.Header {
-	x.Answered(r.Status)
-	x.Result.Gone = x.in.Context().Err() != nil
-	h := x.w.Header()
-	for _, pair := range r.Headers {
-		h.Add(pair[0], pair[1])
-	}
-	for _, cookie := range r.Cookies {
-		h.Add("Set-Cookie", cookie)
-	}
-	h.Set(exchange.HeaderVersion, x.Claim.Env.Label())
-	if _, typed := h["Content-Type"]; !typed && !exchange.Bodyless(r.Status) {
-		h["Content-Type"] = nil // do not guess
-	}
-	return h
 }

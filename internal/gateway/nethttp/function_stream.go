@@ -14,9 +14,9 @@ import (
 
 // stream answers with what the function says, as it says it. An answer that ends
 // before its end is cut off, so that nobody takes it for the whole.
-func (x *roundTrip) stream(ctx context.Context, request payload.Request) {
-	out := &outflow{x: x, began: time.Now()}
-	answer, failure, err := x.handler.policy.Run(ctx, x.Claim, request, out)
+func (x *roundTrip) stream(ctx context.Context, invocation *exchange.Invocation) {
+	out := &outflow{x: x, invocation: invocation, began: time.Now()}
+	answer, failure, err := invocation.Stream(ctx, out)
 	x.Result.Failure = failure
 	switch {
 	case out.refused:
@@ -39,11 +39,12 @@ func octets(mediaType string) [][2]string {
 
 // outflow writes a streamed answer to the client. It implements teal.Stream.
 type outflow struct {
-	x       *roundTrip
-	prelude []byte // status and headers, until they are whole
-	framed  bool   // the answer begins with a prelude
-	begun   bool   // the response's head has been written
-	refused bool   // the answer made no sense, and the client has been told so
+	x          *roundTrip
+	invocation *exchange.Invocation
+	prelude    []byte // status and headers, until they are whole
+	framed     bool   // the answer begins with a prelude
+	begun      bool   // the response's head has been written
+	refused    bool   // the answer made no sense, and the client has been told so
 
 	began time.Time
 	held  time.Duration // by the client, in writes
@@ -62,7 +63,8 @@ func (o *outflow) waitsForHead() bool { return o.framed && !o.begun }
 
 func (o *outflow) begin(r payload.Response) {
 	o.begun = true
-	o.x.prepare(r)
+	answer := o.invocation.Answer(r)
+	o.x.begun(&answer)
 	o.x.w.WriteHeader(r.Status)
 }
 

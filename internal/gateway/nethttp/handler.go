@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -108,7 +107,7 @@ func (x *roundTrip) claim() error {
 func (h *handler) reportPanic(r *http.Request) {
 	if v := recover(); v != nil {
 		if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
-			h.policy.Logger.Error("a request caused a panic", "method", r.Method, "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
+			h.policy.LogPanic(v, "method", r.Method, "path", r.URL.Path)
 		}
 		panic(http.ErrAbortHandler)
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,18 +78,9 @@ func (x *roundTrip) proxy() {
 	proxy.ServeHTTP(x.w, in)
 }
 
-// upgradesToHTTP2 reports whether the client asks to go on in HTTP/2. An instance
-// that agreed would take further requests on that connection, none of which the
-// gateway would see. A server may ignore the wish, so it is left out.
+// upgradesToHTTP2 reports whether the client asks to go on in HTTP/2.
 func upgradesToHTTP2(h http.Header) bool {
-	for _, line := range h["Upgrade"] {
-		for protocol := range strings.SplitSeq(line, ",") {
-			if strings.HasPrefix(strings.ToLower(strings.TrimSpace(protocol)), "h2") {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(h["Upgrade"], exchange.IsUpgradeToHTTP2)
 }
 
 // rewrite makes the request as the instance gets it. ReverseProxy has removed
@@ -201,7 +192,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.Break(exchange.ErrInstance(r.Claim, teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", err), gateway.FaultConnection)
+	r.Break(r.BrokeOff(err), gateway.FaultConnection)
 	return n, err
 }
 
@@ -287,23 +278,21 @@ func (x *roundTrip) proxyFailed(_ http.ResponseWriter, r *http.Request, err erro
 	x.fail(err)
 }
 
-// upstreamError says how an instance failed. The cause, with its address, is for
-// the log alone.
+// upstreamError says how an instance failed.
 func (x *roundTrip) upstreamError(err error) error {
 	var connect *connectError
 	var timeout net.Error
-	code, reason := teal.CodeUpstreamFailed, "broke the connection before it had answered"
 	switch {
 	case errors.As(err, &connect):
-		reason = "takes no connections"
+		return x.NoConnection(err)
 	case x.overdue():
-		code, reason = teal.CodeTimeout, "did not answer before the deadline of the call"
+		return x.NoAnswerInCall(err)
 	case errors.As(err, &timeout) && timeout.Timeout():
-		code, reason = teal.CodeTimeout, fmt.Sprintf("did not answer within %s", x.handler.policy.Limits.FirstByte)
+		return x.NoAnswer(x.handler.policy.Limits.FirstByte, err)
 	case strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "exceeded"):
-		reason = "answered with something that is not HTTP, or with headers that are too long"
+		return x.NotHTTP(err)
 	}
-	return exchange.ErrInstance(x.Claim, code, reason, err)
+	return x.Broken(err)
 }
 
 func (s *Server) newTransport() *http.Transport {

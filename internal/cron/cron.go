@@ -1,83 +1,37 @@
-package teal
+// Package cron says when a cron expression comes, by a clock on the wall.
+//
+// A time that the clock shows twice, when summer ends, comes twice; one that it
+// skips, when summer begins, comes as much later as the clock was put forward. This
+// is why the package is Teal's own: what others have skips such a day. It reads no
+// clock and starts nothing.
+package cron
 
 import (
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"teal"
 )
 
-// Active reports whether the freeze holds at now and, if so, until when at
-// least: the end of the window, and of those that follow it without a gap. A
-// freeze that Policy.Check refuses never holds.
-//
-// A window begins when a clock on the wall in its time zone shows what Cron
-// says. A time that the clock shows twice, when summer ends, begins two windows;
-// one that it skips, when summer begins, begins one as much later as the clock
-// was put forward.
-func (f Freeze) Active(now time.Time) (until time.Time, frozen bool) {
-	schedule, err := parseCron(f.Cron)
-	zone, errZone := f.zone()
-	if err != nil || errZone != nil || f.For <= 0 {
-		return time.Time{}, false
-	}
-	last := f.For.Std()
-	start, ok := schedule.latest(now.In(zone), now.Add(-last))
-	if !ok {
-		return time.Time{}, false
-	}
-	until = start.Add(last)
-	for range maxWindows {
-		start, ok = schedule.latest(until.In(zone), until.Add(-last))
-		if !ok || !start.Add(last).After(until) {
-			break
-		}
-		until = start.Add(last)
-	}
-	return until, true
-}
-
-// maxWindows bounds how many windows in a row are looked at: some freezes have
-// no end.
-const maxWindows = 20
-
-// zone returns the time zone; "" is UTC. "Local" is refused: it would depend on
-// the server.
-func (f Freeze) zone() (*time.Location, error) {
-	zone, err := time.LoadLocation(f.TimeZone)
-	if err != nil || f.TimeZone == "Local" {
-		return nil, Errorf(CodeInvalidInput, "%q is not a time zone; write a name such as UTC, Europe/Berlin or America/New_York", f.TimeZone)
-	}
-	return zone, nil
-}
-
-// Frozen returns the freeze that holds at now, and until when it does; of
-// several the one that holds longest.
-func Frozen(list []Freeze, now time.Time) (f Freeze, until time.Time, frozen bool) {
-	for _, one := range list {
-		if end, holds := one.Active(now); holds && end.After(until) {
-			f, until, frozen = one, end, true
-		}
-	}
-	return f, until, frozen
-}
-
-// cron is a cron expression: the values that each field may have.
-type cron struct {
+// Schedule is a cron expression: the values that each field may have. The zero value
+// never comes.
+type Schedule struct {
 	minutes, hours, days, months, weekdays uint64 // one bit for each value
 	// Every day or every weekday: of two fields that say something, either is
 	// enough; one that says nothing has no say.
 	anyDay, anyWeekday bool
 }
 
-// cronField describes one of the five fields.
-type cronField struct {
+// field describes one of the five fields.
+type field struct {
 	name      string
 	low, high int
 	words     []string // names of the values from low
 }
 
-var cronFields = []cronField{
+var fields = []field{
 	{name: "minute", high: 59},
 	{name: "hour", high: 23},
 	{name: "day", low: 1, high: 31},
@@ -85,34 +39,41 @@ var cronFields = []cronField{
 	{name: "weekday", high: 7, words: []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}},
 }
 
-// parseCron reads a cron expression of five fields: minute, hour, day of the
+// Parse reads a cron expression of five fields: minute, hour, day of the
 // month, month, day of the week, each a list of values, ranges (1-5) and steps
 // (*/15, 8-18/2); months and weekdays may be named. It refuses one that never
-// comes.
-func parseCron(text string) (cron, error) {
+// comes, with teal.CodeInvalidInput.
+func Parse(text string) (Schedule, error) {
 	words := strings.Fields(text)
-	if len(words) != len(cronFields) {
-		return cron{}, Errorf(CodeInvalidInput, "%q has %d fields; a cron expression has five: minute hour day month weekday, such as \"0 18 * * FRI\"", text, len(words))
+	if len(words) != len(fields) {
+		return Schedule{}, teal.Errorf(teal.CodeInvalidInput, "%q has %d fields; a cron expression has five: minute hour day month weekday, such as \"0 18 * * FRI\"", text, len(words))
 	}
 	var sets [5]uint64
-	for i, field := range cronFields {
+	for i, field := range fields {
 		var err error
 		if sets[i], err = field.parse(words[i]); err != nil {
-			return cron{}, err
+			return Schedule{}, err
 		}
 	}
-	c := cron{
+	c := Schedule{
 		minutes: sets[0], hours: sets[1], days: sets[2], months: sets[3], weekdays: sets[4] | sets[4]>>7&1,
 		anyDay: strings.HasPrefix(words[2], "*"), anyWeekday: strings.HasPrefix(words[4], "*"),
 	}
 	if !c.comes() {
-		return cron{}, Errorf(CodeInvalidInput, "%q never comes: no month of it has such a day", text)
+		return Schedule{}, teal.Errorf(teal.CodeInvalidInput, "%q never comes: no month of it has such a day", text)
 	}
 	return c, nil
 }
 
+// Check returns an error that says what a cron expression must look like, or nil. It
+// is a teal.CronCheck.
+func Check(text string) error {
+	_, err := Parse(text)
+	return err
+}
+
 // comes reports whether there is a date that matches.
-func (c cron) comes() bool {
+func (c Schedule) comes() bool {
 	if !c.anyWeekday {
 		return true // either field is enough, or the day of the month has no say
 	}
@@ -127,11 +88,11 @@ func (c cron) comes() bool {
 	return false
 }
 
-func (f cronField) parse(text string) (set uint64, err error) {
+func (f field) parse(text string) (set uint64, err error) {
 	for item := range strings.SplitSeq(text, ",") {
 		low, high, step, ok := f.item(item)
 		if !ok || low > high || step < 1 || step > f.high {
-			return 0, Errorf(CodeInvalidInput, "%q is not a %s; expected %s", item, f.name, f.expected())
+			return 0, teal.Errorf(teal.CodeInvalidInput, "%q is not a %s; expected %s", item, f.name, f.expected())
 		}
 		for v := low; v <= high; v += step {
 			set |= 1 << v
@@ -140,7 +101,7 @@ func (f cronField) parse(text string) (set uint64, err error) {
 	return set, nil
 }
 
-func (f cronField) expected() string {
+func (f field) expected() string {
 	text := strconv.Itoa(f.low) + " to " + strconv.Itoa(f.high)
 	if len(f.words) > 0 {
 		text += " or " + strings.ToUpper(f.words[0]) + " to " + strings.ToUpper(f.words[len(f.words)-1])
@@ -150,7 +111,7 @@ func (f cronField) expected() string {
 
 // item reads one item of a list: *, a value or a range, each but a value with an
 // optional step.
-func (f cronField) item(text string) (low, high, step int, ok bool) {
+func (f field) item(text string) (low, high, step int, ok bool) {
 	span, by, stepped := strings.Cut(text, "/")
 	step = 1
 	if stepped {
@@ -177,14 +138,14 @@ func (f cronField) item(text string) (low, high, step int, ok bool) {
 
 // repeated is 1 for the field whose highest value means its lowest: weekday 7 is
 // Sunday, as 0 is.
-func (f cronField) repeated() int {
+func (f field) repeated() int {
 	if f.high == 7 {
 		return 1
 	}
 	return 0
 }
 
-func (f cronField) value(text string) (int, bool) {
+func (f field) value(text string) (int, bool) {
 	if i := slices.Index(f.words, strings.ToLower(text)); i >= 0 {
 		return f.low + i, true
 	}
@@ -204,7 +165,7 @@ func number(text string) (int, bool) {
 func has(set uint64, value int) bool { return set>>value&1 == 1 }
 
 // onDay reports whether a date matches.
-func (c cron) onDay(date time.Time) bool {
+func (c Schedule) onDay(date time.Time) bool {
 	if !has(c.months, int(date.Month())) {
 		return false
 	}
@@ -217,9 +178,9 @@ func (c cron) onDay(date time.Time) bool {
 	}
 }
 
-// latest returns the latest start at or before t that is after the other bound,
-// in t's location.
-func (c cron) latest(t, after time.Time) (start time.Time, ok bool) {
+// Latest returns the latest start at or before t that is after the other bound,
+// in t's location; false when there is none.
+func (c Schedule) Latest(t, after time.Time) (start time.Time, ok bool) {
 	zone := t.Location()
 	// A start that the clock skips comes a little later, and where the date line
 	// moved, up to a day later; so a day more is looked at on both sides.
@@ -246,7 +207,7 @@ func civil(t time.Time) time.Time {
 }
 
 // latestOf returns the latest start on a date that is not after t.
-func (c cron) latestOf(date time.Time, zone *time.Location, t time.Time) (start time.Time, ok bool) {
+func (c Schedule) latestOf(date time.Time, zone *time.Location, t time.Time) (start time.Time, ok bool) {
 	offsets := offsetsOn(date, zone)
 	for h := 23; h >= 0; h-- {
 		if !has(c.hours, h) {
@@ -295,15 +256,79 @@ func offsetsOn(date time.Time, zone *time.Location) offsets {
 // latest returns the latest moment, not after t, at which the clock shows wall,
 // given as if the clock hung in Greenwich.
 func (list offsets) latest(wall, t time.Time) (at time.Time, ok bool) {
+	list.moments(wall, func(s time.Time) {
+		if !s.After(t) && (!ok || s.After(at)) {
+			at, ok = s, true
+		}
+	})
+	return at, ok
+}
+
+// earliest returns the earliest moment, after t, at which the clock shows wall.
+func (list offsets) earliest(wall, t time.Time) (at time.Time, ok bool) {
+	list.moments(wall, func(s time.Time) {
+		if s.After(t) && (!ok || s.Before(at)) {
+			at, ok = s, true
+		}
+	})
+	return at, ok
+}
+
+// moments calls visit with every moment at which the clock shows wall, or at which
+// what it skips begins.
+func (list offsets) moments(wall time.Time, visit func(time.Time)) {
 	for i, o := range list {
 		s := wall.Add(-o.east)
 		shown := !s.Before(o.from) && (o.to.IsZero() || s.Before(o.to))
 		// Skipped: not before the end of one offset, and before the start of the
 		// next.
 		skipped := i+1 < len(list) && !s.Before(o.to) && wall.Add(-list[i+1].east).Before(o.to)
-		if (shown || skipped) && !s.After(t) && (!ok || s.After(at)) {
-			at, ok = s, true
+		if shown || skipped {
+			visit(s)
 		}
 	}
-	return at, ok
+}
+
+// horizon is how far ahead Next looks: a 29 February that must be a certain day of
+// the week may be 40 years away.
+const horizon = 100 * 366
+
+// Next returns the first start after t, in t's location; the zero time when there is
+// none in a hundred years, which no schedule that Parse returns leads to.
+func (c Schedule) Next(t time.Time) time.Time {
+	var start time.Time
+	ok := false
+	date := civil(t).AddDate(0, 0, -1) // see Latest
+	for range horizon {
+		if ok && date.After(civil(start).AddDate(0, 0, 1)) {
+			break
+		}
+		if c.onDay(date) {
+			if s, found := c.earliestOf(date, t); found && (!ok || s.Before(start)) {
+				start, ok = s, true
+			}
+		}
+		date = date.AddDate(0, 0, 1)
+	}
+	return start
+}
+
+// earliestOf returns the earliest start on a date that is after t.
+func (c Schedule) earliestOf(date, t time.Time) (start time.Time, ok bool) {
+	offsets := offsetsOn(date, t.Location())
+	for h := range 24 {
+		for m := range 60 {
+			if !has(c.hours, h) || !has(c.minutes, m) {
+				continue
+			}
+			s, found := offsets.earliest(date.Add(time.Duration(h)*time.Hour+time.Duration(m)*time.Minute), t)
+			if found && (!ok || s.Before(start)) {
+				start, ok = s.In(t.Location()), true
+			}
+			if found && len(offsets) == 1 {
+				return start, ok // later on the clock is later
+			}
+		}
+	}
+	return start, ok
 }
