@@ -114,18 +114,26 @@ func ParseTargets(args []string) ([]Target, error) {
 	return targets, CheckTargets(targets)
 }
 
-// FormatTargets writes targets for people: "version 2", or "version 1 at 90 %,
-// version 2 at 10 %", or "no version".
+// VersionName writes a version for people: "v2", or DraftName.
+func VersionName[V int | VersionRef](version V) string {
+	if VersionRef(version) == Draft {
+		return DraftName
+	}
+	return "v" + strconv.Itoa(int(version))
+}
+
+// FormatTargets writes targets for people: "v2", or "v1 at 90 %, v2 at 10 %", or
+// "no version".
 func FormatTargets(targets []Target) string {
 	switch len(targets) {
 	case 0:
 		return "no version"
 	case 1:
-		return "version " + targets[0].Version.String()
+		return VersionName(targets[0].Version)
 	}
 	parts := make([]string, len(targets))
 	for i, t := range targets {
-		parts[i] = "version " + t.Version.String() + " at " + t.Weight.String() + " %"
+		parts[i] = VersionName(t.Version) + " at " + t.Weight.String() + " %"
 	}
 	return strings.Join(parts, ", ")
 }

@@ -70,11 +70,11 @@ func TestTargetsThatAreRefused(t *testing.T) {
 func TestTargetsThatAreAccepted(t *testing.T) {
 	t.Parallel()
 	for want, args := range map[string][]string{
-		"version 2":                                 {"2"},
-		"version 1 at 90 %, version 2 at 10 %":      {"1=90", "2=10"},
-		"version 1 at 12.5 %, version 2 at 87.5 %":  {"1=12.5%", "2=87.5"},
-		"version 3 at 100 %, version 1 at 0 %":      {"3=100", "1=0"},
-		"version 1 at 99.99 %, version 2 at 0.01 %": {"1=99.99", "2=0.01"},
+		"v2":                          {"2"},
+		"v1 at 90 %, v2 at 10 %":      {"1=90", "2=10"},
+		"v1 at 12.5 %, v2 at 87.5 %":  {"1=12.5%", "2=87.5"},
+		"v3 at 100 %, v1 at 0 %":      {"3=100", "1=0"},
+		"v1 at 99.99 %, v2 at 0.01 %": {"1=99.99", "2=0.01"},
 	} {
 		targets, err := teal.ParseTargets(args)
 		if err != nil {

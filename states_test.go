@@ -16,16 +16,16 @@ const statesPage = "docs/states.md"
 
 // meanings says what each phase is, for the page.
 var meanings = map[teal.Phase]string{
-	"queued":       "Recorded. Waits for its turn, for the end of a freeze, or for `BeforeInstall` hooks.",
-	"provisioning": "Green's instances start beside blue, within `ready_within`; then `AfterInstall` hooks.",
-	"warming":      "Green is made as large as blue is now, and is sent warm-up requests. No users.",
+	"queued":       "Recorded. Waits in the queue, for the end of a freeze, or for `BeforeInstall` hooks.",
+	"provisioning": "The new version's instances start beside the current one's, within `ready_within`; then `AfterInstall` hooks.",
+	"warming":      "The new version is scaled to the size that the current one has now, and is sent warm-up requests. No users.",
 	"verifying":    "`AfterAllowTestTraffic` hooks, the checks, `BeforeAllowTraffic` hooks. No users.",
-	"shifting":     "Green is given its shares, step by step; each is held and judged. At 100 %: `AfterAllowTraffic` hooks. On hold while neither version is healthy.",
-	"watching":     "Green has everything and is judged; blue stands by, warm and as large as the load, for `watch.confidence` of time in which a server looked. On hold while neither is healthy.",
-	"rolling-back": "Blue gets everything first; then green is drained and stopped.",
-	"completed":    "Blue has been drained and stopped; beside a green that is not healthy it is left running.",
-	"rolled-back":  "Blue has everything again, and green is gone; beside a blue that is not healthy it is left running.",
-	"aborted":      "Ended before any user met green; green is gone.",
+	"shifting":     "The new version is given its shares, step by step; each is held and judged. At 100 %: `AfterAllowTraffic` hooks. On hold while neither version is healthy.",
+	"watching":     "The new version has all traffic and is judged; the one before is on standby, warm and as large as the load, for `watch.confidence` of time in which a server looked. On hold while neither is healthy.",
+	"rolling-back": "The version before gets all traffic first; then the new one is drained and stopped.",
+	"completed":    "The version before has been drained and stopped; beside a new one that is not healthy it is left running.",
+	"rolled-back":  "The version before has all traffic again, and the new one is gone; it is left running where the version before is not healthy.",
+	"aborted":      "Ended before any user met the new version, which is gone.",
 }
 
 func states() string {
@@ -39,7 +39,7 @@ func states() string {
 			fmt.Fprintf(&b, "  %s --> [*]\n", from)
 		}
 	}
-	b.WriteString("```\n\n| phase | what happens | users on green | may become |\n|---|---|---|---|\n")
+	b.WriteString("```\n\n| phase | what happens | users on the new version | may become |\n|---|---|---|---|\n")
 	for _, p := range teal.Phases {
 		users, next := "as live says", "–"
 		if p.BeforeTraffic() || p == teal.PhaseAborted {

@@ -27,40 +27,40 @@ type count struct {
 }
 
 const (
-	// enough requests on both sides close a block at once: with fewer, chance
+	// blockRequests requests on both sides close a block at once: with fewer, chance
 	// makes the split of a block so uneven that evidence is lost.
-	enough = 4
-	// patience is how long a block waits for more than one request on each side.
-	patience = 250 * time.Millisecond
-	// stale is how old a block may get with requests of live alone: what live did
+	blockRequests = 4
+	// blockPatience is how long a block waits for more than one request on each side.
+	blockPatience = 250 * time.Millisecond
+	// blockMaxAge is how old a block may get with requests of live alone: what live did
 	// long before says nothing about conditions now.
-	stale = 30 * time.Second
-	// alone is how many requests green must have served in a row, with none on
+	blockMaxAge = 30 * time.Second
+	// requestsWithoutLive is how many requests green must have served in a row, with none on
 	// live, until live is taken to have no traffic; or as many as a pass needs,
 	// when that is less, so that nothing passes unseen.
-	alone = 50
+	requestsWithoutLive = 50
 )
 
-// setting is how a block is to be judged.
-type setting int
+// blockMode is how a block is to be judged.
+type blockMode int
 
 const (
-	open         setting = iota // not yet
-	sideBySide                  // green against live in the same time
-	withoutLive                 // green against what live did before
-	withoutGreen                // nothing to judge: only live, and for too long
+	open         blockMode = iota // not yet
+	sideBySide                    // green against live in the same time
+	withoutLive                   // green against what live did before
+	withoutGreen                  // nothing to judge: only live, and for too long
 )
 
-// settle says what the block has come to. quiet is how many requests green has
+// mode says what the block has come to. quiet is how many requests green has
 // served since the last one of live, and least how many a pass needs.
-func (b *block) settle(at time.Time, quiet int64, least int) setting {
+func (b *block) mode(at time.Time, quiet int64, least int) blockMode {
 	age := time.Duration(at.UnixMilli()-b.At) * time.Millisecond
 	switch fewer := min(b.Live, b.Green); {
-	case fewer >= enough, fewer > 0 && age >= patience:
+	case fewer >= blockRequests, fewer > 0 && age >= blockPatience:
 		return sideBySide
-	case b.Live == 0 && quiet >= int64(min(alone, least)):
+	case b.Live == 0 && quiet >= int64(min(requestsWithoutLive, least)):
 		return withoutLive
-	case b.Green == 0 && age >= stale:
+	case b.Green == 0 && age >= blockMaxAge:
 		return withoutGreen
 	}
 	return open
@@ -104,11 +104,11 @@ func abandoned(m teal.Measurement, threshold time.Duration) tally {
 	return tally{m.Requests + bad, bad}
 }
 
-// unnoticed is how much longer than live's green's requests may take whatever
+// unnoticeableDelay is how much longer than live's green's requests may take whatever
 // the tolerance is: nobody notices, and a process that is new, or has less to do,
 // is as much slower.
-const unnoticed = 2 * time.Millisecond
+const unnoticeableDelay = 2 * time.Millisecond
 
 func tolerated(threshold time.Duration, tolerance float64) time.Duration {
-	return max(time.Duration(float64(threshold)*(1+tolerance)), threshold+unnoticed)
+	return max(time.Duration(float64(threshold)*(1+tolerance)), threshold+unnoticeableDelay)
 }

@@ -27,8 +27,8 @@ func Chart(looks []Look, width int) string {
 		of   func(column) tally
 		all  Counts
 	}{
-		{"live ", func(c column) tally { return c.live }, seen.Live},
-		{"green", func(c column) tally { return c.green }, seen.Green},
+		{"current", func(c column) tally { return c.live }, seen.Live},
+		{"new    ", func(c column) tally { return c.green }, seen.Green},
 	} {
 		b.WriteString(side.name + "  ")
 		for _, c := range columns {
@@ -36,13 +36,13 @@ func Chart(looks []Look, width int) string {
 		}
 		fmt.Fprintf(&b, "  failed %s\n", share(tally{side.all.Requests, side.all.Errors}))
 	}
-	b.WriteString("       ")
+	b.WriteString("         ")
 	for _, c := range columns {
 		b.WriteRune(marks[c.verdict])
 	}
 	b.WriteString("  ✓ pass  ? inconclusive  ✗ fail\n")
 	first, last := looks[0].At.UTC().Format(time.TimeOnly), looks[len(looks)-1].At.UTC().Format(time.TimeOnly)
-	fmt.Fprintf(&b, "       %s%*s UTC\n", first, max(len(columns)-len(first), len(last)+1), last)
+	fmt.Fprintf(&b, "         %s%*s UTC\n", first, max(len(columns)-len(first), len(last)+1), last)
 	return b.String()
 }
 

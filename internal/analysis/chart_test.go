@@ -21,10 +21,10 @@ func TestChart(t *testing.T) {
 	}
 	got := Chart(looks(t, recording(t, 80, always(did(450, 1)), green).String(), compared), 20)
 	want := "" +
-		"live   ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  failed 80 of 36000 requests (0.22 %)\n" +
-		"green       ▁▁▁▁▁▁▁▁▁▁▂▃▅▆█  failed 210 of 3000 requests (7 %)\n" +
-		"       ?????✓✓✓✓✓✓✓✓✓✓?✗✗✗✗  ✓ pass  ? inconclusive  ✗ fail\n" +
-		"       15:00:00    15:01:19 UTC\n"
+		"current  ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁  failed 80 of 36000 requests (0.22 %)\n" +
+		"new           ▁▁▁▁▁▁▁▁▁▁▂▃▅▆█  failed 210 of 3000 requests (7 %)\n" +
+		"         ?????✓✓✓✓✓✓✓✓✓✓?✗✗✗✗  ✓ pass  ? inconclusive  ✗ fail\n" +
+		"         15:00:00    15:01:19 UTC\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -32,7 +32,7 @@ func TestChart(t *testing.T) {
 		t.Errorf("of nothing: %q", got)
 	}
 	if got, want := Chart(looks(t, recording(t, 1, always(did(1, 0)), always(did(0, 0))).String(), compared), 20),
-		"live   ▁  failed 0 of 1 requests (0 %)\ngreen     failed 0 of 0 requests\n       ?  ✓ pass  ? inconclusive  ✗ fail\n       15:00:00 15:00:00 UTC\n"; got != want {
+		"current  ▁  failed 0 of 1 requests (0 %)\nnew         failed 0 of 0 requests\n         ?  ✓ pass  ? inconclusive  ✗ fail\n         15:00:00 15:00:00 UTC\n"; got != want {
 		t.Errorf("of one look:\n%s", got)
 	}
 }

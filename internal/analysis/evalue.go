@@ -53,8 +53,8 @@ type pair struct {
 func (p pair) plus(q pair) pair  { return pair{p.Live.plus(q.Live), p.Green.plus(q.Green)} }
 func (p pair) minus(q pair) pair { return pair{p.Live.minus(q.Live), p.Green.minus(q.Green)} }
 
-// raise multiplies the odds of p by ratio.
-func raise(p, ratio float64) float64 {
+// scaleOdds multiplies the odds of p by ratio.
+func scaleOdds(p, ratio float64) float64 {
 	odds := ratio * p / (1 - p)
 	return odds / (1 + odds)
 }
@@ -71,7 +71,7 @@ func raise(p, ratio float64) float64 {
 // trials of a side, because the logarithm of the expectation is concave in the
 // shares. The guess p decides only how fast evidence grows.
 func (p pair) against(guess, ratio, c float64) float64 {
-	live, green := guess, raise(math.Min(c*guess, 0.99), ratio)
+	live, green := guess, scaleOdds(math.Min(c*guess, 0.99), ratio)
 	if green <= c*live || p.Live.N == 0 || p.Green.N == 0 {
 		return 0
 	}
@@ -100,12 +100,12 @@ func (t tally) above(limit, ratio float64) float64 {
 	case limit <= 0:
 		return 0
 	}
-	return t.likelihood(raise(limit, ratio), limit)
+	return t.likelihood(scaleOdds(limit, ratio), limit)
 }
 
 // atMost returns a bound on the share behind t that is too low with a
 // probability of at most delta, even when the bound is computed after every
-// trial: those shares are left out against which a bet with all others (the
+// trial: those shares are left out against which a mixture of all others (the
 // Jeffreys mixture) has won 1/delta.
 func (t tally) atMost(delta float64) float64 {
 	if t.N == 0 {

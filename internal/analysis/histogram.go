@@ -92,7 +92,7 @@ func (h *histogram) UnmarshalJSON(data []byte) error {
 	}
 	*h = histogram{}
 	for _, p := range pairs {
-		if p[0] < 0 || p[0] >= int64(len(h.count)) || p[1] < 0 || p[1] > most {
+		if p[0] < 0 || p[0] >= int64(len(h.count)) || p[1] < 0 || p[1] > maxCount {
 			return teal.Errorf(teal.CodeInvalidInput, "%v is no bucket and its count", p)
 		}
 		h.count[p[0]] += p[1]

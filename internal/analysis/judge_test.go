@@ -29,7 +29,7 @@ func took(n int64, latencies ...time.Duration) teal.Measurement {
 
 func newJudge(t testing.TB, policy teal.Judging, baseline *teal.Measurement) *Judge {
 	t.Helper()
-	j, err := New(policy, baseline, nil)
+	j, err := New(Beginning{Policy: policy, Baseline: baseline, Current: 1, New: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestGreenThatFailsMoreIsWorse(t *testing.T) {
 	for n := range 5 {
 		second(j, n, did(450, 2), did(50, 10))
 	}
-	got := wantVerdict(t, j, teal.VerdictFail, "green failed 20 of 100 requests (20 %), live 4 of 900 requests (0.44 %)")
+	got := wantVerdict(t, j, teal.VerdictFail, "new (v2) failed 20 of 100 requests (20 %); current (v1): 4 of 900 requests (0.44 %)")
 	f := finding(t, got, "error rate")
 	if f.Verdict != teal.VerdictFail || *f.Statistic < *f.Threshold || f.Asked == "" || !f.At.Equal(start) || f.Step != 1 {
 		t.Errorf("the finding is %+v", f)
@@ -171,7 +171,7 @@ func TestSameLatencyIsNoWorse(t *testing.T) {
 	for n := range 600 {
 		second(j, n, took(50, 10*time.Millisecond, 20*time.Millisecond, time.Second), took(5, 10*time.Millisecond, 21*time.Millisecond, time.Second))
 	}
-	wantVerdict(t, j, teal.VerdictPass, "green is no worse")
+	wantVerdict(t, j, teal.VerdictPass, "new (v2) is not worse")
 }
 
 // A millisecond more is nothing that anybody notices, though it is twice as much.
@@ -182,7 +182,7 @@ func TestAMillisecondMoreIsNoWorse(t *testing.T) {
 		second(j, n, took(90, time.Millisecond), took(10, 2*time.Millisecond))
 	}
 	got := wantVerdict(t, j, teal.VerdictPass)
-	if f := finding(t, got, "latency p50"); !strings.Contains(f.Seen, "took over 2ms longer than live's p50") {
+	if f := finding(t, got, "latency p50"); !strings.Contains(f.Seen, "exceeded current p50 + 2ms") {
 		t.Error(f.Seen)
 	}
 }
@@ -190,17 +190,17 @@ func TestAMillisecondMoreIsNoWorse(t *testing.T) {
 func TestTooFewRequestsAreNoPass(t *testing.T) {
 	t.Parallel()
 	j := newJudge(t, compared, nil)
-	wantVerdict(t, j, teal.VerdictInconclusive, "green has had no requests since step 1 began")
+	wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) since step 1 began")
 	second(j, 0, did(500, 0), did(0, 0))
 	wantVerdict(t, j, teal.VerdictInconclusive, "no requests")
 	second(j, 1, did(500, 0), did(99, 0))
-	wantVerdict(t, j, teal.VerdictInconclusive, "99 of the 100 requests")
+	wantVerdict(t, j, teal.VerdictInconclusive, "99 of 100 requests")
 	second(j, 2, did(500, 0), did(1, 0))
 	wantVerdict(t, j, teal.VerdictPass)
 	j.Begin(1) // changes nothing
 	wantVerdict(t, j, teal.VerdictPass)
 	j.Begin(2)
-	got := wantVerdict(t, j, teal.VerdictInconclusive, "no requests since step 2 began")
+	got := wantVerdict(t, j, teal.VerdictInconclusive, "no requests on new (v2) since step 2 began")
 	for _, f := range got.Findings {
 		if f.Verdict != teal.VerdictInconclusive || f.Step != 2 {
 			t.Errorf("%+v", f)
@@ -214,7 +214,7 @@ func TestNothingToCompareWithIsNoPass(t *testing.T) {
 	for n := range 100 {
 		second(j, n, did(0, 0), did(50, 0))
 	}
-	wantVerdict(t, j, teal.VerdictInconclusive, "live has had no requests to compare with")
+	wantVerdict(t, j, teal.VerdictInconclusive, "current (v1) has had no requests to compare with")
 	few := did(30, 0)
 	j = newJudge(t, compared, &few)
 	second(j, 1, did(0, 0), did(500, 0))
@@ -244,7 +244,7 @@ func TestWithoutLiveItsPastCounts(t *testing.T) {
 	for n := range 20 {
 		second(worse, n, did(0, 0), did(100, 5))
 	}
-	wantVerdict(t, worse, teal.VerdictFail, "live before the switch: 100 of 20000 requests (0.5 %), so green was allowed")
+	wantVerdict(t, worse, teal.VerdictFail, "baseline before the switch: 100 of 20000 requests (0.5 %), allowed: ")
 
 	later := newJudge(t, compared, nil)
 	for n := range 20 {
@@ -253,14 +253,14 @@ func TestWithoutLiveItsPastCounts(t *testing.T) {
 	for n := range 40 {
 		second(later, n+20, did(0, 0), did(1000, 60))
 	}
-	wantVerdict(t, later, teal.VerdictFail, "while it had traffic, so green was allowed 2")
+	wantVerdict(t, later, teal.VerdictFail, "current (v1) while it had traffic: 72 of 7200 requests (1 %), allowed: 2")
 
 	latency := took(1000, 10*time.Millisecond, 20*time.Millisecond)
 	slow := newJudge(t, compared, &latency)
 	for n := range 40 {
 		second(slow, n, did(0, 0), took(50, 100*time.Millisecond))
 	}
-	wantVerdict(t, slow, teal.VerdictFail, "100 of 100 requests (100 %) of green took over 10 % longer than live's p")
+	wantVerdict(t, slow, teal.VerdictFail, "new (v2): 100 of 100 requests (100 %) exceeded current p")
 }
 
 // The last requests of live that trickle in must not switch the comparison back
@@ -294,13 +294,13 @@ func TestLimits(t *testing.T) {
 		"errors above":            {errorsAt, nil, bad, teal.VerdictFail, "; the limit is 1 %"},
 		"errors above, as before": {errorsAt, &bad, bad, teal.VerdictPass, ""},
 		"errors above, fewer":     {errorsAt, &bad, did(100, 2), teal.VerdictPass, ""},
-		"errors above, and more":  {errorsAt, &bad, did(100, 40), teal.VerdictFail, "live had broken the limit of 1 % before the release"},
+		"errors above, and more":  {errorsAt, &bad, did(100, 40), teal.VerdictFail, "current (v1) exceeded the limit of 1 % before the release"},
 		"errors where none may":   {teal.Judging{ErrorRate: &none}, nil, fine, teal.VerdictFail, "the limit is 0 %"},
 		"none where none may":     {teal.Judging{ErrorRate: &none}, nil, did(100, 0), teal.VerdictPass, ""},
 		"p99 at the limit":        {slowAt, nil, fine, teal.VerdictPass, ""},
 		"p99 above":               {slowAt, nil, bad, teal.VerdictFail, "took longer than 300ms"},
 		"p99 above, as before":    {slowAt, &bad, bad, teal.VerdictPass, ""},
-		"p99 of nothing measured": {slowAt, nil, did(100, 0), teal.VerdictInconclusive, "no latency of green"},
+		"p99 of nothing measured": {slowAt, nil, did(100, 0), teal.VerdictInconclusive, "no latency of new (v2)"},
 		"a limit of everything":   {teal.Judging{ErrorRate: ptr(teal.All)}, nil, did(100, 100), teal.VerdictPass, ""},
 		"nothing asked":           {teal.Judging{}, nil, did(100, 100), teal.VerdictPass, "asks nothing"},
 	} {
@@ -353,7 +353,7 @@ func TestNewErrors(t *testing.T) {
 		if want := "KeyError in hello: 'user1'; KeyError in hello: 'user2'; KeyError in hello: 'user3'; and 1 more"; f.Seen != want {
 			t.Errorf("%q: seen %q", c.mode, f.Seen)
 		}
-		if len(f.Output) == 0 || len(f.Output) > freshStack {
+		if len(f.Output) == 0 || len(f.Output) > maxErrorStack {
 			t.Errorf("%q: %d bytes of stack trace", c.mode, len(f.Output))
 		}
 	}
@@ -368,7 +368,7 @@ func TestAlphaIsSpentOnWhatIsAsked(t *testing.T) {
 		{Compare: teal.AliasLive, ErrorRate: ptr(teal.Percent(1)), Latency: limits, Alpha: 0.05},
 	} {
 		sum := 0.0
-		for _, q := range questions(policy, nil) {
+		for _, q := range questions(Beginning{Policy: policy}) {
 			sum += q.alpha
 		}
 		if sum > policy.AlphaOrDefault()*(1+1e-9) || sum < policy.AlphaOrDefault()*(1-1e-9) {

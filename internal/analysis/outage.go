@@ -11,38 +11,38 @@ import (
 // does, by teal's rule for baselines: what is usual is what green is held against
 // when it is alone.
 type outages struct {
-	// Apart is what live did in them, of its part of Judge.Total.
-	Apart tally `json:"apart"`
+	// Excluded is what live did in them, of its part of Judge.Total.
+	Excluded tally `json:"apart"`
 	// Ongoing says that live was broken when it was last seen, and how.
-	Ongoing bool  `json:"ongoing,omitempty"`
-	Did     tally `json:"did"`  // in the outage that goes on
-	Gone    int64 `json:"gone"` // unanswered in it
+	Ongoing    bool  `json:"ongoing,omitempty"`
+	Answered   tally `json:"did"`  // in the outage that goes on
+	Unanswered int64 `json:"gone"` // unanswered in it
 	// Newest is what live did since At, which is not known yet to be usual or not.
-	At     int64   `json:"at"` // in milliseconds
-	Newest stretch `json:"newest"`
+	At      int64      `json:"at"` // in milliseconds
+	Pending liveSample `json:"newest"`
 }
 
-// stretch is what live did in some time.
-type stretch struct {
-	Did     tally     `json:"did"`
-	Gone    int64     `json:"gone"`
-	Latency histogram `json:"latency"`
-	Waited  histogram `json:"waited"`
+// liveSample is what live did in some time.
+type liveSample struct {
+	Answered   tally     `json:"did"`
+	Unanswered int64     `json:"gone"`
+	Latency    histogram `json:"latency"`
+	Waited     histogram `json:"waited"`
 }
 
-// before takes over the outage of a baseline.
-func (o *outages) before(out *teal.Outage) {
+// fromBaseline takes over the outage of a baseline.
+func (o *outages) fromBaseline(out *teal.Outage) {
 	if out != nil && out.Ongoing {
-		m := sane(out.Measurement)
-		o.Ongoing, o.Did, o.Gone = true, failed(m), m.Unanswered
+		m := clamped(out.Measurement)
+		o.Ongoing, o.Answered, o.Unanswered = true, failed(m), m.Unanswered
 	}
 }
 
-// watchLive decides about live's newest stretch when there is enough of it. What
+// trackOutages decides about live's newest stretch when there is enough of it. What
 // it did counts as usual until then; of an outage it is taken back.
-func (j *Judge) watchLive(interval teal.Interval) {
+func (j *Judge) trackOutages(interval teal.Interval) {
 	o := &j.Outages
-	s := &o.Newest
+	s := &o.Pending
 	now, live := interval.At.UnixMilli(), interval.Live
 	if live.Received() == 0 {
 		return
@@ -50,42 +50,44 @@ func (j *Judge) watchLive(interval teal.Interval) {
 	if s.received() == 0 || now < o.At {
 		o.At = now
 	}
-	s.Did, s.Gone = s.Did.plus(failed(live)), s.Gone+live.Unanswered
+	s.Answered, s.Unanswered = s.Answered.plus(failed(live)), s.Unanswered+live.Unanswered
 	s.Latency.add(live.Latency)
 	s.Waited.add(waits(live))
 	if now-o.At < teal.FiguresTake.Milliseconds() || s.received() < teal.FiguresCount {
 		return
 	}
-	j.settle(s)
-	*s = stretch{}
+	j.classify(s)
+	*s = liveSample{}
 }
 
-// settle says what live's newest stretch was.
-func (j *Judge) settle(s *stretch) {
+// classify says what live's newest stretch was.
+func (j *Judge) classify(s *liveSample) {
 	o := &j.Outages
 	usual := j.usual(s)
 	if usual.Requests < teal.FiguresCount || !s.figures().BrokenBeside(usual) {
-		o.Ongoing, o.Did, o.Gone = false, tally{}, 0
+		o.Ongoing, o.Answered, o.Unanswered = false, tally{}, 0
 		return
 	}
 	o.Ongoing = true
-	o.Did, o.Gone = o.Did.plus(s.Did), o.Gone+s.Gone
-	o.Apart = o.Apart.plus(s.Did)
+	o.Answered, o.Unanswered = o.Answered.plus(s.Answered), o.Unanswered+s.Unanswered
+	o.Excluded = o.Excluded.plus(s.Answered)
 	j.Live.remove(&s.Latency)
-	j.LiveGone.remove(&s.Waited)
+	j.LiveWaits.remove(&s.Waited)
 }
 
 // usual returns what live was like before its newest stretch.
-func (j *Judge) usual(newest *stretch) teal.Figures {
-	did := j.answered().minus(newest.Did)
+func (j *Judge) usual(newest *liveSample) teal.Figures {
+	did := j.usuallyAnswered().minus(newest.Answered)
 	latency := j.Live
 	latency.remove(&newest.Latency)
-	return figures(did, j.LiveGone.total-newest.Gone, latency.quantile(0.9))
+	return figures(did, j.LiveWaits.total-newest.Unanswered, latency.quantile(0.9))
 }
 
-func (s *stretch) received() int64 { return s.Did.N + s.Gone }
+func (s *liveSample) received() int64 { return s.Answered.N + s.Unanswered }
 
-func (s *stretch) figures() teal.Figures { return figures(s.Did, s.Gone, s.Latency.quantile(0.9)) }
+func (s *liveSample) figures() teal.Figures {
+	return figures(s.Answered, s.Unanswered, s.Latency.quantile(0.9))
+}
 
 func figures(did tally, gone int64, p90 time.Duration) teal.Figures {
 	all := tally{did.N + gone, gone}
@@ -106,6 +108,6 @@ func waits(m teal.Measurement) []teal.LatencyCount {
 }
 
 func (o *outages) valid() bool {
-	s := &o.Newest
-	return o.Apart.valid() && o.Did.valid() && o.Gone >= 0 && s.Did.valid() && s.Gone >= 0
+	s := &o.Pending
+	return o.Excluded.valid() && o.Answered.valid() && o.Unanswered >= 0 && s.Answered.valid() && s.Unanswered >= 0
 }

@@ -51,12 +51,12 @@ func TestABrokenLiveBesideGreen(t *testing.T) {
 		for n := range 60 {
 			second(j, n, did(100, 60), did(100, c.errors))
 		}
-		wantVerdict(t, j, c.verdict, "the current version was failing 60 % of its requests")
+		wantVerdict(t, j, c.verdict, "current (v1) was failing 60 % of its requests")
 		for n := range 120 { // it is over
 			second(j, n+60, did(100, 0), did(100, 0))
 		}
 		if c.errors == 2 {
-			wantVerdict(t, j, teal.VerdictPass, "green is no worse")
+			wantVerdict(t, j, teal.VerdictPass, "new (v2) is not worse")
 		}
 	}
 }
@@ -80,7 +80,7 @@ func TestAnOutageThatIsOverIsNoLicence(t *testing.T) {
 	for n := range 30 {
 		second(j, n, did(0, 0), did(10, 3))
 	}
-	wantVerdict(t, j, teal.VerdictFail, "live before the switch: 0 of 2500 requests")
+	wantVerdict(t, j, teal.VerdictFail, "baseline before the switch: 0 of 2500 requests")
 
 	inside := newJudge(t, compared, nil)
 	for n := range 200 {
@@ -144,5 +144,5 @@ func TestTooLittleKnownIsNoPower(t *testing.T) {
 	for n := range 20 {
 		second(j, n, did(0, 0), did(5, 5))
 	}
-	wantVerdict(t, j, teal.VerdictInconclusive, "only 5 requests of the current version are known")
+	wantVerdict(t, j, teal.VerdictInconclusive, "only 5 requests of current (v1) are known")
 }

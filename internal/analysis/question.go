@@ -18,7 +18,7 @@ const (
 	latencyLimit                 // is green slower than the policy allows?
 )
 
-// question is one thing that green may be worse at, and the bet on it.
+// question is one thing that green may be worse at, and the evidence for it.
 type question struct {
 	kind       kind
 	name       string        // "error rate", "latency p99 limit"
@@ -29,123 +29,123 @@ type question struct {
 	bound      time.Duration // of a latency limit
 	weight     float64       // of α, relative to the other questions
 	alpha      float64       // the part of α that is this question's
-	// broken is what live did before the release when that was beyond the limit
+	// brokenBaseline is what live did before the release when that was beyond the limit
 	// already: then the limit is not held against green, this is.
-	broken *tally
-	played
+	brokenBaseline *tally
+	questionState
 }
 
-// played is what a question remembers.
-type played struct {
-	Name string `json:"name"`
-	Bets bets   `json:"bets"`
-	Seen pair   `json:"seen"` // what was bet on; what is in an open block is not
-	// Alone is how much of green's part of Seen was compared with what live had
+// questionState is what a question remembers.
+type questionState struct {
+	Name     string   `json:"name"`
+	Evidence eProcess `json:"bets"`
+	Seen     pair     `json:"seen"` // what is in the evidence; what is in an open block is not
+	// WithoutLive is how much of green's part of Seen was compared with what live had
 	// done before.
-	Alone int64 `json:"alone,omitempty"`
-	// Lumps are those of live's bad requests; only where it is compared with.
-	Lumps *lumps `json:"lumps,omitempty"`
+	WithoutLive int64 `json:"alone,omitempty"`
+	// Dispersion are those of live's bad requests; only where it is compared with.
+	Dispersion *dispersion `json:"lumps,omitempty"`
 	// Failed says what was seen when the e-value reached the threshold. That
 	// verdict stands, whatever is seen later.
 	Failed string `json:"failed,omitempty"`
-	// known is a bound on live's share of bad trials and what it was computed of;
+	// knownBound is a bound on live's share of bad trials and what it was computed of;
 	// both follow from the rest.
-	known   float64
-	knownOf tally
+	knownBound float64
+	boundOf    tally
 }
 
 const (
 	// boundShare is the part of a question's α that pays for the bound on what
 	// live did before, where the two cannot be measured side by side.
 	boundShare = 0.05
-	// unlike is how much more than the tolerance green may be worse than what
+	// otherTimeFactor is how much more than the tolerance green may be worse than what
 	// live did at another time: hours differ, and that is not green's fault.
-	unlike = 1.5
+	otherTimeFactor = 1.5
 )
 
 func (q *question) limit() bool { return q.kind == errorLimit || q.kind == latencyLimit }
 
-// ofShares reports whether green is held against a share of live's, which the
+// comparesShares reports whether green is held against a share of live's, which the
 // tolerance is a part of; that of a latency is in its threshold.
-func (q *question) ofShares() bool { return q.kind == errorsOfLive || q.kind == unansweredOfLive }
+func (q *question) comparesShares() bool { return q.kind == errorsOfLive || q.kind == unansweredOfLive }
 
 // threshold is what the e-value must reach.
 func (q *question) threshold() float64 {
-	if q.limit() && q.broken == nil {
+	if q.limit() && q.brokenBaseline == nil {
 		return 1 / q.alpha
 	}
 	return 1 / (q.alpha * (1 - boundShare))
 }
 
-// lump is how many bad requests count as one event.
-func (q *question) lump() float64 {
-	if q.Lumps == nil {
+// dispersion is how many bad requests count as one event.
+func (q *question) dispersion() float64 {
+	if q.Dispersion == nil {
 		return 1
 	}
-	return q.Lumps.size()
+	return q.Dispersion.size()
 }
 
-// before returns a bound on live's share of bad trials from what it did before.
-func (q *question) before(live tally, among int) float64 {
-	if events := live.per(q.lump()); q.known == 0 || q.knownOf != events {
-		q.known, q.knownOf = events.atMost(q.alpha*boundShare/float64(among)), events
+// baselineBound returns a bound on live's share of bad trials from what it did before.
+func (q *question) baselineBound(live tally, among int) float64 {
+	if events := live.per(q.dispersion()); q.knownBound == 0 || q.boundOf != events {
+		q.knownBound, q.boundOf = events.atMost(q.alpha*boundShare/float64(among)), events
 	}
-	return q.known
+	return q.knownBound
 }
 
-// beforeAllows returns the share of bad trials that what live did before allows
+// allowedByBaseline returns the share of bad trials that what live did before allows
 // green. From 1 on nothing that green does would be too much.
-func (q *question) beforeAllows(live tally, tolerance float64, among int) float64 {
-	allowed := unlike * q.before(live, among)
-	if q.ofShares() {
+func (q *question) allowedByBaseline(live tally, tolerance float64, among int) float64 {
+	allowed := otherTimeFactor * q.baselineBound(live, among)
+	if q.comparesShares() {
 		allowed *= 1 + tolerance
 	}
 	return allowed
 }
 
-// sideBySide bets on what both sides did in the same time.
-func (q *question) sideBySide(at time.Time, c count, tolerance float64) {
+// addSideBySide takes in what both sides did in the same time.
+func (q *question) addSideBySide(at time.Time, c count, tolerance float64) {
 	worse := 1.0
-	if q.ofShares() {
+	if q.comparesShares() {
 		worse += tolerance
 	}
 	if c.Pair.Live.N > 0 && c.Pair.Green.N > 0 {
-		lump := q.lump()
-		q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) / lump })
+		lump := q.dispersion()
+		q.Evidence.update(at, q.Seen, q.threshold(), func(ratio float64) float64 { return c.Pair.against(c.Guess, ratio, worse) / lump })
 	}
 	q.Seen = q.Seen.plus(c.Pair)
 }
 
-// withoutLive bets on what green did while live had nothing, against what live
+// addWithoutLive takes in what green did while live had nothing, against what live
 // had done before. among is how many thresholds that could have been held
 // against: the one in use was chosen looking at them all.
-func (q *question) withoutLive(at time.Time, green, live tally, tolerance float64, among int) {
+func (q *question) addWithoutLive(at time.Time, green, live tally, tolerance float64, among int) {
 	if live.N == 0 || green.N == 0 {
 		return
 	}
-	allowed, lump := q.beforeAllows(live, tolerance, among), q.lump()
-	q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) / lump })
+	allowed, lump := q.allowedByBaseline(live, tolerance, among), q.dispersion()
+	q.Evidence.update(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) / lump })
 	q.Seen.Green = q.Seen.Green.plus(green)
-	q.Alone += green.N
+	q.WithoutLive += green.N
 }
 
-// beyond bets on what green did against a limit.
-func (q *question) beyond(at time.Time, interval teal.Interval, tolerance float64) {
+// addLimit takes in what green did against a limit.
+func (q *question) addLimit(at time.Time, interval teal.Interval, tolerance float64) {
 	green := q.bad(interval.Green)
 	if green.N == 0 {
 		return
 	}
 	allowed := q.allowed(tolerance)
-	q.Bets.play(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) })
+	q.Evidence.update(at, q.Seen, q.threshold(), func(ratio float64) float64 { return green.above(allowed, ratio) })
 	q.Seen = q.Seen.plus(pair{q.bad(interval.Live), green})
 }
 
 // allowed is the share of bad trials that a limit allows.
 func (q *question) allowed(tolerance float64) float64 {
-	if q.broken == nil {
+	if q.brokenBaseline == nil {
 		return q.share
 	}
-	return math.Max(q.share, unlike*(1+tolerance)*q.before(*q.broken, 1))
+	return math.Max(q.share, otherTimeFactor*(1+tolerance)*q.baselineBound(*q.brokenBaseline, 1))
 }
 
 // resolution is the width of the buckets of a latency sketch with an error of
@@ -163,36 +163,37 @@ func (q *question) bad(m teal.Measurement) tally {
 // questions returns what a policy asks of the measurements, each with its part
 // of α. The parts add up to α, so the probability that any of them says fail of
 // a green that is no worse is at most α.
-func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
+func questions(b Beginning) []*question {
+	policy := b.Policy
 	var list []*question
 	if policy.Compare != "" {
 		list = append(list, &question{
 			kind: errorsOfLive, name: "error rate", weight: 6,
-			asked: "does green fail more often than live?",
+			asked: "does " + b.newName() + " fail more often than " + b.currentName() + "?",
 		}, &question{
 			kind: unansweredOfLive, name: "unanswered requests", weight: 1, percentile: "p90", quantile: 0.90,
-			asked: "do clients give up waiting for green more often than for live?",
+			asked: "do clients of " + b.newName() + " give up more often than those of " + b.currentName() + "?",
 		})
 	}
 	if policy.ErrorRate != nil {
 		list = append(list, &question{
 			kind: errorLimit, name: "error rate limit", weight: 3,
 			share: float64(*policy.ErrorRate) / float64(teal.All),
-			asked: "does green fail more than " + policy.ErrorRate.String() + " % of its requests?",
+			asked: "does " + b.newName() + " fail more than " + policy.ErrorRate.String() + " % of its requests?",
 		})
 	}
 	for _, p := range percentiles(policy.Latency) {
 		if p.compared && policy.Compare != "" {
 			list = append(list, &question{
 				kind: latencyOfLive, name: "latency " + p.name, percentile: p.name, quantile: p.quantile, weight: p.weight,
-				asked: "is green slower than live at " + p.name + "?",
+				asked: "is " + b.newName() + " slower than " + b.currentName() + " at " + p.name + "?",
 			})
 		}
 		if p.limit > 0 {
 			list = append(list, &question{
 				kind: latencyLimit, name: "latency " + p.name + " limit", percentile: p.name, quantile: p.quantile, weight: 1,
 				share: 1 - p.quantile, bound: p.limit.Std(),
-				asked: "is green's " + p.name + " above " + p.limit.String() + "?",
+				asked: "is the " + p.name + " of " + b.newName() + " above " + p.limit.String() + "?",
 			})
 		}
 	}
@@ -204,23 +205,23 @@ func questions(policy teal.Judging, baseline *teal.Measurement) []*question {
 		q.alpha = policy.AlphaOrDefault() * q.weight / weights
 		q.Name = q.name
 		if !q.limit() {
-			q.Lumps = &lumps{}
+			q.Dispersion = &dispersion{}
 		}
-		q.excuse(baseline, policy.MinRequestsOrDefault())
+		q.excuseBrokenLimit(b.Baseline, policy.MinRequestsOrDefault())
 	}
 	return list
 }
 
-// excuse turns a limit that live had broken before the release into a comparison
+// excuseBrokenLimit turns a limit that live had broken before the release into a comparison
 // with that. A handful of requests is no excuse, and an outage is one only while
 // it lasts.
-func (q *question) excuse(baseline *teal.Measurement, least int) {
+func (q *question) excuseBrokenLimit(baseline *teal.Measurement, least int) {
 	if !q.limit() || baseline == nil {
 		return
 	}
 	judge := func(m teal.Measurement) {
-		if was := q.bad(m); was.N >= int64(least) && was.rate() > q.share && (q.broken == nil || was.rate() > q.broken.rate()) {
-			q.broken = &was
+		if was := q.bad(m); was.N >= int64(least) && was.rate() > q.share && (q.brokenBaseline == nil || was.rate() > q.brokenBaseline.rate()) {
+			q.brokenBaseline = &was
 		}
 	}
 	judge(*baseline)

@@ -32,30 +32,54 @@ type line struct {
 	NewErrors  []teal.ErrorGroup `json:"new_errors,omitempty"` // of green
 }
 
-// told is a line that is about no side.
-type told struct {
+// instruction is a line that is about no side.
+type instruction struct {
 	At    *time.Time `json:"at"`
 	Judge *Beginning `json:"judge,omitempty"`
 	Step  int        `json:"step,omitempty"`
 }
 
-// Beginning is what a judge begins with, or goes on from: what New takes.
+// Beginning is what a judge begins with, or goes on from.
 type Beginning struct {
-	Policy   teal.Judging      `json:"policy"`
+	Policy teal.Judging `json:"policy"`
+	// Baseline is what the current version did before the release moved any
+	// traffic; nil when nothing is known.
 	Baseline *teal.Measurement `json:"baseline,omitempty"`
-	State    json.RawMessage   `json:"state,omitempty"`
+	// State is what State of another Judge with the same policy and baseline
+	// returned, and the new one goes on from there; nil begins.
+	State json.RawMessage `json:"state,omitempty"`
+	// Current and New are the two versions, for people; 0 where their numbers are
+	// not known.
+	Current int `json:"current,omitempty"`
+	New     int `json:"new,omitempty"`
+}
+
+// BeginningOf returns what the judge of a release begins with, or goes on from.
+func BeginningOf(r teal.Release) Beginning {
+	return Beginning{Policy: r.Policy.Judge, Baseline: r.Baseline, State: r.Judging, Current: r.From, New: r.To}
+}
+
+func (b Beginning) currentName() string { return versionName("current", b.Current) }
+func (b Beginning) newName() string     { return versionName("new", b.New) }
+
+// versionName is what people are told that a version is: "new (v8)".
+func versionName(role string, number int) string {
+	if number == 0 {
+		return "the " + role + " version"
+	}
+	return role + " (" + teal.VersionName(number) + ")"
 }
 
 // WriteBegin writes that a judge begins, as one line of JSON. Judges outside have
 // no part in what it says, so their addresses are left out.
 func WriteBegin(w io.Writer, at time.Time, b Beginning) error {
 	b.Policy.Queries, b.Policy.Webhooks = nil, nil
-	return writeLine(w, at, told{At: &at, Judge: &b})
+	return writeLine(w, at, instruction{At: &at, Judge: &b})
 }
 
 // WriteStep writes that a step begins, as one line of JSON.
 func WriteStep(w io.Writer, at time.Time, step int) error {
-	return writeLine(w, at, told{At: &at, Step: step})
+	return writeLine(w, at, instruction{At: &at, Step: step})
 }
 
 // Write writes an interval as two lines of JSON, one for each side. Of new errors
@@ -64,7 +88,7 @@ func Write(w io.Writer, interval teal.Interval) error {
 	at := interval.At
 	live, green := lineOf(at, sideLive, interval.Live), lineOf(at, sideGreen, interval.Green)
 	for _, g := range interval.NewErrors {
-		green.NewErrors = append(green.NewErrors, brief(g))
+		green.NewErrors = append(green.NewErrors, truncated(g))
 	}
 	if err := writeLine(w, at, live); err != nil {
 		return err
@@ -97,7 +121,7 @@ type event struct {
 // Whole reports whether a recording that begins with a line has everything that
 // its judge was told, the baseline too.
 func Whole(firstLine []byte) bool {
-	var l told
+	var l instruction
 	return json.Unmarshal(firstLine, &l) == nil && l.Judge != nil
 }
 
@@ -180,8 +204,8 @@ func (r *reading) line(text []byte) error {
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil
 	}
-	if t, is := toldIn(text); is {
-		return r.told(t)
+	if t, is := parseInstruction(text); is {
+		return r.instruction(t)
 	}
 	l, err := parse(text)
 	if err != nil {
@@ -194,15 +218,15 @@ func (r *reading) line(text []byte) error {
 	return r.byTime(l)
 }
 
-// toldIn returns what a line says that is about no side.
-func toldIn(text []byte) (t told, is bool) {
+// parseInstruction returns what a line says that is about no side.
+func parseInstruction(text []byte) (t instruction, is bool) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	is = decoder.Decode(&t) == nil && t.At != nil && (t.Judge != nil || t.Step > 0)
 	return t, is
 }
 
-func (r *reading) told(t told) error {
+func (r *reading) instruction(t instruction) error {
 	switch {
 	case t.Judge != nil && !r.judged && len(r.intervals) > 0:
 		return errors.New("a judge that begins in the middle; a recording begins with its judge, or has none")
@@ -278,12 +302,12 @@ func parse(text []byte) (line, error) {
 		return l, fmt.Errorf(`"side" is %q; write "live" or "green"`, l.Side)
 	case l.Requests == nil:
 		return l, errors.New(`"requests" is missing`)
-	case *l.Requests < 0 || *l.Requests > most:
-		return l, fmt.Errorf(`"requests" is %d; write a number from 0 to %d`, *l.Requests, int64(most))
+	case *l.Requests < 0 || *l.Requests > maxCount:
+		return l, fmt.Errorf(`"requests" is %d; write a number from 0 to %d`, *l.Requests, int64(maxCount))
 	case l.Errors < 0 || l.Errors > *l.Requests:
 		return l, fmt.Errorf(`"errors" is %d; write a number from 0 to the %d requests`, l.Errors, *l.Requests)
-	case l.Unanswered < 0 || l.Unanswered > most:
-		return l, fmt.Errorf(`"unanswered" is %d; write a number from 0 to %d`, l.Unanswered, int64(most))
+	case l.Unanswered < 0 || l.Unanswered > maxCount:
+		return l, fmt.Errorf(`"unanswered" is %d; write a number from 0 to %d`, l.Unanswered, int64(maxCount))
 	}
 	return l, errors.Join(checkCounts("latency_ms", l.Latency, "requests", *l.Requests), checkCounts("waited_ms", l.Waited, "unanswered", l.Unanswered))
 }

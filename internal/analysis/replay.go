@@ -49,9 +49,9 @@ func Replay(r io.Reader, policy *teal.Judging) iter.Seq2[Look, error] {
 			yield(Look{}, err)
 			return
 		}
-		p := player{policy: policy}
+		p := replayer{policy: policy}
 		for _, e := range events {
-			if err := p.play(e); err != nil {
+			if err := p.apply(e); err != nil {
 				yield(Look{}, err)
 				return
 			}
@@ -62,15 +62,15 @@ func Replay(r io.Reader, policy *teal.Judging) iter.Seq2[Look, error] {
 	}
 }
 
-// player is a replay as far as it has got.
-type player struct {
+// replayer is a replay as far as it has got.
+type replayer struct {
 	policy *teal.Judging // nil: the recording's
 	judge  *Judge
 	seen   Seen
 }
 
-// play does what the release did at an event.
-func (p *player) play(e event) (err error) {
+// apply does what the release did at an event.
+func (p *replayer) apply(e event) (err error) {
 	switch {
 	case e.begin != nil && p.judge != nil && p.policy != nil:
 		// What the judge went on from is of its own policy; ours just goes on.
@@ -94,14 +94,15 @@ func begin(b Beginning, policy *teal.Judging) (*Judge, error) {
 	if policy != nil {
 		b.Policy, b.State = *policy, nil
 	}
-	j, err := New(b.Policy, b.Baseline, b.State)
+	j, err := New(b)
 	if err != nil && b.State != nil {
-		j, err = New(b.Policy, b.Baseline, nil)
+		b.State = nil
+		j, err = New(b)
 	}
 	return j, err
 }
 
-func (p *player) look(i teal.Interval) Look {
+func (p *replayer) look(i teal.Interval) Look {
 	judgement := p.judge.Judgement(i.At)
 	return Look{At: i.At, Verdict: judgement.Verdict, Reason: judgement.Reason, Seen: p.seen, Judgement: judgement}
 }

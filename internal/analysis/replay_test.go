@@ -71,7 +71,7 @@ func TestReplayLooksAtEveryInterval(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"at":"2026-01-02T15:00:00Z","verdict":"inconclusive","reason":"green has had no requests since step 1 began",` +
+	want := `{"at":"2026-01-02T15:00:00Z","verdict":"inconclusive","reason":"no requests on the new version since step 1 began",` +
 		`"seen":{"live":{"requests":450,"errors":1},"green":{"requests":0,"errors":0}}}`
 	if string(text) != want {
 		t.Errorf("a look is\n%s, want\n%s", text, want)
@@ -258,7 +258,7 @@ func TestReplayIsTheRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			var err error
-			if j, err = New(policy, baseline, state); err != nil {
+			if j, err = New(Beginning{Policy: policy, Baseline: baseline, State: state}); err != nil {
 				t.Fatal(err)
 			}
 			step = 0 // is told again

@@ -6,14 +6,14 @@ import (
 	"teal"
 )
 
-// stateVersion changes when a bet means something else than before.
+// stateVersion changes when an alternative means something else than before.
 const stateVersion = 2
 
 // state is a Judge's memory as it is stored.
 type state struct {
 	Version int `json:"v"`
 	memory
-	Played []played `json:"played"`
+	Played []questionState `json:"played"`
 }
 
 // State is what another Judge with the same policy and baseline needs to go on
@@ -21,7 +21,7 @@ type state struct {
 func (j *Judge) State() json.RawMessage {
 	s := state{Version: stateVersion, memory: j.memory}
 	for _, q := range j.questions {
-		s.Played = append(s.Played, q.played)
+		s.Played = append(s.Played, q.questionState)
 	}
 	data, err := json.Marshal(s)
 	if err != nil {
@@ -44,17 +44,17 @@ func (j *Judge) restore(data json.RawMessage) error {
 		return teal.Errorf(teal.CodeInvalidInput, "the judge's state is damaged")
 	}
 	for i, q := range j.questions {
-		if s.Played[i].Name != q.name || (s.Played[i].Lumps == nil) != (q.Lumps == nil) || !s.Played[i].valid() {
+		if s.Played[i].Name != q.name || (s.Played[i].Dispersion == nil) != (q.Dispersion == nil) || !s.Played[i].valid() {
 			return teal.Errorf(teal.CodeInvalidInput, "the judge's state of %q is damaged, or of another policy", q.name)
 		}
-		q.played = s.Played[i]
+		q.questionState = s.Played[i]
 	}
 	j.memory = s.memory
 	return nil
 }
 
 func (m *memory) valid(compared int) bool {
-	if m.Step < 0 || m.Since < 0 || m.Failed < 0 || m.Failed > m.Since || m.Gone < 0 || m.Quiet < 0 || m.Block.Live < 0 || m.Block.Green < 0 {
+	if m.Step < 0 || m.Answered < 0 || m.Failed < 0 || m.Failed > m.Answered || m.Unanswered < 0 || m.SinceLive < 0 || m.Block.Live < 0 || m.Block.Green < 0 {
 		return false
 	}
 	begun := m.Block.Live > 0 || m.Block.Green > 0
@@ -66,18 +66,18 @@ func (m *memory) valid(compared int) bool {
 			return false
 		}
 	}
-	return m.Total.valid() && m.Before.valid() && m.outagesFit() && m.Fresh.Count >= int64(len(m.Fresh.First)) &&
-		(m.Fresh.Count == 0) == (len(m.Fresh.First) == 0)
+	return m.Total.valid() && m.Before.valid() && m.outagesFit() && m.NewErrors.Count >= int64(len(m.NewErrors.First)) &&
+		(m.NewErrors.Count == 0) == (len(m.NewErrors.First) == 0)
 }
 
 // outagesFit reports whether what is kept apart was there to be kept apart.
 func (m *memory) outagesFit() bool {
 	o := &m.Outages
-	usual := m.Total.Live.minus(o.Apart)
-	return o.valid() && usual.valid() && m.Before.plus(usual).minus(o.Newest.Did).valid() &&
-		m.Live.holds(&o.Newest.Latency) && m.LiveGone.holds(&o.Newest.Waited) && m.LiveGone.total >= o.Newest.Gone
+	usual := m.Total.Live.minus(o.Excluded)
+	return o.valid() && usual.valid() && m.Before.plus(usual).minus(o.Pending.Answered).valid() &&
+		m.Live.holds(&o.Pending.Latency) && m.LiveWaits.holds(&o.Pending.Waited) && m.LiveWaits.total >= o.Pending.Unanswered
 }
 
-func (p *played) valid() bool {
-	return p.Bets.valid() && p.Seen.valid() && p.Alone >= 0 && (p.Lumps == nil || p.Lumps.valid())
+func (p *questionState) valid() bool {
+	return p.Evidence.valid() && p.Seen.valid() && p.WithoutLive >= 0 && (p.Dispersion == nil || p.Dispersion.valid())
 }

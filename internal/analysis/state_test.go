@@ -66,11 +66,11 @@ func TestStateIsEverything(t *testing.T) {
 			}
 			baseline = &m
 		}
-		one, err := New(policy, baseline, nil)
+		one, err := New(Beginning{Policy: policy, Baseline: baseline})
 		if err != nil {
 			t.Fatal(err)
 		}
-		other, err := New(policy, baseline, nil)
+		other, err := New(Beginning{Policy: policy, Baseline: baseline})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +82,7 @@ func TestStateIsEverything(t *testing.T) {
 			if n%3 > 0 {
 				continue
 			}
-			if other, err = New(policy, baseline, other.State()); err != nil {
+			if other, err = New(Beginning{Policy: policy, Baseline: baseline, State: other.State()}); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(one.Judgement(start), other.Judgement(start)); diff != "" {
@@ -101,8 +101,8 @@ func TestEmptyIntervalsChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		policy := policies.Draw(t, "policy")
-		one, _ := New(policy, nil, nil)
-		other, _ := New(policy, nil, nil)
+		one, _ := New(Beginning{Policy: policy})
+		other, _ := New(Beginning{Policy: policy})
 		for _, i := range intervals(t) {
 			one.Add(i)
 			for range rapid.IntRange(0, 3).Draw(t, "empty") {
@@ -121,7 +121,7 @@ func TestJudgementsMakeSense(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		policy := policies.Draw(t, "policy")
-		j, _ := New(policy, nil, nil)
+		j, _ := New(Beginning{Policy: policy})
 		failed, served := false, int64(0)
 		for _, i := range intervals(t) {
 			j.Add(i)
@@ -137,7 +137,7 @@ func TestJudgementsMakeSense(t *testing.T) {
 			worst := teal.VerdictPass
 			for _, f := range got.Findings {
 				worst = teal.Combine(worst, f.Verdict)
-				if f.Statistic != nil && !(*f.Statistic >= 0 && *f.Statistic <= richest && *f.Threshold > 1) {
+				if f.Statistic != nil && !(*f.Statistic >= 0 && *f.Statistic <= maxEValue && *f.Threshold > 1) {
 					t.Fatalf("%s: %v of %v", f, *f.Statistic, *f.Threshold)
 				}
 				if f.Seen == "" || f.Asked == "" || f.Name == "" {
@@ -161,20 +161,20 @@ func TestStateOfSomethingElseIsRefused(t *testing.T) {
 		policy teal.Judging
 		state  string
 	}{
-		"another policy":  {limit, good},
-		"another version": {compared, strings.Replace(good, `"v":2`, `"v":3`, 1)},
-		"no JSON":         {compared, good[1:]},
-		"nothing":         {compared, "{}"},
-		"negative":        {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},
-		"more than all":   {compared, strings.Replace(good, `{"n":10,"bad":1}`, `{"n":10,"bad":11}`, 1)},
-		"half a bet":      {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
+		"another policy":      {limit, good},
+		"another version":     {compared, strings.Replace(good, `"v":2`, `"v":3`, 1)},
+		"no JSON":             {compared, good[1:]},
+		"nothing":             {compared, "{}"},
+		"negative":            {compared, strings.Replace(good, `"since":10`, `"since":-10`, 1)},
+		"more than all":       {compared, strings.Replace(good, `{"n":10,"bad":1}`, `{"n":10,"bad":11}`, 1)},
+		"half an alternative": {compared, strings.Replace(good, `"bets":[[`, `"bets":[[1],[`, 1)},
 	} {
 		var domain *teal.Error
-		if _, err := New(c.policy, nil, json.RawMessage(c.state)); !errors.As(err, &domain) || domain.Code != teal.CodeInvalidInput {
+		if _, err := New(Beginning{Policy: c.policy, State: json.RawMessage(c.state)}); !errors.As(err, &domain) || domain.Code != teal.CodeInvalidInput {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := New(compared, nil, json.RawMessage(good)); err != nil {
+	if _, err := New(Beginning{Policy: compared, State: json.RawMessage(good)}); err != nil {
 		t.Error(err)
 	}
 }
@@ -189,7 +189,7 @@ func FuzzState(f *testing.F) {
 	f.Add([]byte(j.State()))
 	f.Add([]byte(`{"v":1}`))
 	f.Fuzz(func(t *testing.T, state []byte) {
-		j, err := New(compared, nil, state)
+		j, err := New(Beginning{Policy: compared, State: state})
 		if err != nil {
 			return
 		}
@@ -199,7 +199,7 @@ func FuzzState(f *testing.F) {
 				t.Fatal("no reason")
 			}
 		}
-		if _, err := New(compared, nil, j.State()); err != nil {
+		if _, err := New(Beginning{Policy: compared, State: j.State()}); err != nil {
 			t.Fatalf("%v: %s", err, j.State())
 		}
 	})

@@ -33,7 +33,7 @@ func TestGreenThatAnswersNobodyIsWorse(t *testing.T) {
 			for n := range 20 {
 				second(j, n, left(took(45, 10*time.Millisecond, 20*time.Millisecond), int64(n%10/9), time.Second), green)
 			}
-			got := wantVerdict(t, j, teal.VerdictFail, "clients gave up on ", "live ")
+			got := wantVerdict(t, j, teal.VerdictFail, "clients of new (v2) gave up on ", "current (v1): ")
 			if f := finding(t, got, "unanswered requests"); f.Verdict != teal.VerdictFail {
 				t.Errorf("%+v", f)
 			}
@@ -42,7 +42,7 @@ func TestGreenThatAnswersNobodyIsWorse(t *testing.T) {
 			for n := range 30 {
 				second(alone, n, did(0, 0), green)
 			}
-			wantVerdict(t, alone, teal.VerdictFail, "clients gave up on ", "live before the switch: 0 of 10000 requests")
+			wantVerdict(t, alone, teal.VerdictFail, "new (v2)", "gave up on ", "baseline before the switch: 0 of 10000 requests")
 		})
 	}
 }

@@ -254,7 +254,7 @@ func TestSplitRollbackAndReleases(t *testing.T) {
 
 	var release api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/rollback", `{"why":"it smells","by":"ann"}`).body, &release)
-	if release.Phase != teal.PhaseRolledBack || release.Reason != "asked for by ann: it smells" {
+	if release.Phase != teal.PhaseRolledBack || release.Reason != `requested by ann ("it smells")` {
 		t.Errorf("release %+v", release)
 	}
 	var releases api.ReleaseList

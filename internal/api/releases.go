@@ -62,7 +62,7 @@ func (s *Server) registerReleases() {
 	})
 	register(s, huma.Operation{
 		OperationID: "promote", Method: http.MethodPost, Path: "/v1/apps/{app}/promote",
-		Summary: "Release live to the preview version, or to the secondary version of a split; while a release runs: give green everything now", Tags: []string{"releases"},
+		Summary: "Release live to the preview version, or to the secondary version of a split; while a release runs: move all traffic to its version now", Tags: []string{"releases"},
 	}, s.promote)
 	register(s, huma.Operation{
 		OperationID: "rollback", Method: http.MethodPost, Path: "/v1/apps/{app}/rollback",

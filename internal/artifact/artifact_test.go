@@ -271,8 +271,8 @@ func TestScanLeavesOutWhatIsIgnored(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("shipped %q, want %q", got, want)
 	}
-	if want := []string{".env", ".git", "debug.log", "local/drop", "node_modules/.cache/x", "sub/.git", "sub/__pycache__/m.pyc"}; !slices.Equal(tree.Left, want) {
-		t.Errorf("left %q, want %q", tree.Left, want)
+	if want := []string{".env", ".git", "debug.log", "local/drop", "node_modules/.cache/x", "sub/.git", "sub/__pycache__/m.pyc"}; !slices.Equal(tree.Ignored, want) {
+		t.Errorf("left %q, want %q", tree.Ignored, want)
 	}
 }
 

@@ -26,7 +26,7 @@ const maxIgnore = 64 << 10
 // ignore tells what of a folder stays behind, and remembers what did.
 type ignore struct {
 	patterns *patternmatcher.PatternMatcher
-	left     []string
+	ignored  []string
 }
 
 // readIgnore reads the IgnoreFile of a folder, if it has one.
@@ -49,9 +49,9 @@ func readIgnore(root *os.Root) (*ignore, error) {
 	return &ignore{patterns: matcher}, nil
 }
 
-// leaves reports whether p stays behind. A folder that does may still hold
+// ignores reports whether p stays behind. A folder that does may still hold
 // something that a later pattern takes back; skip says that it cannot.
-func (i *ignore) leaves(p string, folder bool) (leave, skip bool, err error) {
+func (i *ignore) ignores(p string, folder bool) (leave, skip bool, err error) {
 	switch {
 	case folder && (p == ".git" || strings.HasSuffix(p, "/.git")):
 		leave, skip = true, true
@@ -64,7 +64,7 @@ func (i *ignore) leaves(p string, folder bool) (leave, skip bool, err error) {
 		skip = leave && !i.patterns.Exclusions()
 	}
 	if leave && (!folder || skip) {
-		i.left = append(i.left, p)
+		i.ignored = append(i.ignored, p)
 	}
 	return leave, folder && skip, nil
 }

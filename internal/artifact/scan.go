@@ -21,9 +21,9 @@ type Tree struct {
 	Digest  string  // "sha256:" and 64 hexadecimal digits
 	Entries []Entry // sorted by path
 	Size    int64   // bytes of content
-	// Left is what of a folder stayed behind: its IgnoreFile or a default said
+	// Ignored is what of a folder stayed behind: its IgnoreFile or a default said
 	// so, or it is a .git folder.
-	Left []string
+	Ignored []string
 
 	location string
 	packed   bool // location is a zip, not a folder
@@ -44,7 +44,7 @@ func Scan(location string, limits Limits) (*Tree, error) {
 	t := &Tree{location: location, packed: !info.IsDir(), limits: limits.withDefaults()}
 	switch {
 	case info.IsDir():
-		t.Entries, t.Left, err = scanFolder(location, t.limits)
+		t.Entries, t.Ignored, err = scanFolder(location, t.limits)
 	case info.Mode().IsRegular():
 		t.Entries, err = scanZip(location, t.limits)
 	default:
@@ -108,7 +108,7 @@ func scanFolder(location string, limits Limits) (entries []Entry, left []string,
 	if err := b.finish(); err != nil {
 		return nil, nil, err
 	}
-	return b.entries, ignored.left, hashFiles(root, b.entries, int64(limits.Unpacked))
+	return b.entries, ignored.ignored, hashFiles(root, b.entries, int64(limits.Unpacked))
 }
 
 // hashFiles fills in the sizes and hashes of the files, which must not have more
@@ -134,7 +134,7 @@ func (b *builder) visit(root *os.Root, ignored *ignore) fs.WalkDirFunc {
 		case p == ".":
 			return nil
 		}
-		leave, skip, err := ignored.leaves(p, d.IsDir())
+		leave, skip, err := ignored.ignores(p, d.IsDir())
 		switch {
 		case err != nil:
 			return err

@@ -57,7 +57,7 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 		return "", fmt.Errorf("stack bundles: %w", err)
 	}
 	defer func() { _ = removeTree(work) }() // what stays is removed by the next Open
-	if err := s.pile(ctx, filepath.Join(work, "code"), dirs); err != nil {
+	if err := s.stackLayers(ctx, filepath.Join(work, "code"), dirs); err != nil {
 		return "", err
 	}
 	s.step("stack rename")
@@ -70,8 +70,8 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	return code, syncFolder(s.root)
 }
 
-// pile builds the folder target out of others.
-func (s *Store) pile(ctx context.Context, target string, dirs []string) error {
+// stackLayers builds the folder target out of others.
+func (s *Store) stackLayers(ctx context.Context, target string, dirs []string) error {
 	top := &node{}
 	for _, dir := range dirs {
 		if err := top.cover(ctx, dir); err != nil {

@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// oneByOne is the number of files up to which syncing each is cheaper than
+// maxSyncEach is the number of files up to which syncing each is cheaper than
 // syncing the file system.
-const oneByOne = 64
+const maxSyncEach = 64
 
 // syncTree makes a folder of so many files durable.
 func syncTree(folder string, files int) error {
-	if files <= oneByOne {
+	if files <= maxSyncEach {
 		return syncEach(folder)
 	}
 	f, err := os.Open(folder)

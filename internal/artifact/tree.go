@@ -93,9 +93,9 @@ func (b *builder) claimOne(p string, folder bool) (*name, error) {
 	return n, nil
 }
 
-// simplest returns a path without what says nothing: ./ and repeated slashes.
+// canonicalName returns a path without what says nothing: ./ and repeated slashes.
 // One that leads up or is absolute stays what it is, to be refused.
-func simplest(p string) string {
+func canonicalName(p string) string {
 	if strings.HasPrefix(p, "/") {
 		return p
 	}

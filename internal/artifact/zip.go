@@ -54,7 +54,7 @@ func readZip(r io.ReaderAt, size int64, limits Limits) (*archive, error) {
 }
 
 func (a *archive) add(b *builder, f *zip.File) error {
-	p := simplest(f.Name)
+	p := canonicalName(f.Name)
 	mode := f.Mode()
 	folder := mode.Type() == fs.ModeDir
 	switch {

@@ -30,8 +30,8 @@ type command struct {
 	of   string // the environment that it may ask, see teal.EnvironmentName
 }
 
-// ending is how a command ended.
-type ending struct {
+// commandResult is how a command ended.
+type commandResult struct {
 	exit   process.Exit
 	late   bool   // it was killed
 	output string // the last that it printed
@@ -40,22 +40,22 @@ type ending struct {
 
 // run runs a command until it ends or ctx does; then it is killed with all that
 // it started. An error says, for people, why it did not run.
-func (e *Examiner) run(ctx context.Context, c command) (ending, error) {
+func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
-		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	home, err := os.MkdirTemp(e.cfg.WorkDir, "command-")
 	if err != nil {
-		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	defer e.remove(home)
 	code := filepath.Join(home, "code")
 	if err := e.copyBundle(ctx, c.code, code); err != nil {
-		return ending{}, err
+		return commandResult{}, err
 	}
 	scratch := filepath.Join(home, "tmp")
 	if err := os.Mkdir(scratch, 0o700); err != nil {
-		return ending{}, fmt.Errorf("no folder could be made for it: %w", err)
+		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
 	return e.execute(ctx, spec, redactor(nil).named(c.env))
@@ -96,26 +96,26 @@ func (e *Examiner) copyBundle(ctx context.Context, digest, to string) error {
 	if !ok {
 		return errors.New("its code cannot be read")
 	}
-	if err := os.CopyFS(to, patient{ctx, files}); err != nil {
+	if err := os.CopyFS(to, contextOpener{ctx, files}); err != nil {
 		return fmt.Errorf("its code cannot be copied: %w", err)
 	}
 	return nil
 }
 
-// patient is a file system whose patience ends with a context.
-type patient struct {
+// contextOpener is a file system whose patience ends with a context.
+type contextOpener struct {
 	ctx context.Context
 	fs.ReadLinkFS
 }
 
-func (p patient) Open(name string) (fs.File, error) {
+func (p contextOpener) Open(name string) (fs.File, error) {
 	if err := p.ctx.Err(); err != nil {
 		return nil, err
 	}
 	return p.ReadLinkFS.Open(name)
 }
 
-func (e *Examiner) execute(ctx context.Context, spec process.Spec, hide redactor) (ending, error) {
+func (e *Examiner) execute(ctx context.Context, spec process.Spec, hide redactor) (commandResult, error) {
 	var mu sync.Mutex
 	var printed tail
 	spec.Output = func(_ string, text []byte) {
@@ -126,9 +126,9 @@ func (e *Examiner) execute(ctx context.Context, spec process.Spec, hide redactor
 	began := time.Now()
 	proc, err := e.cfg.Start(spec)
 	if err != nil {
-		return ending{}, fmt.Errorf("it cannot be started: %s", teal.MessageOf(err))
+		return commandResult{}, fmt.Errorf("it cannot be started: %s", teal.MessageOf(err))
 	}
-	end := ending{}
+	end := commandResult{}
 	select {
 	case <-proc.Done():
 	case <-ctx.Done():
@@ -170,13 +170,13 @@ func environ(scratch string, more map[string]string) []string {
 }
 
 // environment names the environment that the release moves to.
-func (s subject) environment() string {
+func (s releaseTask) environment() string {
 	return teal.EnvironmentName(s.release.App, teal.VersionRef(s.release.To))
 }
 
 // variables are what every command is told about the release; they win over the
 // user's own.
-func (s subject) variables(user map[string]string) map[string]string {
+func (s releaseTask) variables(user map[string]string) map[string]string {
 	env := maps.Clone(user)
 	if env == nil {
 		env = map[string]string{}
@@ -190,7 +190,7 @@ func (s subject) variables(user map[string]string) map[string]string {
 
 // addresses adds the addresses at which green answers to a command's
 // environment.
-func (s subject) addresses(ctx context.Context, env map[string]string) error {
+func (s releaseTask) addresses(ctx context.Context, env map[string]string) error {
 	versions := s.examiner.cfg.Versions
 	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
 	if err != nil {

@@ -161,7 +161,7 @@ func (e *Examiner) Begin(ctx context.Context, r teal.Release, key teal.TaskKey) 
 
 // plan finds out what a task is.
 func (e *Examiner) plan(r teal.Release, key teal.TaskKey) (*task, error) {
-	s := subject{examiner: e, release: r, key: key}
+	s := releaseTask{examiner: e, release: r, key: key}
 	t := &task{app: r.App, ended: make(chan struct{}), outcome: Outcome{Begun: true}}
 	if key.Kind == teal.TaskHook {
 		s.token = rand.Text()

@@ -36,7 +36,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Add(200, []byte(`{"verdict": "pass"}`), "")
 	f.Add(200, []byte(`{"hookStatus": "SUCCEEDED"}`), "Unhandled")
 	f.Fuzz(func(t *testing.T, status int, body []byte, failed string) {
-		if verdict, _ := opinion(reply{status: status, body: body}); verdict == teal.VerdictPass &&
+		if verdict, _ := webhookAnswer(reply{status: status, body: body}); verdict == teal.VerdictPass &&
 			(status != http.StatusOK || !json.Valid(body)) {
 			t.Errorf("status %d with %q passes", status, body)
 		}
@@ -44,7 +44,7 @@ func FuzzAnswers(f *testing.F) {
 		if verdict == teal.VerdictPass && (failed != "" || !json.Valid(body)) {
 			t.Errorf("%q with the error %q passes", body, failed)
 		}
-		if verdict == "" && (again < callBackLeast || again > callBackMost) || verdict != "" && seen == "" {
+		if verdict == "" && (again < callbackMin || again > callbackMax) || verdict != "" && seen == "" {
 			t.Errorf("%q is to be asked again after %s, %q", body, again, seen)
 		}
 	})

@@ -29,7 +29,7 @@ type notice struct {
 }
 
 // hook runs something of the user's that must succeed within its time.
-func (s subject) hook(ctx context.Context, h teal.Hook) teal.Finding {
+func (s releaseTask) hook(ctx context.Context, h teal.Hook) teal.Finding {
 	ctx, cancel := context.WithTimeout(ctx, orDefault(h.Timeout, teal.DefaultHookTimeout))
 	defer cancel()
 	switch {
@@ -43,11 +43,11 @@ func (s subject) hook(ctx context.Context, h teal.Hook) teal.Finding {
 	return s.hookFinding(h, "a hook", teal.VerdictError, "the hook says neither a command, a URL nor a function")
 }
 
-func (s subject) hookFinding(h teal.Hook, asked string, verdict teal.Verdict, seen string) teal.Finding {
+func (s releaseTask) hookFinding(h teal.Hook, asked string, verdict teal.Verdict, seen string) teal.Finding {
 	return s.finding("hook "+string(h.Point)+"/"+h.Name, asked, verdict, seen)
 }
 
-func (s subject) notice(h teal.Hook) notice {
+func (s releaseTask) notice(h teal.Hook) notice {
 	n := notice{
 		Release: s.release.ID, App: s.release.App, Point: h.Point, Hook: h.Name,
 		Version: s.release.To, Live: s.release.From, Token: s.token,
@@ -58,7 +58,7 @@ func (s subject) notice(h teal.Hook) notice {
 	return n
 }
 
-func (s subject) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
+func (s releaseTask) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(h.Command))
 	env := s.variables(h.Env)
 	env["TEAL_HOOK"] = string(h.Point)
@@ -75,8 +75,8 @@ func (s subject) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
 }
 
 // urlHook calls an address. A 202 says that the answer comes later.
-func (s subject) urlHook(ctx context.Context, h teal.Hook) teal.Finding {
-	asked := fmt.Sprintf("POST %s is answered with a status from 200 to 299", shown(h.URL))
+func (s releaseTask) urlHook(ctx context.Context, h teal.Hook) teal.Finding {
+	asked := fmt.Sprintf("POST %s is answered with a status from 200 to 299", displayURL(h.URL))
 	client := newClient(http.ProxyFromEnvironment)
 	defer client.CloseIdleConnections()
 	r, err := post(ctx, client, h.URL, s.notice(h))
@@ -97,7 +97,7 @@ func (s subject) urlHook(ctx context.Context, h teal.Hook) teal.Finding {
 }
 
 // laterAnswer waits for the answer that a hook has promised.
-func (s subject) laterAnswer(ctx context.Context, h teal.Hook, asked string) teal.Finding {
+func (s releaseTask) laterAnswer(ctx context.Context, h teal.Hook, asked string) teal.Finding {
 	select {
 	case a := <-s.answers.fresh:
 		return s.answered(h, asked, a)
@@ -107,7 +107,7 @@ func (s subject) laterAnswer(ctx context.Context, h teal.Hook, asked string) tea
 	}
 }
 
-func (s subject) answered(h teal.Hook, asked string, a answer) teal.Finding {
+func (s releaseTask) answered(h teal.Hook, asked string, a answer) teal.Finding {
 	seen := "it answered " + string(a.verdict)
 	if a.why != "" {
 		seen += ": " + a.why
@@ -158,14 +158,14 @@ const (
 // A function that is in progress is asked again after callBackDelay, within
 // these bounds.
 const (
-	callBackDefault = 30 * time.Second
-	callBackLeast   = time.Second
-	callBackMost    = time.Hour
+	callbackDefault = 30 * time.Second
+	callbackMin     = time.Second
+	callbackMax     = time.Hour
 )
 
 // functionHook invokes a function of green until it says how it went, in its
 // result or with a later answer.
-func (s subject) functionHook(ctx context.Context, h teal.Hook) teal.Finding {
+func (s releaseTask) functionHook(ctx context.Context, h teal.Hook) teal.Finding {
 	asked := fmt.Sprintf("the function %s answers {%q: %q}", h.Function, "hookStatus", hookSucceeded)
 	n := s.notice(h)
 	payload, err := json.Marshal(event{n, n.Release, n.Token})
@@ -200,7 +200,7 @@ func (s subject) functionHook(ctx context.Context, h teal.Hook) teal.Finding {
 }
 
 // answerWithin waits for a later answer, for so long or until ctx ends.
-func (s subject) answerWithin(ctx context.Context, d time.Duration) (answer, bool) {
+func (s releaseTask) answerWithin(ctx context.Context, d time.Duration) (answer, bool) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -231,17 +231,17 @@ func hookResult(result teal.Answer) (verdict teal.Verdict, seen string, again ti
 	case hookFailed:
 		return teal.VerdictFail, "it answered " + hookFailed + ": " + line(string(result.Payload), maxExcerpt), 0
 	case hookInProgress:
-		return "", "", callBack(said.CallBackDelay)
+		return "", "", callbackTimeout(said.CallBackDelay)
 	}
 	return teal.VerdictFail, fmt.Sprintf("it answered %s, which says nothing; a hook answers {\"hookStatus\": \"%s\"}, %s or %s",
 		line(string(result.Payload), maxExcerpt), hookSucceeded, hookFailed, hookInProgress), 0
 }
 
-func callBack(seconds *float64) time.Duration {
+func callbackTimeout(seconds *float64) time.Duration {
 	if seconds == nil {
-		return callBackDefault
+		return callbackDefault
 	}
-	least, most := callBackLeast.Seconds(), callBackMost.Seconds()
+	least, most := callbackMin.Seconds(), callbackMax.Seconds()
 	return time.Duration(max(least, min(most, *seconds)) * float64(time.Second))
 }
 

@@ -9,7 +9,7 @@ import (
 
 // integration runs a program that asks green whatever it likes and says what it
 // thinks of it with its exit status.
-func (s subject) integration(ctx context.Context, c teal.Check) teal.Finding {
+func (s releaseTask) integration(ctx context.Context, c teal.Check) teal.Finding {
 	name := "check " + c.Name
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(c.Command))
 	env := s.variables(c.Env)
@@ -24,7 +24,7 @@ func (s subject) integration(ctx context.Context, c teal.Check) teal.Finding {
 }
 
 // commandFinding is what the ending of a command says.
-func (s subject) commandFinding(name, asked string, end ending) teal.Finding {
+func (s releaseTask) commandFinding(name, asked string, end commandResult) teal.Finding {
 	verdict, seen := teal.VerdictFail, end.exit.String()
 	switch {
 	case end.late:

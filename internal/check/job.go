@@ -20,8 +20,8 @@ type job struct {
 	every time.Duration
 }
 
-// subject is what a task is about: a release, and what belongs to the task.
-type subject struct {
+// releaseTask is what a task is about: a release, and what belongs to the task.
+type releaseTask struct {
 	examiner *Examiner
 	release  teal.Release
 	key      teal.TaskKey
@@ -31,7 +31,7 @@ type subject struct {
 }
 
 // job finds what the key names in the release's policy.
-func (s subject) job() (job, bool) {
+func (s releaseTask) job() (job, bool) {
 	switch s.key.Kind {
 	case teal.TaskHook:
 		return s.hookJob()
@@ -48,7 +48,7 @@ func (s subject) job() (job, bool) {
 }
 
 // checks are those that a key of the subject's step may name.
-func (s subject) checks() []teal.Check {
+func (s releaseTask) checks() []teal.Check {
 	steps := s.release.Policy.Steps
 	switch {
 	case s.key.Step == 0:
@@ -69,13 +69,13 @@ func named[T any](list []T, name string, nameOf func(T) string) (T, bool) {
 	return none, false
 }
 
-func (s subject) hookJob() (job, bool) {
+func (s releaseTask) hookJob() (job, bool) {
 	point, name, _ := strings.Cut(s.key.Name, "/")
 	h, found := named(s.release.Policy.HooksAt(teal.HookPoint(point)), name, func(h teal.Hook) string { return h.Name })
-	return job{once: func(ctx context.Context) (teal.Verdict, []teal.Finding) { return one(s.hook(ctx, h)) }}, found
+	return job{once: func(ctx context.Context) (teal.Verdict, []teal.Finding) { return single(s.hook(ctx, h)) }}, found
 }
 
-func (s subject) askJob() (job, bool) {
+func (s releaseTask) askJob() (job, bool) {
 	if c, found := named(s.checks(), s.key.Name, func(c teal.Check) string { return c.Name }); found && c.Every > 0 {
 		return s.checkJob(c, c.Every.Std()), true
 	}
@@ -87,14 +87,14 @@ func (s subject) askJob() (job, bool) {
 	return s.repeated(w.Every, func(ctx context.Context) teal.Finding { return s.webhook(ctx, w) }), found
 }
 
-func (s subject) repeated(every teal.Duration, ask func(context.Context) teal.Finding) job {
+func (s releaseTask) repeated(every teal.Duration, ask func(context.Context) teal.Finding) job {
 	return job{
 		every: orDefault(every, teal.DefaultAskEvery),
-		once:  func(ctx context.Context) (teal.Verdict, []teal.Finding) { return one(ask(ctx)) },
+		once:  func(ctx context.Context) (teal.Verdict, []teal.Finding) { return single(ask(ctx)) },
 	}
 }
 
-func (s subject) checkJob(c teal.Check, every time.Duration) job {
+func (s releaseTask) checkJob(c teal.Check, every time.Duration) job {
 	ask := func(ctx context.Context) teal.Finding { return s.smoke(ctx, c) }
 	timeout := teal.DefaultCheckTimeout
 	switch {
@@ -106,11 +106,11 @@ func (s subject) checkJob(c teal.Check, every time.Duration) job {
 	}
 	tries := attempts{timeout: orDefault(c.Timeout, timeout), retries: c.Retries, repeat: c.Repeat}
 	return job{every: every, once: func(ctx context.Context) (teal.Verdict, []teal.Finding) {
-		return one(tries.ask(ctx, ask))
+		return single(tries.ask(ctx, ask))
 	}}
 }
 
-func one(f teal.Finding) (teal.Verdict, []teal.Finding) { return f.Verdict, []teal.Finding{f} }
+func single(f teal.Finding) (teal.Verdict, []teal.Finding) { return f.Verdict, []teal.Finding{f} }
 
 func orDefault(d, otherwise teal.Duration) time.Duration {
 	if d > 0 {
@@ -120,7 +120,7 @@ func orDefault(d, otherwise teal.Duration) time.Duration {
 }
 
 // finding returns a finding of the subject with a verdict.
-func (s subject) finding(name, asked string, verdict teal.Verdict, seen string) teal.Finding {
+func (s releaseTask) finding(name, asked string, verdict teal.Verdict, seen string) teal.Finding {
 	f := teal.Finding{
 		At: time.Now(), Name: name, Asked: clip(asked, maxAsked), Seen: clip(seen, maxSeen), Verdict: verdict,
 	}
@@ -142,7 +142,7 @@ type attempts struct {
 const (
 	retryFirst   = 500 * time.Millisecond // between attempts, doubling
 	retryLongest = 10 * time.Second
-	betweenPass  = 250 * time.Millisecond // of the passes that are needed in a row
+	passInterval = 250 * time.Millisecond // of the passes that are needed in a row
 )
 
 // ask asks until it has been passed as often in a row as it must, or one time
@@ -152,7 +152,7 @@ func (a attempts) ask(ctx context.Context, question func(context.Context) teal.F
 	need := max(1, a.repeat)
 	for passed, failed, asked := 0, 0, 1; ; asked++ {
 		f := a.once(ctx, question)
-		wait := betweenPass
+		wait := passInterval
 		if f.Verdict == teal.VerdictPass {
 			passed++
 		} else {

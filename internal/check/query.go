@@ -15,14 +15,14 @@ import (
 )
 
 // query asks a Prometheus server for one figure.
-func (s subject) query(ctx context.Context, q teal.Query) teal.Finding {
+func (s releaseTask) query(ctx context.Context, q teal.Query) teal.Finding {
 	ctx, cancel := context.WithTimeout(ctx, orDefault(q.Timeout, teal.DefaultCheckTimeout))
 	defer cancel()
 	expression := strings.NewReplacer(
 		"${app}", s.release.App, "${version}", strconv.Itoa(s.release.To), "${live}", strconv.Itoa(s.release.From),
 	).Replace(q.Query)
 	name := "query " + q.Name
-	asked := fmt.Sprintf("%s is %s at %s", line(expression, maxExcerpt), limits(q), shown(q.URL))
+	asked := fmt.Sprintf("%s is %s at %s", line(expression, maxExcerpt), limits(q), displayURL(q.URL))
 	if q.Min == nil && q.Max == nil {
 		return s.finding(name, asked, teal.VerdictError, "the query has neither min nor max: nothing could fail")
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // smoke makes one request to green and looks at the answer.
-func (s subject) smoke(ctx context.Context, c teal.Check) teal.Finding {
+func (s releaseTask) smoke(ctx context.Context, c teal.Check) teal.Finding {
 	name := "check " + c.Name
 	if c.Request == nil {
 		return s.finding(name, "a request", teal.VerdictError, "the check says neither a request, a command nor a transaction")

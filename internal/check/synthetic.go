@@ -17,9 +17,9 @@ import (
 
 // synthetic makes the requests of a transaction one after another, as one user
 // with a browser does, until one is not answered as expected.
-func (s subject) synthetic(ctx context.Context, c teal.Check) teal.Finding {
+func (s releaseTask) synthetic(ctx context.Context, c teal.Check) teal.Finding {
 	name := "check " + c.Name
-	asked := fmt.Sprintf("the transaction %s%s", journey(c.Transaction), toComponent(c.To))
+	asked := fmt.Sprintf("the transaction %s%s", transactionText(c.Transaction), toComponent(c.To))
 	v, err := s.visit(ctx, c.To)
 	if err == nil {
 		defer v.close()
@@ -43,8 +43,8 @@ func (s subject) synthetic(ctx context.Context, c teal.Check) teal.Finding {
 	return s.finding(name, asked, teal.VerdictPass, fmt.Sprintf("all %d requests as expected in %s", len(c.Transaction), rounded(time.Since(began))))
 }
 
-// journey lists the requests of a transaction, for people.
-func journey(exchanges []teal.Exchange) string {
+// transactionText lists the requests of a transaction, for people.
+func transactionText(exchanges []teal.Exchange) string {
 	list := make([]string, len(exchanges))
 	for i, exchange := range exchanges {
 		list[i] = requestLine(exchange.Request)

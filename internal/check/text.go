@@ -48,9 +48,9 @@ func line(text string, limit int) string {
 	return clip(strings.Join(strings.Fields(text[:min(len(text), 16*limit)]), " "), limit)
 }
 
-// shown returns an address without the secrets that it may hold: credentials,
+// displayURL returns an address without the secrets that it may hold: credentials,
 // and what follows the path.
-func shown(address string) string {
+func displayURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" {
 		return "an address that cannot be read"

@@ -60,7 +60,7 @@ type reply struct {
 
 // visit returns a visitor of the version that the release moves to. The caller
 // must call close.
-func (s subject) visit(ctx context.Context, component string) (v *visitor, err error) {
+func (s releaseTask) visit(ctx context.Context, component string) (v *visitor, err error) {
 	versions := s.examiner.cfg.Versions
 	base, err := versions.Address(s.release.App, s.release.To, component)
 	if err != nil {

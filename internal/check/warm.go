@@ -24,28 +24,28 @@ const (
 // warm sends requests to green until it is as warm as it gets. How they are
 // answered is evidence, no more; what may fail is the gate on the last round's
 // latency, where the policy has one.
-func (s subject) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
+func (s releaseTask) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
 	w := s.release.Policy.Warm
 	ctx, cancel := context.WithTimeout(ctx, orDefault(w.Timeout, teal.DefaultWarmTimeout))
 	defer cancel()
 	requests := slices.Concat(w.Requests, s.replayed(w.Replay))
 	rounds := cmp.Or(max(0, w.Rounds), teal.DefaultWarmRounds)
-	asked := fmt.Sprintf("%d requests to green, in %d rounds", len(requests), rounds)
+	asked := fmt.Sprintf("%d requests to new (v%d), in %d rounds", len(requests), s.release.To, rounds)
 	if len(requests) == 0 {
-		return one(s.finding("warm", asked, teal.VerdictPass, "there was nothing to send: no request is named, and live has served none that could be repeated"))
+		return single(s.finding("warm", asked, teal.VerdictPass, "nothing to send: no request is configured, and the current version has served none that could be repeated"))
 	}
 	v, err := s.visit(ctx, "")
 	if err != nil {
-		return one(s.finding("warm", asked, teal.VerdictError, err.Error()))
+		return single(s.finding("warm", asked, teal.VerdictError, err.Error()))
 	}
 	defer v.close()
-	all := warmth{}
+	all := warmUpStats{}
 	for n := 1; n < rounds; n++ {
 		all.add(v.round(ctx, requests, warmParallel))
 	}
 	if w.Within <= 0 {
 		all.add(v.round(ctx, requests, warmParallel))
-		return one(s.finding("warm", asked, teal.VerdictPass, all.seen()))
+		return single(s.finding("warm", asked, teal.VerdictPass, all.seen()))
 	}
 	// One after another, so that it is green that is measured and not a queue.
 	measured := v.round(ctx, atLeast(requests, warmMeasured), 1)
@@ -61,7 +61,7 @@ func (s subject) warm(ctx context.Context) (teal.Verdict, []teal.Finding) {
 }
 
 // replayed returns the most frequent safe requests that live has served.
-func (s subject) replayed(n int) []teal.Request {
+func (s releaseTask) replayed(n int) []teal.Request {
 	traffic := s.examiner.cfg.Traffic
 	if n <= 0 || traffic == nil || s.release.From == 0 {
 		return nil
@@ -78,8 +78,8 @@ func atLeast(list []teal.Request, n int) []teal.Request {
 	return slices.Repeat(list, max(1, (n+len(list)-1)/len(list)))
 }
 
-// warmth is what came of a number of requests.
-type warmth struct {
+// warmUpStats is what came of a number of requests.
+type warmUpStats struct {
 	sent, bad int             // bad were not answered, or with a status from 500
 	took      []time.Duration // of those that were answered
 	pending   []time.Duration // how long those had lasted that were given up
@@ -87,7 +87,7 @@ type warmth struct {
 	cut       bool            // the time was up before all had been answered
 }
 
-func (w *warmth) add(o warmth) {
+func (w *warmUpStats) add(o warmUpStats) {
 	w.sent += o.sent
 	w.bad += o.bad
 	w.took = append(w.took, o.took...)
@@ -96,7 +96,7 @@ func (w *warmth) add(o warmth) {
 	w.cut = w.cut || o.cut
 }
 
-func (w *warmth) seen() string {
+func (w *warmUpStats) seen() string {
 	seen := fmt.Sprintf("%d requests, 95 %% of the answers within %s", w.sent, rounded(percentile95(w.took)))
 	if len(w.took) == 0 {
 		seen = fmt.Sprintf("%d requests, and no answer", w.sent)
@@ -111,9 +111,9 @@ func (w *warmth) seen() string {
 }
 
 // round sends every request once, so many at a time, until ctx ends.
-func (v *visitor) round(ctx context.Context, requests []teal.Request, parallel int) warmth {
+func (v *visitor) round(ctx context.Context, requests []teal.Request, parallel int) warmUpStats {
 	var mu sync.Mutex
-	var all warmth
+	var all warmUpStats
 	next := make(chan teal.Request)
 	var workers sync.WaitGroup
 	for range min(parallel, len(requests)) {
@@ -140,12 +140,12 @@ func (v *visitor) round(ctx context.Context, requests []teal.Request, parallel i
 	return all
 }
 
-func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmth {
+func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmUpStats {
 	ctx, cancel := context.WithTimeout(ctx, warmAttempt)
 	defer cancel()
 	began := time.Now()
 	answer, err := v.do(ctx, r)
-	w := warmth{sent: 1}
+	w := warmUpStats{sent: 1}
 	switch {
 	case err != nil:
 		w.bad, w.first = 1, requestLine(r)+": "+err.Error()
@@ -161,23 +161,23 @@ func (v *visitor) warmUp(ctx context.Context, r teal.Request) warmth {
 }
 
 // gate holds the 95th percentile of green against that of live.
-func (s subject) gate(measured warmth, within float64) teal.Finding {
+func (s releaseTask) gate(measured warmUpStats, within float64) teal.Finding {
 	const name = "warm latency p95"
-	asked := fmt.Sprintf("green's 95th percentile in the last round is at most %g times live's", within)
+	asked := fmt.Sprintf("the p95 of new (v%d) in the last round is at most %g times that of current (v%d)", s.release.To, within, s.release.From)
 	var live time.Duration
 	known := false
 	if s.examiner.cfg.Traffic != nil && s.release.From != 0 {
 		live, known = s.examiner.cfg.Traffic.Latency95(s.release.App, s.release.From)
 	}
 	if !known || live <= 0 {
-		return s.finding(name, asked, teal.VerdictInconclusive, "live has served too little to be compared with; the release goes on")
+		return s.finding(name, asked, teal.VerdictInconclusive, "the current version has served too little to compare with; the release continues")
 	}
 	bound := time.Duration(math.Min(within*float64(live), math.MaxInt64/2))
-	verdict, seen := judgeWarmth(measured, bound)
+	verdict, seen := judgeWarmUp(measured, bound)
 	if measured.cut && verdict != teal.VerdictFail {
-		verdict, seen = teal.VerdictFail, "the time was up before green had shown that it is warm: "+seen
+		verdict, seen = teal.VerdictFail, "timed out before the new version was warm: "+seen
 	}
-	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, live %s, at most %s allowed", seen, rounded(live), rounded(bound)))
+	f := s.finding(name, asked, verdict, fmt.Sprintf("%s, current %s, limit %s", seen, rounded(live), rounded(bound)))
 	if verdict != teal.VerdictInconclusive && len(measured.took)+len(measured.pending) > 0 {
 		statistic, threshold := percentile95(slices.Concat(measured.took, measured.pending)).Seconds(), bound.Seconds()
 		f.Statistic, f.Threshold = &statistic, &threshold
@@ -185,14 +185,14 @@ func (s subject) gate(measured warmth, within float64) teal.Finding {
 	return f
 }
 
-// judgeWarmth holds a round against a bound. Requests that were given up lasted
+// judgeWarmUp holds a round against a bound. Requests that were given up lasted
 // at least as long as they did: enough to fail for, never enough to pass.
-func judgeWarmth(w warmth, bound time.Duration) (teal.Verdict, string) {
+func judgeWarmUp(w warmUpStats, bound time.Duration) (teal.Verdict, string) {
 	least := percentile95(slices.Concat(w.took, w.pending))
-	seen := fmt.Sprintf("green %s in %d requests", rounded(least), len(w.took)+len(w.pending))
+	seen := fmt.Sprintf("new %s in %d requests", rounded(least), len(w.took)+len(w.pending))
 	switch {
 	case len(w.took)+len(w.pending) == 0:
-		return teal.VerdictInconclusive, "green has answered nothing in the last round"
+		return teal.VerdictInconclusive, "no answer of the new version in the last round"
 	case least > bound:
 		return teal.VerdictFail, seen
 	case len(w.pending) > 0 || 2*len(w.took) < w.sent || len(w.took) < warmMeasured/2:

@@ -15,19 +15,19 @@ func TestJudgeWarmth(t *testing.T) {
 	many := func(n int, d time.Duration) []time.Duration { return slices.Repeat([]time.Duration{d}, n) }
 	for _, c := range []struct {
 		name string
-		w    warmth
+		w    warmUpStats
 		want teal.Verdict
 	}{
-		{"nothing", warmth{sent: 20, bad: 20}, teal.VerdictInconclusive},
-		{"quick", warmth{sent: 20, took: many(20, bound)}, teal.VerdictPass},
-		{"one of twenty slow", warmth{sent: 20, took: append(many(19, bound), time.Second)}, teal.VerdictPass},
-		{"two of twenty slow", warmth{sent: 20, took: append(many(18, bound), time.Second, time.Second)}, teal.VerdictFail},
-		{"given up late", warmth{sent: 11, bad: 1, took: many(10, bound), pending: many(1, time.Second)}, teal.VerdictFail},
-		{"given up early", warmth{sent: 11, bad: 1, took: many(10, bound), pending: many(1, bound/2)}, teal.VerdictInconclusive},
-		{"quick failures", warmth{sent: 40, bad: 30, took: many(10, bound)}, teal.VerdictInconclusive},
-		{"too few", warmth{sent: 9, took: many(9, bound)}, teal.VerdictInconclusive},
+		{"nothing", warmUpStats{sent: 20, bad: 20}, teal.VerdictInconclusive},
+		{"quick", warmUpStats{sent: 20, took: many(20, bound)}, teal.VerdictPass},
+		{"one of twenty slow", warmUpStats{sent: 20, took: append(many(19, bound), time.Second)}, teal.VerdictPass},
+		{"two of twenty slow", warmUpStats{sent: 20, took: append(many(18, bound), time.Second, time.Second)}, teal.VerdictFail},
+		{"given up late", warmUpStats{sent: 11, bad: 1, took: many(10, bound), pending: many(1, time.Second)}, teal.VerdictFail},
+		{"given up early", warmUpStats{sent: 11, bad: 1, took: many(10, bound), pending: many(1, bound/2)}, teal.VerdictInconclusive},
+		{"quick failures", warmUpStats{sent: 40, bad: 30, took: many(10, bound)}, teal.VerdictInconclusive},
+		{"too few", warmUpStats{sent: 9, took: many(9, bound)}, teal.VerdictInconclusive},
 	} {
-		if got, seen := judgeWarmth(c.w, bound); got != c.want {
+		if got, seen := judgeWarmUp(c.w, bound); got != c.want {
 			t.Errorf("%s: %s (%s), expected %s", c.name, got, seen, c.want)
 		}
 	}

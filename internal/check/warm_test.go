@@ -38,7 +38,7 @@ func TestWarm(t *testing.T) {
 	}
 	g.routes = []teal.Route{{Host: "a.example.com", Path: "/"}}
 	o := g.warm(teal.Warm{Requests: []teal.Request{{Path: "/bad"}, {Method: "POST", Path: "/mine"}}, Replay: 3})
-	wants(t, g.only(o), teal.VerdictPass, "5 requests to green, in 3 rounds", "15 requests, 95 % of the answers within",
+	wants(t, g.only(o), teal.VerdictPass, "5 requests to new (v2), in 3 rounds", "15 requests, 95 % of the answers within",
 		"3 were not answered well, the first one GET /bad: status 503")
 	want := map[string]int{
 		"GET a.example.com/bad": 3, "POST a.example.com/mine": 3, "GET shop.example.com/?page=1": 3, "HEAD b.example.com/head": 3, "GET a.example.com/rare": 3,
@@ -58,7 +58,7 @@ func TestWarm(t *testing.T) {
 func TestWarmWithoutAnything(t *testing.T) {
 	t.Parallel()
 	g := run(t, nil)
-	wants(t, g.only(g.warm(teal.Warm{Replay: 10})), teal.VerdictPass, "there was nothing to send")
+	wants(t, g.only(g.warm(teal.Warm{Replay: 10})), teal.VerdictPass, "nothing to send")
 	wants(t, g.only(g.warm(teal.Warm{Requests: []teal.Request{{Path: "/"}}})), teal.VerdictError, "version 2 is not running")
 	g.mu.Lock()
 	g.url = "http://127.0.0.1:1"
@@ -90,10 +90,10 @@ func TestWarmGate(t *testing.T) {
 		gate      teal.Verdict
 		says      string
 	}{
-		{"warm at last", 150 * time.Millisecond, 8, 400 * time.Millisecond, 0, teal.VerdictPass, teal.VerdictPass, "at most 300ms allowed"},
-		{"never warm", 10 * time.Millisecond, 1000, 60 * time.Millisecond, 0, teal.VerdictFail, teal.VerdictFail, "at most 20ms allowed"},
-		{"live not known", 0, 0, 0, 0, teal.VerdictPass, teal.VerdictInconclusive, "live has served too little"},
-		{"hangs", 10 * time.Millisecond, 1000, time.Hour, 300 * time.Millisecond, teal.VerdictFail, teal.VerdictFail, "the time was up before green had shown that it is warm: green has answered nothing"},
+		{"warm at last", 150 * time.Millisecond, 8, 400 * time.Millisecond, 0, teal.VerdictPass, teal.VerdictPass, "limit 300ms"},
+		{"never warm", 10 * time.Millisecond, 1000, 60 * time.Millisecond, 0, teal.VerdictFail, teal.VerdictFail, "limit 20ms"},
+		{"live not known", 0, 0, 0, 0, teal.VerdictPass, teal.VerdictInconclusive, "the current version has served too little"},
+		{"hangs", 10 * time.Millisecond, 1000, time.Hour, 300 * time.Millisecond, teal.VerdictFail, teal.VerdictFail, "timed out before the new version was warm: no answer of the new version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g.live95 = c.live
@@ -105,7 +105,7 @@ func TestWarmGate(t *testing.T) {
 				t.Fatalf("the outcome is %+v", o)
 			}
 			gate := o.Findings[1]
-			wants(t, gate, c.gate, c.says, "at most 2 times live's")
+			wants(t, gate, c.gate, c.says, "at most 2 times that of current (v1)")
 			if known := gate.Statistic != nil && gate.Threshold != nil; known != (c.slow < time.Hour && c.live > 0) {
 				t.Errorf("the gate is %+v", gate)
 			}

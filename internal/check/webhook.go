@@ -9,8 +9,8 @@ import (
 	"teal"
 )
 
-// question is what a webhook that judges is sent.
-type question struct {
+// webhookRequest is what a webhook that judges is sent.
+type webhookRequest struct {
 	Release string `json:"release"`
 	App     string `json:"app"`
 	Alias   string `json:"alias"`
@@ -20,25 +20,25 @@ type question struct {
 }
 
 // webhook asks an address for a verdict. Whatever is not one is an error.
-func (s subject) webhook(ctx context.Context, w teal.Webhook) teal.Finding {
+func (s releaseTask) webhook(ctx context.Context, w teal.Webhook) teal.Finding {
 	ctx, cancel := context.WithTimeout(ctx, orDefault(w.Timeout, teal.DefaultCheckTimeout))
 	defer cancel()
 	client := newClient(http.ProxyFromEnvironment)
 	defer client.CloseIdleConnections()
-	name, asked := "webhook "+w.Name, fmt.Sprintf("the verdict of %s", shown(w.URL))
-	r, err := post(ctx, client, w.URL, question{
+	name, asked := "webhook "+w.Name, fmt.Sprintf("the verdict of %s", displayURL(w.URL))
+	r, err := post(ctx, client, w.URL, webhookRequest{
 		Release: s.release.ID, App: s.release.App, Alias: s.release.Alias, Name: w.Name,
 		Version: s.release.To, Live: s.release.From,
 	})
 	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}
-	verdict, seen := opinion(r)
+	verdict, seen := webhookAnswer(r)
 	return s.finding(name, asked, verdict, seen)
 }
 
-// opinion reads a webhook's answer.
-func opinion(r reply) (teal.Verdict, string) {
+// webhookAnswer reads a webhook's answer.
+func webhookAnswer(r reply) (teal.Verdict, string) {
 	var said struct {
 		Verdict teal.Verdict `json:"verdict"`
 		Reason  string       `json:"reason"`

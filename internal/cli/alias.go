@@ -17,7 +17,7 @@ func (s *session) aliasCommand() *cobra.Command {
 func (s *session) aliasListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list APP",
-		Short: "The aliases of an app and the versions that they point to",
+		Short: "List the aliases of an app and the versions they point to",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.aliasList(cmd.Context(), args[0])
@@ -38,7 +38,7 @@ func (s *session) aliasList(ctx context.Context, app string) error {
 		rows := [][]string{{"ALIAS", "POINTS TO", "REVISION", "SINCE", "BY"}}
 		for _, name := range aliasOrder(aliases) {
 			a := aliases[name]
-			rows = append(rows, []string{name, teal.FormatTargets(a.Versions), strconv.FormatUint(a.Revision, 10), s.stamp(a.UpdatedAt), a.UpdatedBy})
+			rows = append(rows, []string{name, teal.FormatTargets(a.Versions), strconv.FormatUint(a.Revision, 10), s.timestamp(a.UpdatedAt), a.UpdatedBy})
 		}
 		s.out.table(rows)
 	})
@@ -75,8 +75,8 @@ func (s *session) aliasSet(ctx context.Context, app, alias string, body api.Alia
 	}
 	view, err := c.SetAlias(ctx, app, alias, body)
 	if err != nil {
-		return interruptedOrder(err, "alias set", app)
+		return interruptedRequest(err, "alias set", app)
 	}
-	s.show(view, func() { s.out.line("%s: %s is %s", app, alias, teal.FormatTargets(view.Versions)) })
+	s.show(view, func() { s.out.line("%s: %s points to %s", app, alias, teal.FormatTargets(view.Versions)) })
 	return nil
 }

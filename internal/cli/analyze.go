@@ -19,13 +19,13 @@ func (s *session) analyzeCommand() *cobra.Command {
 	var policy string
 	cmd := &cobra.Command{
 		Use:   "analyze FILE",
-		Short: "Judge a recorded release again: would it have been rolled back?",
-		Long: "Puts a recording, as `teal history APP --export` writes it, to the judge and shows what it\n" +
-			"would have said at every look: as a chart, or with --json as a line of JSON for each look.\n" +
-			"FILE may be - for the standard input. Without --policy the release's own policy is applied,\n" +
-			"and the judge says what it said then; a recording of your own is compared with live.\n" +
-			"--policy names a teal.yaml whose limits and comparison are applied instead.\n\n" +
-			"Exit codes: 0 it never says fail, 1 it does, 2 the recording or the policy is wrong.",
+		Short: "Replay a recorded release: would it have been rolled back?",
+		Long: "Replays a recording, as `teal history APP --export` writes it, and shows what the judge would\n" +
+			"have said at each moment: as a chart, or with --json as one line of JSON each. FILE may be -\n" +
+			"for standard input. Without --policy the release's own policy applies, and the judge says what\n" +
+			"it said then; a recording of your own is judged by the default policy. --policy names a\n" +
+			"teal.yaml whose limits and comparison apply instead.\n\n" +
+			"Exit codes: 0 never a fail, 1 a fail, 2 the recording or the policy is invalid.",
 		Args: arguments(1, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			return s.analyze(args[0], policy)
@@ -66,7 +66,7 @@ func (s *session) analyze(file, policy string) (err error) {
 	}
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {
-			return errTold
+			return errReported
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func (s *session) chart(looks []analysis.Look) {
 	}
 	seen := looks[len(looks)-1].Seen
 	abandoned := seen.Live.Unanswered+seen.Green.Unanswered > 0
-	rows := [][]string{slices.Concat([]string{"AT", "VERDICT"}, sideColumns("LIVE", "FAILED", "GAVE UP", abandoned), sideColumns("GREEN", "FAILED", "GAVE UP", abandoned), []string{"GREEN'S ERRORS"})}
+	rows := [][]string{slices.Concat([]string{"AT", "VERDICT"}, sideColumns("CURRENT", "FAILED", "GAVE UP", abandoned), sideColumns("NEW", "FAILED", "GAVE UP", abandoned), []string{"ERRORS OF NEW"})}
 	last := teal.Verdict("")
 	for i, look := range looks {
 		if i%every != 0 && look.Verdict == last && i != len(looks)-1 {
@@ -152,8 +152,8 @@ func (s *session) verdictLines(looks []analysis.Look) {
 	first := looks[0].At
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {
-			s.out.line("%s would have rolled back at %s, %s after the beginning: %s", s.out.paint(s.out.bad, "fail:"),
-				look.At.UTC().Format("2006-01-02 15:04:05"), took(look.At.Sub(first)), look.Reason)
+			s.out.line("%s would have rolled back at %s, %s after the start: %s", s.out.paint(s.out.bad, "fail:"),
+				look.At.UTC().Format("2006-01-02 15:04:05"), durationText(look.At.Sub(first)), look.Reason)
 			s.evidence(look)
 			return
 		}

@@ -125,7 +125,7 @@ func TestAnalyze(t *testing.T) {
 		says []string
 	}{
 		{[]string{good}, 0, []string{"VERDICT", "would not have rolled back: "}},
-		{[]string{bad}, 1, []string{"VERDICT", "fail", "####", "would have rolled back at 2026-01-02 03:0", "asked", "threshold"}},
+		{[]string{bad}, 1, []string{"VERDICT", "fail", "####", "would have rolled back at 2026-01-02 03:0", "asked", "rolls back at"}},
 		{[]string{bad, "--policy", lenient}, 0, []string{"would not have rolled back"}},
 		{[]string{bad, "--policy", filepath.Join(strict, "teal.yaml")}, 1, []string{"would have rolled back"}},
 	} {

@@ -80,11 +80,11 @@ func (s *session) root() *cobra.Command {
 		Use:   "teal",
 		Short: "Release functions and HTTP services blue-green",
 		Long: "Teal releases serverless functions and HTTP services blue-green: the new version runs\n" +
-			"beside the old one, is checked there, takes the traffic at once or step by step, is\n" +
-			"judged, and goes back by itself when it is worse.\n\n" +
+			"beside the current one, is checked there, takes the traffic at once or step by step, is\n" +
+			"monitored, and is rolled back automatically when it is worse.\n\n" +
 			"Exit codes: 0 done, 1 the release failed or was rolled back, 2 usage or bad input,\n" +
 			"3 the server cannot be reached, 4 another release of the app is running,\n" +
-			"130 interrupted (the server goes on).\n\n" +
+			"130 interrupted (the server continues).\n\n" +
 			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
 			"machine nothing needs to be set.",
 		SilenceErrors: true,
@@ -117,7 +117,7 @@ func unknownCommand(cmd *cobra.Command, name string) error {
 	if near := cmd.SuggestionsFor(name); len(near) > 0 {
 		hint = "; did you mean " + strings.Join(near, " or ") + "?"
 	}
-	return teal.Errorf(teal.CodeInvalidInput, "there is no command %q%s\nSee %s --help.", name, hint, cmd.CommandPath())
+	return teal.Errorf(teal.CodeInvalidInput, "unknown command %q%s\nSee %s --help.", name, hint, cmd.CommandPath())
 }
 
 func usagef(cmd *cobra.Command, format string, args ...any) error {
@@ -129,9 +129,9 @@ func arguments(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
 		case len(args) < low:
-			return usagef(cmd, "%s needs more arguments", cmd.CommandPath())
+			return usagef(cmd, "%s: an argument is missing", cmd.CommandPath())
 		case len(args) > high:
-			return usagef(cmd, "%s takes fewer arguments: %q is too many", cmd.CommandPath(), args[high])
+			return usagef(cmd, "%s: unexpected argument %q", cmd.CommandPath(), args[high])
 		}
 		return nil
 	}
@@ -145,7 +145,7 @@ func group(use, short string, below ...*cobra.Command) *cobra.Command {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
-			return usagef(cmd, "%s needs a command", cmd.CommandPath())
+			return usagef(cmd, "%s: a command is missing", cmd.CommandPath())
 		},
 	}
 	cmd.AddCommand(below...)
@@ -161,8 +161,8 @@ type failure struct {
 func (f *failure) Error() string { return f.cause.Message }
 func (f *failure) Unwrap() error { return f.cause }
 
-// errTold ends a command with exit code 1 whose output says everything already.
-var errTold = errors.New("told")
+// errReported ends a command with exit code 1 whose output says everything already.
+var errReported = errors.New("told")
 
 // errInterrupted is in the chain of the error of a command that ctx ended.
 var errInterrupted = errors.New("interrupted")

@@ -37,8 +37,8 @@ type deployFlags struct {
 	noRelease bool
 	wait      string
 	maxBundle string
-	force     why
-	unfreeze  why
+	force     reasonFlag
+	unfreeze  reasonFlag
 	envFile   string
 }
 
@@ -46,27 +46,28 @@ func (s *session) deployCommand() *cobra.Command {
 	var flags deployFlags
 	cmd := &cobra.Command{
 		Use:   "deploy [DIR]",
-		Short: "Record the app in DIR as a version and release it",
-		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have, and releases the\n" +
-			"version as the manifest says: checks, hooks, steps. Returns when it has all traffic; the\n" +
-			"watch over it goes on in the server, where Ctrl-C does not reach it. When it does not\n" +
-			"start, fails a check or is worse than the old version, the old one has all traffic: exit 1.",
+		Short: "Create a version of the app in DIR and release it",
+		Long: "Reads DIR/teal.yaml, uploads the code that the server does not have yet, and releases the new\n" +
+			"version as the manifest says: hooks, checks, steps. Returns when it has all traffic; the server\n" +
+			"goes on monitoring it, and Ctrl-C does not stop the release. When the new version does not\n" +
+			"start, fails a check or is worse than the current one, the current one keeps or gets back all\n" +
+			"traffic, and the exit code is 1.",
 		Args: arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return s.deploy(cmd.Context(), folder(args), &flags)
+			return s.deploy(cmd.Context(), dirArg(args), &flags)
 		},
 	}
-	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "release in this way instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
-	cmd.Flags().Var(&flags.force, "force", "release although judges, checks or approvals would stop it; say why")
-	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; say why")
-	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "record and start the version without giving it traffic")
-	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is uploaded, unpacked; the server has a limit of its own")
+	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
+	cmd.Flags().Var(&flags.force, "force", "release although hooks, checks, warm-ups, judges or a missing approval would stop it; not although it is unhealthy, frozen or past its deadline; give a `reason`")
+	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; give a `reason`")
+	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
+	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
-	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live or completed")
+	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live, or when it is completed (monitored to the end)")
 	return cmd
 }
 
-func folder(args []string) string {
+func dirArg(args []string) string {
 	if len(args) == 0 {
 		return "."
 	}
@@ -106,16 +107,16 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	}
 	sent, err := s.upload(ctx, c, bundles)
 	if err != nil {
-		return unreleased(err)
+		return interruptedUpload(err)
 	}
 	d, err := c.Deploy(ctx, api.DeployBody{
 		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
 		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
 	})
 	if err != nil {
-		return unsure(err, spec.App)
+		return interruptedDeploy(err, spec.App)
 	}
-	return s.deployed(ctx, d, sent, patience{until: until, ready: policy.ReadyWithin.Std()})
+	return s.deployed(ctx, d, sent, waitOptions{until: until, ready: policy.ReadyWithin.Std()})
 }
 
 // override takes the strategy of the command line instead of the manifest's.
@@ -124,7 +125,7 @@ func (f deployFlags) override(m *manifest.Manifest) error {
 		return nil
 	}
 	if m.Stepped && teal.Strategy(f.strategy) != m.Policy.Strategy {
-		return teal.Errorf(teal.CodeInvalidInput, "--strategy %s: the manifest has steps of its own; leave the flag out, or the steps", f.strategy)
+		return teal.Errorf(teal.CodeInvalidInput, "--strategy %s: the manifest has its own steps; remove the flag or the steps", f.strategy)
 	}
 	if !m.Stepped {
 		m.Policy.Steps = nil
@@ -138,50 +139,50 @@ func (f deployFlags) override(m *manifest.Manifest) error {
 	return nil
 }
 
-// why is a flag that wants a reason: what it overrides is not overridden without
+// reasonFlag is a flag that wants a reason: what it overrides is not overridden without
 // one.
-type why struct{ text string }
+type reasonFlag struct{ text string }
 
 // String implements pflag.Value.
-func (w *why) String() string { return w.text }
+func (w *reasonFlag) String() string { return w.text }
 
 // Type implements pflag.Value.
-func (w *why) Type() string { return "reason" }
+func (w *reasonFlag) Type() string { return "reason" }
 
 // Set implements pflag.Value.
-func (w *why) Set(text string) error {
+func (w *reasonFlag) Set(text string) error {
 	if strings.TrimSpace(text) == "" {
-		return errors.New("it needs a reason, for the record")
+		return errors.New("give a reason, for the record")
 	}
 	w.text = text
 	return nil
 }
 
 // reason returns the reason, or nil when there was none.
-func (w *why) reason() *string {
+func (w *reasonFlag) reason() *string {
 	if w.text == "" {
 		return nil
 	}
 	return &w.text
 }
 
-// patience says what deploy waits for, and for how long.
-type patience struct {
+// waitOptions says what deploy waits for, and for how long.
+type waitOptions struct {
 	until waitFor
 	ready time.Duration // of a version that is not released
 }
 
 // deployed tells what became of a deploy and follows its release.
-func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait patience) error {
+func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait waitOptions) error {
 	app, version := d.Version.App, d.Version.Number
 	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
 	switch {
 	case d.Live:
-		s.say("%s: version %d is already live; nothing to do", app, version)
+		s.say("%s: v%d is already live; nothing to do", app, version)
 	case d.Created:
-		s.say("%s: version %d is new (%s)", app, version, uploaded(sent))
+		s.say("%s: created v%d (%s)", app, version, uploaded(sent))
 	default:
-		s.say("%s: version %d has this content already (%s)", app, version, uploaded(sent))
+		s.say("%s: same content as v%d (%s)", app, version, uploaded(sent))
 	}
 	if d.Release != nil {
 		release, err := s.follow(ctx, *d.Release, wait.until)
@@ -193,7 +194,7 @@ func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wa
 		if err := s.awaitPreview(ctx, d.Version, wait.ready); err != nil {
 			return err
 		}
-		s.say("version %d is running and takes no traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", version, version, app)
+		s.say("%s: v%d is running without traffic; try it with the header Teal-Version: %d, release it with `teal promote %s`", app, version, version, app)
 	}
 	if s.json {
 		s.out.document(out)
@@ -203,23 +204,23 @@ func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wa
 
 func uploaded(n int64) string {
 	if n == 0 {
-		return "the server has its code"
+		return "code unchanged, nothing uploaded"
 	}
-	return "bundle " + size(n) + " uploaded"
+	return "uploaded " + size(n)
 }
 
-// unreleased explains an interruption before anything was asked for.
-func unreleased(err error) error {
+// interruptedUpload explains an interruption before anything was asked for.
+func interruptedUpload(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return interruptedf("interrupted; nothing has been released")
 	}
 	return err
 }
 
-// unsure explains an interruption while the server may have begun.
-func unsure(err error, app string) error {
+// interruptedDeploy explains an interruption while the server may have begun.
+func interruptedDeploy(err error, app string) error {
 	if errors.Is(err, context.Canceled) {
-		return interruptedf("interrupted; the server may have begun a release: see `teal status %s`", app)
+		return interruptedf("interrupted; the server may have started a release: see `teal status %s`", app)
 	}
 	return err
 }
@@ -278,7 +279,7 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 		if has {
 			continue
 		}
-		s.sayLeft(bundles[digest])
+		s.sayNotShipped(bundles[digest])
 		n, err := s.send(ctx, c, bundles[digest].tree)
 		sent += n
 		if err != nil {
@@ -288,17 +289,17 @@ func (s *session) upload(ctx context.Context, c *client.Client, bundles map[stri
 	return sent, nil
 }
 
-// mostLeft is how many names of what stayed behind are shown.
-const mostLeft = 5
+// maxLeftShown is how many names of what stayed behind are shown.
+const maxLeftShown = 5
 
-// sayLeft tells what of a new bundle's folder stays behind, other than .git.
-func (s *session) sayLeft(b bundle) {
-	left := slices.DeleteFunc(slices.Clone(b.tree.Left), func(p string) bool { return path.Base(p) == ".git" })
+// sayNotShipped tells what of a new bundle's folder stays behind, other than .git.
+func (s *session) sayNotShipped(b bundle) {
+	left := slices.DeleteFunc(slices.Clone(b.tree.Ignored), func(p string) bool { return path.Base(p) == ".git" })
 	if len(left) == 0 {
 		return
 	}
-	shown := strings.Join(left[:min(len(left), mostLeft)], ", ")
-	if more := len(left) - mostLeft; more > 0 {
+	shown := strings.Join(left[:min(len(left), maxLeftShown)], ", ")
+	if more := len(left) - maxLeftShown; more > 0 {
 		shown += fmt.Sprintf(" and %d more", more)
 	}
 	s.say("%s: not shipped: %s (%s decides)", strings.Join(b.components, ", "), shown, artifact.IgnoreFile)

@@ -14,9 +14,9 @@ func (s *session) doctorCommand() *cobra.Command {
 	var aside string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "What is wrong with this server, each with the way out",
-		Long: "What is wrong with this server while it goes on serving: records that cannot be\n" +
-			"understood, a full disk, a store that cannot be written. Exits with 1 when there is something.",
+		Short: "List what is wrong with this server and what to do about it",
+		Long: "Lists what is wrong with this server while it keeps serving: records that cannot be read,\n" +
+			"a full disk, a store that cannot be written. Exits with 1 when there is something.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if cmd.Flags().Changed("set-aside") {
@@ -25,7 +25,7 @@ func (s *session) doctorCommand() *cobra.Command {
 			return s.doctor(cmd.Context())
 		},
 	}
-	cmd.Flags().StringVar(&aside, "set-aside", "", "do without this record, which cannot be understood; a copy of it is kept in the store")
+	cmd.Flags().StringVar(&aside, "set-aside", "", "ignore this unreadable record; a copy of it is kept in the store")
 	return cmd
 }
 
@@ -37,7 +37,7 @@ func (s *session) setAside(ctx context.Context, key string) error {
 	if err := c.SetAside(ctx, key); err != nil {
 		return err
 	}
-	s.show(map[string]string{"set_aside": key}, func() { s.out.line("%s is set aside; the server goes on as if it were not there", key) })
+	s.show(map[string]string{"set_aside": key}, func() { s.out.line("%s set aside; the server ignores it from now on", key) })
 	return nil
 }
 
@@ -52,14 +52,14 @@ func (s *session) doctor(ctx context.Context) error {
 	}
 	s.show(api.AlertList{Alerts: alerts}, func() {
 		if len(alerts) == 0 {
-			s.out.line("nothing is wrong with this server")
+			s.out.line("no problems found")
 		}
 		for _, a := range alerts {
 			s.out.line("%s", s.alertText(a))
 		}
 	})
 	if len(alerts) > 0 {
-		return errTold
+		return errReported
 	}
 	return nil
 }

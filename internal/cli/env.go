@@ -2,10 +2,12 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/netip"
 	"os"
+	"os/user"
 	"runtime/debug"
 	"time"
 
@@ -24,6 +26,7 @@ type Env struct {
 	Terminal bool
 	Now      func() time.Time // its zone is the one that times are shown in
 	Version  string           // of Teal
+	User     string           // whom the process belongs to, "" where that is not known
 	// Serve runs a server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
 }
@@ -56,8 +59,18 @@ func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
 		Now:      time.Now,
 		Version:  builtVersion(),
+		User:     processUser(),
 		Serve:    serve,
 	}
+}
+
+// processUser returns whom this process belongs to: a name, or a number where
+// there is no name for it.
+func processUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
 // builtVersion returns the module's version, or the commit that was built.

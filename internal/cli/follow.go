@@ -45,17 +45,17 @@ func (s *session) events(ctx context.Context, app string, see func(client.Event)
 		}
 		if lost.IsZero() {
 			lost = time.Now()
-			s.out.progress("the connection to the server broke; looking for it again …")
+			s.out.progress("connection to the server lost; reconnecting …")
 		}
 		if time.Since(lost) > reconnectFor {
 			return broken
 		}
-		pause(ctx, wait)
+		sleep(ctx, wait)
 		wait = min(2*wait, reconnectMost)
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -77,7 +77,7 @@ func parseWait(s string) (waitFor, error) {
 	case waitLive, waitCompleted:
 		return w, nil
 	}
-	return "", teal.Errorf(teal.CodeInvalidInput, "--wait is live or completed, not %q", s)
+	return "", teal.Errorf(teal.CodeInvalidInput, "--wait: %q is neither live nor completed", s)
 }
 
 // follow tells how a release goes until it is live (or completed) and returns it
@@ -91,7 +91,7 @@ func (s *session) follow(ctx context.Context, r api.ReleaseView, until waitFor) 
 		return p.done()
 	})
 	if errors.Is(err, context.Canceled) {
-		err = interruptedf("interrupted; release %s goes on in the server\nFollow it with `teal watch %s`, end it with `teal abort %s`.", r.ID, r.App, r.App)
+		err = interruptedf("interrupted; release %s continues on the server\nFollow it with `teal watch %s`, end it with `teal abort %s`.", r.ID, r.App, r.App)
 	}
 	if err != nil {
 		return p.release, err
@@ -113,21 +113,21 @@ func (s *session) awaitPreview(ctx context.Context, v api.VersionView, limit tim
 			return false
 		}
 		if last.Version == 0 && env.State == teal.EnvironmentStarting {
-			s.say("%s: starting %s, version %d …", env.Slot, app, version)
+			s.say("%s: starting v%d …", app, version)
 		}
 		last = env
 		return env.State == teal.EnvironmentReady || env.State == teal.EnvironmentFailed || env.State == teal.EnvironmentDraining
 	})
 	switch {
 	case errors.Is(err, context.Canceled):
-		return interruptedf("interrupted; version %d of %s goes on starting\nSee `teal status %s`.", version, app, app)
+		return interruptedf("interrupted; v%d of %s is still starting\nSee `teal status %s`.", version, app, app)
 	case err != nil && !errors.Is(err, errNotReady):
 		return err
 	case last.State == teal.EnvironmentReady:
 		return nil
 	}
 	reason := strings.TrimRight(last.Reason+"\n"+last.Output, "\n")
-	return teal.Errorf(teal.CodeReleaseFailed, "version %d of %s is not healthy: %s\nIt takes no traffic; nothing else has changed.", version, app, reason)
+	return teal.Errorf(teal.CodeReleaseFailed, "v%d of %s is not healthy: %s\nIt gets no traffic; nothing else has changed.", version, app, reason)
 }
 
 var errNotReady = errors.New("the version did not become healthy in time")

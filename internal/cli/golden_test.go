@@ -90,9 +90,9 @@ func TestWatch(t *testing.T) {
 		tty  bool
 		says []string
 	}{
-		{[]string{"watch", "hello"}, false, []string{"2026-01-02 10:32:00 hello: live is version 1\n", "hello: release hello-1 is completed: "}},
+		{[]string{"watch", "hello"}, false, []string{"2026-01-02 10:32:00 hello: live points to v1\n", "hello: release hello-1 (v1) completed: "}},
 		{[]string{"watch", "hello", "--json"}, false, []string{`"kind":"release"`}},
-		{[]string{"watch", "hello"}, true, []string{"\x1b[H\x1b[2Jhello\n", "version 1 serving"}},
+		{[]string{"watch", "hello"}, true, []string{"\x1b[H\x1b[2Jhello\n", "v1        serving"}},
 	} {
 		w.tty = mode.tty
 		out, code := w.until(mode.says, mode.args...)
@@ -137,25 +137,5 @@ func TestLogsFollow(t *testing.T) {
 	defer stop.Stop()
 	if out, code := w.until([]string{"early", "late"}, "logs", "hello", "-f"); code != 0 {
 		t.Errorf("exit %d\n%s", code, out)
-	}
-}
-
-// TestSlotsAlternate: the third version runs in the first one's slot, and the
-// words follow the slots.
-func TestSlotsAlternate(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for i, says := range []string{
-		"blue is live: 100 % on version 1 ",
-		"green is live: 100 % on version 2 after 0.4 s; blue (version 1) stands by",
-		"blue is live: 100 % on version 3 after 0.4 s; green (version 2) stands by",
-	} {
-		w.app(says)
-		if r := w.run("deploy", w.dir); r.code != 0 || !strings.Contains(r.out, says) {
-			t.Errorf("%+v", r)
-		}
-		if i == 1 {
-			w.fake.Complete("hello")
-		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,17 +20,17 @@ func (s *session) historyCommand() *cobra.Command {
 	var export bool
 	cmd := &cobra.Command{
 		Use:   "history APP [ID]",
-		Short: "All releases of an app, newest first",
-		Long: "All releases of an app, newest first. With --export: what was measured of both versions\n" +
-			"during the release ID, or during the newest one, and what its judge began with, as JSON\n" +
-			"Lines for `teal analyze`.",
+		Short: "List the releases of an app, newest first",
+		Long: "Lists the releases of an app, newest first. With --export: writes what was measured of both\n" +
+			"versions during the release ID, or during the newest one, and what its judge started with, as\n" +
+			"JSON Lines for `teal analyze`.",
 		Args: arguments(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case export:
 				return s.export(cmd.Context(), args[0], args[1:])
 			case len(args) > 1:
-				return usagef(cmd, "%q is for --export; `teal release show %s` shows one release", args[1], args[1])
+				return usagef(cmd, "%q needs --export; `teal release show %s` shows one release", args[1], args[1])
 			}
 			return s.history(cmd.Context(), args[0])
 		},
@@ -46,7 +45,7 @@ func (s *session) export(ctx context.Context, app string, ids []string) error {
 	if err != nil {
 		return err
 	}
-	r, err := exported(ctx, c, app, ids)
+	r, err := exportedRelease(ctx, c, app, ids)
 	if err != nil {
 		return err
 	}
@@ -67,7 +66,7 @@ func writeRecording(w io.Writer, r api.ReleaseView, lines io.Reader) error {
 		return err
 	}
 	if r.Baseline != nil && !analysis.Whole(first) {
-		if err := analysis.Write(w, teal.Interval{At: shifting(r), Live: *r.Baseline}); err != nil {
+		if err := analysis.Write(w, teal.Interval{At: shiftingSince(r), Live: *r.Baseline}); err != nil {
 			return err
 		}
 	}
@@ -75,8 +74,8 @@ func writeRecording(w io.Writer, r api.ReleaseView, lines io.Reader) error {
 	return err
 }
 
-// shifting returns when a release began to move traffic, or when it began.
-func shifting(r api.ReleaseView) time.Time {
+// shiftingSince returns when a release began to move traffic, or when it began.
+func shiftingSince(r api.ReleaseView) time.Time {
 	for _, entry := range r.Phases {
 		if entry.Phase == teal.PhaseShifting {
 			return entry.At
@@ -85,11 +84,11 @@ func shifting(r api.ReleaseView) time.Time {
 	return r.CreatedAt
 }
 
-// exported returns the release of the app that is named, else the newest one.
-func exported(ctx context.Context, c *client.Client, app string, ids []string) (api.ReleaseView, error) {
+// exportedRelease returns the release of the app that is named, else the newest one.
+func exportedRelease(ctx context.Context, c *client.Client, app string, ids []string) (api.ReleaseView, error) {
 	if len(ids) > 0 {
 		if teal.AppOfRelease(ids[0]) != app {
-			return api.ReleaseView{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists those that it has", app, ids[0], app)
+			return api.ReleaseView{}, teal.Errorf(teal.CodeUnknownRelease, "%s has no release %q; `teal history %s` lists them", app, ids[0], app)
 		}
 		return c.Release(ctx, ids[0])
 	}
@@ -129,10 +128,10 @@ func (s *session) history(ctx context.Context, app string) error {
 func (s *session) historyRow(r api.ReleaseView) []string {
 	from, after := "-", "-"
 	if r.From != 0 {
-		from = strconv.Itoa(r.From)
+		from = teal.VersionName(r.From)
 	}
 	if r.ShiftedAt != nil {
-		after = took(r.ShiftedAt.Sub(r.CreatedAt))
+		after = durationText(r.ShiftedAt.Sub(r.CreatedAt))
 	}
-	return []string{r.ID, from, strconv.Itoa(r.To), phaseWord(r), s.stamp(r.CreatedAt), after, r.CreatedBy, cause(r)}
+	return []string{r.ID, from, teal.VersionName(r.To), phaseWord(r), s.timestamp(r.CreatedAt), after, r.CreatedBy, reasonText(r)}
 }

@@ -27,17 +27,17 @@ func (s *session) initCommand() *cobra.Command {
 	var upstreams []string
 	cmd := &cobra.Command{
 		Use:   "init [DIR]",
-		Short: "Write a teal.yaml for what DIR holds",
-		Long: "Looks at DIR (Procfile, package.json, Python and Go sources, bootstrap) and writes a\n" +
-			"teal.yaml for it; in a folder with nothing that it knows, a small app that works as it\n" +
-			"is. With --upstream, an app in front of addresses that somebody else runs.",
+		Short: "Write a teal.yaml for the code in DIR",
+		Long: "Looks at DIR (Procfile, package.json, Python and Go sources, bootstrap) and writes a teal.yaml\n" +
+			"for it; if it recognizes nothing, a small app that works as it is. With --upstream, an app\n" +
+			"in front of servers that run elsewhere.",
 		Args: arguments(0, 1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			return s.init(folder(args), app, upstreams)
+			return s.init(dirArg(args), app, upstreams)
 		},
 	}
-	cmd.Flags().StringVar(&app, "app", "", "name of the app; left out, that of the folder")
-	cmd.Flags().StringSliceVar(&upstreams, "upstream", nil, "an address such as http://10.0.0.7:9000; may be repeated")
+	cmd.Flags().StringVar(&app, "app", "", "name of the app (default: the folder's)")
+	cmd.Flags().StringSliceVar(&upstreams, "upstream", nil, "an address such as http://10.0.0.7:9000; repeatable")
 	return cmd
 }
 
@@ -57,7 +57,7 @@ func (s *session) init(dir, name string, upstreams []string) error {
 	for _, file := range files {
 		name := filepath.Join(dir, filepath.FromSlash(file.Path))
 		if _, err := os.Lstat(name); err == nil {
-			return teal.Errorf(teal.CodeExists, "%s exists already and is left as it is; choose another folder", name)
+			return teal.Errorf(teal.CodeExists, "%s already exists; nothing was written. Choose another folder", name)
 		}
 		out.Files = append(out.Files, name)
 	}
@@ -109,7 +109,7 @@ func writeNew(name string, data []byte) error {
 	}
 	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
-		return teal.Errorf(teal.CodeExists, "%s exists already and is left as it is", name)
+		return teal.Errorf(teal.CodeExists, "%s already exists; it was not overwritten", name)
 	}
 	if err != nil {
 		return teal.Errorf(teal.CodeInvalidInput, "the file cannot be written: %w", err)

@@ -56,8 +56,8 @@ func TestCtrlCLeavesTheReleaseAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.fake.OnWatch = func(app string) { w.fake.Provision(app) }
-	out, code := w.until([]string{"starting hello"}, "deploy", w.dir)
-	if code != 130 || !hasAll(out, []string{"hello-1 goes on in the server", "teal watch hello", "teal abort hello"}) {
+	out, code := w.until([]string{"starting v1"}, "deploy", w.dir)
+	if code != 130 || !hasAll(out, []string{"hello-1 continues on the server", "teal watch hello", "teal abort hello"}) {
 		t.Errorf("exit %d\n%s", code, out)
 	}
 	if status, err := w.fake.Status(t.Context(), "hello"); err != nil || status.Release.Phase != teal.PhaseProvisioning {
@@ -205,29 +205,29 @@ func TestWrongInput(t *testing.T) {
 		args []string
 		says []string
 	}{
-		{[]string{"frobnicate"}, []string{`no command "frobnicate"`}},
+		{[]string{"frobnicate"}, []string{`unknown command "frobnicate"`}},
 		{[]string{"statsu"}, []string{"did you mean status"}},
-		{[]string{"alias", "frobnicate"}, []string{"no command"}},
-		{[]string{"alias"}, []string{"needs a command", "Usage: teal alias"}},
-		{[]string{"status", "a", "b"}, []string{`"b" is too many`, "Usage: teal status [APP]"}},
-		{[]string{"promote"}, []string{"needs more arguments", "Usage: teal promote APP"}},
+		{[]string{"alias", "frobnicate"}, []string{"unknown command"}},
+		{[]string{"alias"}, []string{"a command is missing", "Usage: teal alias"}},
+		{[]string{"status", "a", "b"}, []string{`unexpected argument "b"`, "Usage: teal status [APP]"}},
+		{[]string{"promote"}, []string{"an argument is missing", "Usage: teal promote APP"}},
 		{[]string{"status", "--frobnicate"}, []string{"unknown flag", "Usage"}},
-		{[]string{"deploy", "--wait", "forever", w.dir}, []string{"live or completed"}},
+		{[]string{"deploy", "--wait", "forever", w.dir}, []string{"neither live nor completed"}},
 		{[]string{"deploy", "--strategy", "canery", w.dir}, []string{"--strategy", `"canery"`, "canary", "all-at-once"}},
-		{[]string{"deploy", "--strategy", "linear", stepped}, []string{"--strategy linear", "steps of its own"}},
-		{[]string{"deploy", "--strategy", "all-at-once", stepped}, []string{"steps of its own"}},
-		{[]string{"deploy", "--force", "", w.dir}, []string{"--force", "needs a reason"}},
-		{[]string{"deploy", "--override-freeze", " ", w.dir}, []string{"--override-freeze", "needs a reason"}},
+		{[]string{"deploy", "--strategy", "linear", stepped}, []string{"--strategy linear", "its own steps"}},
+		{[]string{"deploy", "--strategy", "all-at-once", stepped}, []string{"its own steps"}},
+		{[]string{"deploy", "--force", "", w.dir}, []string{"--force", "give a reason"}},
+		{[]string{"deploy", "--override-freeze", " ", w.dir}, []string{"--override-freeze", "give a reason"}},
 		{[]string{"deploy", "--force"}, []string{"--force", "Usage: teal deploy"}},
 		{[]string{"deploy", astray}, []string{"teal.yaml:4:", "release.checks.0.to", "teal.yaml:5:", "release.steps.1.weight"}},
 		{[]string{"pause", "hello"}, []string{"nothing to pause"}},
 		{[]string{"resume", "nope"}, []string{`no app "nope"`}},
-		{[]string{"approve"}, []string{"needs more arguments"}},
+		{[]string{"approve"}, []string{"an argument is missing"}},
 		{[]string{"history", "hello", "hello-1"}, []string{"--export", "teal release show hello-1"}},
 		{[]string{"history", "hello", "other-1", "--export"}, []string{`no release "other-1"`}},
 		{[]string{"history", "hello", "hello-9", "--export"}, []string{"hello-9"}},
 		{[]string{"history", "nope", "--export"}, []string{`no app "nope"`}},
-		{[]string{"analyze"}, []string{"needs more arguments"}},
+		{[]string{"analyze"}, []string{"an argument is missing"}},
 		{[]string{"analyze", "/nowhere.jsonl"}, []string{"/nowhere.jsonl"}},
 		{[]string{"analyze", w.dir}, []string{"is a directory"}},
 		{[]string{"analyze", large}, []string{large, "line 1"}},
@@ -236,14 +236,14 @@ func TestWrongInput(t *testing.T) {
 		{[]string{"deploy", filepath.Join(w.dir, "nowhere")}, []string{"nowhere"}},
 		{[]string{"deploy", broken}, []string{"teal.yaml:1:", "teal.yaml:3:", "teal.yaml:4:", "routs", "cobol"}},
 		{[]string{"validate", broken}, []string{"teal.yaml:1:", "routs"}},
-		{[]string{"init", w.dir}, []string{"exists already"}},
+		{[]string{"init", w.dir}, []string{"already exists"}},
 		{[]string{"init", t.TempDir(), "--app", "No!"}, []string{"No!"}},
 		{[]string{"status", "nope"}, []string{`no app "nope"`}},
 		{[]string{"status", "../x"}, []string{"no app"}},
 		{[]string{"logs", "nope"}, []string{`no app "nope"`}},
 		{[]string{"watch", "nope"}, []string{`no app "nope"`}},
 		{[]string{"logs", "hello", "--tail", "x"}, []string{"tail"}},
-		{[]string{"logs", "hello", "--tail", "-1"}, []string{"above 0"}},
+		{[]string{"logs", "hello", "--tail", "-1"}, []string{"greater than 0"}},
 		{[]string{"release", "show", "hello-9"}, []string{"hello-9"}},
 		{[]string{"rollback", "hello"}, []string{"no version to go back to"}},
 		{[]string{"rollback", "hello", "--to", "0"}, []string{"versions start at 1"}},
@@ -410,7 +410,7 @@ func TestUploadOnATerminal(t *testing.T) {
 	w := newWorld(t)
 	w.tty = true
 	r := w.run("deploy", w.dir)
-	if r.code != 0 || !strings.Contains(r.out, "uploading ") || !strings.Contains(r.out, "\r\x1b[Khello: version 1 is new") {
+	if r.code != 0 || !strings.Contains(r.out, "uploading ") || !strings.Contains(r.out, "\r\x1b[Khello: created v1") {
 		t.Errorf("%+v", r)
 	}
 }

@@ -21,8 +21,8 @@ func (s *session) invokeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "invoke APP[:ALIAS|VERSION]",
 		Short: "Call a function and print its answer",
-		Long: "Calls a function of the app's live version, or of the one that is named, and prints its raw\n" +
-			"answer. Exit code 1 when the function failed.",
+		Long: "Calls a function of the live version, or of the alias or version given, and prints its raw\n" +
+			"answer. Exits with 1 when the function fails.",
 		Example: "  teal invoke shop:2 --component hello --data '{\"n\": 1}'\n  teal invoke shop --data @event.json",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -34,7 +34,7 @@ func (s *session) invokeCommand() *cobra.Command {
 			return s.invoke(cmd.Context(), api.Invoke{App: app, Qualifier: qualifier, Component: component, Event: event})
 		},
 	}
-	cmd.Flags().StringVar(&component, "component", "", "which function, when the app has more than one")
+	cmd.Flags().StringVar(&component, "component", "", "which function, if the app has more than one")
 	cmd.Flags().StringVar(&data, "data", "{}", "the event: JSON, @FILE, or - for the standard input")
 	return cmd
 }
@@ -96,12 +96,12 @@ func (s *session) invoke(ctx context.Context, call api.Invoke) error {
 		return nil
 	}
 	if !s.json {
-		if _, err := fmt.Fprintf(s.env.Stderr, "teal: the function failed (%s) in version %s, request %s; see `teal logs %s --request %s`\n",
-			answer.FunctionError, answer.Version, answer.RequestID, call.App, answer.RequestID); err != nil {
+		if _, err := fmt.Fprintf(s.env.Stderr, "teal: the function failed (%s) in %s, request %s; see `teal logs %s --request %s`\n",
+			answer.FunctionError, teal.VersionName(answer.Version), answer.RequestID, call.App, answer.RequestID); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}
-	return errTold
+	return errReported
 }
 
 func invokedDocument(answer client.Invoked) invoked {

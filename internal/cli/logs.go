@@ -14,23 +14,23 @@ func (s *session) logsCommand() *cobra.Command {
 	var version string
 	cmd := &cobra.Command{
 		Use:   "logs APP",
-		Short: "What the app's components have written",
+		Short: "Show what the components of an app have written",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			parsed, isVersion := teal.ParseVersionRef(version)
 			if version != "" && !isVersion || q.Tail < 0 {
-				return usagef(cmd, "--version and --tail are numbers above 0")
+				return usagef(cmd, "--version and --tail must be greater than 0")
 			}
 			q.Version = parsed
 			q.App = args[0]
 			return s.logs(cmd.Context(), q)
 		},
 	}
-	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "go on until Ctrl-C")
+	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "keep following until Ctrl-C")
 	cmd.Flags().StringVar(&version, "version", "", "only this version")
 	cmd.Flags().StringVar(&q.Component, "component", "", "only this component")
 	cmd.Flags().StringVar(&q.RequestID, "request", "", "only this request ID")
-	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only the last so many lines of what is there")
+	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only the last so many lines")
 	return cmd
 }
 
@@ -74,13 +74,5 @@ func (s *session) logLine(l api.LogLine) {
 	if l.Stream == "platform" {
 		text = s.out.paint(s.out.faint, text)
 	}
-	s.out.line("%s %s %s %s", origin, versionTag(l.Version), l.Component, text)
-}
-
-// versionTag is a version in a column: v7, or $LATEST for a draft.
-func versionTag(v teal.VersionRef) string {
-	if v == teal.Draft {
-		return v.String()
-	}
-	return "v" + v.String()
+	s.out.line("%s %s %s %s", origin, teal.VersionName(l.Version), l.Component, text)
 }

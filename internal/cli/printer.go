@@ -71,17 +71,17 @@ func (p *printer) Write(text []byte) (int, error) {
 
 // line writes one line.
 func (p *printer) line(format string, args ...any) {
-	p.write(tame(fmt.Sprintf(format, args...))+"\n", false)
+	p.write(escapeControls(fmt.Sprintf(format, args...))+"\n", false)
 }
 
-// controls finds what a terminal obeys; colours come first, to be told from the
+// controlCharacters finds what a terminal obeys; colours come first, to be told from the
 // rest.
-var controls = regexp.MustCompile(`\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}]`)
+var controlCharacters = regexp.MustCompile(`\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}]`)
 
-// tame makes control characters visible, all but colours: much of what is shown
+// escapeControls makes control characters visible, all but colours: much of what is shown
 // was written by the components, and must not move a cursor or rename a window.
-func tame(text string) string {
-	return controls.ReplaceAllStringFunc(text, func(found string) string {
+func escapeControls(text string) string {
+	return controlCharacters.ReplaceAllStringFunc(text, func(found string) string {
 		switch {
 		case strings.HasSuffix(found, "m"):
 			return found
@@ -182,8 +182,8 @@ func (s *session) say(format string, args ...any) {
 	}
 }
 
-// complaint is an error as --json writes it.
-type complaint struct {
+// errorDocument is an error as --json writes it.
+type errorDocument struct {
 	Error struct {
 		Code    teal.Code `json:"code"`
 		Message string    `json:"message"`
@@ -193,12 +193,12 @@ type complaint struct {
 
 // report tells an error: as the one JSON document, or as text.
 func (s *session) report(err error) {
-	if errors.Is(err, errTold) {
+	if errors.Is(err, errReported) {
 		return
 	}
 	code, message := describe(err)
 	if s.json {
-		var c complaint
+		var c errorDocument
 		c.Error.Code, c.Error.Message = code, message
 		var failed *failure
 		if errors.As(err, &failed) {
@@ -209,7 +209,7 @@ func (s *session) report(err error) {
 	}
 	s.out.clear()
 	// There is nobody left to tell when the standard error is gone too.
-	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+tame(message))
+	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+escapeControls(message))
 }
 
 // describe returns what to tell about an error. A defect is told in full: this

@@ -11,7 +11,7 @@ func TestTame(t *testing.T) {
 		"windows\r\n":                        "windows\n",
 		"c1 \u009b2J, delete \x7f, \x00\x08": `c1 \x9b2J, delete \x7f, \x00\x08`,
 	} {
-		if got := tame(in); got != want {
+		if got := escapeControls(in); got != want {
 			t.Errorf("tame(%q) = %q, want %q", in, got, want)
 		}
 	}

@@ -21,7 +21,7 @@ type progress struct {
 	live    bool   // "is live" has been said
 	back    bool   // "rolling back" has been said
 	trouble string // the last reason that was said
-	news    news   // what has been said of steps, tasks and orders
+	news    dedupe // what has been said of steps, tasks and orders
 }
 
 func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
@@ -53,7 +53,7 @@ func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 	failed := env.State == teal.EnvironmentFailed || (env.State == teal.EnvironmentStarting && env.Output != "")
 	if failed && env.Reason != "" && env.Reason != p.trouble {
 		p.trouble = env.Reason
-		lines = append(lines, fmt.Sprintf("%s: %s", p.green(), env.Reason))
+		lines = append(lines, fmt.Sprintf("v%d: %s", env.Version, firstLine(env.Reason)))
 	}
 	return lines
 }
@@ -61,7 +61,7 @@ func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 func (p *progress) seeRelease(r api.ReleaseView) []string {
 	p.release = r
 	if r.Queued {
-		return p.news.once("queued", "release %s waits for another release of %s to end …", r.ID, r.App)
+		return p.news.once("queued", "release %s is queued behind another release of %s …", r.ID, r.App)
 	}
 	var lines []string
 	switch r.Phase {
@@ -98,7 +98,7 @@ func (p *progress) starting() []string {
 		return nil
 	}
 	p.started = true
-	return []string{fmt.Sprintf("%s: starting %s, version %d …", p.green(), p.release.App, p.release.To)}
+	return []string{fmt.Sprintf("%s: starting v%d …", p.release.App, p.release.To)}
 }
 
 func (p *progress) wentLive() []string {
@@ -107,15 +107,15 @@ func (p *progress) wentLive() []string {
 	}
 	p.live = true
 	r := p.release
-	line := fmt.Sprintf("%s is live: 100 %% on version %d", p.green(), r.To)
+	line := fmt.Sprintf("%s: v%d is live", r.App, r.To)
 	if r.ShiftedAt != nil {
-		line += " after " + took(r.ShiftedAt.Sub(r.CreatedAt))
+		line += " after " + durationText(r.ShiftedAt.Sub(r.CreatedAt))
 	}
 	switch {
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
-		line += fmt.Sprintf("; %s (version %d) stands by until %s", p.blue(), r.From, p.clock(*r.WatchUntil))
+		line += "; " + monitoringText(r, p.clock)
 	case r.From != 0:
-		line += fmt.Sprintf("; %s (version %d) has been retired", p.blue(), r.From)
+		line += fmt.Sprintf("; v%d is retired", r.From)
 	}
 	return []string{line}
 }
@@ -125,7 +125,7 @@ func (p *progress) goingBack() []string {
 		return nil
 	}
 	p.back = true
-	return []string{fmt.Sprintf("rolling back to version %d: %s", p.release.From, cause(p.release))}
+	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, reasonText(p.release))}
 }
 
 // done reports whether there is nothing more to wait for.
@@ -141,12 +141,12 @@ func (p *progress) failed() error {
 	case teal.PhaseAborted:
 		text = fmt.Sprintf("release %s failed: %s", r.ID, p.reason())
 		if r.From != 0 {
-			text += fmt.Sprintf("\n%s untouched: version %d still has all traffic", p.blue(), r.From)
+			text += fmt.Sprintf("\nv%d still has all traffic", r.From)
 		} else {
-			text += "\nno version is live: there was none before"
+			text += fmt.Sprintf("\nthis was the first release: no version of %s is live; fix it and deploy again", r.App)
 		}
 	case teal.PhaseRolledBack:
-		text = fmt.Sprintf("release %s was rolled back: %s\n%s: version %d has all traffic again", r.ID, p.reason(), p.blue(), r.From)
+		text = fmt.Sprintf("release %s was rolled back: %s\nv%d has all traffic again", r.ID, p.reason(), r.From)
 	case teal.PhaseCompleted:
 		if r.Rollback == nil {
 			return nil
@@ -156,15 +156,15 @@ func (p *progress) failed() error {
 		return nil
 	}
 	if len(r.Evidence) > 0 {
-		text += fmt.Sprintf("\n`teal release show %s` shows the evidence", r.ID)
+		text += fmt.Sprintf("\nsee `teal release show %s` for the evidence", r.ID)
 	}
 	return &failure{cause: teal.Errorf(teal.CodeReleaseFailed, "%s", text), release: r}
 }
 
-// reason returns the release's reason, with green's last output unless the
+// reason returns the release's reason, with the new version's last output unless the
 // reason holds it already.
 func (p *progress) reason() string {
-	reason := cause(p.release)
+	reason := reasonText(p.release)
 	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
 		reason += "\n" + more
 	}
@@ -175,23 +175,8 @@ func (p *progress) reason() string {
 	return reason + "\n" + output
 }
 
-// green names the slot of the new version, blue that of the old one. The slots
-// alternate from release to release; the words are right for the second one.
-func (p *progress) green() string { return p.slot(p.release.To, teal.SlotGreen) }
-func (p *progress) blue() string  { return p.slot(p.release.From, teal.SlotBlue) }
-
-func (p *progress) slot(version int, fallback teal.Slot) string {
-	if slot := p.envs[teal.VersionRef(version)].Slot; slot != teal.SlotNone {
-		return string(slot)
-	}
-	if other := p.envs[teal.VersionRef(p.release.To+p.release.From-version)].Slot; other != teal.SlotNone {
-		return string(other.Other())
-	}
-	return string(fallback)
-}
-
-// took writes a duration as people say it.
-func took(d time.Duration) string {
+// durationText writes a duration as people say it.
+func durationText(d time.Duration) string {
 	switch {
 	case d < 100*time.Millisecond:
 		return fmt.Sprintf("%d ms", d.Milliseconds())

@@ -10,9 +10,9 @@ import (
 )
 
 func (s *session) releaseCommand() *cobra.Command {
-	return group("release", "Look at releases", &cobra.Command{
+	return group("release", "Show one release", &cobra.Command{
 		Use:   "show ID",
-		Short: "What a release did and why, with its evidence",
+		Short: "Show what a release did and why, with its evidence",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.showRelease(cmd.Context(), args[0])
@@ -38,27 +38,23 @@ func (s *session) showRelease(ctx context.Context, id string) error {
 // to do.
 func (s *session) releaseLines(r api.ReleaseView) {
 	s.out.line("%s", s.out.paint(s.out.bold, headline(r)))
-	if text := circumstances(r); text != "" {
+	if text := rollbackText(r); text != "" {
 		s.out.line("  %s", text)
 	}
-	if text := waits(r, s.env.Now(), s.clock); text != "" {
+	if text := waitingText(r, s.env.Now(), s.clock); text != "" {
 		s.out.line("  %s", text)
 	}
-	from := "nothing"
+	moves := fmt.Sprintf("to new (v%d); first release", r.To)
 	if r.From != 0 {
-		from = fmt.Sprintf("version %d", r.From)
+		moves = fmt.Sprintf("from current (v%d) to new (v%d)", r.From, r.To)
 	}
-	names := ""
-	if r.From != 0 && len(r.Evidence) > 0 {
-		names = "; the evidence calls them live and green"
-	}
-	s.out.line("  moves     %s of %s from %s to version %d%s", r.Alias, r.App, from, r.To, names)
+	s.out.line("  moves     %s of %s %s", r.Alias, r.App, moves)
 	s.out.line("  strategy  %s", strategyText(r.Policy))
-	s.out.line("  times     ready within %s, standby for %s, drain %s", r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
+	s.out.line("  times     ready within %s, monitored for %s, drained within %s", r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
 	s.out.line("  by        %s", r.CreatedBy)
 	s.out.line("timeline")
 	for _, m := range timeline(r) {
-		s.out.line("  %s  %s", s.stamp(m.at), m.text)
+		s.out.line("  %s  %s", s.timestamp(m.at), m.text)
 	}
 	if len(r.Evidence) > 0 {
 		s.out.line("evidence")

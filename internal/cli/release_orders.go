@@ -16,9 +16,10 @@ func (s *session) promoteCommand() *cobra.Command {
 	var wait string
 	cmd := &cobra.Command{
 		Use:   "promote APP",
-		Short: "Release the version in preview, or the second one of a split",
-		Long: "Releases the version in preview, or the second one of a split, by the policy of the last\n" +
-			"deploy. While a release runs, gives its version everything now, without the rest of the steps.",
+		Short: "Release the preview version, or the second version of a split",
+		Long: "Releases the preview version, or the second version of a split, with the policy of the last\n" +
+			"deploy. While a release is running, moves all traffic to its version now and skips the\n" +
+			"remaining steps.",
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			until, err := parseWait(wait)
@@ -28,7 +29,7 @@ func (s *session) promoteCommand() *cobra.Command {
 			return s.promote(cmd.Context(), args[0], until)
 		},
 	}
-	cmd.Flags().StringVar(&wait, "wait", string(waitLive), "return when the release is live or completed")
+	cmd.Flags().StringVar(&wait, "wait", string(waitLive), "return when the release is live, or when it is completed (monitored to the end)")
 	return cmd
 }
 
@@ -39,12 +40,12 @@ func (s *session) promote(ctx context.Context, app string, until waitFor) error 
 	}
 	release, err := c.Promote(ctx, app, api.PromoteBody{By: s.by("promote")})
 	if err != nil {
-		return unsure(err, app)
+		return interruptedDeploy(err, app)
 	}
 	if release.Orders.Promote != nil {
-		s.say("%s: release %s gives version %d everything now", app, release.ID, release.To)
+		s.say("%s: release %s moves all traffic to v%d now", app, release.ID, release.To)
 	} else {
-		s.say("%s: releasing version %d", app, release.To)
+		s.say("%s: releasing v%d", app, release.To)
 	}
 	release, err = s.follow(ctx, release, until)
 	if err != nil {
@@ -59,19 +60,19 @@ func (s *session) rollbackCommand() *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use:   "rollback APP",
-		Short: "Point live back to the version before; returns when it does",
-		Long: "Points live back to the version that the traffic came from, or to --to. While that version\n" +
-			"stands by this takes no time; afterwards it is started again first. May be called twice.",
+		Short: "Move all traffic back to the previous version; returns when it has it",
+		Long: "Moves all traffic back to the version that it came from, or to --to. While that version is on\n" +
+			"standby this is immediate; later it is started again first. Safe to call twice.",
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("to") && to < 1 {
-				return usagef(cmd, "%d is not a version; versions start at 1", to)
+				return usagef(cmd, "--to: %d is not a version; versions start at 1", to)
 			}
 			return s.rollback(cmd.Context(), args[0], to, why)
 		},
 	}
-	cmd.Flags().IntVar(&to, "to", 0, "go back to this version")
-	cmd.Flags().StringVar(&why, "reason", "", "why, for the record")
+	cmd.Flags().IntVar(&to, "to", 0, "version to go back to")
+	cmd.Flags().StringVar(&why, "reason", "", "the reason, for the record")
 	return cmd
 }
 
@@ -83,7 +84,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 	start := s.env.Now()
 	release, err := c.Rollback(ctx, app, api.RollbackBody{To: to, By: s.by("rollback"), Why: why})
 	if err != nil {
-		return interruptedOrder(err, "rollback", app)
+		return interruptedRequest(err, "rollback", app)
 	}
 	back := release.From
 	if release.Phase != teal.PhaseRollingBack && release.Phase != teal.PhaseRolledBack {
@@ -91,10 +92,10 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 	}
 	s.show(release, func() {
 		if release.Phase == teal.PhaseAborted {
-			s.out.line("%s: release %s is aborted; %s never lost any traffic", app, release.ID, teal.FormatTargets(teal.Only(release.From)))
+			s.out.line("%s: release %s aborted; v%d kept all traffic", app, release.ID, release.From)
 			return
 		}
-		s.out.line("%s: version %d has all traffic again after %s", app, back, took(s.env.Now().Sub(start)))
+		s.out.line("%s: v%d has all traffic again, after %s", app, back, durationText(s.env.Now().Sub(start)))
 	})
 	return nil
 }
@@ -103,13 +104,13 @@ func (s *session) abortCommand() *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use:   "abort APP",
-		Short: "End the running release; the old version has all traffic",
+		Short: "End the running release; the current version keeps, or gets back, all traffic",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.abort(cmd.Context(), args[0], why)
 		},
 	}
-	cmd.Flags().StringVar(&why, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&why, "reason", "", "the reason, for the record")
 	return cmd
 }
 
@@ -120,36 +121,50 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 	}
 	release, err := c.Abort(ctx, app, api.AbortBody{By: s.by("abort"), Why: why})
 	if err != nil {
-		return interruptedOrder(err, "abort", app)
+		return interruptedRequest(err, "abort", app)
 	}
 	s.show(release, func() {
-		rest := "no version is live"
-		if release.From != 0 {
-			rest = fmt.Sprintf("version %d has all traffic", release.From)
-		}
-		state := string(release.Phase)
-		if !release.Phase.Ended() {
-			state = "ending"
-		}
-		s.out.line("%s: release %s is %s; %s", app, release.ID, state, rest)
+		s.out.line("%s: release %s %s; %s", app, release.ID, afterAbort(release), whoHasTraffic(release))
 	})
 	return nil
 }
 
+// afterAbort says how a release is after it was ordered to end.
+func afterAbort(r api.ReleaseView) string {
+	switch {
+	case r.Phase == teal.PhaseRolledBack:
+		return "rolled back"
+	case r.Phase.Ended():
+		return string(r.Phase)
+	}
+	return "is ending"
+}
+
+// whoHasTraffic says which version has the traffic of a release that was ended.
+func whoHasTraffic(r api.ReleaseView) string {
+	switch {
+	case r.From == 0:
+		return "no version is live"
+	case r.Phase == teal.PhaseRolledBack:
+		return fmt.Sprintf("v%d has all traffic again", r.From)
+	}
+	return fmt.Sprintf("v%d has all traffic", r.From)
+}
+
 func (s *session) pauseCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderPause, "Let the running release stay where it is", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.OrderPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
 	})
 }
 
 func (s *session) resumeCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderResume, "Let a paused release go on", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.OrderResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
 	})
 }
 
 func (s *session) approveCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderApprove, "Say that a release that waits for it may go on", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.OrderApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
 	})
 }
@@ -166,13 +181,13 @@ func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx 
 			}
 			release, err := give(cmd.Context(), c, args[0], why)
 			if err != nil {
-				return interruptedOrder(err, string(kind), args[0])
+				return interruptedRequest(err, string(kind), args[0])
 			}
 			s.show(release, func() { s.out.line("%s: release %s %s", args[0], release.ID, afterOrder(release, kind)) })
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&why, "reason", "", "why, for the record")
+	cmd.Flags().StringVar(&why, "reason", "", "the reason, for the record")
 	return cmd
 }
 
@@ -184,16 +199,16 @@ func afterOrder(r api.ReleaseView, kind teal.OrderKind) string {
 	}
 	switch kind {
 	case teal.OrderPause:
-		return fmt.Sprintf("is paused (%s); go on with `teal resume %s`", where, r.App)
+		return fmt.Sprintf("paused (%s); continue with `teal resume %s`", where, r.App)
 	case teal.OrderApprove:
-		return "is approved (" + where + ")"
+		return "approved (" + where + ")"
 	}
-	return "goes on (" + where + ")"
+	return "resumed (" + where + ")"
 }
 
-func interruptedOrder(err error, order, app string) error {
+func interruptedRequest(err error, order, app string) error {
 	if errors.Is(err, context.Canceled) {
-		return interruptedf("interrupted; the server may carry out the %s: see `teal status %s`", order, app)
+		return interruptedf("interrupted; the server may still carry out the %s: see `teal status %s`", order, app)
 	}
 	return err
 }

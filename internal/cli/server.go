@@ -27,9 +27,9 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run a server: gateway, runtime and release controller in one process",
-		Long: "Runs until SIGINT or SIGTERM, then finishes the requests in flight. The admin API's token is\n" +
-			"written to DATA/admin.token, where the other commands find it, and the key that function URLs\n" +
-			"with AWS_IAM want, which can do nothing else, to DATA/url.key.",
+		Long: "Runs until SIGINT or SIGTERM, then finishes the requests in flight. Writes the token of the\n" +
+			"admin API to DATA/admin.token, where the other commands find it, and the key for function URLs\n" +
+			"with AWS_IAM, which is good for nothing else, to DATA/url.key.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			options, err := s.serveOptions(flags)
@@ -41,15 +41,15 @@ func (s *session) serverCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.data, "data", "", "data directory (default TEAL_DATA, $XDG_DATA_HOME/teal or ~/.local/share/teal)")
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
-	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API, on the loopback: it is plain HTTP")
-	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "let --admin be another address than the loopback's: tokens and code cross the network in the clear")
+	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API; loopback only, since it is plain HTTP")
+	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "allow --admin on an address other than loopback: tokens and code cross the network unencrypted")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
-	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks whose X-Forwarded headers are believed: the load balancers in front")
+	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks of load balancers whose X-Forwarded headers are trusted")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
-	cmd.Flags().StringVar(&flags.aws.Region, "aws-region", "us-east-1", "region in the names of functions, for AWS's tools on the admin address")
-	cmd.Flags().StringVar(&flags.aws.Account, "aws-account", "000000000000", "account in those names")
-	cmd.Flags().StringVar(&flags.aws.Buckets, "aws-buckets", "", "folder whose folders stand for S3 buckets, for functions whose code is there")
-	cmd.Flags().StringVar(&flags.aws.URLDomain, "function-url-domain", "lambda-url.localhost", "what the host names of function URLs end in")
+	cmd.Flags().StringVar(&flags.aws.Region, "aws-region", "us-east-1", "region in function ARNs, for AWS's tools on the admin address")
+	cmd.Flags().StringVar(&flags.aws.Account, "aws-account", "000000000000", "account in function ARNs")
+	cmd.Flags().StringVar(&flags.aws.Buckets, "aws-buckets", "", "folder whose subfolders stand in for S3 buckets with function code")
+	cmd.Flags().StringVar(&flags.aws.URLDomain, "function-url-domain", "lambda-url.localhost", "domain suffix of function URLs")
 	cmd.Flags().StringVar(&flags.level, "log-level", "info", "debug, info, warn or error")
 	flags.edge.register(cmd)
 	return cmd
@@ -72,10 +72,10 @@ func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
 		}
 	}
 	if !flags.adminInsecure && !isLoopback(o.Admin) {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--admin: %s can be reached from other machines, and the admin API is plain HTTP: whoever reads along gets the token, and with it everything. Use 127.0.0.1 and go there through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a proxy on this machine that speaks TLS; or, in a network that nobody else is in, such as a container's own, say --admin-insecure", o.Admin)
+		return o, teal.Errorf(teal.CodeInvalidInput, "--admin: %s is reachable from other machines, and the admin API is plain HTTP: anyone on the path can read the token and take over. Use 127.0.0.1 and connect through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a TLS proxy on this machine; in a private network, such as a container's own, pass --admin-insecure", o.Admin)
 	}
 	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level is debug, info, warn or error, not %q", flags.level)
+		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level: %q is not a level; use debug, info, warn or error", flags.level)
 	}
 	if err := o.MaxBundle.UnmarshalText([]byte(flags.maxBundle)); err != nil {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)

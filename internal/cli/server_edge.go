@@ -40,15 +40,15 @@ type edgeFlags struct {
 
 func (f *edgeFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.https, "https", "", "address of the gateway for TLS, such as :8443; needs a certificate")
-	flags.StringArrayVar(&f.certs, "tls-cert", nil, "certificate file (PEM, the chain after it); may be repeated, the first is the default")
-	flags.StringArrayVar(&f.keys, "tls-key", nil, "key file of the --tls-cert at the same place")
-	flags.StringArrayVar(&f.dirs, "tls-dir", nil, "folder of certificates: NAME.crt with NAME.key, or NAME/fullchain.pem with NAME/privkey.pem; may be repeated")
-	flags.StringVar(&f.log, "access-log", "", "file that gets a line for every request; - for standard output")
+	flags.StringVar(&f.https, "https", "", "address of the gateway for TLS, such as :8443; requires a certificate")
+	flags.StringArrayVar(&f.certs, "tls-cert", nil, "certificate file (PEM with chain); repeatable, the first is the default")
+	flags.StringArrayVar(&f.keys, "tls-key", nil, "key file for the --tls-cert in the same position")
+	flags.StringArrayVar(&f.dirs, "tls-dir", nil, "folder of certificates: NAME.crt with NAME.key, or NAME/fullchain.pem with NAME/privkey.pem; repeatable")
+	flags.StringVar(&f.log, "access-log", "", "file for one line per request; - for standard output")
 	flags.StringVar(&f.format, "access-log-format", "json", "json or combined")
-	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of the requests in the access log; errors of the server (5xx) are always in it")
-	flags.BoolVar(&f.underscores, "underscores-in-headers", false, "pass request headers on whose names have underscores; behind WSGI and CGI they look like those with hyphens")
-	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the server, such as body-stall=60s; may be repeated (docs/limits.md lists them)")
+	flags.StringVar(&f.sample, "access-log-sample", "100%", "share of requests to log; server errors (5xx) are always logged")
+	flags.BoolVar(&f.underscores, "underscores-in-headers", false, "forward request headers with underscores in their names; WSGI and CGI cannot tell them from hyphens")
+	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the server, such as body-stall=60s; repeatable (see docs/limits.md)")
 }
 
 func (f *edgeFlags) options() (EdgeOptions, error) {
@@ -57,13 +57,13 @@ func (f *edgeFlags) options() (EdgeOptions, error) {
 		return o, teal.Errorf(teal.CodeInvalidInput, "--https: %q is not an address; write HOST:PORT or :PORT", f.https)
 	}
 	if len(f.certs) != len(f.keys) {
-		return o, teal.Errorf(teal.CodeInvalidInput, "there are %d --tls-cert and %d --tls-key; every certificate needs its key", len(f.certs), len(f.keys))
+		return o, teal.Errorf(teal.CodeInvalidInput, "%d --tls-cert but %d --tls-key; each certificate needs its key", len(f.certs), len(f.keys))
 	}
 	for i, cert := range f.certs {
 		o.Certificates = append(o.Certificates, Certificate{Cert: cert, Key: f.keys[i]})
 	}
 	if has := len(o.Certificates)+len(o.Folders) > 0; has != (f.https != "") {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--https needs --tls-cert and --tls-key, or --tls-dir, and they need it")
+		return o, teal.Errorf(teal.CodeInvalidInput, "--https requires --tls-cert/--tls-key or --tls-dir, and vice versa")
 	}
 	var err error
 	if o.Sample, err = parseShare(f.sample); err != nil {

@@ -93,12 +93,12 @@ func (s *session) token() (string, error) {
 	token := strings.TrimSpace(string(text))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return "", &teal.Error{Code: teal.CodeUnauthorized, Err: err, Message: "there is no token: " + file +
+		return "", &teal.Error{Code: teal.CodeUnauthorized, Err: err, Message: "no token: " + file +
 			" does not exist; set TEAL_DATA to the server's data directory, or TEAL_TOKEN to its token"}
 	case err != nil:
-		return "", teal.Errorf(teal.CodeUnauthorized, "the token cannot be read: %w; run this as the user that runs the server, or set TEAL_TOKEN", err)
+		return "", teal.Errorf(teal.CodeUnauthorized, "the token cannot be read: %w; run as the user that runs the server, or set TEAL_TOKEN", err)
 	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", teal.Errorf(teal.CodeUnauthorized, "%s does not hold a token; set TEAL_TOKEN, or delete the file and start the server again", file)
+		return "", teal.Errorf(teal.CodeUnauthorized, "%s does not hold a token; set TEAL_TOKEN, or delete the file and restart the server", file)
 	}
 	return token, nil
 }
@@ -119,8 +119,10 @@ func dataDir(getenv func(string) string) (string, error) {
 
 // by says who asks, for the server's record.
 func (s *session) by(fallback string) string {
-	if user := s.env.Getenv("USER"); user != "" && len(user) <= 100 {
-		return user
+	for _, user := range []string{s.env.Getenv("USER"), s.env.Getenv("LOGNAME"), s.env.User} {
+		if user != "" && len(user) <= 100 {
+			return user
+		}
 	}
 	return fallback
 }
@@ -137,5 +139,5 @@ func (s *session) clock(t time.Time) string {
 	return t.Format("2006-01-02 15:04")
 }
 
-// stamp writes a time in full.
-func (s *session) stamp(t time.Time) string { return s.local(t).Format(time.DateTime) }
+// timestamp writes a time in full.
+func (s *session) timestamp(t time.Time) string { return s.local(t).Format(time.DateTime) }

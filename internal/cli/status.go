@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +17,7 @@ import (
 func (s *session) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [APP]",
-		Short: "Who is live, at what weight, what the release is doing and why",
+		Short: "Show which version is live, what runs, and what the release is doing and why",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -39,15 +38,15 @@ func (s *session) status(ctx context.Context, app string) error {
 		return err
 	}
 	s.show(status, func() {
-		s.sayBlocked(ctx, c)
+		s.warnBlocked(ctx, c)
 		s.out.write(s.statusText(status), false)
 	})
 	return nil
 }
 
-// sayBlocked says first why the server takes no orders, when it does not. A server
+// warnBlocked says first why the server takes no orders, when it does not. A server
 // that does not know is none that says so.
-func (s *session) sayBlocked(ctx context.Context, c *client.Client) {
+func (s *session) warnBlocked(ctx context.Context, c *client.Client) {
 	alerts, err := c.Alerts(ctx)
 	if err != nil {
 		return
@@ -69,7 +68,7 @@ func (s *session) statusOfAll(ctx context.Context) error {
 		return err
 	}
 	s.show(api.AppList{Apps: apps}, func() {
-		s.sayBlocked(ctx, c)
+		s.warnBlocked(ctx, c)
 		if len(apps) == 0 {
 			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
 			return
@@ -86,7 +85,7 @@ func (s *session) statusOfAll(ctx context.Context) error {
 func liveText(status api.Status) string {
 	live, ok := status.Aliases[teal.AliasLive]
 	if !ok {
-		return "nothing"
+		return "none"
 	}
 	return teal.FormatTargets(live.Versions)
 }
@@ -101,7 +100,7 @@ func releaseWord(r *api.ReleaseView) string {
 func environmentWords(status api.Status) string {
 	words := make([]string, len(status.Environments))
 	for i, env := range status.Environments {
-		words[i] = fmt.Sprintf("%d %s", env.Version, env.State)
+		words[i] = fmt.Sprintf("%s %s", teal.VersionName(env.Version), env.State)
 	}
 	return strings.Join(words, ", ")
 }
@@ -114,14 +113,14 @@ func (s *session) statusText(status api.Status) string {
 		fmt.Fprintf(&b, "  %-8s  %s\n", name, teal.FormatTargets(status.Aliases[name].Versions))
 	}
 	if _, ok := status.Aliases[teal.AliasLive]; !ok {
-		fmt.Fprintf(&b, "  %-8s  nothing; routes of this app answer nobody\n", teal.AliasLive)
+		fmt.Fprintf(&b, "  %-8s  no live version: this app's routes return 404\n", teal.AliasLive)
 	}
 	for _, env := range status.Environments {
-		b.WriteString(s.environmentText(env))
+		b.WriteString(s.environmentText(env, status.Release))
 	}
 	b.WriteString(s.releaseText(status.Release))
 	b.WriteString(s.judgementText(status))
-	return tame(b.String())
+	return escapeControls(b.String())
 }
 
 // aliasOrder puts Teal's own aliases first.
@@ -132,11 +131,7 @@ func aliasOrder(aliases map[string]api.AliasView) []string {
 	return names
 }
 
-func (s *session) environmentText(env api.EnvironmentView) string {
-	slot := string(env.Slot)
-	if slot == "" {
-		slot = "-"
-	}
+func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) string {
 	state := string(env.State)
 	switch env.State {
 	case api.StateServing:
@@ -145,35 +140,59 @@ func (s *session) environmentText(env api.EnvironmentView) string {
 		state = s.out.paint(s.out.bad, state)
 	case api.StateStandby, api.StatePreview, api.StateStarting, api.StateDraining:
 	}
-	line := fmt.Sprintf("  %-8s  version %d %s", slot, env.Version, state)
+	line := fmt.Sprintf("  %-8s  %s", teal.VersionName(env.Version), state)
 	if env.StandbyUntil != nil {
 		line += " until " + s.clock(*env.StandbyUntil)
 	}
 	for _, name := range slices.Sorted(maps.Keys(env.Instances)) {
 		line += fmt.Sprintf(", %s %d/%d", name, env.Instances[name].Healthy, env.Instances[name].Total)
 	}
-	if env.Reason != "" {
-		line += ": " + env.Reason
+	line += parenthesized(strings.Join(environmentLabels(env, r), ", "))
+	reason, more, _ := strings.Cut(env.Reason, "\n")
+	if reason != "" {
+		line += ": " + reason
 	}
-	return line + "\n" + indent(env.Output)
+	return line + "\n" + indent(more) + indent(env.Output)
+}
+
+// environmentLabels says what an environment is in the release that moves traffic, and its
+// slot.
+func environmentLabels(env api.EnvironmentView, r *api.ReleaseView) []string {
+	var list []string
+	if r != nil && !r.Phase.Ended() && r.Phase != teal.PhaseWatching && r.From != 0 {
+		switch env.Version {
+		case r.From:
+			list = append(list, "current")
+		case r.To:
+			list = append(list, "new")
+		}
+	}
+	if env.Slot != "" {
+		list = append(list, string(env.Slot))
+	}
+	return list
 }
 
 func (s *session) releaseText(r *api.ReleaseView) string {
 	if r == nil {
 		return fmt.Sprintf("  %-8s  none yet\n", "release")
 	}
-	from := "nothing"
-	if r.From != 0 {
-		from = "version " + strconv.Itoa(r.From)
-	}
 	_, rest, _ := strings.Cut(r.Reason, "\n")
-	text := fmt.Sprintf("  %-8s  %s, from %s to version %d, is %s: %s\n", "release", r.ID, from, r.To, r.Phase, cause(*r)) + indent(rest)
-	for _, line := range []string{atStep(*r), circumstances(*r), waits(*r, s.env.Now(), s.clock)} {
-		if line != "" && !(r.Phase.Ended() && line == atStep(*r)) {
+	text := fmt.Sprintf("  %-8s  %s (%s) %s: %s\n", "release", r.ID, moves(*r), r.Phase, reasonText(*r)) + indent(rest)
+	for _, line := range []string{atStep(*r), rollbackText(*r), waitingText(*r, s.env.Now(), s.clock)} {
+		if line != "" && !((r.Phase.Ended() || saysStep(*r)) && line == atStep(*r)) {
 			text += "            " + line + "\n"
 		}
 	}
 	return text
+}
+
+// moves says which versions a release moves traffic between: "v1 → v2".
+func moves(r api.ReleaseView) string {
+	if r.From == 0 {
+		return teal.VersionName(r.To)
+	}
+	return teal.VersionName(r.From) + " → " + teal.VersionName(r.To)
 }
 
 // judgementText says what the judge says now, and of a release that went back,
@@ -184,9 +203,9 @@ func (s *session) judgementText(status api.Status) string {
 	if j := status.Judgement; j != nil {
 		text = fmt.Sprintf("  %-8s  %s: %s\n", "judge", strings.TrimRight(s.verdictWord(j.Verdict), " "), j.Reason)
 		findings = j.Findings
-	} else if r := status.Release; r != nil && decisive(*r) != nil {
-		text = fmt.Sprintf("  %-8s  `teal release show %s` shows all of it\n", "evidence", r.ID)
-		findings = []teal.Finding{*decisive(*r)}
+	} else if r := status.Release; r != nil && decidingFinding(*r) != nil {
+		text = fmt.Sprintf("  %-8s  see `teal release show %s` for all of it\n", "evidence", r.ID)
+		findings = []teal.Finding{*decidingFinding(*r)}
 	}
 	for _, line := range s.evidenceLines(findings) {
 		text += "            " + line + "\n"

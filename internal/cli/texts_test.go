@@ -14,7 +14,6 @@ import (
 	"teal"
 	"teal/internal/analysis"
 	"teal/internal/api"
-	"teal/internal/api/apitest"
 	"teal/internal/cli"
 )
 
@@ -45,6 +44,29 @@ func TestTexts(t *testing.T) {
 	for _, line := range regexp.MustCompile(`(?m)^  ([a-z]+) +[A-Z]`).FindAllStringSubmatch(help, -1) {
 		if texts[line[1]] == nil && line[1] != "help" {
 			t.Errorf("no text of teal %s is in testdata", line[1])
+		}
+	}
+}
+
+// People are told of current and new versions, by number; blue and green are names
+// of slots, and stand where slots are meant. Seen red with "green" for the new
+// version in an evidence sentence.
+func TestTextsNameVersionsAndNotSlots(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) != len(texts) {
+		t.Fatalf("%d files for %d commands: %v", len(files), len(texts), err)
+	}
+	slot := regexp.MustCompile(`\((current, |new, )?(blue|green)\)|blue-green|"side":"green"|"side" is|write "live" or "green"`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(slot.ReplaceAllString(string(text), "")) {
+			if regexp.MustCompile(`\b(blue|green)\b`).MatchString(line) {
+				t.Errorf("%s: %s", file, line)
+			}
 		}
 	}
 }
@@ -114,7 +136,7 @@ func (s *script) interrupt(text string, args ...string) {
 // judged is what the real judge says after intervals, and what it found.
 func judged(t *testing.T, policy teal.Judging, before *teal.Measurement, intervals ...teal.Interval) teal.Judgement {
 	t.Helper()
-	j, err := analysis.New(policy, before, nil)
+	j, err := analysis.New(analysis.Beginning{Policy: policy, Baseline: before, Current: 1, New: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,15 +240,15 @@ func (s *script) deploySteps() {
 		verify(s.fake)
 		s.fake.Step("hello")
 		s.fake.Advance(5 * time.Minute)
-		s.fake.Doubt("hello", "waits for a verdict: green has had 40 of the 100 requests that a verdict needs")
+		s.fake.Doubt("hello", "waiting for a verdict: too little traffic: 40 of 100 requests on new (v2) since step 1 began")
 		s.fake.Step("hello")
 		s.fake.Advance(10 * time.Minute)
 		s.fake.Wait("hello")
 		s.run("pause", "hello", "--reason", "what is this?")
 		s.run("resume", "hello")
 		s.run("approve", "hello", "--reason", "looks good")
-		s.fake.Outage("hello", "on hold: neither version 1 nor version 2 is healthy, so version 2 is not blamed; version 1: hello is not healthy; version 2: hello is not healthy")
-		s.fake.EndOutage("hello", "goes on: version 2 is healthy again; neither version was for 12s")
+		s.fake.Outage("hello", "on hold: neither v1 nor v2 is healthy, so v2 is not to blame; v1: hello is not healthy; v2: hello is not healthy")
+		s.fake.EndOutage("hello", "continuing: v2 is healthy again after an outage of both versions of 12s")
 		s.fake.GoLive("hello")
 	}
 	s.teal("deploy", s.dir)
@@ -237,7 +259,7 @@ func (s *script) deploySteps() {
 	s.fake.OnWatch = func(string) {
 		s.fake.Queue("hello")
 	}
-	s.interrupt("waits", "deploy", s.dir)
+	s.interrupt("queued", "deploy", s.dir)
 }
 
 func (s *script) deployFails() {
@@ -272,14 +294,14 @@ func (s *script) deployFails() {
 			s.fake.Begin("hello", smoke, "")
 			s.fake.Advance(12 * time.Millisecond)
 			s.fake.End("hello", smoke, teal.VerdictFail, teal.Finding{Asked: "GET / is answered with status 200", Seen: "status 500 in 12ms", Output: "Internal Server Error"})
-			s.fake.Stop("hello", "check smoke of version 2: status 500 in 12ms\nInternal Server Error")
+			s.fake.Stop("hello", "check smoke failed for v2: status 500 in 12ms\nInternal Server Error")
 		}},
 		{"A hook cannot be run", "live", func() {
 			s.fake.Provision("hello")
 			s.fake.Begin("hello", ci, "token")
 			s.fake.Advance(time.Hour)
 			s.fake.End("hello", ci, teal.VerdictError, teal.Finding{Asked: "POST http://ci.example", Seen: "there was no answer within 1h"})
-			s.fake.Stop("hello", "hook AfterInstall/ci of version 2: there was no answer within 1h")
+			s.fake.Stop("hello", "hook AfterInstall/ci could not be run for v2: there was no answer within 1h")
 		}},
 		{"The judge says fail", "live", func() {
 			verify(s.fake)
@@ -295,12 +317,12 @@ func (s *script) deployFails() {
 		{"It is unhealthy after the switch", "completed", func() {
 			verify(s.fake)
 			s.fake.GoLive("hello")
-			s.fake.Degrade("hello", "version 2 has no healthy instance any more: hello: exited with status 1")
+			s.fake.Degrade("hello", "v2 has no healthy instance left: hello: exited with status 1")
 		}},
 		{"There is no way back", "completed", func() {
 			verify(s.fake)
 			s.fake.GoLive("hello")
-			s.fake.Keep("hello", 10*time.Second, "asked for by ann", "version 1 could not be gone back to and version 2 keeps everything: hello: exited with status 1")
+			s.fake.Keep("hello", 10*time.Second, "requested by ann", "cannot go back to v1, v2 keeps all traffic: hello: exited with status 1")
 		}},
 	} {
 		scene(e, false)
@@ -484,7 +506,7 @@ func (s *script) statusOfReleases() {
 	s.teal("status", "hello")
 	s.run("resume", "hello")
 	s.fake.Advance(4 * time.Minute)
-	s.fake.Doubt("hello", "waits for a verdict: green has had 40 of the 100 requests that a verdict needs")
+	s.fake.Doubt("hello", "waiting for a verdict: too little traffic: 40 of 100 requests on new (v2) since step 1 began")
 	s.teal("status", "hello")
 	s.fake.Step("hello")
 	s.fake.Wait("hello")
@@ -498,15 +520,6 @@ func (s *script) statusOfReleases() {
 	verify(s.fake)
 	s.fake.Step("hello")
 	s.fake.Advance(8 * time.Hour)
-	s.teal("status", "hello")
-	s.scene("Frozen without an end")
-	s.canaryApp("one")
-	s.quietly("deploy DIR")
-	s.canaryApp("two")
-	s.endlessFreeze()
-	s.fake.Script = func(*apitest.Teal, teal.Release) {}
-	s.fake.OnWatch = nil
-	s.run("deploy", s.dir, "--override-freeze", "a test", "--no-release")
 	s.teal("status", "hello")
 }
 
@@ -524,8 +537,15 @@ func (s *script) statusOfTrouble() {
 	s.fake.Fail("hello", "hello: exited with status 1", traceback)
 	s.teal("status", "hello")
 
+	s.scene("A first version that does not start")
+	s.started()
+	s.fake.Provision("hello")
+	s.fake.Fail("hello", "hello: exited with status 1", traceback)
+	s.teal("status", "hello")
+	s.teal("status")
+
 	s.canary("Neither version is healthy")
-	s.fake.Outage("hello", "on hold: neither version 1 nor version 2 is healthy, so version 2 is not blamed; version 1: hello is not healthy; version 2: hello is not healthy")
+	s.fake.Outage("hello", "on hold: neither v1 nor v2 is healthy, so v2 is not to blame; v1: hello is not healthy; v2: hello is not healthy")
 	s.fake.Trouble("hello", teal.EnvironmentDegraded, "hello is not healthy: GET /health: status 500", "")
 	s.teal("status", "hello")
 
@@ -564,10 +584,10 @@ func textsOfWatch(s *script) {
 		s.fake.Advance(time.Minute)
 		s.refused()
 	}
-	s.interrupt("is rolled-back", "watch", "hello")
+	s.interrupt("v2 has stopped", "watch", "hello")
 	s.tty = true
 	s.fake.OnWatch = nil
-	s.interrupt("shows all of it", "watch", "hello")
+	s.interrupt("for all of it", "watch", "hello")
 }
 
 func textsOfHistory(s *script) {
@@ -647,14 +667,14 @@ func (s *script) releasesThatFail() {
 			s.fake.Begin("hello", smoke, "")
 			s.fake.Advance(12 * time.Millisecond)
 			s.fake.End("hello", smoke, teal.VerdictFail, teal.Finding{Asked: "GET / is answered with status 200", Seen: "status 500 in 12ms", Output: "Internal Server Error"})
-			s.fake.Stop("hello", "check smoke of version 2: status 500 in 12ms\nInternal Server Error")
+			s.fake.Stop("hello", "check smoke failed for v2: status 500 in 12ms\nInternal Server Error")
 		}},
 		{"A hook cannot be run", func() {
 			s.fake.Provision("hello")
 			s.fake.Begin("hello", ci, "token")
 			s.fake.Advance(time.Hour)
 			s.fake.End("hello", ci, teal.VerdictError, teal.Finding{Asked: "POST http://ci.example", Seen: "there was no answer within 1h"})
-			s.fake.Stop("hello", "hook AfterInstall/ci of version 2: there was no answer within 1h")
+			s.fake.Stop("hello", "hook AfterInstall/ci could not be run for v2: there was no answer within 1h")
 		}},
 		{"It is slower, has new errors, and clients give up", func() {
 			verify(s.fake)
@@ -699,7 +719,7 @@ func (s *script) releasesOfOrders() {
 	s.teal("release", "show", "hello-2")
 	s.canary("There was no way back")
 	s.fake.GoLive("hello")
-	s.fake.Keep("hello", 10*time.Second, "asked for by ann", "version 1 could not be gone back to and version 2 keeps everything: hello: exited with status 1")
+	s.fake.Keep("hello", 10*time.Second, "requested by ann", "cannot go back to v1, v2 keeps all traffic: hello: exited with status 1")
 	s.teal("release", "show", "hello-2")
 }
 

@@ -26,9 +26,9 @@ func (s *session) validateCommand() *cobra.Command {
 	var envFile string
 	cmd := &cobra.Command{
 		Use:   "validate [DIR]",
-		Short: "Check DIR/teal.yaml and the code that it names, without a server",
+		Short: "Check DIR/teal.yaml and its code, without a server",
 		Args:  arguments(0, 1),
-		RunE:  func(_ *cobra.Command, args []string) error { return s.validate(folder(args), envFile) },
+		RunE:  func(_ *cobra.Command, args []string) error { return s.validate(dirArg(args), envFile) },
 	}
 	cmd.Flags().StringVar(&envFile, "env-file", "", envFileUsage)
 	return cmd

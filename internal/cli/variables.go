@@ -2,7 +2,7 @@ package cli
 
 import "teal/internal/manifest"
 
-const envFileUsage = "a file of NAME=value lines for what ${NAME} in an env refers to; variables that are set go before it"
+const envFileUsage = "file of NAME=value lines for ${NAME} references in env; variables of the environment take precedence"
 
 // variables returns where references in a manifest find their values: the
 // environment of this command, then the file, if one is given.

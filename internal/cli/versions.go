@@ -4,7 +4,6 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,7 @@ import (
 func (s *session) versionsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "versions APP",
-		Short: "All versions of an app, newest first",
+		Short: "List the versions of an app, newest first",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.versions(cmd.Context(), args[0])
@@ -42,7 +41,7 @@ func (s *session) versions(ctx context.Context, app string) error {
 		for i := len(versions) - 1; i >= 0; i-- {
 			v := versions[i]
 			components := strings.Join(slices.Sorted(maps.Keys(v.Spec.Components)), ", ")
-			rows = append(rows, []string{strconv.Itoa(v.Number), s.stamp(v.CreatedAt), aliasesOf(status, v.Number), stateOf(status, v.Number), components})
+			rows = append(rows, []string{teal.VersionName(v.Number), s.timestamp(v.CreatedAt), aliasesOf(status, v.Number), stateOf(status, v.Number), components})
 		}
 		s.out.table(rows)
 	})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,9 +16,9 @@ import (
 func (s *session) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch APP",
-		Short: "Show what happens to an app until Ctrl-C",
-		Long: "On a terminal: the status, always as it is now. Elsewhere: one line for each change;\n" +
-			"with --json, one JSON document for each event.",
+		Short: "Follow what happens to an app, until Ctrl-C",
+		Long: "On a terminal: the live status. Elsewhere: one line per change; with --json, one JSON\n" +
+			"document per event.",
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.watch(cmd.Context(), args[0])
@@ -79,38 +80,54 @@ func (s *session) watchScreen(ctx context.Context, app string) func(client.Event
 func (s *session) watchLines(app string) func(client.Event) error {
 	said := map[string]string{}
 	return func(e client.Event) error {
-		key, line := s.eventLine(e)
+		key, line, at := s.eventLine(e)
 		if line == "" || said[key] == line {
 			return nil
 		}
 		said[key] = line
-		s.out.line("%s %s: %s", s.stamp(s.env.Now()), app, line)
+		s.out.line("%s %s: %s", s.timestamp(at), app, line)
 		return nil
 	}
 }
 
-// eventLine returns what an event says, and what it is about.
-func (s *session) eventLine(e client.Event) (about, line string) {
+// eventLine returns what an event says, what it is about, and when that happened.
+func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 	about = string(e.Kind) + " " + e.Name
 	if env, ok := e.Environment(); ok {
-		line = fmt.Sprintf("version %s is %s", env.Version, env.State)
+		line = fmt.Sprintf("%s is %s", teal.VersionName(env.Version), env.State)
 		if env.Reason != "" {
-			line += ": " + env.Reason
+			line += ": " + firstLine(env.Reason)
 		}
-		return about, line
+		return about, line, env.StateAt
 	}
 	if alias, ok := e.Alias(); ok {
-		return about, fmt.Sprintf("%s is %s", alias.Name, teal.FormatTargets(alias.Versions))
+		return about, fmt.Sprintf("%s points to %s", alias.Name, teal.FormatTargets(alias.Versions)), alias.UpdatedAt
 	}
 	if r, ok := e.Release(); ok {
-		line = fmt.Sprintf("release %s is %s: %s", r.ID, phaseWord(r), cause(r))
-		if text := waits(r, s.env.Now(), s.clock); text != "" {
+		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), reasonText(r))
+		if text := waitingText(r, s.env.Now(), s.clock); text != "" {
 			line += "; " + text
 		}
-		return about, line
+		return about, line, lastChange(r)
 	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
-		return about, fmt.Sprintf("version %s has stopped", e.Name)
+		return about, fmt.Sprintf("v%s has stopped", e.Name), s.env.Now()
 	}
-	return about, ""
+	return about, "", time.Time{}
+}
+
+// lastChange returns when a release last did something that a person sees.
+func lastChange(r api.ReleaseView) time.Time {
+	last := r.CreatedAt
+	for _, m := range timeline(r) {
+		if m.at.After(last) {
+			last = m.at
+		}
+	}
+	for _, at := range []*time.Time{r.WaitsSince, r.DoubtSince, r.OutageSince} {
+		if at != nil && at.After(last) {
+			last = *at
+		}
+	}
+	return last
 }

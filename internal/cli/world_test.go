@@ -126,7 +126,7 @@ func (b *buffer) String() string {
 }
 
 var (
-	uploadSize = regexp.MustCompile(`bundle [0-9.]+ k?B uploaded|("uploaded_bytes": )[1-9][0-9]*`)
+	uploadSize = regexp.MustCompile(`uploaded [0-9.]+ k?B|("uploaded_bytes": )[1-9][0-9]*`)
 	digest     = regexp.MustCompile(`sha256:[0-9a-f]{64}`)
 )
 
@@ -135,8 +135,8 @@ func (w *world) stable(text string) string {
 	text = strings.NewReplacer(w.addr, "ADDR", w.dir, "DIR", cmp.Or(w.env["TEAL_DATA"], w.dir), "DATA").Replace(text)
 	text = digest.ReplaceAllString(text, "DIGEST")
 	return uploadSize.ReplaceAllStringFunc(text, func(found string) string {
-		if strings.HasPrefix(found, "bundle") {
-			return "bundle N B uploaded"
+		if strings.HasPrefix(found, "uploaded ") {
+			return "uploaded N B"
 		}
 		return `"uploaded_bytes": N`
 	})

@@ -105,9 +105,7 @@ func (c *Control) checkIdle(ctx context.Context, app string) error {
 	if err != nil || moving.Phase == teal.PhaseWatching {
 		return err
 	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-		moving.ID, app, moving.Phase, moving.From, moving.To, app)
+	return release.InProgress(*moving)
 }
 
 // Record returns the version that has the spec's content: the one that is there,

@@ -140,7 +140,7 @@ type Manager struct {
 // New returns a manager. It starts nothing.
 func New(cfg Config) *Manager {
 	if cfg.Alerts == nil {
-		cfg.Alerts = noAlerts{}
+		cfg.Alerts = discardAlerts{}
 	}
 	if cfg.Fleet == nil {
 		cfg.Fleet = NewFleet()
@@ -150,8 +150,8 @@ func New(cfg Config) *Manager {
 	}
 }
 
-// turn is how long an environment may keep the next one from starting.
-const turn = 5 * time.Second
+// maxStartWait is how long an environment may keep the next one from starting.
+const maxStartWait = 5 * time.Second
 
 // awaitTurn blocks until few enough environments are starting, or ctx ends: a
 // server that comes back with hundreds of them would otherwise start none in
@@ -164,7 +164,7 @@ func (m *Manager) awaitTurn(ctx context.Context) (passOn func()) {
 		return func() {}
 	}
 	free := sync.OnceFunc(func() { <-m.starting })
-	over := time.AfterFunc(turn, free)
+	over := time.AfterFunc(maxStartWait, free)
 	return func() {
 		over.Stop()
 		free()

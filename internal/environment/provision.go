@@ -25,7 +25,7 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.neighbours(ctx, app, ref, keep)
+	neighbours, err := m.makeRoom(ctx, app, ref, keep)
 	if err != nil {
 		return err
 	}
@@ -66,10 +66,10 @@ func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, ref teal.V
 	return m.begin(version, e)
 }
 
-// neighbours returns the slots of the app's other environments, by version,
+// makeRoom returns the slots of the app's other environments, by version,
 // after retiring those that nobody needs and that are not in keep. While live is
 // not healthy, one that is stays: it may be what somebody wants to go back to.
-func (m *Manager) neighbours(ctx context.Context, app string, ref teal.VersionRef, keep []int) (map[teal.VersionRef]teal.Slot, error) {
+func (m *Manager) makeRoom(ctx context.Context, app string, ref teal.VersionRef, keep []int) (map[teal.VersionRef]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err

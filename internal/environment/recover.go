@@ -26,10 +26,10 @@ type Alerts interface {
 	Resolve(code teal.AlertCode, subject string)
 }
 
-type noAlerts struct{}
+type discardAlerts struct{}
 
-func (noAlerts) Report(teal.Alert)              {}
-func (noAlerts) Resolve(teal.AlertCode, string) {}
+func (discardAlerts) Report(teal.Alert)              {}
+func (discardAlerts) Resolve(teal.AlertCode, string) {}
 
 // plan is what is to be done about one environment at a start.
 type plan struct {

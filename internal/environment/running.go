@@ -48,7 +48,7 @@ type running struct {
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
 
-	wanted atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
+	recheckSince atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
 func (r *running) logger() *slog.Logger {
@@ -164,7 +164,7 @@ func (r *running) setHealth(ctx context.Context, now health) {
 // recheck asks for checks of everything that has them, now.
 func (r *running) recheck() {
 	now := time.Now()
-	r.wanted.Store(&now)
+	r.recheckSince.Store(&now)
 	r.mu.Lock()
 	parts := r.parts
 	r.mu.Unlock()
@@ -178,11 +178,11 @@ func (r *running) recheck() {
 // tellChecked tells the manager's owner when checks that were asked for have been
 // passed.
 func (r *running) tellChecked() {
-	wanted := r.wanted.Load()
+	wanted := r.recheckSince.Load()
 	if wanted == nil {
 		return
 	}
-	if at, _ := r.checked(); !at.Before(*wanted) && r.wanted.CompareAndSwap(wanted, nil) {
+	if at, _ := r.checked(); !at.Before(*wanted) && r.recheckSince.CompareAndSwap(wanted, nil) {
 		r.manager.tell(r.version.App)
 	}
 }
@@ -255,8 +255,8 @@ func (r *running) currentHandle() *gateway.Environment {
 	return r.handle
 }
 
-// touch says that a component's condition may have changed. It does not block.
-func (r *running) touch() {
+// markDirty says that a component's condition may have changed. It does not block.
+func (r *running) markDirty() {
 	select {
 	case r.dirty <- struct{}{}:
 	default:
@@ -414,7 +414,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
 			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 			Start: r.startProcess, Log: r.functionLog(name),
-			Logger: r.manager.cfg.Logger, OnChange: r.touch,
+			Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 		})
 		if err != nil {
 			return part{}, fmt.Errorf("function %s: %w", name, err)
@@ -429,7 +429,7 @@ func (r *running) part(name string, c teal.Component, dir folders, env map[strin
 	cfg := service.Config{
 		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
 		Dir: dir.code, Env: env, Start: r.startProcess, Log: r.serviceLog(name),
-		Logger: r.manager.cfg.Logger, OnChange: r.touch,
+		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	}
 	set, err := service.New(cfg)
 	if err != nil {

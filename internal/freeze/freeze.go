@@ -9,9 +9,10 @@ import (
 	"teal/internal/cron"
 )
 
-// Active reports whether the freeze holds at now and, if so, until when at
-// least: the end of the window, and of those that follow it without a gap. A
-// freeze that teal.Policy.Check refuses never holds.
+// Active reports whether the freeze holds at now and, if so, until when: the end
+// of the window, and of those that follow it without a gap; zero where so many
+// follow that no end is in sight. A freeze that teal.Policy.Check refuses never
+// holds.
 //
 // A window begins when a clock on the wall in its time zone shows what Cron says;
 // see package cron for the days on which that is changed.
@@ -30,22 +31,23 @@ func Active(f teal.Freeze, now time.Time) (until time.Time, frozen bool) {
 	for range maxWindows {
 		start, ok = schedule.Latest(until.In(zone), until.Add(-last))
 		if !ok || !start.Add(last).After(until) {
-			break
+			return until, true
 		}
 		until = start.Add(last)
 	}
-	return until, true
+	return time.Time{}, true
 }
 
-// maxWindows bounds how many windows in a row are looked at: some freezes have
-// no end.
-const maxWindows = 20
+// maxWindows bounds how many windows in a row are looked at, a day of minutes:
+// some freezes have no end.
+const maxWindows = 1500
 
-// Frozen returns the freeze that holds at now, and until when it does; of
-// several the one that holds longest.
+// Frozen returns the freeze that holds at now, and until when it does, as Active
+// has it; of several the one that holds longest.
 func Frozen(list []teal.Freeze, now time.Time) (f teal.Freeze, until time.Time, frozen bool) {
 	for _, one := range list {
-		if end, holds := Active(one, now); holds && end.After(until) {
+		end, holds := Active(one, now)
+		if holds && (!frozen || end.IsZero() || !until.IsZero() && end.After(until)) {
 			f, until, frozen = one, end, true
 		}
 	}

@@ -85,6 +85,13 @@ func TestFrozenTellsTheLongest(t *testing.T) {
 	if !frozen || f.Reason != "weekend" || !until.Equal(at(t, "2026-01-05T08:00:00Z")) {
 		t.Errorf("%+v until %s, %t", f, until, frozen)
 	}
+	// Seen red when the end of the last window that is looked at was the end.
+	endless := teal.Freeze{Cron: "0 0 * * *", For: teal.Duration(48 * time.Hour), Reason: "closed"}
+	for _, list := range [][]teal.Freeze{{endless}, append([]teal.Freeze{endless}, list...), append(list[:len(list):len(list)], endless)} {
+		if f, until, frozen := freeze.Frozen(list, now); !frozen || f != endless || !until.IsZero() {
+			t.Errorf("a freeze without an end: %+v until %s, frozen %t", f, until, frozen)
+		}
+	}
 	if f, until, frozen := freeze.Frozen(list[:1], now); frozen || f != (teal.Freeze{}) || !until.IsZero() {
 		t.Errorf("%+v until %s, %t", f, until, frozen)
 	}
@@ -178,7 +185,7 @@ func FuzzFreeze(f *testing.F) {
 		if length > int64(teal.MaxFreeze) {
 			return
 		}
-		if until, frozen := freeze.Active(f, now); frozen && (refused || !until.After(now)) {
+		if until, frozen := freeze.Active(f, now); frozen && (refused || !until.IsZero() && !until.After(now)) {
 			t.Errorf("%+v at %s: until %s, refused %t", f, now, until, refused)
 		}
 	})

@@ -9,7 +9,7 @@
 //
 // An instance is idle when its runtime waits for the next invocation, and only
 // then: an answer that has come in frees the caller, not yet the instance. The
-// function's timeout bounds the whole turn, from the event to the runtime's
+// function's timeout bounds the whole call, from the event to the runtime's
 // next request.
 //
 // Who decides what: plan (pure) says how many instances to start and to let go;

@@ -69,8 +69,8 @@ func serverPath() string {
 	return defaultPath
 }
 
-// place is where one instance lives.
-type place struct {
+// instanceEnv is where one instance lives.
+type instanceEnv struct {
 	api     string // host:port of its Runtime API
 	stream  string // the log stream, AWS's name for the instance
 	scratch string // its own writable directory
@@ -79,7 +79,7 @@ type place struct {
 // environ returns the whole environment of an instance as NAME=value, sorted.
 // What comes later wins: defaults, the user's variables, Teal's own, and then
 // what Lambda reserves. version is the interpreter's.
-func (cfg *Config) environ(at place, path, version string) []string {
+func (cfg *Config) environ(at instanceEnv, path, version string) []string {
 	runtimeDir := cfg.runtimeDir()
 	env := map[string]string{
 		"PATH": path, "LANG": "en_US.UTF-8", "TZ": ":UTC",

@@ -30,11 +30,11 @@ func TestProcessorsFollowTheMemory(t *testing.T) {
 
 func TestGoFunctionsGetTheirProcessorsUnlessTheySayHowMany(t *testing.T) {
 	cfg := Config{Function: teal.Function{Runtime: "provided.al2023", Memory: 128 * teal.MiB}}
-	if env := cfg.environ(place{}, "", ""); !slices.Contains(env, "GOMAXPROCS=1") {
+	if env := cfg.environ(instanceEnv{}, "", ""); !slices.Contains(env, "GOMAXPROCS=1") {
 		t.Errorf("GOMAXPROCS=1 is not in %q", env)
 	}
 	cfg.Function.Env = map[string]string{"GOMAXPROCS": "7"}
-	if env := cfg.environ(place{}, "", ""); !slices.Contains(env, "GOMAXPROCS=7") {
+	if env := cfg.environ(instanceEnv{}, "", ""); !slices.Contains(env, "GOMAXPROCS=7") {
 		t.Errorf("GOMAXPROCS=7 is not in %q", env)
 	}
 }
@@ -52,11 +52,11 @@ func TestLayersAreInTheSearchPaths(t *testing.T) {
 		{"provided.al2023", "", "LAMBDA_LAYERS", "L"},
 	} {
 		cfg := Config{Dir: "D", WorkDir: "W", Layers: "L", Function: teal.Function{Runtime: c.runtime}}
-		if env := cfg.environ(place{}, "/bin", c.version); !slices.Contains(env, c.name+"="+c.want) {
+		if env := cfg.environ(instanceEnv{}, "/bin", c.version); !slices.Contains(env, c.name+"="+c.want) {
 			t.Errorf("%s on %s: %s=%s is not in %q", c.runtime, c.version, c.name, c.want, env)
 		}
 		cfg.Layers = ""
-		if env := strings.Join(cfg.environ(place{}, "/bin", c.version), " "); strings.Contains(env, "L/") || strings.Contains(env, "LAMBDA_LAYERS") || strings.Contains(env, "LD_LIBRARY_PATH") {
+		if env := strings.Join(cfg.environ(instanceEnv{}, "/bin", c.version), " "); strings.Contains(env, "L/") || strings.Contains(env, "LAMBDA_LAYERS") || strings.Contains(env, "LD_LIBRARY_PATH") {
 			t.Errorf("%s without layers: %s", c.runtime, env)
 		}
 	}

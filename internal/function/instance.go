@@ -40,9 +40,9 @@ const (
 
 // Graces that are nobody's business to set.
 const (
-	lastWords   = 200 * time.Millisecond // for what an ended process has sent to be read
-	reconnect   = 2 * time.Second        // for a runtime that lost its connection to ask again
-	memoryEvery = 250 * time.Millisecond // how old a peak of memory may be in a report
+	finalOutputWait = 200 * time.Millisecond // for what an ended process has sent to be read
+	reconnect       = 2 * time.Second        // for a runtime that lost its connection to ask again
+	memoryEvery     = 250 * time.Millisecond // how old a peak of memory may be in a report
 )
 
 // instance is one process, its Runtime API and its place in the pool.
@@ -55,12 +55,12 @@ type instance struct {
 	endpoint *runtimeapi.Endpoint   // set by live before anybody else can need it
 	process  *process.Process
 
-	strangers  sync.Once     // one has been refused, and logged
-	ready      chan struct{} // closed when the runtime asks for work the first time
-	initFailed chan runtimeapi.InitFailure
-	ending     chan struct{} // closed by end
-	endOnce    sync.Once
-	grace      time.Duration // written before ending is closed
+	refusedCallers sync.Once     // one has been refused, and logged
+	ready          chan struct{} // closed when the runtime asks for work the first time
+	initFailed     chan runtimeapi.InitFailure
+	ending         chan struct{} // closed by end
+	endOnce        sync.Once
+	grace          time.Duration // written before ending is closed
 
 	memory sync.Mutex // guards the two below
 	peak   teal.Bytes
@@ -69,11 +69,11 @@ type instance struct {
 	// Guarded by pool.mu.
 	stage    stage
 	since    time.Time
-	turn     *turn
+	call     *queuedCall
 	began    time.Time
-	init     time.Duration // for the first turn to report; then 0
+	init     time.Duration // for the first call to report; then 0
 	timer    *time.Timer
-	deadline time.Time // of the turn; zero: none
+	deadline time.Time // of the call; zero: none
 }
 
 func newInstance(p *Pool, number int) *instance {
@@ -113,7 +113,7 @@ func (i *instance) live(ctx context.Context) {
 		}
 	}
 	i.stopProcess()
-	i.hearLastWords()
+	i.awaitFinalOutput()
 	<-served
 	i.settle(failed)
 }
@@ -136,7 +136,7 @@ func (i *instance) launch(ctx context.Context) error {
 	i.platform("INIT_START Runtime: " + p.cfg.Function.Runtime + ", run by " + prog.note)
 	started, err := p.cfg.Start(process.Spec{
 		Path: prog.path, Args: prog.args, Dir: p.cfg.Dir, Memory: p.cfg.Function.Memory,
-		Env:    p.cfg.environ(place{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath(), prog.version),
+		Env:    p.cfg.environ(instanceEnv{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath(), prog.version),
 		Output: i.output,
 	})
 	if err != nil {
@@ -162,7 +162,7 @@ func (i *instance) admits(c net.Conn) bool {
 		})
 		return true
 	}
-	i.strangers.Do(func() {
+	i.refusedCallers.Do(func() {
 		i.pool.log.Warn("refused a connection to the Runtime API that is not the instance's own; more of them are not reported", "instance", i.name, "client", c.RemoteAddr().String())
 	})
 	return false
@@ -203,7 +203,7 @@ func (i *instance) initialise() *failure {
 // endedInInit tells an init error that was posted just before the end from an
 // end without a word.
 func (i *instance) endedInInit() *failure {
-	i.hearLastWords()
+	i.awaitFinalOutput()
 	select {
 	case posted := <-i.initFailed:
 		return initFailure(posted)
@@ -232,9 +232,9 @@ func (i *instance) stopProcess() {
 	i.process.Stop(grace)
 }
 
-// hearLastWords reads what the process sent before it ended.
-func (i *instance) hearLastWords() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+// awaitFinalOutput reads what the process sent before it ended.
+func (i *instance) awaitFinalOutput() {
+	ctx, cancel := context.WithTimeout(context.Background(), finalOutputWait)
 	defer cancel()
 	i.endpoint.Shutdown(ctx)
 }
@@ -298,9 +298,9 @@ func (i *instance) end(grace time.Duration) {
 
 // abandon ends the instance's use of the Runtime API. It returns the turn that
 // was under way, which is then the caller's to settle, or nil.
-func (i *instance) abandon() *turn {
+func (i *instance) abandon() *queuedCall {
 	i.pool.mu.Lock()
-	endpoint, t := i.endpoint, i.turn
+	endpoint, t := i.endpoint, i.call
 	i.pool.mu.Unlock()
 	if endpoint == nil || !endpoint.Abandon() {
 		return nil
@@ -331,9 +331,9 @@ func (i *instance) disarmLocked() {
 	i.timer.Stop()
 }
 
-// deliver hands the event of a turn that has begun to the runtime. When the
-// instance turns out to be gone the turn is submitted again.
-func (i *instance) deliver(t *turn) {
+// deliver hands the event of a call that has begun to the runtime. When the
+// instance turns out to be gone the call is submitted again.
+func (i *instance) deliver(t *queuedCall) {
 	p := i.pool
 	i.request.Store(&t.id)
 	p.cfg.Log(i.name, t.id, streamPlatform, "START RequestId: "+t.id+" Version: "+p.version)
@@ -342,13 +342,13 @@ func (i *instance) deliver(t *turn) {
 		return
 	}
 	if errors.Is(err, runtimeapi.ErrNotDelivered) && i.abandon() == nil {
-		return // somebody has settled the turn already
+		return // somebody has settled the call already
 	}
 	i.drop()
 	p.submit(t)
 }
 
-// overdue is called when the turn's deadline has passed, or a little after a
+// overdue is called when the call's deadline has passed, or a little after a
 // deadline that does not count any more.
 func (i *instance) overdue() {
 	p := i.pool

@@ -41,12 +41,12 @@ type outcome struct {
 	err    error
 }
 
-// turn is one invocation in one instance.
-type turn struct {
+// queuedCall is one invocation in one instance.
+type queuedCall struct {
 	id      string
 	inside  bool
 	started time.Time
-	init    time.Duration // of the instance, on its first turn
+	init    time.Duration // of the instance, on its first call
 	event   runtimeapi.Event
 	stream  teal.Stream // gets what the event's Flow carries; nil without one
 
@@ -57,9 +57,9 @@ type turn struct {
 	duration time.Duration // written before the outcome is sent
 }
 
-// newTurn returns the turn of an invocation; its times are set when it begins.
-func (p *Pool) newTurn(in *teal.Invocation) *turn {
-	t := &turn{id: in.RequestID, inside: in.Inside, stream: in.Stream, outcome: make(chan outcome, 1)}
+// newCall returns the turn of an invocation; its times are set when it begins.
+func (p *Pool) newCall(in *teal.Invocation) *queuedCall {
+	t := &queuedCall{id: in.RequestID, inside: in.Inside, stream: in.Stream, outcome: make(chan outcome, 1)}
 	t.event = runtimeapi.Event{
 		RequestID: in.RequestID, ARN: p.arn(in.Alias),
 		TraceID: in.TraceID, ClientContext: clientContext(in.ClientContext), Payload: in.Event,
@@ -104,7 +104,7 @@ var emptyEvent = []byte("{}")
 
 // await returns the turn's outcome. When ctx ends first the turn goes on by
 // itself.
-func (t *turn) await(ctx context.Context) (teal.Answer, error) {
+func (t *queuedCall) await(ctx context.Context) (teal.Answer, error) {
 	defer t.event.Flow.Leave()
 	for {
 		select {
@@ -113,13 +113,13 @@ func (t *turn) await(ctx context.Context) (teal.Answer, error) {
 		case piece := <-t.event.Flow.Pieces():
 			t.take(piece)
 		case <-ctx.Done():
-			return teal.Answer{}, left(ctx)
+			return teal.Answer{}, callerGone(ctx)
 		}
 	}
 }
 
 // take hands a piece of a streamed answer to whoever wants it.
-func (t *turn) take(p runtimeapi.Piece) {
+func (t *queuedCall) take(p runtimeapi.Piece) {
 	var err error
 	if p.First {
 		t.stream.Begin(p.MediaType)
@@ -133,12 +133,12 @@ func (t *turn) take(p runtimeapi.Piece) {
 }
 
 // answer returns the answer to a turn that has ended.
-func (t *turn) answer(functionError string, payload []byte) teal.Answer {
+func (t *queuedCall) answer(functionError string, payload []byte) teal.Answer {
 	return teal.Answer{RequestID: t.id, Payload: payload, FunctionError: functionError, Duration: t.duration, InitDuration: t.init}
 }
 
-// replied is the outcome of a turn that the runtime ended.
-func (t *turn) replied(r runtimeapi.Reply) outcome {
+// replied is the outcome of a call that the runtime ended.
+func (t *queuedCall) replied(r runtimeapi.Reply) outcome {
 	switch {
 	case r.TooLarge:
 		limit := teal.MaxPayload
@@ -187,8 +187,8 @@ func exitReason(exit process.Exit) (errorType, message string) {
 	}
 }
 
-// crash settles a turn whose process ended.
-func (i *instance) crash(t *turn, exit process.Exit, now time.Time) {
+// crash settles a call whose process ended.
+func (i *instance) crash(t *queuedCall, exit process.Exit, now time.Time) {
 	errorType, message := exitReason(exit)
 	t.duration = now.Sub(t.started)
 	document := runtimeapi.ErrorDocument(errorType, forRequest(t.id, message))
@@ -198,8 +198,8 @@ func (i *instance) crash(t *turn, exit process.Exit, now time.Time) {
 	i.report(t, "\tStatus: error\tError Type: "+errorType)
 }
 
-// timeout settles a turn that took too long.
-func (i *instance) timeout(t *turn, now time.Time) {
+// timeout settles a call that took too long.
+func (i *instance) timeout(t *queuedCall, now time.Time) {
 	limit := i.pool.cfg.Function.Timeout.Std()
 	message := fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())
 	t.duration = now.Sub(t.started)
@@ -210,8 +210,8 @@ func (i *instance) timeout(t *turn, now time.Time) {
 	i.report(t, "\tStatus: timeout")
 }
 
-// report logs the end of a turn as AWS does.
-func (i *instance) report(t *turn, status string) {
+// report logs the end of a call as AWS does.
+func (i *instance) report(t *queuedCall, status string) {
 	log, now := i.pool.cfg.Log, time.Now()
 	log(i.name, t.id, streamPlatform, "END RequestId: "+t.id)
 	line := make([]byte, 0, 256)
@@ -278,7 +278,7 @@ func initFailure(posted runtimeapi.InitFailure) *failure {
 	if json.Unmarshal(document, &said) != nil || said.Type == "" {
 		said.Type = posted.ErrorType
 	}
-	return &failure{init: true, document: document, reason: strings.TrimSuffix("it cannot initialise: "+said.Type+": "+said.Message, ": ")}
+	return &failure{init: true, document: document, reason: strings.TrimSuffix("initialization failed: "+said.Type+": "+said.Message, ": ")}
 }
 
 func initExit(exit process.Exit) *failure {

@@ -66,7 +66,7 @@ func (i *instance) Replied(r runtimeapi.Reply) {
 	p := i.pool
 	now := time.Now()
 	p.mu.Lock()
-	t := i.turn
+	t := i.call
 	if i.stage == stageBusy {
 		p.moveLocked(i, stageReturning, now)
 	}
@@ -79,7 +79,7 @@ func (i *instance) Replied(r runtimeapi.Reply) {
 // to the invocation that has just ended, as long as the next one has not begun.
 func (i *instance) Acknowledged() {
 	i.pool.mu.Lock()
-	t := i.turn
+	t := i.call
 	i.pool.mu.Unlock()
 	i.process.SettleOutput()
 	i.report(t, "")

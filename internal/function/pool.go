@@ -103,28 +103,28 @@ type Pool struct {
 	lookup sync.Mutex // held while the interpreter is looked for
 	found  *program
 
-	mu        sync.Mutex
-	running   bool
-	instances map[*instance]struct{} // every one that has a goroutine
-	counts    [stages]int
-	idle      []*instance // the one used last is the last one
-	queue     []*turn     // invocations without an instance: those from inside first, and then the oldest
-	gaveWay   time.Time   // when one from inside gave up last
-	recheck   *time.Timer // nudges returnGrace after something was queued
-	rechecks  bool        // recheck is running
-	proven    bool
-	floor     int  // what Require wants
-	set       int  // what SetMinInstances wants
-	grown     bool // so many have been ready at once
-	peak      peak // of what was in flight
-	failing   bool
-	failure   *failure // the last one; nil again when an instance has become ready
-	notBefore time.Time
-	works     bool            // an invocation has been finished since the last failure
-	slow      process.Backoff // while it does not work
-	quick     process.Backoff // while it does
-	sequence  int
-	shown     State // what OnChange was last called for
+	mu           sync.Mutex
+	running      bool
+	instances    map[*instance]struct{} // every one that has a goroutine
+	counts       [stages]int
+	idle         []*instance   // the one used last is the last one
+	queue        []*queuedCall // invocations without an instance: those from inside first, and then the oldest
+	lastGaveUp   time.Time     // when one from inside gave up last
+	recheck      *time.Timer   // nudges returnGrace after something was queued
+	rechecks     bool          // recheck is running
+	proven       bool
+	floor        int  // what Require wants
+	minInstances int  // what SetMinInstances wants
+	grown        bool // so many have been ready at once
+	peak         peak // of what was in flight
+	failing      bool
+	failure      *failure // the last one; nil again when an instance has become ready
+	notBefore    time.Time
+	works        bool            // an invocation has been finished since the last failure
+	slow         process.Backoff // while it does not work
+	quick        process.Backoff // while it does
+	sequence     int
+	shown        State // what OnChange was last called for
 }
 
 // New checks cfg and returns a pool that does nothing before Run.
@@ -164,7 +164,7 @@ func New(cfg Config) (*Pool, error) {
 		instances: map[*instance]struct{}{},
 		quick:     process.Backoff{First: crashDelay, Max: crashMaxDelay},
 	}
-	p.recheck = time.AfterFunc(time.Hour, p.lookAgain)
+	p.recheck = time.AfterFunc(time.Hour, p.recheckQueue)
 	p.recheck.Stop()
 	return p, nil
 }
@@ -209,7 +209,7 @@ func (p *Pool) changed() {
 // beside what Require wants.
 func (p *Pool) SetMinInstances(n int) {
 	p.mu.Lock()
-	p.set = n
+	p.minInstances = n
 	p.mu.Unlock()
 	p.nudge()
 }
@@ -233,7 +233,7 @@ func (p *Pool) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, err
 	} else if !validRequestID(in.RequestID) {
 		return teal.Answer{}, teal.Errorf(teal.CodeInvalidInput, "%.100q is not a request id; use up to 128 letters, digits, dashes and underscores", in.RequestID)
 	}
-	t := p.newTurn(&in)
+	t := p.newCall(&in)
 	if err := t.event.Check(); err != nil {
 		return teal.Answer{}, err
 	}
@@ -261,20 +261,20 @@ func (p *Pool) moveLocked(i *instance, to stage, now time.Time) {
 }
 
 // beginLocked gives an instance to an invocation.
-func (p *Pool) beginLocked(i *instance, t *turn, now time.Time) {
+func (p *Pool) beginLocked(i *instance, t *queuedCall, now time.Time) {
 	p.moveLocked(i, stageBusy, now)
 	t.started = now
 	t.event.Deadline = now.Add(p.cfg.Function.Timeout.Std())
 	t.init, i.init = i.init, 0
 	t.deliveries++
-	i.turn = t
+	i.call = t
 	i.armLocked(now, p.cfg.Function.Timeout.Std())
 	p.peak.note(now, p.demandLocked())
 }
 
 // freeLocked gives an instance that waits for work to whoever waits longest,
 // and returns that turn for the caller to deliver; or nil.
-func (p *Pool) freeLocked(i *instance, now time.Time) *turn {
+func (p *Pool) freeLocked(i *instance, now time.Time) *queuedCall {
 	if len(p.queue) == 0 {
 		p.moveLocked(i, stageIdle, now)
 		return nil

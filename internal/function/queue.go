@@ -9,8 +9,8 @@ import (
 	"teal"
 )
 
-// left is the error of a caller whose context ended.
-func left(ctx context.Context) error {
+// callerGone is the error of a caller whose context ended.
+func callerGone(ctx context.Context) error {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return teal.Errorf(teal.CodeTimeout, "the caller did not wait for the function any longer: %w", ctx.Err())
 	}
@@ -19,7 +19,7 @@ func left(ctx context.Context) error {
 
 // submit gives t to an idle instance, and delivers it; or it puts t into the
 // queue, or settles it when there is nothing to wait for.
-func (p *Pool) submit(t *turn) (queued bool) {
+func (p *Pool) submit(t *queuedCall) (queued bool) {
 	now := time.Now()
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 && p.running {
@@ -34,30 +34,30 @@ func (p *Pool) submit(t *turn) (queued bool) {
 		t.outcome <- refused
 		return false
 	}
-	p.queue = slices.Insert(p.queue, p.placeLocked(t), t)
+	p.queue = slices.Insert(p.queue, p.queueIndexLocked(t), t)
 	p.peak.note(now, p.demandLocked())
 	p.queuedLocked()
 	p.mu.Unlock()
 	return true
 }
 
-// placeLocked returns where in the queue t belongs. Work that has begun is finished
+// queueIndexLocked returns where in the queue t belongs. Work that has begun is finished
 // before more is: a call from inside, whose caller holds an instance, goes before
 // those that hold nothing. Otherwise the calls of a chain would wait for more and
 // more chains to begin, each of which takes an instance away.
-func (p *Pool) placeLocked(t *turn) int {
+func (p *Pool) queueIndexLocked(t *queuedCall) int {
 	switch {
 	case t.deliveries > 0:
 		return 0
 	case t.inside:
-		return p.insideLocked()
+		return p.insideCountLocked()
 	}
 	return len(p.queue)
 }
 
-// insideLocked returns how many of the queue come before those from outside.
-func (p *Pool) insideLocked() int {
-	n := slices.IndexFunc(p.queue, func(t *turn) bool { return !t.inside && t.deliveries == 0 })
+// insideCountLocked returns how many of the queue come before those from outside.
+func (p *Pool) insideCountLocked() int {
+	n := slices.IndexFunc(p.queue, func(t *queuedCall) bool { return !t.inside && t.deliveries == 0 })
 	if n < 0 {
 		return len(p.queue)
 	}
@@ -66,8 +66,8 @@ func (p *Pool) insideLocked() int {
 
 // aheadLocked returns how many wait of those that t would wait for: calls from
 // outside, however many, take no place from those from inside.
-func (p *Pool) aheadLocked(t *turn) int {
-	inside := p.insideLocked()
+func (p *Pool) aheadLocked(t *queuedCall) int {
+	inside := p.insideCountLocked()
 	if t.inside {
 		return inside
 	}
@@ -88,7 +88,7 @@ func (p *Pool) queuedLocked() {
 	}
 }
 
-func (p *Pool) lookAgain() {
+func (p *Pool) recheckQueue() {
 	p.mu.Lock()
 	p.rechecks = false
 	p.mu.Unlock()
@@ -96,7 +96,7 @@ func (p *Pool) lookAgain() {
 }
 
 // refuseLocked says whether t has nothing to wait for.
-func (p *Pool) refuseLocked(t *turn, now time.Time) (refused outcome, ok bool) {
+func (p *Pool) refuseLocked(t *queuedCall, now time.Time) (refused outcome, ok bool) {
 	switch {
 	case !p.running:
 		return p.stoppedOutcome(), true
@@ -120,7 +120,7 @@ func (p *Pool) liveLocked() int {
 }
 
 // awaitQueued returns the outcome of a turn that was put into the queue.
-func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
+func (p *Pool) awaitQueued(ctx context.Context, t *queuedCall) (teal.Answer, error) {
 	timer := time.NewTimer(p.cfg.QueueTimeout)
 	defer timer.Stop()
 	defer t.event.Flow.Leave()
@@ -136,19 +136,19 @@ func (p *Pool) awaitQueued(ctx context.Context, t *turn) (teal.Answer, error) {
 			}
 			timer.Reset(p.cfg.QueueTimeout)
 		case <-ctx.Done():
-			p.leaveQueue(t) // a turn that has left it already goes on by itself
-			return teal.Answer{}, left(ctx)
+			p.leaveQueue(t) // a call that has left it already goes on by itself
+			return teal.Answer{}, callerGone(ctx)
 		}
 	}
 }
 
 // giveUp takes t out of the queue when its time is over, unless an instance is
 // being started for it, another one gives way to it, or it has left the queue.
-func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
+func (p *Pool) giveUp(t *queuedCall) (out outcome, over bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	at := slices.Index(p.queue, t)
-	if at < 0 || at < p.counts[stageStarting] || p.mayStayLocked(t, at, time.Now()) {
+	if at < 0 || at < p.counts[stageStarting] || p.mayKeepWaitingLocked(t, at, time.Now()) {
 		return outcome{}, false
 	}
 	p.queue = slices.Delete(p.queue, at, at+1)
@@ -158,22 +158,22 @@ func (p *Pool) giveUp(t *turn) (out outcome, over bool) {
 	return outcome{err: teal.Errorf(teal.CodeThrottled, "no instance of function %s became free within %s; at most %d run at once: try again later or raise concurrency.max", p.cfg.Name, p.cfg.QueueTimeout, p.cfg.Function.Concurrency.Max)}, true
 }
 
-// mayStayLocked reports whether another call from inside has just given up. Calls
+// mayKeepWaitingLocked reports whether another call from inside has just given up. Calls
 // of a function to itself may have all its instances for callers, so that none of
 // them is ever answered. Then they give up one at a time: the caller of the first ends,
 // and its instance serves the others in turn.
-func (p *Pool) mayStayLocked(t *turn, at int, now time.Time) bool {
+func (p *Pool) mayKeepWaitingLocked(t *queuedCall, at int, now time.Time) bool {
 	if !t.inside || at >= p.counts[stageBusy] {
 		return false
 	}
-	if now.Sub(p.gaveWay) < p.cfg.QueueTimeout {
+	if now.Sub(p.lastGaveUp) < p.cfg.QueueTimeout {
 		return true
 	}
-	p.gaveWay = now
+	p.lastGaveUp = now
 	return false
 }
 
-func (p *Pool) leaveQueue(t *turn) {
+func (p *Pool) leaveQueue(t *queuedCall) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if at := slices.Index(p.queue, t); at >= 0 {

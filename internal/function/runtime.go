@@ -59,11 +59,11 @@ func findProgram(ctx context.Context, cfg *Config) (program, error) {
 	loader := func(name string) string { return filepath.Join(cfg.runtimeDir(), name) }
 	switch family := teal.RuntimeFamily(cfg.Function.Runtime); family {
 	case "python3":
-		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, pythonAsks)
+		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, pythonVersionArgs)
 		found.args = []string{loader(bootstrap.PythonFile)}
 		return found, err
 	case "nodejs":
-		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, nodeAsks)
+		found, err := cfg.Interpreters.find(ctx, cfg.Function.Runtime, nodeVersionArgs)
 		// V8 sizes its heap by the machine and not by the function's limit; told
 		// the limit, it collects instead of being killed.
 		heap := max(16, megabytes(cfg.Function.Memory)*9/10)
@@ -94,12 +94,12 @@ func findBootstrap(dir, layers string) (program, error) {
 	return program{path: path, note: "bootstrap"}, nil
 }
 
-// question is how an interpreter is asked for its own path and version.
-type question []string
+// interpreterQuery is how an interpreter is asked for its own path and version.
+type interpreterQuery []string
 
 var (
-	pythonAsks = question{"-c", "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))"}
-	nodeAsks   = question{"-p", "process.execPath + '\\n' + process.versions.node"}
+	pythonVersionArgs = interpreterQuery{"-c", "import sys; print(sys.executable); print('.'.join(map(str, sys.version_info[:3])))"}
+	nodeVersionArgs   = interpreterQuery{"-p", "process.execPath + '\\n' + process.versions.node"}
 )
 
 // interpreters returns the names under which a runtime's interpreter may be
@@ -125,7 +125,7 @@ type Interpreters struct {
 	found map[string]program
 }
 
-func (i *Interpreters) find(ctx context.Context, runtime string, ask question) (program, error) {
+func (i *Interpreters) find(ctx context.Context, runtime string, ask interpreterQuery) (program, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if known, ok := i.found[runtime]; ok {
@@ -148,7 +148,7 @@ func (i *Interpreters) find(ctx context.Context, runtime string, ask question) (
 // is not enough: version managers put programs there that only say that they
 // cannot run. The path that the interpreter gives of itself is what is started,
 // so that a version manager's wrapper costs nothing per instance.
-func findInterpreter(ctx context.Context, runtime string, ask question) (program, error) {
+func findInterpreter(ctx context.Context, runtime string, ask interpreterQuery) (program, error) {
 	var missing []string
 	for _, name := range interpreters(runtime) {
 		path, version, err := ask.put(ctx, name)
@@ -166,7 +166,7 @@ func findInterpreter(ctx context.Context, runtime string, ask question) (program
 }
 
 // put asks the interpreter called name.
-func (ask question) put(ctx context.Context, name string) (path, version string, err error) {
+func (ask interpreterQuery) put(ctx context.Context, name string) (path, version string, err error) {
 	found, err := exec.LookPath(name)
 	if err != nil {
 		return "", "", fmt.Errorf("%s is not in PATH", name)

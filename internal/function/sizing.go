@@ -35,11 +35,11 @@ func (p *Pool) Hold(n int) {
 // leastLocked returns how many instances are kept whatever there is to do.
 func (p *Pool) leastLocked() int {
 	c := p.cfg.Function.Concurrency
-	return max(c.Min, min(p.floor, c.Max), p.set)
+	return max(c.Min, min(p.floor, c.Max), p.minInstances)
 }
 
 // mostLocked returns how many instances there are at most.
-func (p *Pool) mostLocked() int { return max(p.cfg.Function.Concurrency.Max, p.set) }
+func (p *Pool) mostLocked() int { return max(p.cfg.Function.Concurrency.Max, p.minInstances) }
 
 // peak remembers the most of something in the last minute, to ten seconds.
 type peak [7]struct {

@@ -20,7 +20,7 @@ type files struct {
 	max      int64 // of all segments together
 	loaded   bool
 	segments []segment
-	torn     bool // the last segment ends in the middle of a line
+	partial  bool // the last segment ends in the middle of a line
 }
 
 // segment is one file. Bytes beyond size are being written, or never were.
@@ -56,16 +56,16 @@ func (f *files) load() error {
 	slices.SortFunc(found, func(a, b segment) int { return a.number - b.number })
 	torn := false
 	if len(found) > 0 {
-		if torn, err = endsTorn(segmentPath(f.dir, found[len(found)-1].number)); err != nil {
+		if torn, err = endsInPartialLine(segmentPath(f.dir, found[len(found)-1].number)); err != nil {
 			return err
 		}
 	}
-	f.segments, f.torn, f.loaded = found, torn, true
+	f.segments, f.partial, f.loaded = found, torn, true
 	return nil
 }
 
-// endsTorn reports whether a file's last line has no end.
-func endsTorn(path string) (torn bool, err error) {
+// endsInPartialLine reports whether a file's last line has no end.
+func endsInPartialLine(path string) (torn bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
@@ -123,16 +123,16 @@ func (f *files) append(piece []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if f.torn {
+	if f.partial {
 		n, err := file.WriteString("\n")
 		if last.size += int64(n); err != nil {
 			return err
 		}
-		f.torn = false
+		f.partial = false
 	}
 	n, err := file.Write(piece)
 	last.size += int64(n)
-	f.torn = n > 0 && n < len(piece)
+	f.partial = n > 0 && n < len(piece)
 	return err
 }
 
@@ -149,7 +149,7 @@ func (f *files) makeRoom(n int64) error {
 	if last.size > 0 && last.size+n > f.segmentSize() {
 		last = segment{number: last.number + 1}
 		f.segments = append(f.segments, last)
-		f.torn = false
+		f.partial = false
 	}
 	total := n
 	for _, s := range f.segments {

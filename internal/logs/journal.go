@@ -91,7 +91,7 @@ func (j *journal) awaitRoomLocked(l *Line) {
 	if l.Stream == Platform || int64(len(j.buf)+len(l.Text)) <= j.store.buffer {
 		return
 	}
-	timer := time.NewTimer(j.store.patience)
+	timer := time.NewTimer(j.store.outputTimeout)
 	defer timer.Stop()
 	for int64(len(j.buf)+len(l.Text)) > j.store.buffer && len(j.buf) > 0 && j.dropped == 0 && !j.gone {
 		progress := j.progressLocked()
@@ -252,7 +252,7 @@ func (j *journal) settle(batch []byte, lost int64, err error) (again bool) {
 		j.arm()
 	}
 	j.mu.Unlock()
-	j.app.news.send()
+	j.app.changed.send()
 	return again
 }
 

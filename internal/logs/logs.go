@@ -95,12 +95,12 @@ type Store struct {
 	dir    string
 	max    int64
 	buffer int64 // see Config.Buffer
-	// patience is outputPatience, other than in tests.
-	patience time.Duration
-	log      *slog.Logger
-	tell     func(error)
-	lost     atomic.Int64
-	waiting  atomic.Int64 // bytes that wait for the disk, or are on their way to it
+	// outputTimeout is outputPatience, other than in tests.
+	outputTimeout time.Duration
+	log           *slog.Logger
+	reportLoss    func(error)
+	lost          atomic.Int64
+	waiting       atomic.Int64 // bytes that wait for the disk, or are on their way to it
 	// failing is set from the first line that is lost to the next that is kept.
 	failing atomic.Bool
 	done    chan struct{} // closed by Close
@@ -114,8 +114,8 @@ type Store struct {
 
 // application is the log of one app.
 type application struct {
-	name string
-	news signal
+	name    string
+	changed signal
 	// disk is held for reading by those who write to files of the app, and for
 	// writing while its directories are moved away.
 	disk sync.RWMutex
@@ -144,7 +144,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Failing = func(error) {}
 	}
 	s := &Store{
-		dir: cfg.Dir, max: int64(cfg.MaxBytes), buffer: int64(cfg.Buffer), patience: outputPatience, log: cfg.Logger, tell: cfg.Failing,
+		dir: cfg.Dir, max: int64(cfg.MaxBytes), buffer: int64(cfg.Buffer), outputTimeout: outputPatience, log: cfg.Logger, reportLoss: cfg.Failing,
 		done: make(chan struct{}), apps: map[string]*application{},
 	}
 	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
@@ -203,7 +203,7 @@ func (s *Store) lose(lines int64, err error) {
 	s.lost.Add(lines)
 	if !s.failing.Swap(true) {
 		s.log.Error("log lines are lost", "error", err)
-		s.tell(err)
+		s.reportLoss(err)
 	}
 }
 
@@ -211,7 +211,7 @@ func (s *Store) lose(lines int64, err error) {
 func (s *Store) kept() {
 	if s.failing.Load() && s.failing.Swap(false) {
 		s.log.Info("log lines are kept again", "lost", s.lost.Load())
-		s.tell(nil)
+		s.reportLoss(nil)
 	}
 }
 
@@ -251,7 +251,7 @@ func (s *Store) journalLocked(a *application, version teal.VersionRef) *journal 
 	if j == nil {
 		j = newJournal(s, a, version)
 		a.versions[version] = j
-		a.news.send()
+		a.changed.send()
 	}
 	return j
 }
@@ -260,7 +260,7 @@ func (s *Store) journalLocked(a *application, version teal.VersionRef) *journal 
 func (s *Store) appLocked(app string) *application {
 	a := s.apps[app]
 	if a == nil {
-		a = &application{name: app, versions: map[teal.VersionRef]*journal{}, news: newSignal(), listing: make(chan error, 1)}
+		a = &application{name: app, versions: map[teal.VersionRef]*journal{}, changed: newSignal(), listing: make(chan error, 1)}
 		a.listing <- errUnlisted
 		s.apps[app] = a
 	}

@@ -123,7 +123,7 @@ func (r *reading) look() (<-chan struct{}, []*journal) {
 		}
 	}
 	slices.SortFunc(journals, func(a, b *journal) int { return cmp.Compare(a.files.dir, b.files.dir) })
-	return r.app.news.next(), journals
+	return r.app.changed.next(), journals
 }
 
 // flush has everything that was written so far brought to the disk. The error says
@@ -281,12 +281,12 @@ func (r *reading) lastMarks(ctx context.Context, v view) ([]mark, error) {
 
 // cursor reads the selected lines of a view, one by one.
 type cursor struct {
-	view    view
-	query   Query
-	needles [][]byte // a selected line contains all of them
-	next    position // where the next line starts
-	file    *os.File
-	scan    *bufio.Scanner
+	view     view
+	query    Query
+	required [][]byte // a selected line contains all of them
+	next     position // where the next line starts
+	file     *os.File
+	scan     *bufio.Scanner
 
 	line  Line
 	start position  // of line
@@ -298,7 +298,7 @@ func newCursor(v view, from position, q Query) *cursor {
 	c := &cursor{view: v, query: q, next: from}
 	for _, s := range []string{q.RequestID, q.Component} {
 		if s != "" {
-			c.needles = append(c.needles, appendQuoted(nil, s))
+			c.required = append(c.required, appendQuoted(nil, s))
 		}
 	}
 	// Segments before the position are done; it may be in one that is gone.
@@ -386,7 +386,7 @@ func (c *cursor) close() {
 // want are told by their bytes.
 func (c *cursor) selects(data []byte) (Line, bool) {
 	q := c.query
-	for _, needle := range c.needles {
+	for _, needle := range c.required {
 		if !bytes.Contains(data, needle) {
 			return Line{}, false
 		}

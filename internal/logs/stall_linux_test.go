@@ -209,7 +209,7 @@ func TestAFloodIsSlowedDown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.patience = 20 * time.Second // whatever else the machine does
+	s.outputTimeout = 20 * time.Second // whatever else the machine does
 	const lines = 20_000
 	for i := range lines {
 		s.Write(line(1, i))

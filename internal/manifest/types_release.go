@@ -4,18 +4,18 @@ import "teal"
 
 type release struct {
 	Strategy     string        `yaml:"strategy" desc:"How the traffic moves: all-at-once, canary, linear, or a name of CodeDeploy's such as Canary10Percent5Minutes." pattern:"^(all-at-once|canary|linear|(CodeDeployDefault\\.)?(Lambda|ECS)?(AllAtOnce|Canary[0-9]{1,2}Percent[0-9]{1,5}Minutes?|Linear[0-9]{1,2}PercentEvery[0-9]{1,5}Minutes?))$" std:"all-at-once"`
-	Steps        []step        `yaml:"steps" desc:"The shares that green takes, one after the other; everything comes after the last one."`
-	Checks       []check       `yaml:"checks" desc:"Questions put to green before it takes traffic."`
+	Steps        []step        `yaml:"steps" desc:"The shares that the new version takes, one after the other; everything comes after the last one."`
+	Checks       []check       `yaml:"checks" desc:"Questions put to the new version before it takes traffic."`
 	Hooks        hooks         `yaml:"hooks" desc:"What of yours runs at which point of the release, and must succeed."`
-	Warm         warm          `yaml:"warm" desc:"How green is made warm before it is checked."`
-	Watch        watch         `yaml:"watch" desc:"When green counts as worse, and how long blue stands by after the switch."`
-	Deadline     teal.Duration `yaml:"deadline" desc:"Green must have everything by then, or the release goes back; such as 2h. Left out: no limit."`
-	MaxPause     teal.Duration `yaml:"max_pause" desc:"How long a release may wait for a person before it goes back, such as 24h; 0s is for ever."`
+	Warm         warm          `yaml:"warm" desc:"How the new version is made warm before it is checked."`
+	Watch        watch         `yaml:"watch" desc:"When the new version counts as worse, and how long it is monitored after the switch."`
+	Deadline     teal.Duration `yaml:"deadline" desc:"The new version must have all traffic by then, or the release is rolled back; such as 2h. Left out: no limit."`
+	MaxPause     teal.Duration `yaml:"max_pause" desc:"How long a release may wait for a person before it is rolled back, such as 24h; 0s is for ever."`
 	OnNewVersion string        `yaml:"on_new_version" desc:"What becomes of a deploy while a release runs." enum:"reject,queue,replace" std:"reject"`
 	Freeze       []freeze      `yaml:"freeze" desc:"Windows in which nothing is released."`
 	Notify       []notify      `yaml:"notify" desc:"Addresses that are told when a release changes."`
 	Keep         int           `yaml:"keep" desc:"How many versions are kept besides those in use; 0 keeps all." min:"0" max:"10000"`
-	ReadyWithin  teal.Duration `yaml:"ready_within" desc:"Green must be healthy by then, or the release fails; such as 2m."`
+	ReadyWithin  teal.Duration `yaml:"ready_within" desc:"The new version must be healthy by then, or the release fails; such as 2m."`
 	Drain        teal.Duration `yaml:"drain" desc:"How long a retired version may take to finish its requests, such as 30s."`
 }
 
@@ -26,10 +26,10 @@ func (r *release) setDefaults() {
 }
 
 type step struct {
-	Weight   percent       `yaml:"weight" need:"yes" desc:"The share of green in percent, more than the step before and less than 100."`
+	Weight   percent       `yaml:"weight" need:"yes" desc:"The share of the new version in percent, more than the step before and less than 100."`
 	Hold     teal.Duration `yaml:"hold" desc:"How long the step lasts at least, such as 5m."`
 	Approval bool          `yaml:"approval" desc:"A person must say go on: teal approve APP."`
-	Checks   []check       `yaml:"checks" desc:"Questions put to green while it has this share."`
+	Checks   []check       `yaml:"checks" desc:"Questions put to the new version while it has this share."`
 }
 
 type check struct {
@@ -37,14 +37,14 @@ type check struct {
 	To          string          `yaml:"to" desc:"The component that is asked. Left out: the app, by its routes."`
 	Request     *request        `yaml:"request" desc:"A smoke check: the request that is sent."`
 	Expect      expect          `yaml:"expect" desc:"What the answer to the request must be."`
-	Command     []text          `yaml:"command" desc:"An integration check: a program and its arguments; it must end with 0. TEAL_PREVIEW_URL says where green is."`
+	Command     []text          `yaml:"command" desc:"An integration check: a program and its arguments; it must end with 0. TEAL_PREVIEW_URL says where the new version is."`
 	Code        string          `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
 	Env         map[string]text `yaml:"env" desc:"Environment variables of the command; ${NAME} is the variable of whoever deploys."`
 	Transaction []exchange      `yaml:"transaction" desc:"A synthetic transaction: requests one after the other; cookies are kept."`
 	Timeout     *teal.Duration  `yaml:"timeout" desc:"How long one attempt may take; 10s, of a command 5m."`
 	Retries     int             `yaml:"retries" desc:"Further attempts after one that failed." min:"0" max:"100"`
 	Repeat      int             `yaml:"repeat" desc:"How often it must pass in a row." min:"0" max:"1000"`
-	Every       teal.Duration   `yaml:"every" desc:"Ask again this often while green is shifted and watched, such as 30s. Not for a command."`
+	Every       teal.Duration   `yaml:"every" desc:"Ask again this often while the new version is shifted and watched, such as 30s. Not for a command."`
 }
 
 type request struct {
@@ -70,11 +70,11 @@ type exchange struct {
 }
 
 type hooks struct {
-	BeforeInstall         []hook `yaml:"BeforeInstall" desc:"Before green starts."`
-	AfterInstall          []hook `yaml:"AfterInstall" desc:"When green is healthy."`
-	AfterAllowTestTraffic []hook `yaml:"AfterAllowTestTraffic" desc:"When green is warm and can be asked by header."`
+	BeforeInstall         []hook `yaml:"BeforeInstall" desc:"Before the new version starts."`
+	AfterInstall          []hook `yaml:"AfterInstall" desc:"When the new version is healthy."`
+	AfterAllowTestTraffic []hook `yaml:"AfterAllowTestTraffic" desc:"When the new version is warm and can be asked by header."`
 	BeforeAllowTraffic    []hook `yaml:"BeforeAllowTraffic" desc:"When the checks have passed."`
-	AfterAllowTraffic     []hook `yaml:"AfterAllowTraffic" desc:"When green has everything."`
+	AfterAllowTraffic     []hook `yaml:"AfterAllowTraffic" desc:"When the new version has all traffic."`
 }
 
 type hook struct {
@@ -83,30 +83,30 @@ type hook struct {
 	Code     string          `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
 	Env      map[string]text `yaml:"env" desc:"Environment variables of the command; ${NAME} is the variable of whoever deploys."`
 	URL      string          `yaml:"url" desc:"An address that is POSTed to. A status of 202 says that the answer comes later."`
-	Function string          `yaml:"function" desc:"A function of green that is invoked."`
+	Function string          `yaml:"function" desc:"A function of the new version that is invoked."`
 	Timeout  *teal.Duration  `yaml:"timeout" desc:"How long it may take, a later answer included." std:"1h"`
 }
 
 type warm struct {
-	Requests []request      `yaml:"requests" desc:"Requests that are sent to green."`
-	Replay   int            `yaml:"replay" desc:"How many of the most frequent GET and HEAD requests that live has just served are sent to green." min:"0" max:"1000"`
+	Requests []request      `yaml:"requests" desc:"Requests that are sent to the new version."`
+	Replay   int            `yaml:"replay" desc:"How many of the most frequent GET and HEAD requests that the current version has just served are sent to the new version." min:"0" max:"1000"`
 	Rounds   *int           `yaml:"rounds" desc:"How often the requests are sent." min:"1" max:"100" std:"3"`
-	Within   *float64       `yaml:"within" desc:"In the last round green's 95th percentile must be at most so many times live's, such as 1.5. Left out: no matter."`
+	Within   *float64       `yaml:"within" desc:"In the last round the new version's 95th percentile must be at most so many times the current one's, such as 1.5. Left out: no matter."`
 	Timeout  *teal.Duration `yaml:"timeout" desc:"How long warming may take, such as 1m." std:"1m"`
 }
 
 type watch struct {
-	Confidence     teal.Duration `yaml:"confidence" desc:"How long blue stands by after the switch, such as 10m; 0s retires it at once, and then nothing watches."`
-	ErrorRate      errorRate     `yaml:"error_rate" desc:"The share of failed requests that green may have."`
-	Latency        latency       `yaml:"latency" desc:"How slow green may be."`
-	Compare        string        `yaml:"compare" desc:"What green is compared with: live, or none." enum:"live,none" std:"live"`
-	Alpha          *float64      `yaml:"alpha" desc:"The probability that a green that is no worse is rolled back by the comparison, at most, however often it looks." std:"0.01"`
-	Tolerance      *percent      `yaml:"tolerance" desc:"How much worse than live green may be and still count as the same, in percent of live's own figure." std:"10%"`
-	MinRequests    *int          `yaml:"min_requests" desc:"How many requests green must have served before it can pass." min:"1" std:"100"`
+	Confidence     teal.Duration `yaml:"confidence" desc:"How long the new version is monitored after the switch, with the version before on standby, such as 10m; 0s retires that at once, and then nothing is monitored."`
+	ErrorRate      errorRate     `yaml:"error_rate" desc:"The share of failed requests that the new version may have."`
+	Latency        latency       `yaml:"latency" desc:"How slow the new version may be."`
+	Compare        string        `yaml:"compare" desc:"What the new version is compared with: live, or none." enum:"live,none" std:"live"`
+	Alpha          *float64      `yaml:"alpha" desc:"The probability that a new version that is no worse is rolled back by the comparison, at most, however often it looks." std:"0.01"`
+	Tolerance      *percent      `yaml:"tolerance" desc:"How much worse than the current version the new one may be and still count as the same, in percent of the current one's figure." std:"10%"`
+	MinRequests    *int          `yaml:"min_requests" desc:"How many requests the new version must have served before it can pass." min:"1" std:"100"`
 	OnInconclusive string        `yaml:"on_inconclusive" desc:"What to do when there is too little data." enum:"hold,rollback,promote" std:"hold"`
 	OnError        string        `yaml:"on_error" desc:"What to do when a judge cannot be asked." enum:"hold,rollback,promote" std:"hold"`
 	DoubtAfter     teal.Duration `yaml:"doubt_after" desc:"How long to wait for a verdict after a step's hold before on_inconclusive or on_error is followed, such as 10m."`
-	NewErrors      string        `yaml:"new_errors" desc:"What an error means that green has and live never had." enum:"note,fail,ignore" std:"note"`
+	NewErrors      string        `yaml:"new_errors" desc:"What an error means that the new version has and the current one never had." enum:"note,fail,ignore" std:"note"`
 	Queries        []query       `yaml:"queries" desc:"Questions to Prometheus servers."`
 	Webhooks       []webhook     `yaml:"webhooks" desc:"Addresses that are asked for a verdict."`
 }

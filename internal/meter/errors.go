@@ -14,7 +14,7 @@ import (
 
 // Bounds of what is kept of errors.
 const (
-	mostGroups  = 256
+	maxGroups   = 256
 	messageSize = 1 << 10
 	stackSize   = 4 << 10
 )
@@ -51,7 +51,7 @@ func (e *errorGroups) add(print fingerprint, component string, s *Sample) {
 		}
 		next = maps.Clone(*known)
 	}
-	if len(next) >= mostGroups {
+	if len(next) >= maxGroups {
 		e.full.Store(true)
 		return
 	}

@@ -111,7 +111,7 @@ func TestErrorsAreBounded(t *testing.T) {
 	for i := range 1000 {
 		live.Record(failure("E"+strings.Repeat("x", i), "")) // each of a sort of its own
 	}
-	if n := len(live.version.errors.groups()); n != mostGroups {
+	if n := len(live.version.errors.groups()); n != maxGroups {
 		t.Errorf("%d groups", n)
 	}
 	green.Record(failure("Another", ""))

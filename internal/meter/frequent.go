@@ -20,12 +20,12 @@ const (
 	halfLife   = 60 // in ticks
 )
 
-// sketch finds the most frequent of many requests in bounded memory: the
+// frequencySketch finds the most frequent of many requests in bounded memory: the
 // space-saving algorithm (Metwally, Agrawal, El Abbadi: Efficient Computation of
 // Frequent and Top-k Elements in Data Streams, 2005). It looks at a random part
 // of the requests, all of them while there are few. Counts are halved now and
 // then, so that it is about the recent past.
-type sketch struct {
+type frequencySketch struct {
 	share atomic.Uint32 // of the requests that are looked at, of 1<<32
 
 	mu     sync.Mutex
@@ -35,11 +35,11 @@ type sketch struct {
 
 type safeRequest struct{ method, host, path string }
 
-func (s *sketch) open() { s.share.Store(math.MaxUint32) }
+func (s *frequencySketch) open() { s.share.Store(math.MaxUint32) }
 
 // offer shows a request to the sketch. It does not wait: while somebody else is
 // at it, the request is not looked at.
-func (s *sketch) offer(r *Sample) {
+func (s *frequencySketch) offer(r *Sample) {
 	if r.Method != "GET" && r.Method != "HEAD" || rand.Uint32() > s.share.Load() {
 		return
 	}
@@ -50,7 +50,7 @@ func (s *sketch) offer(r *Sample) {
 	s.count(safeRequest{r.Method, r.Host, r.Path})
 }
 
-func (s *sketch) count(r safeRequest) {
+func (s *frequencySketch) count(r safeRequest) {
 	if n := s.counts[r]; n != nil {
 		*n++
 		return
@@ -75,7 +75,7 @@ func (s *sketch) count(r safeRequest) {
 }
 
 // tick is called every second with the number of requests of the last one.
-func (s *sketch) tick(requests int) {
+func (s *frequencySketch) tick(requests int) {
 	share := uint32(math.MaxUint32)
 	if requests > perSecond {
 		share = uint32(float64(share) * perSecond / float64(requests))
@@ -92,7 +92,7 @@ func (s *sketch) tick(requests int) {
 }
 
 // top returns the n most frequent requests.
-func (s *sketch) top(n int) []teal.Request {
+func (s *frequencySketch) top(n int) []teal.Request {
 	type counted struct {
 		safeRequest
 		n uint64

@@ -30,12 +30,12 @@ const (
 	outcomeCount
 )
 
-// place is a cell among those of all outcomes, one after the other, each in the
+// cellIndex is a cell among those of all outcomes, one after the other, each in the
 // order of the latencies.
-type place uint16
+type cellIndex uint16
 
-func placeOf(latency time.Duration, how outcome) place {
-	return place(int(how)*bucketCount + bucketOf(latency))
+func cellIndexOf(latency time.Duration, how outcome) cellIndex {
+	return cellIndex(int(how)*bucketCount + bucketOf(latency))
 }
 
 // bucketOf returns which bucket a latency is in. A bucket takes what is longer
@@ -59,20 +59,20 @@ func upper(bucket int) time.Duration {
 	return time.Duration(octaveCells+cell+1) << (octave + firstBit - cellBits)
 }
 
-func (p place) outcome() outcome { return outcome(p / bucketCount) }
-func (p place) bucket() int      { return int(p) % bucketCount }
+func (p cellIndex) outcome() outcome { return outcome(p / bucketCount) }
+func (p cellIndex) bucket() int      { return int(p) % bucketCount }
 
-// octave is the part of a histogram that one power of two needs.
-type octave [octaveCells]atomic.Uint64
+// octaveBucket is the part of a histogram that one power of two needs.
+type octaveBucket [octaveCells]atomic.Uint64
 
 // histogram counts. Parts of it are made when they are needed.
-type histogram [int(outcomeCount) * octaves]atomic.Pointer[octave]
+type histogram [int(outcomeCount) * octaves]atomic.Pointer[octaveBucket]
 
-func (h *histogram) add(p place) {
+func (h *histogram) add(p cellIndex) {
 	part := &h[p>>cellBits]
 	o := part.Load()
 	if o == nil {
-		part.CompareAndSwap(nil, new(octave))
+		part.CompareAndSwap(nil, new(octaveBucket))
 		o = part.Load()
 	}
 	o[p%octaveCells].Add(1)
@@ -83,7 +83,7 @@ type counts [int(outcomeCount) * octaves]*[octaveCells]uint64
 
 // cell is how often one cell was hit.
 type cell struct {
-	place place
+	index cellIndex
 	n     uint32
 }
 
@@ -110,7 +110,7 @@ func (c *counts) take(histograms []*histogram, cells []cell) []cell {
 		for j, n := range sum {
 			for more := n - c[i][j]; more > 0; {
 				part := min(more, math.MaxUint32)
-				cells = append(cells, cell{place(i<<cellBits | j), uint32(part)})
+				cells = append(cells, cell{cellIndex(i<<cellBits | j), uint32(part)})
 				more -= part
 			}
 		}
@@ -121,10 +121,10 @@ func (c *counts) take(histograms []*histogram, cells []cell) []cell {
 
 // merge sorts cells and joins those of the same place.
 func merge(cells []cell) []cell {
-	slices.SortFunc(cells, func(a, b cell) int { return cmp.Compare(a.place, b.place) })
+	slices.SortFunc(cells, func(a, b cell) int { return cmp.Compare(a.index, b.index) })
 	out := cells[:0]
 	for _, c := range cells {
-		if last := len(out) - 1; last >= 0 && out[last].place == c.place && out[last].n <= math.MaxUint32-c.n {
+		if last := len(out) - 1; last >= 0 && out[last].index == c.index && out[last].n <= math.MaxUint32-c.n {
 			out[last].n += c.n
 			continue
 		}
@@ -139,16 +139,16 @@ func measurement(cells []cell) teal.Measurement {
 	latency, waited := map[int]int64{}, map[int]int64{}
 	for _, c := range cells {
 		n := int64(c.n)
-		switch c.place.outcome() {
+		switch c.index.outcome() {
 		case unanswered:
 			m.Unanswered += n
-			waited[c.place.bucket()] += n
+			waited[c.index.bucket()] += n
 			continue
 		case failed:
 			m.Errors += n
 		}
 		m.Requests += n
-		latency[c.place.bucket()] += n
+		latency[c.index.bucket()] += n
 	}
 	m.Latency, m.Waited = sorted(latency), sorted(waited)
 	return m

@@ -51,7 +51,7 @@ func TestQuantilesOfMergedHistogramsAreWithinOnePercent(t *testing.T) {
 		q := rapid.Float64Range(0.01, 1).Draw(t, "q")
 		histograms := []*histogram{{}, {}, {}}
 		for i, l := range latencies {
-			histograms[i%3].add(placeOf(l, []outcome{failed, answered}[i%2]))
+			histograms[i%3].add(cellIndexOf(l, []outcome{failed, answered}[i%2]))
 		}
 		m := measurement((&counts{}).take(histograms, nil))
 		slices.Sort(latencies)

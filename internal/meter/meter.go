@@ -42,7 +42,7 @@ type Meter struct {
 	alerts func() []teal.Alert
 	lost   func() map[string]int64
 	disk   func() Disk
-	lanes  *lanes
+	picker *shardPicker
 	wake   chan struct{} // capacity 1: a feed is dirty
 
 	mu       sync.Mutex
@@ -61,7 +61,7 @@ type version struct {
 	wake     chan<- struct{}
 	feeds    atomic.Pointer[[]*Feed] // those that follow it; nil for none
 	errors   errorGroups
-	frequent sketch
+	frequent frequencySketch
 
 	mu        sync.Mutex
 	recorders []*Recorder // only ever grows
@@ -75,7 +75,7 @@ type version struct {
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
 	m := &Meter{
-		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, disk: cfg.Disk, lanes: newLanes(min(runtime.GOMAXPROCS(0), mostLanes)), wake: make(chan struct{}, 1),
+		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, disk: cfg.Disk, picker: newShardPicker(min(runtime.GOMAXPROCS(0), maxShards)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {
@@ -101,7 +101,7 @@ func (m *Meter) Recorder(app string, number teal.VersionRef, component string) *
 			return r
 		}
 	}
-	r := newRecorder(component, v, m.lanes)
+	r := newRecorder(component, v, m.picker)
 	v.recorders = append(slices.Clip(v.recorders), r)
 	return r
 }
@@ -157,7 +157,7 @@ func (m *Meter) ForgetApp(app string) {
 
 // Run rolls the windows and wakes the feeds until ctx ends.
 func (m *Meter) Run(ctx context.Context) error {
-	ticker := time.NewTicker(fine)
+	ticker := time.NewTicker(fineSlice)
 	defer ticker.Stop()
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -199,7 +199,7 @@ func (v *version) roll(now time.Time) {
 	var cells []cell
 	for _, r := range v.recorders {
 		// What is recorded from here on sets the mark again.
-		if r.touched.Load() && r.touched.Swap(false) {
+		if r.changed.Load() && r.changed.Swap(false) {
 			cells = r.rolled.take(r.all, cells)
 		}
 	}
@@ -252,7 +252,7 @@ func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
 	if v == nil {
 		return 0, false
 	}
-	for _, within := range []time.Duration{recent, history} {
+	for _, within := range []time.Duration{fineHistory, keptHistory} {
 		if lately := v.lately(within); lately.Requests >= enoughFor95 {
 			return quantile(lately, 0.95), true
 		}

@@ -66,7 +66,7 @@ func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 
 func nothingIsLost(t *testing.T, count int) {
 	m := New(Config{})
-	m.lanes = newLanes(count)
+	m.picker = newShardPicker(count)
 	const recorders, each = 8, 20_000
 	feeds := []*Feed{follow(t, m, 1, 2), follow(t, m, 1, 2)}
 	var writers, readers sync.WaitGroup
@@ -118,7 +118,7 @@ func nothingIsLost(t *testing.T, count int) {
 				t.Errorf("feed %d, version %d: %d requests, %d errors, want %d, %d", i, number, got.Requests, got.Errors, want.Requests, want.Errors)
 			}
 		}
-		got, _ := m.Baseline(t.Context(), shop, number, history)
+		got, _ := m.Baseline(t.Context(), shop, number, keptHistory)
 		if got.Requests != want.Requests || got.Errors != want.Errors || sum(got) != want.Requests {
 			t.Errorf("window of version %d: %d requests, %d errors, want %d, %d", number, got.Requests, got.Errors, want.Requests, want.Errors)
 		}
@@ -155,7 +155,7 @@ func TestTheWindowMissesNothing(t *testing.T) {
 				r.version.mu.Unlock()
 			}
 		}
-		if got := r.version.lately(history).Requests; got != round+1 {
+		if got := r.version.lately(keptHistory).Requests; got != round+1 {
 			t.Fatalf("%d requests in the window, want %d", got, round+1)
 		}
 	}

@@ -151,15 +151,15 @@ func (r *Recorder) collect(to chan<- prometheus.Metric, values []string) {
 	for fault := FaultStatus; fault < faultCount; fault++ {
 		counter(errorsDesc, faults[fault], fault.String())
 	}
-	count, buckets := classic(measurement((&counts{}).take(r.all, nil)))
+	count, buckets := classicHistogram(measurement((&counts{}).take(r.all, nil)))
 	to <- prometheus.MustNewConstHistogram(durationDesc, count, time.Duration(nanos).Seconds(), buckets, values...)
 	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(r.inFlight()), values...)
 }
 
-// classic returns a measurement as a histogram of Prometheus. Cells that a bound
+// classicHistogram returns a measurement as a histogram of Prometheus. Cells that a bound
 // cuts count above it, so a bucket is wrong by what is within 0.8 % below its
 // bound.
-func classic(m teal.Measurement) (count uint64, buckets map[float64]uint64) {
+func classicHistogram(m teal.Measurement) (count uint64, buckets map[float64]uint64) {
 	buckets = make(map[float64]uint64, len(bounds))
 	next := 0
 	for _, bound := range bounds {

@@ -55,10 +55,10 @@ func (s *Sample) outcome() outcome {
 type Recorder struct {
 	component string
 	version   *version
-	lanes     *lanes
+	picker    *shardPicker
 	shards    []shard
 	all       []*histogram // those of the shards
-	touched   atomic.Bool  // something was recorded since the window was rolled
+	changed   atomic.Bool  // something was recorded since the window was rolled
 	rolled    counts       // what the window has seen; guarded by version.mu
 }
 
@@ -74,8 +74,8 @@ type shard struct {
 	_        [64]byte // keeps the next shard's counters off this one's cache line
 }
 
-func newRecorder(component string, v *version, l *lanes) *Recorder {
-	r := &Recorder{component: component, version: v, lanes: l, shards: make([]shard, l.count)}
+func newRecorder(component string, v *version, l *shardPicker) *Recorder {
+	r := &Recorder{component: component, version: v, picker: l, shards: make([]shard, l.count)}
 	for i := range r.shards {
 		r.all = append(r.all, &r.shards[i].cells)
 	}
@@ -83,15 +83,15 @@ func newRecorder(component string, v *version, l *lanes) *Recorder {
 }
 
 // Begin says that a request is in flight.
-func (r *Recorder) Begin() { r.shards[r.lanes.mine()].inFlight.Add(1) }
+func (r *Recorder) Begin() { r.shards[r.picker.pick()].inFlight.Add(1) }
 
 // Done says that it is in flight no more.
-func (r *Recorder) Done() { r.shards[r.lanes.mine()].inFlight.Add(-1) }
+func (r *Recorder) Done() { r.shards[r.picker.pick()].inFlight.Add(-1) }
 
 // Record counts one request. It takes no lock that another recorder holds, and
 // costs less than 100 ns but for an error of a sort that is new.
 func (r *Recorder) Record(s Sample) {
-	own := &r.shards[r.lanes.mine()]
+	own := &r.shards[r.picker.pick()]
 	how := s.outcome()
 	own.outcomes[class(s.Status)][s.Fault].Add(1)
 	if how != unanswered {
@@ -105,9 +105,9 @@ func (r *Recorder) Record(s Sample) {
 	}
 	// The sample is there when its cell says so; what it brings along comes
 	// before, and those who wait for it are told after.
-	own.cells.add(placeOf(s.Latency, how))
-	if !r.touched.Load() {
-		r.touched.Store(true)
+	own.cells.add(cellIndexOf(s.Latency, how))
+	if !r.changed.Load() {
+		r.changed.Store(true)
 	}
 	r.version.tell()
 }
@@ -126,24 +126,24 @@ func (r *Recorder) inFlight() (n int64) {
 	return n
 }
 
-// lanes tells processors apart, so that each counts in a shard of its own. A
+// shardPicker tells processors apart, so that each counts in a shard of its own. A
 // sync.Pool keeps what a processor puts back for that same processor; that is
 // only a habit, but all that depends on it is speed.
-type lanes struct {
+type shardPicker struct {
 	count int
-	all   []lane
+	all   []shardIndex
 	next  atomic.Uint32
 	pool  sync.Pool
 }
 
-type lane struct{ number int }
+type shardIndex struct{ number int }
 
-// mostLanes bounds the memory on large machines.
-const mostLanes = 8
+// maxShards bounds the memory on large machines.
+const maxShards = 8
 
-func newLanes(count int) *lanes {
-	l := &lanes{count: count}
-	l.all = make([]lane, l.count)
+func newShardPicker(count int) *shardPicker {
+	l := &shardPicker{count: count}
+	l.all = make([]shardIndex, l.count)
 	for i := range l.all {
 		l.all[i].number = i
 	}
@@ -151,9 +151,9 @@ func newLanes(count int) *lanes {
 	return l
 }
 
-// mine returns the number of a lane that nobody else is likely to use now.
-func (l *lanes) mine() int {
-	own := l.pool.Get().(*lane)
+// pick returns the number of a lane that nobody else is likely to use now.
+func (l *shardPicker) pick() int {
+	own := l.pool.Get().(*shardIndex)
 	l.pool.Put(own)
 	return own.number
 }

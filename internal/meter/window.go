@@ -9,10 +9,10 @@ import (
 
 // Slices of a window become coarser when they are older.
 const (
-	fine    = time.Second
-	recent  = time.Minute
-	coarse  = 10 * time.Second
-	history = 10 * time.Minute
+	fineSlice   = time.Second
+	fineHistory = time.Minute
+	coarseSlice = 10 * time.Second
+	keptHistory = 10 * time.Minute
 )
 
 // slice is what was measured after from and until to.
@@ -35,10 +35,10 @@ func (w window) add(s slice) window {
 func (w window) compact(now time.Time) window {
 	out := w[:0]
 	for _, s := range w {
-		if now.Sub(s.from) > history {
+		if now.Sub(s.from) > keptHistory {
 			continue
 		}
-		if last := len(out) - 1; last >= 0 && s.to.Sub(out[last].from) <= longest(now.Sub(out[last].from)) {
+		if last := len(out) - 1; last >= 0 && s.to.Sub(out[last].from) <= maxSliceLength(now.Sub(out[last].from)) {
 			out[last] = slice{out[last].from, s.to, merge(slices.Concat(out[last].cells, s.cells))}
 			continue
 		}
@@ -48,12 +48,12 @@ func (w window) compact(now time.Time) window {
 	return out
 }
 
-// longest returns how long a slice may be that began so long ago.
-func longest(age time.Duration) time.Duration {
-	if age > recent+coarse {
-		return coarse
+// maxSliceLength returns how long a slice may be that began so long ago.
+func maxSliceLength(age time.Duration) time.Duration {
+	if age > fineHistory+coarseSlice {
+		return coarseSlice
 	}
-	return fine
+	return fineSlice
 }
 
 // since returns the cells of the slices that began at from or later.

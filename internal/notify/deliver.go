@@ -20,7 +20,7 @@ const (
 	attemptTimeout = 10 * time.Second
 	firstPause     = time.Second // between attempts, doubling
 	longestPause   = 30 * time.Second
-	longestAsked   = time.Minute // that an address may ask to wait for
+	maxRetryAfter  = time.Minute // that an address may ask to wait for
 	patience       = 5 * time.Minute
 )
 
@@ -63,7 +63,7 @@ func (n *Notifier) deliver(ctx context.Context, to teal.Notify, m message) error
 			if refused.final() {
 				return err
 			}
-			asked = min(refused.after, longestAsked)
+			asked = min(refused.after, maxRetryAfter)
 		}
 		if wait(ctx, max(pause, asked)) != nil {
 			return err

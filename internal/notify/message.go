@@ -53,28 +53,28 @@ const maxText = 500
 // sentence says for people what has become of a release, and why.
 func sentence(r teal.Release) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s", r.App, happened(r))
+	fmt.Fprintf(&b, "%s: %s", r.App, eventText(r))
 	if r.Reason != "" {
-		fmt.Fprintf(&b, ": %s", cut(r.Reason))
+		fmt.Fprintf(&b, ": %s", oneLine(r.Reason))
 	}
 	b.WriteByte('.')
-	if f := lastFinding(r); f != nil && wentWrong(r.Phase) && f.Verdict != teal.VerdictPass && !strings.Contains(r.Reason, f.Seen) {
-		fmt.Fprintf(&b, " %s.", cut(f.String()))
+	if f := lastFinding(r); f != nil && isFailure(r.Phase) && f.Verdict != teal.VerdictPass && !strings.Contains(r.Reason, f.Seen) {
+		fmt.Fprintf(&b, " %s.", oneLine(f.String()))
 	}
 	fmt.Fprintf(&b, " (release %s)", r.ID)
 	return b.String()
 }
 
-func wentWrong(p teal.Phase) bool {
+func isFailure(p teal.Phase) bool {
 	return p == teal.PhaseRollingBack || p == teal.PhaseRolledBack || p == teal.PhaseAborted
 }
 
-// happened is what the phase means for the versions.
-func happened(r teal.Release) string {
-	to, from := fmt.Sprintf("version %d", r.To), fmt.Sprintf("version %d", r.From)
+// eventText is what the phase means for the versions.
+func eventText(r teal.Release) string {
+	to, from := teal.VersionName(r.To), teal.VersionName(r.From)
 	switch r.Phase {
 	case teal.PhaseQueued:
-		return to + " is going to be released"
+		return to + " is about to be released"
 	case teal.PhaseProvisioning:
 		return to + " is starting"
 	case teal.PhaseWarming:
@@ -82,12 +82,12 @@ func happened(r teal.Release) string {
 	case teal.PhaseVerifying:
 		return to + " is being checked before it gets traffic"
 	case teal.PhaseShifting:
-		return to + " begins to take the traffic"
+		return to + " starts taking traffic"
 	case teal.PhaseWatching:
-		return to + " has all the traffic and is watched"
+		return to + " has all traffic and is being monitored"
 	case teal.PhaseCompleted:
 		if slices.ContainsFunc(r.Phases, func(e teal.PhaseEntry) bool { return e.Phase == teal.PhaseRollingBack }) {
-			return to + " could not be rolled back and keeps all the traffic"
+			return to + " could not be rolled back and keeps all traffic"
 		}
 		return fmt.Sprintf("the release of %s is complete", to)
 	case teal.PhaseRollingBack:
@@ -96,19 +96,19 @@ func happened(r teal.Release) string {
 		if r.From == 0 {
 			return to + " was rolled back"
 		}
-		return fmt.Sprintf("%s was rolled back, %s has all the traffic again", to, from)
+		return fmt.Sprintf("%s was rolled back, %s has all traffic again", to, from)
 	case teal.PhaseAborted:
 		if r.From == 0 {
 			return to + " was not released"
 		}
-		return fmt.Sprintf("%s was not released, %s keeps all the traffic", to, from)
+		return fmt.Sprintf("%s was not released, %s keeps all traffic", to, from)
 	}
 	return fmt.Sprintf("the release of %s is %s", to, r.Phase)
 }
 
-// cut returns a text on one line, of at most maxText bytes, without the full
+// oneLine returns a text on one line, of at most maxText bytes, without the full
 // stop at its end.
-func cut(text string) string {
+func oneLine(text string) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > maxText {
 		text = strings.ToValidUTF8(text[:maxText], "") + "…"

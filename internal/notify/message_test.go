@@ -14,18 +14,18 @@ func TestSentences(t *testing.T) {
 		r    teal.Release
 		want string
 	}{
-		{teal.Release{Phase: teal.PhaseQueued}, "shop: version 7 is going to be released. (release shop-12)"},
-		{teal.Release{Phase: teal.PhaseVerifying, Reason: "it is healthy."}, "shop: version 7 is being checked before it gets traffic: it is healthy. (release shop-12)"},
+		{teal.Release{Phase: teal.PhaseQueued}, "shop: v7 is about to be released. (release shop-12)"},
+		{teal.Release{Phase: teal.PhaseVerifying, Reason: "it is healthy."}, "shop: v7 is being checked before it gets traffic: it is healthy. (release shop-12)"},
 		{teal.Release{Phase: teal.PhaseRolledBack, From: 6, Reason: "error rate", Evidence: []teal.Finding{bad}},
-			"shop: version 7 was rolled back, version 6 has all the traffic again: error rate. error rate: fail: 21 % against 1 %. (release shop-12)"},
+			"shop: v7 was rolled back, v6 has all traffic again: error rate. error rate: fail: 21 % against 1 %. (release shop-12)"},
 		{teal.Release{Phase: teal.PhaseRolledBack, From: 6, Reason: "21 % against 1 %", Evidence: []teal.Finding{bad}},
-			"shop: version 7 was rolled back, version 6 has all the traffic again: 21 % against 1 %. (release shop-12)"},
-		{teal.Release{Phase: teal.PhaseAborted}, "shop: version 7 was not released. (release shop-12)"},
-		{teal.Release{Phase: teal.PhaseCompleted, Evidence: []teal.Finding{bad}}, "shop: the release of version 7 is complete. (release shop-12)"},
+			"shop: v7 was rolled back, v6 has all traffic again: 21 % against 1 %. (release shop-12)"},
+		{teal.Release{Phase: teal.PhaseAborted}, "shop: v7 was not released. (release shop-12)"},
+		{teal.Release{Phase: teal.PhaseCompleted, Evidence: []teal.Finding{bad}}, "shop: the release of v7 is complete. (release shop-12)"},
 		{teal.Release{Phase: teal.PhaseCompleted, Phases: []teal.PhaseEntry{{Phase: teal.PhaseRollingBack}}},
-			"shop: version 7 could not be rolled back and keeps all the traffic. (release shop-12)"},
+			"shop: v7 could not be rolled back and keeps all traffic. (release shop-12)"},
 		{teal.Release{Phase: teal.PhaseWatching, Reason: strings.Repeat("ö\n", 1000)},
-			"shop: version 7 has all the traffic and is watched: " + strings.Repeat("ö ", 166) + "ö…. (release shop-12)"},
+			"shop: v7 has all traffic and is being monitored: " + strings.Repeat("ö ", 166) + "ö…. (release shop-12)"},
 	} {
 		c.r.ID, c.r.App, c.r.To = "shop-12", "shop", 7
 		if got := sentence(c.r); got != c.want {

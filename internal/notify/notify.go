@@ -16,7 +16,7 @@ import (
 // Limits of what is kept.
 const (
 	maxQueue = 100  // notifications that wait for one address
-	maxTold  = 4096 // phases of releases that are known to have been told
+	maxSent  = 4096 // phases of releases that are known to have been told
 )
 
 // Config is what a Notifier needs to know.
@@ -36,7 +36,7 @@ type Notifier struct {
 	closed  bool            // Run's context has ended
 	work    sync.WaitGroup  // one for each address that is being told something
 	targets map[teal.Notify]*target
-	told    map[step]bool
+	sent    map[step]bool
 	order   []step // of told, the oldest first
 }
 
@@ -72,7 +72,7 @@ func New(cfg Config) *Notifier {
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		targets: map[teal.Notify]*target{},
-		told:    map[step]bool{},
+		sent:    map[step]bool{},
 	}
 }
 
@@ -135,13 +135,13 @@ func (n *Notifier) Dropped() int64 { return n.dropped.Load() }
 
 // newLocked reports whether a phase has not been told yet, and notes it.
 func (n *Notifier) newLocked(s step) bool {
-	if n.told[s] {
+	if n.sent[s] {
 		return false
 	}
-	n.told[s] = true
+	n.sent[s] = true
 	n.order = append(n.order, s)
-	if len(n.order) > maxTold {
-		delete(n.told, n.order[0])
+	if len(n.order) > maxSent {
+		delete(n.sent, n.order[0])
 		n.order = append(n.order[:0], n.order[1:]...)
 	}
 	return true

@@ -128,7 +128,7 @@ func TestDocuments(t *testing.T) {
 	}
 	var message map[string]string
 	must(t, json.Unmarshal([]byte(slack.got()[0]), &message))
-	text := "shop: version 7 was not released, version 6 keeps all the traffic: check smoke failed. check smoke: fail: the status is 500 &lt;&amp;&gt;. (release shop-12)"
+	text := "shop: v7 was not released, v6 keeps all traffic: check smoke failed. check smoke: fail: the status is 500 &lt;&amp;&gt;. (release shop-12)"
 	if len(message) != 1 || message["text"] != text {
 		t.Errorf("Slack is told %q, expected %q", message, text)
 	}

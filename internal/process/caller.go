@@ -49,8 +49,8 @@ func (r *Runner) Caller(client, server netip.AddrPort, owner string) (Caller, er
 	who, err := callerOf(client, server, r.owned(owner), true)
 	if who == CallerUser || who == CallerStranger {
 		// It may call before its birth is known.
-		r.births.Lock()
-		r.births.Unlock() //nolint:staticcheck // what was held is over; nothing is changed here
+		r.registering.Lock()
+		r.registering.Unlock() //nolint:staticcheck // what was held is over; nothing is changed here
 		who, err = callerOf(client, server, r.owned(owner), true)
 	}
 	return who, err

@@ -46,7 +46,7 @@ func askSocket(client, server netip.AddrPort) (s socket, err error) {
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 1}); err != nil {
 		return s, os.NewSyscallError("setsockopt", err)
 	}
-	if err := unix.Sendto(fd, question(client, server), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, socketQuery(client, server), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return s, os.NewSyscallError("sendto", err)
 	}
 	var answer [1024]byte
@@ -63,9 +63,9 @@ func askSocket(client, server netip.AddrPort) (s socket, err error) {
 	}, nil
 }
 
-// question is a struct nlmsghdr and a struct inet_diag_req_v2 about one
+// socketQuery is a struct nlmsghdr and a struct inet_diag_req_v2 about one
 // connection, in any state, as its client sees it.
-func question(client, server netip.AddrPort) []byte {
+func socketQuery(client, server netip.AddrPort) []byte {
 	q := make([]byte, lenQuestion)
 	binary.NativeEndian.PutUint32(q, lenQuestion)
 	binary.NativeEndian.PutUint16(q[4:], unix.SOCK_DIAG_BY_FAMILY)
@@ -164,7 +164,7 @@ func (p *Process) FindSocket(inodes ...uint64) (uint64, error) {
 	var blind error
 	for members := range membersOf([]*Process{p}) {
 		for _, pid := range members {
-			inode, err := search(pid, inodes)
+			inode, err := openSocket(pid, inodes)
 			if inode != 0 {
 				return inode, nil
 			}
@@ -179,7 +179,7 @@ func (p *Process) FindSocket(inodes ...uint64) (uint64, error) {
 // bears their marks, and their families. It may yield one twice.
 func membersOf(owned []*Process) func(yield func([]int) bool) {
 	return func(yield func([]int) bool) {
-		for _, lot := range []func([]*Process) []int{leaders, followers, relatives} {
+		for _, lot := range []func([]*Process) []int{leaders, followers, ownedTree} {
 			if !yield(lot(owned)) {
 				return
 			}
@@ -209,9 +209,9 @@ func followers(owned []*Process) []int {
 	return pids
 }
 
-// relatives returns the processes that belong to some, and these themselves: by
+// ownedTree returns the processes that belong to some, and these themselves: by
 // descent, or because they are in the process group or session that one leads.
-func relatives(owned []*Process) []int {
+func ownedTree(owned []*Process) []int {
 	roots := leaders(owned)
 	if len(roots) == 0 {
 		return nil
@@ -220,7 +220,7 @@ func relatives(owned []*Process) []int {
 	if err != nil {
 		return nil
 	}
-	table := map[int]relation{}
+	table := map[int]parentage{}
 	for _, entry := range entries {
 		pid, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -238,32 +238,32 @@ func relatives(owned []*Process) []int {
 	return pids
 }
 
-// relation is what /proc/PID/stat says about where a process comes from.
-type relation struct{ parent, group, session int }
+// parentage is what /proc/PID/stat says about where a process comes from.
+type parentage struct{ parent, group, session int }
 
 // parseStat reads the contents of /proc/PID/stat. The second field is the
 // program's name in parentheses, which may itself hold anything.
-func parseStat(stat string) (relation, bool) {
+func parseStat(stat string) (parentage, bool) {
 	end := strings.LastIndexByte(stat, ')')
 	if end < 0 {
-		return relation{}, false
+		return parentage{}, false
 	}
 	fields := strings.Fields(stat[end+1:])
 	if len(fields) < 4 {
-		return relation{}, false
+		return parentage{}, false
 	}
 	var numbers [3]int
 	for i := range numbers {
 		n, err := strconv.Atoi(fields[i+1])
 		if err != nil {
-			return relation{}, false
+			return parentage{}, false
 		}
 		numbers[i] = n
 	}
-	return relation{parent: numbers[0], group: numbers[1], session: numbers[2]}, true
+	return parentage{parent: numbers[0], group: numbers[1], session: numbers[2]}, true
 }
 
-func family(table map[int]relation, root int) []int {
+func family(table map[int]parentage, root int) []int {
 	var members []int
 	for pid, r := range table {
 		if pid == root || r.group == root || r.session == root || descends(table, pid, root) {
@@ -273,7 +273,7 @@ func family(table map[int]relation, root int) []int {
 	return members
 }
 
-func descends(table map[int]relation, pid, root int) bool {
+func descends(table map[int]parentage, pid, root int) bool {
 	for range len(table) {
 		r, ok := table[pid]
 		if !ok {
@@ -288,13 +288,13 @@ func descends(table map[int]relation, pid, root int) bool {
 }
 
 func holds(pid int, inode uint64) (bool, error) {
-	found, err := search(pid, []uint64{inode})
+	found, err := openSocket(pid, []uint64{inode})
 	return found != 0, err
 }
 
-// search returns which of the sockets a process has open, 0 for none. A process
+// openSocket returns which of the sockets a process has open, 0 for none. A process
 // that has ended has none.
-func search(pid int, inodes []uint64) (uint64, error) {
+func openSocket(pid int, inodes []uint64) (uint64, error) {
 	folder, err := os.Open(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
 	if err != nil {
 		return 0, ignoreEnded(err)

@@ -20,7 +20,7 @@ func FuzzParseStat(f *testing.F) {
 	f.Add("")
 	f.Fuzz(func(t *testing.T, stat string) {
 		r, ok := parseStat(stat)
-		if !ok && r != (relation{}) {
+		if !ok && r != (parentage{}) {
 			t.Errorf("%+v, but not ok", r)
 		}
 	})
@@ -29,7 +29,7 @@ func FuzzParseStat(f *testing.F) {
 func TestParseStatWithAnOddName(t *testing.T) {
 	t.Parallel()
 	got, ok := parseStat("42 (x) S 9 9 (9) R 7 40 39 0")
-	if !ok || got != (relation{7, 40, 39}) {
+	if !ok || got != (parentage{7, 40, 39}) {
 		t.Errorf("%+v, %v", got, ok)
 	}
 }
@@ -40,9 +40,9 @@ func TestFamilyByAncestry(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 12).Draw(t, "processes")
-		table := map[int]relation{}
+		table := map[int]parentage{}
 		for pid := 1; pid <= n; pid++ {
-			table[pid] = relation{parent: rapid.IntRange(0, n).Draw(t, "parent"), group: 1000, session: 1000}
+			table[pid] = parentage{parent: rapid.IntRange(0, n).Draw(t, "parent"), group: 1000, session: 1000}
 		}
 		reached := []int{1}
 		for range n {

@@ -14,17 +14,17 @@ import (
 	"teal"
 )
 
-// lastResort is how long cgroups are tried to be emptied and removed. Killing
+// cgroupRemoveTimeout is how long cgroups are tried to be emptied and removed. Killing
 // takes effect within milliseconds, unless a process waits for a broken disk.
-const lastResort = 5 * time.Second
+const cgroupRemoveTimeout = 5 * time.Second
 
 // hierarchy is a place in the cgroup file system where the server may make
 // cgroups, one for each process.
 type hierarchy struct {
-	version int    // 1 or 2
-	dir     string // where the cgroups are made
-	home    string // cgroup v1: the server's own cgroup; used on the starter's thread
-	name    groupName
+	version      int    // 1 or 2
+	dir          string // where the cgroups are made
+	serverCgroup string // cgroup v1: the server's own cgroup; used on the starter's thread
+	name         groupName
 }
 
 // prefix is what the paths of all cgroups of this server begin with.
@@ -89,20 +89,20 @@ func (g *cgroup) fork(req forkRequest) (child, error) {
 	if err := g.write("tasks", id); err != nil {
 		return child{}, fmt.Errorf("enter the cgroup: %w", err)
 	}
-	defer g.in.goHome(id)
+	defer g.in.leaveChildCgroup(id)
 	return forkPlain(req, -1)
 }
 
-// goHome takes the thread out of a child's cgroup. Should that fail although the
+// leaveChildCgroup takes the thread out of a child's cgroup. Should that fail although the
 // server's own cgroup was looked up again, the next fork takes it out; kill
 // spares the server until then.
-func (h *hierarchy) goHome(thread string) {
-	if writeFile(filepath.Join(h.home, "tasks"), thread) == nil {
+func (h *hierarchy) leaveChildCgroup(thread string) {
+	if writeFile(filepath.Join(h.serverCgroup, "tasks"), thread) == nil {
 		return
 	}
 	home, err := locate(readText("/proc/self/mountinfo"), readText("/proc/self/cgroup"), 1)
 	if err == nil && writeFile(filepath.Join(home, "tasks"), thread) == nil {
-		h.home = home
+		h.serverCgroup = home
 	}
 }
 
@@ -240,7 +240,7 @@ func (h *hierarchy) sweep(chosen func(groupName) bool) int {
 		}
 	}
 	removed := 0
-	deadline := time.Now().Add(lastResort)
+	deadline := time.Now().Add(cgroupRemoveTimeout)
 	for _, g := range groups {
 		if g.destroy(time.Until(deadline)) == nil {
 			removed++

@@ -11,5 +11,5 @@ func (r *Runner) GuardPID() int {
 // anything is started.
 func (r *Runner) WithoutCgroups() {
 	r.cgroups, r.guard.greeting = nil, marksLine(r.marks)
-	r.limit = choose(facts{rlimit: hasRlimit, v2Why: "a test says so", v1Why: "and so"})
+	r.limit = choose(limitSupport{rlimit: hasRlimit, v2Why: "a test says so", v1Why: "and so"})
 }

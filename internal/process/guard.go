@@ -36,14 +36,14 @@ func removeLine(pgid int) string            { return fmt.Sprintf("-%d\n", pgid) 
 // SIGHUP of the whole program.
 func Guard(r io.Reader) error {
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
-	k := known{groups: map[int]uint64{}}
+	k := guardedGroups{groups: map[int]uint64{}}
 	err := k.read(r)
 	k.kill()
 	return err
 }
 
-// known is what the guard was told.
-type known struct {
+// guardedGroups is what the guard was told.
+type guardedGroups struct {
 	groups  map[int]uint64
 	cgroups []string // prefixes
 	marks   []mark
@@ -51,7 +51,7 @@ type known struct {
 
 // read learns until r ends. A line that it does not understand is skipped and
 // reported at the end: what the others say must not be lost for it.
-func (k *known) read(r io.Reader) error {
+func (k *guardedGroups) read(r io.Reader) error {
 	var bad error
 	in := bufio.NewReader(r)
 	for {
@@ -68,7 +68,7 @@ func (k *known) read(r io.Reader) error {
 	}
 }
 
-func (k *known) learn(line string) error {
+func (k *guardedGroups) learn(line string) error {
 	if number, ok := strings.CutPrefix(line, "marks "); ok {
 		m, err := parseMarks(number)
 		if err == nil {
@@ -103,7 +103,7 @@ func (k *known) learn(line string) error {
 	return nil
 }
 
-func (k *known) kill() {
+func (k *guardedGroups) kill() {
 	for pgid, start := range k.groups {
 		// A leader with another start time got the ID after the whole group
 		// was gone; a group without a leader still owns it.
@@ -114,7 +114,7 @@ func (k *known) kill() {
 			killGroup(pgid)
 		}
 	}
-	endMarked(func(m mark) bool { return slices.Contains(k.marks, m.runner()) }, lastResort)
+	endMarked(func(m mark) bool { return slices.Contains(k.marks, m.runner()) }, cgroupRemoveTimeout)
 	for _, prefix := range k.cgroups {
 		name, _ := parseGroupName(filepath.Base(prefix))
 		h := hierarchy{version: versionOf(filepath.Dir(prefix)), dir: filepath.Dir(prefix)}

@@ -10,11 +10,11 @@ import (
 )
 
 const (
-	// guardWait bounds a write to the guard: it reads all the time, so a full
+	// guardWriteTimeout bounds a write to the guard: it reads all the time, so a full
 	// pipe means that it does not work.
-	guardWait = time.Second
-	// guardFarewell is how long the guard may take to end when told to.
-	guardFarewell = lastResort + time.Second
+	guardWriteTimeout = time.Second
+	// guardStopTimeout is how long the guard may take to end when told to.
+	guardStopTimeout = cgroupRemoveTimeout + time.Second
 )
 
 // guardLink is the server's end of the guard: what it must know, and the pipe
@@ -82,7 +82,7 @@ func (g *guardLink) tellLocked(text string) error {
 	if g.pipe == nil {
 		return nil
 	}
-	if err := g.pipe.SetWriteDeadline(time.Now().Add(guardWait)); err != nil {
+	if err := g.pipe.SetWriteDeadline(time.Now().Add(guardWriteTimeout)); err != nil {
 		return err
 	}
 	_, err := g.pipe.WriteString(text)
@@ -137,7 +137,7 @@ func (r *Runner) runGuard(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	r.guard.detach()
-	insist := time.AfterFunc(guardFarewell, func() { send(c.pid, syscall.SIGKILL) })
+	insist := time.AfterFunc(guardStopTimeout, func() { send(c.pid, syscall.SIGKILL) })
 	<-ended
 	insist.Stop()
 	_, _, err = reap(c.pid)

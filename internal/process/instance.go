@@ -18,8 +18,8 @@ import (
 // were killed, somebody may keep its output open before it is given up.
 const outputGrace = 500 * time.Millisecond
 
-// patience is how long a process's end waits for its cgroup to be empty.
-const patience = 2 * time.Second
+// cgroupEmptyTimeout is how long a process's end waits for its cgroup to be empty.
+const cgroupEmptyTimeout = 2 * time.Second
 
 // Process is a running or ended process. It is safe for concurrent use.
 type Process struct {
@@ -189,10 +189,10 @@ func (p *Process) supervise() {
 	p.signalGroup(syscall.SIGKILL)
 	p.notePeak(p.group.peak())
 	kills := p.group.oomKills()
-	if err := p.group.destroy(patience); err != nil {
+	if err := p.group.destroy(cgroupEmptyTimeout); err != nil {
 		r.log.Warn("a cgroup is still in use; it is tried again when the server ends", "pid", p.pid, "error", err)
 	}
-	if p.group == nil && !endMarked(func(m mark) bool { return m == p.mark }, patience) {
+	if p.group == nil && !endMarked(func(m mark) bool { return m == p.mark }, cgroupEmptyTimeout) {
 		r.log.Warn("what a process has started does not end; it is tried again when the server ends", "pid", p.pid)
 	}
 	p.finishOutput(outputGrace)

@@ -32,15 +32,15 @@ func (l limit) data(memory teal.Bytes) teal.Bytes {
 	return memory + rlimitHeadroom
 }
 
-// facts are what survey found out about the machine.
-type facts struct {
+// limitSupport is what detectLimits found out about the machine.
+type limitSupport struct {
 	v2, v1       *hierarchy // usable, or nil
 	v2Why, v1Why string     // why not
 	rlimit       bool
 }
 
 // choose picks the best limit that the machine offers.
-func choose(f facts) limit {
+func choose(f limitSupport) limit {
 	why := f.v2Why + "; " + f.v1Why
 	switch {
 	case f.v2 != nil:
@@ -54,7 +54,7 @@ func choose(f facts) limit {
 }
 
 // hierarchy is the one whose cgroups processes are put into, or nil.
-func (f facts) hierarchy() *hierarchy {
+func (f limitSupport) hierarchy() *hierarchy {
 	if f.v2 != nil {
 		return f.v2
 	}

@@ -23,8 +23,8 @@ type Runner struct {
 	marks    mark
 	unmarked sync.Once // that a process could not be marked has been logged
 
-	// births is held for reading while a process runs already and is not known yet.
-	births sync.RWMutex
+	// registering is held for reading while a process runs already and is not known yet.
+	registering sync.RWMutex
 
 	sequence atomic.Int64
 	mu       sync.Mutex
@@ -52,7 +52,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	found := survey(cfg.Name)
+	found := detectLimits(cfg.Name)
 	r := &Runner{
 		log:      cfg.Logger,
 		guardCmd: cfg.Guard,
@@ -96,7 +96,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	r.endAll()
 	stop()
 	helpers.Wait()
-	endMarked(r.ours, lastResort)
+	endMarked(r.ours, cgroupRemoveTimeout)
 	if r.cgroups != nil {
 		r.cgroups.sweep(func(name groupName) bool { return name.of(r.cgroups.name) })
 	}
@@ -179,7 +179,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	}
 	files, err := p.openOutput(spec)
 	if err == nil {
-		err = r.bear(p, forkRequest{
+		err = r.forkAndRegister(p, forkRequest{
 			path: path, argv: append([]string{spec.Path}, spec.Args...), env: spec.Env, dir: spec.Dir,
 			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory), mark: p.mark,
 		})
@@ -194,10 +194,10 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	return p, nil
 }
 
-// bear forks a process and makes it known.
-func (r *Runner) bear(p *Process, req forkRequest) (err error) {
-	r.births.RLock()
-	defer r.births.RUnlock()
+// forkAndRegister forks a process and makes it known.
+func (r *Runner) forkAndRegister(p *Process, req forkRequest) (err error) {
+	r.registering.RLock()
+	defer r.registering.RUnlock()
 	if p.child, err = r.starter.fork(req); err != nil {
 		return err
 	}

@@ -22,15 +22,15 @@ func TestChoose(t *testing.T) {
 	t.Parallel()
 	v1, v2 := &hierarchy{version: 1}, &hierarchy{version: 2}
 	for _, c := range []struct {
-		facts facts
+		facts limitSupport
 		kind  limitKind
 		want  string
 		in    *hierarchy
 	}{
-		{facts{v2: v2, v1: v1, rlimit: true}, limitCgroupV2, "cgroup v2", v2},
-		{facts{v2Why: "no v2", v1: v1, rlimit: true}, limitCgroupV1, "cgroup v1", v1},
-		{facts{v2Why: "no v2", v1Why: "no v1", rlimit: true}, limitRlimit, "rlimit (coarse): each process may write to 256MiB more than its limit, and going over is not seen as such, because no v2; no v1", nil},
-		{facts{v2Why: "no v2", v1Why: "no v1"}, limitNone, "none: memory is not limited, because no v2; no v1", nil},
+		{limitSupport{v2: v2, v1: v1, rlimit: true}, limitCgroupV2, "cgroup v2", v2},
+		{limitSupport{v2Why: "no v2", v1: v1, rlimit: true}, limitCgroupV1, "cgroup v1", v1},
+		{limitSupport{v2Why: "no v2", v1Why: "no v1", rlimit: true}, limitRlimit, "rlimit (coarse): each process may write to 256MiB more than its limit, and going over is not seen as such, because no v2; no v1", nil},
+		{limitSupport{v2Why: "no v2", v1Why: "no v1"}, limitNone, "none: memory is not limited, because no v2; no v1", nil},
 	} {
 		got := choose(c.facts)
 		if got.kind != c.kind || got.sentence != c.want || c.facts.hierarchy() != c.in {
@@ -124,7 +124,7 @@ func FuzzParseGroupName(f *testing.F) {
 func TestGuardLearns(t *testing.T) {
 	t.Parallel()
 	prefix := "/sys/fs/cgroup/memory/" + newGroupName("x").prefix()
-	k := known{groups: map[int]uint64{}}
+	k := guardedGroups{groups: map[int]uint64{}}
 	text := cgroupLine(prefix) + addLine(10, 7) + addLine(11, 0) + removeLine(10) + addLine(12, 8) + "-12"
 	if err := k.read(iotest.OneByteReader(strings.NewReader(text))); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestGuardLearns(t *testing.T) {
 func TestGuardRefusesWhatItMustNotKill(t *testing.T) {
 	t.Parallel()
 	for _, line := range []string{"+0 1", "+1 1", "+-5 1", "+x 1", "+5", "-1", "", "hello", "cgroups /", "cgroups /sys/fs/cgroup", "cgroups teal-x.1-2-ABCDEFGHIJKLMNOPQRSTUVWXYZ."} {
-		k := known{groups: map[int]uint64{}}
+		k := guardedGroups{groups: map[int]uint64{}}
 		err := k.read(strings.NewReader(line + "\n" + addLine(44, 1)))
 		if err == nil || len(k.cgroups) != 0 || len(k.groups) != 1 || k.groups[44] != 1 {
 			t.Errorf("%q: %v, %+v", line, err, k)
@@ -159,9 +159,9 @@ func TestGuardSparesASuccessor(t *testing.T) {
 	if start == 0 {
 		t.Skip("this system does not say when a process was started")
 	}
-	stranger := known{groups: map[int]uint64{c.pid: start + 1}}
+	stranger := guardedGroups{groups: map[int]uint64{c.pid: start + 1}}
 	stranger.kill()
-	own := known{groups: map[int]uint64{c.pid: start}}
+	own := guardedGroups{groups: map[int]uint64{c.pid: start}}
 	time.AfterFunc(200*time.Millisecond, own.kill)
 	began := time.Now()
 	c.awaitExit()
@@ -177,7 +177,7 @@ func FuzzGuard(f *testing.F) {
 	f.Add("cgroups /x/teal-a.1-2-ABCDEFGHIJKLMNOPQRSTUVWXYZ.\n+5 6\n-5\n")
 	f.Add("+99999999999999999999 1\n+2 99999999999999999999\n")
 	f.Fuzz(func(t *testing.T, text string) {
-		k := known{groups: map[int]uint64{}}
+		k := guardedGroups{groups: map[int]uint64{}}
 		_ = k.read(strings.NewReader(text))
 		for pgid := range k.groups {
 			if pgid <= 1 || pgid > math.MaxInt32 {

@@ -85,9 +85,7 @@ func (r *Store) Judging(release teal.Release) {
 	defer r.mu.Unlock()
 	t := r.tape(release.ID)
 	t.step = 0
-	r.told(t, release, analysis.WriteBegin(&t.lines, time.Now(), analysis.Beginning{
-		Policy: release.Policy.Judge, Baseline: release.Baseline, State: release.Judging,
-	}))
+	r.told(t, release, analysis.WriteBegin(&t.lines, time.Now(), analysis.BeginningOf(release)))
 }
 
 // Measured takes an interval that the judge of a release has taken. It does not

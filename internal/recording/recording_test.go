@@ -26,7 +26,7 @@ type recorded struct {
 // start is what a server does that takes the release up.
 func (r *recorded) start() {
 	r.t.Helper()
-	judge, err := analysis.New(r.release.Policy.Judge, r.release.Baseline, r.release.Judging)
+	judge, err := analysis.New(analysis.BeginningOf(r.release))
 	if err != nil {
 		r.t.Fatal(err)
 	}

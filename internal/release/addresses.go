@@ -17,20 +17,20 @@ func fewerAddresses(r teal.Release, o Observation) string {
 	for _, name := range slices.Sorted(maps.Keys(o.To.Upstreams)) {
 		green, blue := o.To.Upstreams[name], o.From.Upstreams[name]
 		if needs := min(blue.Healthy, green.Total); green.Healthy < needs {
-			list = append(list, fmt.Sprintf("%s: %d of %d addresses are healthy, version %d has %d; %s",
+			list = append(list, fmt.Sprintf("%s: %d of %d addresses healthy, current (v%d) has %d; %s",
 				name, green.Healthy, green.Total, r.From, blue.Healthy, strings.Join(green.Down, "; ")))
 		}
 	}
 	return strings.Join(list, "; ")
 }
 
-// noteDown returns evidence of the addresses that green does without; none when
+// addressesDown returns evidence of the addresses that green does without; none when
 // all are healthy.
-func noteDown(o Observation) []teal.Finding {
+func addressesDown(o Observation) []teal.Finding {
 	var list []string
 	for _, name := range slices.Sorted(maps.Keys(o.To.Upstreams)) {
 		if a := o.To.Upstreams[name]; len(a.Down) > 0 {
-			list = append(list, fmt.Sprintf("%s: %d of %d are; not %s", name, a.Healthy, a.Total, strings.Join(a.Down, "; ")))
+			list = append(list, fmt.Sprintf("%s: %d of %d addresses healthy; down: %s", name, a.Healthy, a.Total, strings.Join(a.Down, "; ")))
 		}
 	}
 	if len(list) == 0 {

@@ -24,19 +24,19 @@ func goBack(r teal.Release, o Observation, seen time.Time, reason string) Decisi
 func decideRollingBack(r teal.Release, o Observation) Decision {
 	switch {
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting v%d again", r.From)}
 	case !o.Route.Alias.IsOnly(r.From) && o.From.ready():
-		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("giving %s back to version %d", r.Alias, r.From)}
+		return Decision{Intent: shift(r.From, teal.All, o.Route.Revision), Reason: fmt.Sprintf("moving %s back to v%d", r.Alias, r.From)}
 	case o.Route.Alias.IsOnly(r.To):
-		return decideNoWayBack(r, o)
+		return decideStuckRollback(r, o)
 	case !o.Route.Alias.IsOnly(r.From):
-		return decideHalfWay(r, o)
+		return decideSplitRollback(r, o)
 	case !o.Route.Holds:
 		return Decision{}
 	case r.Rollback != nil && r.Rollback.BackAt == nil:
 		return Decision{Change: Change{Back: true}, Reason: r.Reason}
-	case !settled(r, o):
-		return confirm(r, o, r.From)
+	case !isSettled(r, o):
+		return reaffirm(r, o, r.From)
 	}
 	return rolledBack(r, o)
 }
@@ -45,67 +45,67 @@ func decideRollingBack(r teal.Release, o Observation) Decision {
 // healthy. One that is not has its time to become so; after that both are left
 // running.
 func rolledBack(r teal.Release, o Observation) Decision {
-	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("version %d has everything again: %s", r.From, r.Reason)}
-	switch until, hopeless := hope(r, o); {
+	d := Decision{Next: teal.PhaseRolledBack, Reason: fmt.Sprintf("v%d has all traffic again: %s", r.From, r.Reason)}
+	switch until, hopeless := recoverableUntil(r, o); {
 	case o.To.Running && o.From.serves():
 		d.Intent = retire(r.To)
 	case o.To.Running && !hopeless:
 		return Decision{Until: until}
 	case o.To.Running:
-		d.Reason = fmt.Sprintf("version %d has everything again and is not healthy, so version %d is left running: %s", r.From, r.To, o.From.why())
+		d.Reason = fmt.Sprintf("v%d has all traffic again but is not healthy, so v%d is left running: %s", r.From, r.To, o.From.unhealthyReason())
 	}
 	return d
 }
 
-// decideHalfWay decides about a rollback out of a split whose blue is not
+// decideSplitRollback decides about a rollback out of a split whose blue is not
 // healthy now. It waits for blue: green has been found wanting, and blue has most
 // of the traffic anyway. A blue that is given up leaves green everything, if that
 // is healthy.
-func decideHalfWay(r teal.Release, o Observation) Decision {
-	if until, hopeless := hope(r, o); !hopeless {
+func decideSplitRollback(r teal.Release, o Observation) Decision {
+	if until, hopeless := recoverableUntil(r, o); !hopeless {
 		return Decision{Until: until}
 	}
 	if !o.To.ready() { // to wait on would keep the cure from being released
-		return Decision{Next: teal.PhaseCompleted, Reason: neither(r, o)}
+		return Decision{Next: teal.PhaseCompleted, Reason: neitherHealthy(r, o)}
 	}
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
-		Reason: fmt.Sprintf("version %d could not be gone back to, version %d takes everything: %s", r.From, r.To, o.From.why()),
+		Reason: fmt.Sprintf("cannot go back to v%d, v%d takes all traffic: %s", r.From, r.To, o.From.unhealthyReason()),
 	}
 }
 
-// hope returns until when blue may yet recover. One that does not start is given
-// up at once, where green serves.
-func hope(r teal.Release, o Observation) (until time.Time, hopeless bool) {
+// recoverableUntil returns until when blue may yet recover. One that does not start
+// is given up at once, where green serves.
+func recoverableUntil(r teal.Release, o Observation) (until time.Time, hopeless bool) {
 	until = o.From.Since.Add(r.Policy.ReadyWithin.Std())
 	return until, o.From.State == teal.EnvironmentFailed && o.To.serves() || !o.Now.Before(until)
 }
 
-// decideNoWayBack decides about a rollback while green has everything and blue
+// decideStuckRollback decides about a rollback while green has everything and blue
 // cannot take it. Waiting for ever would keep every later release from starting,
 // the one with the cure among them: a blue that does not start is given up at
 // once, and any blue when it has had the time that a new version has.
-func decideNoWayBack(r teal.Release, o Observation) Decision {
-	until, hopeless := hope(r, o)
+func decideStuckRollback(r teal.Release, o Observation) Decision {
+	until, hopeless := recoverableUntil(r, o)
 	switch {
 	case !hopeless:
 		return Decision{Until: until}
-	case !settled(r, o) && !o.To.ready():
+	case !isSettled(r, o) && !o.To.ready():
 		return Decision{}
 	case !o.To.serves():
-		return finish(r, o, neither(r, o))
+		return finish(r, o, neitherHealthy(r, o))
 	}
-	return finish(r, o, fmt.Sprintf("version %d could not be gone back to and version %d keeps everything: %s", r.From, r.To, o.From.why()))
+	return finish(r, o, fmt.Sprintf("cannot go back to v%d, v%d keeps all traffic: %s", r.From, r.To, o.From.unhealthyReason()))
 }
 
-// settled reports whether no shift that was ever intended can still happen.
-func settled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.Fence }
+// isSettled reports whether no shift that was ever intended can still happen.
+func isSettled(r teal.Release, o Observation) bool { return o.Route.Revision >= r.Fence }
 
-// confirm gives the alias to the version that has it already. That changes its
+// reaffirm gives the alias to the version that has it already. That changes its
 // revision, so that a shift which is still on its way fails.
-func confirm(r teal.Release, o Observation, version int) Decision {
+func reaffirm(r teal.Release, o Observation, version int) Decision {
 	return Decision{
 		Intent: shift(version, teal.All, o.Route.Revision),
-		Reason: fmt.Sprintf("making sure that %s stays with version %d", r.Alias, version),
+		Reason: fmt.Sprintf("confirming that %s stays with v%d", r.Alias, version),
 	}
 }

@@ -47,10 +47,10 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 		}
 	}
 	if c.Waits != nil {
-		r.WaitsSince, r.Marks.Waits = orNil(*c.Waits), r.Observed
+		r.WaitsSince, r.Marks.Waits = nilIfZero(*c.Waits), r.Observed
 	}
 	if c.Doubt != nil {
-		r.DoubtSince, r.Marks.Doubt = orNil(*c.Doubt), r.Observed
+		r.DoubtSince, r.Marks.Doubt = nilIfZero(*c.Doubt), r.Observed
 	}
 	if c.Outage != nil {
 		if c.Outage.IsZero() {
@@ -89,7 +89,7 @@ func (d Decision) Record(r *teal.Release, now time.Time) error {
 	return nil
 }
 
-func orNil(t time.Time) *time.Time {
+func nilIfZero(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

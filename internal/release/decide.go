@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"teal"
@@ -83,8 +84,8 @@ func (h Health) seenHealthy(since time.Time) bool {
 	return h.ready() && (h.Window == 0 || !h.CheckedAt.Before(since))
 }
 
-// why returns the reason for not being ready, for people.
-func (h Health) why() string {
+// unhealthyReason returns the reason for not being ready, for people.
+func (h Health) unhealthyReason() string {
 	switch {
 	case !h.Running:
 		return "it is not running"
@@ -131,7 +132,7 @@ func Decide(r teal.Release, o Observation) Decision {
 	if by, limited := deadline(r, o); limited && d.Waits() && o.Now.Before(by) {
 		d.Until = soonest(d.Until, by)
 	}
-	if d.Waits() && clockIsDue(r, o) {
+	if d.Waits() && clockSaveDue(r, o) {
 		d = Decision{Change: Change{Clock: true}, Reason: r.Reason, Recheck: d.Recheck}
 	}
 	d.Observed = o.Observed
@@ -144,11 +145,11 @@ func ends(o Observation, mark, length teal.Duration) time.Time {
 	return o.Now.Add((length - (o.Observed - mark)).Std())
 }
 
-// clockIsDue reports whether the record must learn how long the release has been
+// clockSaveDue reports whether the record must learn how long the release has been
 // observed: a crash costs the rest, a part of what there was. It must also when
 // the wall clock has jumped, or nobody has looked for a while: what people read
 // in the record is by the wall clock.
-func clockIsDue(r teal.Release, o Observation) bool {
+func clockSaveDue(r teal.Release, o Observation) bool {
 	if r.Phase.Ended() {
 		return false
 	}
@@ -181,9 +182,9 @@ func decide(r teal.Release, o Observation) Decision {
 
 func decideQueued(r teal.Release, o Observation) Decision {
 	if r.Queued {
-		return decideTurn(r, o)
+		return decideDequeued(r, o)
 	}
-	if reason, stop := stopBeforeTraffic(r, o); stop {
+	if reason, stop := mustAbort(r, o); stop {
 		if r.Intent != nil && r.Intent.Act != teal.ActTask { // green was started, and that was not recorded
 			return abort(r, o, reason)
 		}
@@ -192,46 +193,46 @@ func decideQueued(r teal.Release, o Observation) Decision {
 	if until, frozen := frozen(r, o.Now); frozen {
 		return Decision{Until: until}
 	}
-	if d, passed := hooks(r, o, teal.BeforeInstall); !passed {
+	if d, passed := requireHooks(r, o, teal.BeforeInstall); !passed {
 		return d
 	}
 	return Decision{
 		Intent: provision(r.To),
 		Next:   teal.PhaseProvisioning,
-		Reason: fmt.Sprintf("starting version %d", r.To),
+		Reason: fmt.Sprintf("starting v%d", r.To),
 	}
 }
 
-// decideTurn decides about a release whose turn has come after others of its
+// decideDequeued decides about a release whose turn has come after others of its
 // app: only now is it known which version it takes the traffic from.
-func decideTurn(r teal.Release, o Observation) Decision {
-	from, moves := leaves(o.Route.Alias, r.To)
+func decideDequeued(r teal.Release, o Observation) Decision {
+	from, moves := movesFrom(o.Route.Alias, r.To)
 	if ordered := r.Orders.Rollback; ordered != nil {
-		return Decision{Next: teal.PhaseAborted, Reason: askedFor(ordered)}
+		return Decision{Next: teal.PhaseAborted, Reason: requested(ordered)}
 	}
 	if !moves {
-		return Decision{Next: teal.PhaseAborted, Reason: fmt.Sprintf("version %d has become %s meanwhile", r.To, r.Alias)}
+		return Decision{Next: teal.PhaseAborted, Reason: fmt.Sprintf("v%d has become %s in the meantime", r.To, r.Alias)}
 	}
-	return Decision{Change: Change{From: &from}, Reason: "it is its turn"}
+	return Decision{Change: Change{From: &from}, Reason: "first in the queue"}
 }
 
 func decideProvisioning(r teal.Release, o Observation) Decision {
-	if reason, stop := stopBeforeTraffic(r, o); stop {
+	if reason, stop := mustAbort(r, o); stop {
 		return abort(r, o, reason)
 	}
 	by := ends(o, r.Marks.Phase, r.Policy.ReadyWithin)
 	if len(r.Tasks) > 0 { // it has been ready, and hooks have taken their time
-		by = readyAgainBy(r, o)
+		by = readyDeadline(r, o)
 	}
-	if d, ready := becomeReady(r, o, by); !ready {
+	if d, ready := awaitReady(r, o, by); !ready {
 		return d
 	}
-	if d, passed := hooks(r, o, teal.AfterInstall); !passed {
+	if d, passed := requireHooks(r, o, teal.AfterInstall); !passed {
 		return d
 	}
-	reason, down := fmt.Sprintf("every component of version %d is healthy", r.To), noteDown(o)
+	reason, down := fmt.Sprintf("all components of v%d are healthy", r.To), addressesDown(o)
 	if len(down) > 0 {
-		reason += "; without some addresses: " + down[0].Seen
+		reason += "; not all addresses: " + down[0].Seen
 	}
 	if r.From == 0 {
 		return Decision{Next: teal.PhaseVerifying, Reason: reason, Change: Change{Findings: down}}
@@ -240,20 +241,20 @@ func decideProvisioning(r teal.Release, o Observation) Decision {
 		Change: Change{Findings: down},
 		Intent: teal.Intent{Act: teal.ActSize, Version: r.To},
 		Next:   teal.PhaseWarming,
-		Reason: reason + "; it gets as many instances as version " + fmt.Sprint(r.From) + " needs now",
+		Reason: reason + fmt.Sprintf("; scaling it to the size of v%d", r.From),
 	}
 }
 
-// becomeReady waits until green is healthy, and gives it up when it does not
+// awaitReady waits until green is healthy, and gives it up when it does not
 // start or when the time is over.
-func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
+func awaitReady(r teal.Release, o Observation, by time.Time) (d Decision, ready bool) {
 	fewer := fewerAddresses(r, o)
 	late := !o.Now.Before(by)
-	if d, ended := endHold(r, o); ended {
+	if d, ended := endOutage(r, o); ended {
 		return d, false
 	}
 	if o.To.State == teal.EnvironmentFailed || late && !o.To.ready() {
-		if d, is := excused(r, o); is {
+		if d, is := excusedByOutage(r, o); is {
 			return d, false
 		}
 	}
@@ -261,56 +262,56 @@ func becomeReady(r teal.Release, o Observation, by time.Time) (d Decision, ready
 	case o.To.ready() && fewer == "":
 		return Decision{}, true
 	case o.To.ready() && late:
-		return abort(r, o, fmt.Sprintf("version %d was not as healthy as version %d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
+		return abort(r, o, fmt.Sprintf("v%d did not become as healthy as v%d within %s: %s", r.To, r.From, r.Policy.ReadyWithin, fewer)), false
 	case o.To.Running && o.To.State == teal.EnvironmentFailed:
-		return abort(r, o, fmt.Sprintf("version %d does not start: %s", r.To, o.To.why())), false
+		return abort(r, o, fmt.Sprintf("v%d does not start: %s", r.To, o.To.unhealthyReason())), false
 	case late:
-		return abort(r, o, fmt.Sprintf("version %d was not healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.why())+norBlue(r, o)), false
+		return abort(r, o, fmt.Sprintf("v%d did not become healthy within %s: %s", r.To, r.Policy.ReadyWithin, o.To.unhealthyReason())+orCurrentUnhealthy(r, o)), false
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d", r.To)}, false
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d", r.To)}, false
 	}
 	return Decision{Until: by}, false
 }
 
 func decideWarming(r teal.Release, o Observation) Decision {
-	if reason, stop := stopBeforeTraffic(r, o); stop {
+	if reason, stop := mustAbort(r, o); stop {
 		return abort(r, o, reason)
 	}
-	if d, ready := becomeReady(r, o, readyAgainBy(r, o)); !ready {
+	if d, ready := awaitReady(r, o, readyDeadline(r, o)); !ready {
 		return d
 	}
-	if warms(r.Policy.Warm) {
-		if d, passed := gate(r, o, teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"}); !passed {
+	if hasWarmUp(r.Policy.Warm) {
+		if d, passed := requireTask(r, o, teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"}); !passed {
 			return d
 		}
 	}
-	return Decision{Next: teal.PhaseVerifying, Reason: fmt.Sprintf("version %d is sized and warm", r.To)}
+	return Decision{Next: teal.PhaseVerifying, Reason: fmt.Sprintf("v%d is scaled and warm", r.To)}
 }
 
-func warms(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
+func hasWarmUp(w teal.Warm) bool { return len(w.Requests) > 0 || w.Replay > 0 }
 
-// readyAgainBy is until when an environment that was ready in an earlier phase
+// readyDeadline is until when an environment that was ready in an earlier phase
 // may take to be so again: it was told to grow, or the server was restarted.
-func readyAgainBy(r teal.Release, o Observation) time.Time {
+func readyDeadline(r teal.Release, o Observation) time.Time {
 	return later(ends(o, r.Marks.Phase, r.Policy.ReadyWithin), o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
 func decideVerifying(r teal.Release, o Observation) Decision {
-	if reason, stop := stopBeforeTraffic(r, o); stop {
+	if reason, stop := mustAbort(r, o); stop {
 		return abort(r, o, reason)
 	}
-	if d, ready := becomeReady(r, o, readyAgainBy(r, o)); !ready {
+	if d, ready := awaitReady(r, o, readyDeadline(r, o)); !ready {
 		return d
 	}
-	if d, passed := hooks(r, o, teal.AfterAllowTestTraffic); !passed {
+	if d, passed := requireHooks(r, o, teal.AfterAllowTestTraffic); !passed {
 		return d
 	}
 	for _, c := range r.Policy.Checks {
-		if d, passed := gate(r, o, checkKey(0, c)); !passed {
+		if d, passed := requireTask(r, o, checkKey(0, c)); !passed {
 			return d
 		}
 	}
-	if d, passed := hooks(r, o, teal.BeforeAllowTraffic); !passed {
+	if d, passed := requireHooks(r, o, teal.BeforeAllowTraffic); !passed {
 		return d
 	}
 	return Decision{
@@ -323,21 +324,21 @@ func decideVerifying(r teal.Release, o Observation) Decision {
 func verified(r teal.Release) string {
 	switch n := len(r.Policy.Checks); n {
 	case 0:
-		return fmt.Sprintf("version %d can take requests", r.To)
+		return fmt.Sprintf("v%d is ready for traffic", r.To)
 	case 1:
-		return fmt.Sprintf("version %d has passed its check", r.To)
+		return fmt.Sprintf("v%d passed its check", r.To)
 	default:
-		return fmt.Sprintf("version %d has passed its %d checks", r.To, n)
+		return fmt.Sprintf("v%d passed its %d checks", r.To, n)
 	}
 }
 
-// stopBeforeTraffic returns why a release that has not moved any traffic must
+// mustAbort returns why a release that has not moved any traffic must
 // end, if it must.
-func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool) {
-	from, moves := leaves(o.Route.Alias, r.To)
+func mustAbort(r teal.Release, o Observation) (reason string, stop bool) {
+	from, moves := movesFrom(o.Route.Alias, r.To)
 	switch {
 	case r.Orders.Rollback != nil:
-		return askedFor(r.Orders.Rollback), true
+		return requested(r.Orders.Rollback), true
 	case !moves || from != r.From:
 		return fmt.Sprintf("%s was moved to %s while the release was starting",
 			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
@@ -348,11 +349,11 @@ func stopBeforeTraffic(r teal.Release, o Observation) (reason string, stop bool)
 	return "", false
 }
 
-// leaves returns the version that loses its traffic when the alias is given
+// movesFrom returns the version that loses its traffic when the alias is given
 // wholly to another: the alias's primary one, or, for a way out of a split to
 // the primary, the second one; 0 for an alias that points nowhere yet. It
 // reports false when the alias is wholly to's already.
-func leaves(alias teal.Alias, to int) (from int, moves bool) {
+func movesFrom(alias teal.Alias, to int) (from int, moves bool) {
 	if primary, _ := alias.Primary().Number(); primary != to {
 		return primary, true
 	}
@@ -380,7 +381,7 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 	if !limited || o.Now.Before(by) {
 		return "", false
 	}
-	return fmt.Sprintf("version %d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
+	return fmt.Sprintf("v%d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
 }
 
 // deadline returns when Policy.Deadline passes: counted from the start of green,
@@ -400,11 +401,20 @@ func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	return time.Time{}, false
 }
 
-func askedFor(order *teal.Order) string {
-	if order.Why == "" {
-		return "asked for by " + order.By
+// superseded begins the reason of an order that makes way for another release.
+const superseded = "superseded by "
+
+// requested says who ordered something, and why.
+func requested(order *teal.Order) string { return orderedBy("requested", order) }
+
+func orderedBy(what string, order *teal.Order) string {
+	switch {
+	case strings.HasPrefix(order.Why, superseded):
+		return order.Why
+	case order.Why == "":
+		return what + " by " + order.By
 	}
-	return fmt.Sprintf("asked for by %s: %s", order.By, order.Why)
+	return fmt.Sprintf("%s by %s (%q)", what, order.By, order.Why)
 }
 
 func provision(version int) teal.Intent {

@@ -87,7 +87,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return fmt.Errorf("release: list unfinished releases: %w", err)
 	}
 	for _, id := range unfinished {
-		e.cfg.Logger.Info("taking up release", "release", id)
+		e.cfg.Logger.Info("resuming release", "release", id)
 		e.begin(id)
 	}
 	<-ctx.Done()
@@ -125,7 +125,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 		return teal.Release{}, err
 	}
 	for {
-		active, err := e.makeWay(ctx, req)
+		active, err := e.clearActive(ctx, req)
 		if errors.Is(err, errQueue) {
 			return e.enqueue(ctx, req)
 		}
@@ -143,7 +143,7 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 				continue
 			}
 		}
-		from, err := e.blue(ctx, req)
+		from, err := e.currentVersion(ctx, req)
 		if err != nil {
 			return teal.Release{}, err
 		}
@@ -160,17 +160,17 @@ func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
 	}
 }
 
-// blue returns the version that a release would take the traffic from. It
+// currentVersion returns the version that a release would take the traffic from. It
 // returns an error with teal.CodeNothingToPromote when that is the version to
 // release.
-func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
+func (e *Engine) currentVersion(ctx context.Context, req Request) (int, error) {
 	route, err := e.cfg.Router.Observe(ctx, req.App, teal.AliasLive)
 	if err != nil {
 		return 0, fmt.Errorf("release: observe %s: %w", req.App, err)
 	}
-	from, moves := leaves(route.Alias, req.To)
+	from, moves := movesFrom(route.Alias, req.To)
 	if !moves {
-		return 0, teal.Errorf(teal.CodeNothingToPromote, "version %d of %s is %s already", req.To, req.App, teal.AliasLive)
+		return 0, teal.Errorf(teal.CodeNothingToPromote, "v%d of %s is %s already", req.To, req.App, teal.AliasLive)
 	}
 	return from, nil
 }
@@ -178,9 +178,9 @@ func (e *Engine) blue(ctx context.Context, req Request) (int, error) {
 func newRelease(req Request, from int) teal.Release {
 	r := teal.Release{
 		App: req.App, Alias: teal.AliasLive, From: from, To: req.To, Policy: req.Policy, Back: req.Back,
-		Phase: teal.PhaseQueued, Reason: "recorded",
+		Phase: teal.PhaseQueued, Reason: reasonCreated,
 		CreatedAt: req.At, CreatedBy: req.By, ReadyBy: req.At.Add(req.Policy.ReadyWithin.Std()),
-		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: req.At, Reason: "recorded"}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: req.At, Reason: reasonCreated}},
 	}
 	if req.Force != "" {
 		r.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: req.By, Why: req.Force, At: req.At}
@@ -201,12 +201,17 @@ func checkFreeze(req Request) error {
 	if !frozen {
 		return nil
 	}
-	why := ""
-	if window.Reason != "" {
-		why = " (" + window.Reason + ")"
+	how := "; wait, or release"
+	switch {
+	case until.IsZero():
+		how = ", with no end in sight; release"
+	default:
+		how = " until " + until.Format("2006-01-02 15:04 MST") + how
 	}
-	return teal.Errorf(teal.CodeFrozen, "%s is frozen until %s%s; wait, or release all the same with `teal deploy --override-freeze WHY`",
-		req.App, until.Format("2006-01-02 15:04 MST"), why)
+	if window.Reason != "" {
+		how = fmt.Sprintf(" (%q)", window.Reason) + how
+	}
+	return teal.Errorf(teal.CodeFrozen, "%s is frozen%s anyway with `teal deploy --override-freeze REASON`", req.App, how)
 }
 
 // errQueue says that a release has to wait for its turn.
@@ -216,7 +221,7 @@ var errQueue = errors.New("release: another one is running")
 // they have ended meanwhile, it begins now.
 func (e *Engine) enqueue(ctx context.Context, req Request) (teal.Release, error) {
 	r := newRelease(req, 0)
-	r.Queued, r.Reason = true, "waits for the releases before it"
+	r.Queued, r.Reason = true, "queued behind another release"
 	r.Phases[0].Reason = r.Reason
 	for {
 		queued, active, err := e.cfg.Journal.Enqueue(ctx, r)
@@ -234,9 +239,9 @@ func (e *Engine) enqueue(ctx context.Context, req Request) (teal.Release, error)
 	}
 }
 
-// makeWay returns the active release ID that a claim may replace: none, or one
+// clearActive returns the active release ID that a claim may replace: none, or one
 // that has ended.
-func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
+func (e *Engine) clearActive(ctx context.Context, req Request) (string, error) {
 	id, err := e.cfg.Journal.Active(ctx, req.App)
 	if err != nil || id == "" {
 		return "", err
@@ -245,7 +250,7 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	active, _, err := e.cfg.Journal.Load(ctx, id)
 	switch {
 	case teal.IsCode(err, teal.CodeUnknownRelease):
-		return id, e.bury(ctx, req.App, id)
+		return id, e.abortUnrecorded(ctx, req.App, id)
 	case err != nil:
 		return "", fmt.Errorf("release: load %s: %w", id, err)
 	case active.Phase.Ended():
@@ -253,14 +258,14 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	}
 	kind := teal.OrderFinish
 	if active.Phase != teal.PhaseWatching {
-		if err := refuse(req, active); err != nil {
+		if err := refuseStart(req, active); err != nil {
 			return "", err
 		}
 		kind = teal.OrderRollback
-	} else if _, err := e.blue(ctx, req); err != nil {
+	} else if _, err := e.currentVersion(ctx, req); err != nil {
 		return "", err // before the standby is given up for nothing
 	}
-	order := teal.Order{Kind: kind, By: req.By, Why: fmt.Sprintf("version %d is being released", req.To), At: req.At}
+	order := teal.Order{Kind: kind, By: req.By, Why: superseded + fmt.Sprintf("the release of v%d", req.To), At: req.At}
 	if _, err := e.Order(ctx, id, order); err != nil {
 		return "", err
 	}
@@ -268,9 +273,9 @@ func (e *Engine) makeWay(ctx context.Context, req Request) (string, error) {
 	return id, err
 }
 
-// refuse returns why a release may not take the place of one that runs; nil when
+// refuseStart returns why a release may not take the place of one that runs; nil when
 // its policy says that it may.
-func refuse(req Request, active teal.Release) error {
+func refuseStart(req Request, active teal.Release) error {
 	newer := active.CreatedAt.After(req.At)
 	switch {
 	case req.Policy.OnNewVersion == teal.OnNewVersionReplace && !active.Back && !newer:
@@ -278,15 +283,26 @@ func refuse(req Request, active teal.Release) error {
 	case req.Policy.OnNewVersion == teal.OnNewVersionQueue:
 		return errQueue
 	}
-	return teal.Errorf(teal.CodeReleaseInProgress,
-		"release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-		active.ID, req.App, active.Phase, active.From, active.To, req.App)
+	return InProgress(active)
 }
 
-// bury records a release that was claimed and never recorded as ended: the
+// InProgress says that a release of an app keeps another one from starting.
+func InProgress(active teal.Release) error {
+	what := fmt.Sprintf("v%d", active.To)
+	if active.From != 0 {
+		what = fmt.Sprintf("v%d → v%d", active.From, active.To)
+	}
+	return teal.Errorf(teal.CodeReleaseInProgress, "release %s (%s) is %s; wait for it, or end it with `teal abort %s`",
+		active.ID, what, active.Phase, active.App)
+}
+
+// reasonCreated is why a release is queued that has only just been recorded.
+const reasonCreated = "release created"
+
+// abortUnrecorded records a release that was claimed and never recorded as ended: the
 // server died in between. Creating the record is what decides, should the claim
 // be somebody's who is still at it.
-func (e *Engine) bury(ctx context.Context, app, id string) error {
+func (e *Engine) abortUnrecorded(ctx context.Context, app, id string) error {
 	now := e.cfg.Now()
 	const reason = "the server stopped before it was recorded"
 	_, err := e.cfg.Journal.Save(ctx, teal.Release{
@@ -298,7 +314,7 @@ func (e *Engine) bury(ctx context.Context, app, id string) error {
 		return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s has just begun; wait for it, or end it with `teal abort %s`", id, app, app)
 	}
 	if err != nil {
-		return fmt.Errorf("release: bury %s: %w", id, err)
+		return fmt.Errorf("release: abortUnrecorded %s: %w", id, err)
 	}
 	return nil
 }
@@ -325,7 +341,7 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if r.Phase.Ended() {
 			return r, nil
 		}
-		if order, err = fitting(r, order); err != nil {
+		if order, err = validateOrder(r, order); err != nil {
 			return r, err
 		}
 		if order.Kind == teal.OrderResume {
@@ -417,7 +433,7 @@ func (e *Engine) drive(ctx context.Context, id string, w *worker) {
 			next.Until = e.cfg.Now().Add(retry)
 			retry = min(2*retry, retryMost)
 		}
-		e.rest(ctx, w, next.Until)
+		e.awaitWork(ctx, w, next.Until)
 	}
 }
 
@@ -428,14 +444,14 @@ const (
 	maxApart  = 30 * time.Second
 )
 
-// rest blocks until there may be something to decide. What has been measured
+// awaitWork blocks until there may be something to decide. What has been measured
 // meanwhile is judged without a look at the record or the rest of the world,
 // hundreds of times a second where there is traffic; only another verdict is
 // worth a tick.
-func (e *Engine) rest(ctx context.Context, w *worker, until time.Time) {
+func (e *Engine) awaitWork(ctx context.Context, w *worker, until time.Time) {
 	for sleep(ctx, w, e.pause(until)) {
 		verdict, unsaved := w.verdict(), w.unsaved
-		w.look(ctx, e, w.release, w.outage)
+		w.sample(ctx, e, w.release, w.outage)
 		if w.verdict() != verdict || w.unsaved != unsaved {
 			return
 		}

@@ -9,11 +9,11 @@ import (
 	"teal/internal/freeze"
 )
 
-// hooks runs the hooks of a point, one after the other. It reports whether all
+// requireHooks runs the hooks of a point, one after the other. It reports whether all
 // of them have succeeded; until then the decision is what to do.
-func hooks(r teal.Release, o Observation, point teal.HookPoint) (d Decision, passed bool) {
+func requireHooks(r teal.Release, o Observation, point teal.HookPoint) (d Decision, passed bool) {
 	for _, h := range r.Policy.HooksAt(point) {
-		if d, passed := gate(r, o, hookKey(h)); !passed {
+		if d, passed := requireTask(r, o, hookKey(h)); !passed {
 			return d, false
 		}
 	}
@@ -30,9 +30,9 @@ func checkKey(step int, c teal.Check) teal.TaskKey {
 	return teal.TaskKey{Kind: teal.TaskCheck, Step: step, Name: c.Name}
 }
 
-// asks returns the keys of everything that is asked again and again while green
+// continuousTasks returns the keys of everything that is asked again and again while green
 // is judged.
-func asks(p teal.Policy) []teal.TaskKey {
+func continuousTasks(p teal.Policy) []teal.TaskKey {
 	var keys []teal.TaskKey
 	add := func(name string) { keys = append(keys, teal.TaskKey{Kind: teal.TaskAsk, Name: name}) }
 	for _, c := range p.Checks {
@@ -55,7 +55,7 @@ func tasks(r teal.Release) []teal.TaskKey {
 	for _, h := range r.Policy.Hooks {
 		keys = append(keys, hookKey(h))
 	}
-	if warms(r.Policy.Warm) {
+	if hasWarmUp(r.Policy.Warm) {
 		keys = append(keys, teal.TaskKey{Kind: teal.TaskWarm, Name: "warm"})
 	}
 	for _, c := range r.Policy.Checks {
@@ -66,26 +66,26 @@ func tasks(r teal.Release) []teal.TaskKey {
 			keys = append(keys, checkKey(i+1, c))
 		}
 	}
-	return append(keys, asks(r.Policy)...)
+	return append(keys, continuousTasks(r.Policy)...)
 }
 
-// gate runs a task that must pass before the release goes on. It reports whether
+// requireTask runs a task that must pass before the release goes on. It reports whether
 // it has; until then the decision is what to do. A verdict other than pass, also
 // that of a task which could not be done, ends the release, unless it is forced.
-func gate(r teal.Release, o Observation, key teal.TaskKey) (d Decision, passed bool) {
+func requireTask(r teal.Release, o Observation, key teal.TaskKey) (d Decision, passed bool) {
 	task := r.Task(key)
 	outcome := o.Tasks[key]
 	switch {
 	case task != nil && task.Ended() && (task.Verdict == teal.VerdictPass || r.Orders.Force != nil):
 		return Decision{}, true
 	case task != nil && task.Ended():
-		return stop(r, o, o.Now, failedTask(r, *task)), false
+		return abortOrRollBack(r, o, o.Now, failedTask(r, *task)), false
 	case task == nil || !outcome.Begun:
 		return beginTask(r, o, key), false
 	case outcome.Verdict == "":
 		return Decision{}, false
 	case outcome.Verdict != teal.VerdictPass:
-		if d, is := askAgain(r, o, *task); is {
+		if d, is := retryTask(r, o, *task); is {
 			return d, false
 		}
 	}
@@ -105,13 +105,13 @@ func beginTask(r teal.Release, o Observation, key teal.TaskKey) Decision {
 	return Decision{
 		Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key},
 		Change: Change{Task: &begun},
-		Reason: "begins " + key.String(),
+		Reason: "running " + key.String(),
 	}
 }
 
-// stop ends a release because of what was seen at a time: with a rollback where
+// abortOrRollBack ends a release because of what was seen at a time: with a rollback where
 // traffic may have moved, else with an end before any.
-func stop(r teal.Release, o Observation, seen time.Time, reason string) Decision {
+func abortOrRollBack(r teal.Release, o Observation, seen time.Time, reason string) Decision {
 	if r.Phase.BeforeTraffic() {
 		d := abort(r, o, reason)
 		if r.Phase == teal.PhaseQueued {
@@ -120,7 +120,7 @@ func stop(r teal.Release, o Observation, seen time.Time, reason string) Decision
 		return d
 	}
 	if r.From == 0 { // it has everything, and nothing stands by
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live, for there is no version to go back to: %s", r.To, reason)}
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("v%d stays live, there is no version to go back to: %s", r.To, reason)}
 	}
 	return goBack(r, o, seen, reason)
 }
@@ -133,22 +133,35 @@ func failedTask(r teal.Release, t teal.Task) string {
 	}
 	for i := len(r.Evidence) - 1; i >= 0; i-- {
 		if f := r.Evidence[i]; f.Verdict != teal.VerdictPass && (f.Name == name || strings.HasPrefix(f.Name, name+" ")) {
-			return withOutput(fmt.Sprintf("%s of version %d: %s", f.Name, r.To, f.Seen), f.Output)
+			return appendOutput(fmt.Sprintf("%s %s v%d: %s", f.Name, ended(f.Verdict), r.To, f.Seen), f.Output)
 		}
 	}
-	return fmt.Sprintf("%s of version %d: %s", name, r.To, t.Verdict)
+	return fmt.Sprintf("%s %s v%d", name, ended(t.Verdict), r.To)
 }
 
-func withOutput(line, output string) string {
+// ended says how a task ended that has not passed, before the version that it was
+// for.
+func ended(v teal.Verdict) string {
+	switch v {
+	case teal.VerdictError:
+		return "could not be run for"
+	case teal.VerdictInconclusive:
+		return "was inconclusive for"
+	case teal.VerdictFail, teal.VerdictPass:
+	}
+	return "failed for"
+}
+
+func appendOutput(line, output string) string {
 	if output == "" {
 		return line
 	}
 	return line + "\n" + output
 }
 
-// person waits for a person. It reports false when nobody has come for as long
+// awaitPerson waits for a person. It reports false when nobody has come for as long
 // as the policy allows; the release then goes back.
-func person(r teal.Release, o Observation, what string) Decision {
+func awaitPerson(r teal.Release, o Observation, what string) Decision {
 	if r.WaitsSince == nil {
 		return Decision{Change: Change{Waits: &o.Now}, Reason: what}
 	}
@@ -157,7 +170,7 @@ func person(r teal.Release, o Observation, what string) Decision {
 	}
 	until := ends(o, r.Marks.Waits, r.Policy.MaxPause)
 	if !o.Now.Before(until) {
-		return stop(r, o, o.Now, fmt.Sprintf("%s, and nobody came for %s", what, r.Policy.MaxPause))
+		return abortOrRollBack(r, o, o.Now, fmt.Sprintf("%s, and nobody came within %s", what, r.Policy.MaxPause))
 	}
 	return Decision{Until: until}
 }
@@ -173,7 +186,7 @@ type judged struct {
 
 // judge combines the built-in judge and those outside.
 func judge(r teal.Release, o Observation) judged {
-	all := judged{verdict: teal.VerdictPass, reason: "nothing says that green is worse"}
+	all := judged{verdict: teal.VerdictPass, reason: fmt.Sprintf("no sign that new (v%d) is worse", r.To)}
 	take := func(verdict teal.Verdict, reason string, findings []teal.Finding, outside bool) {
 		if combined := teal.Combine(all.verdict, verdict); combined != all.verdict {
 			all.verdict, all.reason, all.outside = combined, reason, outside
@@ -187,13 +200,13 @@ func judge(r teal.Release, o Observation) judged {
 		all.doubtful = o.Judgement.Doubtful
 		take(o.Judgement.Verdict, o.Judgement.Reason, o.Judgement.Findings, false)
 	}
-	for _, key := range asks(r.Policy) {
+	for _, key := range continuousTasks(r.Policy) {
 		outcome := o.Tasks[key]
 		if outcome.Verdict == "" || outcome.Verdict != teal.VerdictFail && answeredBefore(outcome, r.StepAt) {
 			take(teal.VerdictInconclusive, key.Name+" has not answered yet", nil, true)
 			continue
 		}
-		take(outcome.Verdict, key.Name+": "+seenIn(outcome), outcome.Findings, true)
+		take(outcome.Verdict, key.Name+": "+findingText(outcome), outcome.Findings, true)
 	}
 	return all
 }
@@ -212,7 +225,7 @@ func answeredBefore(o Outcome, step *time.Time) bool {
 	return true
 }
 
-func seenIn(o Outcome) string {
+func findingText(o Outcome) string {
 	for _, f := range o.Findings {
 		if f.Verdict == o.Verdict {
 			return f.Seen
@@ -221,9 +234,9 @@ func seenIn(o Outcome) string {
 	return string(o.Verdict)
 }
 
-// worse decides about a release whose green the judges may have found worse. It
+// regressed decides about a release whose green the judges may have found worse. It
 // reports false when they have not.
-func worse(r teal.Release, o Observation) (d Decision, is bool) {
+func regressed(r teal.Release, o Observation) (d Decision, is bool) {
 	j := judge(r, o)
 	if j.verdict != teal.VerdictFail || r.Orders.Force != nil {
 		return Decision{}, false
@@ -245,7 +258,7 @@ func failedSince(r teal.Release, o Observation) time.Time {
 		return o.SampledAt
 	}
 	var first time.Time
-	for _, key := range asks(r.Policy) {
+	for _, key := range continuousTasks(r.Policy) {
 		outcome := o.Tasks[key]
 		if outcome.Verdict != teal.VerdictFail {
 			continue
@@ -259,9 +272,9 @@ func failedSince(r teal.Release, o Observation) time.Time {
 	return first
 }
 
-// doubt decides about a release that could go on if the judges had said pass. It
+// decideUnverified decides about a release that could go on if the judges had said pass. It
 // reports whether it may.
-func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
+func decideUnverified(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	j := judge(r, o)
 	switch {
 	case j.verdict == teal.VerdictPass && r.DoubtSince != nil:
@@ -270,7 +283,7 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 		return Decision{}, true
 	}
 	if r.DoubtSince == nil {
-		return Decision{Change: Change{Doubt: &o.Now}, Reason: "waits for a verdict: " + j.reason}, false
+		return Decision{Change: Change{Doubt: &o.Now}, Reason: "waiting for a verdict: " + j.reason}, false
 	}
 	follow := r.Policy.Judge.OnInconclusive
 	if j.verdict == teal.VerdictError {
@@ -286,17 +299,17 @@ func doubt(r teal.Release, o Observation) (d Decision, mayGoOn bool) {
 	case follow == teal.DoubtPromote:
 		return Decision{}, true
 	}
-	d = goBack(r, o, o.Now, fmt.Sprintf("no verdict for %s: %s", r.Policy.Judge.DoubtAfter, j.reason))
+	d = goBack(r, o, o.Now, fmt.Sprintf("no verdict within %s: %s", r.Policy.Judge.DoubtAfter, j.reason))
 	d.Change.Findings = j.findings
 	return d, false
 }
 
-// askJudges begins the questions to judges outside that this process has not
+// startJudges begins the questions to judges outside that this process has not
 // begun. It reports whether there was nothing to begin.
-func askJudges(r teal.Release, o Observation) (d Decision, asked bool) {
-	for _, key := range asks(r.Policy) {
+func startJudges(r teal.Release, o Observation) (d Decision, asked bool) {
+	for _, key := range continuousTasks(r.Policy) {
 		if !o.Tasks[key].Begun {
-			return Decision{Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key}, Reason: "asks " + key.Name}, false
+			return Decision{Intent: teal.Intent{Act: teal.ActTask, Version: r.To, Task: key}, Reason: "asking " + key.Name}, false
 		}
 	}
 	return Decision{}, true
@@ -305,9 +318,9 @@ func askJudges(r teal.Release, o Observation) (d Decision, asked bool) {
 // saveEvery is how much of what the judge knows a crash may cost.
 const saveEvery = 10 * time.Second
 
-// orSave makes of a decision to wait one to save what the judge knows, when that
+// orSaveJudge makes of a decision to wait one to save what the judge knows, when that
 // is due, and else one to wait no longer than until it is.
-func orSave(r teal.Release, o Observation, d Decision) Decision {
+func orSaveJudge(r teal.Release, o Observation, d Decision) Decision {
 	if !d.Waits() || !o.Unsaved {
 		return d
 	}

@@ -2,9 +2,9 @@ package release
 
 import "teal"
 
-// fitting returns an order as it is to be recorded, or an error with
+// validateOrder returns an order as it is to be recorded, or an error with
 // teal.CodeConflict that says why it makes no sense now.
-func fitting(r teal.Release, order teal.Order) (teal.Order, error) {
+func validateOrder(r teal.Release, order teal.Order) (teal.Order, error) {
 	done := r.Step > len(r.Policy.Steps) || r.Phase == teal.PhaseRollingBack || r.Orders.Rollback != nil
 	switch order.Kind {
 	case teal.OrderApprove:
@@ -12,15 +12,15 @@ func fitting(r teal.Release, order teal.Order) (teal.Order, error) {
 			order.Step = r.Step
 		}
 		if done || order.Step < 1 || order.Step > len(r.Policy.Steps) || !r.Policy.Steps[order.Step-1].Approval {
-			return order, teal.Errorf(teal.CodeConflict, "release %s waits for no approval; it is %s", r.ID, r.Phase)
+			return order, teal.Errorf(teal.CodeConflict, "release %s is %s and not waiting for approval", r.ID, r.Phase)
 		}
 	case teal.OrderPause:
 		if done || r.From == 0 {
-			return order, teal.Errorf(teal.CodeConflict, "release %s is %s; only one that has still to take traffic from another version can be paused", r.ID, r.Phase)
+			return order, teal.Errorf(teal.CodeConflict, "release %s is %s; only a release that still has traffic to move from another version can be paused", r.ID, r.Phase)
 		}
 	case teal.OrderResume:
 		if done || r.Orders.Pause == nil {
-			return order, teal.Errorf(teal.CodeConflict, "release %s is %s and is not paused", r.ID, r.Phase)
+			return order, teal.Errorf(teal.CodeConflict, "release %s is %s, not paused", r.ID, r.Phase)
 		}
 	case teal.OrderPromote:
 		if done {

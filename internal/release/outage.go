@@ -20,23 +20,23 @@ func outage(r teal.Release, o Observation) bool {
 	return r.OutageSince != nil || r.From != 0 && o.From.Running && o.From.broken() && o.To.broken()
 }
 
-// down reports whether a green that has traffic answers nobody. One that is being
+// isDown reports whether a green that has traffic answers nobody. One that is being
 // started again, after a restart of the server, has the time of a start.
-func down(r teal.Release, o Observation) bool {
+func isDown(r teal.Release, o Observation) bool {
 	if o.To.serves() {
 		return false
 	}
 	return o.To.broken() || !o.Now.Before(o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
-// atFault reports whether it is green alone that has lost its health, and not
+// isNewAtFault reports whether it is green alone that has lost its health, and not
 // something that both versions depend on; until when that is open, if it is.
 //
 // A process that ended is green's own. For everything else blue must have been
 // seen healthy by a check that began after green's loss: two versions notice one
 // outage at different moments. Blue that was down as well and has recovered
 // gives green a bounded time to do the same.
-func atFault(r teal.Release, o Observation) (until time.Time, is bool) {
+func isNewAtFault(r teal.Release, o Observation) (until time.Time, is bool) {
 	lost := o.To.Since
 	switch {
 	case !o.From.ready():
@@ -54,28 +54,28 @@ func atFault(r teal.Release, o Observation) (until time.Time, is bool) {
 // decideDown decides about a green that is down while it has traffic or is about
 // to get its first, and for which there is a version to go back to.
 func decideDown(r teal.Release, o Observation, reason string) Decision {
-	until, fault := atFault(r, o)
+	until, fault := isNewAtFault(r, o)
 	switch {
 	case fault:
-		return goBack(r, o, lostAt(o), reason)
+		return goBack(r, o, unhealthySince(o), reason)
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting version %d again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting v%d again", r.From)}
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d again", r.To)}
 	case o.From.Since.After(o.To.Since) && o.From.ready():
 		return Decision{Until: soonest(until, o.Now.Add(recheckEvery)), Recheck: r.To}
 	case o.From.ready():
 		return Decision{Until: until, Recheck: r.From}
 	case r.OutageSince == nil && o.From.broken():
-		return beginHold(r, o)
+		return beginOutage(r, o)
 	}
 	return Decision{}
 }
 
-// decideSick decides about a green that has everything and is not healthy. It
+// decideUnhealthyLive decides about a green that has everything and is not healthy. It
 // reports false when green answers, or may still be starting.
-func decideSick(r teal.Release, o Observation, reason string) (d Decision, is bool) {
-	if !down(r, o) {
+func decideUnhealthyLive(r teal.Release, o Observation, reason string) (d Decision, is bool) {
+	if !isDown(r, o) {
 		return Decision{}, false
 	}
 	d = decideDown(r, o, reason)
@@ -88,13 +88,13 @@ func decideSick(r teal.Release, o Observation, reason string) (d Decision, is bo
 		d.Until = soonest(d.Until, until)
 		return d, true
 	}
-	return finish(r, o, neither(r, o)), true
+	return finish(r, o, neitherHealthy(r, o)), true
 }
 
-// neither says that both versions are left running.
-func neither(r teal.Release, o Observation) string {
-	return fmt.Sprintf("neither version %d nor version %d is healthy; both keep running, and %s stays as it is; version %d: %s; version %d: %s",
-		r.From, r.To, r.Alias, r.From, o.From.why(), r.To, o.To.why())
+// neitherHealthy says that both versions are left running.
+func neitherHealthy(r teal.Release, o Observation) string {
+	return fmt.Sprintf("neither v%d nor v%d is healthy; both keep running, and %s stays as it is; v%d: %s; v%d: %s",
+		r.From, r.To, r.Alias, r.From, o.From.unhealthyReason(), r.To, o.To.unhealthyReason())
 }
 
 func later(a, b time.Time) time.Time {
@@ -104,12 +104,12 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// excused decides about a green that has no users yet and would be given up,
+// excusedByOutage decides about a green that has no users yet and would be given up,
 // while blue has lost its health, too, since green was begun. Blue has the time of
 // a start to recover, and then green has it. It reports false when there is no
 // excuse.
-func excused(r teal.Release, o Observation) (d Decision, is bool) {
-	lost, until := blueLost(o, (o.Observed - r.Marks.Start).Std())
+func excusedByOutage(r teal.Release, o Observation) (d Decision, is bool) {
+	lost, until := currentUnhealthySince(o, (o.Observed - r.Marks.Start).Std())
 	until = until.Add(r.Policy.ReadyWithin.Std())
 	switch {
 	case r.From == 0 || !lost || !o.To.Running || !o.Now.Before(until):
@@ -117,31 +117,31 @@ func excused(r teal.Release, o Observation) (d Decision, is bool) {
 	case o.From.ready():
 		return Decision{Until: soonest(until, o.Now.Add(recheckEvery)), Recheck: r.To}, true
 	case r.OutageSince == nil:
-		return beginHold(r, o), true
+		return beginOutage(r, o), true
 	}
 	return Decision{Until: until}, true
 }
 
-// blueLost reports whether blue has lost its health within a time, and since when
+// currentUnhealthySince reports whether blue has lost its health within a time, and since when
 // it is as it is now: whether it has it again or not.
-func blueLost(o Observation, within time.Duration) (lost bool, since time.Time) {
+func currentUnhealthySince(o Observation, within time.Duration) (lost bool, since time.Time) {
 	settled := o.From.ready() || o.From.broken()
 	return o.From.Running && settled && o.Now.Sub(o.From.Since) < within, o.From.Since
 }
 
-// norBlue says that blue is not healthy either, where that is so.
-func norBlue(r teal.Release, o Observation) string {
+// orCurrentUnhealthy says that blue is not healthy either, where that is so.
+func orCurrentUnhealthy(r teal.Release, o Observation) string {
 	if r.From == 0 || !o.From.Running || !o.From.broken() {
 		return ""
 	}
-	return fmt.Sprintf(" (nor is version %d: %s)", r.From, o.From.why())
+	return fmt.Sprintf(" (v%d is not healthy either: %s)", r.From, o.From.unhealthyReason())
 }
 
-// askAgain decides about a task that has not passed while blue lost its health:
+// retryTask decides about a task that has not passed while blue lost its health:
 // that says nothing about green. It is begun again when blue is healthy. It
 // reports false when there is no such reason.
-func askAgain(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) {
-	lost, since := blueLost(o, o.Now.Sub(t.StartedAt))
+func retryTask(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) {
+	lost, since := currentUnhealthySince(o, o.Now.Sub(t.StartedAt))
 	switch {
 	case r.From == 0 || !lost || r.Orders.Force != nil:
 		return Decision{}, false
@@ -149,54 +149,54 @@ func askAgain(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) 
 		t.StartedAt = o.Now
 		return Decision{
 			Change: Change{Task: &t}, Forget: true,
-			Reason: fmt.Sprintf("asks %s again: version %d was not healthy meanwhile", t.Key, r.From),
+			Reason: fmt.Sprintf("running %s again: v%d was unhealthy in the meantime", t.Key, r.From),
 		}, true
 	}
 	until := since.Add(r.Policy.ReadyWithin.Std())
 	return Decision{Until: until}, o.Now.Before(until)
 }
 
-// lostAt is when green's loss of health was seen.
-func lostAt(o Observation) time.Time {
+// unhealthySince is when green's loss of health was seen.
+func unhealthySince(o Observation) time.Time {
 	if o.To.Since.IsZero() || o.To.Since.After(o.Now) {
 		return o.Now
 	}
 	return o.To.Since
 }
 
-// beginHold notes that neither version is healthy: the release neither goes on
+// beginOutage notes that neither version is healthy: the release neither goes on
 // nor back until one of them is.
-func beginHold(r teal.Release, o Observation) Decision {
-	seen := fmt.Sprintf("version %d: %s; version %d: %s", r.From, o.From.why(), r.To, o.To.why())
+func beginOutage(r teal.Release, o Observation) Decision {
+	seen := fmt.Sprintf("v%d: %s; v%d: %s", r.From, o.From.unhealthyReason(), r.To, o.To.unhealthyReason())
 	return Decision{
 		Change: Change{Outage: &o.Now, Findings: []teal.Finding{{
-			Name: "outage", Asked: "is only the new version unhealthy?", Seen: seen, Verdict: teal.VerdictInconclusive,
+			Name: "outage", Asked: fmt.Sprintf("is only new (v%d) unhealthy?", r.To), Seen: seen, Verdict: teal.VerdictInconclusive,
 		}}},
-		Reason: fmt.Sprintf("on hold: neither version %d nor version %d is healthy, so version %d is not blamed; %s", r.From, r.To, r.To, seen),
+		Reason: fmt.Sprintf("on hold: neither v%d nor v%d is healthy, so v%d is not to blame; %s", r.From, r.To, r.To, seen),
 	}
 }
 
-// endHold notes that the new version is healthy again. It reports false when there is
+// endOutage notes that the new version is healthy again. It reports false when there is
 // nothing to note.
-func endHold(r teal.Release, o Observation) (d Decision, ended bool) {
+func endOutage(r teal.Release, o Observation) (d Decision, ended bool) {
 	if r.OutageSince == nil || !o.To.serves() {
 		return Decision{}, false
 	}
-	reason := fmt.Sprintf("goes on: version %d is healthy again; neither version was for %s", r.To, o.Now.Sub(*r.OutageSince).Round(time.Second))
+	reason := fmt.Sprintf("continuing: v%d is healthy again after an outage of both versions of %s", r.To, teal.Duration(o.Now.Sub(*r.OutageSince).Round(time.Second)))
 	return Decision{
 		Change: Change{Outage: &time.Time{}, Findings: []teal.Finding{{
-			Name: "outage", Asked: "is it over?", Seen: reason + "; it is judged anew", Verdict: teal.VerdictPass,
+			Name: "outage", Asked: "is the outage over?", Seen: reason + "; judging starts over", Verdict: teal.VerdictPass,
 		}}},
 		Reason: reason,
 	}, true
 }
 
-// worseAlone is worse for a green that has everything: nobody uses blue, so what
+// regressedAlone is regressed for a green that has everything: nobody uses blue, so what
 // users get does not tell a green that is worse from an outage of something that
 // both versions need. Blue is asked before green is blamed; a blue that is
 // healthy answers in milliseconds.
-func worseAlone(r teal.Release, o Observation) (d Decision, is bool) {
-	d, is = worse(r, o)
+func regressedAlone(r teal.Release, o Observation) (d Decision, is bool) {
+	d, is = regressed(r, o)
 	if !is {
 		return d, false
 	}

@@ -118,10 +118,9 @@ type Judge interface {
 }
 
 // Judges returns what makes the judge of a release, as the engine asks for it, of the
-// constructor of a kind of judge. That gets the policy, how live usually did, and the
-// state to go on from.
-func Judges[J Judge](construct func(teal.Judging, *teal.Measurement, json.RawMessage) (J, error)) func(teal.Release) (Judge, error) {
-	return func(r teal.Release) (Judge, error) { return construct(r.Policy.Judge, r.Baseline, r.Judging) }
+// constructor of a kind of judge, and of what that takes of a release.
+func Judges[J Judge, B any](beginning func(teal.Release) B, construct func(B) (J, error)) func(teal.Release) (Judge, error) {
+	return func(r teal.Release) (Judge, error) { return construct(beginning(r)) }
 }
 
 // Examiner does the tasks of releases: hooks, warm-ups, checks, and questions to

@@ -20,13 +20,13 @@ func decideShifting(r teal.Release, o Observation) Decision {
 	first := r.From == 0
 	switch {
 	case !first && r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
+		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
 	case first && r.Fence == 0 && r.Orders.Rollback != nil:
-		return abort(r, o, askedFor(r.Orders.Rollback))
+		return abort(r, o, requested(r.Orders.Rollback))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
-	if d, ended := endHold(r, o); ended {
+	if d, ended := endOutage(r, o); ended {
 		return d
 	}
 	if o.Route.Alias.IsOnly(r.To) {
@@ -39,18 +39,18 @@ func decideShifting(r teal.Release, o Observation) Decision {
 		return decideUnready(r, o)
 	}
 	if first {
-		return giveEverything(r, o)
+		return shiftAll(r, o)
 	}
-	return orSave(r, o, decideSteps(r, o))
+	return orSaveJudge(r, o, decideSteps(r, o))
 }
 
 // decideSteps decides about a release that moves traffic step by step, while
 // both versions have a share, or green is about to get its first one.
 func decideSteps(r teal.Release, o Observation) Decision {
-	if d, lost := aliasLost(r, o); lost {
+	if d, lost := aliasMovedElsewhere(r, o); lost {
 		return d
 	}
-	if d, is := worse(r, o); is {
+	if d, is := regressed(r, o); is {
 		return d
 	}
 	if d, noted := noteShare(r, o); noted {
@@ -60,7 +60,7 @@ func decideSteps(r teal.Release, o Observation) Decision {
 		if d, done := decideStep(r, o); !done {
 			return d
 		}
-	} else if d, may := mayMove(r, o); !may {
+	} else if d, may := canShift(r, o); !may {
 		return d
 	}
 	return nextShift(r, o)
@@ -78,17 +78,17 @@ func noteShare(r teal.Release, o Observation) (d Decision, noted bool) {
 	case above:
 		return Decision{
 			Change: Change{Step: steps, Share: share},
-			Reason: fmt.Sprintf("green has %s %% already; the last step's conditions hold for it", share),
+			Reason: fmt.Sprintf("v%d is at %s %% already; the conditions of the last step apply", r.To, share),
 		}, true
 	case next <= steps && hasShare(r, o, weightOf(r.Policy, next)):
-		return Decision{Change: Change{Step: next, Share: share}, Reason: atStep(r.Policy, next)}, true
+		return Decision{Change: Change{Step: next, Share: share}, Reason: atStep(r, next)}, true
 	}
 	return Decision{}, false
 }
 
-// aliasLost decides about a release whose alias says something that no step of
+// aliasMovedElsewhere decides about a release whose alias says something that no step of
 // the release can have made it say.
-func aliasLost(r teal.Release, o Observation) (d Decision, lost bool) {
+func aliasMovedElsewhere(r teal.Release, o Observation) (d Decision, lost bool) {
 	next := r.Step + 1
 	if r.Step == 0 || hasShare(r, o, r.Share) || hasShare(r, o, weightOf(r.Policy, next)) {
 		return Decision{}, false
@@ -109,10 +109,10 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 	if !o.Route.Holds {
 		return Decision{}, false
 	}
-	if d, asked := askJudges(r, o); !asked {
+	if d, asked := startJudges(r, o); !asked {
 		return d, false
 	}
-	if d, may := mayMove(r, o); !may {
+	if d, may := canShift(r, o); !may {
 		return d, false
 	}
 	if r.Orders.Promote != nil {
@@ -123,30 +123,30 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 		return Decision{Until: until}, false
 	}
 	for _, c := range step.Checks {
-		if d, passed := gate(r, o, checkKey(r.Step, c)); !passed {
+		if d, passed := requireTask(r, o, checkKey(r.Step, c)); !passed {
 			return d, false
 		}
 	}
-	if d, may := doubt(r, o); !may {
+	if d, may := decideUnverified(r, o); !may {
 		return d, false
 	}
 	if step.Approval && !r.Orders.Approved(r.Step) && r.Orders.Force == nil {
-		return person(r, o, fmt.Sprintf("step %d waits for an approval", r.Step)), false
+		return awaitPerson(r, o, fmt.Sprintf("step %d is waiting for approval", r.Step)), false
 	}
 	return Decision{}, true
 }
 
-// mayMove reports whether nothing but time keeps the release from moving
+// canShift reports whether nothing but time keeps the release from moving
 // traffic.
-func mayMove(r teal.Release, o Observation) (d Decision, may bool) {
+func canShift(r teal.Release, o Observation) (d Decision, may bool) {
 	if pause := r.Orders.Pause; pause != nil {
-		return person(r, o, "paused, "+askedFor(pause)), false
+		return awaitPerson(r, o, orderedBy("paused", pause)), false
 	}
 	if until, is := frozen(r, o.Now); is {
 		return Decision{Until: until}, false
 	}
 	if r.WaitsSince != nil && r.Orders.Pause == nil && !awaitsApproval(r) {
-		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "goes on"}, false
+		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "continuing"}, false
 	}
 	return Decision{}, true
 }
@@ -158,9 +158,9 @@ func awaitsApproval(r teal.Release) bool {
 // nextShift gives green its next share.
 func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
-	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r.Policy, next)}
+	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r, next)}
 	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
-		d = giveEverything(r, o)
+		d = shiftAll(r, o)
 	}
 	if r.Step > 0 {
 		d.Change.Findings, d.Change.Judging = judge(r, o).findings, o.Unsaved
@@ -179,23 +179,23 @@ func nextStep(r teal.Release, o Observation) int {
 	return next
 }
 
-func atStep(p teal.Policy, step int) string {
-	return fmt.Sprintf("step %d of %d: green has %s %%", step, len(p.Steps), weightOf(p, step))
+func atStep(r teal.Release, step int) string {
+	return fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, weightOf(r.Policy, step), step, len(r.Policy.Steps))
 }
 
-func giveEverything(r teal.Release, o Observation) Decision {
+func shiftAll(r teal.Release, o Observation) Decision {
 	return Decision{
 		Intent: shift(r.To, teal.All, o.Route.Revision),
 		Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All},
-		Reason: fmt.Sprintf("giving %s to version %d", r.Alias, r.To),
+		Reason: fmt.Sprintf("moving %s to v%d", r.Alias, r.To),
 	}
 }
 
 // decideUnready decides about a release whose green was healthy and is not,
 // while it has no traffic or a share.
 func decideUnready(r teal.Release, o Observation) Decision {
-	reason := fmt.Sprintf("version %d stopped being healthy while it was given traffic: %s", r.To, o.To.why())
-	by := readyAgainBy(r, o)
+	reason := fmt.Sprintf("v%d became unhealthy while it was getting traffic: %s", r.To, o.To.unhealthyReason())
+	by := readyDeadline(r, o)
 	late := !o.Now.Before(by)
 	switch {
 	case r.From != 0 && (late || o.To.broken()):
@@ -205,7 +205,7 @@ func decideUnready(r teal.Release, o Observation) Decision {
 	case r.From == 0 && r.Fence == 0 && late:
 		return abort(r, o, reason)
 	case !o.To.Running:
-		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting version %d again", r.To)}
+		return Decision{Intent: provision(r.To), Reason: fmt.Sprintf("starting v%d again", r.To)}
 	case late: // a first switch that may have been made: wait until green recovers
 		return Decision{}
 	}
@@ -215,7 +215,7 @@ func decideUnready(r teal.Release, o Observation) Decision {
 // decideShifted decides about a release whose alias points to green alone.
 func decideShifted(r teal.Release, o Observation) Decision {
 	if r.From != 0 {
-		if d, is := decideSick(r, o, fmt.Sprintf("version %d failed at the switch: %s", r.To, o.To.why())); is {
+		if d, is := decideUnhealthyLive(r, o, fmt.Sprintf("v%d failed at the switch: %s", r.To, o.To.unhealthyReason())); is {
 			return d
 		}
 	}
@@ -223,18 +223,18 @@ func decideShifted(r teal.Release, o Observation) Decision {
 	case !o.Route.Holds:
 		return Decision{}
 	case r.Step <= len(r.Policy.Steps):
-		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("version %d has everything", r.To)}
+		return Decision{Change: Change{Step: len(r.Policy.Steps) + 1, Share: teal.All}, Reason: fmt.Sprintf("v%d has all traffic", r.To)}
 	}
 	if r.From != 0 && r.Policy.Confidence > 0 {
-		if d, asked := askJudges(r, o); !asked {
+		if d, asked := startJudges(r, o); !asked {
 			return d
 		}
-		if d, is := worseAlone(r, o); is {
+		if d, is := regressedAlone(r, o); is {
 			return d
 		}
 	}
-	if d, passed := hooks(r, o, teal.AfterAllowTraffic); !passed {
-		return orSave(r, o, d)
+	if d, passed := requireHooks(r, o, teal.AfterAllowTraffic); !passed {
+		return orSaveJudge(r, o, d)
 	}
 	return decideLive(r, o)
 }
@@ -243,14 +243,14 @@ func decideShifted(r teal.Release, o Observation) Decision {
 func decideLive(r teal.Release, o Observation) Decision {
 	switch {
 	case r.From == 0:
-		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("version %d is live; there was no version before it", r.To)}
-	case r.Policy.Confidence == 0 && !mayStay(r, o):
-		return Decision{Until: startedBy(r, o)}
+		return Decision{Next: teal.PhaseCompleted, Reason: fmt.Sprintf("v%d is live; this was the first release", r.To)}
+	case r.Policy.Confidence == 0 && !canStayAlone(r, o):
+		return Decision{Until: startDeadline(r, o)}
 	case r.Policy.Confidence == 0:
-		return finish(r, o, fmt.Sprintf("version %d is live; no confidence period was asked for", r.To))
+		return finish(r, o, fmt.Sprintf("v%d is live; no confidence period is configured", r.To))
 	}
 	return Decision{
 		Next:   teal.PhaseWatching,
-		Reason: fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence),
+		Reason: fmt.Sprintf("v%d is live and monitored for %s; v%d on standby", r.To, r.Policy.Confidence, r.From),
 	}
 }

@@ -72,7 +72,7 @@ func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 		if e.isAppGone(ctx, id) {
 			return Next{Ended: true}, nil
 		}
-		return Next{}, e.bury(ctx, teal.AppOfRelease(id), id)
+		return Next{}, e.abortUnrecorded(ctx, teal.AppOfRelease(id), id)
 	}
 	if err != nil {
 		return Next{}, fmt.Errorf("load: %w", err)
@@ -80,7 +80,7 @@ func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 	if r.Phase.Ended() {
 		return Next{Ended: true}, e.end(ctx, r)
 	}
-	if waits, err := e.waitsForTurn(ctx, r); waits || err != nil {
+	if waits, err := e.isQueued(ctx, r); waits || err != nil {
 		return Next{Waits: waits}, err
 	}
 	o, err := e.observe(ctx, r, w)
@@ -103,9 +103,9 @@ func (e *Engine) step(ctx context.Context, id string, w *worker) (Next, error) {
 	return Next{}, err
 }
 
-// waitsForTurn reports whether a release is still in the queue. Whoever takes it
+// isQueued reports whether a release is still in the queue. Whoever takes it
 // out of there wakes it.
-func (e *Engine) waitsForTurn(ctx context.Context, r teal.Release) (bool, error) {
+func (e *Engine) isQueued(ctx context.Context, r teal.Release) (bool, error) {
 	if !r.Queued {
 		return false, nil
 	}
@@ -120,7 +120,7 @@ func (e *Engine) waitsForTurn(ctx context.Context, r teal.Release) (bool, error)
 // been waiting for it.
 func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	e.cfg.Examiner.Stop(r.ID)
-	e.lift(ctx, r)
+	e.unpinSizes(ctx, r)
 	next, err := e.cfg.Journal.Unclaim(ctx, r.App, r.ID)
 	if err != nil {
 		return fmt.Errorf("end: %w", err)
@@ -133,10 +133,10 @@ func (e *Engine) end(ctx context.Context, r teal.Release) error {
 	return nil
 }
 
-// lift lets both versions be as small as they like again, as far as they run,
+// unpinSizes lets both versions be as small as they like again, as far as they run,
 // unless the next release has taken over and made them as large as it needs. It
 // is no reason for a release not to end.
-func (e *Engine) lift(ctx context.Context, r teal.Release) {
+func (e *Engine) unpinSizes(ctx context.Context, r teal.Release) {
 	if active, err := e.cfg.Journal.Active(ctx, r.App); err != nil || active != r.ID {
 		return
 	}
@@ -174,7 +174,7 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 	}
 	w.release = r
 	if isJudged(r) {
-		w.look(ctx, e, r, outage(r, o))
+		w.sample(ctx, e, r, outage(r, o))
 		o.Judgement, o.SampledAt, o.Unsaved = w.judgement, w.sampledAt, w.unsaved
 	}
 	o.Now = e.cfg.Now() // nothing that was seen is of a time to come
@@ -208,7 +208,7 @@ func (e *Engine) carryOut(ctx context.Context, r teal.Release, revision uint64, 
 			r.SetTask(*begun)
 		}
 		if d.Next == teal.PhaseRollingBack {
-			d.Change = e.recordWhy(&r, d, w)
+			d.Change = e.recordReason(&r, d, w)
 		}
 		var err error
 		if revision, err = e.cfg.Journal.Save(ctx, r, revision); err != nil {
@@ -253,10 +253,10 @@ func refused(r teal.Release, fence uint64, err error) bool {
 	return false
 }
 
-// recordWhy notes why a release goes back before it does: a crash may keep the
+// recordReason notes why a release goes back before it does: a crash may keep the
 // outcome from being recorded, and must not take the reason with it. It returns
 // what is left to be noted with the outcome.
-func (e *Engine) recordWhy(r *teal.Release, d Decision, w *worker) Change {
+func (e *Engine) recordReason(r *teal.Release, d Decision, w *worker) Change {
 	now := e.cfg.Now()
 	why := Change{Findings: d.Change.Findings, Decided: d.Change.Decided}
 	why.apply(r, now)

@@ -10,94 +10,95 @@ import (
 func decideWatching(r teal.Release, o Observation) Decision {
 	switch {
 	case r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, askedFor(r.Orders.Rollback))
+		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
 	case !o.Route.Alias.IsOnly(r.To):
 		// Possibly by a rollback of ours that a crash kept from being recorded.
-		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while version %d was watched", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
+		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while v%d was monitored", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
-	if d, ended := endHold(r, o); ended {
+	if d, ended := endOutage(r, o); ended {
 		return d
 	}
-	if d, is := decideSick(r, o, fmt.Sprintf("version %d has no healthy instance any more: %s", r.To, o.To.why())); is {
+	if d, is := decideUnhealthyLive(r, o, fmt.Sprintf("v%d has no healthy instance left: %s", r.To, o.To.unhealthyReason())); is {
 		return d
 	}
-	if d, asked := askJudges(r, o); !asked {
+	if d, asked := startJudges(r, o); !asked {
 		return d
 	}
-	if d, is := worseAlone(r, o); is {
+	if d, is := regressedAlone(r, o); is {
 		return d
 	}
 	switch {
-	case !mayStay(r, o):
-		return orSave(r, o, decideConfidence(r, o))
+	case !canStayAlone(r, o):
+		return orSaveJudge(r, o, decideConfidencePeriod(r, o))
 	case r.Orders.Finish != nil:
-		return finish(r, o, askedFor(r.Orders.Finish))
+		return finish(r, o, requested(r.Orders.Finish))
 	case o.Waiting:
-		return finish(r, o, "the next release waits for its turn")
+		return finish(r, o, superseded+"the next release in the queue")
 	}
-	return orSave(r, o, decideConfidence(r, o))
+	return orSaveJudge(r, o, decideConfidencePeriod(r, o))
 }
 
-// decideConfidence decides about a green that nothing speaks against.
-func decideConfidence(r teal.Release, o Observation) Decision {
+// decideConfidencePeriod decides about a green that nothing speaks against.
+func decideConfidencePeriod(r teal.Release, o Observation) Decision {
 	until := ends(o, r.Marks.Phase, r.Policy.Confidence)
 	over := !o.Now.Before(until)
 	switch {
-	case over && mayStay(r, o):
-		return decideOver(r, o)
+	case over && canStayAlone(r, o):
+		return decideConfidenceOver(r, o)
 	case !o.From.Running:
-		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, version %d, again", r.From)}
+		return Decision{Intent: provision(r.From), Reason: fmt.Sprintf("starting the standby, v%d, again", r.From)}
 	case over: // nobody knows yet which of the two will be healthy: keep both
 		until = time.Time{}
 	}
 	if !o.To.ready() {
-		until = soonest(until, startedBy(r, o))
+		until = soonest(until, startDeadline(r, o))
 	}
 	return Decision{Until: until}
 }
 
-// decideOver decides at the end of the confidence period. Too few users to judge
+// decideConfidenceOver decides at the end of the confidence period. Too few users to judge
 // by is no reason to keep blue for longer, and no pass either: the evidence says
 // so. A judge outside that was asked for and has no answer is waited for.
-func decideOver(r teal.Release, o Observation) Decision {
+func decideConfidenceOver(r teal.Release, o Observation) Decision {
 	j := judge(r, o)
-	whole := fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence)
+	whole := fmt.Sprintf("v%d passed its confidence period of %s", r.To, r.Policy.Confidence)
+	unverified := fmt.Sprintf("v%d completed its confidence period of %s unverified: %s", r.To, r.Policy.Confidence, j.reason)
 	if j.verdict == teal.VerdictPass {
-		return noting(finish(r, o, whole), j)
+		return withEvidence(finish(r, o, whole), j)
 	}
 	if j.doubtful { // this is what blue stands by for
 		return Decision{}
 	}
 	if j.verdict == teal.VerdictInconclusive && !j.outside && r.Policy.Judge.OnInconclusive != teal.DoubtRollback {
-		return noting(finish(r, o, whole+"; nothing spoke against it, but it was not judged: "+j.reason), j)
+		return withEvidence(finish(r, o, unverified), j)
 	}
-	d, may := doubt(r, o)
+	d, may := decideUnverified(r, o)
 	if may {
-		return noting(finish(r, o, whole+"; it was not judged: "+j.reason), j)
+		return withEvidence(finish(r, o, unverified), j)
 	}
 	return d
 }
 
-// noting makes the end of a release keep what it was judged by.
-func noting(d Decision, j judged) Decision {
+// withEvidence makes the end of a release keep what it was judged by.
+func withEvidence(d Decision, j judged) Decision {
 	if d.Next.Ended() {
 		d.Change.Findings = j.findings
 	}
 	return d
 }
 
-// mayStay reports whether green is known to be able to stay alone: blue must not
+// canStayAlone reports whether green is known to be able to stay alone: blue must not
 // go before. One that is being started, after a restart of the server, is not;
 // one that serves and wants to grow has the time of a start for that.
-func mayStay(r teal.Release, o Observation) bool {
+func canStayAlone(r teal.Release, o Observation) bool {
 	return o.To.ready() || o.To.serves() && !o.Now.Before(o.To.Since.Add(r.Policy.ReadyWithin.Std()))
 }
 
-// startedBy is until when a green that starts may take to be healthy; zero when
+// startDeadline is until when a green that starts may take to be healthy; zero when
 // that time is over.
-func startedBy(r teal.Release, o Observation) time.Time {
+func startDeadline(r teal.Release, o Observation) time.Time {
 	if by := o.To.Since.Add(r.Policy.ReadyWithin.Std()); o.Now.Before(by) {
 		return by
 	}
@@ -111,8 +112,8 @@ func finish(r teal.Release, o Observation, reason string) Decision {
 	switch {
 	case !o.Route.Holds:
 		return Decision{}
-	case !settled(r, o):
-		return confirm(r, o, r.To)
+	case !isSettled(r, o):
+		return reaffirm(r, o, r.To)
 	}
 	d := Decision{Next: teal.PhaseCompleted, Reason: reason}
 	if o.From.Running && o.To.serves() {

@@ -16,9 +16,9 @@ type worker struct {
 	app  string
 	wake chan struct{} // capacity 1: a wake-up that arrives during a tick is not lost
 
-	looked  time.Time     // when the last tick looked, by the clock that only goes on; zero before
-	noticed teal.Duration // what the record said then of how long the release was observed
-	more    teal.Duration // and how much longer this process has observed it
+	lookedAt     time.Time     // when the last tick looked, by the clock that only goes on; zero before
+	savedClock   teal.Duration // what the record said then of how long the release was observed
+	unsavedClock teal.Duration // and how much longer this process has observed it
 
 	release   teal.Release // as the last tick saw it
 	feed      Feed
@@ -37,17 +37,17 @@ type worker struct {
 // sleeps; not by more than may lie between two looks.
 func (w *worker) observe(r teal.Release) teal.Duration {
 	now := time.Now()
-	if r.Observed != w.noticed { // another engine has noted more, or a write of ours arrived whose answer did not
-		w.noticed, w.more = r.Observed, 0
-	} else if !w.looked.IsZero() {
-		w.more += teal.Duration(min(now.Sub(w.looked), maxApart))
+	if r.Observed != w.savedClock { // another engine has noted more, or a write of ours arrived whose answer did not
+		w.savedClock, w.unsavedClock = r.Observed, 0
+	} else if !w.lookedAt.IsZero() {
+		w.unsavedClock += teal.Duration(min(now.Sub(w.lookedAt), maxApart))
 	}
-	w.looked = now
-	return r.Observed + w.more
+	w.lookedAt = now
+	return r.Observed + w.unsavedClock
 }
 
 // noted says that the record has learnt the clock.
-func (w *worker) noted(r teal.Release) { w.noticed, w.more = r.Observed, 0 }
+func (w *worker) noted(r teal.Release) { w.savedClock, w.unsavedClock = r.Observed, 0 }
 
 // isJudged reports whether what the two versions of a release do for users is
 // looked at now.
@@ -55,23 +55,23 @@ func isJudged(r teal.Release) bool {
 	return r.From != 0 && r.Policy.Judge.Judges() && (r.Phase == teal.PhaseShifting || r.Phase == teal.PhaseWatching)
 }
 
-// look takes what has been measured since the last look and judges again. What
+// sample takes what has been measured since the last look and judges again. What
 // cannot be measured is a verdict of its own, not an error of the release: a
 // rollback that somebody asks for must not wait for a meter. In an outage what is
 // measured is thrown away, and what the judge knew with it: the last of that was
 // measured when the outage had begun and was not known yet.
-func (w *worker) look(ctx context.Context, e *Engine, r teal.Release, outage bool) {
+func (w *worker) sample(ctx context.Context, e *Engine, r teal.Release, outage bool) {
 	if w.outage = outage; outage {
 		w.forget(ctx)
 		return
 	}
 	if err := w.open(ctx, e, r); err != nil {
-		w.cannotAsk(err)
+		w.measurementFailed(err)
 		return
 	}
 	interval, err := w.feed.Take(ctx)
 	if err != nil {
-		w.cannotAsk(err)
+		w.measurementFailed(err)
 		return
 	}
 	if w.resumed {
@@ -139,10 +139,10 @@ func (w *worker) forget(ctx context.Context) {
 	}
 }
 
-func (w *worker) cannotAsk(err error) {
+func (w *worker) measurementFailed(err error) {
 	reason := "the traffic cannot be measured: " + err.Error()
 	w.judgement = &teal.Judgement{Verdict: teal.VerdictError, Reason: reason, Findings: []teal.Finding{{
-		Name: "measurement", Asked: "what do the two versions do for users?", Seen: reason, Verdict: teal.VerdictError,
+		Name: "measurement", Asked: "what do users get from the two versions?", Seen: reason, Verdict: teal.VerdictError,
 	}}}
 	w.shown.Store(w.judgement)
 }

@@ -642,7 +642,7 @@ func (router) rises(r teal.Release, next, now teal.Alias) bool {
 func (p *process) checkBlame(r teal.Release) {
 	w := p.w
 	if p.shared[fmt.Sprint(r.App, "/", r.To)] {
-		for _, health := range []string{"stopped being healthy", "failed at the switch", "no healthy instance"} {
+		for _, health := range []string{"became unhealthy", "failed at the switch", "no healthy instance"} {
 			w.must(!strings.Contains(r.Reason, health), "%s goes back although both versions have lost the same: %s", r.ID, r.Reason)
 		}
 	}

@@ -68,7 +68,7 @@ func (s *Set) Claim() (*Endpoint, error) {
 	if n == 0 {
 		return nil, v.err
 	}
-	first := s.turn.Add(1) % n
+	first := s.nextEndpoint.Add(1) % n
 	best := v.usable[first]
 	least := best.inFlight.Load()
 	for i := uint64(1); i < n && least > 0; i++ {

@@ -17,9 +17,9 @@ var phaseNames = [...]string{"down", "starting", "healthy", "suspect", "unhealth
 
 func (p phase) String() string { return phaseNames[p] }
 
-// fastest is the shortest time between two checks of one endpoint: where a
+// minCheckInterval is the shortest time between two checks of one endpoint: where a
 // start begins, and what a storm of failed connections is held to.
-const fastest = 10 * time.Millisecond
+const minCheckInterval = 10 * time.Millisecond
 
 // policy is what a component's manifest says about its checks.
 type policy struct {
@@ -90,9 +90,9 @@ func (h *health) refused() bool {
 func (h *health) delay(p policy) time.Duration {
 	switch h.phase {
 	case suspect:
-		return min(fastest, p.interval)
+		return min(minCheckInterval, p.interval)
 	case starting:
-		d := fastest
+		d := minCheckInterval
 		for i := 1; i < h.streak && d < p.interval; i++ {
 			d += d / 4
 		}

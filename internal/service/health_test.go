@@ -92,17 +92,17 @@ func TestHealthFollowsItsHistory(t *testing.T) {
 func TestDelayGrowsToTheInterval(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := policy{interval: time.Duration(rapid.Int64Range(int64(fastest), int64(time.Minute)).Draw(t, "interval")), failures: 3}
+		p := policy{interval: time.Duration(rapid.Int64Range(int64(minCheckInterval), int64(time.Minute)).Draw(t, "interval")), failures: 3}
 		var h health
 		h.started()
 		var last, total time.Duration
 		for range 100 {
 			h.failed(p.failures)
 			d := h.delay(p)
-			if d < last || d > p.interval || d < fastest {
+			if d < last || d > p.interval || d < minCheckInterval {
 				t.Fatalf("delay %s after %s with interval %s", d, last, p.interval)
 			}
-			if slack := fastest + total/4; d > slack {
+			if slack := minCheckInterval + total/4; d > slack {
 				t.Fatalf("after %s of waiting the next delay is %s; a start would be noticed late", total, d)
 			}
 			last, total = d, total+d
@@ -116,7 +116,7 @@ func TestDelayGrowsToTheInterval(t *testing.T) {
 func TestDelayByPhase(t *testing.T) {
 	t.Parallel()
 	p := policy{interval: time.Second, failures: 2}
-	for ph, want := range map[phase]time.Duration{healthy: time.Second, unhealthy: time.Second, suspect: fastest} {
+	for ph, want := range map[phase]time.Duration{healthy: time.Second, unhealthy: time.Second, suspect: minCheckInterval} {
 		h := health{phase: ph, streak: 5}
 		if got := h.delay(p); got != want {
 			t.Errorf("%s: %s, want %s", ph, got, want)

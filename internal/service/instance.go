@@ -16,28 +16,28 @@ import (
 // platform is the stream of what Teal itself has to say in an instance's log.
 const platform = "platform"
 
-// forgiven is how long a process must have been up for its end to be treated as
+// stableUptime is how long a process must have been up for its end to be treated as
 // the first one: restarted at once.
-const forgiven = 10 * time.Second
+const stableUptime = 10 * time.Second
 
 // restarter says how long to wait before a restart: not at all the first time,
 // then longer and longer.
 type restarter struct {
-	backoff process.Backoff
-	tried   bool
+	backoff   process.Backoff
+	restarted bool
 }
 
 func (r *restarter) delay(upFor time.Duration) time.Duration {
 	delay := r.backoff.Next(upFor)
-	if !r.tried || upFor >= forgiven {
-		r.tried = true
+	if !r.restarted || upFor >= stableUptime {
+		r.restarted = true
 		return 0
 	}
 	return delay
 }
 
-// life is how one run of a process went.
-type life struct {
+// runResult is how one run of a process went.
+type runResult struct {
 	upFor   time.Duration
 	healthy bool // passed a check
 }
@@ -64,7 +64,7 @@ func (s *Set) runService(ctx context.Context, sl *slot) {
 
 // live starts the process, checks it until it ends or ctx does, and returns when
 // it is gone.
-func (s *Set) live(ctx context.Context, sl *slot, keep bool) life {
+func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 	select {
 	case <-sl.retry: // it was asked for before this start
 	default:
@@ -72,7 +72,7 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) life {
 	port, err := choose(keep)
 	if err != nil {
 		s.notStarted(sl, err)
-		return life{}
+		return runResult{}
 	}
 	defer func() {
 		if err := port.release(); err != nil {
@@ -83,10 +83,10 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) life {
 	proc, err := s.start(sl, port.port)
 	if err != nil {
 		s.notStarted(sl, err)
-		return life{}
+		return runResult{}
 	}
-	wasHealthy := s.attend(ctx, sl, proc, port.port)
-	return life{upFor: time.Since(began), healthy: wasHealthy}
+	wasHealthy := s.superviseSlot(ctx, sl, proc, port.port)
+	return runResult{upFor: time.Since(began), healthy: wasHealthy}
 }
 
 func (s *Set) start(sl *slot, port int) (*process.Process, error) {
@@ -110,10 +110,10 @@ func (s *Set) start(sl *slot, port int) (*process.Process, error) {
 	})
 }
 
-// attend opens the endpoint of a running process, checks it, and closes it when
+// superviseSlot opens the endpoint of a running process, checks it, and closes it when
 // the process ends or ctx does; then it sees to it that the process is gone. It
 // reports whether a check was ever passed.
-func (s *Set) attend(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
+func (s *Set) superviseSlot(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
 	host := net.JoinHostPort(loopback, strconv.Itoa(port))
 	e := s.open(sl, &Endpoint{scheme: "http", host: host, address: host, name: sl.name})
 	p := s.probe("http://"+host+s.path, host+s.path)

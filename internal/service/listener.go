@@ -5,8 +5,8 @@ import "errors"
 // errCannotTell says that nobody knows whose socket listens on a port.
 var errCannotTell = errors.New("cannot tell which process listens on a port")
 
-// errStranger says that another process listens on the port of an instance.
-var errStranger = errors.New("another process listens on")
+// errOtherProcess says that another process listens on the port of an instance.
+var errOtherProcess = errors.New("another process listens on")
 
 // owner is a process, with all that belongs to it. See process.Process.
 type owner interface {

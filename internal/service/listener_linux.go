@@ -39,7 +39,7 @@ func (l *listener) verify() error {
 	case err != nil:
 		return fmt.Errorf("%w: %w", errCannotTell, err)
 	case inode == 0:
-		return errStranger
+		return errOtherProcess
 	}
 	l.known = inode
 	return nil

@@ -64,7 +64,7 @@ func TestListenerKnowsItsOwn(t *testing.T) {
 		if err := own.verify(); err != nil || own.known == 0 {
 			t.Errorf("%s: own socket: %v (known %d)", address, err, own.known)
 		}
-		if err := (&listener{process: nothing{}, port: port}).verify(); !errors.Is(err, errStranger) {
+		if err := (&listener{process: nothing{}, port: port}).verify(); !errors.Is(err, errOtherProcess) {
 			t.Errorf("%s: socket of another process: %v", address, err)
 		}
 		if err := socket.Close(); err != nil {

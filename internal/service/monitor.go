@@ -23,8 +23,8 @@ func (m monitor) run(ctx context.Context) {
 			return
 		}
 		delay := m.report(token, err)
-		if sleep(ctx, fastest, nil) {
-			sleep(ctx, delay-fastest, m.recheck)
+		if sleep(ctx, minCheckInterval, nil) {
+			sleep(ctx, delay-minCheckInterval, m.recheck)
 		}
 	}
 }

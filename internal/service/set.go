@@ -64,12 +64,12 @@ type Set struct {
 	transport http.RoundTripper
 	slots     []*slot
 
-	ran      atomic.Bool
-	warned   sync.Once // errCannotTell has been logged
-	turn     atomic.Uint64
-	view     atomic.Pointer[view]
-	mu       sync.Mutex // guards the slots and orders the views; never held while waiting or calling out
-	finished bool
+	ran          atomic.Bool
+	warned       sync.Once // errCannotTell has been logged
+	nextEndpoint atomic.Uint64
+	view         atomic.Pointer[view]
+	mu           sync.Mutex // guards the slots and orders the views; never held while waiting or calling out
+	finished     bool
 }
 
 // view is what Claim chooses from. It is never changed, only replaced.
@@ -86,15 +86,15 @@ type slot struct {
 	tail  tail
 
 	// Guarded by Set.mu.
-	health   health
-	endpoint *Endpoint // nil while down
-	trouble  string    // what the last check said; "" while healthy or down
-	exit     string    // how the last life ended, until a check has passed
-	ends     int       // lives that ended since a check passed
-	crashed  bool      // the last life ended while nothing was wrong with its checks
-	begun    time.Time // when the last check began
-	passed   time.Time // when the last check began that was passed
-	wanted   bool      // Recheck asked for one, and none has been passed since
+	health       health
+	endpoint     *Endpoint // nil while down
+	trouble      string    // what the last check said; "" while healthy or down
+	exit         string    // how the last life ended, until a check has passed
+	ends         int       // lives that ended since a check passed
+	crashed      bool      // the last life ended while nothing was wrong with its checks
+	checkedAt    time.Time // when the last check began
+	passed       time.Time // when the last check began that was passed
+	recheckAsked bool      // Recheck asked for one, and none has been passed since
 
 	retry chan struct{} // capacity 1: start again at once
 }
@@ -161,7 +161,7 @@ func (s *Set) probe(url, shown string) *probe {
 func (s *Set) setHealth(h teal.Health) {
 	s.path = h.Path
 	s.timeout = h.Timeout.Std()
-	s.policy = policy{interval: max(h.Interval.Std(), fastest), failures: max(h.Failures, 1)}
+	s.policy = policy{interval: max(h.Interval.Std(), minCheckInterval), failures: max(h.Failures, 1)}
 }
 
 // Run starts what there is to start, checks it, and restarts what ends, until
@@ -254,7 +254,7 @@ func (s *Set) monitor(ctx context.Context, sl *slot, e *Endpoint, check func(con
 		begin: func() int {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			sl.begun = time.Now()
+			sl.checkedAt = time.Now()
 			return sl.health.doubts
 		},
 		report: func(token int, err error) time.Duration { return s.checked(sl, token, err) },
@@ -277,8 +277,8 @@ func (s *Set) checked(sl *slot, token int, err error) time.Duration {
 		after, delay = sl.health.phase, sl.health.delay(s.policy)
 		if after == healthy && err == nil {
 			sl.trouble, sl.exit, sl.ends, sl.crashed = "", "", 0, false
-			sl.passed = sl.begun
-			answered, sl.wanted = sl.wanted, false
+			sl.passed = sl.checkedAt
+			answered, sl.recheckAsked = sl.recheckAsked, false
 		}
 	})
 	if answered {
@@ -299,7 +299,7 @@ func (s *Set) Recheck() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, sl := range s.slots {
-		sl.wanted = true
+		sl.recheckAsked = true
 		if sl.endpoint != nil {
 			sl.endpoint.check()
 			continue

@@ -100,7 +100,7 @@ func (s *Set) reasonLocked() (string, *slot) {
 	}
 	var chosen *slot
 	for _, sl := range s.slots {
-		if sl.health.phase != healthy && (chosen == nil || sl.gravity() > chosen.gravity()) {
+		if sl.health.phase != healthy && (chosen == nil || sl.severity() > chosen.severity()) {
 			chosen = sl
 		}
 	}
@@ -110,9 +110,9 @@ func (s *Set) reasonLocked() (string, *slot) {
 	return chosen.reason(), chosen
 }
 
-// gravity orders slots that are not healthy by how much their reason explains.
+// severity orders slots that are not healthy by how much their reason explains.
 // That nothing answers yet says little about one that is still starting.
-func (sl *slot) gravity() int {
+func (sl *slot) severity() int {
 	switch {
 	case sl.exit != "":
 		return 3

@@ -72,8 +72,8 @@ func (m *Mirror[T]) Load(ctx context.Context) (*Watch, error) {
 	return watch, nil
 }
 
-// loadAgain is how soon a mirror that could not be loaded is loaded again.
-const loadAgain = time.Second
+// reloadPause is how soon a mirror that could not be loaded is loaded again.
+const reloadPause = time.Second
 
 // Follow keeps the mirror current until ctx ends or the store is closed. A watch
 // that breaks is opened anew, as often as it takes: a store that cannot be read
@@ -93,7 +93,7 @@ func (m *Mirror[T]) Follow(ctx context.Context, watch *Watch) error {
 		}
 		again, err := m.Load(ctx)
 		for err != nil {
-			if ctxErr := sleep(ctx, loadAgain); ctxErr != nil || errors.Is(err, ErrClosed) {
+			if ctxErr := sleep(ctx, reloadPause); ctxErr != nil || errors.Is(err, ErrClosed) {
 				return ctxErr
 			}
 			again, err = m.Load(ctx)

@@ -41,17 +41,17 @@ type watched struct {
 
 func (w watched) reportsTo() Damage { return w.damage }
 
-type nobody struct{}
+type noDamage struct{}
 
-func (nobody) Unreadable(string, error) {}
-func (nobody) Written(string)           {}
+func (noDamage) Unreadable(string, error) {}
+func (noDamage) Written(string)           {}
 
 // damageOf returns who wants to know about the records of a KV.
 func damageOf(kv KV) Damage {
 	if reports, ok := kv.(interface{ reportsTo() Damage }); ok {
 		return reports.reportsTo()
 	}
-	return nobody{}
+	return noDamage{}
 }
 
 func (m *Mirror[T]) reportsTo() Damage { return damageOf(m.KV) }

@@ -177,7 +177,7 @@ func (c *cell) alarmsIn(runs int, seed, stream uint64) (int, error) {
 	alarms := 0
 	for run := range runs {
 		r := rand.New(rand.NewPCG(seed+uint64(run)<<20, stream))
-		judge, err := analysis.New(teal.Judging{Compare: teal.AliasLive}, c.world.before(r), nil)
+		judge, err := analysis.New(analysis.Beginning{Policy: teal.Judging{Compare: teal.AliasLive}, Baseline: c.world.before(r)})
 		if err != nil {
 			return 0, err
 		}

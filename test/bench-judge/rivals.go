@@ -18,7 +18,7 @@ type judge interface {
 type ours struct{ *analysis.Judge }
 
 func newOurs(before *teal.Measurement, policy teal.Judging) (ours, error) {
-	j, err := analysis.New(policy, before, nil)
+	j, err := analysis.New(analysis.Beginning{Policy: policy, Baseline: before})
 	return ours{j}, err
 }
 

@@ -55,16 +55,16 @@ func TestGreenThatDoesNotStart(t *testing.T) {
 		{"dies", service("dies", `["./web"]`, "30s"), service("dies", `["sh", "-c", "echo out of order; exit 4"]`, "30s"),
 			[]string{"exit status 4", "out of order"}},
 		{"deaf", service("deaf", `["./web"]`, "30s"), service("deaf", `["sh", "-c", "sleep 0.4; echo not listening; exec sleep 1000"]`, "1s"),
-			[]string{"/healthz", "was not healthy within 1s", "not listening"}},
+			[]string{"/healthz", "did not become healthy within 1s", "not listening"}},
 		{"sick", service("sick", `["./web"]`, "30s"), service("sick", `["./web"]`, "1s", "path: /healthz", "path: /ws"),
-			[]string{"426", "was not healthy within 1s"}},
+			[]string{"426", "did not become healthy within 1s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := s.in(t)
 			s.ok("deploy", c.blue.dir)
 			before := s.remember(c.name, "/"+c.name)
-			says := append(c.says, "release "+c.name+"-2 failed", "blue untouched: version 1 still has all traffic")
+			says := append(c.says, "release "+c.name+"-2 failed", "v1 still has all traffic")
 			s.teal("deploy", c.green.dir).expect(t, 1, says...)
 			before.unchanged()
 			s.teal("history", c.name).expect(t, 0, "aborted", c.says[0])
@@ -73,7 +73,7 @@ func TestGreenThatDoesNotStart(t *testing.T) {
 				return
 			}
 			// The same again is not a success because it is known already.
-			s.teal("deploy", c.green.dir).expect(t, 1, "version 2", c.says[0])
+			s.teal("deploy", c.green.dir).expect(t, 1, "v2", c.says[0])
 			before.unchanged()
 			// Nor can it be had by another way.
 			s.teal("alias", "set", c.name, "live", "1=50", "2=50").expect(t, 1, c.says[0])
@@ -107,10 +107,10 @@ func TestConcurrentDeploys(t *testing.T) {
 	first := s.background("deploy", newApp(t, slowManifest, "two").dir)
 	s.awaitPhase("web", "provisioning")
 	third := newApp(t, manifestWith("0s"), "three")
-	s.teal("deploy", third.dir).expect(t, 4, "release web-2 of web is provisioning", "version 1 to 2", "teal abort web")
+	s.teal("deploy", third.dir).expect(t, 4, "release web-2 (v1 → v2) is provisioning", "teal abort web")
 	s.teal("alias", "set", "web", "live", "1").expect(t, 4, "web-2", "teal rollback web")
-	(<-first).expect(t, 0, "is live: 100 % on version 2")
-	if r := s.ok("versions", "web"); strings.Contains(r.stdout, "\n3 ") {
+	(<-first).expect(t, 0, "v2 is live")
+	if r := s.ok("versions", "web"); strings.Contains(r.stdout, "\nv3 ") {
 		t.Errorf("the refused deploy was recorded:\n%s", r.stdout)
 	}
 	s.ok("deploy", third.dir)
@@ -168,7 +168,7 @@ func TestAbort(t *testing.T) {
 	deploy := s.background("deploy", newApp(t, slowManifest, "two").dir)
 	s.awaitPhase("web", "provisioning")
 	s.ok("abort", "web", "--reason", "second thoughts")
-	(<-deploy).expect(t, 1, "second thoughts", "version 1 still has all traffic")
+	(<-deploy).expect(t, 1, "second thoughts", "v1 still has all traffic")
 	before.unchanged()
 	// Two at once, and one when there is nothing left to abort.
 	deploy = s.background("deploy", newApp(t, slowManifest, "three").dir)
@@ -196,7 +196,7 @@ func TestInterruptedDeploy(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, 20*time.Second, "the deploy to follow its release", func() bool { return strings.Contains(said.String(), "starting web, version 2") })
+	waitFor(t, 20*time.Second, "the deploy to follow its release", func() bool { return strings.Contains(said.String(), "starting v2") })
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestInterruptedDeploy(t *testing.T) {
 	if code := cmd.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit %d", code)
 	}
-	for _, text := range []string{"release web-2 goes on in the server", "teal watch web", "teal abort web"} {
+	for _, text := range []string{"release web-2 continues on the server", "teal watch web", "teal abort web"} {
 		if !strings.Contains(said.String(), text) {
 			t.Errorf("does not say %q:\n%s", text, said)
 		}

@@ -92,11 +92,11 @@ func TestAnUpstreamWithADeadAddressIsReleased(t *testing.T) {
 	s.ok("status", "legacy").expect(t, 0, gone.URL, "refused")
 	deploy("/a", "30s", one.URL, gone.URL).expect(t, 0) // it is down for both
 	st := s.awaitPhase("legacy", "completed")
-	if said := fmt.Sprint(st.Release.Evidence); !strings.Contains(said, "1 of 2 are; not "+gone.URL) {
+	if said := fmt.Sprint(st.Release.Evidence); !strings.Contains(said, "1 of 2 addresses healthy; down: "+gone.URL) {
 		t.Errorf("evidence: %s", said)
 	}
 	deploy("/b", "30s", one.URL, two.URL).expect(t, 0)
-	deploy("/c", "1s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses are healthy, version 3 has 2", gone.URL)
+	deploy("/c", "1s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses healthy, current (v3) has 2", gone.URL)
 	if code, version, _ := s.get("/"); code != http.StatusOK || version != "3" {
 		t.Errorf("status %d, version %s", code, version)
 	}

@@ -83,7 +83,7 @@ func TestPreview(t *testing.T) {
 	if code, _, body := s.get("/", "Teal-Alias", "preview"); code != http.StatusNotFound || !strings.Contains(body, "preview") {
 		t.Errorf("a preview before there is one: %d %s", code, body)
 	}
-	s.teal("deploy", newWeb(t, "10m", "two"), "--no-release").expect(t, 0, "takes no traffic", "Teal-Version: 2", "teal promote web")
+	s.teal("deploy", newWeb(t, "10m", "two"), "--no-release").expect(t, 0, "without traffic", "Teal-Version: 2", "teal promote web")
 	s.awaitEnvironments("web", "1 blue serving, 2 green preview")
 	if counts := s.count(300); counts["1"] != 300 {
 		t.Errorf("without a header: %v", counts)
@@ -388,14 +388,14 @@ func TestSameContentIsTheSameVersion(t *testing.T) {
 	one := newWeb(t, "0s", "one")
 	s.ok("deploy", one)
 	pids := s.status("web").environments()
-	s.teal("deploy", one).expect(t, 0, "version 1 is already live; nothing to do")
+	s.teal("deploy", one).expect(t, 0, "v1 is already live; nothing to do")
 	s.teal("deploy", newWeb(t, "0s", "one"), "--no-release").expect(t, 0, "already live")
 	if st := s.status("web"); st.Release.ID != "web-1" || st.environments() != pids {
 		t.Errorf("a deploy that changes nothing has left release %s, %s", st.Release.ID, st.environments())
 	}
 	s.ok("deploy", newWeb(t, "0s", "two"))
 	s.answers("2")
-	s.teal("deploy", one).expect(t, 0, "version 1 has this content already", "100 % on version 1")
+	s.teal("deploy", one).expect(t, 0, "same content as v1", "v1 is live")
 	s.answers("1")
 	// How to release is not what is released.
 	s.teal("deploy", newWeb(t, "5m", "one")).expect(t, 0, "already live")
@@ -419,10 +419,10 @@ func TestSlotsTakeTurns(t *testing.T) {
 			t.Errorf("release %+v", st.Release)
 		}
 	}
-	s.teal("history", "web").expect(t, 0, "version 5 is being released")
+	s.teal("history", "web").expect(t, 0, "superseded by the release of v5")
 	// One that fails costs the standby, which has made way, and not what is live.
 	bad := newApp(t, strings.Replace(manifestWith("10m"), `["./web"]`, `["false"]`, 1), "bad").dir
-	s.teal("deploy", bad).expect(t, 1, "version 5 still has all traffic")
+	s.teal("deploy", bad).expect(t, 1, "v5 still has all traffic")
 	s.answers("5")
 	s.awaitEnvironments("web", "5 blue serving")
 }

@@ -127,8 +127,8 @@ func TestRefusedOrders(t *testing.T) {
 		{"alias set web live 1 --revision 4000", []string{"revision"}},
 
 		{"deploy --strategy canery", []string{"canery", "canary"}},
-		{"deploy --wait forever", []string{"--wait", "live or completed"}},
-		{"deploy a b", []string{"too many", "Usage"}},
+		{"deploy --wait forever", []string{"--wait", "neither live nor completed"}},
+		{"deploy a b", []string{"unexpected argument", "Usage"}},
 		{"deplay", []string{"deplay", "deploy"}},
 		{"alias", []string{"Usage"}},
 		{"invoke web --data {", []string{"not JSON"}},
@@ -190,7 +190,7 @@ func TestWrongToken(t *testing.T) {
 	at := "TEAL_ADDR=" + s.addr("admin.addr")
 	tealWith(t, []string{at, "TEAL_DATA=" + unreadable}, "status").expect(t, 2, "token cannot be read", "TEAL_TOKEN")
 	tealWith(t, []string{at, "TEAL_DATA=" + empty}, "status").expect(t, 2, "does not hold a token", "TEAL_TOKEN")
-	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "there is no token", "TEAL_DATA", "TEAL_TOKEN")
+	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "no token", "TEAL_DATA", "TEAL_TOKEN")
 	before.unchanged()
 }
 

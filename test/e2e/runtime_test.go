@@ -439,7 +439,7 @@ release:
 `
 	address := freeAddress(t)
 	a := newFiles(t, files{"teal.yaml": fmt.Sprintf(manifest, address)})
-	s.teal("deploy", a.dir).expect(t, 1, "was not healthy within 1s", address, "no version is live")
+	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 1s", address, "is live")
 
 	_, port, _ := strings.Cut(address, ":")
 	web := exec.Command(built.web)

@@ -52,7 +52,7 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 	}
 	if f, until, frozen := freeze.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
 		t.mu.Unlock()
-		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "nothing is released until %s: %s; override it with a reason", until.UTC().Format(time.DateTime), f.Reason)
+		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "%s is frozen (%q)%s release anyway with `teal deploy --override-freeze REASON`", d.Spec.App, f.Reason, untilWhen(until))
 	}
 	release, err := t.start(a, version.Number, d.Policy, d.By)
 	if err == nil {
@@ -65,6 +65,13 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 	out.Release = &release
 	t.script(release)
 	return out, nil
+}
+
+func untilWhen(until time.Time) string {
+	if until.IsZero() {
+		return ", with no end in sight;"
+	}
+	return " until " + until.UTC().Format("2006-01-02 15:04 MST") + "; wait, or"
 }
 
 // overrides records the reasons for which a new release stops for less.
@@ -112,17 +119,17 @@ func (t *Teal) version(a *app, spec teal.Spec) (teal.Version, bool) {
 
 func (t *Teal) start(a *app, to int, policy teal.Policy, by string) (teal.Release, error) {
 	if active := a.active(); active != nil && active.Phase != teal.PhaseWatching {
-		return teal.Release{}, teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s is %s (version %d to %d); wait for it, or end it with `teal abort %s`",
-			active.ID, active.App, active.Phase, active.From, active.To, active.App)
+		return teal.Release{}, teal.Errorf(teal.CodeReleaseInProgress, "release %s (v%d → v%d) is %s; wait for it, or end it with `teal abort %s`",
+			active.ID, active.From, active.To, active.Phase, active.App)
 	} else if active != nil {
-		t.enter(a, active, teal.PhaseCompleted, "another version is being released")
+		t.enter(a, active, teal.PhaseCompleted, "superseded by the release of another version")
 	}
 	from, _ := a.aliases[teal.AliasLive].Primary().Number()
 	r := teal.Release{
 		ID: fmt.Sprintf("%s-%d", a.record.Name, len(a.releases)+1), App: a.record.Name, Alias: teal.AliasLive,
-		From: from, To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "recorded",
+		From: from, To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "release created",
 		CreatedAt: t.now, CreatedBy: by, ReadyBy: t.now.Add(policy.ReadyWithin.Std()),
-		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: t.now, Reason: "recorded"}},
+		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: t.now, Reason: "release created"}},
 	}
 	a.releases = append(a.releases, r)
 	t.tell(api.EventRelease, r.App, r.ID, r)
@@ -183,10 +190,11 @@ func (t *Teal) Rollback(_ context.Context, name string, to int, by, why string) 
 	if r == nil || r.From == 0 || (to != 0 && to != r.From) {
 		return teal.Release{}, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version to go back to", name)
 	}
-	reason := "asked for by " + by
+	reason := "requested by " + by
 	if why != "" {
-		reason += ": " + why
+		reason += fmt.Sprintf(" (%q)", why)
 	}
+	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: t.now})
 	t.enter(a, r, teal.PhaseRollingBack, reason)
 	t.setAlias(a, teal.AliasLive, teal.Only(r.From), "release "+r.ID)
 	t.enter(a, r, teal.PhaseRolledBack, reason)
@@ -215,7 +223,8 @@ func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, e
 	if r.Phase == teal.PhaseQueued {
 		t.enter(a, r, teal.PhaseProvisioning, "starting")
 	}
-	t.enter(a, r, teal.PhaseAborted, "asked for by "+by)
+	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: t.now})
+	t.enter(a, r, teal.PhaseAborted, "requested by "+by)
 	t.dropEnvironment(a, r.To)
 	return *r, nil
 }
@@ -238,11 +247,11 @@ func (t *Teal) Order(_ context.Context, name string, order teal.Order) (teal.Rel
 			order.Step = r.Step
 		}
 		if order.Step == 0 || order.Step != r.Step || !r.Policy.Steps[r.Step-1].Approval {
-			return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s does not wait for an approval", r.ID)
+			return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is %s and not waiting for approval", r.ID, r.Phase)
 		}
 	}
 	if !r.Orders.Give(order) && order.Kind == teal.OrderResume {
-		return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is not paused", r.ID)
+		return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is %s, not paused", r.ID, r.Phase)
 	}
 	r.WaitsSince = nil
 	if order.Kind == teal.OrderPause {

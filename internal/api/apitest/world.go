@@ -17,7 +17,7 @@ import (
 func (t *Teal) Provision(name string) {
 	t.move(name, func(a *app, r *teal.Release) {
 		t.setEnvironment(a, r.To, teal.EnvironmentStarting, "", "")
-		t.enter(a, r, teal.PhaseProvisioning, fmt.Sprintf("starting version %d", r.To))
+		t.enter(a, r, teal.PhaseProvisioning, fmt.Sprintf("starting v%d", r.To))
 	})
 }
 
@@ -30,10 +30,10 @@ func (t *Teal) GoLive(name string) {
 		a.judgement = nil
 		t.setAlias(a, teal.AliasLive, teal.Only(r.To), "release "+r.ID)
 		if r.From == 0 {
-			t.enter(a, r, teal.PhaseCompleted, fmt.Sprintf("version %d is live; there was no version before it", r.To))
+			t.enter(a, r, teal.PhaseCompleted, fmt.Sprintf("v%d is live; this was the first release", r.To))
 			return
 		}
-		t.enter(a, r, teal.PhaseWatching, fmt.Sprintf("version %d is live; version %d stands by for %s", r.To, r.From, r.Policy.Confidence))
+		t.enter(a, r, teal.PhaseWatching, fmt.Sprintf("v%d is live and monitored for %s; v%d on standby", r.To, r.Policy.Confidence, r.From))
 	})
 }
 
@@ -50,7 +50,7 @@ func (t *Teal) Begin(name string, key teal.TaskKey, token string) {
 func (t *Teal) verified(a *app, r *teal.Release) {
 	t.inPhase(a, r, teal.PhaseVerifying)
 	if r.Phase == teal.PhaseVerifying {
-		t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("version %d can take requests", r.To))
+		t.enter(a, r, teal.PhaseShifting, fmt.Sprintf("v%d is ready for traffic", r.To))
 	}
 }
 
@@ -60,7 +60,7 @@ func (t *Teal) inPhase(a *app, r *teal.Release, phase teal.Phase) {
 		return
 	}
 	t.setEnvironment(a, r.To, teal.EnvironmentReady, "", "")
-	t.enter(a, r, phase, fmt.Sprintf("every component of version %d is healthy", r.To))
+	t.enter(a, r, phase, fmt.Sprintf("all components of v%d are healthy", r.To))
 }
 
 // End gives a task its verdict, and the evidence of it.
@@ -91,7 +91,7 @@ func (t *Teal) Step(name string) {
 		r.StepAt, r.WaitsSince, r.DoubtSince = &now, nil, nil
 		weight := r.Policy.Steps[r.Step-1].Weight
 		t.setAlias(a, teal.AliasLive, []teal.Target{{Version: teal.VersionRef(r.From), Weight: teal.All - weight}, {Version: teal.VersionRef(r.To), Weight: weight}}, "release "+r.ID)
-		r.Reason = fmt.Sprintf("version %d has %s %%", r.To, weight)
+		r.Reason = fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, weight, r.Step, len(r.Policy.Steps))
 		t.tell(api.EventRelease, r.App, r.ID, *r)
 	})
 }
@@ -175,7 +175,7 @@ func (t *Teal) Stop(name, reason string) {
 func (t *Teal) Fail(name, reason, output string) {
 	t.move(name, func(a *app, r *teal.Release) {
 		t.setEnvironment(a, r.To, teal.EnvironmentFailed, reason, output)
-		t.enter(a, r, teal.PhaseAborted, fmt.Sprintf("version %d does not start: %s", r.To, reason))
+		t.enter(a, r, teal.PhaseAborted, fmt.Sprintf("v%d does not start: %s", r.To, reason))
 		t.dropEnvironment(a, r.To)
 	})
 }
@@ -194,7 +194,7 @@ func (t *Teal) Degrade(name, reason string) {
 // Complete ends the confidence period.
 func (t *Teal) Complete(name string) {
 	t.move(name, func(a *app, r *teal.Release) {
-		t.enter(a, r, teal.PhaseCompleted, fmt.Sprintf("version %d was live for the whole confidence period of %s", r.To, r.Policy.Confidence))
+		t.enter(a, r, teal.PhaseCompleted, fmt.Sprintf("v%d passed its confidence period of %s", r.To, r.Policy.Confidence))
 	})
 }
 

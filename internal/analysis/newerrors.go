@@ -6,45 +6,45 @@ import (
 	"teal"
 )
 
-// fresh is what is remembered of errors that green has and live never had.
-type fresh struct {
+// newErrors is what is remembered of errors that green has and live never had.
+type newErrors struct {
 	Count int64             `json:"count,omitempty"`
 	First []teal.ErrorGroup `json:"first,omitempty"`
 }
 
 const (
-	freshKept    = 3 // error groups that are remembered
-	freshMessage = 200
-	freshStack   = 1500 // of the first group; the others are remembered without
+	maxNewErrors    = 3 // error groups that are remembered
+	maxErrorMessage = 200
+	maxErrorStack   = 1500 // of the first group; the others are remembered without
 )
 
-func (f *fresh) note(groups []teal.ErrorGroup) {
+func (f *newErrors) note(groups []teal.ErrorGroup) {
 	for _, g := range groups {
 		if f.knows(g.Fingerprint) {
 			continue
 		}
 		f.Count++
-		if len(f.First) == freshKept {
+		if len(f.First) == maxNewErrors {
 			continue
 		}
-		if g = brief(g); len(f.First) > 0 {
+		if g = truncated(g); len(f.First) > 0 {
 			g.Stack = ""
 		}
 		f.First = append(f.First, g)
 	}
 }
 
-// brief returns as much of an error as is remembered.
-func brief(g teal.ErrorGroup) teal.ErrorGroup {
+// truncated returns as much of an error as is remembered.
+func truncated(g teal.ErrorGroup) teal.ErrorGroup {
 	return teal.ErrorGroup{
-		Type: cut(g.Type, freshMessage), Message: cut(g.Message, freshMessage), Stack: cut(g.Stack, freshStack),
-		Component: cut(g.Component, freshMessage), Fingerprint: cut(g.Fingerprint, freshMessage),
+		Type: truncate(g.Type, maxErrorMessage), Message: truncate(g.Message, maxErrorMessage), Stack: truncate(g.Stack, maxErrorStack),
+		Component: truncate(g.Component, maxErrorMessage), Fingerprint: truncate(g.Fingerprint, maxErrorMessage),
 	}
 }
 
-func (f *fresh) knows(fingerprint string) bool {
+func (f *newErrors) knows(fingerprint string) bool {
 	for _, g := range f.First {
-		if g.Fingerprint == cut(fingerprint, freshMessage) {
+		if g.Fingerprint == truncate(fingerprint, maxErrorMessage) {
 			return true
 		}
 	}
@@ -52,7 +52,7 @@ func (f *fresh) knows(fingerprint string) bool {
 }
 
 // seen describes the new errors in a sentence's worth of words.
-func (f *fresh) seen() string {
+func (f *newErrors) seen() string {
 	if f.Count == 0 {
 		return "none"
 	}
@@ -71,9 +71,9 @@ func (f *fresh) seen() string {
 	return text
 }
 
-// cut shortens s to at most n bytes, at the border of a character, and makes
+// truncate shortens s to at most n bytes, at the border of a character, and makes
 // it text that survives being stored.
-func cut(s string, n int) string {
+func truncate(s string, n int) string {
 	if s = strings.ToValidUTF8(s, "?"); len(s) <= n {
 		return s
 	}

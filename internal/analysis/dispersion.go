@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// lumps measures whether live's bad requests come one by one or in lumps: one
+// dispersion measures whether live's bad requests come one by one or clustered: one
 // pause of one process makes twenty requests slow, and that is one event, not
 // twenty. It compares each window of live with the one before, so neither a slow
 // change of conditions nor green has a part in it.
-type lumps struct {
+type dispersion struct {
 	At        int64         `json:"at"` // the end of Last, in milliseconds
 	Now       tally         `json:"now"`
 	Last      tally         `json:"last"`
@@ -20,15 +20,15 @@ type lumps struct {
 
 const (
 	window = time.Second
-	// prior is how many pairs' worth of single events is believed beforehand.
-	prior = 3
-	// oddest bounds what one pair of windows adds: the edge of an outage is one
-	// pair, and not a lump.
-	oddest = 400
+	// priorPairs is how many pairs' worth of single events is believed beforehand.
+	priorPairs = 3
+	// maxDeviation bounds what one pair of windows adds: the edge of an outage is one
+	// pair, and not a cluster.
+	maxDeviation = 400
 )
 
 // add takes in what live did.
-func (l *lumps) add(at time.Time, did tally, threshold time.Duration) {
+func (l *dispersion) add(at time.Time, did tally, threshold time.Duration) {
 	if did.N == 0 {
 		return
 	}
@@ -44,7 +44,7 @@ func (l *lumps) add(at time.Time, did tally, threshold time.Duration) {
 	if both := l.Now.plus(l.Last); l.Last.N > 0 && both.Bad > 0 && both.Bad < both.N {
 		p, apart := both.rate(), l.Now.rate()-l.Last.rate()
 		variance := p * (1 - p) * (1/float64(l.Now.N) + 1/float64(l.Last.N))
-		l.Sum += math.Min(apart*apart/variance, oddest)
+		l.Sum += math.Min(apart*apart/variance, maxDeviation)
 		l.Pairs++
 	}
 	l.Last, l.Now = l.Now, tally{}
@@ -52,13 +52,13 @@ func (l *lumps) add(at time.Time, did tally, threshold time.Duration) {
 
 // size is how many bad requests an event makes, at least 1. Evidence is divided
 // by it: the e-value to the power of 1/size, which is an e-value too, by Jensen's
-// inequality, and one of independent events when lumps have that size. Chance
-// alone must not make lumps, so two standard deviations are let go.
-func (l *lumps) size() float64 {
-	n := float64(l.Pairs + prior)
-	return math.Max(1, (l.Sum+prior)/n-math.Sqrt(8/n))
+// inequality, and one of independent events when clusters have that size. Chance
+// alone must not make clusters, so two standard deviations are ignored.
+func (l *dispersion) size() float64 {
+	n := float64(l.Pairs + priorPairs)
+	return math.Max(1, (l.Sum+priorPairs)/n-math.Sqrt(8/n))
 }
 
-func (l *lumps) valid() bool {
-	return l.Now.valid() && l.Last.valid() && l.Threshold >= 0 && l.Pairs >= 0 && l.Sum >= 0 && l.Sum <= oddest*float64(l.Pairs)
+func (l *dispersion) valid() bool {
+	return l.Now.valid() && l.Last.valid() && l.Threshold >= 0 && l.Pairs >= 0 && l.Sum >= 0 && l.Sum <= maxDeviation*float64(l.Pairs)
 }

@@ -8,14 +8,14 @@ import (
 	"teal/internal/api"
 )
 
-// news remembers what has been said, so that a record that is seen again says
+// dedupe remembers what has been said, so that a record that is seen again says
 // nothing twice.
-type news map[string]bool
+type dedupe map[string]bool
 
 // once returns a line the first time that it is asked about a thing.
-func (n *news) once(thing, format string, args ...any) []string {
+func (n *dedupe) once(thing, format string, args ...any) []string {
 	if *n == nil {
-		*n = news{}
+		*n = dedupe{}
 	}
 	if (*n)[thing] {
 		return nil
@@ -36,13 +36,13 @@ func (p *progress) seeTasks() []string {
 			p.news.once("begun "+t.Key.String(), "") // too late to say
 			text := fmt.Sprintf("%s %s", name, outcome(t))
 			if t.Verdict == teal.VerdictPass {
-				text += " in " + took(t.EndedAt.Sub(t.StartedAt))
+				text += " in " + durationText(t.EndedAt.Sub(t.StartedAt))
 			} else if f := lastFinding(r, t); f != nil {
 				text += ": " + firstLine(f.Seen)
 			}
 			lines = append(lines, p.news.once("ended "+t.Key.String(), "%s", text)...)
 		case takesLong(r.Policy, t.Key):
-			lines = append(lines, p.news.once("begun "+t.Key.String(), "%s runs …", name)...)
+			lines = append(lines, p.news.once("begun "+t.Key.String(), "running %s …", name)...)
 		}
 	}
 	return lines
@@ -75,7 +75,7 @@ func lastFinding(r api.ReleaseView, t api.TaskView) *teal.Finding {
 	return nil
 }
 
-// seeStep tells what share green has, and what the release waits for there.
+// seeStep tells what share the new version has, and what the release waits for there.
 func (p *progress) seeStep() []string {
 	r := p.release
 	if r.Phase != teal.PhaseShifting || atStep(r) == "" {
@@ -83,7 +83,7 @@ func (p *progress) seeStep() []string {
 	}
 	step := r.Policy.Steps[r.Step-1]
 	at := fmt.Sprintf("step %d", r.Step)
-	line := fmt.Sprintf("%s has %s %% (step %d of %d)", p.green(), step.Weight, r.Step, len(r.Policy.Steps))
+	line := fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, step.Weight, r.Step, len(r.Policy.Steps))
 	if step.Hold > 0 {
 		line += ", holding " + step.Hold.String()
 	}
@@ -92,7 +92,7 @@ func (p *progress) seeStep() []string {
 		lines = append(lines, p.news.once("doubt "+at, "%s", r.Reason)...)
 	}
 	if r.WaitsSince != nil && r.Orders.Pause == nil && awaitsApproval(r) {
-		lines = append(lines, p.news.once("approval "+at, "waits for approval: teal approve %s", r.App)...)
+		lines = append(lines, p.news.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
 	}
 	return lines
 }
@@ -124,7 +124,7 @@ func (p *progress) seeOrders() []string {
 		case teal.OrderRollback:
 		case teal.OrderPause:
 			p.news.once("paused", "")
-			lines = append(lines, p.news.once(key, "%s; go on with `teal resume %s`", orderText(o), r.App)...)
+			lines = append(lines, p.news.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
 		default:
 			lines = append(lines, p.news.once(key, "%s", orderText(o))...)
 		}
@@ -132,7 +132,7 @@ func (p *progress) seeOrders() []string {
 	if p.news["paused"] && r.Orders.Pause == nil {
 		delete(p.news, "paused")
 		if !r.Phase.Ended() && r.Phase != teal.PhaseRollingBack {
-			lines = append(lines, "it goes on")
+			lines = append(lines, "resumed")
 		}
 	}
 	return lines

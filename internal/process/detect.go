@@ -12,10 +12,10 @@ import (
 // serverLeaf is the cgroup v2 leaf that a server moves itself into.
 const serverLeaf = "teal-server"
 
-// survey finds out which limits the machine offers to the server of the given
+// detectLimits finds out which limits the machine offers to the server of the given
 // name, by trying them.
-func survey(server string) facts {
-	var f facts
+func detectLimits(server string) limitSupport {
+	var f limitSupport
 	f.rlimit = hasRlimit
 	mounts, memberships := readText("/proc/self/mountinfo"), readText("/proc/self/cgroup")
 	if memberships == "" {
@@ -23,23 +23,23 @@ func survey(server string) facts {
 		return f
 	}
 	var err error
-	if f.v2, err = surveyV2(mounts, memberships, server); err != nil {
+	if f.v2, err = detectCgroupV2(mounts, memberships, server); err != nil {
 		f.v2Why = "cgroup v2 cannot be used: " + err.Error()
 	} else {
 		return f
 	}
-	if f.v1, err = surveyV1(mounts, memberships, server); err != nil {
+	if f.v1, err = detectCgroupV1(mounts, memberships, server); err != nil {
 		f.v1Why = "cgroup v1 cannot be used: " + err.Error()
 	}
 	return f
 }
 
-func surveyV1(mounts, memberships, server string) (*hierarchy, error) {
+func detectCgroupV1(mounts, memberships, server string) (*hierarchy, error) {
 	own, err := locate(mounts, memberships, 1)
 	if err != nil {
 		return nil, err
 	}
-	h := &hierarchy{version: 1, dir: own, home: own, name: newGroupName(server)}
+	h := &hierarchy{version: 1, dir: own, serverCgroup: own, name: newGroupName(server)}
 	return h.probed(func(g *cgroup) error {
 		var err error
 		onOwnThread(func() {
@@ -50,7 +50,7 @@ func surveyV1(mounts, memberships, server string) (*hierarchy, error) {
 	})
 }
 
-func surveyV2(mounts, memberships, server string) (*hierarchy, error) {
+func detectCgroupV2(mounts, memberships, server string) (*hierarchy, error) {
 	own, err := locate(mounts, memberships, 2)
 	if err != nil {
 		return nil, err
@@ -87,10 +87,10 @@ func (h *hierarchy) probed(try func(*cgroup) error) (*hierarchy, error) {
 // not yet, and the server is alone in it, the server moves into a leaf, because
 // a cgroup that hands a controller down may hold no process.
 func delegated(own string) (string, error) {
-	if filepath.Base(own) == serverLeaf && handsDownMemory(filepath.Dir(own)) {
+	if filepath.Base(own) == serverLeaf && delegatesMemory(filepath.Dir(own)) {
 		return filepath.Dir(own), nil
 	}
-	if handsDownMemory(own) {
+	if delegatesMemory(own) {
 		return own, nil
 	}
 	if !namesMemory(readText(filepath.Join(own, "cgroup.controllers"))) {
@@ -113,7 +113,7 @@ func delegated(own string) (string, error) {
 	return own, nil
 }
 
-func handsDownMemory(dir string) bool {
+func delegatesMemory(dir string) bool {
 	return namesMemory(readText(filepath.Join(dir, "cgroup.subtree_control")))
 }
 
