@@ -83,7 +83,7 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
 	}
 	var events event.Limits
 	var err error
-	c.Limits, events, err = daemon.ParseLimits(limits)
+	c.Limits, events, err = parseLimits(limits)
 	return c, events, err
 }
 

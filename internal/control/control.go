@@ -17,7 +17,9 @@ type Control struct{ cfg Config }
 
 // Config is what a Control needs.
 type Config struct {
+	KV      store.KV // what Store is over
 	Store   *store.Store
+	Known   Known
 	Journal routing.Journal
 	Router  *routing.Router
 	Gateway *gateway.Gateway
@@ -26,13 +28,15 @@ type Config struct {
 	Logger  *slog.Logger
 	// Writable returns why nothing can be recorded at the moment. What begins
 	// something asks before it changes anything.
-	Writable   func() error
-	Bundles    Bundles
-	Hooks      Hooks
-	Recordings Recordings
-	Pins       Pins
-	Numbers    Numbers
-	Deletions  Deletions
+	Writable     func() error
+	Bundles      Bundles
+	Hooks        Hooks
+	Recordings   Recordings
+	Reservations Reservations
+	Numbers      Numbers
+	Deletions    Deletions
+	Garbage      Garbage
+	Alerts       Alerts
 }
 
 // New returns what takes orders.

@@ -14,7 +14,7 @@ import (
 
 // Deploy implements [api.Deployer].
 func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error) {
-	defer c.cfg.Pins.HoldFor(d.Spec, d.Policy)()
+	defer c.cfg.Reservations.HoldFor(d.Spec, d.Policy)()
 	if err := c.cfg.Writable(); err != nil {
 		return api.Deployed{}, err
 	}

@@ -7,6 +7,17 @@ import (
 	"teal"
 )
 
+// Known is what is in memory of the records, never behind a write that has returned.
+type Known interface {
+	// Apps returns all apps, those that are being deleted among them; one that cannot
+	// be understood has no name.
+	Apps() []teal.App
+	Environments() map[string][]teal.Environment
+	EnvironmentsOf(app string) []teal.Environment
+	// Release returns a release that has not ended or is the newest of its app.
+	Release(id string) (teal.Release, bool)
+}
+
 // Bundles is the code that has been uploaded.
 type Bundles interface{ Has(digest string) bool }
 
@@ -21,8 +32,8 @@ type Recordings interface {
 	Read(release string) (io.ReadCloser, error)
 }
 
-// Pins keep code that somebody is about to need.
-type Pins interface {
+// Reservations keep code that somebody is about to need.
+type Reservations interface {
 	// HoldFor keeps the code of a version and of how it is released until the
 	// returned function is called. It waits for those pieces of it that are being
 	// removed.
@@ -32,6 +43,15 @@ type Pins interface {
 // Numbers are the last ones that deleted apps have given out.
 type Numbers interface {
 	Numbers(ctx context.Context, app string) (version, release int, err error)
+}
+
+// Alerts is what is wrong with the server.
+type Alerts interface{ List() []teal.Alert }
+
+// Garbage removes code that nothing needs.
+type Garbage interface {
+	// Nudge has it look again. It does not block.
+	Nudge()
 }
 
 // Deletions are the apps that are on their way out.

@@ -28,6 +28,7 @@ import (
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
 	"teal/internal/lambda"
+	"teal/internal/lease"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -65,6 +66,7 @@ type Config struct {
 
 	// around, where set, is what the store is seen through. Tests have it stall.
 	around func(store.KV) store.KV
+	lease  lease.Lease // nil is the static one; tests take it away
 }
 
 // AWS says how the server presents itself to AWS's tools.
@@ -100,6 +102,9 @@ func New(cfg Config) *Daemon {
 	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
+	if cfg.lease == nil {
+		cfg.lease = lease.Static{}
+	}
 	if cfg.around == nil {
 		cfg.around = func(kv store.KV) store.KV { return kv }
 	}
@@ -294,20 +299,20 @@ func (s *server) assemble(ctx context.Context) error {
 // more.
 func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	pins, tombstones, zips := retention.NewPins(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
-		Store: s.store, Index: s.index, Environments: s.manager, Named: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
-		Pins: pins, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+		Store: s.store, Index: s.index, Environments: s.manager, Unversioned: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
+		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
 	})
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
-		Events: s.events, Named: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
+		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 	})
 	s.control = control.New(control.Config{
-		Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
-		Pins: pins, Numbers: tombstones, Deletions: s.deletions,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
 	})
 	s.assembleLambda(floors, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
@@ -339,11 +344,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	}
 	parts.start("notifications", s.notifier.Run)
 	parts.start("recordings", s.recordings.Run)
-	parts.start("checks", s.examiner.Run)
-	parts.start("retention", s.retention.Run)
-	parts.start("removal of code", s.garbage.Run)
-	parts.start("deletions", s.deletions.Run)
-	parts.start("releases", s.engine.Run)
+	parts.start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
@@ -356,6 +357,23 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
 		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
 	return nil
+}
+
+// lead is the role of the controller: what only one server of a store may do.
+func (s *server) lead(ctx context.Context) error {
+	parts := newStages(s.daemon.cfg.Logger)
+	defer parts.stop()
+	parts.start("checks", s.examiner.Run)
+	parts.start("retention", s.retention.Run)
+	parts.start("removal of code", s.garbage.Run)
+	parts.start("deletions", s.deletions.Run)
+	parts.start("releases", s.engine.Run)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-parts.failed:
+		return err
+	}
 }
 
 // announce writes an address to a file for as long as the server runs. That it
@@ -379,7 +397,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
-		Alerts: s.alerts.List, SetAside: control.NewAside(s.index.KV(), s.alerts, s.garbage.Nudge).Set, Metrics: s.meter.Handler(),
+		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
 }
 

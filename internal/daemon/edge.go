@@ -5,12 +5,8 @@ import (
 	"errors"
 	"net"
 	"os"
-	"slices"
-	"strings"
 	"sync"
 
-	"teal"
-	"teal/internal/event"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -122,23 +118,3 @@ func (s *server) announceSecure(parts *stages) {
 // HTTPSAddr returns the gateway's address for TLS, nil without one; valid once
 // Ready is closed.
 func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }
-
-// ParseLimits returns the limits that pairs of a name and a value set.
-func ParseLimits(pairs [][2]string) (l gateway.Limits, events event.Limits, err error) {
-	for _, pair := range pairs {
-		name, value := pair[0], pair[1]
-		switch {
-		case slices.Contains(event.LimitNames(), name):
-			err = events.SetLimit(name, value)
-		case slices.Contains(gateway.LimitNames(), name):
-			err = l.SetLimit(name, value)
-		default:
-			names := append(gateway.LimitNames(), event.LimitNames()...)
-			err = teal.Errorf(teal.CodeInvalidInput, "there is no limit %q; there are %s", name, strings.Join(names, ", "))
-		}
-		if err != nil {
-			return l, events, teal.Errorf(teal.CodeInvalidInput, "--limit: %w", err)
-		}
-	}
-	return l, events, nil
-}

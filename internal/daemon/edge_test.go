@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/event"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -57,15 +56,11 @@ func putCertificate(t *testing.T, dir string) certificate.Pair {
 func TestTheEdgeOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	limits, events, err := ParseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}, {"events", "7"}, {"event-bytes", "1MiB"}})
-	if err != nil || events != (event.Limits{Events: 7, Bytes: teal.MiB}) {
-		t.Fatal(err)
-	}
 	var log bytes.Buffer
 	access := filepath.Join(dir, "access.log")
 	d := New(Config{
 		Data: filepath.Join(dir, "data"), HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&log, nil)),
-		Edge: EdgeConfig{HTTPS: "127.0.0.1:0", Certificates: []certificate.Pair{putCertificate(t, dir)}, AccessLog: access, Format: accesslog.Combined, Sample: 1, Limits: limits},
+		Edge: EdgeConfig{HTTPS: "127.0.0.1:0", Certificates: []certificate.Pair{putCertificate(t, dir)}, AccessLog: access, Format: accesslog.Combined, Sample: 1, Limits: gateway.Limits{Streams: 9, ShutdownGrace: time.Second}},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
@@ -105,11 +100,6 @@ func TestTheEdgeOfAServer(t *testing.T) {
 
 func TestAnEdgeThatCannotBe(t *testing.T) {
 	t.Parallel()
-	for _, pair := range [][2]string{{"streams", "none"}, {"events", "0"}, {"event-bytes", "7"}, {"colour", "1"}} {
-		if _, _, err := ParseLimits([][2]string{pair}); !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), pair[0]) {
-			t.Error(err)
-		}
-	}
 	for name, edge := range map[string]EdgeConfig{
 		"certificate": {HTTPS: "127.0.0.1:0", Certificates: []certificate.Pair{{Cert: "/none", Key: "/none"}}},
 		"access log":  {AccessLog: "/none/such/file", Limits: gateway.Limits{}},

@@ -1,11 +1,10 @@
 package daemon
 
 import (
-	"net"
-
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/gateway/front"
 	"teal/internal/lambda"
 )
 
@@ -17,7 +16,7 @@ func (s *server) assembleLambda(floors *lambda.Floors, zips artifact.Zips) {
 	urls := lambda.NewURLs(lambda.URLConfig{
 		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
 	})
-	s.web = s.web.With(urls.Middleware, urls.Owns)
+	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
 	s.lambda = lambda.New(lambda.Config{
 		Records: s.lambdaRecords, Index: s.index, Activator: activator, Floors: floors, Events: s.events,
 		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,
@@ -38,13 +37,7 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: s.lambdaPlace(),
 		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: func(id string) string {
-			_, port, err := net.SplitHostPort(s.front.Addr().String())
-			if err != nil {
-				port = "80"
-			}
-			return "http://" + id + "." + aws.URLDomain + ":" + port + "/"
-		},
+		FunctionURL: lambda.Addresses(aws.URLDomain, s.front.Addr()),
 	})
 }
 

@@ -7,18 +7,15 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"teal"
-	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/release"
-	"teal/internal/service"
 )
 
 // running is one environment of this process: from the moment it is desired
@@ -286,7 +283,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
-		p, err := r.part(name, spec.Components[name], dirs[name], r.environment(name, listeners))
+		p, err := r.makePart(blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -319,13 +316,8 @@ type folders struct {
 func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
 	dirs := map[string]folders{}
 	for name, c := range r.version.Spec.Components {
-		var digest string
-		switch c.Kind() {
-		case teal.KindFunction:
-			digest = c.Function.Code
-		case teal.KindService:
-			digest = c.Service.Code
-		case teal.KindUpstream:
+		digest, has := c.Code()
+		if !has {
 			continue
 		}
 		dir, err := r.manager.cfg.Bundles.Dir(ctx, digest)
@@ -333,8 +325,8 @@ func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
 			return nil, fmt.Errorf("code of %s: %w", name, err)
 		}
 		found := folders{code: dir}
-		if c.Kind() == teal.KindFunction && len(c.Function.Layers) > 0 {
-			if found.layers, err = r.manager.cfg.Bundles.Stack(ctx, c.Function.Layers); err != nil {
+		if layers := c.Layers(); len(layers) > 0 {
+			if found.layers, err = r.manager.cfg.Bundles.Stack(ctx, layers); err != nil {
 				return nil, fmt.Errorf("layers of %s: %w", name, err)
 			}
 		}
@@ -403,39 +395,6 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		env[teal.AddressVariable(sibling)] = "http://" + l.Addr().String()
 	}
 	return env
-}
-
-func (r *running) part(name string, c teal.Component, dir folders, env map[string]string) (part, error) {
-	app, version := r.version.App, r.ref
-	if c.Kind() == teal.KindFunction {
-		pool, err := function.New(function.Config{
-			Interpreters: &r.manager.interpreters,
-			App:          app, Version: version, Name: name, Function: *c.Function,
-			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
-			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
-			Start: r.startProcess, Log: r.functionLog(name),
-			Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
-		})
-		if err != nil {
-			return part{}, fmt.Errorf("function %s: %w", name, err)
-		}
-		pool.SetMinInstances(r.manager.minInstances(app, version, name))
-		var called gateway.Function = pool
-		if admit := r.manager.cfg.Admit; admit != nil {
-			called = admitted{pool, func() (func(), error) { return admit(app, name) }}
-		}
-		return functionPart(name, pool, c.Function, called), nil
-	}
-	cfg := service.Config{
-		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
-		Dir: dir.code, Env: env, Start: r.startProcess, Log: r.serviceLog(name),
-		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
-	}
-	set, err := service.New(cfg)
-	if err != nil {
-		return part{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return endpointPart(name, set, cfg.HTTP2(), cfg.Upstream != nil), nil
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

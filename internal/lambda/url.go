@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
+	"teal/internal/gateway"
 	"teal/internal/gateway/nethttp"
 )
 
@@ -77,7 +79,7 @@ type URLConfig struct {
 	// Key is what signatures are made with; its ID is KeyID.
 	Key sigv4.Key
 	// Read reads the body of somebody who has not proven yet who they are, within
-	// the gateway's limits; see gateway.Server.ReadBody.
+	// the gateway's limits; see front.Server.ReadBody.
 	Read   func(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error)
 	Logger *slog.Logger
 }
@@ -119,6 +121,24 @@ func (u *URLs) Middleware(next http.Handler) http.Handler {
 	})
 }
 
+// Claim claims the function of a host for a request of which nothing else has to be
+// looked at and to whose answer nothing is added: where everybody may call, no page of
+// another origin may read, and the answer is not streamed. It reports false for all
+// others, and where the function cannot be claimed: Middleware says why. It may block
+// until the function has started, or ctx ends.
+func (u *URLs) Claim(ctx context.Context, host string) (gateway.Claim, bool) {
+	to, ok := u.cfg.Records.settings.urls.find(strings.TrimSuffix(host, u.suffix))
+	if !ok || to.url.Cors != nil || to.url.AuthType != "NONE" || !to.open || to.url.Mode == awslambda.ResponseStream {
+		return gateway.Claim{}, false
+	}
+	claim, err := u.cfg.Activator.claim(ctx, to.ref, to.qualifier)
+	if err != nil {
+		return gateway.Claim{}, false
+	}
+	u.cfg.Activator.touch(to.ref.App, claim.Version)
+	return claim, true
+}
+
 func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to functionURL, next http.Handler) {
 	if to.url.Cors != nil {
 		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
@@ -142,6 +162,16 @@ func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to functionURL, nex
 	u.cfg.Activator.touch(to.ref.App, claim.Version)
 	claim.Stream = to.url.Mode == awslambda.ResponseStream
 	next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
+}
+
+// Addresses returns what makes the address of a function URL from its id: below a
+// domain, at the port of a listener.
+func Addresses(domain string, at net.Addr) func(id string) string {
+	_, port, err := net.SplitHostPort(at.String())
+	if err != nil {
+		port = "80"
+	}
+	return func(id string) string { return "http://" + id + "." + domain + ":" + port + "/" }
 }
 
 // errForbidden is in AWS's words but for the page that it points to.

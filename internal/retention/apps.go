@@ -36,7 +36,7 @@ type AppsConfig struct {
 	Aliases      Aliases
 	Environments Environments
 	Events       Events
-	Named        Named
+	Unversioned  Unversioned
 	Garbage      *Garbage
 	Tombstones   *Tombstones
 	Logs         Logs
@@ -307,7 +307,7 @@ func (d *Apps) piecesOf(ctx context.Context, app teal.App) ([]string, error) {
 	for _, r := range releases {
 		pieces = append(pieces, r.Value.Policy.Bundles()...)
 	}
-	if draft, ok := d.cfg.Named.StoredDraft(ctx, app.Name); ok {
+	if draft, ok := d.cfg.Unversioned.StoredDraft(ctx, app.Name); ok {
 		pieces = append(pieces, Pieces(draft)...)
 	}
 	return pieces, nil
@@ -332,7 +332,7 @@ func (d *Apps) removeRecords(ctx context.Context, app string) error {
 	}
 	// Whoever has drained an environment deletes its record under the same lock.
 	err := d.cfg.Environments.WhileNothingStarts(app, func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
-	d.cfg.Named.ForgetApp(app)
+	d.cfg.Unversioned.ForgetApp(app)
 	return err
 }
 

@@ -22,8 +22,8 @@ import (
 // Garbage removes code that nothing needs any more: bundles, stacks of layers, and
 // zips as they were sent. All of it is shared by content, so a piece goes only
 // when it is seen, and nobody has begun to need it meanwhile, that no record names it
-// and nothing runs on it; see [Pins]. Records go first; what a crash keeps from being removed is
-// removed after a later start.
+// and nothing runs on it; see [Reservations]. Records go first; what a crash keeps
+// from being removed is removed after a later start.
 type Garbage struct {
 	cfg  GarbageConfig
 	wake chan struct{} // capacity 1
@@ -37,10 +37,10 @@ type GarbageConfig struct {
 	Store        *store.Store
 	Index        *index.Index
 	Environments Environments
-	Named        Named
+	Unversioned  Unversioned
 	Bundles      *artifact.Store
 	Zips         Zips
-	Pins         *Pins
+	Reservations *Reservations
 	Tombstones   *Tombstones
 	StoreDir     string // for alerts
 	Logger       *slog.Logger
@@ -87,8 +87,8 @@ func (g *Garbage) DropLayer(l awslambda.Layer) { g.DropPieces(piecesOfLayer(l)) 
 
 func piecesOfLayer(l awslambda.Layer) []string { return []string{l.Code, pieceOfZip(l.Zip())} }
 
-// Keep keeps all code until the returned function is called, see [Pins.Keep].
-func (g *Garbage) Keep() (release func()) { return g.cfg.Pins.Keep() }
+// Keep keeps all code until the returned function is called, see [Reservations.Keep].
+func (g *Garbage) Keep() (release func()) { return g.cfg.Reservations.Keep() }
 
 // Nudge has it look again at what was dropped. It does not block.
 func (g *Garbage) Nudge() {
@@ -135,7 +135,7 @@ func (g *Garbage) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-g.wake:
-		case <-g.cfg.Pins.freed:
+		case <-g.cfg.Reservations.freed:
 		case <-timer.C:
 		}
 		left, err := g.Collect(ctx)
@@ -178,7 +178,7 @@ func storeWithoutApps(dir string) teal.Alert {
 // had an app that was deleted. It says no when there is a record that cannot be
 // understood: collect waits for that.
 func (g *Garbage) hasUnusedStore(ctx context.Context) (bool, error) {
-	if len(g.cfg.Index.Apps()) > 0 || len(g.cfg.Named.Layers()) > 0 || g.IsBlind() {
+	if len(g.cfg.Index.Apps()) > 0 || len(g.cfg.Unversioned.Layers()) > 0 || g.IsBlind() {
 		return false, nil
 	}
 	deleted, err := g.cfg.Tombstones.any(ctx)
@@ -229,7 +229,7 @@ func (g *Garbage) Collect(ctx context.Context) (left bool, err error) {
 	if len(dropped) == 0 {
 		return false, nil
 	}
-	defer g.cfg.Pins.mark(dropped)()
+	defer g.cfg.Reservations.mark(dropped)()
 	needed, err := g.needed(ctx)
 	if err != nil {
 		return false, err
@@ -269,7 +269,7 @@ func (g *Garbage) IsBlind() bool {
 // until it is not there any more, not until its space is free.
 func (g *Garbage) remove(piece string) (removed bool, err error) {
 	discard := func() error { return nil }
-	removed, err = g.cfg.Pins.remove(piece, func() (err error) {
+	removed, err = g.cfg.Reservations.remove(piece, func() (err error) {
 		if sum, ok := strings.CutPrefix(piece, zipPrefix); ok {
 			return g.cfg.Zips.Remove(sum)
 		}
@@ -303,10 +303,10 @@ func (g *Garbage) needed(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
-	for _, spec := range g.cfg.Named.DraftSpecs() {
+	for _, spec := range g.cfg.Unversioned.DraftSpecs() {
 		add(Pieces(spec))
 	}
-	for _, layer := range g.cfg.Named.Layers() {
+	for _, layer := range g.cfg.Unversioned.Layers() {
 		add(piecesOfLayer(layer))
 	}
 	return needed, nil

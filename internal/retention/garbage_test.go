@@ -28,13 +28,13 @@ func newGarbage(t *testing.T) *Garbage {
 	kv := memkv.New()
 	known := index.New(kv, Pieces)
 	return NewGarbage(GarbageConfig{
-		Store: store.New(kv), Index: known, Named: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv))), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
-		Bundles: bundles, Pins: NewPins(), Tombstones: NewTombstones(kv), Logger: slog.New(slog.DiscardHandler),
+		Store: store.New(kv), Index: known, Unversioned: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv))), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
+		Bundles: bundles, Reservations: NewReservations(), Tombstones: NewTombstones(kv), Logger: slog.New(slog.DiscardHandler),
 	})
 }
 
 // The code of a policy is in no record until the release has begun; a deploy holds
-// it meanwhile. Seen red without the pins.
+// it meanwhile. Seen red without the reservations.
 func TestADeployHoldsTheCodeOfItsPolicy(t *testing.T) {
 	t.Parallel()
 	g, digest := newGarbage(t), "sha256:"+strings.Repeat("5", 64)
@@ -51,7 +51,7 @@ func TestADeployHoldsTheCodeOfItsPolicy(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(place, "code"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	one, two := g.cfg.Pins.Hold([]string{digest}), g.cfg.Pins.Hold([]string{digest})
+	one, two := g.cfg.Reservations.Hold([]string{digest}), g.cfg.Reservations.Hold([]string{digest})
 	one()
 	if !isThereAfterALook() {
 		t.Error("the code went while a deploy held it")
@@ -64,13 +64,13 @@ func TestADeployHoldsTheCodeOfItsPolicy(t *testing.T) {
 
 // looking is a server on which something happens while code is looked at.
 type looking struct {
-	Named
+	Unversioned
 	meanwhile func()
 }
 
 func (l looking) DraftSpecs() []teal.Spec {
 	l.meanwhile()
-	return l.Named.DraftSpecs()
+	return l.Unversioned.DraftSpecs()
 }
 
 // A deploy that comes while it is looked at who needs what waits for nothing, and
@@ -80,9 +80,9 @@ func (l looking) DraftSpecs() []teal.Spec {
 // with a lock held from the mark to the end: it never ended.
 func TestADeployWinsAgainstALook(t *testing.T) {
 	t.Parallel()
-	for name, hold := range map[string]func(p *Pins, piece string) func(){
-		"by name":    func(p *Pins, piece string) func() { return p.Hold([]string{piece}) },
-		"everything": func(p *Pins, _ string) func() { return p.Keep() },
+	for name, hold := range map[string]func(p *Reservations, piece string) func(){
+		"by name":    func(p *Reservations, piece string) func() { return p.Hold([]string{piece}) },
+		"everything": func(p *Reservations, _ string) func() { return p.Keep() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -95,10 +95,10 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 				}
 				isThere[piece] = func() bool { _, err := os.Stat(place); return err == nil }
 			}
-			before := g.cfg.Named
-			g.cfg.Named = looking{before, func() {
+			before := g.cfg.Unversioned
+			g.cfg.Unversioned = looking{before, func() {
 				done := make(chan struct{})
-				go func() { defer close(done); hold(g.cfg.Pins, digest)() }() // and its record is written
+				go func() { defer close(done); hold(g.cfg.Reservations, digest)() }() // and its record is written
 				select {
 				case <-done:
 				case <-time.After(10 * time.Second):
@@ -112,7 +112,7 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 			if name == "by name" && isThere[other]() {
 				t.Error("what nobody named stays")
 			}
-			g.cfg.Named = before
+			g.cfg.Unversioned = before
 			if left, err := g.Collect(t.Context()); left || err != nil || isThere[digest]() || isThere[other]() {
 				t.Errorf("when no record names it: left %v, %v; there: %v", left, err, isThere[digest]())
 			}
@@ -126,7 +126,7 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 func TestARemovalIsWaitedForByWhoNeedsThePiece(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		p := NewPins()
+		p := NewReservations()
 		goes := make(chan struct{})
 		defer p.mark(map[string]bool{"a": true})()
 		go func() {
@@ -156,7 +156,7 @@ func TestARemovalIsWaitedForByWhoNeedsThePiece(t *testing.T) {
 // What is to be removed and is held is looked at again as soon as nobody holds it.
 func TestWhatIsFreedIsLookedAt(t *testing.T) {
 	t.Parallel()
-	p := NewPins()
+	p := NewReservations()
 	release := p.Hold([]string{"a"})
 	unmark := p.mark(map[string]bool{"a": true})
 	if removed, _ := p.remove("a", func() error { t.Error("it was removed"); return nil }); removed {

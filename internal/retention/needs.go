@@ -42,8 +42,8 @@ type Events interface {
 	Forget(ctx context.Context, app string) error
 }
 
-// Named is what names code besides the versions of apps: drafts and layers.
-type Named interface {
+// Unversioned is what names code besides the versions of apps: drafts and layers.
+type Unversioned interface {
 	DraftSpecs() []teal.Spec
 	Layers() []awslambda.Layer
 	// StoredDraft returns what the record of an app's draft says.

@@ -17,7 +17,7 @@ import (
 // A body reaches its instance as it comes, and the answer its client, both at the
 // same time.
 func TestBodiesBothWays(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, r *bufio.Reader, _ request) bool {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
 			for {
@@ -55,7 +55,7 @@ func TestBodiesBothWays(t *testing.T) {
 
 // Trailers of a request arrive, without what only Teal and proxies may say.
 func TestTrailersOfRequests(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.says(fine)
 		c := s.connect()
 		a := parseAsk(t, "POST /\ntransfer-encoding: chunked\ntrailer: X-Sum\n\nhello")
@@ -81,7 +81,7 @@ hello`)
 func TestLargeBodies(t *testing.T) {
 	const size = 3 << 20
 	data := strings.Repeat("0123456789abcdef", size/16)
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, r *bufio.Reader, q request) bool {
 			if err := q.read(r); err != nil {
 				return false
@@ -179,7 +179,7 @@ func TestExpectContinue(t *testing.T) {
 // An answer that comes before the body has gets to the client, which may go on
 // sending.
 func TestEarlyAnswers(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, _ *bufio.Reader, _ request) bool {
 			_, _ = io.WriteString(c, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")
 			return false

@@ -12,11 +12,15 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,6 +30,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
+	"teal/internal/gateway/nethttp"
 )
 
 // carrier is one way in which a request comes to the gateway and its answer back.
@@ -34,7 +39,17 @@ type carrier struct {
 	major int  // of HTTP, as the client speaks it
 	tls   bool //
 	plain bool // net/http serves it, although the loops could
+	at    listenerKind
 }
+
+// listenerKind is whose listener it is.
+type listenerKind int
+
+const (
+	public    listenerKind = iota
+	preview                // of the environment
+	component              // of the component web
+)
 
 var carriers = []carrier{
 	{name: "loop", major: 1},
@@ -43,6 +58,17 @@ var carriers = []carrier{
 	{name: "nethttp TLS", major: 1, tls: true, plain: true},
 	{name: "HTTP2", major: 2, tls: true},
 	{name: "h2c", major: 2},
+}
+
+// inside are the listeners of an environment. They lead to the same components, and
+// trust who is admitted there.
+var inside = []carrier{
+	{name: "preview", major: 1, at: preview},
+	{name: "preview nethttp", major: 1, at: preview, plain: true},
+	{name: "preview h2c", major: 2, at: preview},
+	{name: "component", major: 1, at: component},
+	{name: "component nethttp", major: 1, at: component, plain: true},
+	{name: "component h2c", major: 2, at: component},
 }
 
 // scheme returns what the client speaks.
@@ -65,10 +91,36 @@ type site struct {
 	records  book
 	meters   map[string]*meter // by component
 	open     atomic.Int64      // endpoints
+	handled  atomic.Int64      // requests that the middleware has seen
+	callers  atomic.Int64      // whoever has been looked up
+	refuses  atomic.Int64      // what callers get, if not gateway.AdmitAll: so much less
+	lookup   chan struct{}     // takes as long as a send to it; nil for no time
 }
 
-// each runs f over every carrier, against a gateway of its own.
+// admits is who the environment admits to its listeners.
+func (s *site) admits(client, server netip.AddrPort, _ string) gateway.Admission {
+	if client.Addr().String() != "127.0.0.1" || server.String() != s.addr {
+		s.t.Errorf("a connection from %s to %s", client, server)
+	}
+	if s.callers.Add(1); s.lookup != nil {
+		s.lookup <- struct{}{}
+	}
+	return gateway.AdmitAll - gateway.Admission(s.refuses.Load())
+}
+
+// each runs f over every carrier of public requests, against a gateway of its own.
 func each(t *testing.T, config exchange.Config, f func(t *testing.T, s *site)) {
+	t.Helper()
+	over(t, carriers, config, f)
+}
+
+// everywhere is each for what is the same at the listeners of environments.
+func everywhere(t *testing.T, config exchange.Config, f func(t *testing.T, s *site)) {
+	t.Helper()
+	over(t, slices.Concat(carriers, inside), config, f)
+}
+
+func over(t *testing.T, carriers []carrier, config exchange.Config, f func(t *testing.T, s *site)) {
 	t.Helper()
 	for _, c := range carriers {
 		t.Run(c.name, func(t *testing.T) {
@@ -89,14 +141,15 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		"fn1":  {Function: s.function, Payload: "1.0"},
 		"dead": {Endpoints: &endpoints{site: s, host: nobody(t)}},
 		"none": {Endpoints: &endpoints{site: s}},
+		"two":  {Endpoints: &endpoints{site: s, host: speaksHTTP2(t)}, HTTP2: true},
 	}
 	for name, component := range components {
 		s.meters[name] = &meter{}
 		component.Name, component.Meter = name, s.meters[name]
 	}
-	s.env = gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: 7, Components: components, Routes: []teal.Route{
+	s.env = gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: 7, Components: components, Admit: s.admits, Routes: []teal.Route{
 		{Host: "shop.example", Path: "/", To: "web"}, {Host: "shop.example", Path: "/fn", To: "fn"}, {Host: "shop.example", Path: "/fn1", To: "fn1"},
-		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"},
+		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"}, {Host: "shop.example", Path: "/two", To: "two"},
 	}})
 	table := gateway.New()
 	for _, app := range s.apps() {
@@ -105,11 +158,11 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		}
 	}
 	config.Gateway, config.Log = table, &s.records
-	all := front.Config{Config: config}
+	all := front.Config{Config: config, Middleware: s.middleware(table)}
 	if c.plain {
-		all.Middleware = func(next http.Handler) http.Handler { return next } // for all hosts: the loops serve none
+		all.Middleware.Owns = nil // for all hosts: the loops serve none
 	}
-	s.serve(front.New(all))
+	s.serve(front.New(all), nethttp.New(exchange.NewPolicy(config)))
 	return s
 }
 
@@ -125,20 +178,67 @@ func (s *site) apps() []gateway.App {
 	}}
 }
 
-// serve serves until the test ends.
-func (s *site) serve(server *front.Server) {
+// middleware answers url.example with the function fn, and own.example, of which it
+// wants to see each request.
+func (s *site) middleware(table *gateway.Gateway) front.Middleware {
+	claim := func() (gateway.Claim, bool) {
+		claim, err := table.ClaimQualifier("shop", "", "fn", 0)
+		return claim, err == nil
+	}
+	return front.Middleware{
+		Owns: func(host string) bool { return host == "url.example" || host == "own.example" },
+		Handler: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Host == "url.example" || r.Host == "own.example" {
+					s.handled.Add(1)
+					own, ok := claim()
+					if !ok {
+						http.Error(w, "there is no function", http.StatusBadGateway)
+						return
+					}
+					r = r.WithContext(nethttp.WithClaim(r.Context(), own))
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
+		Claim: func(ctx context.Context, host string) (gateway.Claim, bool) {
+			if host != "url.example" {
+				return gateway.Claim{}, false
+			}
+			if s.lookup != nil {
+				s.lookup <- struct{}{}
+				<-ctx.Done() // the client has gone
+			}
+			return claim()
+		},
+	}
+}
+
+// serve serves until the test ends: with the gateway's server, or, a listener of an
+// environment that is plain, with net/http's alone.
+func (s *site) serve(server *front.Server, plain *nethttp.Server) {
 	s.t.Helper()
 	l := listen(s.t)
 	s.addr = l.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		if s.carrier.tls {
+		switch at := s.carrier; {
+		case at.tls:
 			certificate, _ := selfSigned()
 			done <- server.ServeTLS(ctx, l, func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return certificate, nil })
-			return
+		case at.at == preview && at.plain:
+			done <- plain.Serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Preview(s.env)})
+		case at.at == preview:
+			done <- server.ServeEnvironment(ctx, l, s.env)
+		case at.at == component && at.plain:
+			entrypoint, err := exchange.Sibling(s.env, "web")
+			done <- errors.Join(err, plain.Serve(ctx, l, nethttp.Listener{Entrypoint: entrypoint}))
+		case at.at == component:
+			done <- server.ServeComponent(ctx, l, s.env, "web")
+		default:
+			done <- server.Serve(ctx, l)
 		}
-		done <- server.Serve(ctx, l)
 	}()
 	s.t.Cleanup(func() {
 		cancel()
@@ -273,6 +373,19 @@ func listen(t *testing.T) net.Listener {
 		t.Fatal(err)
 	}
 	return l
+}
+
+// speaksHTTP2 returns the address of an instance that speaks nothing but HTTP/2.
+func speaksHTTP2(t *testing.T) string {
+	t.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Proto)
+	}))
+	server.Config.Protocols = &http.Protocols{}
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
 }
 
 // nobody returns an address at which nobody listens.

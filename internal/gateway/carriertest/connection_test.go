@@ -69,7 +69,7 @@ func TestConnectionsAfterErrors(t *testing.T) {
 // A client that wants its connection closed gets that, and so does one that speaks
 // HTTP/1.0, which knows no chunks either.
 func TestClosingConnections(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("HTTP/2 has its own way")
 		}
@@ -112,7 +112,7 @@ func TestPipelining(t *testing.T) {
 //
 // Seen red with loops that pass on that a client would speak HTTP/2.
 func TestUpgrade(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("in HTTP/2 it is another request")
 		}

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,6 +54,7 @@ type instance struct {
 	t    *testing.T
 	addr string
 	seen chan request // what has come, in order
+	open atomic.Int64 // connections
 
 	mu   sync.Mutex
 	talk talk
@@ -79,6 +82,8 @@ func newInstance(t *testing.T) *instance {
 }
 
 func (i *instance) serve(c net.Conn) {
+	i.open.Add(1)
+	defer i.open.Add(-1)
 	defer func() { _ = c.Close() }()
 	r := bufio.NewReader(c)
 	for {
@@ -114,6 +119,9 @@ func (i *instance) says(answer string) {
 		return err == nil && keepsConnection(answer)
 	})
 }
+
+// errOpen says how many connections are open that should not be.
+func errOpen(n int64) error { return fmt.Errorf("%d connections to the instance are open", n) }
 
 // keepsConnection reports whether another answer may come behind one.
 func keepsConnection(answer string) bool {

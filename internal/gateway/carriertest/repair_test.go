@@ -31,7 +31,7 @@ var repairCases = []struct{ name, answer, want string }{
 // reading of answers in place of instanceConn's: other framing, nothing of a field,
 // or what has to be refused.
 func TestRepairs(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range repairCases {
 			t.Run(tt.name, func(t *testing.T) {
 				s.t = t
@@ -62,7 +62,7 @@ var unclear = map[string]string{
 
 // Seen red with requests that are read as responses are.
 func TestRequestsAreNotRepaired(t *testing.T) {
-	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
 			t.Skip("HTTP/2 has frames")
 		}

@@ -160,7 +160,7 @@ func crlf(text string) string { return strings.ReplaceAll(text, "\n", "\r\n") }
 // Teal-Version on, and with a net/http that guesses types again after an interim
 // answer, or passes all trailers on.
 func TestResponses(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, tt := range responseCases {
 			t.Run(tt.name, func(t *testing.T) {
 				s.t = t
@@ -192,7 +192,7 @@ func TestResponses(t *testing.T) {
 
 // An answer that its instance breaks off is not taken for a whole one.
 func TestAnswersThatAreBrokenOff(t *testing.T) {
-	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for name, answer := range map[string]string{
 			"with a length":       "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf",
 			"in chunks":           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n",

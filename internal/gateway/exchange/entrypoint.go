@@ -52,6 +52,9 @@ func (e *Entrypoint) name() string {
 	return e.Component.Name
 }
 
+// IsPublic reports whether everybody may come in.
+func (e *Entrypoint) IsPublic() bool { return e.Environment == nil }
+
 // isInternal reports whether components call each other there.
 func (e *Entrypoint) isInternal() bool { return e.Component != nil }
 
@@ -60,23 +63,27 @@ func (p *Policy) trusts(at *Entrypoint, peer netip.Addr) bool {
 	return at.Environment != nil || p.trusted(peer)
 }
 
-// claim finds out which version and component a request is for, and counts it in.
-// path is decoded; host and path may lie in a buffer, and then so does the Route of
-// the claim. It allocates nothing unless it fails, or the request overrides.
-func (p *Policy) claim(at *Entrypoint, peer netip.Addr, host, path string, head Head) (gateway.Claim, error) {
-	env := at.Environment
-	switch {
-	case at.Component != nil:
+// Choose claims the component that the request is for, by its decoded path, and counts
+// the request in. path may lie in a buffer, and then so does the Route of the claim. It
+// allocates nothing unless it fails, or the request overrides.
+func (x *Exchange) Choose(path string) (err error) {
+	x.Claim, err = x.claim(gateway.Head{Host: x.in.Line().Host, Path: path})
+	return err
+}
+
+func (x *Exchange) claim(head gateway.Head) (gateway.Claim, error) {
+	switch env := x.at.Environment; {
+	case x.at.Component != nil:
 		env.Enter()
-		return gateway.Claim{Env: env, Component: at.Component, Version: env.Version(), Inside: true}, nil
+		return gateway.Claim{Env: env, Component: x.at.Component, Version: env.Version(), Inside: true}, nil
 	case env != nil:
-		return env.Preview(gateway.Head{Host: host, Path: path})
+		return env.Preview(head)
 	}
-	version, alias := overrides(head)
-	if (version != "" || alias != "") && !p.mayOverride(peer, head) {
+	head.Version, head.Alias = overrides(x.in)
+	if (head.Version != "" || head.Alias != "") && !x.policy.mayOverride(x.peer.Addr, x.in) {
 		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 	}
-	return p.gateway.Claim(gateway.Head{Host: host, Path: path, Version: version, Alias: alias}, randomPoint())
+	return x.policy.gateway.Claim(head, randomPoint())
 }
 
 // overrides returns which version or alias a request asks for.
@@ -95,10 +102,10 @@ func overrides(head Head) (version, alias string) {
 // randomPoint decides a request that has no affinity key.
 func randomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
-// isInsider reports whether the sender of a request may read what is behind the
+// seesInternals reports whether the sender of a request may read what is behind the
 // gateway: whoever is admitted to a listener of an environment, and on the public
 // ones whoever asks for a version and may.
-func (p *Policy) isInsider(at *Entrypoint, peer netip.Addr, head Head) bool {
+func (p *Policy) seesInternals(at *Entrypoint, peer netip.Addr, head Head) bool {
 	if at.Environment != nil {
 		return true
 	}

@@ -20,7 +20,7 @@ const headerTrace = "X-Amzn-Trace-Id"
 // event describes the request to a function. port is the listener's, "" for none. What
 // it returns outlives the carrier's buffer.
 func (x *Exchange) event(port string, body []byte, now time.Time) payload.Request {
-	x.RequestID = uuid.NewString()
+	x.requestID = uuid.NewString()
 	line := x.in.Line()
 	h := eventHeaders{}
 	x.Forward(h)
@@ -39,7 +39,7 @@ func (x *Exchange) event(port string, body []byte, now time.Time) payload.Reques
 		SourceIP:  strings.Clone(x.ClientAddress()),
 		Headers:   h,
 		Body:      body,
-		RequestID: x.RequestID,
+		RequestID: x.requestID,
 		Time:      now,
 	}
 }

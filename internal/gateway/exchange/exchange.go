@@ -10,27 +10,31 @@ import (
 )
 
 // Exchange is one request and its answer, as far as they are the same whatever carries
-// them. A carrier has one for each request, and tells it what happens: Begin when there
-// is something of a request, Watch when it is this carrier's to answer, Claim, then the
-// answer, and End. It is for one goroutine at a time.
+// them. A carrier has one for each request and goes with it through
+//
+//	Begin → Watch → Choose → Forward → Begins → PassResponse ┐
+//	                       → Invocation → Answered           ├→ Record → End
+//	                       → Fail                            ┘
+//
+// and sets Result.Gone, Result.Failure, Instance and Whole when it knows. An Exchange is
+// for one goroutine at a time.
 type Exchange struct {
 	Claim    gateway.Claim
 	Result   gateway.Result // what is known of it so far
 	Instance string         // the address of the instance that answered
 	Whole    bool           // it came to its end
-	Code     teal.Code      // of an error of Teal's own that was the answer
-	// RequestID is the invocation's, or that of an error of Teal's own.
-	RequestID string
 
 	policy *Policy
 	at     *Entrypoint
 	peer   *Peer
 	in     Request
 
-	reported bool
-	start    time.Time // zero when nobody looks on
-	span     gateway.Span
-	chain    []string // of X-Forwarded-For; kept from one request to the next
+	code      teal.Code // of an error of Teal's own that was the answer
+	requestID string    // the invocation's, or that of an error of Teal's own
+	reported  bool
+	start     time.Time // zero when nobody looks on
+	span      gateway.Span
+	chain     []string // of X-Forwarded-For; kept from one request to the next
 }
 
 // Begin makes x ready for a request from a peer.
@@ -66,13 +70,6 @@ func (x *Exchange) Watch() {
 		parent, state := strings.Clone(Get(x.in, headerTraceParent)), strings.Clone(Get(x.in, headerTraceState))
 		x.span = p.tracer.Start(parent, state, x.start)
 	}
-}
-
-// Choose claims the component that the request is for, by its decoded path. The Route
-// of the claim is a part of path.
-func (x *Exchange) Choose(path string) (err error) {
-	x.Claim, err = x.policy.claim(x.at, x.peer.Addr, x.in.Line().Host, path, x.in)
-	return err
 }
 
 // Answered notes that the answer begins.

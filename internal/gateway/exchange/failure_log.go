@@ -37,7 +37,7 @@ func (p *Policy) logFailure(f failure) {
 }
 
 // attributes are what the log has of a failure. A cause goes to the log only: it
-// may say more than even an insider should know.
+// may say more than even who may see the internals should know.
 func (f failure) attributes() []any {
 	attributes := []any{"code", teal.CodeOf(f.err), "reason", teal.MessageOf(f.err), "request", f.id, "method", f.method, "path", f.path}
 	if env := f.claim.Env; env != nil {

@@ -80,7 +80,7 @@ func (f failure) writeGRPC(to Fields) {
 	}
 	to.Add(headerContentType, "application/grpc")
 	to.Add(headerGRPCStatus, strconv.Itoa(status))
-	to.Add(headerGRPCMessage, url.PathEscape(string(teal.CodeOf(f.err))+": "+sentenceFor(f.err, f.insider)+" (request "+f.id+")"))
+	to.Add(headerGRPCMessage, url.PathEscape(string(teal.CodeOf(f.err))+": "+sentenceFor(f.err, f.internals)+" (request "+f.id+")"))
 }
 
 const (

@@ -32,8 +32,8 @@ func (x *Exchange) Broken(cause error) error {
 	return x.failedBy(teal.CodeUpstreamFailed, "broke the connection before it had answered", cause)
 }
 
-// BrokeOff says that the instance has broken off in the middle of its answer.
-func (x *Exchange) BrokeOff(cause error) error {
+// BrokenOff says that the instance has broken off in the middle of its answer.
+func (x *Exchange) BrokenOff(cause error) error {
 	return x.failedBy(teal.CodeUpstreamFailed, "broke the connection in the middle of its answer", cause)
 }
 

@@ -35,12 +35,12 @@ type Answer struct {
 
 // failure is a request that Teal itself answers with an error.
 type failure struct {
-	err     error
-	id      string // the same in the answer and in the log
-	insider bool   // the client may know what is behind
-	claim   gateway.Claim
-	method  string
-	path    string
+	err       error
+	id        string // the same in the answer and in the log
+	internals bool   // the client may know what is behind
+	claim     gateway.Claim
+	method    string
+	path      string
 }
 
 // Fail decides what is answered to a request for which there is no answer of a
@@ -50,7 +50,7 @@ func (x *Exchange) Fail(err error) Answer {
 	f := x.failureOf(err)
 	a := answerOf(f)
 	x.Answered(a.Status)
-	x.Code = teal.CodeOf(err)
+	x.code = teal.CodeOf(err)
 	x.Result.Fault = faultOf(err, a.Status)
 	if partial := (partialBody{}); errors.As(err, &partial) {
 		x.Result.Gone = true
@@ -105,7 +105,7 @@ func (x *Exchange) Break(err error, fault gateway.Fault) {
 // BreakOff is Break for the streamed answer of a function. A timeout counts against the
 // version unless it was the client who took most of the time.
 func (x *Exchange) BreakOff(err error, slowClient bool) {
-	x.Code = teal.CodeOf(err)
+	x.code = teal.CodeOf(err)
 	fault := x.Result.Fault
 	if !slowClient || !teal.IsCode(err, teal.CodeFunctionTimeout) {
 		fault = faultOf(err, statusOf(err))
@@ -115,10 +115,10 @@ func (x *Exchange) BreakOff(err error, slowClient bool) {
 
 // failureOf returns err as the request's.
 func (x *Exchange) failureOf(err error) failure {
-	x.RequestID = or(x.RequestID, uuid.NewString())
+	x.requestID = or(x.requestID, uuid.NewString())
 	line := x.in.Line()
 	return failure{
-		err: err, id: x.RequestID, insider: x.policy.isInsider(x.at, x.peer.Addr, x.in),
+		err: err, id: x.requestID, internals: x.policy.seesInternals(x.at, x.peer.Addr, x.in),
 		claim: x.Claim, method: strings.Clone(line.Method), path: strings.Clone(line.Path),
 	}
 }
@@ -130,7 +130,7 @@ func (f failure) document(status int) []byte {
 		Title:     http1.StatusText(status),
 		Status:    status,
 		Code:      teal.CodeOf(f.err),
-		Detail:    sentenceFor(f.err, f.insider),
+		Detail:    sentenceFor(f.err, f.internals),
 		RequestID: f.id,
 	})
 	if err != nil {
@@ -139,11 +139,11 @@ func (f failure) document(status int) []byte {
 	return data
 }
 
-// sentenceFor returns what a client is told of an error. Only an insider is told
-// of apps, versions, instances and their addresses; anybody else gets a sentence
-// for the kind of error, and the log has the rest.
-func sentenceFor(err error, insider bool) string {
-	if insider || gateway.IsPublic(err) {
+// sentenceFor returns what a client is told of an error. Apps, versions, instances and
+// their addresses are named only to who may see the internals; anybody else gets a
+// sentence for the kind of error, and the log has the rest.
+func sentenceFor(err error, internals bool) string {
+	if internals || gateway.IsPublic(err) {
 		return teal.MessageOf(err)
 	}
 	return sentences[teal.CodeOf(err).Kind()]

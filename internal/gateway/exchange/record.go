@@ -46,7 +46,7 @@ func (x *Exchange) record(now time.Time) gateway.Record {
 		Start: x.start, Duration: now.Sub(x.start), Client: x.ClientAddress(),
 		Scheme: x.at.Scheme(), Protocol: line.Protocol, Method: line.Method, Host: line.Host, Target: line.Target,
 		Referer: Get(x.in, "Referer"), UserAgent: Get(x.in, "User-Agent"), TraceParent: Get(x.in, headerTraceParent),
-		Status: x.Result.Status, Code: x.Code, RequestID: x.RequestID, Fault: x.Result.Fault, Aborted: x.Result.Status != 0 && !x.Whole,
+		Status: x.Result.Status, Code: x.code, RequestID: x.requestID, Fault: x.Result.Fault, Aborted: x.Result.Status != 0 && !x.Whole,
 		Alias: x.Claim.Alias, Version: x.Claim.Version, Route: x.in.Route(), Instance: x.Instance,
 	}
 	if !x.Result.Answered.IsZero() {

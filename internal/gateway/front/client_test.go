@@ -11,9 +11,9 @@ import (
 )
 
 // Who comes through a proxy is not local because the proxy is: the proxy must be
-// trusted and say that its client is. Both fronts decide alike.
+// trusted and say that its client is. Both carriers decide alike.
 //
-// Seen red with a front that asks for the peer's address alone: on the loops, and
+// Seen red with a carrier that asks for the peer's address alone: on the loops, and
 // on net/http.
 func TestWhoMayChooseAVersion(t *testing.T) {
 	local := netip.Addr.IsLoopback

@@ -86,10 +86,10 @@ func TestNamesWithUnderscores(t *testing.T) {
 	}
 }
 
-// Trailers are filtered alike in both fronts, both ways: nothing that frames or
+// Trailers are filtered alike by both carriers, both ways: nothing that frames or
 // routes, that only Teal or a proxy says, or that looks like it.
 //
-// Seen red with a front on net/http that passes the client's trailer on whole.
+// Seen red with a carrier on net/http that passes the client's trailer on whole.
 func TestTrailersAreFiltered(t *testing.T) {
 	got := make(chan http.Header, 1)
 	handler := func(w http.ResponseWriter, r *http.Request) {

@@ -65,7 +65,7 @@ func (m *recorder) only(t *testing.T) gateway.Sample {
 
 // A client that gives up while its function still runs, or in the middle of its
 // own body, has not been answered, whatever status was meant for it. Seen red with
-// the status of an answer that nobody got, in both fronts, and with the 400 for
+// the status of an answer that nobody got, by both carriers, and with the 400 for
 // half a body that slow instances leave unread.
 func TestAbandonedRequestsAreNotAnswered(t *testing.T) {
 	t.Parallel()

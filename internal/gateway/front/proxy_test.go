@@ -544,7 +544,7 @@ func TestTheDrainDeadline(t *testing.T) {
 // deadline gets 504 like what is cancelled, and not a word about a broken
 // connection. What they still answer goes through.
 //
-// Seen red with fronts that do not ask the claim to explain (502 and 503).
+// Seen red with carriers that do not ask the claim to explain (502 and 503).
 func TestInstancesThatAreStoppedAtTheDrainDeadline(t *testing.T) {
 	for name, want := range map[string]map[string]int{"service": {"/left": 504, "/answered": 200}, "function": {"/left": 504}} {
 		t.Run(name, func(t *testing.T) {
@@ -585,7 +585,7 @@ func TestInstancesThatAreStoppedAtTheDrainDeadline(t *testing.T) {
 // An answer that is cut off because its instance is stopped at the drain deadline
 // is no fault of the version's.
 //
-// Seen red with a break that is a fault whenever it happens, in each front.
+// Seen red with a break that is a fault whenever it happens, with each carrier.
 func TestABreakAtTheDrainDeadlineIsNoFault(t *testing.T) {
 	eachFront(t, func(t *testing.T, c *http.Client) {
 		stopped := make(chan struct{})

@@ -23,6 +23,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/gateway/nethttp"
 )
 
 func function(f functionOf) *gateway.Component {
@@ -128,12 +129,14 @@ func TestFunctionAnswers(t *testing.T) {
 }
 
 // bothFronts runs f on the site's public listener, and on one that net/http
-// serves: the preview of its environment.
+// serves, a preview of its environment.
 func (s *site) bothFronts(t *testing.T, f func(t *testing.T, s *site)) {
 	t.Helper()
 	t.Run("loops", func(t *testing.T) { f(t, s) })
 	preview := *s
-	preview.addr, _ = serveOn(t, func(ctx context.Context, l net.Listener) error { return s.server.ServeEnvironment(ctx, l, s.env) })
+	preview.addr, _ = serveOn(t, func(ctx context.Context, l net.Listener) error {
+		return s.server.http.Serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Preview(s.env)})
+	})
 	t.Run("net/http", func(t *testing.T) { f(t, &preview) })
 }
 

@@ -77,7 +77,10 @@ func addressOf(peer unix.Sockaddr) netip.AddrPort {
 
 // admit takes a connection in.
 func (l *loop) admit(fd int, peer netip.AddrPort, s *tlsState) {
-	c := &clientConn{socket: socket{fd: fd, tls: s}, loop: l, peer: l.policy.Peer(&l.all.at.Entrypoint, peer.Addr()), index: len(l.clients)}
+	c := &clientConn{
+		socket: socket{fd: fd, tls: s}, loop: l, client: peer, peer: l.policy.Peer(&l.all.at.Entrypoint, peer.Addr()), index: len(l.clients),
+		admission: admission{known: l.all.at.IsPublic(), granted: gateway.AdmitAll},
+	}
 	if l.stopping || l.register(fd, owner{client: c}) != nil {
 		_ = unix.Close(fd)
 		l.gone()

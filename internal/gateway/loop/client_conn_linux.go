@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"context"
+	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,25 +20,29 @@ import (
 //	   │                            ▼
 //	   └── (next request) ◀──── answering ──→ lingering → gone
 //
-// with waiting before proxying when an instance has all the requests that it
-// takes, and skipping before an answer, or after one, while the rest of a body
-// that nobody wants is thrown away.
+// with admitting behind the first head where not everybody may come in, waiting before
+// proxying when an instance has all the requests that it takes, and skipping before an
+// answer, or after one, while the rest of a body that nobody wants is thrown away.
 type clientConn struct {
 	socket
-	loop     *loop
-	index    int // in loop.clients
-	state    clientState
-	again    bool // in loop.again
-	peer     exchange.Peer
-	deadline int64
-	requests int
-	exchange *roundTrip // nil while nothing of a request has arrived
+	loop      *loop
+	index     int // in loop.clients
+	state     clientState
+	again     bool           // in loop.again
+	client    netip.AddrPort // the other end
+	peer      exchange.Peer
+	admission admission
+	giveUp    context.CancelFunc // ends what is being asked; nil for nothing
+	deadline  int64
+	requests  int
+	exchange  *roundTrip // nil while nothing of a request has arrived
 }
 
 type clientState uint8
 
 const (
 	clientReading    clientState = iota // a head
+	clientAdmitting                     // until it is known who it is
 	clientWaiting                       // for an instance to take one more request
 	clientProxying                      //
 	clientCollecting                    // the body of a request to a function
@@ -74,7 +80,7 @@ func (c *clientConn) proceed() {
 		case clientLingering:
 			c.linger()
 			return
-		case clientWaiting:
+		case clientAdmitting, clientWaiting:
 			more = c.stillThere()
 		case clientInvoking:
 			c.noteLeaving()
@@ -184,16 +190,33 @@ func (c *clientConn) refuseHead(err error) {
 // begin claims the environment and takes the way to its component.
 func (c *clientConn) begin() {
 	t := c.exchange
-	if c.loop.all.at.isElsewhere(gateway.NormalHost(view(t.request.Host))) {
-		c.handOver()
+	if host := gateway.NormalHost(view(t.request.Host)); c.loop.all.at.isElsewhere(host) {
+		if c.loop.all.at.Claim == nil {
+			c.handOver()
+		} else {
+			c.askClaim(host)
+		}
+		return
+	}
+	if !c.admission.known {
+		c.askAdmission()
 		return
 	}
 	c.exchange.Watch()
-	err := c.claim()
+	err := c.loop.all.at.CheckAdmission(c.admission.granted, received{t})
+	if err == nil {
+		err = c.claim()
+	}
 	if err != nil {
 		c.fail(err)
 		return
 	}
+	c.start()
+}
+
+// start takes the way to the component that has been claimed.
+func (c *clientConn) start() {
+	t := c.exchange
 	c.loop.watch(t.Claim.Env)
 	if err := t.CheckInFlight(); err != nil {
 		c.fail(err)
@@ -222,7 +245,7 @@ func (c *clientConn) next() {
 	c.deadline = c.loop.at(c.limits().KeepAlive)
 }
 
-// stillThere ends a request that waits for an instance when its client has gone.
+// stillThere ends a request that waits when its client has gone.
 func (c *clientConn) stillThere() bool {
 	if c.reset {
 		c.abort()
@@ -263,7 +286,7 @@ func (c *clientConn) cancelled(cause error) {
 	case clientWaiting:
 		c.exchange.queued.leave(c)
 		c.fail(cause)
-	case clientProxying, clientCollecting:
+	case clientAdmitting, clientProxying, clientCollecting:
 		c.fail(cause)
 	case clientReading, clientLingering:
 		c.close()
@@ -304,6 +327,7 @@ func (c *clientConn) close() {
 		c.release()
 		c.exchange.body.Release()
 	}
+	c.endAsking()
 	c.closeNotify()
 	c.loop.drop(c.fd)
 	c.detach()

@@ -30,7 +30,7 @@ type BlockingConn = interface {
 }
 
 // handOver gives the connection, with what has been read of it and what has been
-// claimed, to the front on net/http.
+// claimed, to who serves what the loops do not.
 func (c *clientConn) handOver() {
 	c.leaveInstance(true)
 	claim := c.exchange.Leave() // net/http keeps the record

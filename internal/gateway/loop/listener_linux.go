@@ -30,10 +30,15 @@ type Listener struct {
 	exchange.Entrypoint
 	TLS     *tls.Config // nil: cleartext
 	Handoff Handoff     // gets what the loops do not serve
+	Loops   int         // how many there are; 0 for one for each processor
 	// Elsewhere says for which hosts, in lower case and without port, all requests are
 	// handed over; nil is none. It is asked on the path of every request and must not
 	// block.
 	Elsewhere func(host string) bool
+	// Claim makes the claim for a request to one of these hosts, so that it need not
+	// be handed over, or reports that it has to be; nil is always. It may block until
+	// ctx, which is the request's, ends.
+	Claim func(ctx context.Context, host string) (claim gateway.Claim, ok bool)
 }
 
 func (l *Listener) isElsewhere(host string) bool { return l.Elsewhere != nil && l.Elsewhere(host) }
@@ -111,7 +116,11 @@ func (s *Server) newLoops(life context.Context, l *net.TCPListener, at Listener)
 	if err := raw.Control(func(fd uintptr) { all.listener, failure = listenerOf(int(fd)) }); err != nil || failure != nil {
 		return nil, errors.Join(err, failure)
 	}
-	for range runtime.GOMAXPROCS(0) {
+	count := at.Loops
+	if count == 0 {
+		count = runtime.GOMAXPROCS(0)
+	}
+	for range count {
 		loop, err := newLoop(all)
 		if err != nil {
 			for _, made := range all.list {

@@ -296,7 +296,7 @@ func (l *loop) watch(env *gateway.Environment) {
 func (l *loop) forget(env *gateway.Environment) {
 	for key, p := range l.pools {
 		if key.env == env {
-			p.closeIdle()
+			p.end()
 			delete(l.pools, key)
 		}
 	}

@@ -290,11 +290,11 @@ func (c *clientConn) noteBreak(down flowState) {
 	if t.Claim.IsOverdue() {
 		return
 	}
-	reason := "broke the connection in the middle of its answer"
+	err := t.BrokenOff(nil)
 	if down == flowMalformed {
-		reason = "sent a body that is malformed: " + t.down.err.Reason
+		err = t.Misbehaved("sent a body that is malformed: " + t.down.err.Reason)
 	}
-	t.Break(t.Misbehaved(reason), gateway.FaultConnection)
+	t.Break(err, gateway.FaultConnection)
 }
 
 // awaited says what the request waits for now.

@@ -29,6 +29,7 @@ type pool struct {
 	idle    []*upstreamConn // the one used last comes last
 	waiting []*clientConn   // for a connection to become free
 	freed   bool            // in loop.freed
+	over    bool            // its environment has drained: nothing is kept
 }
 
 // upstreamConn is one connection to an instance.
@@ -72,6 +73,10 @@ func (p *pool) take() *upstreamConn {
 
 // put keeps a connection for the next request.
 func (p *pool) put(u *upstreamConn) {
+	if p.over {
+		u.close()
+		return
+	}
 	u.client, u.heard = nil, false
 	u.forget(p.loop)
 	u.idleUntil = p.loop.at(p.loop.policy.Limits.BackendIdle)
@@ -126,6 +131,13 @@ func (p *pool) leave(c *clientConn) {
 	if i := slices.Index(p.waiting, c); i >= 0 {
 		p.waiting = slices.Delete(p.waiting, i, i+1)
 	}
+}
+
+// end closes what is idle, and what becomes so. A call from inside an environment may
+// still be on its way when that has drained.
+func (p *pool) end() {
+	p.over = true
+	p.closeIdle()
 }
 
 func (p *pool) closeIdle() {

@@ -94,11 +94,9 @@ type visit struct {
 
 // claim takes the claim that has been made before the request came here, or makes one.
 func (x *roundTrip) claim() error {
-	if x.handler.at.Environment == nil {
-		if claim, ok := claimed(x.in); ok {
-			x.Claim = claim
-			return nil
-		}
+	if claim, ok := claimed(x.in); ok {
+		x.Claim = claim
+		return nil
 	}
 	return x.Choose(x.in.URL.Path)
 }

@@ -192,7 +192,7 @@ func (r *reply) Read(p []byte) (int, error) {
 		r.endOverdue()
 		return n, io.EOF
 	}
-	r.Break(r.BrokeOff(err), gateway.FaultConnection)
+	r.Break(r.BrokenOff(err), gateway.FaultConnection)
 	return n, err
 }
 
