@@ -176,7 +176,7 @@ func TestStoredDraftsAreRead(t *testing.T) {
 	if err := json.Unmarshal([]byte(alias), &a); err != nil || a.Primary() != teal.Draft || teal.CheckTargets(a.Targets) != nil {
 		t.Errorf("%+v, %v", a, err)
 	}
-	if text := teal.FormatTargets(a.Targets); text != "version $LATEST" {
+	if text := teal.FormatTargets(a.Targets); text != "$LATEST" {
 		t.Errorf("people read %q", text)
 	}
 }
