@@ -26,16 +26,16 @@ type Alias struct {
 
 // Target is one version that an alias points to, and its share.
 type Target struct {
-	Version int    `json:"version"`
-	Weight  Weight `json:"weight"`
+	Version VersionRef `json:"version"`
+	Weight  Weight     `json:"weight"`
 }
 
 // Only returns the targets of an alias that points to one version alone.
-func Only(version int) []Target { return []Target{{Version: version, Weight: All}} }
+func Only(version int) []Target { return []Target{{Version: VersionRef(version), Weight: All}} }
 
-// Primary returns the version that the alias belongs to: the first target. 0
-// for an alias without targets.
-func (a Alias) Primary() int {
+// Primary returns what the alias belongs to: the first target; 0 for an alias
+// without targets.
+func (a Alias) Primary() VersionRef {
 	if len(a.Targets) == 0 {
 		return 0
 	}
@@ -46,7 +46,7 @@ func (a Alias) Primary() int {
 // alias does not point to it.
 func (a Alias) Weight(version int) Weight {
 	for _, t := range a.Targets {
-		if t.Version == version {
+		if t.Version == VersionRef(version) {
 			return t.Weight
 		}
 	}
@@ -56,7 +56,7 @@ func (a Alias) Weight(version int) Weight {
 // PointsTo reports whether version is a target, at any weight.
 func (a Alias) PointsTo(version int) bool {
 	for _, t := range a.Targets {
-		if t.Version == version {
+		if t.Version == VersionRef(version) {
 			return true
 		}
 	}
@@ -65,7 +65,7 @@ func (a Alias) PointsTo(version int) bool {
 
 // IsOnly reports whether version gets everything and nothing else is a target.
 func (a Alias) IsOnly(version int) bool {
-	return len(a.Targets) == 1 && a.Targets[0] == Target{Version: version, Weight: All}
+	return len(a.Targets) == 1 && a.Targets[0] == Target{Version: VersionRef(version), Weight: All}
 }
 
 // CheckTargets returns an error with CodeInvalidWeights unless targets are one
@@ -77,15 +77,15 @@ func CheckTargets(targets []Target) error {
 	var sum Weight
 	for _, t := range targets {
 		if t.Version < 1 {
-			return Errorf(CodeInvalidWeights, "%d is not a version number; versions start at 1", t.Version)
+			return Errorf(CodeInvalidWeights, "%d is not a version number; versions start at 1", int(t.Version))
 		}
 		if t.Weight < 0 || t.Weight > All {
-			return Errorf(CodeInvalidWeights, "the weight of version %d is %s; expected 0 to 100", t.Version, t.Weight)
+			return Errorf(CodeInvalidWeights, "the weight of version %s is %s; expected 0 to 100", t.Version, t.Weight)
 		}
 		sum += t.Weight
 	}
 	if len(targets) == 2 && targets[0].Version == targets[1].Version {
-		return Errorf(CodeInvalidWeights, "version %d is named twice", targets[0].Version)
+		return Errorf(CodeInvalidWeights, "version %s is named twice", targets[0].Version)
 	}
 	if sum != All {
 		return Errorf(CodeInvalidWeights, "the weights add up to %s; they must add up to exactly 100", sum)
@@ -100,10 +100,10 @@ func ParseTargets(args []string) ([]Target, error) {
 	for _, arg := range args {
 		number, weight, weighted := strings.Cut(arg, "=")
 		version, err := strconv.Atoi(number)
-		if err != nil {
+		if err != nil || version > MaxVersion {
 			return nil, Errorf(CodeInvalidWeights, "%q is not VERSION or VERSION=WEIGHT, such as 2 or 2=10", arg)
 		}
-		target := Target{Version: version, Weight: All}
+		target := Target{Version: VersionRef(version), Weight: All}
 		if weighted {
 			if target.Weight, err = ParseWeight(weight); err != nil {
 				return nil, err
@@ -115,11 +115,11 @@ func ParseTargets(args []string) ([]Target, error) {
 }
 
 // VersionName writes a version for people: "v2", or DraftName.
-func VersionName(number int) string {
-	if number == Draft {
+func VersionName[V int | VersionRef](version V) string {
+	if VersionRef(version) == Draft {
 		return DraftName
 	}
-	return "v" + strconv.Itoa(number)
+	return "v" + strconv.Itoa(int(version))
 }
 
 // FormatTargets writes targets for people: "v2", or "v1 at 90 %, v2 at 10 %", or

@@ -18,7 +18,7 @@ func someTargets(t *rapid.T) []teal.Target {
 	}
 	second := rapid.IntRange(1, 1000).Filter(func(v int) bool { return v != first }).Draw(t, "second")
 	w := rapid.Int32Range(0, int32(teal.All)).Draw(t, "weight")
-	return []teal.Target{{Version: first, Weight: teal.All - teal.Weight(w)}, {Version: second, Weight: teal.Weight(w)}}
+	return []teal.Target{{Version: teal.VersionRef(first), Weight: teal.All - teal.Weight(w)}, {Version: teal.VersionRef(second), Weight: teal.Weight(w)}}
 }
 
 func TestTargetsSurviveTheCommandLine(t *testing.T) {

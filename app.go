@@ -62,9 +62,10 @@ type Function struct {
 	Env         map[string]string `json:"env,omitempty"`
 	Masked      []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
-	// Lambda is what AWS's interface keeps with a version of a function and Teal
-	// itself does not look at: a JSON object. It is part of the content.
-	Lambda json.RawMessage `json:"lambda,omitempty"`
+	// Attached is what an interface beside Teal's own keeps with a version of a
+	// function: a JSON object whose form is that interface's, and which Teal carries
+	// and compares as a part of the content, but does not read. See awslambda.
+	Attached json.RawMessage `json:"lambda,omitempty"`
 }
 
 // Concurrency bounds the instances of a function; each serves one invocation at
@@ -176,7 +177,7 @@ const (
 	MaxEnvironment  = 64 * KiB // all names and values of one component
 	MaxQueue        = 20       // releases of one app that wait for their turn
 	MaxLayers       = 5
-	MaxLambda       = 64 * KiB // of Function.Lambda
+	MaxAttached     = 64 * KiB // of Function.Attached
 )
 
 var (
@@ -344,8 +345,8 @@ func (c *checker) function(path []string, f *Function) {
 	for _, layer := range f.Layers {
 		c.digest(at("layers"), layer)
 	}
-	if Bytes(len(f.Lambda)) > MaxLambda || (len(f.Lambda) > 0 && (f.Lambda[0] != '{' || !json.Valid(f.Lambda))) {
-		c.addf(at("lambda"), "is not a JSON object of at most %s", MaxLambda)
+	if Bytes(len(f.Attached)) > MaxAttached || (len(f.Attached) > 0 && (f.Attached[0] != '{' || !json.Valid(f.Attached))) {
+		c.addf(at("lambda"), "is not a JSON object of at most %s", MaxAttached)
 	}
 }
 

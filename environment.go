@@ -38,14 +38,17 @@ const (
 	EnvironmentDraining EnvironmentState = "draining" // takes no new request, finishes those it has, then stops
 )
 
-// EnvironmentName names the environment of a version among those of all apps.
-func EnvironmentName(app string, version int) string { return app + "@" + strconv.Itoa(version) }
+// EnvironmentName names the environment of a version among those of all apps, in
+// letters that names of files and groups of processes can have.
+func EnvironmentName(app string, version VersionRef) string {
+	return app + "@" + strconv.Itoa(int(version))
+}
 
 // Environment is a version that is running. The record is the desired state:
 // it exists before the first process starts, and until the last one has ended.
 type Environment struct {
 	App       string           `json:"app"`
-	Version   int              `json:"version"`
+	Version   VersionRef       `json:"version"`
 	Slot      Slot             `json:"slot,omitempty"`
 	Unslotted bool             `json:"aside,omitempty"` // started for a user's alias alone: without a slot, and not a preview
 	State     EnvironmentState `json:"state"`

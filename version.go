@@ -8,30 +8,72 @@ import (
 	"time"
 )
 
-// Draft stands for an app's draft where the number of a version is needed: the
-// mutable content that AWS calls $LATEST. No version ever gets this number.
-const Draft = 999_999
+// VersionRef says what runs, or where an alias leads: a numbered version, or the
+// app's draft, the mutable content that AWS calls $LATEST. The zero VersionRef is
+// neither.
+//
+// What has to be a recorded version is an int, its number: a VersionRef is none, so
+// the compiler keeps drafts out. The way down is Number, which says when there is
+// none; the way up is a conversion.
+//
+// In records and on the wire a VersionRef is a number, which for the draft is one
+// that no version ever gets.
+type VersionRef int
 
-// DraftName is what AWS's interfaces call the draft.
+// Draft is an app's draft.
+const Draft VersionRef = 999_999
+
+// MaxVersion is the highest number that a version can have.
+const MaxVersion = int(Draft) - 1
+
+// DraftName is what AWS's interfaces, and people, call the draft.
 const DraftName = "$LATEST"
 
-// VersionLabel returns a version's number as the wire has it, or DraftName.
-func VersionLabel(number int) string {
-	if number == Draft {
+// Number returns the number of a version; ok is false for the draft and for none.
+func (r VersionRef) Number() (number int, ok bool) {
+	if r < 1 || r >= Draft {
+		return 0, false
+	}
+	return int(r), true
+}
+
+// String returns the number as the wire has it, or DraftName.
+func (r VersionRef) String() string {
+	if r == Draft {
 		return DraftName
 	}
-	return strconv.Itoa(number)
+	return strconv.Itoa(int(r))
+}
+
+// ParseVersionRef reads DraftName, or the digits of a version's number; ok is false
+// for everything else, an alias for one.
+func ParseVersionRef(s string) (r VersionRef, ok bool) {
+	if s == DraftName {
+		return Draft, true
+	}
+	number, err := strconv.ParseUint(s, 10, 31) // no sign
+	if err != nil {
+		return 0, false
+	}
+	r = VersionRef(number)
+	if _, ok = r.Number(); !ok {
+		return 0, false
+	}
+	return r, true
 }
 
 // Version is an immutable, numbered snapshot of an app. Two versions of one app
 // never have the same digest.
 type Version struct {
 	App       string    `json:"app"`
-	Number    int       `json:"number"` // 1, 2, 3 …
+	Number    int       `json:"number"` // 1, 2, 3 …; 0 for what a draft is at the moment
 	Digest    string    `json:"digest"` // of Spec
 	Spec      Spec      `json:"spec"`
 	CreatedAt time.Time `json:"created_at"`
 }
+
+// Ref returns the version as something that can run.
+func (v Version) Ref() VersionRef { return VersionRef(v.Number) }
 
 // Digest returns "sha256:" and the hexadecimal hash of the spec's canonical
 // JSON. Equal content has equal digests: routes keep their order, which is part

@@ -153,7 +153,7 @@ type Invoke struct {
 
 // Invoked is what a function answered, and the version that did.
 type Invoked struct {
-	Version int
+	Version teal.VersionRef
 	Answer  teal.Answer
 }
 
@@ -187,7 +187,7 @@ type Event struct {
 // LogQuery selects log lines. Zero fields select everything.
 type LogQuery struct {
 	App       string
-	Version   int
+	Version   teal.VersionRef
 	Component string
 	RequestID string
 	Tail      int // only the last so many lines of what is there; 0 is all
@@ -196,12 +196,12 @@ type LogQuery struct {
 
 // LogLine is one line that a component has written.
 type LogLine struct {
-	At        time.Time `json:"at"`
-	App       string    `json:"app"`
-	Version   int       `json:"version"`
-	Component string    `json:"component"`
-	Instance  string    `json:"instance,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-	Stream    string    `json:"stream"` // stdout, stderr, or platform for Teal's own lines
-	Text      string    `json:"text"`
+	At        time.Time       `json:"at"`
+	App       string          `json:"app"`
+	Version   teal.VersionRef `json:"version"`
+	Component string          `json:"component"`
+	Instance  string          `json:"instance,omitempty"`
+	RequestID string          `json:"request_id,omitempty"`
+	Stream    string          `json:"stream"` // stdout, stderr, or platform for Teal's own lines
+	Text      string          `json:"text"`
 }

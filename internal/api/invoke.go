@@ -28,7 +28,7 @@ type invokeInput struct {
 
 type invokeOutput struct {
 	ContentType   string `header:"Content-Type"`
-	Version       int    `header:"Teal-Version" doc:"The version that answered"`
+	Version       string `header:"Teal-Version" doc:"The version that answered, $LATEST for a draft"`
 	RequestID     string `header:"Teal-Request-Id" doc:"Found again in the logs"`
 	FunctionError string `header:"Teal-Function-Error" doc:"Set when the function failed; the body is its error document"`
 	Body          []byte `contentType:"application/json"`
@@ -60,7 +60,7 @@ func (s *Server) invoke(ctx context.Context, in *invokeInput) (*invokeOutput, er
 	}
 	return &invokeOutput{
 		ContentType: "application/json",
-		Version:     done.Version, RequestID: done.Answer.RequestID, FunctionError: done.Answer.FunctionError,
+		Version:     done.Version.String(), RequestID: done.Answer.RequestID, FunctionError: done.Answer.FunctionError,
 		Body: done.Answer.Payload,
 	}, nil
 }

@@ -47,7 +47,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 		return nil, err // translated by register
 	}
 	query := LogQuery{
-		App: in.App, Version: in.Version, Component: in.Component,
+		App: in.App, Version: teal.VersionRef(in.Version), Component: in.Component,
 		RequestID: in.RequestID, Tail: in.Tail, Follow: in.Follow,
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {

@@ -106,8 +106,9 @@ func ViewAlias(a teal.Alias, revision uint64) AliasView {
 // live alias and its active release (nil for none). Trouble hides the role: a
 // version that is live and degraded is shown as degraded.
 func ViewEnvironment(env teal.Environment, live teal.Alias, active *teal.Release) EnvironmentView {
+	version, _ := env.Version.Number() // a draft is nothing that an app shows
 	view := EnvironmentView{
-		Version: env.Version, Slot: env.Slot, Reason: env.Reason, Output: env.Output, Since: env.StateAt,
+		Version: version, Slot: env.Slot, Reason: env.Reason, Output: env.Output, Since: env.StateAt,
 	}
 	switch env.State {
 	case teal.EnvironmentStarting:
@@ -119,7 +120,7 @@ func ViewEnvironment(env teal.Environment, live teal.Alias, active *teal.Release
 	case teal.EnvironmentDraining:
 		view.State = StateDraining
 	case teal.EnvironmentReady:
-		view.State = State(teal.RoleOf(env.Version, live, active))
+		view.State = State(teal.RoleOf(version, live, active))
 	}
 	if view.State == StateStandby {
 		view.StandbyUntil = active.WatchUntil

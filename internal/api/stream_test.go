@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"teal"
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 )
@@ -108,7 +109,7 @@ func TestLogs(t *testing.T) {
 	t.Parallel()
 	c, fake := twoVersions(t)
 	for i := range 5 {
-		fake.Log(api.LogLine{App: "hello", Version: i%2 + 1, Component: "hello", Stream: "stdout", Text: fmt.Sprint("line ", i)})
+		fake.Log(api.LogLine{App: "hello", Version: teal.VersionRef(i%2 + 1), Component: "hello", Stream: "stdout", Text: fmt.Sprint("line ", i)})
 	}
 	lines := func(query string) []string {
 		var texts []string

@@ -52,7 +52,7 @@ type AliasEvent struct {
 // are; EnvironmentView has what it does for the app, which depends on more records.
 type EnvironmentEvent struct {
 	App       string                `json:"app"`
-	Version   int                   `json:"version"`
+	Version   teal.VersionRef       `json:"version"`
 	Slot      teal.Slot             `json:"slot,omitempty"`
 	State     teal.EnvironmentState `json:"state"`
 	Reason    string                `json:"reason,omitempty"`

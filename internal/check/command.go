@@ -170,7 +170,9 @@ func environ(scratch string, more map[string]string) []string {
 }
 
 // environment names the environment that the release moves to.
-func (s releaseTask) environment() string { return teal.EnvironmentName(s.release.App, s.release.To) }
+func (s releaseTask) environment() string {
+	return teal.EnvironmentName(s.release.App, teal.VersionRef(s.release.To))
+}
 
 // variables are what every command is told about the release; they win over the
 // user's own.

@@ -109,7 +109,7 @@ func (s *session) awaitPreview(ctx context.Context, v api.VersionView, limit tim
 	var last api.EnvironmentEvent
 	err := s.events(ctx, app, func(e client.Event) bool {
 		env, ok := e.Environment()
-		if !ok || env.Version != version {
+		if !ok || env.Version != teal.VersionRef(version) {
 			return false
 		}
 		if last.Version == 0 && env.State == teal.EnvironmentStarting {

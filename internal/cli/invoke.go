@@ -74,7 +74,7 @@ func readEvent(name string) (event []byte, err error) {
 
 // invoked is what invoke writes with --json.
 type invoked struct {
-	Version       int             `json:"version"`
+	Version       teal.VersionRef `json:"version"`
 	RequestID     string          `json:"request_id"`
 	FunctionError string          `json:"function_error,omitempty"`
 	Payload       json.RawMessage `json:"payload"`
@@ -96,8 +96,8 @@ func (s *session) invoke(ctx context.Context, call api.Invoke) error {
 		return nil
 	}
 	if !s.json {
-		if _, err := fmt.Fprintf(s.env.Stderr, "teal: the function failed (%s) in v%d, request %s; see `teal logs %s --request %s`\n",
-			answer.FunctionError, answer.Version, answer.RequestID, call.App, answer.RequestID); err != nil {
+		if _, err := fmt.Fprintf(s.env.Stderr, "teal: the function failed (%s) in %s, request %s; see `teal logs %s --request %s`\n",
+			answer.FunctionError, teal.VersionName(answer.Version), answer.RequestID, call.App, answer.RequestID); err != nil {
 			return fmt.Errorf("write: %w", err)
 		}
 	}

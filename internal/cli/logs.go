@@ -12,20 +12,23 @@ import (
 
 func (s *session) logsCommand() *cobra.Command {
 	var q api.LogQuery
+	var version string
 	cmd := &cobra.Command{
 		Use:   "logs APP",
 		Short: "Show what the components of an app have written",
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if q.Version < 0 || q.Tail < 0 {
+			parsed, isVersion := teal.ParseVersionRef(version)
+			if version != "" && !isVersion || q.Tail < 0 {
 				return usagef(cmd, "--version and --tail must be greater than 0")
 			}
+			q.Version = parsed
 			q.App = args[0]
 			return s.logs(cmd.Context(), q)
 		},
 	}
 	cmd.Flags().BoolVarP(&q.Follow, "follow", "f", false, "keep following until Ctrl-C")
-	cmd.Flags().IntVar(&q.Version, "version", 0, "only this version")
+	cmd.Flags().StringVar(&version, "version", "", "only this version")
 	cmd.Flags().StringVar(&q.Component, "component", "", "only this component")
 	cmd.Flags().StringVar(&q.RequestID, "request", "", "only this request ID")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only the last so many lines")

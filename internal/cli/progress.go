@@ -14,7 +14,7 @@ import (
 // one release. It is pure: events in, lines out.
 type progress struct {
 	release      api.ReleaseView
-	envs         map[int]api.EnvironmentEvent // the last known, also of those that are gone
+	envs         map[teal.VersionRef]api.EnvironmentEvent // the last known, also of those that are gone
 	clock        func(time.Time) string
 	waitFor      waitFor
 	toldStarting bool   // "starting" has been said
@@ -25,7 +25,7 @@ type progress struct {
 }
 
 func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
-	return &progress{release: r, envs: map[int]api.EnvironmentEvent{}, waitFor: until, clock: clock}
+	return &progress{release: r, envs: map[teal.VersionRef]api.EnvironmentEvent{}, waitFor: until, clock: clock}
 }
 
 // see takes an event and returns the lines that it is worth.
@@ -41,7 +41,7 @@ func (p *progress) see(e client.Event) []string {
 
 func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 	p.envs[env.Version] = env
-	if env.Version != p.release.To {
+	if env.Version != teal.VersionRef(p.release.To) {
 		return nil
 	}
 	var lines []string
@@ -168,7 +168,7 @@ func (p *progress) reason() string {
 	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
 		reason += "\n" + more
 	}
-	output := strings.TrimRight(p.envs[p.release.To].Output, "\n")
+	output := strings.TrimRight(p.envs[teal.VersionRef(p.release.To)].Output, "\n")
 	if output == "" || strings.Contains(reason, output) {
 		return reason
 	}

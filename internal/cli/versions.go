@@ -53,7 +53,7 @@ func aliasesOf(status api.Status, version int) string {
 	var names []string
 	for _, name := range aliasOrder(status.Aliases) {
 		for _, target := range status.Aliases[name].Versions {
-			if target.Version == version {
+			if target.Version == teal.VersionRef(version) {
 				names = append(names, name)
 			}
 		}

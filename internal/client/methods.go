@@ -191,7 +191,7 @@ func (c *Client) PutBundle(ctx context.Context, digest string, archive io.Reader
 
 // Invoked is a function's answer.
 type Invoked struct {
-	Version       int
+	Version       teal.VersionRef
 	RequestID     string
 	FunctionError string // "" for a normal result
 	Payload       []byte
@@ -215,8 +215,8 @@ func (c *Client) Invoke(ctx context.Context, call api.Invoke) (Invoked, error) {
 	if err != nil {
 		return Invoked{}, c.unreachable(ctx, err)
 	}
-	version, err := strconv.Atoi(resp.Header.Get(api.HeaderVersion))
-	if err != nil {
+	version, ok := teal.ParseVersionRef(resp.Header.Get(api.HeaderVersion))
+	if !ok {
 		return Invoked{}, notTeal(resp)
 	}
 	return Invoked{

@@ -160,7 +160,7 @@ func nextLine(decoder *json.Decoder) (api.LogLine, error) {
 func logQuery(q api.LogQuery) url.Values {
 	query := url.Values{}
 	if q.Version > 0 {
-		query.Set("version", strconv.Itoa(q.Version))
+		query.Set("version", strconv.Itoa(int(q.Version)))
 	}
 	set(query, "component", q.Component)
 	set(query, "request_id", q.RequestID)

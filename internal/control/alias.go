@@ -60,7 +60,11 @@ func (c *Control) CheckAlias(ctx context.Context, set api.SetAlias) (patience ti
 		return 0, err
 	}
 	for _, t := range set.Targets {
-		if _, err := c.cfg.Store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: t.Version}); err != nil {
+		number, ok := t.Version.Number()
+		if !ok {
+			return 0, teal.Errorf(teal.CodeUnknownVersion, "%s of %s is no version; publish one first", t.Version, set.App)
+		}
+		if _, err := c.cfg.Store.Versions.Get(ctx, store.VersionKey{App: set.App, Number: number}); err != nil {
 			return 0, err
 		}
 	}
@@ -69,7 +73,7 @@ func (c *Control) CheckAlias(ctx context.Context, set api.SetAlias) (patience ti
 
 // EnsureReady starts a version that does not run and waits until it is ready.
 // One that it has started in vain is stopped again.
-func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error {
+func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version teal.VersionRef, patience time.Duration) error {
 	app := set.App
 	if c.cfg.Manager.Runs(app, version) {
 		return c.awaitReady(ctx, app, version, patience)
@@ -89,18 +93,20 @@ func (c *Control) EnsureReady(ctx context.Context, set api.SetAlias, version int
 
 // startFor starts a version for an alias: for live beside the alias's other one,
 // for a user's alias beside everything.
-func (c *Control) startFor(ctx context.Context, set api.SetAlias, version int) error {
-	if set.Alias != teal.AliasLive {
+func (c *Control) startFor(ctx context.Context, set api.SetAlias, version teal.VersionRef) error {
+	number, ok := version.Number()
+	if !ok || set.Alias != teal.AliasLive {
 		return c.cfg.Manager.ProvisionUnslotted(ctx, set.App, version)
 	}
 	var together []int
 	for _, t := range set.Targets {
-		together = append(together, t.Version)
+		other, _ := t.Version.Number()
+		together = append(together, other)
 	}
-	return c.cfg.Manager.ProvisionBeside(ctx, set.App, version, together)
+	return c.cfg.Manager.ProvisionBeside(ctx, set.App, number, together)
 }
 
-func (c *Control) awaitReady(ctx context.Context, app string, version int, patience time.Duration) error {
+func (c *Control) awaitReady(ctx context.Context, app string, version teal.VersionRef, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	health, err := c.cfg.Manager.Await(ctx, app, version)
@@ -108,9 +114,9 @@ func (c *Control) awaitReady(ctx context.Context, app string, version int, patie
 	case health.State == teal.EnvironmentReady:
 		return nil
 	case health.Reason != "":
-		return teal.Errorf(teal.CodeUnavailable, "version %d of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
 	case err != nil:
-		return teal.Errorf(teal.CodeUnavailable, "version %d of %s did not become healthy", version, app)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of %s did not become healthy", version, app)
 	}
-	return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s was retired while it was starting; try again", version, app)
+	return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s was retired while it was starting; try again", version, app)
 }

@@ -124,6 +124,8 @@ func toEvent(change store.Change) api.Event {
 	switch {
 	case change.Kind == store.KindRelease:
 		name = teal.ReleaseID(change.App, change.Number)
+	case change.Kind == store.KindEnvironment:
+		name = teal.VersionRef(change.Number).String()
 	case change.Number != 0:
 		name = strconv.Itoa(change.Number)
 	}

@@ -83,7 +83,7 @@ func addApp(ctx context.Context, s *store.Store, app string) error {
 		return err
 	}
 	for version := 1; version <= 2; version++ {
-		if _, err := s.Environments.Create(ctx, teal.Environment{App: app, Version: version, State: teal.EnvironmentReady, StateAt: at}); err != nil {
+		if _, err := s.Environments.Create(ctx, teal.Environment{App: app, Version: teal.VersionRef(version), State: teal.EnvironmentReady, StateAt: at}); err != nil {
 			return err
 		}
 	}

@@ -48,15 +48,17 @@ func (c *Control) checkRoutes(ctx context.Context, app string, version int) erro
 // candidate returns the version that a promotion would make live: the second of
 // a split, else the preview; 0 for none.
 func (c *Control) candidate(app string) int {
-	if live := c.cfg.Router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
-		return live.Targets[1].Version
-	}
+	var candidate teal.VersionRef
 	for _, alias := range c.cfg.Router.Aliases(app) {
 		if alias.Value.Name == teal.AliasPreview {
-			return alias.Value.Primary()
+			candidate = alias.Value.Primary()
 		}
 	}
-	return 0
+	if live := c.cfg.Router.Alias(app, teal.AliasLive).Value; len(live.Targets) == 2 {
+		candidate = live.Targets[1].Version
+	}
+	number, _ := candidate.Number()
+	return number
 }
 
 // Abort implements [api.Releaser].

@@ -94,19 +94,20 @@ func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error
 // and is returned instead: two callers who ask for the same thing both get it.
 func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int) (target int, done *teal.Release, err error) {
 	last := teal.LastMove(history)
+	primary, _ := live.Primary().Number()
 	switch {
 	case len(live.Targets) == 0:
 		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has never been live", app)
 	case to != 0 && !live.IsOnly(to):
 		return to, nil, nil
 	case to == 0 && len(live.Targets) == 2:
-		return live.Primary(), nil, nil
+		return primary, nil, nil
 	case last == nil:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "version %d of %s is live and no release has brought it there; name a version with --to", live.Primary(), app)
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "version %d of %s is live and no release has brought it there; name a version with --to", primary, app)
 	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), last.Back && live.IsOnly(last.To):
 		return 0, last, nil
 	case !live.IsOnly(last.To) || last.From == 0:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, live.Primary())
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, primary)
 	}
 	return last.From, nil, nil
 }

@@ -49,7 +49,7 @@ func (h *harness) live(app string) int {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return aliases[teal.AliasLive].Versions[0].Version
+	return int(aliases[teal.AliasLive].Versions[0].Version)
 }
 
 // Whoever asks, a rollback that has happened is not undone by asking again.

@@ -65,14 +65,14 @@ func (h *harness) wantUsedApps(ctx context.Context) {
 	h.t.Helper()
 	apps := map[string]int{}
 	for _, status := range must[[]api.Status](h.t, "apps")(h.Apps(ctx)) {
-		live := 0
+		live := teal.VersionRef(0)
 		if alias, ok := status.Aliases[teal.AliasLive]; ok {
 			live = alias.Versions[0].Version
 		}
 		if status.App == "shifting" {
-			live = usedApps[status.App] // its release goes on meanwhile
+			live = teal.VersionRef(usedApps[status.App]) // its release goes on meanwhile
 		}
-		apps[status.App] = live
+		apps[status.App] = int(live)
 	}
 	if !maps.Equal(apps, usedApps) {
 		h.t.Errorf("apps with live versions %v; want %v", apps, usedApps)

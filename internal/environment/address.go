@@ -17,7 +17,7 @@ const previewName = ""
 // ready. The error carries teal.CodeVersionNotRunning or
 // teal.CodeUnknownComponent.
 func (m *Manager) Address(app string, version int, component string) (string, error) {
-	r := m.find(app, version)
+	r := m.find(app, teal.VersionRef(version))
 	if r == nil {
 		return "", teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running", version, app)
 	}

@@ -22,9 +22,9 @@ type street struct {
 	meter *counter
 }
 
-func (s street) Of(string, int, string) gateway.Meter { return s.meter }
+func (s street) Of(string, teal.VersionRef, string) gateway.Meter { return s.meter }
 
-func (s street) Version(ctx context.Context, app string, number int) (teal.Version, error) {
+func (s street) Version(ctx context.Context, app string, number teal.VersionRef) (teal.Version, error) {
 	v, err := s.city.Version(ctx, app, number)
 	v.Spec.Routes = []teal.Route{{Host: "shop.example", Path: "/f", To: "f"}}
 	return v, err

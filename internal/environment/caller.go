@@ -11,7 +11,7 @@ import (
 // admit says who may call a listener of the environment, by the rule of
 // process.Caller; component is "" for the preview.
 func (r *running) admit(client, server netip.AddrPort, component string) gateway.Admission {
-	who, err := r.manager.cfg.Processes.Caller(client, server, teal.EnvironmentName(r.version.App, r.version.Number))
+	who, err := r.manager.cfg.Processes.Caller(client, server, teal.EnvironmentName(r.version.App, r.ref))
 	if err != nil {
 		r.manager.blind.Do(func() {
 			r.logger().Warn("TEAL_URL_… and previews believe every process of this machine", "reason", err)
@@ -33,6 +33,6 @@ func admission(who process.Caller, preview bool) gateway.Admission {
 // startProcess starts a process of the environment.
 func (r *running) startProcess(spec process.Spec) (*process.Process, error) {
 	spec.ReadOnly = append(spec.ReadOnly, r.manager.cfg.ReadOnly...)
-	spec.Owner = teal.EnvironmentName(r.version.App, r.version.Number)
+	spec.Owner = teal.EnvironmentName(r.version.App, r.ref)
 	return r.manager.cfg.Processes.Start(spec)
 }

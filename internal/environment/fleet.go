@@ -20,7 +20,7 @@ type Fleet struct {
 
 type key struct {
 	app     string
-	version int
+	version teal.VersionRef
 }
 
 // NewFleet returns a fleet in which nothing runs.
@@ -30,7 +30,7 @@ func NewFleet() *Fleet {
 
 // Running is one environment that has been provisioned and not retired.
 type Running struct {
-	Version   int
+	Version   teal.VersionRef
 	Since     time.Time // when it was desired
 	Unslotted bool      // for a user's alias alone
 	Routes    []teal.Route
@@ -51,10 +51,10 @@ func (f *Fleet) Running(app string) []Running {
 }
 
 // Runs reports whether the version has been provisioned and not retired.
-func (f *Fleet) Runs(app string, version int) bool { return f.find(app, version) != nil }
+func (f *Fleet) Runs(app string, version teal.VersionRef) bool { return f.find(app, version) != nil }
 
 // Slot returns the slot of a version, and whether it runs.
-func (f *Fleet) Slot(app string, version int) (teal.Slot, bool) {
+func (f *Fleet) Slot(app string, version teal.VersionRef) (teal.Slot, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if r := f.envs[key{app, version}]; r != nil {
@@ -63,13 +63,13 @@ func (f *Fleet) Slot(app string, version int) (teal.Slot, bool) {
 	return teal.SlotNone, false
 }
 
-func (f *Fleet) find(app string, version int) *running {
+func (f *Fleet) find(app string, version teal.VersionRef) *running {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.envs[key{app, version}]
 }
 
-func (f *Fleet) hide(app string, version int) *running {
+func (f *Fleet) hide(app string, version teal.VersionRef) *running {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.envs[key{app, version}]
@@ -80,7 +80,7 @@ func (f *Fleet) hide(app string, version int) *running {
 func (f *Fleet) show(r *running) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.envs[key{r.version.App, r.version.Number}] = r
+	f.envs[key{r.version.App, r.ref}] = r
 }
 
 // announce wakes everybody who awaits an environment.

@@ -35,7 +35,7 @@ func (r *running) makePart(b blueprint) (part, error) {
 }
 
 func (r *running) makeFunction(b blueprint) (part, error) {
-	app, version := r.version.App, r.version.Number
+	app, version := r.version.App, r.ref
 	pool, err := function.New(function.Config{
 		Interpreters: &r.manager.interpreters,
 		App:          app, Version: version, Name: b.name, Function: *b.component.Function,
@@ -57,7 +57,7 @@ func (r *running) makeFunction(b blueprint) (part, error) {
 
 func (r *running) makeEndpoints(b blueprint) (part, error) {
 	cfg := service.Config{
-		App: r.version.App, Version: r.version.Number, Name: b.name, Service: b.component.Service, Upstream: b.component.Upstream,
+		App: r.version.App, Version: r.ref, Name: b.name, Service: b.component.Service, Upstream: b.component.Upstream,
 		Dir: b.dir.code, WorkDir: filepath.Join(r.work, b.name), Env: b.env, Start: r.startProcess, Log: r.serviceLog(b.name),
 		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	}

@@ -21,16 +21,16 @@ import (
 
 // Records keeps versions and environments.
 type Records interface {
-	Version(ctx context.Context, app string, number int) (teal.Version, error)
+	Version(ctx context.Context, app string, version teal.VersionRef) (teal.Version, error)
 	// Environments returns those of an app, or of all apps for "".
 	Environments(ctx context.Context, app string) ([]teal.Environment, error)
 	// SetDesired creates the record, or replaces the one that is there.
 	SetDesired(ctx context.Context, e teal.Environment) error
 	// Note changes what the record says about the state; nothing when there is
 	// no record.
-	Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error
+	Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error
 	// Forget deletes the record; nothing when there is none.
-	Forget(ctx context.Context, app string, version int) error
+	Forget(ctx context.Context, app string, version teal.VersionRef) error
 }
 
 // Bundles unpacks code.
@@ -60,7 +60,7 @@ type Siblings interface {
 type Meters interface {
 	// Of returns the meter of a component; the same one whenever the same
 	// version is started again.
-	Of(app string, version int, component string) gateway.Meter
+	Of(app string, version teal.VersionRef, component string) gateway.Meter
 }
 
 // Logs takes the lines that components print.
@@ -75,11 +75,11 @@ type Use struct {
 
 // Usage says who needs an environment, and makes the data plane follow.
 type Usage interface {
-	Uses(ctx context.Context, app string, version int) (Use, error)
+	Uses(ctx context.Context, app string, version teal.VersionRef) (Use, error)
 	// HideUnused calls hide unless an alias points to the version, before one can be
 	// given to it: an alias is only ever given to a version in sight. It waits for a
 	// change of the app's aliases that is under way. The use is what it found.
-	HideUnused(ctx context.Context, app string, version int, hide func()) (Use, error)
+	HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
 	// that are being deleted.
 	Targets() []Target
@@ -116,7 +116,7 @@ type Config struct {
 	Admit func(app, component string) (release func(), err error)
 	// MinInstances says how many instances of a function are to stand ready beyond what
 	// its version asks for; nil is none. See Rewarm.
-	MinInstances func(app string, version int, component string) int
+	MinInstances func(app string, version teal.VersionRef, component string) int
 
 	Region  string // as functions see it; "" is function's default
 	Account string // likewise
@@ -142,8 +142,6 @@ type Manager struct {
 	spawn func(r *running)                     // nil unless Run is running
 	after func(work func(ctx context.Context)) // runs work in the background; nil like spawn
 }
-
-var _ release.Runner = (*Manager)(nil)
 
 // New returns a manager. It starts nothing.
 func New(cfg Config) *Manager {
@@ -213,25 +211,25 @@ func (m *Manager) setSpawn(spawn func(*running), after func(func(context.Context
 
 // begin starts a version that does not run.
 func (m *Manager) begin(version teal.Version, e teal.Environment) error {
-	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(version.App, version.Number))
+	m.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(version.App, e.Version))
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.spawn == nil {
 		return teal.Errorf(teal.CodeUnavailable, "the server is starting or stopping; try again in a moment")
 	}
 	r := &running{
-		manager: m, version: version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
+		manager: m, version: version, ref: e.Version, slot: e.Slot, since: e.CreatedAt, unslotted: e.Unslotted,
 		minInstances: e.MinInstances, dirty: make(chan struct{}, 1), stopped: make(chan struct{}), gone: make(chan struct{}),
 		health: health{state: teal.EnvironmentStarting}, at: time.Now(),
 	}
-	m.envs[key{version.App, version.Number}] = r
+	m.envs[key{version.App, e.Version}] = r
 	m.alive[r] = true
 	m.spawn(r)
 	return nil
 }
 
 // Observe implements [release.Runner].
-func (m *Manager) Observe(_ context.Context, app string, version int) (release.Health, error) {
+func (m *Manager) Observe(_ context.Context, app string, version teal.VersionRef) (release.Health, error) {
 	r := m.find(app, version)
 	if r == nil {
 		return release.Health{}, nil
@@ -245,7 +243,7 @@ func (m *Manager) Observe(_ context.Context, app string, version int) (release.H
 }
 
 // Recheck implements [release.Runner].
-func (m *Manager) Recheck(_ context.Context, app string, version int) error {
+func (m *Manager) Recheck(_ context.Context, app string, version teal.VersionRef) error {
 	if r := m.find(app, version); r != nil {
 		r.recheck()
 	}
@@ -254,7 +252,7 @@ func (m *Manager) Recheck(_ context.Context, app string, version int) error {
 
 // Await blocks until the environment is ready, has failed, or does not run; or
 // until ctx ends, then with ctx's error. It returns the health at that moment.
-func (m *Manager) Await(ctx context.Context, app string, version int) (release.Health, error) {
+func (m *Manager) Await(ctx context.Context, app string, version teal.VersionRef) (release.Health, error) {
 	for {
 		m.mu.Lock()
 		changed := m.changed
@@ -273,20 +271,20 @@ func (m *Manager) Await(ctx context.Context, app string, version int) (release.H
 
 // Started is Await for who wants to know no more than that the environment has
 // become ready or has failed; its error is ctx's.
-func (m *Manager) Started(ctx context.Context, app string, version int) error {
+func (m *Manager) Started(ctx context.Context, app string, version teal.VersionRef) error {
 	_, err := m.Await(ctx, app, version)
 	return err
 }
 
 // Retire implements [release.Runner].
-func (m *Manager) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
+func (m *Manager) Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error {
 	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
 	defer m.changing.Lock(app)()
 	return m.retire(ctx, app, version, drain)
 }
 
 // retire is Retire for callers that hold changing of the app.
-func (m *Manager) retire(ctx context.Context, app string, version int, drain time.Duration) error {
+func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error {
 	r, keep, err := m.hideUnneeded(ctx, app, version)
 	if keep || err != nil {
 		return err
@@ -319,17 +317,17 @@ func (m *Manager) retire(ctx context.Context, app string, version int, drain tim
 
 // hideUnneeded takes an environment out of sight, nil when it does not run, unless
 // an alias points to it: then keep is true. One that live points to is an error.
-func (m *Manager) hideUnneeded(ctx context.Context, app string, version int) (r *running, keep bool, err error) {
+func (m *Manager) hideUnneeded(ctx context.Context, app string, version teal.VersionRef) (r *running, keep bool, err error) {
 	use, err := m.cfg.Usage.HideUnused(ctx, app, version, func() { r = m.hide(app, version) })
 	if err == nil && use.Live {
-		err = teal.Errorf(teal.CodeVersionInUse, "version %d of %s is live; it cannot be retired", version, app)
+		err = teal.Errorf(teal.CodeVersionInUse, "version %s of %s is live; it cannot be retired", version, app)
 	}
 	return r, use.Alias, err
 }
 
 // forgetStopped deletes the record of an environment that does not run. One
 // that is draining will be forgotten when it has stopped.
-func (m *Manager) forgetStopped(ctx context.Context, app string, version int) error {
+func (m *Manager) forgetStopped(ctx context.Context, app string, version teal.VersionRef) error {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return err
@@ -354,13 +352,13 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 	after(func(ctx context.Context) {
 		r.drain(ctx, drain)
 		defer m.changing.Lock(r.version.App)()
-		if ctx.Err() != nil || m.find(r.version.App, r.version.Number) != nil {
+		if ctx.Err() != nil || m.find(r.version.App, r.ref) != nil {
 			return
 		}
 		r.logger().Info("environment stopped")
 		// Not to be cut short by the end of the server: the store outlives it.
 		ctx = context.WithoutCancel(ctx)
-		if err := m.cfg.Records.Forget(ctx, r.version.App, r.version.Number); err != nil {
+		if err := m.cfg.Records.Forget(ctx, r.version.App, r.ref); err != nil {
 			r.logger().Error("environment stopped and could not be forgotten; the next start of the server will", "error", err)
 		}
 	})
@@ -394,10 +392,10 @@ func (m *Manager) Specs() []teal.Spec {
 
 // recordHealth makes the record say how the environment is.
 func (m *Manager) recordHealth(ctx context.Context, r *running, h health) {
-	if m.find(r.version.App, r.version.Number) != r {
+	if m.find(r.version.App, r.ref) != r {
 		return
 	}
-	err := m.cfg.Records.Note(ctx, r.version.App, r.version.Number, func(e *teal.Environment) {
+	err := m.cfg.Records.Note(ctx, r.version.App, r.ref, func(e *teal.Environment) {
 		if e.State != teal.EnvironmentDraining {
 			e.State, e.Reason, e.Output, e.StateAt = h.state, h.reason, h.output, time.Now()
 		}

@@ -35,8 +35,8 @@ type world struct {
 	code string
 
 	mu       sync.Mutex
-	envs     map[int]teal.Environment
-	uses     func(version int) Use
+	envs     map[teal.VersionRef]teal.Environment
+	uses     func(version teal.VersionRef) Use
 	rerouted int
 	changed  int
 	refuse   int                      // so many notes fail
@@ -45,14 +45,14 @@ type world struct {
 
 const shop = "shop"
 
-func (w *world) Version(_ context.Context, app string, number int) (teal.Version, error) {
+func (w *world) Version(_ context.Context, app string, number teal.VersionRef) (teal.Version, error) {
 	if w.upstream != nil {
-		return teal.Version{App: app, Number: number, Spec: teal.Spec{App: app, Components: map[string]teal.Component{"u": {Upstream: &teal.Upstream{
-			URLs:   []string{w.upstream(number)},
+		return teal.Version{App: app, Number: int(number), Spec: teal.Spec{App: app, Components: map[string]teal.Component{"u": {Upstream: &teal.Upstream{
+			URLs:   []string{w.upstream(int(number))},
 			Health: teal.Health{Path: "/", Interval: teal.Duration(time.Hour), Timeout: teal.DefaultHealthTimeout, Failures: 1},
 		}}}}}, nil
 	}
-	return teal.Version{App: app, Number: number, Spec: teal.Spec{
+	return teal.Version{App: app, Number: int(number), Spec: teal.Spec{
 		App: app,
 		Components: map[string]teal.Component{"f": {Function: &teal.Function{
 			Runtime: "provided", Memory: teal.DefaultMemory, Timeout: teal.DefaultTimeout, Concurrency: teal.Concurrency{Min: 1, Max: 1},
@@ -77,7 +77,7 @@ func (w *world) SetDesired(_ context.Context, e teal.Environment) error {
 	return nil
 }
 
-func (w *world) Note(_ context.Context, _ string, version int, note func(*teal.Environment)) error {
+func (w *world) Note(_ context.Context, _ string, version teal.VersionRef, note func(*teal.Environment)) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.refuse > 0 {
@@ -91,7 +91,7 @@ func (w *world) Note(_ context.Context, _ string, version int, note func(*teal.E
 	return nil
 }
 
-func (w *world) Forget(_ context.Context, _ string, version int) error {
+func (w *world) Forget(_ context.Context, _ string, version teal.VersionRef) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.envs, version)
@@ -121,19 +121,19 @@ func (w *world) ServeEnvironment(ctx context.Context, l net.Listener, _ *gateway
 
 func (w *world) Write(logs.Line) {}
 
-func (w *world) Uses(_ context.Context, _ string, version int) (Use, error) {
+func (w *world) Uses(_ context.Context, _ string, version teal.VersionRef) (Use, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.uses(version), nil
 }
 
-func (w *world) HideUnused(ctx context.Context, app string, version int, hide func()) (Use, error) {
-	return hideUnused(ctx, w, app, version, hide)
+func (w *world) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error) {
+	return hideUnused(ctx, w, app, int(version), hide)
 }
 
 // hideUnused is HideUnused of one whose Uses nobody changes meanwhile.
 func hideUnused(ctx context.Context, usage Usage, app string, version int, hide func()) (Use, error) {
-	use, err := usage.Uses(ctx, app, version)
+	use, err := usage.Uses(ctx, app, teal.VersionRef(version))
 	if err == nil && !use.Live && !use.Alias {
 		hide()
 	}
@@ -152,7 +152,7 @@ func (w *world) Reroute(string) {
 // startManager returns a manager that runs until the test ends.
 func startManager(t *testing.T) (*Manager, *world) {
 	t.Helper()
-	w := &world{code: t.TempDir(), envs: map[int]teal.Environment{}, uses: func(int) Use { return Use{} }}
+	w := &world{code: t.TempDir(), envs: map[teal.VersionRef]teal.Environment{}, uses: func(teal.VersionRef) Use { return Use{} }}
 	m := New(Config{
 		Records: w, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) { w.mu.Lock(); defer w.mu.Unlock(); w.changed++ },
@@ -185,7 +185,7 @@ func provision(t *testing.T, m *Manager, version int) *gateway.Environment {
 	if err := m.Provision(t.Context(), shop, version); err != nil {
 		t.Fatal(err)
 	}
-	r := m.find(shop, version)
+	r := m.find(shop, teal.VersionRef(version))
 	until(t, "the environment is built", func() bool { return r.currentHandle() != nil })
 	return r.currentHandle()
 }
@@ -258,7 +258,7 @@ func upstreams(t *testing.T, w *world, status map[int]*atomic.Int64) {
 
 func healthOf(t *testing.T, m *Manager, version int) release.Health {
 	t.Helper()
-	h, err := m.Observe(t.Context(), shop, version)
+	h, err := m.Observe(t.Context(), shop, teal.VersionRef(version))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestRoomIsNotMadeWhileLiveIsNotHealthy(t *testing.T) {
 	status := map[int]*atomic.Int64{}
 	upstreams(t, w, status)
 	w.mu.Lock()
-	w.uses = func(version int) Use { return Use{Live: version == 2} }
+	w.uses = func(version teal.VersionRef) Use { return Use{Live: version == 2} }
 	w.mu.Unlock()
 	status[2].Store(http.StatusServiceUnavailable)
 	provision(t, m, 2)

@@ -21,16 +21,17 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	// Half a change would leave records that say something else than what runs.
 	ctx = context.WithoutCancel(ctx)
 	defer m.changing.Lock(app)()
-	version, err := m.cfg.Records.Version(ctx, app, number)
+	ref := teal.VersionRef(number)
+	version, err := m.cfg.Records.Version(ctx, app, ref)
 	if err != nil {
 		return err
 	}
-	neighbours, err := m.makeRoom(ctx, app, number, keep)
+	neighbours, err := m.makeRoom(ctx, app, ref, keep)
 	if err != nil {
 		return err
 	}
 	e, err := m.recordDesired(ctx, version, neighbours)
-	if err != nil || m.find(app, number) != nil {
+	if err != nil || m.find(app, ref) != nil {
 		return err
 	}
 	m.cfg.Logger.Info("starting environment", "app", app, "version", number, "slot", e.Slot)
@@ -58,49 +59,50 @@ func (m *Manager) WhileNothingStarts(app string, f func() error) error {
 	return f()
 }
 
-// ProvisionUnslotted starts a version for a user's alias, which must be given to it
-// before anybody else is provisioned. It takes no slot, makes no room, and is
-// not a preview. A version that runs already is left as it is.
-func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, number int) error {
+// ProvisionUnslotted starts a version, or a draft, for a user's alias, which must be
+// given to it before anybody else is provisioned. It takes no slot, makes no room,
+// and is not a preview. What runs already is left as it is.
+func (m *Manager) ProvisionUnslotted(ctx context.Context, app string, ref teal.VersionRef) error {
 	ctx = context.WithoutCancel(ctx)
 	defer m.changing.Lock(app)()
-	if m.find(app, number) != nil {
+	if m.find(app, ref) != nil {
 		return nil
 	}
-	version, err := m.cfg.Records.Version(ctx, app, number)
+	version, err := m.cfg.Records.Version(ctx, app, ref)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	e := teal.Environment{App: app, Version: number, Unslotted: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
+	e := teal.Environment{App: app, Version: ref, Unslotted: true, State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now}
 	if err := m.cfg.Records.SetDesired(ctx, e); err != nil {
 		return err
 	}
-	m.cfg.Logger.Info("starting environment beside the slots", "app", app, "version", number)
+	m.cfg.Logger.Info("starting environment beside the slots", "app", app, "version", ref)
 	return m.begin(version, e)
 }
 
 // makeRoom returns the slots of the app's other environments, by version,
 // after retiring those that nobody needs and that are not in keep. While live is
 // not healthy, one that is stays: it may be what somebody wants to go back to.
-func (m *Manager) makeRoom(ctx context.Context, app string, number int, keep []int) (map[int]teal.Slot, error) {
+func (m *Manager) makeRoom(ctx context.Context, app string, ref teal.VersionRef, keep []int) (map[teal.VersionRef]teal.Slot, error) {
 	records, err := m.cfg.Records.Environments(ctx, app)
 	if err != nil {
 		return nil, err
 	}
-	uses, liveServes := map[int]Use{}, true
+	uses, liveServes := map[teal.VersionRef]Use{}, true
 	for _, e := range records {
 		if uses[e.Version], err = m.cfg.Usage.Uses(ctx, app, e.Version); err != nil {
 			return nil, err
 		}
 		liveServes = liveServes && (!uses[e.Version].Live || m.serves(app, e.Version))
 	}
-	slots := map[int]teal.Slot{}
+	slots := map[teal.VersionRef]teal.Slot{}
 	for _, e := range records {
-		if e.Version == number || e.State == teal.EnvironmentDraining {
+		if e.Version == ref || e.State == teal.EnvironmentDraining {
 			continue
 		}
-		spare := uses[e.Version] == (Use{}) && !slices.Contains(keep, e.Version)
+		number, _ := e.Version.Number()
+		spare := uses[e.Version] == (Use{}) && !slices.Contains(keep, number)
 		if spare && (liveServes || !m.serves(app, e.Version)) {
 			if err := m.retire(ctx, app, e.Version, teal.DefaultDrain.Std()); err != nil {
 				return nil, err
@@ -113,7 +115,7 @@ func (m *Manager) makeRoom(ctx context.Context, app string, number int, keep []i
 }
 
 // serves reports whether every component of an environment can take requests.
-func (m *Manager) serves(app string, version int) bool {
+func (m *Manager) serves(app string, version teal.VersionRef) bool {
 	r := m.find(app, version)
 	if r == nil {
 		return false
@@ -125,13 +127,13 @@ func (m *Manager) serves(app string, version int) bool {
 // recordDesired records that the version is to run. One that runs in a slot already keeps
 // its record; one that runs beside the slots moves into a free one. What ran for
 // an alias alone counts as started now.
-func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neighbours map[int]teal.Slot) (teal.Environment, error) {
+func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neighbours map[teal.VersionRef]teal.Slot) (teal.Environment, error) {
 	now := time.Now()
 	e := teal.Environment{
-		App: version.App, Version: version.Number,
+		App: version.App, Version: version.Ref(),
 		State: teal.EnvironmentStarting, CreatedAt: now, StateAt: now,
 	}
-	r := m.find(version.App, version.Number)
+	r := m.find(version.App, version.Ref())
 	if r != nil {
 		if r.slot != teal.SlotNone {
 			return e, nil
@@ -141,9 +143,9 @@ func (m *Manager) recordDesired(ctx context.Context, version teal.Version, neigh
 	}
 	taken := map[teal.Slot]bool{}
 	live := teal.SlotNone
-	for number, slot := range neighbours {
+	for other, slot := range neighbours {
 		taken[slot] = true
-		use, err := m.cfg.Usage.Uses(ctx, version.App, number)
+		use, err := m.cfg.Usage.Uses(ctx, version.App, other)
 		if err != nil {
 			return e, err
 		}

@@ -26,8 +26,9 @@ func NewStored(s *store.Store, drafts Drafts) Stored { return Stored{s, drafts} 
 var _ Records = Stored{}
 
 // Version implements [Records].
-func (r Stored) Version(ctx context.Context, app string, number int) (teal.Version, error) {
-	if number == teal.Draft {
+func (r Stored) Version(ctx context.Context, app string, version teal.VersionRef) (teal.Version, error) {
+	number, ok := version.Number()
+	if !ok {
 		return r.drafts.DraftVersion(ctx, app)
 	}
 	record, err := r.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
@@ -56,16 +57,16 @@ func (r Stored) SetDesired(ctx context.Context, e teal.Environment) error {
 }
 
 // Note implements [Records].
-func (r Stored) Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error {
-	_, err := r.store.Environments.Modify(ctx, store.VersionKey{App: app, Number: version},
+func (r Stored) Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error {
+	_, err := r.store.Environments.Modify(ctx, store.EnvironmentKey{App: app, Version: version},
 		func(e *teal.Environment) error { note(e); return nil })
 	return store.IgnoreMissing(err)
 }
 
 // Forget implements [Records].
-func (r Stored) Forget(ctx context.Context, app string, version int) error {
+func (r Stored) Forget(ctx context.Context, app string, version teal.VersionRef) error {
 	ctx = store.WithUrgency(ctx, store.Back) // it is small, and makes room
-	key := store.VersionKey{App: app, Number: version}
+	key := store.EnvironmentKey{App: app, Version: version}
 	record, err := r.store.Environments.Get(ctx, key)
 	if err == nil {
 		err = r.store.Environments.Delete(ctx, key, record.Revision)

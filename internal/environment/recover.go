@@ -15,7 +15,7 @@ import (
 // Target is a version that an alias points to.
 type Target struct {
 	App     string
-	Version int
+	Version teal.VersionRef
 	Live    bool // the live alias does
 }
 
@@ -124,7 +124,7 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 	}
 	version, err := m.cfg.Records.Version(ctx, p.env.App, p.env.Version)
 	if err != nil {
-		m.reportIncomplete(teal.Version{App: p.env.App, Number: p.env.Version}, err)
+		m.reportIncomplete(p.env.App, p.env.Version, err)
 		return nil
 	}
 	var unrecorded error
@@ -147,7 +147,7 @@ func (m *Manager) carryOut(ctx context.Context, p plan) error {
 
 // AwaitAll blocks until each of the apps' versions is ready or has failed, but no
 // longer than patience. One that is not ready then is logged.
-func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions iter.Seq2[string, int]) {
+func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions iter.Seq2[string, teal.VersionRef]) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for app, version := range versions {
@@ -159,15 +159,15 @@ func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions
 }
 
 // incomplete names an environment in an alert.
-func incomplete(app string, version int) string {
-	return fmt.Sprintf("%s version %s", app, teal.VersionLabel(version))
+func incomplete(app string, version teal.VersionRef) string {
+	return fmt.Sprintf("%s version %s", app, version)
 }
 
-func (m *Manager) reportIncomplete(v teal.Version, err error) {
+func (m *Manager) reportIncomplete(app string, version teal.VersionRef, err error) {
 	m.cfg.Alerts.Report(teal.Alert{
-		Code: teal.AlertAppIncomplete, Subject: incomplete(v.App, v.Number),
-		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", teal.VersionLabel(v.Number), v.App, teal.MessageOf(err)),
-		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", v.App, v.App),
+		Code: teal.AlertAppIncomplete, Subject: incomplete(app, version),
+		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", version, app, teal.MessageOf(err)),
+		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", app, app),
 	})
 }
 
@@ -213,7 +213,7 @@ func (m *Manager) reclaim(r *running, write func(context.Context, health) error)
 // reclaimOnce reports whether nothing is left to be done.
 func (m *Manager) reclaimOnce(ctx context.Context, r *running, write func(context.Context, health) error) bool {
 	defer m.changing.Lock(r.version.App)()
-	if m.find(r.version.App, r.version.Number) != r {
+	if m.find(r.version.App, r.ref) != r {
 		return true // retired after all
 	}
 	now, _ := r.currentHealth()

@@ -54,11 +54,11 @@ func (l *ledger) SetDesired(ctx context.Context, e teal.Environment) error {
 	return l.write(func() { _ = l.world.SetDesired(ctx, e) })
 }
 
-func (l *ledger) Note(ctx context.Context, app string, version int, note func(*teal.Environment)) error {
+func (l *ledger) Note(ctx context.Context, app string, version teal.VersionRef, note func(*teal.Environment)) error {
 	return l.write(func() { _ = l.world.Note(ctx, app, version, note) })
 }
 
-func (l *ledger) Forget(ctx context.Context, app string, version int) error {
+func (l *ledger) Forget(ctx context.Context, app string, version teal.VersionRef) error {
 	return l.write(func() { _ = l.world.Forget(ctx, app, version) })
 }
 
@@ -67,16 +67,16 @@ func (l *ledger) Targets() []Target {
 	defer l.mu.Unlock()
 	var targets []Target
 	for name, version := range l.aliases {
-		targets = append(targets, Target{App: shop, Version: version, Live: name == teal.AliasLive})
+		targets = append(targets, Target{App: shop, Version: teal.VersionRef(version), Live: name == teal.AliasLive})
 	}
 	return targets
 }
 
-func (l *ledger) use(version int) Use {
+func (l *ledger) use(version teal.VersionRef) Use {
 	use := Use{}
 	for name, target := range l.aliases {
-		use.Live = use.Live || target == version && name == teal.AliasLive
-		use.Alias = use.Alias || target == version && name != teal.AliasLive
+		use.Live = use.Live || target == int(version) && name == teal.AliasLive
+		use.Alias = use.Alias || target == int(version) && name != teal.AliasLive
 	}
 	return use
 }
@@ -87,7 +87,7 @@ func (l *ledger) wanted() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, version := range l.aliases {
-		if e, ok := l.envs[version]; !ok || e.State == teal.EnvironmentDraining {
+		if e, ok := l.envs[teal.VersionRef(version)]; !ok || e.State == teal.EnvironmentDraining {
 			return false
 		}
 	}
@@ -128,7 +128,7 @@ func TestWhatAnAliasPointsToRuns(t *testing.T) {
 	code, dir := t.TempDir(), t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
 		l := &ledger{aliases: map[string]int{}}
-		l.world = world{code: code, envs: map[int]teal.Environment{}, uses: l.use}
+		l.world = world{code: code, envs: map[teal.VersionRef]teal.Environment{}, uses: l.use}
 		m, stop := l.life(t, dir)
 		defer func() { stop() }()
 		version := rapid.IntRange(1, 3)
@@ -140,9 +140,13 @@ func TestWhatAnAliasPointsToRuns(t *testing.T) {
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
-			"start":  func(t *rapid.T) { _ = m.Provision(context.Background(), shop, version.Draw(t, "version")) },
-			"aside":  func(t *rapid.T) { _ = m.ProvisionUnslotted(context.Background(), shop, version.Draw(t, "version")) },
-			"retire": func(t *rapid.T) { _ = m.Retire(context.Background(), shop, version.Draw(t, "version"), 0) },
+			"start": func(t *rapid.T) { _ = m.Provision(context.Background(), shop, version.Draw(t, "version")) },
+			"aside": func(t *rapid.T) {
+				_ = m.ProvisionUnslotted(context.Background(), shop, teal.VersionRef(version.Draw(t, "version")))
+			},
+			"retire": func(t *rapid.T) {
+				_ = m.Retire(context.Background(), shop, teal.VersionRef(version.Draw(t, "version")), 0)
+			},
 			"fail": func(t *rapid.T) {
 				next := rapid.SampledFrom([]fault{faultRefused, faultAnswerLost}).Draw(t, "fault")
 				l.mu.Lock()
@@ -151,7 +155,7 @@ func TestWhatAnAliasPointsToRuns(t *testing.T) {
 			},
 			"alias": func(t *rapid.T) {
 				v := version.Draw(t, "version")
-				if !m.Runs(shop, v) {
+				if !m.Runs(shop, teal.VersionRef(v)) {
 					return // the router refuses that
 				}
 				l.mu.Lock()
@@ -182,7 +186,7 @@ func TestPlanRecovery(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(1000, 0)
 	env := func(app string, version int, slot teal.Slot, state teal.EnvironmentState) teal.Environment {
-		return teal.Environment{App: app, Version: version, Slot: slot, State: state}
+		return teal.Environment{App: app, Version: teal.VersionRef(version), Slot: slot, State: state}
 	}
 	plans := planRecovery([]teal.Environment{
 		env("a", 1, teal.SlotBlue, teal.EnvironmentDraining),
@@ -211,7 +215,7 @@ func TestPlanRecovery(t *testing.T) {
 	}
 	var got []outcome
 	for _, p := range plans {
-		got = append(got, outcome{p.env.App, p.env.Version, p.env.Slot, p.env.State, p.env.Unslotted, p.forget, p.record})
+		got = append(got, outcome{p.env.App, int(p.env.Version), p.env.Slot, p.env.State, p.env.Unslotted, p.forget, p.record})
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", got, want)
@@ -224,7 +228,7 @@ func TestPlanRecovery(t *testing.T) {
 // Seen red when recover returned the error: Run ended; and when retire did not resolve
 // the alert.
 func TestOneVersionThatCannotBeReadKeepsNothingDown(t *testing.T) {
-	w := &world{code: t.TempDir(), envs: map[int]teal.Environment{1: {App: shop, Version: 1}, 2: {App: shop, Version: 2}}, uses: func(int) Use { return Use{} }}
+	w := &world{code: t.TempDir(), envs: map[teal.VersionRef]teal.Environment{1: {App: shop, Version: 1}, 2: {App: shop, Version: 2}}, uses: func(teal.VersionRef) Use { return Use{} }}
 	told := &alerts{}
 	m := New(Config{
 		Records: torn{w}, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w, Alerts: told,
@@ -258,7 +262,7 @@ func TestOneVersionThatCannotBeReadKeepsNothingDown(t *testing.T) {
 // torn has no version 1 that can be read.
 type torn struct{ *world }
 
-func (r torn) Version(ctx context.Context, app string, number int) (teal.Version, error) {
+func (r torn) Version(ctx context.Context, app string, number teal.VersionRef) (teal.Version, error) {
 	if number == 1 {
 		return teal.Version{}, errStore
 	}

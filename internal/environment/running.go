@@ -24,12 +24,13 @@ import (
 type running struct {
 	manager   *Manager
 	version   teal.Version
-	slot      teal.Slot     // written under manager.changing of the app and manager.mu
-	since     time.Time     // when it was desired; likewise
-	unslotted bool          // for a user's alias alone; guarded like since
-	dirty     chan struct{} // capacity 1: a component's condition may have changed
-	stopped   chan struct{} // closed when everything has ended
-	gone      chan struct{} // closed when no instance runs any more; never when none was built
+	ref       teal.VersionRef // which version; that of a draft has no number
+	slot      teal.Slot       // written under manager.changing of the app and manager.mu
+	since     time.Time       // when it was desired; likewise
+	unslotted bool            // for a user's alias alone; guarded like since
+	dirty     chan struct{}   // capacity 1: a component's condition may have changed
+	stopped   chan struct{}   // closed when everything has ended
+	gone      chan struct{}   // closed when no instance runs any more; never when none was built
 
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
@@ -49,7 +50,7 @@ type running struct {
 }
 
 func (r *running) logger() *slog.Logger {
-	return r.manager.cfg.Logger.With("app", r.version.App, "version", r.version.Number)
+	return r.manager.cfg.Logger.With("app", r.version.App, "version", r.ref)
 }
 
 // run builds the environment and keeps it running until ctx ends. It returns
@@ -103,11 +104,11 @@ func (r *running) buildAtLast(ctx context.Context) ([]part, map[string]net.Liste
 	for pause := rebuildFirst; ; pause = min(2*pause, rebuildMost) {
 		parts, listeners, err := r.build(ctx)
 		if err == nil {
-			r.manager.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(r.version.App, r.version.Number))
+			r.manager.cfg.Alerts.Resolve(teal.AlertAppIncomplete, incomplete(r.version.App, r.ref))
 			return parts, listeners
 		}
 		if teal.IsCode(err, teal.CodeUnknownBundle) {
-			r.manager.reportIncomplete(r.version, err)
+			r.manager.reportIncomplete(r.version.App, r.ref, err)
 		}
 		if ctx.Err() != nil {
 			return nil, nil
@@ -293,12 +294,12 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		}
 		parts = append(parts, p)
 		if meters := r.manager.cfg.Meters; meters != nil {
-			p.component.Meter = meters.Of(r.version.App, r.version.Number, name)
+			p.component.Meter = meters.Of(r.version.App, r.ref, name)
 		}
 		components[name] = p.component
 	}
 	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
-		App: r.version.App, Version: r.version.Number, Routes: spec.Routes, Components: components,
+		App: r.version.App, Version: r.ref, Routes: spec.Routes, Components: components,
 		Admit: r.admit,
 	})
 	r.mu.Lock()
@@ -348,7 +349,7 @@ func (r *running) makeWork() error {
 	if err := os.MkdirAll(root, 0o700); err != nil {
 		return fmt.Errorf("work folder: %w", err)
 	}
-	work, err := os.MkdirTemp(root, fmt.Sprintf("%s-%d-", r.version.App, r.version.Number))
+	work, err := os.MkdirTemp(root, fmt.Sprintf("%s-%d-", r.version.App, r.ref))
 	if err != nil {
 		return fmt.Errorf("work folder: %w", err)
 	}
@@ -389,7 +390,7 @@ func closeAll(listeners map[string]net.Listener) {
 func (r *running) environment(name string, listeners map[string]net.Listener) map[string]string {
 	env := map[string]string{
 		"TEAL_APP":       r.version.App,
-		"TEAL_VERSION":   teal.VersionLabel(r.version.Number),
+		"TEAL_VERSION":   r.ref.String(),
 		"TEAL_COMPONENT": name,
 	}
 	for sibling, l := range listeners {
@@ -418,7 +419,7 @@ func (r *running) addState(env map[string]string, name string, c teal.Component)
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {
 	return func(instance, requestID, stream, text string) {
 		r.manager.cfg.Logs.Write(logs.Line{
-			At: time.Now(), App: r.version.App, Version: r.version.Number, Component: name,
+			At: time.Now(), App: r.version.App, Version: r.ref, Component: name,
 			Instance: instance, RequestID: requestID, Stream: stream, Text: text,
 		})
 	}

@@ -22,13 +22,13 @@ func (m *Manager) Size(ctx context.Context, app string, version, model int) erro
 	defer m.changing.Lock(app)()
 	var needs map[string]int
 	if model != 0 {
-		source := m.find(app, model)
+		source := m.find(app, teal.VersionRef(model))
 		if source == nil {
 			return nil
 		}
 		needs = source.demand()
 	}
-	r := m.find(app, version)
+	r := m.find(app, teal.VersionRef(version))
 	if r == nil {
 		return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so it cannot be sized", version, app)
 	}
@@ -36,7 +36,7 @@ func (m *Manager) Size(ctx context.Context, app string, version, model int) erro
 	if maps.Equal(minInstances, r.currentMinInstances()) {
 		return nil
 	}
-	if err := m.cfg.Records.Note(ctx, app, version, func(e *teal.Environment) { e.MinInstances = minInstances }); err != nil {
+	if err := m.cfg.Records.Note(ctx, app, teal.VersionRef(version), func(e *teal.Environment) { e.MinInstances = minInstances }); err != nil {
 		return err
 	}
 	r.logger().Info("sizing environment", "model", model, "instances", minInstances)

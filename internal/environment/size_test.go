@@ -34,7 +34,7 @@ func (c *city) Caller(client, server netip.AddrPort, owner string) (process.Call
 
 func (c *city) Start(s process.Spec) (*process.Process, error) { return c.Runner.Start(s) }
 
-func (c *city) Version(_ context.Context, app string, number int) (teal.Version, error) {
+func (c *city) Version(_ context.Context, app string, number teal.VersionRef) (teal.Version, error) {
 	f := teal.Function{
 		Runtime: "python3", Handler: "app.handler", Memory: teal.DefaultMemory, Timeout: teal.DefaultTimeout, Init: teal.Duration(20 * time.Second),
 		Idle: teal.Duration(300 * time.Millisecond), Concurrency: teal.Concurrency{Min: 1, Max: 4},
@@ -42,7 +42,7 @@ func (c *city) Version(_ context.Context, app string, number int) (teal.Version,
 	if number > 1 {
 		f.Concurrency.Max = 3 // green may have less than live needs
 	}
-	return teal.Version{App: app, Number: number, Spec: teal.Spec{App: app, Components: map[string]teal.Component{"f": {Function: &f}}}}, nil
+	return teal.Version{App: app, Number: int(number), Spec: teal.Spec{App: app, Components: map[string]teal.Component{"f": {Function: &f}}}}, nil
 }
 
 func newCity(t *testing.T) *city {
@@ -60,7 +60,7 @@ func newCity(t *testing.T) *city {
 			t.Error(err)
 		}
 	})
-	c := &city{world: world{code: t.TempDir(), envs: map[int]teal.Environment{}, uses: func(int) Use { return Use{Release: true} }}, Runner: runner}
+	c := &city{world: world{code: t.TempDir(), envs: map[teal.VersionRef]teal.Environment{}, uses: func(teal.VersionRef) Use { return Use{Release: true} }}, Runner: runner}
 	if err := os.WriteFile(filepath.Join(c.code, "app.py"), []byte(slowly), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -92,13 +92,13 @@ func awaitReady(t *testing.T, m *Manager, version int) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if h, err := m.Await(ctx, shop, version); err != nil || h.State != teal.EnvironmentReady {
+	if h, err := m.Await(ctx, shop, teal.VersionRef(version)); err != nil || h.State != teal.EnvironmentReady {
 		t.Fatalf("version %d: %+v, %v", version, h, err)
 	}
 }
 
 func instances(m *Manager, version int) int {
-	return m.find(shop, version).parts[0].size.(*function.Pool).State().Instances
+	return m.find(shop, teal.VersionRef(version)).parts[0].size.(*function.Pool).State().Instances
 }
 
 // busy makes a version answer so many requests at once, and waits for them.
@@ -107,7 +107,7 @@ func busy(t *testing.T, m *Manager, version, n int) {
 	var all sync.WaitGroup
 	for range n {
 		all.Go(func() {
-			c, err := m.find(shop, version).currentHandle().Component("f")
+			c, err := m.find(shop, teal.VersionRef(version)).currentHandle().Component("f")
 			if err == nil {
 				_, err = c.Function.Invoke(t.Context(), teal.Invocation{Event: []byte(`{"seconds":0.5}`)})
 			}
@@ -142,7 +142,7 @@ func TestGreenIsSizedLikeLive(t *testing.T) {
 	size(t, m, 2, 1)
 	size(t, m, 1, 1)
 	observe := func(version int) release.Health {
-		h, err := m.Observe(t.Context(), shop, version)
+		h, err := m.Observe(t.Context(), shop, teal.VersionRef(version))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestGreenIsSizedLikeLive(t *testing.T) {
 	time.Sleep(time.Second) // longer than the functions' idle timeout
 	check(m)
 	for version, want := range map[int]int{1: 4, 2: 3} {
-		if got := c.envs[version].MinInstances; !maps.Equal(got, map[string]int{"f": want}) {
+		if got := c.envs[teal.VersionRef(version)].MinInstances; !maps.Equal(got, map[string]int{"f": want}) {
 			t.Errorf("version %d is recorded with %v", version, got)
 		}
 	}
@@ -182,7 +182,7 @@ func TestGreenIsSizedLikeLive(t *testing.T) {
 	size(t, m, 1, 0)
 	until(t, "live is let go", func() bool { return instances(m, 1) == 1 })
 	c.mu.Lock()
-	c.uses = func(int) Use { return Use{} }
+	c.uses = func(teal.VersionRef) Use { return Use{} }
 	c.mu.Unlock()
 	if err := m.Retire(t.Context(), shop, 2, 0); err != nil {
 		t.Fatal(err)

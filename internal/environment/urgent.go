@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"teal"
 	"teal/internal/release"
 	"teal/internal/store"
 )
@@ -14,6 +15,8 @@ func (m *Manager) ForReleases() release.Runner { return urgent{m} }
 
 type urgent struct{ *Manager }
 
+var _ release.Runner = urgent{}
+
 // Provision implements [release.Runner].
 func (r urgent) Provision(ctx context.Context, app string, version int) error {
 	return r.Manager.Provision(store.WithUrgency(ctx, store.Back), app, version)
@@ -21,7 +24,17 @@ func (r urgent) Provision(ctx context.Context, app string, version int) error {
 
 // Retire implements [release.Runner].
 func (r urgent) Retire(ctx context.Context, app string, version int, drain time.Duration) error {
-	return r.Manager.Retire(store.WithUrgency(ctx, store.Back), app, version, drain)
+	return r.Manager.Retire(store.WithUrgency(ctx, store.Back), app, teal.VersionRef(version), drain)
+}
+
+// Observe implements [release.Runner].
+func (r urgent) Observe(ctx context.Context, app string, version int) (release.Health, error) {
+	return r.Manager.Observe(ctx, app, teal.VersionRef(version))
+}
+
+// Recheck implements [release.Runner].
+func (r urgent) Recheck(ctx context.Context, app string, version int) error {
+	return r.Manager.Recheck(ctx, app, teal.VersionRef(version))
 }
 
 // Size implements [release.Runner].

@@ -38,7 +38,7 @@ func (m *Manager) Rewarm(app string) {
 	for _, r := range list {
 		for _, p := range r.currentParts() {
 			if p.pool != nil {
-				p.pool.SetMinInstances(m.minInstances(app, r.version.Number, p.name))
+				p.pool.SetMinInstances(m.minInstances(app, r.ref, p.name))
 			}
 		}
 	}
@@ -46,7 +46,7 @@ func (m *Manager) Rewarm(app string) {
 
 // Instances returns how many instances of a function stand ready or work; 0 for
 // a version that does not run.
-func (m *Manager) Instances(app string, version int, component string) int {
+func (m *Manager) Instances(app string, version teal.VersionRef, component string) int {
 	r := m.find(app, version)
 	if r == nil {
 		return 0
@@ -59,7 +59,7 @@ func (m *Manager) Instances(app string, version int, component string) int {
 	return 0
 }
 
-func (m *Manager) minInstances(app string, version int, component string) int {
+func (m *Manager) minInstances(app string, version teal.VersionRef, component string) int {
 	if m.cfg.MinInstances == nil {
 		return 0
 	}

@@ -34,7 +34,7 @@ func TestTheBacklogCounts(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
 			e := Event{
 				App: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "app"), ID: fmt.Sprint(rapid.IntRange(1, 12).Draw(rt, "id")),
-				Version: rapid.IntRange(1, 3).Draw(rt, "version"), Payload: make([]byte, rapid.IntRange(0, 60).Draw(rt, "bytes")),
+				Version: teal.VersionRef(rapid.IntRange(1, 3).Draw(rt, "version")), Payload: make([]byte, rapid.IntRange(0, 60).Draw(rt, "bytes")),
 			}
 			e.Component = e.App
 			_, known := all[e.key()]
@@ -49,17 +49,17 @@ func TestTheBacklogCounts(t *testing.T) {
 				delete(all, e.key())
 			case known: // it has been run, and its report is left
 				e.Payload, e.Report = nil, []byte("r")
-				b.put(e.key(), holdingOf(e))
+				b.put(e.key(), footprintOf(e))
 				all[e.key()] = e
 			}
-			functions, needed := map[string]load{}, map[store.VersionKey]int{}
+			functions, needed := map[string]load{}, map[store.EnvironmentKey]int{}
 			for _, e := range all {
 				have := functions[e.App]
 				functions[e.App] = load{have.events + 1, have.bytes + teal.Bytes(len(e.Payload)+len(e.Report))}
 				if e.Report != nil {
 					e.Version = 0
 				}
-				needed[store.VersionKey{App: e.App, Number: e.Version}]++
+				needed[store.EnvironmentKey{App: e.App, Version: e.Version}]++
 			}
 			for app, want := range functions {
 				if got := b.functions[Function{App: app, Component: app}]; got != want {

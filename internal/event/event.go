@@ -3,6 +3,7 @@ package event
 import (
 	"time"
 
+	"teal"
 	"teal/internal/store"
 )
 
@@ -17,10 +18,10 @@ type Event struct {
 	Component     string
 	Name          string // by which the function was called
 	Qualifier     string
-	Version       int    // chosen when the event was accepted; retries stay on it
-	Payload       []byte `json:"Event"`
-	ClientContext string `json:",omitempty"`
-	TraceID       string `json:",omitempty"`
+	Version       teal.VersionRef // chosen when the event was accepted; retries stay on it
+	Payload       []byte          `json:"Event"`
+	ClientContext string          `json:",omitempty"`
+	TraceID       string          `json:",omitempty"`
 
 	AcceptedAt time.Time
 	Attempts   int       // how often the function has failed at it

@@ -47,10 +47,10 @@ type Queue struct {
 	wake   chan struct{}
 	loaded chan struct{} // closed when it is known what an earlier server has left
 
-	mu      sync.Mutex
-	waiting waitingRoom
-	backlog backlog
-	running int
+	mu        sync.Mutex
+	scheduled scheduler
+	backlog   backlog
+	running   int
 }
 
 // New returns a queue on which nobody works yet; until Run has read what an earlier
@@ -58,7 +58,7 @@ type Queue struct {
 func New(cfg Config) *Queue {
 	return &Queue{
 		table: store.NewSide(cfg.KV, "lambda", "event", Event.key), logger: cfg.Logger, alerts: cfg.Alerts,
-		wake: make(chan struct{}, 1), loaded: make(chan struct{}), waiting: newWaitingRoom(), backlog: newBacklog(cfg.Limits),
+		wake: make(chan struct{}, 1), loaded: make(chan struct{}), scheduled: newScheduler(), backlog: newBacklog(cfg.Limits),
 	}
 }
 
@@ -87,10 +87,10 @@ func (q *Queue) Add(ctx context.Context, e Event, admitted func() error) error {
 	}
 	switch {
 	case err == nil:
-		q.await(e)
+		q.schedule(e)
 	case errors.Is(err, store.ErrOutcomeUnknown):
 		e.NotBefore = time.Now().Add(lostWriteAfter)
-		q.await(e)
+		q.schedule(e)
 	case errors.Is(err, store.ErrExists):
 		return nil
 	case mine:
@@ -142,39 +142,41 @@ func (q *Queue) Leave(version store.VersionKey) (left func(), ok bool) {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.backlog.needed[version] > 0 {
+	key := version.Environment()
+	if q.backlog.needed[key] > 0 {
 		return nil, false
 	}
-	q.backlog.leaving[version] = true
+	q.backlog.deleting[key] = true
 	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		delete(q.backlog.leaving, version)
+		delete(q.backlog.deleting, key)
 	}, true
 }
 
-// Needs returns the versions of an app that events need.
+// Needs returns the numbers of the versions of an app that events need; a draft is
+// kept for as long as its function.
 func (q *Queue) Needs(app string) (numbers []int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for version := range q.backlog.needed {
-		if version.App == app {
-			numbers = append(numbers, version.Number)
+	for key := range q.backlog.needed {
+		if number, ok := key.Version.Number(); ok && key.App == app {
+			numbers = append(numbers, number)
 		}
 	}
 	return numbers
 }
 
-// await has the event looked at when it is due.
-func (q *Queue) await(e Event) {
+// schedule has the event looked at when it is due.
+func (q *Queue) schedule(e Event) {
 	q.mu.Lock()
-	q.backlog.put(e.key(), holdingOf(e))
-	q.waiting.add(pending{key: e.key(), function: e.function(), since: e.AcceptedAt, due: e.NotBefore})
+	q.backlog.put(e.key(), footprintOf(e))
+	q.scheduled.add(pending{key: e.key(), function: e.function(), since: e.AcceptedAt, due: e.NotBefore})
 	q.mu.Unlock()
-	q.nudge()
+	q.wakeUp()
 }
 
-func (q *Queue) nudge() {
+func (q *Queue) wakeUp() {
 	select {
 	case q.wake <- struct{}{}:
 	default:
@@ -227,7 +229,7 @@ func (q *Queue) found(_ string, record store.Record[Event], err error) error {
 	_, known := q.backlog.events[record.Value.key()]
 	q.mu.Unlock()
 	if !known {
-		q.await(record.Value)
+		q.schedule(record.Value)
 	}
 	return nil
 }
@@ -248,14 +250,14 @@ func (q *Queue) take(now time.Time) (events []pending, next time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.running < atOnce {
-		p, found := q.waiting.next(now)
+		p, found := q.scheduled.next(now)
 		if !found {
 			break
 		}
 		q.running++
 		events = append(events, p)
 	}
-	return events, q.waiting.wakeAt(now.Add(lookAgainAfter))
+	return events, q.scheduled.wakeAt(now.Add(lookAgainAfter))
 }
 
 // attempt works on one event once.
@@ -272,37 +274,37 @@ func (q *Queue) attempt(ctx context.Context, worker Worker, p pending) {
 		q.drop(p.key) // it stays for people, whom the table has told
 		return
 	case err != nil:
-		q.again(p, err)
+		q.postpone(p, err)
 		return
 	}
 	next, done := worker.Work(ctx, record.Value)
 	if ctx.Err() != nil {
 		return // likewise
 	}
-	if q.settle(ctx, record, next, done) {
+	if q.recordOutcome(ctx, record, next, done) {
 		q.drop(p.key)
 	} else {
-		q.await(next)
+		q.schedule(next)
 	}
 }
 
-// again has an event that could not be read looked at later.
-func (q *Queue) again(p pending, err error) {
+// postpone has an event that could not be read looked at later.
+func (q *Queue) postpone(p pending, err error) {
 	p.failures++
 	wait := Backoff(p.failures)
 	q.logger.Error("an event cannot be read; it is tried again", "app", p.key.App, "request", p.key.Name, "in", wait, "error", err)
 	p.due = time.Now().Add(wait)
 	q.mu.Lock()
-	q.waiting.add(p)
+	q.scheduled.add(p)
 	q.mu.Unlock()
-	q.nudge()
+	q.wakeUp()
 }
 
-// settle writes down what has become of an event, and tries until it can: an event
+// recordOutcome writes down what has become of an event, and tries until it can: an event
 // that has been run is not to be run again because the store fails. It keeps the
 // event's place meanwhile, so that no more than those are under way. gone means
 // that there is no record any more.
-func (q *Queue) settle(ctx context.Context, record store.Record[Event], next Event, done bool) (gone bool) {
+func (q *Queue) recordOutcome(ctx context.Context, record store.Record[Event], next Event, done bool) (gone bool) {
 	key, revision := next.key(), record.Revision
 	writing := context.WithoutCancel(ctx) // the store outlives the server's end
 	for failures := 1; ; failures++ {
@@ -340,9 +342,9 @@ func (q *Queue) settle(ctx context.Context, record store.Record[Event], next Eve
 func (q *Queue) finished(function Function) {
 	q.mu.Lock()
 	q.running--
-	q.waiting.done(function)
+	q.scheduled.done(function)
 	q.mu.Unlock()
-	q.nudge()
+	q.wakeUp()
 }
 
 // Forget drops the events of an app that is being deleted.

@@ -90,7 +90,7 @@ func (cfg *Config) environ(at instanceEnv, path, version string) []string {
 	fixed := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          at.api,
 		"AWS_LAMBDA_FUNCTION_NAME":        name,
-		"AWS_LAMBDA_FUNCTION_VERSION":     teal.VersionLabel(cfg.Version),
+		"AWS_LAMBDA_FUNCTION_VERSION":     cfg.Version.String(),
 		"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": strconv.FormatInt(megabytes(cfg.Function.Memory), 10),
 		"AWS_LAMBDA_LOG_GROUP_NAME":       "/aws/lambda/" + name,
 		"AWS_LAMBDA_LOG_STREAM_NAME":      at.stream,

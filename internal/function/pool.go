@@ -37,7 +37,7 @@ const (
 // Config is what a Pool needs to know.
 type Config struct {
 	App      string
-	Version  int
+	Version  teal.VersionRef
 	Name     string // the component's
 	Function teal.Function
 
@@ -158,7 +158,7 @@ func New(cfg Config) (*Pool, error) {
 	p := &Pool{
 		cfg:       cfg,
 		name:      LambdaName(cfg.App, cfg.Name),
-		version:   teal.VersionLabel(cfg.Version),
+		version:   cfg.Version.String(),
 		log:       cfg.Logger.With("app", cfg.App, "version", cfg.Version, "component", cfg.Name),
 		wake:      make(chan struct{}, 1),
 		instances: map[*instance]struct{}{},

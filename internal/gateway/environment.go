@@ -13,7 +13,7 @@ import (
 // EnvironmentConfig is what an environment is made of.
 type EnvironmentConfig struct {
 	App        string
-	Version    int
+	Version    teal.VersionRef
 	Routes     []teal.Route
 	Components map[string]*Component
 	Admit      AdmitFunc // nil admits everybody
@@ -23,7 +23,7 @@ type EnvironmentConfig struct {
 // its components, and the count of what it has in flight.
 type Environment struct {
 	app        string
-	version    int
+	version    teal.VersionRef
 	label      string // the version as requests and responses name it
 	routes     routes
 	components map[string]*Component
@@ -56,7 +56,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 	return &Environment{
 		app:        config.App,
 		version:    config.Version,
-		label:      teal.VersionLabel(config.Version),
+		label:      config.Version.String(),
 		routes:     compileRoutes(config.Routes, components),
 		components: components,
 		admit:      config.Admit,
@@ -70,7 +70,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 func (e *Environment) App() string { return e.app }
 
 // Version returns the number of the version.
-func (e *Environment) Version() int { return e.version }
+func (e *Environment) Version() teal.VersionRef { return e.version }
 
 // Label returns the version as requests and responses name it.
 func (e *Environment) Label() string { return e.label }
@@ -81,7 +81,7 @@ func (e *Environment) Component(name string) (*Component, error) {
 	if c, ok := e.components[name]; ok {
 		return c, nil
 	}
-	return nil, teal.Errorf(teal.CodeUnknownComponent, "version %d of app %q has no component %q; it has %s",
+	return nil, teal.Errorf(teal.CodeUnknownComponent, "version %s of app %q has no component %q; it has %s",
 		e.version, e.app, name, quoteAll(slices.Sorted(maps.Keys(e.components))))
 }
 
@@ -98,7 +98,7 @@ func (e *Environment) onlyFunction() (*Component, error) {
 		return e.components[names[0]], nil
 	}
 	if len(names) == 0 {
-		return nil, teal.Errorf(teal.CodeUnknownComponent, "version %d of app %q has no function to invoke", e.version, e.app)
+		return nil, teal.Errorf(teal.CodeUnknownComponent, "version %s of app %q has no function to invoke", e.version, e.app)
 	}
 	slices.Sort(names)
 	return nil, teal.Errorf(teal.CodeUnknownComponent, "app %q has several functions; name one of %s", e.app, quoteAll(names))
@@ -152,10 +152,10 @@ func (e *Environment) Preview(h Head) (Claim, error) {
 		}
 	}
 	if c == nil {
-		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %d of app %q has no route for %s", e.version, e.app, Excerpt(host, h.Path))
+		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", e.version, e.app, Excerpt(host, h.Path))
 	}
 	if !e.Acquire() {
-		return Claim{Version: e.version}, teal.Errorf(teal.CodeVersionNotRunning, "version %d of app %q is being stopped", e.version, e.app)
+		return Claim{Version: e.version}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is being stopped", e.version, e.app)
 	}
 	return Claim{Env: e, Component: c, Version: e.version, Route: prefix}, nil
 }
@@ -183,7 +183,7 @@ func (e *Environment) Expire() { e.overdue.Store(true) }
 func (e *Environment) Cancel() { e.cancel(e.errStopped()) }
 
 func (e *Environment) errStopped() error {
-	return teal.Errorf(teal.CodeTimeout, "version %d of app %q was stopped before it had answered; send the request again", e.version, e.app)
+	return teal.Errorf(teal.CodeTimeout, "version %s of app %q was stopped before it had answered; send the request again", e.version, e.app)
 }
 
 // IsOverdue reports whether the instances of the claim are being stopped because

@@ -19,7 +19,7 @@ func testEnvironment(app string, version int, list ...teal.Route) *Environment {
 	for _, r := range list {
 		components[r.To] = &Component{Name: r.To}
 	}
-	return NewEnvironment(EnvironmentConfig{App: app, Version: version, Routes: list, Components: components})
+	return NewEnvironment(EnvironmentConfig{App: app, Version: teal.VersionRef(version), Routes: list, Components: components})
 }
 
 func isClosed(c <-chan struct{}) bool {

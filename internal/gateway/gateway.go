@@ -59,7 +59,7 @@ type Claim struct {
 	Component *Component
 	// Version is the version that was chosen. It is set as soon as one is
 	// known, so also together with an error.
-	Version int
+	Version teal.VersionRef
 	Alias   string // through which the version was chosen; "" when asked for by number
 	Route   string // the part of the path that led to the component; "" for "/"
 	// Stream asks for a function's answer as it comes, not read as API Gateway
@@ -136,7 +136,7 @@ func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
 			return claim, nil
 		}
 	}
-	return Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %d of app %q is being stopped and nothing has taken its place; try again", claim.Version, claim.Env.app)
+	return Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is being stopped and nothing has taken its place; try again", claim.Version, claim.Env.app)
 }
 
 // route chooses the version for a request, then the component by that version's
@@ -148,7 +148,7 @@ func (r *record) route(host, path string, by selector, point teal.Weight) (Claim
 	}
 	claim.user = !by.overrides()
 	if claim.Component, claim.Route = claim.Env.routes.match(host, path); claim.Component == nil {
-		return claim, teal.Errorf(teal.CodeNoRoute, "version %d of app %q has no route for %s", claim.Version, r.Name, Excerpt(host, path))
+		return claim, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", claim.Version, r.Name, Excerpt(host, path))
 	}
 	return claim, nil
 }
@@ -168,15 +168,15 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
-		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %d of app %q is starting; try again in a moment", version, r.Name)
+		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)
 	}
-	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %d of app %q is not running (%s)", version, r.Name, r.versions())
+	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is not running (%s)", version, r.Name, r.versions())
 }
 
 // Pick chooses between the versions of an alias. The points below the second
 // one's weight are the second one's: raising that weight moves points from the
 // first to the second and never back, 0 is nothing and teal.All is everything.
-func Pick(targets []teal.Target, point teal.Weight) int {
+func Pick(targets []teal.Target, point teal.Weight) teal.VersionRef {
 	if len(targets) == 2 && point < targets[1].Weight {
 		return targets[1].Version
 	}
@@ -186,7 +186,7 @@ func Pick(targets []teal.Target, point teal.Weight) int {
 // selector says how the version is chosen: by number, by the named alias, or,
 // as its zero value, by live.
 type selector struct {
-	version int
+	version teal.VersionRef
 	alias   string
 }
 
@@ -200,7 +200,7 @@ func (s selector) aliasName() string {
 }
 
 func selectorOf(qualifier string) selector {
-	if version, err := strconv.Atoi(qualifier); err == nil && version > 0 {
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
 		return selector{version: version}
 	}
 	return selector{alias: qualifier}
@@ -230,12 +230,12 @@ func Excerpt(host, path string) string {
 	return asked
 }
 
-func joinInts(numbers []int) string {
-	words := make([]string, len(numbers))
-	for i, n := range numbers {
-		words[i] = strconv.Itoa(n)
+func joinVersions(versions []teal.VersionRef) string {
+	text := make([]string, len(versions))
+	for i, v := range versions {
+		text[i] = v.String()
 	}
-	return strings.Join(words, ", ")
+	return strings.Join(text, ", ")
 }
 
 func quoteAll(words []string) string {

@@ -30,7 +30,7 @@ type Record struct {
 	In, Out   int64 // bytes of the bodies; what went through an upgraded connection is not counted
 
 	App, Component, Alias string // "" as far as the request did not get there
-	Version               int
+	Version               teal.VersionRef
 	Route                 string // the prefix of the route
 	Instance              string // the address of the instance that answered; "" for none and for functions
 }

@@ -15,11 +15,11 @@ type App struct {
 	Aliases map[string][]teal.Target
 	// Environments holds every running version that may be asked for, by
 	// number.
-	Environments map[int]*Environment
+	Environments map[teal.VersionRef]*Environment
 	// Starting holds the routes of versions that an alias points to and that
 	// have no environment yet. Requests for them are answered "try again"
 	// instead of "no such route".
-	Starting map[int][]teal.Route
+	Starting map[teal.VersionRef][]teal.Route
 }
 
 // Table says which app, version and component answers which request. It is
@@ -137,7 +137,7 @@ func difference(a, b map[place]bool) []place {
 
 func newRecord(app App) *record {
 	r := &record{App: app, claims: map[place]bool{}}
-	live := map[int]bool{}
+	live := map[teal.VersionRef]bool{}
 	for _, target := range app.Aliases[teal.AliasLive] {
 		live[target.Version] = target.Weight > 0
 	}
@@ -260,7 +260,7 @@ func (r *record) selects(by selector, at place) bool {
 	return false
 }
 
-func (r *record) has(version int, at place) bool {
+func (r *record) has(version teal.VersionRef, at place) bool {
 	if env, ok := r.Environments[version]; ok {
 		return env.routes[at] != nil
 	}
@@ -272,5 +272,5 @@ func (r *record) versions() string {
 	if len(r.Environments) == 0 {
 		return "none is"
 	}
-	return "running: " + joinInts(slices.Sorted(maps.Keys(r.Environments)))
+	return "running: " + joinVersions(slices.Sorted(maps.Keys(r.Environments)))
 }

@@ -37,7 +37,7 @@ func gatewayWith(t testing.TB, apps ...App) *Gateway {
 }
 
 func liveApp(name string, targets []teal.Target, envs ...*Environment) App {
-	app := App{Name: name, Aliases: map[string][]teal.Target{teal.AliasLive: targets}, Environments: map[int]*Environment{}}
+	app := App{Name: name, Aliases: map[string][]teal.Target{teal.AliasLive: targets}, Environments: map[teal.VersionRef]*Environment{}}
 	for _, env := range envs {
 		app.Environments[env.Version()] = env
 	}
@@ -162,14 +162,14 @@ func drawVersions(t *rapid.T, name string) App {
 		}
 		switch rapid.IntRange(0, 2).Draw(t, "state") {
 		case 0:
-			app.Environments[version] = testEnvironment(name, version, list...)
+			app.Environments[teal.VersionRef(version)] = testEnvironment(name, version, list...)
 		case 1:
-			app.Starting = map[int][]teal.Route{version: list}
+			app.Starting = map[teal.VersionRef][]teal.Route{teal.VersionRef(version): list}
 		}
 	}
 	primary := rapid.IntRange(1, 3).Draw(t, "primary")
 	w := teal.Weight(rapid.SampledFrom([]int{0, 1000, 10000}).Draw(t, "weight"))
-	app.Aliases[teal.AliasLive] = []teal.Target{{Version: primary, Weight: teal.All - w}, {Version: primary%3 + 1, Weight: w}}
+	app.Aliases[teal.AliasLive] = []teal.Target{{Version: teal.VersionRef(primary), Weight: teal.All - w}, {Version: teal.VersionRef(primary%3 + 1), Weight: w}}
 	return app
 }
 
@@ -236,7 +236,7 @@ func TestOverridesReachPreviewRoutesAndNothingElseDoes(t *testing.T) {
 	tests := []struct {
 		name      string
 		head      Head
-		version   int
+		version   teal.VersionRef
 		component string
 		code      teal.Code
 	}{
@@ -273,7 +273,7 @@ func TestOverridesReachPreviewRoutesAndNothingElseDoes(t *testing.T) {
 
 func TestALiveVersionThatIsStarting(t *testing.T) {
 	app := liveApp("shop", teal.Only(1))
-	app.Starting = map[int][]teal.Route{1: {route("", "/shop", "web")}}
+	app.Starting = map[teal.VersionRef][]teal.Route{1: {route("", "/shop", "web")}}
 	g := gatewayWith(t, app)
 	claim, err := g.Claim(Head{Host: "x", Path: "/shop/1"}, 0)
 	if !teal.IsCode(err, teal.CodeUnavailable) || claim.Version != 1 {
@@ -303,14 +303,14 @@ func TestClaimQualifier(t *testing.T) {
 		for _, name := range functions {
 			components[name] = &Component{Name: name, Function: nothing{}}
 		}
-		return NewEnvironment(EnvironmentConfig{App: "shop", Version: version, Components: components})
+		return NewEnvironment(EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Components: components})
 	}
-	app := liveApp("shop", []teal.Target{{Version: 1, Weight: 9000}, {Version: 2, Weight: 1000}}, env(1, "hello"), env(2, "hello"), env(3, "hello", "bye"))
+	app := liveApp("shop", []teal.Target{{Version: 1, Weight: 9000}, {Version: 2, Weight: 1000}}, env(1, "hello"), env(2, "hello"), env(3, "hello", "bye"), env(int(teal.Draft), "hello"))
 	g := gatewayWith(t, app)
 	tests := []struct {
 		app, qualifier, component string
 		point                     teal.Weight
-		version                   int
+		version                   teal.VersionRef
 		alias                     string
 		code                      teal.Code
 	}{
@@ -321,6 +321,8 @@ func TestClaimQualifier(t *testing.T) {
 		{"shop", "1", "web", 0, 1, "", teal.CodeUnknownComponent},
 		{"shop", "1", "nope", 0, 1, "", teal.CodeUnknownComponent},
 		{"shop", "4", "", 0, 0, "", teal.CodeVersionNotRunning},
+		{"shop", "$LATEST", "", 0, teal.Draft, "", ""},
+		{"shop", "999999", "", 0, 0, "", teal.CodeUnknownAlias},
 		{"shop", "beta", "", 0, 0, "", teal.CodeUnknownAlias},
 		{"blog", "", "", 0, 0, "", teal.CodeUnknownApp},
 	}
@@ -338,7 +340,7 @@ func TestClaimQualifier(t *testing.T) {
 // C4 and C5: one point sees one version; raising the weight only moves points
 // from the first to the second; 0 and All are exact.
 func TestPickIsMonotone(t *testing.T) {
-	at := func(w teal.Weight, point teal.Weight) int {
+	at := func(w teal.Weight, point teal.Weight) teal.VersionRef {
 		return Pick([]teal.Target{{Version: 1, Weight: teal.All - w}, {Version: 2, Weight: w}}, point)
 	}
 	rapid.Check(t, func(t *rapid.T) {

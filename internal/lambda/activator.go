@@ -1,10 +1,10 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -23,12 +23,12 @@ type Activator struct {
 	environments Environments
 
 	mu     sync.Mutex
-	usedAt map[store.VersionKey]time.Time // when an environment was last called
+	usedAt map[store.EnvironmentKey]time.Time // when an environment was last called
 }
 
 // NewActivator returns an activator that has started nothing.
 func NewActivator(gateway Claimer, aliases Alias, environments Environments) *Activator {
-	return &Activator{gateway: gateway, aliases: aliases, environments: environments, usedAt: map[store.VersionKey]time.Time{}}
+	return &Activator{gateway: gateway, aliases: aliases, environments: environments, usedAt: map[store.EnvironmentKey]time.Time{}}
 }
 
 // claimTries bounds how often a version is started for one call: each further
@@ -43,7 +43,7 @@ const startPatience = 60 * time.Second
 // for those who call them.
 func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
 	point := teal.Weight(rand.Int32N(int32(teal.All)))
-	qualifier = numbered(qualifier)
+	qualifier = cmp.Or(qualifier, teal.DraftName)
 	var claim gateway.Claim
 	var err error
 	for range claimTries {
@@ -64,15 +64,15 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 		if err := a.startForCall(ctx, ref.App, version); err != nil {
 			return claim, err
 		}
-		qualifier = strconv.Itoa(version) // an alias has been followed once; that counts
+		qualifier = version.String() // an alias has been followed once; that counts
 	}
 	return claim, err
 }
 
 // follow returns the version that a qualifier leads to at a point.
-func (a *Activator) follow(app, qualifier string, point teal.Weight) (int, error) {
-	if number, err := strconv.Atoi(qualifier); err == nil {
-		return number, nil
+func (a *Activator) follow(app, qualifier string, point teal.Weight) (teal.VersionRef, error) {
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
+		return version, nil
 	}
 	targets := a.aliases.Alias(app, qualifier).Value.Targets
 	if len(targets) == 0 {
@@ -81,17 +81,9 @@ func (a *Activator) follow(app, qualifier string, point teal.Weight) (int, error
 	return gateway.Pick(targets, point), nil
 }
 
-// numbered returns a qualifier with the draft's number in place of its name.
-func numbered(qualifier string) string {
-	if qualifier == "" || qualifier == teal.DraftName {
-		return strconv.Itoa(teal.Draft)
-	}
-	return qualifier
-}
-
 // startForCall starts a version and waits until it can take a call: until it is
 // ready, or is known to fail, which the call is then told.
-func (a *Activator) startForCall(ctx context.Context, app string, version int) error {
+func (a *Activator) startForCall(ctx context.Context, app string, version teal.VersionRef) error {
 	if err := a.environments.ProvisionUnslotted(ctx, app, version); err != nil {
 		return err
 	}
@@ -102,15 +94,15 @@ func (a *Activator) startForCall(ctx context.Context, app string, version int) e
 }
 
 // touch notes that an environment was of use just now.
-func (a *Activator) touch(app string, version int) {
+func (a *Activator) touch(app string, version teal.VersionRef) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.usedAt[store.VersionKey{App: app, Number: version}] = time.Now()
+	a.usedAt[store.EnvironmentKey{App: app, Version: version}] = time.Now()
 }
 
 // lastUse returns when an environment was last of use; zero when it was not, or so
 // long ago that it has been forgotten.
-func (a *Activator) lastUse(key store.VersionKey) time.Time {
+func (a *Activator) lastUse(key store.EnvironmentKey) time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.usedAt[key]
@@ -120,5 +112,5 @@ func (a *Activator) lastUse(key store.VersionKey) time.Time {
 func (a *Activator) forgetBefore(limit time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	maps.DeleteFunc(a.usedAt, func(_ store.VersionKey, at time.Time) bool { return at.Before(limit) })
+	maps.DeleteFunc(a.usedAt, func(_ store.EnvironmentKey, at time.Time) bool { return at.Before(limit) })
 }

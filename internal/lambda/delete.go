@@ -51,8 +51,9 @@ func (b *Backend) DeleteVersion(ctx context.Context, ref awslambda.Ref, number i
 	if err := b.cfg.Store.Versions.Delete(ctx, key, record.Revision); err != nil {
 		return err
 	}
-	err = b.environments.Retire(ctx, ref.App, number, teal.DefaultDrain.Std())
-	if err == nil && !b.environments.Runs(ref.App, number) {
+	running := teal.VersionRef(number)
+	err = b.environments.Retire(ctx, ref.App, running, teal.DefaultDrain.Std())
+	if err == nil && !b.environments.Runs(ref.App, running) {
 		b.cfg.Code.Drop(record.Value.Spec)
 		return b.forgetQualifier(ctx, ref, strconv.Itoa(number))
 	}
@@ -63,7 +64,7 @@ func (b *Backend) DeleteVersion(ctx context.Context, ref awslambda.Ref, number i
 }
 
 func (b *Backend) checkUnused(ctx context.Context, key store.VersionKey) error {
-	if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Number); err != nil {
+	if used, err := b.cfg.Usage.InUse(ctx, key.App, teal.VersionRef(key.Number)); err != nil {
 		return err
 	} else if used {
 		return inUse(key)

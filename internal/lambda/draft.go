@@ -172,5 +172,5 @@ func (d *drafts) version(ctx context.Context, app string) (teal.Version, error) 
 	}
 	spec := now.spec
 	spec.Routes = nil
-	return teal.Version{App: app, Number: teal.Draft, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
+	return teal.Version{App: app, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
 }

@@ -14,7 +14,7 @@ import (
 const chooseTries = 3
 
 // Enqueue implements [awslambda.Invoker].
-func (b *Backend) Enqueue(ctx context.Context, in awslambda.Event) (int, error) {
+func (b *Backend) Enqueue(ctx context.Context, in awslambda.Event) (teal.VersionRef, error) {
 	for try := 1; ; try++ {
 		version, err := b.Choose(ctx, in.Ref, in.Qualifier)
 		if err != nil {
@@ -32,9 +32,10 @@ func (b *Backend) Enqueue(ctx context.Context, in awslambda.Event) (int, error) 
 }
 
 // checkVersion reports whether a version is still there.
-func (b *Backend) checkVersion(app string, number int) error {
-	if number == teal.Draft {
-		return nil
+func (b *Backend) checkVersion(app string, version teal.VersionRef) error {
+	number, ok := version.Number()
+	if !ok {
+		return nil // a draft is there for as long as its function
 	}
 	if _, ok := b.index.Version(store.VersionKey{App: app, Number: number}); !ok {
 		return teal.Errorf(teal.CodeUnknownVersion, "There is no version %d of app %s any more.", number, app)

@@ -2,8 +2,8 @@ package lambda
 
 import (
 	"context"
-	"strconv"
 
+	"teal"
 	"teal/internal/api/awslambda"
 )
 
@@ -20,7 +20,7 @@ func NewFloors(r *Records, aliases Alias) *Floors {
 }
 
 // Floor returns how many instances of a function of a version are to stand ready.
-func (f *Floors) Floor(app string, version int, component string) int {
+func (f *Floors) Floor(app string, version teal.VersionRef, component string) int {
 	most := 0
 	for qualifier, p := range f.settings.of(awslambda.Ref{App: app, Component: component}).Provisioned {
 		if f.leadsTo(app, qualifier) == version {
@@ -31,15 +31,15 @@ func (f *Floors) Floor(app string, version int, component string) int {
 }
 
 // leadsTo returns the version that a qualifier belongs to; 0 for none.
-func (f *Floors) leadsTo(app, qualifier string) int {
-	if number, err := strconv.Atoi(qualifier); err == nil {
-		return number
+func (f *Floors) leadsTo(app, qualifier string) teal.VersionRef {
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
+		return version
 	}
 	return f.aliases.Alias(app, qualifier).Value.Primary()
 }
 
 // keepsWarm reports whether a version is to stand ready for somebody.
-func (f *Floors) keepsWarm(app string, version int) bool {
+func (f *Floors) keepsWarm(app string, version teal.VersionRef) bool {
 	for ref := range f.settings.ofApp(app) {
 		if f.Floor(app, version, ref.Component) > 0 {
 			return true

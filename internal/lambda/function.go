@@ -40,12 +40,12 @@ func (b *Backend) Find(ctx context.Context, name string) (awslambda.Ref, error) 
 	return awslambda.Ref{}, store.UnknownApp(name)
 }
 
-func content(number int, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {
+func content(version teal.VersionRef, ref awslambda.Ref, spec teal.Spec, at time.Time, revision string) (awslambda.Content, error) {
 	f := spec.Components[ref.Component].Function
 	if f == nil {
-		return awslambda.Content{}, teal.Errorf(teal.CodeUnknownVersion, "%s of %s has no function %s", teal.VersionLabel(number), ref.App, ref.Component)
+		return awslambda.Content{}, teal.Errorf(teal.CodeUnknownVersion, "%s of %s has no function %s", version, ref.App, ref.Component)
 	}
-	return awslambda.Content{Number: number, Function: *f, ModifiedAt: at, Revision: revision}, nil
+	return awslambda.Content{Version: version, Function: *f, ModifiedAt: at, Revision: revision}, nil
 }
 
 // Draft implements [awslambda.Functions].
@@ -58,7 +58,7 @@ func (b *Backend) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Conte
 }
 
 func versionContent(ref awslambda.Ref, v teal.Version) (awslambda.Content, error) {
-	return content(v.Number, ref, v.Spec, v.CreatedAt, awslambda.RevisionID("version", v.App, v.Digest))
+	return content(v.Ref(), ref, v.Spec, v.CreatedAt, awslambda.RevisionID("version", v.App, v.Digest))
 }
 
 // Version implements [awslambda.Functions].
@@ -68,6 +68,14 @@ func (b *Backend) Version(ctx context.Context, ref awslambda.Ref, number int) (a
 		return awslambda.Content{}, err
 	}
 	return versionContent(ref, record.Value)
+}
+
+// contentOf returns a version or the draft.
+func (b *Backend) contentOf(ctx context.Context, ref awslambda.Ref, version teal.VersionRef) (awslambda.Content, error) {
+	if number, ok := version.Number(); ok {
+		return b.Version(ctx, ref, number)
+	}
+	return b.Draft(ctx, ref)
 }
 
 // Versions implements [awslambda.Functions].

@@ -58,15 +58,15 @@ func (b *Backend) StopIdle(ctx context.Context, now time.Time) {
 		return
 	}
 	for _, e := range records {
-		key := store.VersionKey{App: e.Value.App, Number: e.Value.Version}
-		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Number) {
+		key := store.EnvironmentKey{App: e.Value.App, Version: e.Value.Version}
+		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Version) {
 			continue
 		}
-		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Number); err != nil || used {
+		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Version); err != nil || used {
 			continue
 		}
-		if err := b.environments.Retire(ctx, key.App, key.Number, teal.DefaultDrain.Std()); err != nil {
-			b.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Number, "error", err)
+		if err := b.environments.Retire(ctx, key.App, key.Version, teal.DefaultDrain.Std()); err != nil {
+			b.logger.Warn("an idle environment could not be stopped", "app", key.App, "version", key.Version, "error", err)
 		}
 	}
 	b.cfg.Activator.forgetBefore(now.Add(-idleAfter))

@@ -1,10 +1,10 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,7 +21,7 @@ var _ awslambda.Invoker = (*Backend)(nil)
 func (b *Backend) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Result, error) {
 	qualifier, alias := call.Qualifier, call.Qualifier
 	if call.Version != 0 {
-		qualifier = strconv.Itoa(call.Version)
+		qualifier = call.Version.String()
 	}
 	claim, err := b.cfg.Activator.claim(ctx, call.Ref, qualifier)
 	if err != nil {
@@ -75,15 +75,11 @@ func (a *answerStart) result(r gateway.Result) gateway.Result {
 }
 
 // Choose implements [awslambda.Invoker].
-func (b *Backend) Choose(ctx context.Context, ref awslambda.Ref, qualifier string) (int, error) {
-	qualifier = numbered(qualifier)
-	if number, err := strconv.Atoi(qualifier); err == nil {
-		if number == teal.Draft {
-			_, err = b.Draft(ctx, ref)
-		} else {
-			_, err = b.Version(ctx, ref, number)
-		}
-		return number, err
+func (b *Backend) Choose(ctx context.Context, ref awslambda.Ref, qualifier string) (teal.VersionRef, error) {
+	qualifier = cmp.Or(qualifier, teal.DraftName)
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
+		_, err := b.contentOf(ctx, ref, version)
+		return version, err
 	}
 	alias, err := b.Alias(ctx, ref, qualifier)
 	if err != nil {
@@ -100,7 +96,7 @@ const (
 
 // tail returns the end of what was logged about a call; nothing while the disk
 // does not take logs.
-func (b *Backend) tail(ctx context.Context, app string, version int, requestID string) []byte {
+func (b *Backend) tail(ctx context.Context, app string, version teal.VersionRef, requestID string) []byte {
 	if b.cfg.Logs.Stalled(app, version) {
 		return nil
 	}

@@ -67,10 +67,10 @@ func (b *Backend) makeLists() [2][]awslambda.Item {
 			name := awslambda.Name{
 				Name: function.LambdaName(app.Name, component), Ref: awslambda.Ref{App: app.Name, Component: component},
 			}
-			lists[0] = append(lists[0], awslambda.Item{Name: name, Number: teal.Draft})
+			lists[0] = append(lists[0], awslambda.Item{Name: name, Version: teal.Draft})
 			for _, v := range have {
 				if slices.Contains(v.Functions, component) {
-					lists[1] = append(lists[1], awslambda.Item{Name: name, Number: v.Number})
+					lists[1] = append(lists[1], awslambda.Item{Name: name, Version: teal.VersionRef(v.Number)})
 				}
 			}
 		}
@@ -109,10 +109,11 @@ func newestOf(app teal.App, versions []index.Version) index.Version {
 
 // Listed implements [awslambda.Functions].
 func (b *Backend) Listed(item awslambda.Item) (awslambda.Content, bool) {
-	if item.Number == teal.Draft {
+	number, ok := item.Version.Number()
+	if !ok {
 		return b.listedDraft(item.Ref)
 	}
-	found, ok := b.index.Version(store.VersionKey{App: item.App, Number: item.Number})
+	found, ok := b.index.Version(store.VersionKey{App: item.App, Number: number})
 	if !ok {
 		return awslambda.Content{}, false
 	}

@@ -36,7 +36,7 @@ type Orders interface {
 	CheckAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error)
 	// EnsureReady starts a version that does not run and blocks until it is ready.
 	// One that it has started in vain is stopped again.
-	EnsureReady(ctx context.Context, set api.SetAlias, version int, patience time.Duration) error
+	EnsureReady(ctx context.Context, set api.SetAlias, version teal.VersionRef, patience time.Duration) error
 }
 
 // Deletions delete apps.
@@ -72,25 +72,25 @@ type Aliases interface {
 // Usage says who needs a version to run.
 type Usage interface {
 	// InUse reports whether an alias or a release uses a version.
-	InUse(ctx context.Context, app string, version int) (bool, error)
+	InUse(ctx context.Context, app string, version teal.VersionRef) (bool, error)
 }
 
 // Environments run versions.
 type Environments interface {
 	// ProvisionUnslotted starts a version that does not run, outside the two slots.
-	ProvisionUnslotted(ctx context.Context, app string, version int) error
+	ProvisionUnslotted(ctx context.Context, app string, version teal.VersionRef) error
 	// Started blocks until a version is ready, or is known to fail.
-	Started(ctx context.Context, app string, version int) error
+	Started(ctx context.Context, app string, version teal.VersionRef) error
 	// Retire has a version finish what it has, and stop.
-	Retire(ctx context.Context, app string, version int, drain time.Duration) error
+	Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error
 	// Runs reports whether a version runs, or is starting.
-	Runs(app string, version int) bool
+	Runs(app string, version teal.VersionRef) bool
 }
 
 // Instances are the warm ones.
 type Instances interface {
 	// Instances returns how many instances of a function of a version there are.
-	Instances(app string, version int, component string) int
+	Instances(app string, version teal.VersionRef, component string) int
 	// Rewarm has the running versions of an app ask [Floors] again.
 	Rewarm(app string)
 }
@@ -127,5 +127,5 @@ type Code interface {
 type Logs interface {
 	Read(ctx context.Context, q logs.Query) iter.Seq2[logs.Line, error]
 	// Stalled reports whether the lines of a version do not get to the disk.
-	Stalled(app string, version int) bool
+	Stalled(app string, version teal.VersionRef) bool
 }

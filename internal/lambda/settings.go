@@ -20,7 +20,7 @@ var _ awslambda.Settings = (*Backend)(nil)
 type settings struct {
 	table  *store.Table[store.SideKey, awslambda.Extras]
 	limits limits
-	urls   addresses
+	urls   urlTable
 
 	mu    sync.Mutex
 	known map[awslambda.Ref]awslambda.Extras // those that there are
@@ -183,7 +183,8 @@ func (b *Backend) exists(app, qualifier string) bool {
 	if qualifier == "" || qualifier == teal.DraftName {
 		return true
 	}
-	if number, err := strconv.Atoi(qualifier); err == nil {
+	if version, ok := teal.ParseVersionRef(qualifier); ok {
+		number, _ := version.Number()
 		_, ok := b.index.Version(store.VersionKey{App: app, Number: number})
 		return ok
 	}

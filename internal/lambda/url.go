@@ -32,42 +32,42 @@ const DefaultDomain = "lambda-url.localhost"
 // KeyID is the access key id of the key for function URLs.
 const KeyID = "teal-url"
 
-// address is one function URL.
-type address struct {
+// functionURL is one function URL and what it leads to.
+type functionURL struct {
 	ref       awslambda.Ref
 	qualifier string
 	url       awslambda.URL
 	open      bool // the function's policy lets everybody call it
 }
 
-// addresses are the function URLs by id. Requests read them without a lock.
-type addresses struct {
+// urlTable is the function URLs by id. Requests read it without a lock.
+type urlTable struct {
 	setting sync.Mutex // one change at a time
-	table   atomic.Pointer[map[string]address]
+	table   atomic.Pointer[map[string]functionURL]
 }
 
 // set replaces the URLs of one function.
-func (a *addresses) set(x awslambda.Extras) {
-	a.setting.Lock()
-	defer a.setting.Unlock()
+func (t *urlTable) set(x awslambda.Extras) {
+	t.setting.Lock()
+	defer t.setting.Unlock()
 	ref := x.Ref()
-	next := map[string]address{}
-	if old := a.table.Load(); old != nil {
+	next := map[string]functionURL{}
+	if old := t.table.Load(); old != nil {
 		maps.Copy(next, *old)
-		maps.DeleteFunc(next, func(_ string, u address) bool { return u.ref == ref })
+		maps.DeleteFunc(next, func(_ string, u functionURL) bool { return u.ref == ref })
 	}
 	for qualifier, u := range x.URLs {
-		next[u.ID] = address{ref: ref, qualifier: qualifier, url: u, open: x.Policies[qualifier].AllowsURL(u.AuthType)}
+		next[u.ID] = functionURL{ref: ref, qualifier: qualifier, url: u, open: x.Policies[qualifier].AllowsURL(u.AuthType)}
 	}
-	a.table.Store(&next)
+	t.table.Store(&next)
 }
 
-func (a *addresses) find(id string) (address, bool) {
-	if table := a.table.Load(); table != nil {
+func (t *urlTable) find(id string) (functionURL, bool) {
+	if table := t.table.Load(); table != nil {
 		u, ok := (*table)[id]
 		return u, ok
 	}
-	return address{}, false
+	return functionURL{}, false
 }
 
 // URLConfig is what URLs needs.
@@ -139,7 +139,7 @@ func (u *URLs) Claim(ctx context.Context, host string) (gateway.Claim, bool) {
 	return claim, true
 }
 
-func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next http.Handler) {
+func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to functionURL, next http.Handler) {
 	if to.url.Cors != nil {
 		if r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != "" {
 			corsHeaders(w.Header(), *to.url.Cors, r)
@@ -181,7 +181,7 @@ var errForbidden = errors.New("Forbidden. For troubleshooting Function URL autho
 //
 // A signature that covers a declared hash of the body is verified before anything
 // of the body is read. Without one there is no other way than to read it first.
-func (u *URLs) allow(w http.ResponseWriter, r *http.Request, to address) error {
+func (u *URLs) allow(w http.ResponseWriter, r *http.Request, to functionURL) error {
 	if to.url.AuthType == "NONE" {
 		if !to.open {
 			return errForbidden

@@ -22,6 +22,9 @@ const (
 	eventRetries   = 2
 	eventMaxAge    = 6 * time.Hour
 	deliverTimeout = 15 * time.Second
+	// reportMaxAge is how long after its acceptance an event's destination is still
+	// told: an event may run until eventMaxAge, and its report then has as long.
+	reportMaxAge = 2 * eventMaxAge
 )
 
 // Why an event's destination is told about it, in AWS's words.
@@ -53,7 +56,7 @@ func (w *worker) Work(ctx context.Context, e event.Event) (next event.Event, don
 	rules := w.rules(e)
 	now := time.Now()
 	if now.Sub(e.AcceptedAt) > rules.maxAge {
-		return w.end(e, rules.onFailure, conditionAge, awslambda.Result{Version: e.Version}, nil)
+		return w.end(e, rules.onFailure, outcome{condition: conditionAge})
 	}
 	result, err := w.backend.Invoke(ctx, awslambda.Call{
 		Ref: refOf(e), Name: e.Name, Qualifier: e.Qualifier, Version: e.Version, RequestID: e.ID,
@@ -61,20 +64,20 @@ func (w *worker) Work(ctx context.Context, e event.Event) (next event.Event, don
 	})
 	switch {
 	case err == nil && result.Answer.FunctionError == "":
-		return w.end(e, rules.onSuccess, conditionSuccess, result, nil)
+		return w.end(e, rules.onSuccess, outcome{condition: conditionSuccess, answer: result.Answer})
 	case err == nil:
 		e.Attempts, e.Refusals = e.Attempts+1, 0
 		if e.Attempts > rules.retries {
-			return w.end(e, rules.onFailure, conditionExhausted, result, nil)
+			return w.end(e, rules.onFailure, outcome{condition: conditionExhausted, answer: result.Answer})
 		}
 		e.NotBefore = time.Now().Add(time.Duration(e.Attempts) * w.backend.cfg.RetryDelay) // one minute, then two
 		return e, false
 	case teal.CodeOf(err).Kind() == teal.KindNotFound, teal.IsCode(err, teal.CodeInvalidInput), teal.IsCode(err, teal.CodeTooLarge):
 		w.logger.Warn("an event cannot be run any more", "function", e.Name, "version", e.Version, "request", e.ID, "error", err)
-		return w.end(e, rules.onFailure, conditionExhausted, result, err)
+		return w.end(e, rules.onFailure, outcome{condition: conditionExhausted, answer: result.Answer, cause: err})
 	}
 	if w.isStopped(refOf(e)) {
-		return w.end(e, rules.onFailure, conditionExhausted, result, err)
+		return w.end(e, rules.onFailure, outcome{condition: conditionExhausted, answer: result.Answer, cause: err})
 	}
 	// There was no room, or something here failed: that is not the function's
 	// fault and does not count.
@@ -117,16 +120,23 @@ func (w *worker) rules(e event.Event) eventRules {
 	return r
 }
 
+// outcome is what became of an event in the end.
+type outcome struct {
+	condition string
+	answer    teal.Answer // the function's last one; empty when there was none
+	cause     error       // why the function could not be run; nil when it was
+}
+
 // end is what remains of an event that has been run, or never will be: nothing,
 // or a report to a destination.
-func (w *worker) end(e event.Event, destination, condition string, result awslambda.Result, cause error) (event.Event, bool) {
-	if condition != conditionSuccess {
-		w.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", condition, "attempts", e.Attempts, "destination", destination)
+func (w *worker) end(e event.Event, destination string, o outcome) (event.Event, bool) {
+	if o.condition != conditionSuccess {
+		w.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", o.condition, "attempts", e.Attempts, "destination", destination)
 	}
 	if destination == "" {
 		return e, true
 	}
-	e.Report, e.Destination = w.report(e, condition, result, cause), destination
+	e.Report, e.Destination = w.report(e, o), destination
 	e.Refusals, e.NotBefore = 0, time.Now()
 	return e, false
 }
@@ -135,9 +145,9 @@ func (w *worker) end(e event.Event, destination, condition string, result awslam
 const maxReport = 1 << 20
 
 // report describes what became of an event, as AWS does.
-func (w *worker) report(e event.Event, condition string, result awslambda.Result, cause error) []byte {
-	count := e.Attempts
-	if condition == conditionSuccess {
+func (w *worker) report(e event.Event, o outcome) []byte {
+	count := e.Attempts // that failed
+	if o.condition == conditionSuccess {
 		count++
 	}
 	document := map[string]any{
@@ -145,22 +155,18 @@ func (w *worker) report(e event.Event, condition string, result awslambda.Result
 		"timestamp": time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		"requestContext": map[string]any{
 			"requestId": e.ID, "functionArn": w.backend.cfg.Place.FunctionARN(e.Name, cmp.Or(e.Qualifier, teal.DraftName)),
-			"condition": condition, "approximateInvokeCount": count,
+			"condition": o.condition, "approximateInvokeCount": count,
 		},
 		"requestPayload": json.RawMessage(e.Payload),
 	}
-	if len(result.Answer.Payload) > 0 || cause != nil {
-		context := map[string]any{"statusCode": http.StatusOK, "executedVersion": teal.VersionLabel(e.Version)}
-		if result.Answer.FunctionError != "" {
-			context["functionError"] = result.Answer.FunctionError
-		}
-		if cause != nil {
-			context["statusCode"] = http.StatusInternalServerError
-			document["responsePayload"] = map[string]string{"errorMessage": teal.MessageOf(cause)}
-		} else if json.Valid(result.Answer.Payload) {
-			document["responsePayload"] = json.RawMessage(result.Answer.Payload)
-		}
-		document["responseContext"] = context
+	if len(o.answer.Payload) > 0 || o.cause != nil {
+		document["responseContext"] = responseContext(e, o)
+	}
+	switch {
+	case o.cause != nil:
+		document["responsePayload"] = map[string]string{"errorMessage": teal.MessageOf(o.cause)}
+	case json.Valid(o.answer.Payload):
+		document["responsePayload"] = json.RawMessage(o.answer.Payload)
 	}
 	data, err := json.Marshal(document)
 	if err == nil && len(data) > maxReport {
@@ -173,13 +179,24 @@ func (w *worker) report(e event.Event, condition string, result awslambda.Result
 	return data
 }
 
+func responseContext(e event.Event, o outcome) map[string]any {
+	context := map[string]any{"statusCode": http.StatusOK, "executedVersion": e.Version.String()}
+	if o.answer.FunctionError != "" {
+		context["functionError"] = o.answer.FunctionError
+	}
+	if o.cause != nil {
+		context["statusCode"] = http.StatusInternalServerError
+	}
+	return context
+}
+
 // deliver sends the report to its destination.
 func (w *worker) deliver(ctx context.Context, e event.Event) (next event.Event, done bool) {
 	err := w.send(ctx, e)
 	if err == nil {
 		return e, true
 	}
-	permanent := teal.CodeOf(err).Kind() == teal.KindNotFound || time.Since(e.AcceptedAt) > 2*eventMaxAge
+	permanent := teal.CodeOf(err).Kind() == teal.KindNotFound || time.Since(e.AcceptedAt) > reportMaxAge
 	if permanent {
 		w.logger.Error("the destination of an event cannot be told what became of it", "function", e.Name, "request", e.ID, "destination", e.Destination, "error", err)
 		return e, true

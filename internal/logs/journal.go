@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"teal"
 )
 
 const (
@@ -32,7 +34,7 @@ const (
 type journal struct {
 	store   *Store
 	app     *application
-	version int
+	version teal.VersionRef
 	files   files // of whoever is flushing
 
 	mu       sync.Mutex
@@ -54,8 +56,8 @@ type journal struct {
 	closed   bool
 }
 
-func newJournal(s *Store, a *application, version int) *journal {
-	dir := filepath.Join(s.dir, a.name, strconv.Itoa(version))
+func newJournal(s *Store, a *application, version teal.VersionRef) *journal {
+	dir := filepath.Join(s.dir, a.name, strconv.Itoa(int(version)))
 	return &journal{store: s, app: a, version: version, files: files{dir: dir, max: s.max}}
 }
 

@@ -70,20 +70,20 @@ const (
 
 // Line is one line of a version's log.
 type Line struct {
-	At        time.Time `json:"at"`
-	App       string    `json:"app"`
-	Version   int       `json:"version"`
-	Component string    `json:"component,omitempty"`
-	Instance  string    `json:"instance,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-	Stream    string    `json:"stream"`
-	Text      string    `json:"text"`
+	At        time.Time       `json:"at"`
+	App       string          `json:"app"`
+	Version   teal.VersionRef `json:"version"`
+	Component string          `json:"component,omitempty"`
+	Instance  string          `json:"instance,omitempty"`
+	RequestID string          `json:"request_id,omitempty"`
+	Stream    string          `json:"stream"`
+	Text      string          `json:"text"`
 }
 
 // Query selects lines of one app; fields left empty select everything.
 type Query struct {
 	App       string
-	Version   int // 0: all
+	Version   teal.VersionRef // 0: all
 	Component string
 	RequestID string
 	Tail      int  // only the last so many of the selected lines; 0: all that are kept
@@ -124,7 +124,7 @@ type application struct {
 	listing chan error
 
 	// Guarded by the store's mu.
-	versions map[int]*journal
+	versions map[teal.VersionRef]*journal
 }
 
 // Open returns a store over cfg.Dir, which it creates if need be. What an
@@ -224,7 +224,7 @@ var (
 )
 
 // journal returns the log of a version, a new one if there is none.
-func (s *Store) journal(app string, version int) (*journal, error) {
+func (s *Store) journal(app string, version teal.VersionRef) (*journal, error) {
 	s.mu.RLock()
 	a, closed := s.apps[app], s.closed
 	if a != nil && a.versions[version] != nil && !closed {
@@ -246,7 +246,7 @@ func (s *Store) journal(app string, version int) (*journal, error) {
 	return s.journalLocked(s.appLocked(app), version), nil
 }
 
-func (s *Store) journalLocked(a *application, version int) *journal {
+func (s *Store) journalLocked(a *application, version teal.VersionRef) *journal {
 	j := a.versions[version]
 	if j == nil {
 		j = newJournal(s, a, version)
@@ -260,7 +260,7 @@ func (s *Store) journalLocked(a *application, version int) *journal {
 func (s *Store) appLocked(app string) *application {
 	a := s.apps[app]
 	if a == nil {
-		a = &application{name: app, versions: map[int]*journal{}, changed: newSignal(), listing: make(chan error, 1)}
+		a = &application{name: app, versions: map[teal.VersionRef]*journal{}, changed: newSignal(), listing: make(chan error, 1)}
 		a.listing <- errUnlisted
 		s.apps[app] = a
 	}
@@ -307,7 +307,7 @@ func (s *Store) findVersions(a *application) error {
 	for _, e := range entries {
 		version, err := strconv.Atoi(e.Name())
 		if err == nil && version >= 1 && strconv.Itoa(version) == e.Name() && e.IsDir() {
-			s.journalLocked(a, version)
+			s.journalLocked(a, teal.VersionRef(version))
 		}
 	}
 	return nil
@@ -315,7 +315,7 @@ func (s *Store) findVersions(a *application) error {
 
 // Stalled reports whether the disk has been at lines of a version for a second
 // and more, so that it is of no use to wait for them.
-func (s *Store) Stalled(app string, version int) bool {
+func (s *Store) Stalled(app string, version teal.VersionRef) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	a := s.apps[app]
@@ -326,7 +326,7 @@ func (s *Store) Stalled(app string, version int) bool {
 // version is 0. Removing what is not there is no error. A Write after it starts
 // a new log, so remove a version's log when its last instance is gone. It waits
 // for the disk.
-func (s *Store) Remove(app string, version int) error {
+func (s *Store) Remove(app string, version teal.VersionRef) error {
 	if err := teal.CheckName("app", app); err != nil {
 		return err
 	}
@@ -345,7 +345,7 @@ func (s *Store) Remove(app string, version int) error {
 
 // discard forgets a log and moves it out of the way, which is quick, so that
 // those who write wait only for that and not for the slow part of deleting it.
-func (s *Store) discard(a *application, version int) (trash string, err error) {
+func (s *Store) discard(a *application, version teal.VersionRef) (trash string, err error) {
 	a.disk.Lock()
 	defer a.disk.Unlock()
 	s.mu.Lock()
@@ -358,7 +358,7 @@ func (s *Store) discard(a *application, version int) (trash string, err error) {
 	s.mu.Unlock()
 	path := filepath.Join(s.dir, a.name)
 	if version != 0 {
-		path = filepath.Join(path, strconv.Itoa(version))
+		path = filepath.Join(path, strconv.Itoa(int(version)))
 	}
 	trash, err = os.MkdirTemp(s.dir, discarded)
 	if err != nil {

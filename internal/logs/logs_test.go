@@ -43,7 +43,7 @@ func open(t testing.TB, dir string, bound teal.Bytes) *Store {
 var epoch = time.Date(2030, 1, 2, 3, 4, 5, 678, time.UTC)
 
 func line(version, n int) Line {
-	return Line{At: epoch.Add(time.Duration(n) * time.Second), App: "shop", Version: version, Component: "web", Instance: "i1", RequestID: fmt.Sprintf("req-%d", n), Stream: Stdout, Text: fmt.Sprint("line ", n)}
+	return Line{At: epoch.Add(time.Duration(n) * time.Second), App: "shop", Version: teal.VersionRef(version), Component: "web", Instance: "i1", RequestID: fmt.Sprintf("req-%d", n), Stream: Stdout, Text: fmt.Sprint("line ", n)}
 }
 
 func read(t testing.TB, s *Store, q Query) []Line {

@@ -41,8 +41,8 @@ type follower struct {
 func (m *Meter) Follow(_ context.Context, app string, live, green int) (*Feed, error) {
 	f := &Feed{
 		meter: m, changed: make(chan struct{}, 1), told: map[fingerprint]bool{},
-		live:  follower{m.version(app, live), map[*Recorder]*counts{}},
-		green: follower{m.version(app, green), map[*Recorder]*counts{}},
+		live:  follower{m.version(app, teal.VersionRef(live)), map[*Recorder]*counts{}},
+		green: follower{m.version(app, teal.VersionRef(green)), map[*Recorder]*counts{}},
 	}
 	f.live.take()
 	f.green.take()

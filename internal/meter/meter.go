@@ -16,7 +16,7 @@ import (
 // Config is what a Meter needs.
 type Config struct {
 	// Slot returns the slot of a version, and whether it runs. Nil: none does.
-	Slot func(app string, version int) (teal.Slot, bool)
+	Slot func(app string, version teal.VersionRef) (teal.Slot, bool)
 	// Alerts returns what is wrong with the server, for its metrics. Nil:
 	// nothing.
 	Alerts func() []teal.Alert
@@ -38,7 +38,7 @@ type Disk struct {
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
 type Meter struct {
-	slot   func(app string, version int) (teal.Slot, bool)
+	slot   func(app string, version teal.VersionRef) (teal.Slot, bool)
 	alerts func() []teal.Alert
 	lost   func() map[string]int64
 	disk   func() Disk
@@ -52,7 +52,7 @@ type Meter struct {
 
 type key struct {
 	app    string
-	number int
+	number teal.VersionRef
 }
 
 // version is what is known of one version, across all times that it runs.
@@ -79,7 +79,7 @@ func New(cfg Config) *Meter {
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
 	if m.slot == nil {
-		m.slot = func(string, int) (teal.Slot, bool) { return teal.SlotNone, false }
+		m.slot = func(string, teal.VersionRef) (teal.Slot, bool) { return teal.SlotNone, false }
 	}
 	if m.alerts == nil {
 		m.alerts = func() []teal.Alert { return nil }
@@ -92,7 +92,7 @@ func New(cfg Config) *Meter {
 
 // Recorder returns the recorder of a component: the same one for as long as the
 // meter lives, so that a version which is started again goes on counting.
-func (m *Meter) Recorder(app string, number int, component string) *Recorder {
+func (m *Meter) Recorder(app string, number teal.VersionRef, component string) *Recorder {
 	v := m.version(app, number)
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -107,7 +107,7 @@ func (m *Meter) Recorder(app string, number int, component string) *Recorder {
 }
 
 // version returns what is known of a version, and begins to know it.
-func (m *Meter) version(app string, number int) *version {
+func (m *Meter) version(app string, number teal.VersionRef) *version {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := key{app, number}
@@ -125,7 +125,7 @@ func (m *Meter) version(app string, number int) *version {
 func (m *Meter) known(app string, number int) *version {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.versions[key{app, number}]
+	return m.versions[key{app, teal.VersionRef(number)}]
 }
 
 // list returns all versions in a stable order.
@@ -144,7 +144,7 @@ func (m *Meter) list() []*version {
 func (m *Meter) Forget(app string, number int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.versions, key{app, number})
+	delete(m.versions, key{app, teal.VersionRef(number)})
 }
 
 // ForgetApp drops everything about all versions of an app that has been deleted.

@@ -75,7 +75,7 @@ func nothingIsLost(t *testing.T, count int) {
 	for w := range recorders {
 		writers.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(w)))
-			r := m.Recorder(shop, 1+w%2, fmt.Sprintf("c%d", w/2%2))
+			r := m.Recorder(shop, teal.VersionRef(1+w%2), fmt.Sprintf("c%d", w/2%2))
 			for range each {
 				s := Sample{Status: 200, Method: "GET", Path: "/", Latency: time.Millisecond << random.IntN(3)}
 				if random.IntN(10) == 0 {
@@ -123,7 +123,7 @@ func nothingIsLost(t *testing.T, count int) {
 			t.Errorf("window of version %d: %d requests, %d errors, want %d, %d", number, got.Requests, got.Errors, want.Requests, want.Errors)
 		}
 		for _, c := range []string{"c0", "c1"} {
-			if n := m.Recorder(shop, number, c).inFlight(); n != 0 {
+			if n := m.Recorder(shop, teal.VersionRef(number), c).inFlight(); n != 0 {
 				t.Errorf("%d still in flight", n)
 			}
 		}

@@ -82,7 +82,7 @@ func (m *Meter) Collect(to chan<- prometheus.Metric) {
 			continue
 		}
 		for _, r := range recorders {
-			r.collect(to, []string{v.app, r.component, strconv.Itoa(v.number), string(slot)})
+			r.collect(to, []string{v.app, r.component, v.number.String(), string(slot)})
 		}
 	}
 }

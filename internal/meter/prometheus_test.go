@@ -15,7 +15,7 @@ import (
 func TestMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		runs := true
-		m := New(Config{Slot: func(app string, version int) (teal.Slot, bool) {
+		m := New(Config{Slot: func(app string, version teal.VersionRef) (teal.Slot, bool) {
 			return teal.SlotGreen, runs && app == shop && version == 2
 		}})
 		r := m.Recorder(shop, 2, "web")

@@ -3,13 +3,14 @@ package meter
 import (
 	"context"
 
+	"teal"
 	"teal/internal/gateway"
 	"teal/internal/release"
 )
 
 // Of returns the meter of a component, as the gateway sees it: the same one whenever
 // the same version is started again.
-func (m *Meter) Of(app string, version int, component string) gateway.Meter {
+func (m *Meter) Of(app string, version teal.VersionRef, component string) gateway.Meter {
 	return measured{m.Recorder(app, version, component)}
 }
 

@@ -354,11 +354,12 @@ func mustAbort(r teal.Release, o Observation) (reason string, stop bool) {
 // the primary, the second one; 0 for an alias that points nowhere yet. It
 // reports false when the alias is wholly to's already.
 func movesFrom(alias teal.Alias, to int) (from int, moves bool) {
-	if alias.Primary() != to {
-		return alias.Primary(), true
+	if primary, _ := alias.Primary().Number(); primary != to {
+		return primary, true
 	}
 	if len(alias.Targets) == 2 {
-		return alias.Targets[1].Version, true
+		second, _ := alias.Targets[1].Version.Number()
+		return second, true
 	}
 	return 0, false
 }

@@ -623,7 +623,7 @@ func anySituation(t *rapid.T) situation {
 	s.Route.Holds = rapid.Bool().Draw(t, "holds")
 	s.Route.Revision = rapid.Uint64Range(0, 9).Draw(t, "revision")
 	half := func(a, b int) []teal.Target {
-		return []teal.Target{{Version: a, Weight: teal.Percent(50)}, {Version: b, Weight: teal.Percent(50)}}
+		return []teal.Target{{Version: teal.VersionRef(a), Weight: teal.Percent(50)}, {Version: teal.VersionRef(b), Weight: teal.Percent(50)}}
 	}
 	zero := []teal.Target{{Version: 1, Weight: teal.All}, {Version: 2, Weight: 0}}
 	s.Route.Alias.Targets = rapid.SampledFrom([][]teal.Target{

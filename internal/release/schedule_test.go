@@ -570,7 +570,7 @@ func (s *schedule) heal(all bool) {
 func (s *schedule) checkEndOfPlay() {
 	wanted := map[int]bool{}
 	for _, t := range s.live(shop).alias.Targets {
-		wanted[t.Version] = true
+		wanted[int(t.Version)] = true
 	}
 	for _, r := range s.releases {
 		for _, version := range []int{r.From, r.To} {

@@ -363,7 +363,7 @@ func targets(r teal.Release, intent teal.Intent) []teal.Target {
 		return teal.Only(intent.Version)
 	}
 	return []teal.Target{
-		{Version: r.From, Weight: teal.All - intent.Weight},
-		{Version: r.To, Weight: intent.Weight},
+		{Version: teal.VersionRef(r.From), Weight: teal.All - intent.Weight},
+		{Version: teal.VersionRef(r.To), Weight: intent.Weight},
 	}
 }

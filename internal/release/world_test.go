@@ -593,11 +593,11 @@ func (r router) Observe(ctx context.Context, app, _ string) (route release.Route
 func (r router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
 	saw := map[int]teal.EnvironmentState{} // when it was decided; nobody can know more
 	for _, t := range alias.Targets {
-		saw[t.Version] = r.process.seen[fmt.Sprint(alias.App, "/", t.Version)]
+		saw[int(t.Version)] = r.process.seen[fmt.Sprint(alias.App, "/", t.Version)]
 	}
 	return r.do(ctx, fmt.Sprintf("set %s replacing %d", teal.FormatTargets(alias.Targets), revision), func() error {
 		for _, t := range alias.Targets {
-			if r.w.taken[t.Version] {
+			if r.w.taken[int(t.Version)] {
 				return teal.Errorf(teal.CodeRouteTaken, "the routes of version %d are another app's", t.Version)
 			}
 		}
@@ -609,21 +609,21 @@ func (r router) Set(ctx context.Context, alias teal.Alias, revision uint64) erro
 		r.w.must(active != nil && !active.Phase.Ended() && alias.UpdatedBy == "release "+active.ID,
 			"C10: %s moves live, which is not the active release", alias.UpdatedBy)
 		for _, t := range alias.Targets {
-			e := r.w.env(alias.App, t.Version)
+			e := r.w.env(alias.App, int(t.Version))
 			r.w.must(e.running, "C7: live is given to version %d, which does not run", t.Version)
-			grows := t.Weight > live.alias.Weight(t.Version)
-			r.w.must(!grows || e.state == teal.EnvironmentReady || saw[t.Version] == teal.EnvironmentReady,
-				"C7: live is given to version %d, which is %s and was seen %s", t.Version, e.state, saw[t.Version])
+			grows := t.Weight > live.alias.Weight(int(t.Version))
+			r.w.must(!grows || e.state == teal.EnvironmentReady || saw[int(t.Version)] == teal.EnvironmentReady,
+				"C7: live is given to version %d, which is %s and was seen %s", t.Version, e.state, saw[int(t.Version)])
 		}
 		r.w.must(active == nil || !r.rises(active.Release, alias, live.alias) || !active.Phase.BeforeTraffic(),
 			"C6: version %d gets traffic while its release is %s", active.To, active.Phase)
 		for _, t := range live.alias.Targets {
-			if alias.Weight(t.Version) == 0 {
-				live.stale[t.Version] = true // until the data plane has followed
+			if alias.Weight(int(t.Version)) == 0 {
+				live.stale[int(t.Version)] = true // until the data plane has followed
 			}
 		}
 		for _, t := range alias.Targets {
-			delete(live.stale, t.Version)
+			delete(live.stale, int(t.Version))
 		}
 		if r.w.instant || r.w.free {
 			clear(live.stale)
@@ -698,7 +698,7 @@ func (w *world) checkAlways() {
 	}
 	for app, live := range w.aliases {
 		for _, t := range live.alias.Targets {
-			w.must(t.Weight == 0 || w.env(app, t.Version).running, "C7: live points to version %d, which does not run", t.Version)
+			w.must(t.Weight == 0 || w.env(app, int(t.Version)).running, "C7: live points to version %d, which does not run", t.Version)
 		}
 	}
 }

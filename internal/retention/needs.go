@@ -24,7 +24,7 @@ type Environments interface {
 	Running(app string) []environment.Running
 	// Specs returns what everything is made of that runs, draining or not.
 	Specs() []teal.Spec
-	Retire(ctx context.Context, app string, version int, drain time.Duration) error
+	Retire(ctx context.Context, app string, version teal.VersionRef, drain time.Duration) error
 	// AwaitStopped blocks until nothing of the app runs or drains any more.
 	AwaitStopped(ctx context.Context, app string) error
 	// WhileNothingStarts runs f while no environment of the app is begun or retired.
@@ -63,7 +63,7 @@ type Zips interface {
 // Logs is what components have printed.
 type Logs interface {
 	// Remove deletes the log of a version, or with 0 those of all the app's.
-	Remove(app string, version int) error
+	Remove(app string, version teal.VersionRef) error
 }
 
 // Meter is what has been measured of versions.

@@ -117,7 +117,8 @@ func (r *Versions) used(ctx context.Context, app teal.App) (map[int]bool, error)
 	used := map[int]bool{}
 	for _, alias := range r.cfg.Aliases.Aliases(app.Name) {
 		for _, t := range alias.Value.Targets {
-			used[t.Version] = true
+			number, _ := t.Version.Number()
+			used[number] = true
 		}
 	}
 	for _, number := range r.cfg.Events.Needs(app.Name) {
@@ -128,7 +129,8 @@ func (r *Versions) used(ctx context.Context, app teal.App) (map[int]bool, error)
 		return nil, err
 	}
 	for _, e := range environments {
-		used[e.Value.Version] = true
+		number, _ := e.Value.Version.Number()
+		used[number] = true
 	}
 	releases, err := r.cfg.Store.Releases.List(ctx, app.Name)
 	if err != nil {
@@ -168,7 +170,7 @@ func (r *Versions) forget(ctx context.Context, app teal.App, v store.Record[teal
 	}
 	r.cfg.Logger.Info("old version forgotten", "app", key.App, "version", key.Number, "keep", app.Policy.Keep)
 	r.cfg.Meter.Forget(key.App, key.Number)
-	return errors.Join(r.cfg.Logs.Remove(key.App, key.Number), r.cfg.Forgotten(ctx, v.Value))
+	return errors.Join(r.cfg.Logs.Remove(key.App, v.Value.Ref()), r.cfg.Forgotten(ctx, v.Value))
 }
 
 // keptReleases is of how many releases of an app the records and measurements are

@@ -32,15 +32,15 @@ func (f *twoEach) Running(app string) []environment.Running {
 		}
 		for version := 1; version <= 2; version++ {
 			routes := []teal.Route{{Path: "/" + app, To: "web"}, {Path: "/shared", To: "web"}}[:version]
-			f.envs[app] = append(f.envs[app], environment.Running{Version: version, Routes: routes, Handle: gateway.NewEnvironment(gateway.EnvironmentConfig{
-				App: app, Version: version, Routes: routes, Components: map[string]*gateway.Component{"web": {Name: "web"}},
+			f.envs[app] = append(f.envs[app], environment.Running{Version: teal.VersionRef(version), Routes: routes, Handle: gateway.NewEnvironment(gateway.EnvironmentConfig{
+				App: app, Version: teal.VersionRef(version), Routes: routes, Components: map[string]*gateway.Component{"web": {Name: "web"}},
 			})})
 		}
 	}
 	return f.envs[app]
 }
 
-func (f *twoEach) Runs(_ string, version int) bool { return version == 1 || version == 2 }
+func (f *twoEach) Runs(_ string, version teal.VersionRef) bool { return version == 1 || version == 2 }
 
 func newRouter(t *testing.T, kv store.KV) *Router {
 	t.Helper()
@@ -64,7 +64,7 @@ func (r *Router) answers(path string) int {
 		return 0
 	}
 	claim.Release()
-	return claim.Version
+	return int(claim.Version)
 }
 
 // soon calls f, which must return although somebody else's write waits.
@@ -226,7 +226,7 @@ func (r *Router) checkAgainst(t *testing.T, when string, kv store.KV, apps []str
 		if err != nil && !teal.IsCode(err, teal.CodeUnknownAlias) {
 			t.Fatal(err)
 		}
-		if want, got := stored.Value.Primary(), r.answers("/"+app); want != got {
+		if want, got := stored.Value.Primary(), teal.VersionRef(r.answers("/"+app)); want != got {
 			t.Errorf("%s: the store says version %d of %s, requests get %d", when, want, app, got)
 		}
 		if stored.Value.Primary() == 2 {

@@ -22,7 +22,7 @@ import (
 // Fleet is what runs on this machine.
 type Fleet interface {
 	Running(app string) []environment.Running
-	Runs(app string, version int) bool
+	Runs(app string, version teal.VersionRef) bool
 }
 
 // Router keeps the gateway's table equal to the aliases in the store. It is the
@@ -163,7 +163,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
-			return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
+			return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
 		}
 	}
 	key := store.AliasKey{App: alias.App, Name: alias.Name}
@@ -197,7 +197,7 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 	app := gateway.App{
 		Name:     spec.App,
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(trial)},
-		Starting: map[int][]teal.Route{trial: spec.Routes},
+		Starting: map[teal.VersionRef][]teal.Route{trial: spec.Routes},
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -254,8 +254,8 @@ func (r *Router) app(name string, aliases aliases) gateway.App {
 	app := gateway.App{
 		Name:         name,
 		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
-		Environments: map[int]*gateway.Environment{},
-		Starting:     map[int][]teal.Route{},
+		Environments: map[teal.VersionRef]*gateway.Environment{},
+		Starting:     map[teal.VersionRef][]teal.Route{},
 	}
 	for alias, record := range aliases {
 		app.Aliases[alias] = record.Value.Targets
@@ -275,8 +275,8 @@ func (r *Router) app(name string, aliases aliases) gateway.App {
 }
 
 // LiveTargets yields every app and version that live sends requests to.
-func (r *Router) LiveTargets() iter.Seq2[string, int] {
-	return func(yield func(string, int) bool) {
+func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
+	return func(yield func(string, teal.VersionRef) bool) {
 		for _, live := range r.lives() {
 			for _, t := range live.Targets {
 				if t.Weight > 0 && !yield(live.App, t.Version) {
@@ -308,8 +308,9 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 		}
 	}
 	for _, e := range running {
-		if !e.Unslotted && !live.PointsTo(e.Version) && e.Since.After(since) {
-			version, since = e.Version, e.Since
+		number, ok := e.Version.Number()
+		if ok && !e.Unslotted && !live.PointsTo(number) && e.Since.After(since) {
+			version, since = number, e.Since
 		}
 	}
 	return version, since
@@ -317,8 +318,9 @@ func preview(live teal.Alias, running []environment.Running) (version int, since
 
 // Uses implements [environment.Usage]. The draft is started by whoever invokes
 // it, whenever it does not run, so nobody needs it to go on.
-func (r *Router) Uses(ctx context.Context, app string, version int) (environment.Use, error) {
-	if version == teal.Draft {
+func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (environment.Use, error) {
+	version, ok := ref.Number()
+	if !ok {
 		return environment.Use{}, nil
 	}
 	active, err := r.journal.Moving(ctx, app)
@@ -340,7 +342,7 @@ func (r *Router) Uses(ctx context.Context, app string, version int) (environment
 }
 
 // HideUnused implements [environment.Usage].
-func (r *Router) HideUnused(ctx context.Context, app string, version int, hide func()) (environment.Use, error) {
+func (r *Router) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (environment.Use, error) {
 	defer r.writing.Lock(app)() // no alias is given to it between the look and the hiding
 	use, err := r.Uses(ctx, app, version)
 	if err == nil && !use.Live && !use.Alias {
@@ -350,7 +352,7 @@ func (r *Router) HideUnused(ctx context.Context, app string, version int, hide f
 }
 
 // InUse reports whether an alias or a release that has not ended uses a version.
-func (r *Router) InUse(ctx context.Context, app string, version int) (bool, error) {
+func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef) (bool, error) {
 	use, err := r.Uses(ctx, app, version)
 	return use.Live || use.Alias || use.Release, err
 }

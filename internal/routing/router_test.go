@@ -46,16 +46,16 @@ type twoRun struct{ envs []environment.Running }
 func newTwoRun() twoRun {
 	var f twoRun
 	for version := 1; version <= 2; version++ {
-		f.envs = append(f.envs, environment.Running{Version: version, Handle: gateway.NewEnvironment(gateway.EnvironmentConfig{
-			App: "shop", Version: version, Routes: []teal.Route{{Path: "/", To: "web"}},
+		f.envs = append(f.envs, environment.Running{Version: teal.VersionRef(version), Handle: gateway.NewEnvironment(gateway.EnvironmentConfig{
+			App: "shop", Version: teal.VersionRef(version), Routes: []teal.Route{{Path: "/", To: "web"}},
 			Components: map[string]*gateway.Component{"web": {Name: "web"}},
 		})})
 	}
 	return f
 }
 
-func (f twoRun) Running(string) []environment.Running { return f.envs }
-func (f twoRun) Runs(_ string, version int) bool      { return version == 1 || version == 2 }
+func (f twoRun) Running(string) []environment.Running        { return f.envs }
+func (f twoRun) Runs(_ string, version teal.VersionRef) bool { return version == 1 || version == 2 }
 
 // A caller who goes away in the middle of a switch leaves requests where the
 // Stored alias says.

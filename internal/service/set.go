@@ -19,7 +19,7 @@ import (
 // Config says what a Set runs.
 type Config struct {
 	App     string
-	Version int
+	Version teal.VersionRef
 	Name    string // of the component
 
 	// Exactly one of the two is set.
@@ -346,7 +346,7 @@ func (s *Set) publishLocked() {
 	}
 	if len(v.usable) == 0 {
 		reason, _ := s.reasonLocked()
-		v.err = teal.Errorf(teal.CodeNoHealthyInstance, "component %q of app %q, version %d, has no healthy instance: %s", s.cfg.Name, s.cfg.App, s.cfg.Version, reason)
+		v.err = teal.Errorf(teal.CodeNoHealthyInstance, "component %q of app %q, version %s, has no healthy instance: %s", s.cfg.Name, s.cfg.App, s.cfg.Version, reason)
 	}
 	s.view.Store(v)
 }

@@ -8,18 +8,37 @@ import (
 	"teal"
 )
 
-// VersionKey identifies a version, or the environment that runs it.
+// VersionKey identifies a version.
 type VersionKey struct {
 	App    string
 	Number int
 }
 
+// EnvironmentKey identifies the environment of a version or of a draft.
+type EnvironmentKey struct {
+	App     string
+	Version teal.VersionRef
+}
+
+// Environment returns the key of the environment that runs the version.
+func (k VersionKey) Environment() EnvironmentKey {
+	return EnvironmentKey{App: k.App, Version: teal.VersionRef(k.Number)}
+}
+
 // AliasKey identifies an alias.
 type AliasKey struct{ App, Name string }
 
-// maxNumber is the largest number of a version or release: keys hold six digits,
-// so that their order is that of the numbers.
-const maxNumber = 999_999
+// maxNumber is the largest number in a key, which holds six digits, so that the
+// order of keys is that of the numbers. No version has it: it stands for the draft in
+// the key of an environment.
+const maxNumber = int(teal.Draft)
+
+func highest(kind Kind) int {
+	if kind == KindVersion {
+		return teal.MaxVersion
+	}
+	return maxNumber
+}
 
 // ParseReleaseID splits what teal.ReleaseID put together. App names may hold dashes,
 // so the last one counts. The error has teal.CodeInvalidInput.
@@ -28,15 +47,15 @@ func ParseReleaseID(id string) (app string, number int, err error) {
 		app = id[:i]
 		number, err = strconv.Atoi(id[i+1:])
 	}
-	if err != nil || checkNumber(number) != nil || teal.CheckName("app", app) != nil || teal.ReleaseID(app, number) != id {
+	if err != nil || checkNumber(KindRelease, number) != nil || teal.CheckName("app", app) != nil || teal.ReleaseID(app, number) != id {
 		return "", 0, teal.Errorf(teal.CodeInvalidInput, "%q is not the ID of a release; an ID is the app's name, a dash and a number, such as shop-3", id)
 	}
 	return app, number, nil
 }
 
-func checkNumber(n int) error {
-	if n < 1 || n > maxNumber {
-		return teal.Errorf(teal.CodeInvalidInput, "%d is not a number of a version or a release; they go from 1 to %d", n, maxNumber)
+func checkNumber(kind Kind, n int) error {
+	if n < 1 || n > highest(kind) {
+		return teal.Errorf(teal.CodeInvalidInput, "%d is not a number of a version or a release; they go from 1 to %d", n, highest(kind))
 	}
 	return nil
 }
@@ -52,7 +71,7 @@ func numberPath(kind Kind, app string, number int) (string, error) {
 	if err := teal.CheckName("app", app); err != nil {
 		return "", err
 	}
-	if err := checkNumber(number); err != nil {
+	if err := checkNumber(kind, number); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("apps.%s.%s.%06d", app, kind, number), nil
@@ -98,7 +117,7 @@ func parsePath(key string) (path, bool) {
 		}
 		n, err := strconv.Atoi(tokens[3])
 		p.number = n
-		return p, err == nil && checkNumber(n) == nil && fmt.Sprintf("%06d", n) == tokens[3]
+		return p, err == nil && checkNumber(p.kind, n) == nil && fmt.Sprintf("%06d", n) == tokens[3]
 	}
 	return path{}, false
 }

@@ -25,7 +25,7 @@ type Store struct {
 	Apps         *Table[string, teal.App] // by name
 	Versions     *Table[VersionKey, teal.Version]
 	Aliases      *Table[AliasKey, teal.Alias]
-	Environments *Table[VersionKey, teal.Environment]
+	Environments *Table[EnvironmentKey, teal.Environment]
 	Releases     *Table[string, teal.Release] // by ID: "hello-3"
 
 	kv KV
@@ -82,13 +82,13 @@ var aliases = schema[AliasKey, teal.Alias]{
 	},
 }
 
-var environments = schema[VersionKey, teal.Environment]{
+var environments = schema[EnvironmentKey, teal.Environment]{
 	kind: KindEnvironment,
-	key:  func(v teal.Environment) VersionKey { return VersionKey{App: v.App, Number: v.Version} },
-	path: func(k VersionKey) (string, error) { return numberPath(KindEnvironment, k.App, k.Number) },
-	name: func(k VersionKey) string { return "environment of " + versionName(k) },
-	missing: func(k VersionKey) *teal.Error {
-		return teal.Errorf(teal.CodeVersionNotRunning, "The %s is not running; `teal status %s` shows which versions are.", versionName(k), k.App)
+	key:  func(v teal.Environment) EnvironmentKey { return EnvironmentKey{App: v.App, Version: v.Version} },
+	path: func(k EnvironmentKey) (string, error) { return numberPath(KindEnvironment, k.App, int(k.Version)) },
+	name: func(k EnvironmentKey) string { return "environment of " + contentName(k) },
+	missing: func(k EnvironmentKey) *teal.Error {
+		return teal.Errorf(teal.CodeVersionNotRunning, "The %s is not running; `teal status %s` shows which versions are.", contentName(k), k.App)
 	},
 }
 
@@ -109,6 +109,10 @@ var releases = schema[string, teal.Release]{
 }
 
 func versionName(k VersionKey) string { return fmt.Sprintf("version %d of app %s", k.Number, k.App) }
+
+func contentName(k EnvironmentKey) string {
+	return fmt.Sprintf("version %s of app %s", k.Version, k.App)
+}
 
 func releasePath(id string) (string, error) {
 	app, number, err := ParseReleaseID(id)

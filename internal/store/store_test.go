@@ -32,7 +32,7 @@ func TestTables(t *testing.T) {
 	testTable(t, s.Apps, "shop", teal.App{Name: "shop", CreatedAt: day}, func(v *teal.App) { v.LastVersion = 7 })
 	testTable(t, s.Versions, store.VersionKey{App: "shop", Number: 12}, teal.Version{App: "shop", Number: 12, Spec: teal.Spec{App: "shop", Routes: []teal.Route{{Path: "/", To: "web"}}}}, func(v *teal.Version) { v.Digest = "x" })
 	testTable(t, s.Aliases, store.AliasKey{App: "shop", Name: "live"}, teal.Alias{App: "shop", Name: "live", Targets: teal.Only(1)}, func(v *teal.Alias) { v.Targets = teal.Only(2) })
-	testTable(t, s.Environments, store.VersionKey{App: "shop", Number: 1}, teal.Environment{App: "shop", Version: 1, Slot: teal.SlotBlue}, func(v *teal.Environment) { v.Slot = teal.SlotGreen })
+	testTable(t, s.Environments, store.EnvironmentKey{App: "shop", Version: 1}, teal.Environment{App: "shop", Version: 1, Slot: teal.SlotBlue}, func(v *teal.Environment) { v.Slot = teal.SlotGreen })
 	testTable(t, s.Releases, "my-shop-3", teal.Release{ID: "my-shop-3", App: "my-shop", Policy: teal.DefaultPolicy(), Phase: teal.PhaseQueued}, func(v *teal.Release) { v.Reason = "why" })
 
 	for key, create := range map[string]func() error{
@@ -115,7 +115,7 @@ func TestSentences(t *testing.T) {
 	_, app := s.Apps.Get(ctx, "shop")
 	_, alias := s.Aliases.Get(ctx, store.AliasKey{App: "shop", Name: "beta"})
 	_, version := s.Versions.Get(ctx, store.VersionKey{App: "shop", Number: 3})
-	_, environment := s.Environments.Get(ctx, store.VersionKey{App: "shop", Number: 3})
+	_, environment := s.Environments.Get(ctx, store.EnvironmentKey{App: "shop", Version: 3})
 	_, release := s.Releases.Get(ctx, "shop-3")
 	kv.Fail(memkv.Fault{Op: memkv.OpCreate, Mode: memkv.AnswerLost})
 	_, unknown := s.Apps.Create(ctx, teal.App{Name: "shop"})
@@ -358,7 +358,7 @@ func writeOneOfEach(t *testing.T, s *store.Store) []store.Change {
 	alias, err3 := s.Aliases.Create(ctx, teal.Alias{App: "shop", Name: "live", Targets: teal.Only(2)})
 	environment, err4 := s.Environments.Create(ctx, teal.Environment{App: "shop", Version: 2})
 	release, err5 := s.Releases.Create(ctx, teal.Release{ID: "shop-4", App: "shop", Phase: teal.PhaseQueued})
-	err6 := s.Environments.Delete(ctx, store.VersionKey{App: "shop", Number: 2}, environment.Revision)
+	err6 := s.Environments.Delete(ctx, store.EnvironmentKey{App: "shop", Version: 2}, environment.Revision)
 	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		t.Fatal(err)
 	}

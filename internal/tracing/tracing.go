@@ -177,7 +177,7 @@ func attributesOf(r *gateway.Record) []attribute.KeyValue {
 		list = append(list, attribute.Int("http.response.status_code", r.Status))
 	}
 	if r.Version != 0 {
-		list = append(list, attribute.Int("teal.version", r.Version))
+		list = append(list, attribute.Int("teal.version", int(r.Version)))
 	}
 	return append(list, attribute.Int64("http.request.body.size", r.In), attribute.Int64("http.response.body.size", r.Out))
 }

@@ -166,7 +166,7 @@ func (l *lab) startTeal(ctx context.Context) error {
 		return err
 	}
 	point := func(alias string, version int) error {
-		_, err := l.client.SetAlias(ctx, "bench", alias, api.AliasBody{Versions: []teal.Target{{Version: version, Weight: teal.All}}})
+		_, err := l.client.SetAlias(ctx, "bench", alias, api.AliasBody{Versions: teal.Only(version)})
 		return err
 	}
 	live := 2

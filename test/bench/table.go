@@ -58,9 +58,9 @@ func tableApp(n int, weight teal.Weight) gateway.App {
 	app := gateway.App{
 		Name:         name,
 		Aliases:      map[string][]teal.Target{teal.AliasLive: {{Version: 1, Weight: teal.All - weight}, {Version: 2, Weight: weight}}},
-		Environments: map[int]*gateway.Environment{},
+		Environments: map[teal.VersionRef]*gateway.Environment{},
 	}
-	for version := 1; version <= 2; version++ {
+	for version := teal.VersionRef(1); version <= 2; version++ {
 		app.Environments[version] = gateway.NewEnvironment(gateway.EnvironmentConfig{
 			App: name, Version: version,
 			Routes: []teal.Route{

@@ -124,9 +124,10 @@ func (t *Teal) start(a *app, to int, policy teal.Policy, by string) (teal.Releas
 	} else if active != nil {
 		t.enter(a, active, teal.PhaseCompleted, "superseded by the release of another version")
 	}
+	from, _ := a.aliases[teal.AliasLive].Primary().Number()
 	r := teal.Release{
 		ID: fmt.Sprintf("%s-%d", a.record.Name, len(a.releases)+1), App: a.record.Name, Alias: teal.AliasLive,
-		From: a.aliases[teal.AliasLive].Primary(), To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "release created",
+		From: from, To: to, Policy: policy, Phase: teal.PhaseQueued, Reason: "release created",
 		CreatedAt: t.now, CreatedBy: by, ReadyBy: t.now.Add(policy.ReadyWithin.Std()),
 		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: t.now, Reason: "release created"}},
 	}
@@ -160,10 +161,11 @@ func (t *Teal) Promote(_ context.Context, name, by string) (teal.Release, error)
 		t.mu.Unlock()
 		return release, nil
 	}
-	live, to := a.aliases[teal.AliasLive], a.aliases[teal.AliasPreview].Primary()
+	live, candidate := a.aliases[teal.AliasLive], a.aliases[teal.AliasPreview].Primary()
 	if len(live.Targets) == 2 {
-		to = live.Targets[1].Version
+		candidate = live.Targets[1].Version
 	}
+	to, _ := candidate.Number()
 	if to == 0 || live.IsOnly(to) {
 		t.mu.Unlock()
 		return teal.Release{}, teal.Errorf(teal.CodeNothingToPromote, "%s has no preview version to promote; deploy one with `teal deploy --no-release`", name)
@@ -299,7 +301,7 @@ func (t *Teal) SetAlias(_ context.Context, set api.SetAlias) (api.AliasView, err
 		return api.AliasView{}, err
 	}
 	for _, target := range set.Targets {
-		if target.Version > len(a.versions) {
+		if int(target.Version) > len(a.versions) {
 			return api.AliasView{}, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %d", set.App, target.Version)
 		}
 	}
@@ -399,7 +401,7 @@ func (t *Teal) Invoke(_ context.Context, call api.Invoke) (api.Invoked, error) {
 		if alias == "" {
 			alias = teal.AliasLive
 		}
-		if version = a.aliases[alias].Primary(); version == 0 {
+		if version, _ = a.aliases[alias].Primary().Number(); version == 0 {
 			return api.Invoked{}, teal.Errorf(teal.CodeUnknownAlias, "%s has no alias %q", call.App, alias)
 		}
 	}
@@ -408,5 +410,5 @@ func (t *Teal) Invoke(_ context.Context, call api.Invoke) (api.Invoked, error) {
 		answer.FunctionError = "Unhandled"
 		answer.Payload = []byte(`{"errorMessage":"it failed","errorType":"ValueError"}`)
 	}
-	return api.Invoked{Version: version, Answer: answer}, nil
+	return api.Invoked{Version: teal.VersionRef(version), Answer: answer}, nil
 }

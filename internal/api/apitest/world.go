@@ -90,7 +90,7 @@ func (t *Teal) Step(name string) {
 		r.Step++
 		r.StepAt, r.WaitsSince, r.DoubtSince = &now, nil, nil
 		weight := r.Policy.Steps[r.Step-1].Weight
-		t.setAlias(a, teal.AliasLive, []teal.Target{{Version: r.From, Weight: teal.All - weight}, {Version: r.To, Weight: weight}}, "release "+r.ID)
+		t.setAlias(a, teal.AliasLive, []teal.Target{{Version: teal.VersionRef(r.From), Weight: teal.All - weight}, {Version: teal.VersionRef(r.To), Weight: weight}}, "release "+r.ID)
 		r.Reason = fmt.Sprintf("v%d at %s %% (step %d of %d)", r.To, weight, r.Step, len(r.Policy.Steps))
 		t.tell(api.EventRelease, r.App, r.ID, *r)
 	})
@@ -217,7 +217,7 @@ func (t *Teal) move(name string, how func(*app, *teal.Release)) {
 func (t *Teal) setEnvironment(a *app, version int, state teal.EnvironmentState, reason, output string) {
 	env, ok := a.environments[version]
 	if !ok {
-		env = teal.Environment{App: a.record.Name, Version: version, CreatedAt: t.now, Slot: t.freeSlot(a)}
+		env = teal.Environment{App: a.record.Name, Version: teal.VersionRef(version), CreatedAt: t.now, Slot: t.freeSlot(a)}
 	}
 	env.State, env.Reason, env.Output, env.StateAt = state, reason, output, t.now
 	a.environments[version] = env

@@ -41,11 +41,11 @@ type aliasInput struct {
 func (h *Handler) describeAlias(t target, a Alias) AliasConfiguration {
 	view := AliasConfiguration{
 		AliasArn: h.cfg.Place.arn(t.name, a.Name), Name: a.Name, Description: a.Description,
-		FunctionVersion: teal.VersionLabel(a.Primary()), RevisionId: aliasRevision(a),
+		FunctionVersion: a.Primary().String(), RevisionId: aliasRevision(a),
 	}
 	if len(a.Targets) == 2 {
 		extra := a.Targets[1]
-		view.RoutingConfig = &RoutingConfig{map[string]float64{strconv.Itoa(extra.Version): float64(extra.Weight) / float64(teal.All)}}
+		view.RoutingConfig = &RoutingConfig{map[string]float64{extra.Version.String(): float64(extra.Weight) / float64(teal.All)}}
 	}
 	return view
 }
@@ -201,8 +201,9 @@ func (h *Handler) listAliases(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if number, ok := versionNumber(version); ok {
-		list = slices.DeleteFunc(list, func(a Alias) bool { return !a.PointsTo(number) })
+	if of, ok := versionOfQualifier(version); ok {
+		leadsThere := func(t teal.Target) bool { return t.Version == of }
+		list = slices.DeleteFunc(list, func(a Alias) bool { return !slices.ContainsFunc(a.Targets, leadsThere) })
 	}
 	out := ListAliasesOutput{Aliases: []AliasConfiguration{}}
 	list, out.NextMarker, err = page(q, "aliases of "+t.name, list, func(a Alias) string { return a.Name })
@@ -217,7 +218,7 @@ func (h *Handler) listAliases(q *request) (any, error) {
 func (h *Handler) targets(ctx context.Context, t target, ref Ref, in aliasInput, now teal.Alias) ([]teal.Target, error) {
 	primary := now.Primary()
 	if in.FunctionVersion != nil {
-		number, ok := versionNumber(*in.FunctionVersion)
+		number, ok := versionOfQualifier(*in.FunctionVersion)
 		if !ok {
 			return nil, invalid(*in.FunctionVersion, "functionVersion", `Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
 		}
@@ -237,11 +238,11 @@ func (h *Handler) targets(ctx context.Context, t target, ref Ref, in aliasInput,
 	}
 	switch {
 	case extra == nil:
-		return teal.Only(primary), nil
+		return []teal.Target{{Version: primary, Weight: teal.All}}, nil
 	case primary == teal.Draft:
 		return nil, invalidf("$LATEST is not supported for an alias pointing to more than 1 version")
 	case extra.Version == primary:
-		return nil, invalidf("Invalid function version %d. Function version %d is already included in routing configuration.", primary, primary)
+		return nil, invalidf("Invalid function version %s. Function version %s is already included in routing configuration.", primary, primary)
 	}
 	return []teal.Target{{Version: primary, Weight: teal.All - extra.Weight}, *extra}, nil
 }
@@ -260,7 +261,7 @@ func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[stri
 		if err != nil {
 			return nil, err
 		}
-		number, _ := versionNumber(version)
+		number, _ := versionOfQualifier(version)
 		if err := h.checkVersion(ctx, t, ref, version, number); err != nil {
 			return nil, err
 		}
@@ -284,10 +285,11 @@ func parseWeight(version string, share float64) (teal.Weight, error) {
 	return teal.Weight(weight), nil
 }
 
-func (h *Handler) checkVersion(ctx context.Context, t target, ref Ref, label string, number int) error {
-	if number == teal.Draft {
+func (h *Handler) checkVersion(ctx context.Context, t target, ref Ref, label string, version teal.VersionRef) error {
+	if version == teal.Draft {
 		return nil
 	}
+	number, _ := version.Number()
 	_, err := h.cfg.Backend.Version(ctx, ref, number)
 	if teal.IsCode(err, teal.CodeUnknownVersion) {
 		return faultf(codeNotFound, "Function not found: %s", h.cfg.Place.arn(t.name, label))

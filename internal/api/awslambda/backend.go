@@ -23,15 +23,13 @@ type Name struct {
 // Item is a function's version, or its draft, in a list.
 type Item struct {
 	Name
-	Number int // teal.Draft for $LATEST
+	Version teal.VersionRef
 }
 
 // Order sorts the draft before the versions, as AWS does.
 func (i Item) Order() int {
-	if i.Number == teal.Draft {
-		return 0
-	}
-	return i.Number
+	number, _ := i.Version.Number()
+	return number
 }
 
 // key is the item's place in a list of all: a space comes before all characters
@@ -40,7 +38,7 @@ func (i Item) key() string { return i.Name.Name + " " + numberKey(i.Order()) }
 
 // Content is what one version of a function, or its draft, is made of.
 type Content struct {
-	Number     int // teal.Draft for $LATEST
+	Version    teal.VersionRef
 	Function   teal.Function
 	ModifiedAt time.Time
 	Revision   string // another one whenever the content has changed
@@ -55,9 +53,9 @@ type Alias struct {
 // Call is one invocation.
 type Call struct {
 	Ref       Ref
-	Name      string // by which the function was called
-	Qualifier string // "", $LATEST, a number or an alias
-	Version   int    // chosen before; 0: by the qualifier, now
+	Name      string          // by which the function was called
+	Qualifier string          // "", $LATEST, a number or an alias
+	Version   teal.VersionRef // chosen before; 0: by the qualifier, now
 	RequestID string
 	Event     []byte
 	// ClientContext is base64-encoded JSON, "" for none.
@@ -66,12 +64,12 @@ type Call struct {
 	Tail          bool // also return the end of the log
 	// Stream returns what gets a streamed answer, when the version has been
 	// chosen; nil: the answer is collected.
-	Stream func(version int) teal.Stream `json:"-"`
+	Stream func(version teal.VersionRef) teal.Stream `json:"-"`
 }
 
 // Result is what became of a call.
 type Result struct {
-	Version int
+	Version teal.VersionRef
 	Answer  teal.Answer
 	Log     []byte // the last 4 KB, where asked for
 }
@@ -179,9 +177,9 @@ type Invoker interface {
 	// result, also when it failed; the error is about what kept it from running.
 	Invoke(ctx context.Context, call Call) (Result, error)
 	// Enqueue accepts an event durably and picks its version.
-	Enqueue(ctx context.Context, event Event) (version int, err error)
+	Enqueue(ctx context.Context, event Event) (version teal.VersionRef, err error)
 	// Choose returns the version that a call would be for.
-	Choose(ctx context.Context, ref Ref, qualifier string) (int, error)
+	Choose(ctx context.Context, ref Ref, qualifier string) (teal.VersionRef, error)
 }
 
 // Settings keeps what belongs to a function and not to its versions.

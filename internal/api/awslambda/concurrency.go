@@ -179,12 +179,12 @@ func (h *Handler) checkProvisioned(q *request, t target, ref Ref) error {
 	if err != nil {
 		return err
 	}
-	number, isNumber := versionNumber(t.qualifier)
+	version, isVersion := versionOfQualifier(t.qualifier)
 	for _, a := range aliases {
 		if a.Name == t.qualifier && len(a.Targets) > 1 {
 			return invalidf("Provisioned Concurrency cannot be allocated on an alias that points to more than one version.")
 		}
-		if _, has := x.Provisioned[a.Name]; has && isNumber && a.Primary() == number {
+		if _, has := x.Provisioned[a.Name]; has && isVersion && a.Primary() == version {
 			return invalidf("Version is pointed to by a Provisioned Concurrency alias")
 		}
 	}

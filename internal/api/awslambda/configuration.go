@@ -13,7 +13,7 @@ import (
 )
 
 // settings is what a version of a function has beyond what Teal runs. It is kept
-// in teal.Function.Lambda and so belongs to the content.
+// in teal.Function.Attached, in this form, and so belongs to the content.
 type settings struct {
 	Role          string         `json:",omitempty"`
 	Description   string         `json:",omitempty"`
@@ -37,8 +37,8 @@ type settings struct {
 
 func settingsOf(f teal.Function) settings {
 	var s settings
-	if len(f.Lambda) > 0 {
-		_ = json.Unmarshal(f.Lambda, &s) // what somebody else has put there is nothing to us
+	if len(f.Attached) > 0 {
+		_ = json.Unmarshal(f.Attached, &s) // what somebody else has put there is nothing to us
 	}
 	return s
 }
@@ -49,7 +49,7 @@ func (s settings) with(f teal.Function) teal.Function {
 	if err != nil {
 		panic("awslambda: settings cannot be encoded: " + err.Error()) // strings and numbers alone
 	}
-	f.Lambda = data
+	f.Attached = data
 	return f
 }
 
@@ -156,7 +156,7 @@ func hostArchitecture() string {
 func (h *Handler) describe(name, qualifier string, c Content) FunctionConfiguration {
 	f, s := c.Function, settingsOf(c.Function)
 	view := FunctionConfiguration{
-		FunctionName: name, FunctionArn: h.cfg.Place.arn(name, qualifier), Version: teal.VersionLabel(c.Number),
+		FunctionName: name, FunctionArn: h.cfg.Place.arn(name, qualifier), Version: c.Version.String(),
 		Runtime: f.Runtime, Handler: f.Handler, Role: s.Role, Description: s.Description,
 		CodeSize: s.CodeSize, CodeSha256: s.CodeSha256, KMSKeyArn: s.KMSKeyArn,
 		Timeout: int(f.Timeout.Std() / time.Second), MemorySize: int(f.Memory / teal.MiB),

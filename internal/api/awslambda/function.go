@@ -63,17 +63,18 @@ func (h *Handler) contentOf(ctx context.Context, ref Ref, qualifier string) (Con
 	if qualifier == "" || qualifier == teal.DraftName {
 		return h.cfg.Backend.Draft(ctx, ref)
 	}
-	number, isNumber := versionNumber(qualifier)
-	if !isNumber {
+	version, isVersion := versionOfQualifier(qualifier)
+	if !isVersion {
 		alias, err := h.cfg.Backend.Alias(ctx, ref, qualifier)
 		if err != nil {
 			return Content{}, err
 		}
-		number = alias.Primary()
+		version = alias.Primary()
 	}
-	if number == teal.Draft {
+	if version == teal.Draft {
 		return h.cfg.Backend.Draft(ctx, ref)
 	}
+	number, _ := version.Number()
 	return h.cfg.Backend.Version(ctx, ref, number)
 }
 
@@ -358,10 +359,11 @@ func (h *Handler) deleteFunction(q *request) (any, error) {
 	if t.qualifier == "" {
 		return nil, h.cfg.Backend.Delete(q.ctx, ref)
 	}
-	number, isNumber := versionNumber(t.qualifier)
-	if !isNumber || number == teal.Draft {
+	version, isVersion := versionOfQualifier(t.qualifier)
+	if !isVersion || version == teal.Draft {
 		return nil, invalidf("%s version cannot be deleted without deleting the function.", t.qualifier)
 	}
+	number, _ := version.Number()
 	err = h.cfg.Backend.DeleteVersion(q.ctx, ref, number)
 	if teal.IsCode(err, teal.CodeUnknownVersion) {
 		return nil, h.noFunction(t)
@@ -397,7 +399,7 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 		}
 		qualifier := ""
 		if all != "" {
-			qualifier = teal.VersionLabel(item.Number)
+			qualifier = item.Version.String()
 		}
 		out.Functions = append(out.Functions, h.describe(item.Name.Name, qualifier, c))
 	}
@@ -411,7 +413,7 @@ type versionOf struct {
 }
 
 // order sorts the draft before the versions, as AWS does.
-func (v versionOf) order() string { return numberKey(Item{Number: v.Number}.Order()) }
+func (v versionOf) order() string { return numberKey(Item{Version: v.Version}.Order()) }
 
 // versionsOf returns a function's draft and its versions; nothing when it was
 // deleted a moment ago.

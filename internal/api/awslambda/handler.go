@@ -110,10 +110,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if report && r.Context().Err() == nil {
 			h.cfg.Logger.Error("Lambda API: request failed", "method", r.Method, "path", r.URL.Path, "request", q.id, "error", err)
 		}
-		// Who has proven nothing is answered before the body, not after it.
-		_ = http.NewResponseController(w).EnableFullDuplex() // net/http's own connections can
+		if q.body == nil && r.ContentLength != 0 {
+			answerUnread(w)
+		}
 		fault.write(w)
 	}
+}
+
+// answerUnread has the answer go out before the body has come: who has proven
+// nothing does not keep the server reading. The connection ends with it, because
+// net/http reads the rest of such a body beside the next request, and panics.
+func answerUnread(w http.ResponseWriter) {
+	_ = http.NewResponseController(w).EnableFullDuplex() // net/http's own connections can
+	w.Header().Set("Connection", "close")
 }
 
 func (h *Handler) serve(w http.ResponseWriter, q *request) error {

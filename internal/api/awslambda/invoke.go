@@ -41,7 +41,7 @@ func (h *Handler) dryRun(q *request, t target, call Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reply{status: http.StatusNoContent, headers: map[string]string{headerVersion: teal.VersionLabel(version)}}, nil
+	return &reply{status: http.StatusNoContent, headers: map[string]string{headerVersion: version.String()}}, nil
 }
 
 // call reads what all sorts of invocation have in common.
@@ -106,7 +106,7 @@ func (h *Handler) invokeNow(q *request, call Call) (any, error) {
 	}
 	headers := map[string]string{
 		"Content-Type":   "application/json",
-		headerVersion:    teal.VersionLabel(result.Version),
+		headerVersion:    result.Version.String(),
 		"Content-Length": strconv.Itoa(len(result.Answer.Payload)),
 	}
 	if call.TraceID != "" {
@@ -135,7 +135,7 @@ func (h *Handler) explainCall(err error, call Call) error {
 }
 
 // choose returns the version that a call is for.
-func (h *Handler) choose(q *request, t target, call Call) (int, error) {
+func (h *Handler) choose(q *request, t target, call Call) (teal.VersionRef, error) {
 	version, err := h.cfg.Backend.Choose(q.ctx, call.Ref, t.qualifier)
 	if err != nil {
 		return 0, h.explainCall(err, call)

@@ -35,7 +35,7 @@ func (h *Handler) invokeStreaming(q *request) (any, error) {
 func (h *Handler) stream(w http.ResponseWriter, q *request, call Call) error {
 	out := &frames{w: w, control: http.NewResponseController(w), encoder: eventstream.NewEncoder(), trace: call.TraceID}
 	defer func() { _ = out.control.SetWriteDeadline(time.Time{}) }() // for the connection's next request
-	call.Stream = func(version int) teal.Stream {
+	call.Stream = func(version teal.VersionRef) teal.Stream {
 		out.version = version
 		return out
 	}
@@ -78,7 +78,7 @@ type frames struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	encoder *eventstream.Encoder
-	version int
+	version teal.VersionRef
 	trace   string
 	begun   bool
 	buf     bytes.Buffer
@@ -94,7 +94,7 @@ func (f *frames) begin() {
 	f.begun = true
 	header := f.w.Header()
 	header.Set("Content-Type", "application/vnd.amazon.eventstream")
-	header.Set(headerVersion, teal.VersionLabel(f.version))
+	header.Set(headerVersion, f.version.String())
 	if f.trace != "" {
 		header.Set("X-Amzn-Trace-Id", f.trace)
 	}

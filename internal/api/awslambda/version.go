@@ -1,24 +1,13 @@
 package awslambda
 
-import (
-	"strconv"
+import "teal"
 
-	"teal"
-)
-
-// versionNumber reads a qualifier that is a version: a number, or $LATEST.
-func versionNumber(qualifier string) (int, bool) {
-	if qualifier == teal.DraftName {
-		return teal.Draft, true
-	}
-	if !digitsPattern.MatchString(qualifier) {
-		return 0, false
-	}
-	n, err := strconv.Atoi(qualifier)
-	if err != nil || n >= teal.Draft {
-		return 0, true // no version has such a number, and it is no alias either
-	}
-	return n, true
+// versionOfQualifier reads a qualifier that is a version: a number, or $LATEST.
+// Digits that are no version's number are none of an alias's either: then version is
+// 0.
+func versionOfQualifier(qualifier string) (version teal.VersionRef, ok bool) {
+	version, ok = teal.ParseVersionRef(qualifier)
+	return version, ok || digitsPattern.MatchString(qualifier)
 }
 
 type publishInput struct {
@@ -68,7 +57,7 @@ func (h *Handler) publish(q *request, t target, ref Ref, in publishInput) (any, 
 			if was.Draft == hash || was.Draft == "" && draftHash(last.Function) == hash {
 				return nil, nil
 			}
-			s.After = last.Number
+			s.After, _ = last.Version.Number()
 		}
 		s.Draft = hash
 		set(&s.Description, in.Description)
@@ -78,7 +67,7 @@ func (h *Handler) publish(q *request, t target, ref Ref, in publishInput) (any, 
 	if err != nil {
 		return nil, err
 	}
-	return h.describe(t.name, teal.VersionLabel(c.Number), c), nil
+	return h.describe(t.name, c.Version.String(), c), nil
 }
 
 // ListVersionsOutput is the shape ListVersionsByFunctionResponse.
@@ -99,7 +88,7 @@ func (h *Handler) listVersions(q *request) (any, error) {
 	out := ListVersionsOutput{Versions: []FunctionConfiguration{}}
 	list, out.NextMarker, err = page(q, "versions of "+t.name, list, versionOf.order)
 	for _, v := range list {
-		out.Versions = append(out.Versions, h.describe(t.name, teal.VersionLabel(v.Number), v.Content))
+		out.Versions = append(out.Versions, h.describe(t.name, v.Version.String(), v.Content))
 	}
 	return out, err
 }

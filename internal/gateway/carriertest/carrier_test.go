@@ -170,11 +170,11 @@ func (s *site) apps() []gateway.App {
 	return []gateway.App{{
 		Name:         "shop",
 		Aliases:      map[string][]teal.Target{teal.AliasLive: teal.Only(7)},
-		Environments: map[int]*gateway.Environment{7: s.env},
+		Environments: map[teal.VersionRef]*gateway.Environment{7: s.env},
 	}, {
 		Name:     "later",
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(8)},
-		Starting: map[int][]teal.Route{8: {{Host: "starting.example", Path: "/", To: "web"}}},
+		Starting: map[teal.VersionRef][]teal.Route{8: {{Host: "starting.example", Path: "/", To: "web"}}},
 	}}
 }
 

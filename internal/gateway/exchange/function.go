@@ -101,7 +101,7 @@ func functionFailed(c gateway.Claim, said *gateway.Failure, requestID string) er
 	}
 	return &teal.Error{
 		Code:    teal.CodeFunctionFailed,
-		Message: fmt.Sprintf("function %q of version %d failed; the app's log says why at request %s", c.Component.Name, c.Version, requestID),
+		Message: fmt.Sprintf("function %q of version %s failed; the app's log says why at request %s", c.Component.Name, c.Version, requestID),
 		Err:     cause,
 	}
 }

@@ -79,7 +79,7 @@ const retryAfter = "1"
 // WriteHead writes the fields of the answer, without framing.
 func (a Answer) WriteHead(to Fields) {
 	if version := a.failure.claim.Version; version > 0 {
-		to.Add(headerVersion, teal.VersionLabel(version))
+		to.Add(headerVersion, version.String())
 	}
 	status := a.Status
 	if a.grpc {

@@ -318,7 +318,7 @@ func gatewayWith(t testing.TB, apps ...gateway.App) *gateway.Gateway {
 }
 
 func liveApp(name string, targets []teal.Target, envs ...*gateway.Environment) gateway.App {
-	app := gateway.App{Name: name, Aliases: map[string][]teal.Target{teal.AliasLive: targets}, Environments: map[int]*gateway.Environment{}}
+	app := gateway.App{Name: name, Aliases: map[string][]teal.Target{teal.AliasLive: targets}, Environments: map[teal.VersionRef]*gateway.Environment{}}
 	for _, env := range envs {
 		app.Environments[env.Version()] = env
 	}

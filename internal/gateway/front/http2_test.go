@@ -176,14 +176,14 @@ func TestSwitchesLoseNothingOnOneConnection(t *testing.T) {
 	newEnv := func(version int) *gateway.Environment {
 		web := service(backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, version) }))
 		web.Name = "web"
-		return gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: version, Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}})
+		return gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}})
 	}
 	s := start(t, says(`"unused"`), exchange.Config{})
 	var live, answered atomic.Int64
 	current := newEnv(100)
 	swap := func(env *gateway.Environment) {
 		if err := s.gateway.Update(func(table *gateway.Table) (*gateway.Table, error) {
-			return table.With(liveApp("shop", teal.Only(env.Version()), env))
+			return table.With(liveApp("shop", teal.Only(int(env.Version())), env))
 		}); err != nil {
 			t.Fatal(err)
 		}

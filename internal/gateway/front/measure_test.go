@@ -247,7 +247,7 @@ func TestOnlyUsersAreMeasured(t *testing.T) {
 		return teal.Answer{Payload: []byte(`"ok"`)}, nil
 	})}
 	s := start(t, component, exchange.Config{Override: everybody})
-	table := mustWith(t, s.gateway.Table(), gateway.App{Name: "shop", Environments: map[int]*gateway.Environment{7: s.env}, Aliases: map[string][]teal.Target{
+	table := mustWith(t, s.gateway.Table(), gateway.App{Name: "shop", Environments: map[teal.VersionRef]*gateway.Environment{7: s.env}, Aliases: map[string][]teal.Target{
 		teal.AliasLive: teal.Only(7), teal.AliasPreview: teal.Only(7), "beta": teal.Only(7),
 	}})
 	if err := s.gateway.Update(func(*gateway.Table) (*gateway.Table, error) { return table, nil }); err != nil {

@@ -598,12 +598,12 @@ func TestSwitchesOfServicesUnderLoadLoseNothing(t *testing.T) {
 		go func() { _ = server.Serve(l) }()
 		web := service(l.Addr().String())
 		web.Name = "web"
-		env := gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: version, Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}})
+		env := gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}})
 		return env, func() { _ = server.Close() }
 	}
 	swap := func(env *gateway.Environment) {
 		if err := s.gateway.Update(func(table *gateway.Table) (*gateway.Table, error) {
-			return table.With(liveApp("shop", teal.Only(env.Version()), env))
+			return table.With(liveApp("shop", teal.Only(int(env.Version())), env))
 		}); err != nil {
 			t.Fatal(err)
 		}

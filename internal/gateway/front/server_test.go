@@ -466,11 +466,11 @@ func TestSwitchesUnderLoadLoseNothing(t *testing.T) {
 			return teal.Answer{Payload: []byte(fmt.Sprint(version))}, nil
 		})
 		web.Name = "web"
-		return gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: version, Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}}), stopped
+		return gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: teal.VersionRef(version), Routes: []teal.Route{route("", "/", "web")}, Components: map[string]*gateway.Component{"web": web}}), stopped
 	}
 	swap := func(env *gateway.Environment) {
 		if err := s.gateway.Update(func(table *gateway.Table) (*gateway.Table, error) {
-			return table.With(liveApp("shop", teal.Only(env.Version()), env))
+			return table.With(liveApp("shop", teal.Only(int(env.Version())), env))
 		}); err != nil {
 			t.Fatal(err)
 		}

@@ -21,12 +21,12 @@ func TestEventsComeInTheirOrder(t *testing.T) {
 	start := time.Now()
 	at := func(seconds int) time.Time { return start.Add(time.Duration(seconds) * time.Second) }
 	for n := range 10 {
-		q.await(event("busy", n, at(-100+n), at(0)))
-		q.await(event("busy", n, at(-100+n), at(0))) // twice is once
+		q.schedule(event("busy", n, at(-100+n), at(0)))
+		q.schedule(event("busy", n, at(-100+n), at(0))) // twice is once
 	}
-	q.await(event("young", 0, at(-10), at(0)))
-	q.await(event("old", 0, at(-1000), at(0)))
-	q.await(event("old", 1, at(-2000), at(30)))
+	q.schedule(event("young", 0, at(-10), at(0)))
+	q.schedule(event("old", 0, at(-1000), at(0)))
+	q.schedule(event("old", 1, at(-2000), at(30)))
 	names := func(events []pending) (list string) {
 		for _, p := range events {
 			list += p.key.App + "/" + p.key.Name + " "
@@ -41,7 +41,7 @@ func TestEventsComeInTheirOrder(t *testing.T) {
 	if events, _ := q.take(at(1)); names(events) != "busy/e8 " {
 		t.Errorf("with one place free: %s", names(events))
 	}
-	q.await(event("busy", 0, at(-100), at(2))) // failed, and comes back
+	q.schedule(event("busy", 0, at(-100), at(2))) // failed, and comes back
 	q.finished(Function{App: "busy", Component: "busy"})
 	q.finished(Function{App: "busy", Component: "busy"})
 	if events, _ := q.take(at(2)); names(events) != "busy/e0 busy/e9 " {
@@ -61,13 +61,13 @@ func TestManyWaitingEventsAreCheap(t *testing.T) {
 	q := quietQueue(memkv.New())
 	now := time.Now()
 	for n := range 5000 {
-		q.await(event("later", n, now, now.Add(time.Hour+time.Duration(n))))
-		q.await(event("stuck", n, now.Add(-time.Hour), now))
+		q.schedule(event("later", n, now, now.Add(time.Hour+time.Duration(n))))
+		q.schedule(event("stuck", n, now.Add(-time.Hour), now))
 	}
 	q.take(now)
 	start := time.Now()
 	for n := range 10_000 {
-		q.await(event(fmt.Sprintf("f%d", n%100), n, now, now))
+		q.schedule(event(fmt.Sprintf("f%d", n%100), n, now, now))
 		events, _ := q.take(now)
 		if len(events) != 1 || events[0].key != (store.SideKey{App: fmt.Sprintf("f%d", n%100), Name: fmt.Sprintf("e%d", n)}) {
 			t.Fatalf("event %d: %v", n, events)

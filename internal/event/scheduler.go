@@ -1,0 +1,135 @@
+package event
+
+import (
+	"container/heap"
+	"time"
+
+	"teal/internal/store"
+)
+
+// pending is an event that waits for its turn.
+type pending struct {
+	key      store.SideKey
+	function Function
+	since    time.Time // when it was accepted: the oldest one comes first
+	due      time.Time
+	// failures is how often in a row its record could not be read.
+	failures int
+}
+
+// scheduler orders the events that wait: those that are not due yet by when
+// they are, the others by function and age, so that a function which has no
+// capacity keeps nobody else waiting. What it does costs the logarithm of how many
+// wait. It is not safe for concurrent use.
+type scheduler struct {
+	known     map[store.SideKey]bool // what waits
+	delayed   *priorityQueue[pending]
+	functions map[Function]*functionQueue    // those with events that are due, or running
+	runnable  *priorityQueue[*functionQueue] // those with a due event and capacity for it
+}
+
+// functionQueue is the due events of one function, the oldest first.
+type functionQueue struct {
+	due      *priorityQueue[pending]
+	running  int  // events
+	runnable bool // in scheduler.runnable
+}
+
+func newScheduler() scheduler {
+	return scheduler{
+		known: map[store.SideKey]bool{}, functions: map[Function]*functionQueue{},
+		delayed:  &priorityQueue[pending]{less: func(a, b pending) bool { return a.due.Before(b.due) }},
+		runnable: &priorityQueue[*functionQueue]{less: func(a, b *functionQueue) bool { return a.due.items[0].since.Before(b.due.items[0].since) }},
+	}
+}
+
+// add has an event wait; one that waits already does so once.
+func (s *scheduler) add(p pending) {
+	if !s.known[p.key] {
+		s.known[p.key] = true
+		heap.Push(s.delayed, p)
+	}
+}
+
+// next takes the oldest event that is due and whose function has capacity.
+func (s *scheduler) next(now time.Time) (p pending, ok bool) {
+	for s.delayed.Len() > 0 && !s.delayed.items[0].due.After(now) {
+		s.arrive(heap.Pop(s.delayed).(pending))
+	}
+	if s.runnable.Len() == 0 {
+		return pending{}, false
+	}
+	q := heap.Pop(s.runnable).(*functionQueue)
+	q.runnable = false
+	p = heap.Pop(q.due).(pending)
+	delete(s.known, p.key)
+	q.running++
+	s.offer(q)
+	return p, true
+}
+
+// arrive puts an event that is due into its function's queue.
+func (s *scheduler) arrive(p pending) {
+	q := s.functions[p.function]
+	if q == nil {
+		q = &functionQueue{due: &priorityQueue[pending]{less: func(a, b pending) bool { return a.since.Before(b.since) }}}
+		s.functions[p.function] = q
+	}
+	heap.Push(q.due, p)
+	switch {
+	case !q.runnable:
+		s.offer(q)
+	case q.due.items[0].key == p.key: // the queue has another head now, by which runnable is ordered
+		heap.Init(s.runnable)
+	}
+}
+
+// offer makes a function runnable that has a due event and capacity for it.
+func (s *scheduler) offer(q *functionQueue) {
+	if q.due.Len() > 0 && q.running < atOncePerFunction {
+		q.runnable = true
+		heap.Push(s.runnable, q)
+	}
+}
+
+// done gives capacity of a function free.
+func (s *scheduler) done(function Function) {
+	q := s.functions[function]
+	q.running--
+	if !q.runnable {
+		s.offer(q)
+	}
+	if q.running == 0 && q.due.Len() == 0 {
+		delete(s.functions, function)
+	}
+}
+
+// wakeAt returns when the next event is due, at the latest as given.
+func (s *scheduler) wakeAt(latest time.Time) time.Time {
+	if s.delayed.Len() > 0 && s.delayed.items[0].due.Before(latest) {
+		return s.delayed.items[0].due
+	}
+	return latest
+}
+
+// priorityQueue is a heap whose first item is the least.
+type priorityQueue[T any] struct {
+	items []T
+	less  func(a, b T) bool
+}
+
+func (p *priorityQueue[T]) Len() int           { return len(p.items) }
+func (p *priorityQueue[T]) Less(i, j int) bool { return p.less(p.items[i], p.items[j]) }
+func (p *priorityQueue[T]) Swap(i, j int)      { p.items[i], p.items[j] = p.items[j], p.items[i] }
+
+// Push implements [heap.Interface].
+func (p *priorityQueue[T]) Push(x any) { p.items = append(p.items, x.(T)) }
+
+// Pop implements [heap.Interface].
+func (p *priorityQueue[T]) Pop() any {
+	last := len(p.items) - 1
+	item := p.items[last]
+	var zero T
+	p.items[last], p.items = zero, p.items[:last]
+	return item
+}
