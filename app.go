@@ -82,8 +82,9 @@ type Service struct {
 	Health    Health            `json:"health"`
 	Protocol  Protocol          `json:"protocol,omitempty"`
 	Instances int               `json:"instances"`
-	Memory    Bytes             `json:"memory,omitempty"` // 0: not limited
-	Grace     Duration          `json:"grace"`            // between SIGTERM and SIGKILL
+	Memory    Bytes             `json:"memory,omitempty"`   // 0: not limited
+	Grace     Duration          `json:"grace"`              // between SIGTERM and SIGKILL
+	Writable  bool              `json:"writable,omitempty"` // every instance runs in a copy of the code of its own
 	Env       map[string]string `json:"env,omitempty"`
 	Masked    []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -50,8 +51,8 @@ func (s *Server) invoke(ctx context.Context, in *invokeInput) (*invokeOutput, er
 	if len(event) == 0 {
 		event = []byte("{}")
 	}
-	if !json.Valid(event) {
-		return nil, teal.Errorf(teal.CodeInvalidInput, "the event is not JSON; send one JSON value")
+	if !json.Valid(event) || !utf8.Valid(event) {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "the event is not JSON in UTF-8; send one JSON value")
 	}
 	done, err := s.cfg.Control.Invoke(ctx, Invoke{App: in.App, Qualifier: in.Qualifier, Component: in.Component, Event: event})
 	if err != nil {

@@ -96,9 +96,9 @@ func lockFolders(root *os.Root) error {
 	})
 }
 
-// removeTree deletes a folder and everything below it, read-only folders too.
+// RemoveTree deletes a folder and everything below it, read-only folders too.
 // One that is not there is no error.
-func removeTree(folder string) error {
+func RemoveTree(folder string) error {
 	err := filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err

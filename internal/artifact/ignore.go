@@ -24,6 +24,7 @@ var ignoredByDefault = []string{"**/.env", "**/node_modules/.cache"}
 const maxIgnore = 64 << 10
 
 // ignore tells what of a folder stays behind, and remembers what did.
+// A nil one tells that everything goes.
 type ignore struct {
 	patterns *patternmatcher.PatternMatcher
 	ignored  []string
@@ -53,6 +54,8 @@ func readIgnore(root *os.Root) (*ignore, error) {
 // something that a later pattern takes back; skip says that it cannot.
 func (i *ignore) ignores(p string, folder bool) (leave, skip bool, err error) {
 	switch {
+	case i == nil:
+		return false, false, nil
 	case folder && (p == ".git" || strings.HasSuffix(p, "/.git")):
 		leave, skip = true, true
 	case p == IgnoreFile:

@@ -56,7 +56,7 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("stack bundles: %w", err)
 	}
-	defer func() { _ = removeTree(work) }() // what stays is removed by the next Open
+	defer func() { _ = RemoveTree(work) }() // what stays is removed by the next Open
 	if err := s.stackLayers(ctx, filepath.Join(work, "code"), dirs); err != nil {
 		return "", err
 	}

@@ -30,6 +30,7 @@ type Store struct {
 	step   func(name string) // told before each step of Put; tests crash there
 
 	publishing sync.Mutex
+	changed    sync.Map // digests of bundles that are not what was stored, see Verified
 }
 
 // Open returns the store at root, which is created if need be. What a crash has
@@ -42,7 +43,7 @@ func Open(root string, limits Limits) (*Store, error) {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
 	s := &Store{root: root, limits: limits.withDefaults(), step: func(string) {}}
-	if err := removeTree(s.tmp()); err != nil {
+	if err := RemoveTree(s.tmp()); err != nil {
 		return s, fmt.Errorf("artifact store: clean up: %w", err)
 	}
 	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
@@ -87,7 +88,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, want string) (string, erro
 		return "", fmt.Errorf("store bundle: %w", err)
 	}
 	// What cannot be removed now is removed by the next Open.
-	defer func() { _ = removeTree(work) }()
+	defer func() { _ = RemoveTree(work) }()
 	digest, err := s.receive(ctx, work, r)
 	if err != nil {
 		return "", err
@@ -142,13 +143,14 @@ func (s *Store) publish(work, digest string) error {
 	s.publishing.Lock() // what another Put has just published must not be taken for half of it
 	defer s.publishing.Unlock()
 	if !s.Has(digest) { // half of it may be there, of which nobody can make use
-		if err := removeTree(s.home(digest)); err != nil {
+		if err := RemoveTree(s.home(digest)); err != nil {
 			return err
 		}
 	}
 	if err := os.Rename(work, s.home(digest)); err != nil && !s.Has(digest) {
 		return err
 	}
+	s.changed.Delete(digest)
 	s.step("sync root")
 	return syncFolder(s.root)
 }
@@ -156,6 +158,9 @@ func (s *Store) publish(work, digest string) error {
 // Has reports whether the bundle is in the store.
 func (s *Store) Has(digest string) bool {
 	if !digestPattern.MatchString(digest) {
+		return false
+	}
+	if _, changed := s.changed.Load(digest); changed {
 		return false
 	}
 	info, err := os.Stat(filepath.Join(s.home(digest), "code"))
@@ -199,13 +204,13 @@ func (s *Store) Detach(name string) (discard func() error, err error) {
 	}
 	// As a whole or not at all.
 	if err := os.Rename(s.home(name), filepath.Join(work, "bundle")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removeTree(work)))
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, RemoveTree(work)))
 	}
 	if err := syncFolder(s.root); err != nil {
-		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removeTree(work)))
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, RemoveTree(work)))
 	}
 	return func() error {
-		if err := removeTree(work); err != nil {
+		if err := RemoveTree(work); err != nil {
 			return fmt.Errorf("remove bundle: %w", err)
 		}
 		return nil

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Seen red with removeTree not making folders writable: permission denied.
+// Seen red with RemoveTree not making folders writable: permission denied.
 func TestAnOrdinaryUserCanRemoveBundles(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -19,7 +19,7 @@ func TestAnOrdinaryUserCanRemoveBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = removeTree(root) })
+	t.Cleanup(func() { _ = RemoveTree(root) })
 	const nobody = 65534
 	if err := os.Chown(root, nobody, nobody); err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ func openStore(t testing.TB, limits Limits) *Store {
 	}
 	t.Cleanup(func() {
 		// t.TempDir cannot remove read-only folders.
-		if err := removeTree(root); err != nil {
+		if err := RemoveTree(root); err != nil {
 			t.Error(err)
 		}
 	})

@@ -30,6 +30,7 @@ type deployed struct {
 	Live     bool             `json:"live"` // the version has all traffic
 	Release  *api.ReleaseView `json:"release"`
 	Uploaded int64            `json:"uploaded_bytes"`
+	Warnings []string         `json:"warnings"`
 }
 
 type deployFlags struct {
@@ -175,7 +176,7 @@ type waitOptions struct {
 // deployed tells what became of a deploy and follows its release.
 func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wait waitOptions) error {
 	app, version := d.Version.App, d.Version.Number
-	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent}
+	out := deployed{App: app, Version: version, Created: d.Created, Live: d.Live, Release: d.Release, Uploaded: sent, Warnings: append([]string{}, d.Warnings...)}
 	switch {
 	case d.Live:
 		s.say("%s: v%d is already live; nothing to do", app, version)
@@ -183,6 +184,9 @@ func (s *session) deployed(ctx context.Context, d api.DeployView, sent int64, wa
 		s.say("%s: created v%d (%s)", app, version, uploaded(sent))
 	default:
 		s.say("%s: same content as v%d (%s)", app, version, uploaded(sent))
+	}
+	for _, warning := range d.Warnings {
+		s.say("warning: %s", warning)
 	}
 	if d.Release != nil {
 		release, err := s.follow(ctx, *d.Release, wait.until)

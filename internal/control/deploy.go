@@ -22,7 +22,7 @@ func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	if err != nil {
 		return api.Deployed{}, err
 	}
-	out := api.Deployed{Version: version, Created: created}
+	out := api.Deployed{Version: version, Created: created, Warnings: c.cfg.Manager.Warnings(ctx, version.Spec)}
 	switch {
 	case c.isLiveForGood(ctx, version):
 		out.Live = true

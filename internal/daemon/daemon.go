@@ -274,8 +274,9 @@ func (s *server) assemble(ctx context.Context) error {
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
-		Bundles: s.bundles, Processes: s.processes, Siblings: s.web,
+		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
@@ -295,6 +296,25 @@ func (s *server) assemble(ctx context.Context) error {
 	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
+// code returns where environments find their code. Where what runs could change it,
+// it is read and compared each time that an environment starts.
+func (s *server) code() environment.Bundles {
+	if s.processes.Protects() == nil {
+		return s.bundles
+	}
+	return verified{s.bundles}
+}
+
+type verified struct{ store *artifact.Store }
+
+func (v verified) Dir(ctx context.Context, digest string) (string, error) {
+	return v.store.Verified(ctx, digest)
+}
+
+func (v verified) Stack(ctx context.Context, digests []string) (string, error) {
+	return v.store.VerifiedStack(ctx, digests)
+}
+
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
 func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
@@ -308,6 +328,7 @@ func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *rete
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+		StateDir: s.data.join(stateDir),
 	})
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,

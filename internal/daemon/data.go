@@ -25,6 +25,7 @@ const (
 	workDir          = "work"
 	examDir          = "checks"
 	recordDir        = "recordings"
+	stateDir         = "state" // what components keep, one folder for each app
 )
 
 // dataDir is a data directory that this process holds alone.
@@ -66,7 +67,7 @@ func openData(path string, logger *slog.Logger) (*dataDir, error) {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir} {
+	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir, stateDir} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

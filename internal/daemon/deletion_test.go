@@ -49,7 +49,7 @@ func (h *harness) awaitGone(app string) {
 // made with. One that is called meanwhile finishes first.
 //
 // Seen red without removeKept (the new function's log began with the old one's
-// lines), and when createApp did not look at the tombstone (a deploy gave out
+// lines; its state was left), and when createApp did not look at the tombstone (a deploy gave out
 // version 1 again).
 func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
@@ -70,6 +70,9 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := os.Stat(filepath.Join(h.data, stateDir, name)); err != nil {
+		t.Error("there is no folder for its state: ", err)
+	}
 	if len(h.metrics(`app="hello"`)) == 0 {
 		t.Fatal("the function is not measured")
 	}
@@ -88,7 +91,7 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	if len(h.metrics(`app="hello"`)) > 0 {
 		t.Error("the deleted function is still in the metrics")
 	}
-	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, logDir, name): false} {
+	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, logDir, name): false, filepath.Join(h.data, stateDir, name): false} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v", path, err == nil)
 		}

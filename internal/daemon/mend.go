@@ -23,7 +23,7 @@ import (
 // back to him, and what is in the way of one is set aside. What cannot be mended is
 // reported; whoever needs the folder fails when it does.
 func (d *dataDir) mend(alerts *doctor.Alerts) {
-	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, examDir, workDir} {
+	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, examDir, workDir, stateDir} {
 		d.report(alerts, name, d.mendFolder(alerts, name))
 	}
 }

@@ -58,7 +58,7 @@ func (r *running) makeFunction(b blueprint) (part, error) {
 func (r *running) makeEndpoints(b blueprint) (part, error) {
 	cfg := service.Config{
 		App: r.version.App, Version: r.ref, Name: b.name, Service: b.component.Service, Upstream: b.component.Upstream,
-		Dir: b.dir.code, Env: b.env, Start: r.startProcess, Log: r.serviceLog(b.name),
+		Dir: b.dir.code, WorkDir: filepath.Join(r.work, b.name), Env: b.env, Start: r.startProcess, Log: r.serviceLog(b.name),
 		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
 	}
 	set, err := service.New(cfg)

@@ -103,8 +103,14 @@ type Config struct {
 	Usage     Usage
 	Meters    Meters // nil: nothing is measured
 	WorkDir   string // private and writable; emptied at the start
-	Logger    *slog.Logger
-	Alerts    Alerts // nil: nobody is told
+	// StateDir has a folder for every component of every app, TEAL_STATE_DIR, which
+	// all its versions and instances share; "" is none. Nothing in it is removed here.
+	StateDir string
+	// ReadOnly are folders that no instance may change, where the machine can see
+	// to that: those with the code.
+	ReadOnly []string
+	Logger   *slog.Logger
+	Alerts   Alerts // nil: nobody is told
 	// Admit is asked before every invocation of a function, and told when that is
 	// over; nil admits everything. It must not block.
 	Admit func(app, component string) (release func(), err error)

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -35,6 +36,20 @@ func (m *Manager) ProvisionBeside(ctx context.Context, app string, number int, k
 	}
 	m.cfg.Logger.Info("starting environment", "app", app, "version", number, "slot", e.Slot)
 	return m.begin(version, e)
+}
+
+// Warnings says, a sentence for each, what of a spec this machine runs otherwise
+// than the spec says. It may start an interpreter to ask for its version.
+func (m *Manager) Warnings(ctx context.Context, spec teal.Spec) []string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(spec.Components)) {
+		if c := spec.Components[name]; c.Kind() == teal.KindFunction {
+			if notice := m.interpreters.Notice(ctx, c.Function.Runtime); notice != "" {
+				list = append(list, name+": "+notice)
+			}
+		}
+	}
+	return list
 }
 
 // WhileNothingStarts runs f while no environment of the app is begun or retired:

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -283,7 +284,11 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
-		p, err := r.makePart(blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)})
+		env := r.environment(name, listeners)
+		if err := r.addState(env, name, spec.Components[name]); err != nil {
+			return nil, nil, err
+		}
+		p, err := r.makePart(blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: env})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -395,6 +400,20 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		env[teal.AddressVariable(sibling)] = "http://" + l.Addr().String()
 	}
 	return env
+}
+
+// addState makes the folder in which a component keeps what is to outlive its
+// instances and versions, and tells the component.
+func (r *running) addState(env map[string]string, name string, c teal.Component) error {
+	if r.manager.cfg.StateDir == "" || c.Kind() == teal.KindUpstream {
+		return nil
+	}
+	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, name)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("folder for the state of %s: %w", name, err)
+	}
+	env["TEAL_STATE_DIR"] = folder
+	return nil
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

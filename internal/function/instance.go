@@ -136,6 +136,7 @@ func (i *instance) launch(ctx context.Context) error {
 	i.platform("INIT_START Runtime: " + p.cfg.Function.Runtime + ", run by " + prog.note)
 	started, err := p.cfg.Start(process.Spec{
 		Path: prog.path, Args: prog.args, Dir: p.cfg.Dir, Memory: p.cfg.Function.Memory,
+		ReadOnly: []string{p.cfg.runtimeDir()}, Tmp: i.scratch,
 		Env:    p.cfg.environ(instanceEnv{api: endpoint.Addr(), stream: stream, scratch: i.scratch}, serverPath(), prog.version),
 		Output: i.output,
 	})
@@ -245,14 +246,17 @@ func (i *instance) settle(failed *failure) {
 	p := i.pool
 	now := time.Now()
 	p.mu.Lock()
-	wished := i.stage == stageEnding && failed == nil
+	exit := i.process.Exit()
+	// A runtime that has answered and then ends cleanly makes room for a fresh one:
+	// its handler has left nothing that the next invocation could run in.
+	cleared := i.stage == stageReturning && exit.Code == 0 && exit.Signal == ""
+	wished := (i.stage == stageEnding || cleared) && failed == nil
 	up := now.Sub(i.began)
 	if i.stage != stageEnding {
 		p.moveLocked(i, stageEnding, now)
 	}
 	i.disarmLocked()
 	p.mu.Unlock()
-	exit := i.process.Exit()
 	if t := i.abandon(); t != nil {
 		i.crash(t, exit, now)
 	}

@@ -125,6 +125,26 @@ type Interpreters struct {
 	found map[string]program
 }
 
+// Notice returns a sentence when a runtime is served by another version of its
+// interpreter than it names; "" when it is not, or nothing here serves it, which
+// the start of an instance says.
+func (i *Interpreters) Notice(ctx context.Context, runtime string) string {
+	family, ask := teal.RuntimeFamily(runtime), pythonVersionArgs
+	named := strings.TrimPrefix(runtime, "python")
+	switch family {
+	case "nodejs":
+		named, ask = strings.TrimSuffix(strings.TrimPrefix(runtime, family), ".x"), nodeVersionArgs
+	case "python3":
+	default:
+		return ""
+	}
+	found, err := i.find(ctx, runtime, ask)
+	if err != nil || named == "" || strings.HasPrefix(found.version+".", named+".") {
+		return ""
+	}
+	return fmt.Sprintf("the runtime %s runs on %s here; install %s to have the version that it names", runtime, found.note, interpreters(runtime)[0])
+}
+
 func (i *Interpreters) find(ctx context.Context, runtime string, ask interpreterQuery) (program, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -148,7 +148,7 @@ func (f *function) domain() *teal.Function {
 func (s *service) domain(protocol teal.Protocol) *teal.Service {
 	return &teal.Service{
 		Command: texts(s.Command), Health: s.Health.domain(), Protocol: protocol, Instances: s.Instances,
-		Memory: s.Memory, Grace: s.Grace,
+		Memory: s.Memory, Grace: s.Grace, Writable: s.Writable,
 	}
 }
 

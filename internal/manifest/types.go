@@ -61,6 +61,7 @@ type service struct {
 	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
 	Memory    teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
 	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
+	Writable  bool            `yaml:"writable" desc:"true gives every instance a copy of the code that it may write to, and that goes with it. Without it the code is read-only; $TMPDIR and $TEAL_STATE_DIR are there to be written to."`
 	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
 	EnvFile   string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
 }

@@ -36,6 +36,12 @@ type Spec struct {
 	// Owner names what the process is a part of, such as an environment; see
 	// Runner.Caller.
 	Owner string
+	// ReadOnly are folders that the process and all that it starts cannot change,
+	// where Runner.Protects.
+	ReadOnly []string
+	// Tmp is a folder that it has in the place of /tmp, where Runner.Protects,
+	// unless the folder itself, Path, Dir or ReadOnly is below /tmp; "" is none.
+	Tmp string
 	// Memory is the limit for the process and all that it starts; 0 is none.
 	Memory teal.Bytes
 	// Output gets every line of output without its newline; stream is "stdout"

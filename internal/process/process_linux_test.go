@@ -639,3 +639,46 @@ func TestWithoutCgroups(t *testing.T) {
 		t.Errorf("ate far too much: %s", got)
 	}
 }
+
+// Seen red without mountReadOnly, and with view.within not entering.
+func TestProcessesHaveTheirOwnViewOfFiles(t *testing.T) {
+	t.Parallel()
+	r := run(t, process.Config{Guard: guardCmd})
+	if err := r.Protects(); err != nil {
+		t.Skip("no mounts here: ", err)
+	}
+	home, err := os.MkdirTemp("/var/tmp", "teal-test-") // not behind /tmp
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(home) })
+	dir, elsewhere := filepath.Join(home, "code"), filepath.Join(home, "tmp")
+	for _, folder := range []string{dir, elsewhere} {
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(dir, "code")
+	for range 2 {
+		if err := os.WriteFile(file, []byte("mine"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out := newOutput()
+		done(t, r.start(process.Spec{
+			Path: "/bin/sh", Dir: dir, ReadOnly: []string{dir}, Tmp: elsewhere, Output: out.add,
+			Args: []string{"-c", "echo theirs 2>/dev/null >code; rm -f code new 2>/dev/null; chmod 700 . 2>/dev/null; touch new 2>/dev/null; ls /tmp; echo x >/tmp/own; cat " + elsewhere + "/own"},
+		}))
+		if text, err := os.ReadFile(file); err != nil || string(text) != "mine" {
+			t.Errorf("the file is %q, %v", text, err)
+		}
+		if text, err := os.ReadFile(filepath.Join(elsewhere, "own")); err != nil || string(text) != "x\n" {
+			t.Errorf("its own /tmp has %q, %v; it printed %q", text, err, out.all())
+		}
+		if err := os.Remove(filepath.Join(elsewhere, "own")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := done(t, r.start(process.Spec{Path: "/bin/sh", Args: []string{"-c", "echo theirs >" + file}})).String(); got != "exit status 0" {
+		t.Errorf("a process without the wish: %s", got)
+	}
+}

@@ -21,6 +21,7 @@ type Runner struct {
 	guard    guardLink
 	reaper   bool // orphans become children of this process
 	marks    mark
+	exposed  error     // why children have no view of the file system of their own; nil: they have
 	unmarked sync.Once // that a process could not be marked has been logged
 
 	// registering is held for reading while a process runs already and is not known yet.
@@ -61,6 +62,7 @@ func New(cfg Config) (*Runner, error) {
 		starter:  newStarter(),
 		reaper:   adoptsOrphans(),
 		marks:    newMarks(),
+		exposed:  surveyMounts(),
 		running:  map[*Process]struct{}{},
 	}
 	r.guard.greeting = marksLine(r.marks)
@@ -78,12 +80,27 @@ func New(cfg Config) (*Runner, error) {
 // it is not better.
 func (r *Runner) MemoryLimit() string { return r.limit.sentence }
 
+// Protects reports whether Spec.ReadOnly and Spec.Tmp hold; if not, the error says
+// why. It takes Linux and the privilege to mount (root, CAP_SYS_ADMIN).
+func (r *Runner) Protects() error { return r.exposed }
+
+// viewOf returns what of a Spec's wishes this machine can do.
+func (r *Runner) viewOf(path string, spec Spec) view {
+	if r.exposed != nil {
+		return view{}
+	}
+	return view{readOnly: spec.ReadOnly, tmp: spec.Tmp, needed: []string{path, spec.Dir}}
+}
+
 // Run keeps the guard running (a new one learns what the old one knew) until
 // ctx ends; then it kills every process that is left, and returns when all of
 // them, the guard and the Runner's goroutines have ended. It returns nil then.
 // It may be called once.
 func (r *Runner) Run(ctx context.Context) error {
 	r.log.Info("processes can be started", "memory_limit", r.limit.sentence)
+	if r.exposed != nil {
+		r.log.Info("code is kept from being changed by its modes alone", "reason", r.exposed)
+	}
 	r.starter.begin()
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -182,6 +199,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 		err = r.forkAndRegister(p, forkRequest{
 			path: path, argv: append([]string{spec.Path}, spec.Args...), env: spec.Env, dir: spec.Dir,
 			files: files.child(), group: p.group, dies: true, data: r.limit.data(spec.Memory), mark: p.mark,
+			view: r.viewOf(path, spec),
 		})
 	}
 	files.closeChild()

@@ -36,6 +36,7 @@ type forkRequest struct {
 	session bool       // its own session
 	data    teal.Bytes // RLIMIT_DATA; 0 is none
 	mark    mark       // 0 is none
+	view    view
 }
 
 type forkCall struct {
@@ -130,11 +131,16 @@ func onOwnThread(f func()) {
 }
 
 // forkExec must be called on the starter's thread.
-func forkExec(req forkRequest) (child, error) {
-	if req.group == nil {
-		return forkPlain(req, -1)
-	}
-	return req.group.fork(req)
+func forkExec(req forkRequest) (c child, err error) {
+	err = req.view.within(func() error {
+		if req.group == nil {
+			c, err = forkPlain(req, -1)
+		} else {
+			c, err = req.group.fork(req)
+		}
+		return err
+	})
+	return c, err
 }
 
 func forkPlain(req forkRequest, cgroupFD int) (child, error) {

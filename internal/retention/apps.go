@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"teal"
+	"teal/internal/artifact"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/routing"
@@ -44,6 +46,7 @@ type AppsConfig struct {
 	Recordings   Recordings
 	Alerts       *doctor.Alerts
 	Logger       *slog.Logger
+	StateDir     string // has the folder that the components of an app keep their state in; "" is none
 }
 
 // NewApps returns what takes down deleted apps. It starts nothing.
@@ -316,7 +319,11 @@ func (d *Apps) piecesOf(ctx context.Context, app teal.App) ([]string, error) {
 // removeKept removes what is kept of an app beside its records.
 func (d *Apps) removeKept(app string, lastRelease int) error {
 	d.cfg.Meter.ForgetApp(app)
-	return errors.Join(d.cfg.Logs.Remove(app, 0), d.cfg.Recordings.ForgetApp(app, lastRelease))
+	err := errors.Join(d.cfg.Logs.Remove(app, 0), d.cfg.Recordings.ForgetApp(app, lastRelease))
+	if d.cfg.StateDir != "" {
+		err = errors.Join(err, artifact.RemoveTree(filepath.Join(d.cfg.StateDir, app)))
+	}
+	return err
 }
 
 // removeRecords deletes every record of an app but its own, those too that cannot

@@ -20,15 +20,19 @@ var inherited = []struct{ name, fallback string }{
 	{"HOME", "/"},
 	{"LANG", "C.UTF-8"},
 	{"TZ", ""},
-	{"TMPDIR", ""},
 }
 
 // environment returns the variables of one process: the inherited ones and
 // HOST, then what the manifest says, then what Teal sets and nobody may change.
 // HOST asks programs that read it to listen on the loopback address alone; a
 // manifest may say otherwise.
-func environment(lookup func(string) (string, bool), user, teals map[string]string, port int) map[string]string {
+//
+// TMPDIR is the instance's own; "" leaves the choice to the program.
+func environment(lookup func(string) (string, bool), user, teals map[string]string, tmp string, port int) map[string]string {
 	env := map[string]string{"HOST": loopback}
+	if tmp != "" {
+		env["TMPDIR"] = tmp
+	}
 	for _, v := range inherited {
 		if value, ok := lookup(v.name); ok && value != "" {
 			env[v.name] = value

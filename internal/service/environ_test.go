@@ -14,20 +14,20 @@ import (
 
 func TestEnvironmentIsCleanAndLayered(t *testing.T) {
 	t.Parallel()
-	server := map[string]string{"PATH": "/opt/bin", "HOME": "/home/teal", "TZ": "UTC", "TMPDIR": "", "TEAL_TOKEN": "secret", "AWS_SECRET_ACCESS_KEY": "secret"}
+	server := map[string]string{"PATH": "/opt/bin", "HOME": "/home/teal", "TZ": "UTC", "TMPDIR": "/of/the/server", "TEAL_TOKEN": "secret", "AWS_SECRET_ACCESS_KEY": "secret"}
 	lookup := func(name string) (string, bool) { v, ok := server[name]; return v, ok }
 	got := environment(lookup,
 		map[string]string{"STAGE": "prod", "HOME": "/data", "TEAL_APP": "forged", "PORT": "1"},
-		map[string]string{"TEAL_APP": "shop"}, 4000)
+		map[string]string{"TEAL_APP": "shop"}, "/work/tmp", 4000)
 	want := map[string]string{
 		"PATH": "/opt/bin", "HOME": "/data", "LANG": "C.UTF-8", "TZ": "UTC", "HOST": "127.0.0.1",
-		"STAGE": "prod", "TEAL_APP": "shop", "PORT": "4000",
+		"STAGE": "prod", "TEAL_APP": "shop", "PORT": "4000", "TMPDIR": "/work/tmp",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	list := strings.Join(pairs(got), " ")
-	if want := "HOME=/data HOST=127.0.0.1 LANG=C.UTF-8 PATH=/opt/bin PORT=4000 STAGE=prod TEAL_APP=shop TZ=UTC"; list != want {
+	if want := "HOME=/data HOST=127.0.0.1 LANG=C.UTF-8 PATH=/opt/bin PORT=4000 STAGE=prod TEAL_APP=shop TMPDIR=/work/tmp TZ=UTC"; list != want {
 		t.Errorf("got %s, want %s", list, want)
 	}
 }

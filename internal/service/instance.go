@@ -80,7 +80,13 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 		}
 	}()
 	began := time.Now()
-	proc, err := s.start(sl, port.port)
+	at, err := s.settle(sl)
+	defer s.clear(at)
+	if err != nil {
+		s.notStarted(sl, err)
+		return runResult{}
+	}
+	proc, err := s.start(sl, at, port.port)
 	if err != nil {
 		s.notStarted(sl, err)
 		return runResult{}
@@ -89,10 +95,10 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 	return runResult{upFor: time.Since(began), healthy: wasHealthy}
 }
 
-func (s *Set) start(sl *slot, port int) (*process.Process, error) {
+func (s *Set) start(sl *slot, at place, port int) (*process.Process, error) {
 	service := s.cfg.Service
-	env := environment(os.LookupEnv, service.Env, s.cfg.Env, port)
-	program, err := findProgram(service.Command[0], s.cfg.Dir, env["PATH"])
+	env := environment(os.LookupEnv, service.Env, s.cfg.Env, at.tmp, port)
+	program, err := findProgram(service.Command[0], at.code, env["PATH"])
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +106,8 @@ func (s *Set) start(sl *slot, port int) (*process.Process, error) {
 		Path:   program,
 		Args:   process.Expand(service.Command[1:], env),
 		Env:    pairs(env),
-		Dir:    s.cfg.Dir,
+		Dir:    at.code,
+		Tmp:    at.tmp,
 		Memory: service.Memory,
 		Output: func(stream string, line []byte) {
 			text := string(line)

@@ -28,6 +28,9 @@ type Config struct {
 
 	// Dir is the folder of the unpacked code: a service's working directory.
 	Dir string
+	// WorkDir is a folder for the instances' own folders, made when it is needed
+	// and left behind; "" is none: a service that is to be Writable needs it.
+	WorkDir string
 	// Env is what Teal adds to a service's environment (TEAL_APP and so on).
 	// It wins over the manifest's variables.
 	Env map[string]string
@@ -106,6 +109,9 @@ func New(cfg Config) (*Set, error) {
 	}
 	if cfg.Service != nil && (cfg.Start == nil || len(cfg.Service.Command) == 0) {
 		return nil, teal.Errorf(teal.CodeInternal, "service %q needs a command and a way to start it", cfg.Name)
+	}
+	if cfg.Service != nil && cfg.Service.Writable && cfg.WorkDir == "" {
+		return nil, teal.Errorf(teal.CodeInternal, "service %q needs a folder to write to", cfg.Name)
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 
 	"teal"
 )
@@ -58,14 +60,14 @@ func (h *Handler) call(q *request, t target) (Call, error) {
 		}
 	}
 	context := q.http.Header.Get("X-Amz-Client-Context")
-	if raw, err := base64.StdEncoding.DecodeString(context); context != "" && (err != nil || !json.Valid(raw)) {
+	if context != "" && !encodesObject(context) {
 		return Call{}, faultf(codeContent, "Client context must be a valid Base64-encoded JSON object.")
 	}
 	event := q.body
 	if len(bytes.TrimSpace(event)) == 0 {
 		event = []byte("{}")
 	}
-	if !json.Valid(event) {
+	if !json.Valid(event) || !utf8.Valid(event) {
 		return Call{}, faultf(codeContent, "Could not parse request body into json: Could not parse payload into json: %s", jsonProblem(event))
 	}
 	return Call{
@@ -74,7 +76,22 @@ func (h *Handler) call(q *request, t target) (Call, error) {
 	}, nil
 }
 
+// encodesObject reports whether text is the base64 of a JSON object.
+func encodesObject(text string) bool {
+	raw, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && json.Valid(raw) && utf8.Valid(raw) && bytes.TrimSpace(raw)[0] == '{'
+}
+
+// jsonProblem says why data is no JSON. Go's decoder replaces bytes that are no
+// UTF-8, which would change an event without a word.
 func jsonProblem(data []byte) string {
+	for at := 0; at < len(data); {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size == 1 {
+			return fmt.Sprintf("Invalid UTF-8 start byte 0x%x", data[at])
+		}
+		at += size
+	}
 	var v any
 	if err := json.Unmarshal(data, &v); err != nil {
 		return err.Error()

@@ -10,7 +10,7 @@ import { Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
 const PREFIX = '/2018-06-01/runtime/';
-const env = process.env;
+const env = { ...process.env }; // what a handler makes of it is not the next invocation's
 
 // Api is the connection to the Runtime API; one request at a time.
 class Api {
@@ -180,7 +180,11 @@ function toDocument(thrown) {
   if (!(thrown instanceof Error) && !(thrown !== null && typeof thrown === 'object' && 'message' in thrown)) {
     return { errorType: thrown === null ? 'object' : typeof thrown, errorMessage: String(thrown), trace: [] };
   }
-  return { errorType: String(thrown.name ?? 'Error'), errorMessage: String(thrown.message), trace: String(thrown.stack ?? '').split('\n') };
+  try {
+    return { errorType: String(thrown.name ?? 'Error'), errorMessage: String(thrown.message), trace: String(thrown.stack ?? '').split('\n') };
+  } catch {
+    return { errorType: 'Error', errorMessage: 'what was thrown cannot be written as text', trace: [] };
+  }
 }
 
 function report(document) {
@@ -260,7 +264,13 @@ process.on('beforeExit', () => emptyLoop());
 function call(handler, event, headers) {
   return new Promise((resolve) => {
     let called; // what the callback was given, while the loop is not empty
-    const context = makeContext(headers, resolve);
+    let context;
+    try {
+      context = makeContext(headers, resolve);
+    } catch (e) {
+      resolve({ error: new RuntimeError('Runtime.LambdaContextUnmarshalError', `Unable to parse client context: ${e.message}`) });
+      return;
+    }
     const callback = (error, value) => {
       called ??= { error, value };
       // Lambda waits for the event loop only after the handler has returned, so
@@ -337,11 +347,24 @@ function fail(id, document) {
   return streaming.fail(document);
 }
 
+// usable says whether the next invocation can run in this process, whatever the
+// last one has done to it; a new instance can if not.
+function usable() {
+  try {
+    [0, 1, 2].forEach((fd) => fs.fstatSync(fd));
+    process.chdir(directory);
+    return !process.stdout.destroyed && !process.stderr.destroyed && !process.stdout.writableEnded && !process.stderr.writableEnded;
+  } catch {
+    return false;
+  }
+}
+
 async function serve(api, handler) {
-  for (;;) {
+  directory = process.cwd();
+  while (usable()) {
     const invocation = await api.next();
     const id = invocation.headers['lambda-runtime-aws-request-id'];
-    if (invocation.headers['lambda-runtime-trace-id']) env._X_AMZN_TRACE_ID = invocation.headers['lambda-runtime-trace-id'];
+    if (invocation.headers['lambda-runtime-trace-id']) process.env._X_AMZN_TRACE_ID = invocation.headers['lambda-runtime-trace-id'];
     current = id;
     const outcome = await handleOne(handler, invocation);
     emptyLoop = () => {};
@@ -355,12 +378,14 @@ async function serve(api, handler) {
     current = undefined;
     streaming = undefined;
   }
+  process.exit(0);
 }
 
 // current is the request that the handler works on. What is thrown outside of
 // the handler's promise fails that request, and ends the process, whose state
 // nobody knows any more.
 let current;
+let directory; // the working directory, as the code's start has left it
 let streaming; // its ResponseStream, of a streaming handler
 let loading = true;
 function fatal(type, error) {

@@ -28,6 +28,8 @@ class Api:
 
     def connect(self):
         self.sock = socket.create_connection(self.address)
+        # The code may have set a time-out for all sockets; this one waits.
+        self.sock.settimeout(None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb", 64 * 1024)
 
@@ -112,7 +114,11 @@ def client_context(header):
     if not header:
         return None
     given = json.loads(header)
-    client = given.get("client") or {}
+    if not isinstance(given, dict):
+        raise ValueError("it is not an object")
+    client = given.get("client")
+    if not isinstance(client, dict):
+        client = {}
     return ClientContext(
         client=Client(**{name: client.get(name) for name in CLIENT_FIELDS}),
         custom=given.get("custom"),
@@ -120,8 +126,7 @@ def client_context(header):
     )
 
 
-def make_context(headers):
-    env = os.environ
+def make_context(headers, env):
     identity = json.loads(headers.get("lambda-runtime-cognito-identity") or "{}")
     return LambdaContext(
         aws_request_id=headers["lambda-runtime-aws-request-id"],
@@ -202,16 +207,23 @@ def invoke(handler, body, context):
     """Returns the encoded answer and None, or None and an error document."""
     try:
         event = json.loads(body)
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         return None, failure("Runtime.UnmarshalError", "Unable to unmarshal input: %s" % e, context)
     try:
         answer = handler(event, context)
     except Exception as e:
-        return None, failure(type(e).__name__, str(e), context, stack_of(e))
+        return None, failure(type(e).__name__, text_of(e), context, stack_of(e))
     try:
         return encode(answer), None
     except Exception as e:
         return None, failure("Runtime.MarshalError", "Unable to marshal response: %s" % e, context)
+
+
+def text_of(error):
+    try:
+        return str(error)
+    except Exception as e:
+        return "<its text cannot be made: %s>" % type(e).__name__
 
 
 def failure(error_type, message, context, stack=()):
@@ -242,23 +254,61 @@ def prepare_logging():
     logging.getLogger().addHandler(handler)
 
 
+class Process:
+    """What the next invocation needs of this process, as the code's start has left it."""
+
+    def __init__(self):
+        self.env = dict(os.environ)
+        self.stdout, self.stderr = sys.stdout, sys.stderr
+        self.directory = os.getcwd()
+
+    def flush(self):
+        for stream in (self.stdout, self.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):
+                pass
+
+    def usable(self):
+        """Says whether the next invocation can run here; a new instance can if not."""
+        try:
+            if self.stdout.closed or self.stderr.closed or sys.stdout is None or sys.stderr is None or sys.stdout.closed or sys.stderr.closed:
+                return False
+            for fd in (0, 1, 2):
+                os.fstat(fd)
+            os.chdir(self.directory)
+        except (OSError, AttributeError):
+            return False
+        return True
+
+
 def serve(api, handler):
-    while True:
+    process = Process()
+    while process.usable():
         headers, body = api.next()
         trace_id = headers.get("lambda-runtime-trace-id")
         if trace_id:
             os.environ["_X_AMZN_TRACE_ID"] = trace_id
-        context = make_context(headers)
-        LogHandler.request_id = context.aws_request_id
+        request_id = LogHandler.request_id = headers["lambda-runtime-aws-request-id"]
+        try:
+            context = make_context(headers, process.env)
+        except Exception as e:
+            api.error("invocation/%s/error" % request_id, {
+                "errorMessage": "Unable to parse client context: %s" % e, "errorType": "Runtime.LambdaContextUnmarshalError",
+                "requestId": request_id, "stackTrace": []})
+            continue
         answer, failed = invoke(handler, body, context)
         if failed:
-            report(failed)
-        sys.stdout.flush()
-        sys.stderr.flush()
+            try:
+                report(failed)
+            except Exception:
+                pass  # the streams are not what they were
+        process.flush()
         if failed:
-            api.error("invocation/%s/error" % context.aws_request_id, failed)
+            api.error("invocation/%s/error" % request_id, failed)
         else:
-            api.result(context.aws_request_id, answer)
+            api.result(request_id, answer)
+    os._exit(0)
 
 
 def main():

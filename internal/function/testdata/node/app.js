@@ -34,3 +34,14 @@ exports.prints = async () => { console.log('printed'); return null; };
 exports.exits = async () => process.exit(4);
 exports.object = { inner: async () => 'inner' };
 exports.value = 42;
+exports.act = async (event) => {
+  switch (event.do) {
+    case 'close': process.stdout.destroy(); break;
+    case 'closefd': require('node:fs').closeSync(event.fd); break;
+    case 'clear': for (const name of Object.keys(process.env)) delete process.env[name]; break;
+    case 'leave': process.chdir('/'); break;
+    case 'where': return process.cwd();
+    case 'mute': throw { get message() { throw new Error('no words'); } };
+  }
+  return process.pid;
+};

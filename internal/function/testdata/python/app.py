@@ -18,6 +18,11 @@ class Boom(Exception):
     pass
 
 
+class Mute(Exception):
+    def __str__(self):
+        raise Boom("no words")
+
+
 def context(event, ctx):
     cc = ctx.client_context
     return {
@@ -91,6 +96,22 @@ def act(event, ctx):
         return "x" * (event["bytes"] - 2)
     if what == "child":
         return subprocess.Popen(["sleep", "600"]).pid
+    if what == "close":
+        sys.stdout.close()
+        return os.getpid()
+    if what == "closefd":
+        os.close(event["fd"])
+        return os.getpid()
+    if what == "clear":
+        os.environ.clear()
+        return os.getpid()
+    if what == "leave":
+        os.chdir("/")
+        return os.getpid()
+    if what == "where":
+        return os.getcwd()
+    if what == "mute":
+        raise Mute()
     if what == "later":
         threading.Timer(event["seconds"], lambda: os._exit(7)).start()
         return "later"

@@ -1,0 +1,80 @@
+package function
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"teal"
+)
+
+// both runs a test with the handler that does what its event says, in each
+// language.
+func both(t *testing.T, name string, f func(t *testing.T, r *running)) {
+	for language, change := range map[string]func(*Config){"python": python("app.act"), "node": node("app.act")} {
+		t.Run(language+"/"+name, func(t *testing.T) {
+			t.Parallel()
+			f(t, start(t, change))
+		})
+	}
+}
+
+// Whatever a caller sends fails his own invocation at most: the instance lives.
+// Seen red with the bootstraps as they were: RecursionError and a client context
+// that is a number or a list ended the process.
+func TestNothingThatACallerSendsEndsAnInstance(t *testing.T) {
+	t.Parallel()
+	both(t, "", func(t *testing.T, r *running) {
+		pid := r.ok("{}")
+		encode := base64.StdEncoding.EncodeToString
+		deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
+		for what, in := range map[string]teal.Invocation{
+			"nested":              {Event: []byte(`{"a":` + deep(3000) + "}")},
+			"nested deeper":       {Event: []byte(`{"a":` + deep(100_000) + "}")},
+			"a long number":       {Event: []byte(`{"a":` + strings.Repeat("1", 10_000) + "}")},
+			"no UTF-8":            {Event: []byte("{\"a\":\"\xff\"}")},
+			"a context of a list": {Event: []byte("{}"), ClientContext: encode([]byte("[]"))},
+			"of a number":         {Event: []byte("{}"), ClientContext: encode([]byte("1"))},
+			"of null":             {Event: []byte("{}"), ClientContext: encode([]byte("null"))},
+			"of odd fields":       {Event: []byte("{}"), ClientContext: encode([]byte(`{"client":1,"custom":2,"env":[]}`))},
+			"of nesting":          {Event: []byte("{}"), ClientContext: encode([]byte(`{"custom":` + deep(3000) + "}"))},
+			"of no JSON":          {Event: []byte("{}"), ClientContext: encode([]byte("{"))},
+			"a trace":             {Event: []byte("{}"), TraceID: "\u00e4=;=;"},
+		} {
+			if _, err := r.Invoke(t.Context(), in); teal.CodeOf(err) == teal.CodeFunctionFailed {
+				t.Errorf("%s: %v", what, err)
+			}
+			if got := r.ok("{}"); got != pid {
+				t.Errorf("%s: process %s has been replaced by %s", what, pid, got)
+			}
+		}
+	})
+}
+
+// Whatever a handler does to its own process, the next caller is answered. Seen red
+// with the bootstraps as they were, and for the streams with usable saying yes: the
+// next invocation met the closed stream.
+func TestTheNextCallerIsNotHit(t *testing.T) {
+	t.Parallel()
+	for _, event := range []string{
+		`{"do":"close"}`, `{"do":"closefd","fd":0}`, `{"do":"closefd","fd":1}`, `{"do":"closefd","fd":2}`,
+		`{"do":"clear"}`, `{"do":"leave"}`, `{"do":"mute"}`,
+	} {
+		both(t, event, func(t *testing.T, r *running) {
+			home := r.ok(`{"do":"where"}`)
+			for range 3 {
+				if _, err := r.Invoke(t.Context(), teal.Invocation{Event: []byte(event)}); err != nil {
+					t.Errorf("itself: %v", err)
+				}
+				if got := r.ok(`{"do":"where"}`); got != home {
+					t.Errorf("the next one is in %s", got)
+				}
+				r.ok(fmt.Sprintf(`{"do":"print","text":%q}`, "x"))
+			}
+			if s := r.State(); s.Failing {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
