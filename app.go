@@ -48,30 +48,6 @@ type Component struct {
 	Upstream *Upstream `json:"upstream,omitempty"`
 }
 
-// Kind returns which field of c is set, or "" when none is.
-func (c Component) Kind() ComponentKind {
-	switch {
-	case c.Function != nil:
-		return KindFunction
-	case c.Service != nil:
-		return KindService
-	case c.Upstream != nil:
-		return KindUpstream
-	}
-	return ""
-}
-
-// fields returns how many fields of c are set.
-func (c Component) fields() int {
-	n := 0
-	for _, set := range []bool{c.Function != nil, c.Service != nil, c.Upstream != nil} {
-		if set {
-			n++
-		}
-	}
-	return n
-}
-
 // Function is code that Teal runs per invocation, as AWS Lambda does.
 type Function struct {
 	Runtime     string            `json:"runtime"`           // python3[.x], nodejs[NN.x], provided[.*]
@@ -325,22 +301,14 @@ func (c *checker) component(name string, comp Component) {
 		c.addf([]string{"components", name}, "is more than one of a function, a service and an upstream")
 		return
 	}
-	switch comp.Kind() {
-	case KindFunction:
-		path := []string{"functions", name}
-		c.name("component", name, path...)
-		c.function(path, comp.Function)
-	case KindService:
-		path := []string{"services", name}
-		c.name("component", name, path...)
-		c.service(path, comp.Service)
-	case KindUpstream:
-		path := []string{"upstreams", name}
-		c.name("component", name, path...)
-		c.upstream(path, comp.Upstream)
-	default:
+	kind, ok := comp.kind()
+	if !ok {
 		c.addf([]string{"components", name}, "is neither a function, a service nor an upstream")
+		return
 	}
+	path := []string{kind.section, name}
+	c.name("component", name, path...)
+	kind.check(c, path, comp)
 }
 
 func (c *checker) function(path []string, f *Function) {

@@ -27,16 +27,7 @@ func MaskEnv(env map[string]string, masked []string) map[string]string {
 func (v Version) Shown() Version {
 	v.Spec.Components = maps.Clone(v.Spec.Components)
 	for name, c := range v.Spec.Components {
-		switch {
-		case c.Function != nil && len(c.Function.Masked) > 0:
-			f := *c.Function
-			f.Env = MaskEnv(f.Env, f.Masked)
-			v.Spec.Components[name] = Component{Function: &f}
-		case c.Service != nil && len(c.Service.Masked) > 0:
-			s := *c.Service
-			s.Env = MaskEnv(s.Env, s.Masked)
-			v.Spec.Components[name] = Component{Service: &s}
-		}
+		v.Spec.Components[name] = c.Shown()
 	}
 	return v
 }

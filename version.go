@@ -55,13 +55,9 @@ func (s Spec) Bundles() []string {
 	seen := map[string]bool{}
 	var digests []string
 	for _, c := range s.Components {
-		var needs []string
-		switch c.Kind() {
-		case KindFunction:
-			needs = append([]string{c.Function.Code}, c.Function.Layers...)
-		case KindService:
-			needs = []string{c.Service.Code}
-		case KindUpstream:
+		needs := c.Layers()
+		if digest, has := c.Code(); has {
+			needs = append([]string{digest}, needs...)
 		}
 		for _, digest := range needs {
 			if !seen[digest] {

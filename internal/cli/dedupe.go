@@ -33,16 +33,16 @@ func (p *progress) seeTasks() []string {
 		switch {
 		case t.Key.Kind == teal.TaskAsk:
 		case t.Ended():
-			p.news.once("begun "+t.Key.String(), "") // too late to say
+			p.said.once("begun "+t.Key.String(), "") // too late to say
 			text := fmt.Sprintf("%s %s", name, outcome(t))
 			if t.Verdict == teal.VerdictPass {
 				text += " in " + durationText(t.EndedAt.Sub(t.StartedAt))
 			} else if f := lastFinding(r, t); f != nil {
 				text += ": " + firstLine(f.Seen)
 			}
-			lines = append(lines, p.news.once("ended "+t.Key.String(), "%s", text)...)
+			lines = append(lines, p.said.once("ended "+t.Key.String(), "%s", text)...)
 		case takesLong(r.Policy, t.Key):
-			lines = append(lines, p.news.once("begun "+t.Key.String(), "running %s …", name)...)
+			lines = append(lines, p.said.once("begun "+t.Key.String(), "running %s …", name)...)
 		}
 	}
 	return lines
@@ -87,12 +87,12 @@ func (p *progress) seeStep() []string {
 	if step.Hold > 0 {
 		line += ", holding " + step.Hold.String()
 	}
-	lines := p.news.once(at, "%s …", line)
+	lines := p.said.once(at, "%s …", line)
 	if r.DoubtSince != nil {
-		lines = append(lines, p.news.once("doubt "+at, "%s", r.Reason)...)
+		lines = append(lines, p.said.once("doubt "+at, "%s", r.Reason)...)
 	}
 	if r.WaitsSince != nil && r.Orders.Pause == nil && awaitsApproval(r) {
-		lines = append(lines, p.news.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
+		lines = append(lines, p.said.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
 	}
 	return lines
 }
@@ -102,11 +102,11 @@ func (p *progress) seeOutage() []string {
 	r := p.release
 	switch {
 	case r.OutageSince != nil:
-		return p.news.once("outage", "%s", r.Reason)
-	case !p.news["outage"]:
+		return p.said.once("outage", "%s", r.Reason)
+	case !p.said["outage"]:
 		return nil
 	}
-	delete(p.news, "outage")
+	delete(p.said, "outage")
 	if r.Phase.Ended() || r.Phase == teal.PhaseRollingBack { // which is told with its reason
 		return nil
 	}
@@ -123,14 +123,14 @@ func (p *progress) seeOrders() []string {
 		switch o.Kind {
 		case teal.OrderRollback:
 		case teal.OrderPause:
-			p.news.once("paused", "")
-			lines = append(lines, p.news.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
+			p.said.once("paused", "")
+			lines = append(lines, p.said.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
 		default:
-			lines = append(lines, p.news.once(key, "%s", orderText(o))...)
+			lines = append(lines, p.said.once(key, "%s", orderText(o))...)
 		}
 	}
-	if p.news["paused"] && r.Orders.Pause == nil {
-		delete(p.news, "paused")
+	if p.said["paused"] && r.Orders.Pause == nil {
+		delete(p.said, "paused")
 		if !r.Phase.Ended() && r.Phase != teal.PhaseRollingBack {
 			lines = append(lines, "resumed")
 		}

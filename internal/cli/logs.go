@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -71,5 +72,5 @@ func (s *session) logLine(l api.LogLine) {
 	if l.Stream == "platform" {
 		text = s.out.paint(s.out.faint, text)
 	}
-	s.out.line("%s %s %s %s", origin, teal.VersionName(l.Version), l.Component, text)
+	s.out.line("%s %s %s %s", origin, teal.VersionName(l.Version), cmp.Or(l.Instance, l.Component), text)
 }

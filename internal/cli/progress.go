@@ -13,19 +13,19 @@ import (
 // progress turns the events of an app into what a person wants to know about
 // one release. It is pure: events in, lines out.
 type progress struct {
-	release api.ReleaseView
-	envs    map[int]api.EnvironmentEvent // the last known, also of those that are gone
-	clock   func(time.Time) string
-	until   waitFor
-	started bool   // "starting" has been said
-	live    bool   // "is live" has been said
-	back    bool   // "rolling back" has been said
-	trouble string // the last reason that was said
-	news    dedupe // what has been said of steps, tasks and orders
+	release      api.ReleaseView
+	envs         map[int]api.EnvironmentEvent // the last known, also of those that are gone
+	clock        func(time.Time) string
+	waitFor      waitFor
+	toldStarting bool   // "starting" has been said
+	toldLive     bool   // "is live" has been said
+	toldRollback bool   // "rolling back" has been said
+	lastTrouble  string // the last reason that was said
+	said         dedupe // what has been said of steps, tasks and orders
 }
 
 func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
-	return &progress{release: r, envs: map[int]api.EnvironmentEvent{}, until: until, clock: clock}
+	return &progress{release: r, envs: map[int]api.EnvironmentEvent{}, waitFor: until, clock: clock}
 }
 
 // see takes an event and returns the lines that it is worth.
@@ -51,8 +51,8 @@ func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 	// That a component is starting is no news; that one has failed and is
 	// started again is, and then there is its output.
 	failed := env.State == teal.EnvironmentFailed || (env.State == teal.EnvironmentStarting && env.Output != "")
-	if failed && env.Reason != "" && env.Reason != p.trouble {
-		p.trouble = env.Reason
+	if failed && env.Reason != "" && env.Reason != p.lastTrouble {
+		p.lastTrouble = env.Reason
 		lines = append(lines, fmt.Sprintf("v%d: %s", env.Version, firstLine(env.Reason)))
 	}
 	return lines
@@ -61,7 +61,7 @@ func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 func (p *progress) seeRelease(r api.ReleaseView) []string {
 	p.release = r
 	if r.Queued {
-		return p.news.once("queued", "release %s is queued behind another release of %s …", r.ID, r.App)
+		return p.said.once("queued", "release %s is queued behind another release of %s …", r.ID, r.App)
 	}
 	var lines []string
 	switch r.Phase {
@@ -83,7 +83,7 @@ func (p *progress) seePhase() []string {
 		return p.wentLive()
 	case teal.PhaseCompleted:
 		lines := p.wentLive()
-		if p.until == waitCompleted {
+		if p.waitFor == waitCompleted {
 			lines = append(lines, fmt.Sprintf("release %s completed: %s", r.ID, r.Reason))
 		}
 		return lines
@@ -94,18 +94,18 @@ func (p *progress) seePhase() []string {
 }
 
 func (p *progress) starting() []string {
-	if p.started {
+	if p.toldStarting {
 		return nil
 	}
-	p.started = true
+	p.toldStarting = true
 	return []string{fmt.Sprintf("%s: starting v%d …", p.release.App, p.release.To)}
 }
 
 func (p *progress) wentLive() []string {
-	if p.live {
+	if p.toldLive {
 		return nil
 	}
-	p.live = true
+	p.toldLive = true
 	r := p.release
 	line := fmt.Sprintf("%s: v%d is live", r.App, r.To)
 	if r.ShiftedAt != nil {
@@ -121,16 +121,16 @@ func (p *progress) wentLive() []string {
 }
 
 func (p *progress) goingBack() []string {
-	if p.back {
+	if p.toldRollback {
 		return nil
 	}
-	p.back = true
+	p.toldRollback = true
 	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, reasonText(p.release))}
 }
 
 // done reports whether there is nothing more to wait for.
 func (p *progress) done() bool {
-	return p.release.Phase.Ended() || (p.until == waitLive && p.release.Phase == teal.PhaseWatching)
+	return p.release.Phase.Ended() || (p.waitFor == waitLive && p.release.Phase == teal.PhaseWatching)
 }
 
 // failed returns what to tell when the release has ended badly, else nil.

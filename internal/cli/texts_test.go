@@ -792,7 +792,7 @@ func textsOfLogs(s *script) {
 	at := s.fake.Now()
 	s.fake.Log(
 		api.LogLine{At: at, App: "hello", Version: 1, Component: "hello", Stream: "stdout", Text: "from one"},
-		api.LogLine{At: at, App: "hello", Version: 3, Component: "hello", Stream: "platform", Text: "REPORT 3 ms"},
+		api.LogLine{At: at, App: "hello", Version: 3, Component: "hello", Instance: "hello/4f2a", Stream: "platform", Text: "REPORT 3 ms"},
 		api.LogLine{At: at, App: "hello", Version: teal.Draft, Component: "hello", Stream: "stderr", Text: "a draft"},
 	)
 	s.teal("logs", "hello")

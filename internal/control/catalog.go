@@ -2,7 +2,9 @@ package control
 
 import (
 	"context"
+	"slices"
 	"strconv"
+	"strings"
 
 	"teal"
 	"teal/internal/api"
@@ -15,55 +17,41 @@ func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	return c.status(ctx, record.Value)
+	return c.status(record.Value, c.cfg.Known.EnvironmentsOf(app)), nil
 }
 
-func (c *Control) status(ctx context.Context, app teal.App) (api.Status, error) {
+// status returns the status of an app, from what is in memory.
+func (c *Control) status(app teal.App, environments []teal.Environment) api.Status {
 	records := api.Records{App: app.Name, Revisions: map[string]uint64{}}
 	for _, alias := range c.cfg.Router.Aliases(app.Name) {
 		records.Aliases = append(records.Aliases, alias.Value)
 		records.Revisions[alias.Value.Name] = alias.Revision
 	}
-	environments, _, err := c.cfg.Store.Environments.Readable(ctx, app.Name)
-	if err != nil {
-		return api.Status{}, err
-	}
 	for _, e := range environments {
-		if e.Value.Version != teal.Draft { // which is no version, and runs only for those who invoke it
-			records.Environments = append(records.Environments, e.Value)
+		if e.Version != teal.Draft { // which is no version, and runs only for those who invoke it
+			records.Environments = append(records.Environments, e)
 		}
 	}
-	if records.Active, err = c.cfg.Journal.Moving(ctx, app.Name); err != nil && !store.IsLost(err) {
-		return api.Status{}, err
+	if active, ok := c.cfg.Known.Release(app.Active); ok && !active.Phase.Ended() {
+		records.Active, records.Judgement = &active, c.cfg.Engine.Judgement(active.ID)
 	}
-	if records.Active != nil {
-		records.Judgement = c.cfg.Engine.Judgement(records.Active.ID)
+	if last, ok := c.cfg.Known.Release(teal.ReleaseID(app.Name, app.LastRelease)); ok {
+		records.Last = &last
 	}
-	if app.LastRelease > 0 {
-		last, err := c.cfg.Store.Releases.Get(ctx, teal.ReleaseID(app.Name, app.LastRelease))
-		if err == nil {
-			records.Last = &last.Value
-		}
-	}
-	return api.NewStatus(records), nil
+	return api.NewStatus(records)
 }
 
-// Apps implements [api.Catalog].
-func (c *Control) Apps(ctx context.Context) ([]api.Status, error) {
-	apps, _, err := c.cfg.Store.Apps.Readable(ctx, "")
-	if err != nil {
-		return nil, err
-	}
+// Apps implements [api.Catalog]. It reads nothing from the store: who shows all apps
+// asks again and again.
+func (c *Control) Apps(context.Context) ([]api.Status, error) {
+	apps := slices.DeleteFunc(c.cfg.Known.Apps(), func(app teal.App) bool {
+		return app.Deleting || app.Name == "" // which cannot be understood
+	})
+	slices.SortFunc(apps, func(a, b teal.App) int { return strings.Compare(a.Name, b.Name) })
+	environments := c.cfg.Known.Environments()
 	list := make([]api.Status, 0, len(apps))
 	for _, app := range apps {
-		if app.Value.Deleting {
-			continue
-		}
-		status, err := c.status(ctx, app.Value)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, status)
+		list = append(list, c.status(app, environments[app.Name]))
 	}
 	return list, nil
 }

@@ -19,6 +19,7 @@ type Control struct{ cfg Config }
 type Config struct {
 	KV      store.KV // what Store is over
 	Store   *store.Store
+	Known   Known
 	Journal routing.Journal
 	Router  *routing.Router
 	Gateway *gateway.Gateway

@@ -7,6 +7,17 @@ import (
 	"teal"
 )
 
+// Known is what is in memory of the records, never behind a write that has returned.
+type Known interface {
+	// Apps returns all apps, those that are being deleted among them; one that cannot
+	// be understood has no name.
+	Apps() []teal.App
+	Environments() map[string][]teal.Environment
+	EnvironmentsOf(app string) []teal.Environment
+	// Release returns a release that has not ended or is the newest of its app.
+	Release(id string) (teal.Release, bool)
+}
+
 // Bundles is the code that has been uploaded.
 type Bundles interface{ Has(digest string) bool }
 

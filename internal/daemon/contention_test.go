@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -50,12 +51,20 @@ func TestMeasureRollbackAmongDeploys(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	t.Cleanup(origin.Close)
 	h := startDaemon(t, t.TempDir())
-	h.deploy(h.upstreamApp("shop", origin.URL, "one"), true, noStandby)
-	h.awaitPhase("shop", teal.PhaseCompleted)
-	green := h.prepare(h.upstreamApp("shop", origin.URL, "two"), true, func(p *teal.Policy) { p.Confidence = teal.Duration(time.Hour) })
-	alone := h.measureRollbacks(green, 5*time.Second)
+	const victims, others = 30, 100
+	greens := make(chan api.DeployBody, victims)
+	for n := range victims {
+		name := fmt.Sprintf("victim-%d", n)
+		h.deploy(h.upstreamApp(name, origin.URL, "one"), true, noStandby)
+		h.awaitPhase(name, teal.PhaseCompleted)
+		green := h.prepare(h.upstreamApp(name, origin.URL, "two"), true, func(p *teal.Policy) { p.Confidence = teal.Duration(time.Hour) })
+		if err := h.releaseUntil(green, teal.PhaseWatching); err != nil {
+			t.Fatal(err)
+		}
+		greens <- green
+	}
+	alone := h.measureRollbacks(greens, 5*time.Second)
 
-	const others = 100
 	var deployed atomic.Int64
 	var stop atomic.Bool
 	var group sync.WaitGroup
@@ -67,7 +76,7 @@ func TestMeasureRollbackAmongDeploys(t *testing.T) {
 		}
 		group.Go(func() {
 			for i := 0; !stop.Load(); i++ {
-				if err := h.releaseOne(bodies[i%2]); err != nil {
+				if err := h.releaseUntil(bodies[i%2], teal.PhaseCompleted); err != nil {
 					t.Error(err)
 					return
 				}
@@ -75,11 +84,11 @@ func TestMeasureRollbackAmongDeploys(t *testing.T) {
 			}
 		})
 	}
-	for deployed.Load() < others { // all have begun
+	for deployed.Load() < others/2 { // all are at it
 		time.Sleep(10 * time.Millisecond)
 	}
 	before, began := deployed.Load(), time.Now()
-	among := h.measureRollbacks(green, 45*time.Second)
+	among := h.measureRollbacks(greens, 40*time.Second)
 	rate := float64(deployed.Load()-before) / time.Since(began).Seconds()
 	stop.Store(true)
 	group.Wait()
@@ -87,9 +96,9 @@ func TestMeasureRollbackAmongDeploys(t *testing.T) {
 	t.Logf("among 100 apps that deploy (%.0f releases a second): %s", rate, among)
 }
 
-// releaseOne deploys a version and waits for the end of its release, as the
-// command does.
-func (h *harness) releaseOne(body api.DeployBody) error {
+// releaseUntil deploys a version and waits until its release has come to a phase, as
+// the command does.
+func (h *harness) releaseUntil(body api.DeployBody, phase teal.Phase) error {
 	ctx, cancel := context.WithCancel(h.t.Context())
 	defer cancel()
 	c := h.daemon.running.control
@@ -102,30 +111,35 @@ func (h *harness) releaseOne(body api.DeployBody) error {
 		return err
 	}
 	for event := range events {
-		if r, ok := event.Value.(teal.Release); ok && r.ID == out.Release.ID && r.Phase.Ended() {
+		var shown struct {
+			ID    string
+			Phase teal.Phase
+		}
+		data, err := json.Marshal(event.Value)
+		if err == nil {
+			err = json.Unmarshal(data, &shown)
+		}
+		if err == nil && shown.ID == out.Release.ID && (shown.Phase == phase || shown.Phase.Ended()) {
 			return nil
 		}
 	}
 	return errors.New("the events of " + body.Spec.App + " have ended")
 }
 
-// measureRollbacks releases green and rolls it back, again and again for some time,
-// and moves an alias of the same app.
-func (h *harness) measureRollbacks(green api.DeployBody, during time.Duration) string {
+// measureRollbacks rolls one app after the other back for some time, and moves an
+// alias of it. Each is released again in the background.
+func (h *harness) measureRollbacks(greens chan api.DeployBody, during time.Duration) string {
 	h.t.Helper()
 	s, ctx := h.daemon.running, h.t.Context()
 	var rollbacks, switches []time.Duration
+	var again sync.WaitGroup
+	defer again.Wait()
 	for end := time.Now().Add(during); time.Now().Before(end); {
-		out, err := h.Deploy(ctx, green)
-		if err != nil {
-			h.t.Fatal(err)
-		}
-		if _, err := s.engine.Await(ctx, out.Release.ID, func(r teal.Release) bool { return r.Phase == teal.PhaseWatching }); err != nil {
-			h.t.Fatal(err)
-		}
+		green := <-greens
+		app := green.Spec.App
 		for n := range 2 {
-			alias := teal.Alias{App: "shop", Name: "other", Targets: teal.Only(n + 1)}
-			revision := s.router.Alias("shop", "other").Revision
+			alias := teal.Alias{App: app, Name: "other", Targets: teal.Only(n + 1)}
+			revision := s.router.Alias(app, "other").Revision
 			at := time.Now()
 			if err := s.router.Set(ctx, alias, revision); err != nil {
 				h.t.Fatal(err)
@@ -133,10 +147,16 @@ func (h *harness) measureRollbacks(green api.DeployBody, during time.Duration) s
 			switches = append(switches, time.Since(at))
 		}
 		at := time.Now()
-		if _, err := h.Rollback(ctx, "shop", api.RollbackBody{}); err != nil {
+		if _, err := h.Rollback(ctx, app, api.RollbackBody{}); err != nil {
 			h.t.Fatal(err)
 		}
 		rollbacks = append(rollbacks, time.Since(at))
+		again.Go(func() {
+			if err := h.releaseUntil(green, teal.PhaseWatching); err != nil {
+				h.t.Error(err)
+			}
+			greens <- green
+		})
 	}
 	r50, r99 := percentiles(rollbacks)
 	s50, s99 := percentiles(switches)

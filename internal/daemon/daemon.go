@@ -28,6 +28,7 @@ import (
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
 	"teal/internal/lambda"
+	"teal/internal/lease"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -65,6 +66,7 @@ type Config struct {
 
 	// around, where set, is what the store is seen through. Tests have it stall.
 	around func(store.KV) store.KV
+	lease  lease.Lease // nil is the static one; tests take it away
 }
 
 // AWS says how the server presents itself to AWS's tools.
@@ -100,6 +102,9 @@ func New(cfg Config) *Daemon {
 	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
 	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
 	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
+	if cfg.lease == nil {
+		cfg.lease = lease.Static{}
+	}
 	if cfg.around == nil {
 		cfg.around = func(kv store.KV) store.KV { return kv }
 	}
@@ -297,17 +302,7 @@ func (s *server) code() environment.Bundles {
 	if s.processes.Protects() == nil {
 		return s.bundles
 	}
-	return verified{s.bundles}
-}
-
-type verified struct{ store *artifact.Store }
-
-func (v verified) Dir(ctx context.Context, digest string) (string, error) {
-	return v.store.Verified(ctx, digest)
-}
-
-func (v verified) Stack(ctx context.Context, digests []string) (string, error) {
-	return v.store.VerifiedStack(ctx, digests)
+	return artifact.Verifying{Store: s.bundles}
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any
@@ -326,7 +321,7 @@ func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *rete
 		StateDir: s.data.join(stateDir),
 	})
 	s.control = control.New(control.Config{
-		KV: s.index.KV(), Store: s.store, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
+		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
 	})
@@ -360,11 +355,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	}
 	parts.start("notifications", s.notifier.Run)
 	parts.start("recordings", s.recordings.Run)
-	parts.start("checks", s.examiner.Run)
-	parts.start("retention", s.retention.Run)
-	parts.start("removal of code", s.garbage.Run)
-	parts.start("deletions", s.deletions.Run)
-	parts.start("releases", s.engine.Run)
+	parts.start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
@@ -377,6 +368,23 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
 		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
 	return nil
+}
+
+// lead is the role of the controller: what only one server of a store may do.
+func (s *server) lead(ctx context.Context) error {
+	parts := newStages(s.daemon.cfg.Logger)
+	defer parts.stop()
+	parts.start("checks", s.examiner.Run)
+	parts.start("retention", s.retention.Run)
+	parts.start("removal of code", s.garbage.Run)
+	parts.start("deletions", s.deletions.Run)
+	parts.start("releases", s.engine.Run)
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-parts.failed:
+		return err
+	}
 }
 
 // announce writes an address to a file for as long as the server runs. That it

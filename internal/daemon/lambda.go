@@ -4,6 +4,7 @@ import (
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
+	"teal/internal/gateway/front"
 	"teal/internal/lambda"
 )
 
@@ -15,7 +16,7 @@ func (s *server) assembleLambda(floors *lambda.Floors, zips artifact.Zips) {
 	urls := lambda.NewURLs(lambda.URLConfig{
 		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
 	})
-	s.web = s.web.With(urls.Middleware, urls.Owns)
+	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
 	s.lambda = lambda.New(lambda.Config{
 		Records: s.lambdaRecords, Index: s.index, Activator: activator, Floors: floors, Events: s.events,
 		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,

@@ -14,11 +14,9 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/release"
-	"teal/internal/service"
 )
 
 // running is one environment of this process: from the moment it is desired
@@ -285,11 +283,11 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
-		env := r.environment(name, listeners)
-		if err := r.addState(env, name, spec.Components[name]); err != nil {
+		b := blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)}
+		if err := r.addState(b); err != nil {
 			return nil, nil, err
 		}
-		p, err := r.part(name, spec.Components[name], dirs[name], env)
+		p, err := r.makePart(b)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -322,13 +320,8 @@ type folders struct {
 func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
 	dirs := map[string]folders{}
 	for name, c := range r.version.Spec.Components {
-		var digest string
-		switch c.Kind() {
-		case teal.KindFunction:
-			digest = c.Function.Code
-		case teal.KindService:
-			digest = c.Service.Code
-		case teal.KindUpstream:
+		digest, has := c.Code()
+		if !has {
 			continue
 		}
 		dir, err := r.manager.cfg.Bundles.Dir(ctx, digest)
@@ -336,8 +329,8 @@ func (r *running) unpack(ctx context.Context) (map[string]folders, error) {
 			return nil, fmt.Errorf("code of %s: %w", name, err)
 		}
 		found := folders{code: dir}
-		if c.Kind() == teal.KindFunction && len(c.Function.Layers) > 0 {
-			if found.layers, err = r.manager.cfg.Bundles.Stack(ctx, c.Function.Layers); err != nil {
+		if layers := c.Layers(); len(layers) > 0 {
+			if found.layers, err = r.manager.cfg.Bundles.Stack(ctx, layers); err != nil {
 				return nil, fmt.Errorf("layers of %s: %w", name, err)
 			}
 		}
@@ -410,49 +403,16 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 
 // addState makes the folder in which a component keeps what is to outlive its
 // instances and versions, and tells the component.
-func (r *running) addState(env map[string]string, name string, c teal.Component) error {
-	if r.manager.cfg.StateDir == "" || c.Kind() == teal.KindUpstream {
+func (r *running) addState(b blueprint) error {
+	if r.manager.cfg.StateDir == "" || b.component.Kind() == teal.KindUpstream {
 		return nil
 	}
-	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, name)
+	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("folder for the state of %s: %w", name, err)
+		return fmt.Errorf("folder for the state of %s: %w", b.name, err)
 	}
-	env["TEAL_STATE_DIR"] = folder
+	b.env["TEAL_STATE_DIR"] = folder
 	return nil
-}
-
-func (r *running) part(name string, c teal.Component, dir folders, env map[string]string) (part, error) {
-	app, version := r.version.App, r.version.Number
-	if c.Kind() == teal.KindFunction {
-		pool, err := function.New(function.Config{
-			Interpreters: &r.manager.interpreters,
-			App:          app, Version: version, Name: name, Function: *c.Function,
-			Dir: dir.code, Layers: dir.layers, WorkDir: filepath.Join(r.work, name), Env: env,
-			Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
-			Start: r.startProcess, Log: r.functionLog(name),
-			Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
-		})
-		if err != nil {
-			return part{}, fmt.Errorf("function %s: %w", name, err)
-		}
-		pool.SetMinInstances(r.manager.minInstances(app, version, name))
-		var called gateway.Function = pool
-		if admit := r.manager.cfg.Admit; admit != nil {
-			called = admitted{pool, func() (func(), error) { return admit(app, name) }}
-		}
-		return functionPart(name, pool, c.Function, called), nil
-	}
-	cfg := service.Config{
-		App: app, Version: version, Name: name, Service: c.Service, Upstream: c.Upstream,
-		Dir: dir.code, WorkDir: filepath.Join(r.work, name), Env: env, Start: r.startProcess, Log: r.serviceLog(name),
-		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
-	}
-	set, err := service.New(cfg)
-	if err != nil {
-		return part{}, fmt.Errorf("%s: %w", name, err)
-	}
-	return endpointPart(name, set, cfg.HTTP2(), cfg.Upstream != nil), nil
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

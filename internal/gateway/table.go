@@ -53,18 +53,29 @@ type node struct {
 // With returns a table in which app is as given, whatever it was before. The
 // error carries teal.CodeRouteTaken when a live route of the app is already
 // another app's. The caller must not change the maps of app afterwards.
-func (t *Table) With(app App) (*Table, error) {
+func (t *Table) With(app App) (*Table, error) { return t.with(newRecord(app)) }
+
+// Claiming is With for a table that nobody reads but to learn which routes are taken:
+// it is t itself when the routes of app are taken in it already, by this app.
+func (t *Table) Claiming(app App) (*Table, error) {
 	next := newRecord(app)
+	if old, ok := t.apps.get(app.Name); ok && maps.Equal(old.claims, next.claims) {
+		return t, nil
+	}
+	return t.with(next)
+}
+
+func (t *Table) with(next *record) (*Table, error) {
 	var before map[place]bool
-	if old, ok := t.apps.get(app.Name); ok {
+	if old, ok := t.apps.get(next.Name); ok {
 		before = old.claims
 	}
-	nodes, err := t.changeClaims(app.Name, before, next.claims)
+	nodes, err := t.changeClaims(next.Name, before, next.claims)
 	if err != nil {
 		return nil, err
 	}
 	apps := t.apps.edit()
-	apps.set(app.Name, next)
+	apps.set(next.Name, next)
 	return &Table{apps: apps.done(), nodes: nodes}, nil
 }
 

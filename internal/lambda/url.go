@@ -3,6 +3,7 @@ package lambda
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -20,6 +21,7 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
+	"teal/internal/gateway"
 	"teal/internal/gateway/nethttp"
 )
 
@@ -117,6 +119,24 @@ func (u *URLs) Middleware(next http.Handler) http.Handler {
 		}
 		u.serve(w, r, to, next)
 	})
+}
+
+// Claim claims the function of a host for a request of which nothing else has to be
+// looked at and to whose answer nothing is added: where everybody may call, no page of
+// another origin may read, and the answer is not streamed. It reports false for all
+// others, and where the function cannot be claimed: Middleware says why. It may block
+// until the function has started, or ctx ends.
+func (u *URLs) Claim(ctx context.Context, host string) (gateway.Claim, bool) {
+	to, ok := u.cfg.Records.settings.urls.find(strings.TrimSuffix(host, u.suffix))
+	if !ok || to.url.Cors != nil || to.url.AuthType != "NONE" || !to.open || to.url.Mode == awslambda.ResponseStream {
+		return gateway.Claim{}, false
+	}
+	claim, err := u.cfg.Activator.claim(ctx, to.ref, to.qualifier)
+	if err != nil {
+		return gateway.Claim{}, false
+	}
+	u.cfg.Activator.touch(to.ref.App, claim.Version)
+	return claim, true
 }
 
 func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to address, next http.Handler) {

@@ -26,14 +26,7 @@ func (r *reading) checkCode() {
 			continue
 		}
 		c := r.manifest.Spec.Components[name]
-		at := []string{string(c.Kind()) + "s", name}
-		r.inCode(at, location, func(code code) {
-			if c.Function != nil {
-				r.checkHandler(name, c.Function, code)
-			} else {
-				r.checkCommand(at, c.Service.Command, code)
-			}
-		})
+		r.inCode([]string{c.Kind().Section(), name}, location, func(code code) { sections[c.Kind()].checkCode(r, name, c, code) })
 	}
 	for _, p := range r.programs {
 		r.inCode(p.at, r.manifest.Code[p.key], func(code code) { r.checkCommand(p.at, p.command, code) })

@@ -120,17 +120,7 @@ func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, e
 func withCode(spec teal.Spec, digest func(component string) string) teal.Spec {
 	spec.Components = maps.Clone(spec.Components)
 	for name, c := range spec.Components {
-		switch c.Kind() {
-		case teal.KindFunction:
-			f := *c.Function
-			f.Code = digest(name)
-			spec.Components[name] = teal.Component{Function: &f}
-		case teal.KindService:
-			s := *c.Service
-			s.Code = digest(name)
-			spec.Components[name] = teal.Component{Service: &s}
-		case teal.KindUpstream:
-		}
+		spec.Components[name] = c.WithCode(digest(name))
 	}
 	return spec
 }

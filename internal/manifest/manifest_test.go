@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -318,5 +319,20 @@ func TestThePolicyIsNotInTheVersion(t *testing.T) {
 	}
 	if digest("") != digest("release: {strategy: canary, checks: [{name: c, command: [./c.sh]}], keep: 1}\n") {
 		t.Error("the same content is another version when it is released in another way")
+	}
+}
+
+// Every kind of component has a section, which is a key of the file, and what has code
+// is looked at. Seen red with the entry of upstreams missing.
+func TestEveryKindOfComponentCanBeWritten(t *testing.T) {
+	t.Parallel()
+	keys := map[string]bool{}
+	for i := range reflect.TypeFor[document]().NumField() {
+		keys[reflect.TypeFor[document]().Field(i).Tag.Get("yaml")] = true
+	}
+	for _, kind := range teal.ComponentKinds() {
+		if s := sections[kind]; s.read == nil || !keys[kind.Section()] {
+			t.Errorf("%s is not read from %q", kind, kind.Section())
+		}
 	}
 }

@@ -230,7 +230,7 @@ func (r *reading) checkPolicy() {
 func (r *reading) policyNoise(p teal.Problem) bool {
 	last := p.Path[len(p.Path)-1]
 	if last == "to" || last == "function" {
-		return r.covers([]string{"functions"}) || r.covers([]string{"services"}) || r.covers([]string{"upstreams"})
+		return r.coversSection()
 	}
 	_, err := strconv.Atoi(last)
 	if err != nil {

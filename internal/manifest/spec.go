@@ -60,35 +60,65 @@ func (r *reading) at(path []string, format string, args ...any) {
 	r.addf(r.root.locate(path), path, format, args...)
 }
 
+// section is what the manifest knows of one kind of component: an entry here, a field of
+// document and the type that it has are what a further kind needs.
+type section struct {
+	read func(r *reading, doc document)
+	// checkCode reports what is wrong with the code of a component; nil: it has none.
+	checkCode func(r *reading, name string, c teal.Component, code code)
+}
+
+var sections = map[teal.ComponentKind]section{
+	teal.KindFunction: {read: (*reading).functions, checkCode: func(r *reading, name string, c teal.Component, code code) {
+		r.checkHandler(name, c.Function, code)
+	}},
+	teal.KindService: {read: (*reading).services, checkCode: func(r *reading, name string, c teal.Component, code code) {
+		r.checkCommand([]string{teal.KindService.Section(), name}, c.Service.Command, code)
+	}},
+	teal.KindUpstream: {read: (*reading).upstreams},
+}
+
 func (r *reading) components(doc document) {
+	for _, kind := range slices.Sorted(maps.Keys(sections)) {
+		sections[kind].read(r, doc)
+	}
+}
+
+func (r *reading) functions(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Functions)) {
 		f := doc.Functions[name]
 		function := f.domain()
 		function.Env, function.Masked = r.componentEnvironment([]string{"functions", name}, f.Env, f.EnvFile)
-		r.component("functions", name, teal.Component{Function: function})
+		r.component(teal.KindFunction, name, teal.Component{Function: function})
 		r.manifest.Code[name] = f.Code
 	}
+}
+
+func (r *reading) services(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Services)) {
 		s := doc.Services[name]
 		service := s.domain(r.protocol("services", name, s.Protocol))
 		service.Env, service.Masked = r.componentEnvironment([]string{"services", name}, s.Env, s.EnvFile)
-		if r.component("services", name, teal.Component{Service: service}) {
+		if r.component(teal.KindService, name, teal.Component{Service: service}) {
 			r.manifest.Code[name] = s.Code
 		}
 	}
+}
+
+func (r *reading) upstreams(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
 		u := doc.Upstreams[name]
-		r.component("upstreams", name, teal.Component{Upstream: &teal.Upstream{
+		r.component(teal.KindUpstream, name, teal.Component{Upstream: &teal.Upstream{
 			URLs: u.URLs, Health: u.Health.domain(), Protocol: r.protocol("upstreams", name, u.Protocol),
 		}})
 	}
 }
 
 // component adds a component and reports whether its name was free.
-func (r *reading) component(section, name string, c teal.Component) bool {
+func (r *reading) component(kind teal.ComponentKind, name string, c teal.Component) bool {
 	if first, taken := r.manifest.Spec.Components[name]; taken {
-		other := string(first.Kind()) + "s"
-		r.at([]string{section, name}, "the name is taken by %s.%s on line %d; every component needs a name of its own",
+		other := first.Kind().Section()
+		r.at([]string{kind.Section(), name}, "the name is taken by %s.%s on line %d; every component needs a name of its own",
 			other, name, r.root.locate([]string{other, name}).line)
 		return false
 	}
@@ -170,5 +200,15 @@ func (r *reading) noise(p teal.Problem) bool {
 	if p.Path[0] != "app" || teal.CheckName("app", r.manifest.Spec.App) != nil {
 		return false
 	}
-	return r.covers([]string{"functions"}) || r.covers([]string{"services"}) || r.covers([]string{"upstreams"})
+	return r.coversSection()
+}
+
+// coversSection reports whether the components of some kind could not be read.
+func (r *reading) coversSection() bool {
+	for kind := range sections {
+		if r.covers([]string{kind.Section()}) {
+			return true
+		}
+	}
+	return false
 }

@@ -31,13 +31,13 @@ type Notifier struct {
 	client  *http.Client
 	dropped atomic.Int64
 
-	mu      sync.Mutex
-	running context.Context // of Run; nil before it
-	closed  bool            // Run's context has ended
-	work    sync.WaitGroup  // one for each address that is being told something
-	targets map[teal.Notify]*target
-	sent    map[step]bool
-	order   []step // of told, the oldest first
+	mu        sync.Mutex
+	running   context.Context // of Run; nil before it
+	closed    bool            // Run's context has ended
+	work      sync.WaitGroup  // one for each address that is being told something
+	targets   map[teal.Notify]*target
+	sent      map[step]bool
+	sentOrder []step // of told, the oldest first
 }
 
 // step is one phase of one release.
@@ -139,10 +139,10 @@ func (n *Notifier) newLocked(s step) bool {
 		return false
 	}
 	n.sent[s] = true
-	n.order = append(n.order, s)
-	if len(n.order) > maxSent {
-		delete(n.sent, n.order[0])
-		n.order = append(n.order[:0], n.order[1:]...)
+	n.sentOrder = append(n.sentOrder, s)
+	if len(n.sentOrder) > maxSent {
+		delete(n.sent, n.sentOrder[0])
+		n.sentOrder = append(n.sentOrder[:0], n.sentOrder[1:]...)
 	}
 	return true
 }

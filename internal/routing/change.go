@@ -44,7 +44,7 @@ func (r *Router) claim(key store.AliasKey, targets []teal.Target) error {
 	if next[key.Name] = (store.Record[teal.Alias]{Value: teal.Alias{Targets: targets}}); targets == nil {
 		delete(next, key.Name)
 	}
-	if _, err := r.claimed.With(r.app(key.App, next)); err != nil {
+	if _, err := r.claimed.Claiming(r.app(key.App, next)); err != nil {
 		return err
 	}
 	r.pending[key.App] = next[teal.AliasLive].Value.Targets
@@ -71,6 +71,7 @@ func (r *Router) settle(key store.AliasKey, record store.Record[teal.Alias]) {
 		r.keep(record)
 	} else {
 		delete(r.apps[key.App], key.Name)
+		r.acks.Applied(here, key, 0)
 	}
 	delete(r.pending, key.App)
 	r.follow(key.App)
@@ -87,13 +88,17 @@ func (r *Router) Reroute(app string) {
 // are now. The caller holds mu.
 func (r *Router) follow(app string) {
 	state := r.app(app, r.apps[app])
-	_, err := r.claimed.With(state)
+	_, err := r.claimed.Claiming(state)
 	if err == nil {
 		// No route is another app's: what is claimed holds all that the table has.
 		err = r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) { return t.With(state) })
 	}
 	if err != nil {
 		r.logger.Error("routes of app cannot be used", "app", app, "error", err)
+	} else {
+		for name, record := range r.apps[app] {
+			r.acks.Applied(here, store.AliasKey{App: app, Name: name}, record.Revision)
+		}
 	}
 	r.reclaim(app)
 }
@@ -112,7 +117,7 @@ func (r *Router) reclaim(app string) {
 		func(t teal.Target) bool { return t.Weight == 0 })
 	maps.Copy(both.Environments, have.Environments)
 	maps.Copy(both.Starting, have.Starting)
-	claimed, err := r.claimed.With(both)
+	claimed, err := r.claimed.Claiming(both)
 	if err != nil { // the two do not take anything from others, each by itself
 		r.logger.Error("routes of app cannot be claimed", "app", app, "error", err)
 		return

@@ -33,6 +33,7 @@ type Router struct {
 	journal Journal
 	logger  *slog.Logger
 	fleet   Fleet
+	acks    *Acknowledgements
 
 	// writing is held for an app from the look at what a change needs until the
 	// table has followed the store: the changes of one app's aliases come one after
@@ -57,13 +58,23 @@ type Config struct {
 	Journal Journal
 	Fleet   Fleet
 	Logger  *slog.Logger
+	// Acknowledgements are of the gateways that follow the same store; nil is of
+	// this one alone.
+	Acknowledgements *Acknowledgements
 }
+
+// here is the gateway of this process among those that acknowledge.
+const here = "here"
 
 // New returns a router without aliases; see [Router.Load].
 func New(cfg Config) *Router {
+	if cfg.Acknowledgements == nil {
+		cfg.Acknowledgements = NewAcknowledgements(time.Now)
+	}
+	cfg.Acknowledgements.Live(here, time.Time{})
 	return &Router{
 		gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger,
-		apps: map[string]aliases{}, pending: map[string][]teal.Target{}, claimed: cfg.Gateway.Table(),
+		acks: cfg.Acknowledgements, apps: map[string]aliases{}, pending: map[string][]teal.Target{}, claimed: cfg.Gateway.Table(),
 	}
 }
 
@@ -83,6 +94,7 @@ func (r *Router) Load(ctx context.Context) error {
 	r.apps = map[string]aliases{}
 	for _, record := range list {
 		r.keep(record)
+		r.acks.Applied(here, store.AliasKey{App: record.Value.App, Name: record.Value.Name}, record.Revision) // nothing is served yet
 	}
 	return nil
 }
@@ -119,11 +131,12 @@ func (r *Router) Aliases(app string) []store.Record[teal.Alias] {
 	return list
 }
 
-// Observe implements [release.Router]. A table that is swapped in one process
-// holds everywhere at once.
+// Observe implements [release.Router]. An alias holds when every gateway that is
+// live has acknowledged it; the one of this process has when Set returns.
 func (r *Router) Observe(_ context.Context, app, alias string) (release.Route, error) {
 	record := r.Alias(app, alias)
-	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: true}, nil
+	holds := r.acks.Hold(store.AliasKey{App: app, Name: alias}, record.Revision)
+	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: holds}, nil
 }
 
 // Set implements [release.Router]. What an alias is described as stays.
@@ -188,7 +201,7 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, err := r.claimed.With(app)
+	_, err := r.claimed.Claiming(app)
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -16,6 +17,7 @@ type Mirror[T any] struct {
 	KV
 	pattern string
 	read    func(Entry) (T, error)
+	trim    Trim[T] // nil: everything is kept
 
 	mu     sync.Mutex
 	seen   uint64 // what the watch has shown: older writes are in it already
@@ -33,7 +35,35 @@ type mirrored[T any] struct {
 // NewMirror returns a mirror of what matches the pattern; read must not keep the
 // entry's value. It is empty until it is loaded.
 func NewMirror[T any](kv KV, pattern string, read func(Entry) (T, error)) *Mirror[T] {
-	return &Mirror[T]{KV: kv, pattern: pattern, read: read, kept: map[string]mirrored[T]{}, gone: map[string]uint64{}}
+	return NewTrimmedMirror(kv, pattern, read, nil)
+}
+
+// Trim returns the keys whose values need not be kept any more now that key has a
+// value; have returns what is kept. Of these the mirror keeps the zero value. It is
+// called under the mirror's lock.
+type Trim[T any] func(key string, value T, have func(key string) (T, bool)) (needless []string)
+
+// NewTrimmedMirror is NewMirror of records of which only some are worth their memory.
+func NewTrimmedMirror[T any](kv KV, pattern string, read func(Entry) (T, error), trim Trim[T]) *Mirror[T] {
+	return &Mirror[T]{KV: kv, pattern: pattern, read: read, trim: trim, kept: map[string]mirrored[T]{}, gone: map[string]uint64{}}
+}
+
+// keep keeps a value. The caller holds the lock.
+func (m *Mirror[T]) keep(key string, value mirrored[T]) {
+	m.kept[key] = value
+	m.change++
+	m.trimFor(key)
+}
+
+// trimFor lets go what is needless since key has its value. The caller holds the lock.
+func (m *Mirror[T]) trimFor(key string) {
+	if m.trim == nil {
+		return
+	}
+	have := func(key string) (T, bool) { have, ok := m.kept[key]; return have.value, ok }
+	for _, needless := range m.trim(key, m.kept[key].value, have) {
+		m.kept[needless] = mirrored[T]{revision: m.kept[needless].revision}
+	}
 }
 
 // Load reads what there is. The watch that it returns is what Follow needs.
@@ -69,6 +99,9 @@ func (m *Mirror[T]) Load(ctx context.Context) (*Watch, error) {
 	}
 	m.seen, m.kept = max(m.seen, seen), kept
 	m.change++
+	for _, key := range slices.Sorted(maps.Keys(kept)) {
+		m.trimFor(key)
+	}
 	return watch, nil
 }
 
@@ -106,7 +139,7 @@ func (m *Mirror[T]) Follow(ctx context.Context, watch *Watch) error {
 // show takes a change that the watch tells of.
 func (m *Mirror[T]) show(event Event) error {
 	var value T
-	if !event.Deleted {
+	if !event.Deleted && !m.hasAt(event.Key, event.Revision) {
 		var err error
 		if value, err = m.read(event.Entry); err != nil {
 			return err
@@ -122,8 +155,7 @@ func (m *Mirror[T]) show(event Event) error {
 		delete(m.kept, event.Key)
 		m.change++
 	case event.Revision > m.gone[event.Key]:
-		m.kept[event.Key] = mirrored[T]{value, event.Revision}
-		m.change++
+		m.keep(event.Key, mirrored[T]{value, event.Revision})
 	}
 	maps.DeleteFunc(m.gone, func(_ string, revision uint64) bool { return revision < m.seen })
 	return nil
@@ -131,7 +163,7 @@ func (m *Mirror[T]) show(event Event) error {
 
 // wrote takes a write that has been done through the mirror.
 func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
-	if !Match(m.pattern, key) {
+	if !Match(m.pattern, key) || m.hasAt(key, revision) {
 		return
 	}
 	read, err := m.read(Entry{Key: key, Value: value, Revision: revision})
@@ -143,8 +175,15 @@ func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
 	if revision <= m.seen || revision <= m.gone[key] || revision <= m.kept[key].revision {
 		return
 	}
-	m.kept[key] = mirrored[T]{read, revision}
-	m.change++
+	m.keep(key, mirrored[T]{read, revision})
+}
+
+// hasAt reports whether the value of a key is known at a revision or a later one: then
+// there is no need to read it.
+func (m *Mirror[T]) hasAt(key string, revision uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[key].revision >= revision || m.gone[key] >= revision
 }
 
 // Create implements [KV].

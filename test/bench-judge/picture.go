@@ -116,7 +116,7 @@ func drawTraces(b *strings.Builder, list []trace, needed float64) {
 				y(needed)+26, map[string]string{"twice": "green fails 2 %", "five": "green fails 5 %", "same": "a false alarm"}[t.class], len(t.values))
 		}
 	}
-	fmt.Fprintf(b, `<text class="t-same" x="%v" y="%.1f">green fails as often as live: the bet is lost, six times</text>`+"\n", left+width-330, y(0.03))
+	fmt.Fprintf(b, `<text class="t-same" x="%v" y="%.1f">green fails as often as live: six times it comes to nothing</text>`+"\n", left+width-330, y(0.03))
 }
 
 // drawDelays draws, for each regression at 10 %, the requests of green that each

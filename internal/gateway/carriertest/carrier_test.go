@@ -91,6 +91,7 @@ type site struct {
 	records  book
 	meters   map[string]*meter // by component
 	open     atomic.Int64      // endpoints
+	handled  atomic.Int64      // requests that the middleware has seen
 	callers  atomic.Int64      // whoever has been looked up
 	refuses  atomic.Int64      // what callers get, if not gateway.AdmitAll: so much less
 	lookup   chan struct{}     // takes as long as a send to it; nil for no time
@@ -157,9 +158,9 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		}
 	}
 	config.Gateway, config.Log = table, &s.records
-	all := front.Config{Config: config}
+	all := front.Config{Config: config, Middleware: s.middleware(table)}
 	if c.plain {
-		all.Middleware = func(next http.Handler) http.Handler { return next } // for all hosts: the loops serve none
+		all.Middleware.Owns = nil // for all hosts: the loops serve none
 	}
 	s.serve(front.New(all), nethttp.New(exchange.NewPolicy(config)))
 	return s
@@ -175,6 +176,42 @@ func (s *site) apps() []gateway.App {
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(8)},
 		Starting: map[int][]teal.Route{8: {{Host: "starting.example", Path: "/", To: "web"}}},
 	}}
+}
+
+// middleware answers url.example with the function fn, and own.example, of which it
+// wants to see each request.
+func (s *site) middleware(table *gateway.Gateway) front.Middleware {
+	claim := func() (gateway.Claim, bool) {
+		claim, err := table.ClaimQualifier("shop", "", "fn", 0)
+		return claim, err == nil
+	}
+	return front.Middleware{
+		Owns: func(host string) bool { return host == "url.example" || host == "own.example" },
+		Handler: func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Host == "url.example" || r.Host == "own.example" {
+					s.handled.Add(1)
+					own, ok := claim()
+					if !ok {
+						http.Error(w, "there is no function", http.StatusBadGateway)
+						return
+					}
+					r = r.WithContext(nethttp.WithClaim(r.Context(), own))
+				}
+				next.ServeHTTP(w, r)
+			})
+		},
+		Claim: func(ctx context.Context, host string) (gateway.Claim, bool) {
+			if host != "url.example" {
+				return gateway.Claim{}, false
+			}
+			if s.lookup != nil {
+				s.lookup <- struct{}{}
+				<-ctx.Done() // the client has gone
+			}
+			return claim()
+		},
+	}
 }
 
 // serve serves until the test ends: with the gateway's server, or, a listener of an

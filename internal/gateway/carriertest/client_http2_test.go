@@ -322,6 +322,8 @@ func (h *http2Conn) cancel() {
 	h.locked(func() error { return h.framer.WriteRSTStream(h.id, http2.ErrCodeCancel) })
 }
 
+func (h *http2Conn) reset() { reset(h.c) }
+
 func (h *http2Conn) isOver() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

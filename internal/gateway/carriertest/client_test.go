@@ -150,6 +150,8 @@ type connection interface {
 	piece(size int) string
 	// cancel gives the request up.
 	cancel()
+	// reset ends the connection so that the server notices at once.
+	reset()
 	// isOver reports whether the server has ended the connection, or, where others
 	// share it, reset the request.
 	isOver() bool
@@ -388,6 +390,16 @@ func (h *http1) piece(size int) string {
 }
 
 func (h *http1) cancel() { _ = h.c.Close() }
+
+func (h *http1) reset() { reset(h.c) }
+
+func reset(c net.Conn) {
+	if secure, ok := c.(*tls.Conn); ok {
+		c = secure.NetConn()
+	}
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+}
 
 func (h *http1) isOver() bool {
 	if err := h.c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {

@@ -35,7 +35,7 @@ func startStreaming(t *testing.T, f functionOf, config exchange.Config) (*site, 
 			next.ServeHTTP(w, r.WithContext(nethttp.WithClaim(r.Context(), claim)))
 		})
 	}
-	s = startWith(t, &gateway.Component{Function: f, Payload: "2.0", Meter: meter}, Config{Config: config, Middleware: around})
+	s = startWith(t, &gateway.Component{Function: f, Payload: "2.0", Meter: meter}, Config{Config: config, Middleware: Middleware{Handler: around}})
 	return s, meter
 }
 

@@ -687,7 +687,7 @@ func TestAHeadOutlivesItsBuffer(t *testing.T) {
 // Seen red with loops that do not ask.
 func TestHostsThatAreAnsweredElsewhere(t *testing.T) {
 	s := startWith(t, says(`"routed"`), Config{
-		Middleware: func(next http.Handler) http.Handler {
+		Middleware: Middleware{Handler: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Host != "Mine.example:80" {
 					next.ServeHTTP(w, r)
@@ -697,7 +697,7 @@ func TestHostsThatAreAnsweredElsewhere(t *testing.T) {
 				_, _ = fmt.Fprintf(w, "around %s %s", r.URL.Path, body)
 			})
 		},
-		MiddlewareHost: func(host string) bool { return host == "mine.example" },
+			Owns: func(host string) bool { return host == "mine.example" }},
 	})
 	_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: other.example\r\n\r\n" +
 		"POST /p HTTP/1.1\r\nHost: Mine.example:80\r\nContent-Length: 4\r\n\r\nbody" +

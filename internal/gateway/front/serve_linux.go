@@ -17,12 +17,14 @@ const insideLoops = 1
 // net/http when l is no socket or nobody says which hosts are the middleware's.
 func (s *Server) serve(ctx context.Context, l net.Listener, at nethttp.Listener) error {
 	tcp, ok := l.(*net.TCPListener)
-	if !ok || at.IsPublic() && s.isMiddlewares == nil {
+	if !ok || at.IsPublic() && s.middleware.Owns == nil {
 		return s.http.Serve(ctx, l, at)
 	}
-	on := loop.Listener{Entrypoint: at.Entrypoint, TLS: at.TLS, Handoff: s.http.NewHandoff(l.Addr(), at), Elsewhere: s.isMiddlewares}
-	if !at.IsPublic() {
-		on.Loops, on.Elsewhere = insideLoops, nil
+	on := loop.Listener{Entrypoint: at.Entrypoint, TLS: at.TLS, Handoff: s.http.NewHandoff(l.Addr(), at)}
+	if at.IsPublic() {
+		on.Elsewhere, on.Claim = s.middleware.Owns, s.middleware.Claim
+	} else {
+		on.Loops = insideLoops
 	}
 	return loop.New(s.policy).Serve(ctx, tcp, on)
 }

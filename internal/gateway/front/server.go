@@ -17,39 +17,47 @@ import (
 // Config is what a Server is made of. Gateway is required.
 type Config struct {
 	exchange.Config
-	// Middleware, if set, stands before the routing of public requests: what it does
-	// not answer itself goes to next, perhaps with a claim (see nethttp.WithClaim).
-	Middleware func(next http.Handler) http.Handler
-	// MiddlewareHost says for which hosts, in lower case and without port, Middleware
-	// has something to do; nil is all of them, and then everything is served on
-	// net/http. It is asked on the path of every request and must not block.
-	MiddlewareHost func(host string) bool
+	Middleware Middleware
+}
+
+// Middleware stands before the routing of public requests. The zero Middleware is none.
+type Middleware struct {
+	// Handler returns what answers; what it does not answer itself goes to next,
+	// perhaps with a claim (see nethttp.WithClaim).
+	Handler func(next http.Handler) http.Handler
+	// Owns says for which hosts, in lower case and without port, Handler has something
+	// to do; nil is all of them, and then everything is served on net/http. It is asked
+	// on the path of every request and must not block.
+	Owns func(host string) bool
+	// Claim makes the claim that Handler would make for a request to a host that it
+	// owns, where the host is all that Handler looks at and nothing of the answer is its
+	// own; false where that is not so. The request is then served without Handler. nil
+	// is never. It may block until ctx ends.
+	Claim func(ctx context.Context, host string) (claim gateway.Claim, ok bool)
 }
 
 // Server serves HTTP/1.1 and HTTP/2. It may serve several listeners at once.
 type Server struct {
-	policy        *exchange.Policy
-	http          *nethttp.Server
-	middleware    func(http.Handler) http.Handler
-	isMiddlewares func(host string) bool // nil: it may answer anything
+	policy     *exchange.Policy
+	http       *nethttp.Server
+	middleware Middleware
 }
 
 // New returns a server that serves nothing yet.
 func New(config Config) *Server {
-	s := &Server{policy: exchange.NewPolicy(config.Config), middleware: config.Middleware, isMiddlewares: config.MiddlewareHost}
-	s.http = nethttp.New(s.policy)
-	if s.middleware == nil {
-		s.isMiddlewares = func(string) bool { return false }
-	}
-	return s
+	policy := exchange.NewPolicy(config.Config)
+	s := &Server{policy: policy, http: nethttp.New(policy)}
+	return s.With(config.Middleware)
 }
 
 // With returns a server that shares everything with s, its limits and budgets too,
-// and has a middleware stand before the routing of its public requests, see Config:
-// what a middleware needs may be built after what needs the server.
-func (s *Server) With(middleware func(next http.Handler) http.Handler, hosts func(host string) bool) *Server {
+// and has a middleware: what that needs may be built after what needs the server.
+func (s *Server) With(m Middleware) *Server {
+	if m.Handler == nil {
+		m.Owns = func(string) bool { return false }
+	}
 	public := *s
-	public.middleware, public.isMiddlewares = middleware, hosts
+	public.middleware = m
 	return &public
 }
 
@@ -60,7 +68,7 @@ func (s *Server) With(middleware func(next http.Handler) http.Handler, hosts fun
 // connections, without TLS; clients speak HTTP/1.1 on them, or HTTP/2 from the
 // first byte.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(false), Middleware: s.middleware})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(false), Middleware: s.middleware.Handler})
 }
 
 // ServeTLS is Serve over TLS 1.2 and later, for connections that l yields plain.
@@ -75,7 +83,7 @@ func (s *Server) ServeTLS(ctx context.Context, l net.Listener, certificate func(
 		DynamicRecordSizingDisabled: true,
 		GetCertificate:              certificate,
 	}
-	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(true), TLS: secure, Middleware: s.middleware})
+	return s.serve(ctx, l, nethttp.Listener{Entrypoint: exchange.Public(true), TLS: secure, Middleware: s.middleware.Handler})
 }
 
 // ServeComponent answers calls from inside env to one of its components, by

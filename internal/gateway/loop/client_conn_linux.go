@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -31,6 +32,7 @@ type clientConn struct {
 	client    netip.AddrPort // the other end
 	peer      exchange.Peer
 	admission admission
+	giveUp    context.CancelFunc // ends what is being asked; nil for nothing
 	deadline  int64
 	requests  int
 	exchange  *roundTrip // nil while nothing of a request has arrived
@@ -78,7 +80,7 @@ func (c *clientConn) proceed() {
 		case clientLingering:
 			c.linger()
 			return
-		case clientWaiting:
+		case clientAdmitting, clientWaiting:
 			more = c.stillThere()
 		case clientInvoking:
 			c.noteLeaving()
@@ -188,8 +190,12 @@ func (c *clientConn) refuseHead(err error) {
 // begin claims the environment and takes the way to its component.
 func (c *clientConn) begin() {
 	t := c.exchange
-	if c.loop.all.at.isElsewhere(gateway.NormalHost(view(t.request.Host))) {
-		c.handOver()
+	if host := gateway.NormalHost(view(t.request.Host)); c.loop.all.at.isElsewhere(host) {
+		if c.loop.all.at.Claim == nil {
+			c.handOver()
+		} else {
+			c.askClaim(host)
+		}
 		return
 	}
 	if !c.admission.known {
@@ -205,6 +211,12 @@ func (c *clientConn) begin() {
 		c.fail(err)
 		return
 	}
+	c.start()
+}
+
+// start takes the way to the component that has been claimed.
+func (c *clientConn) start() {
+	t := c.exchange
 	c.loop.watch(t.Claim.Env)
 	if err := t.CheckInFlight(); err != nil {
 		c.fail(err)
@@ -233,7 +245,7 @@ func (c *clientConn) next() {
 	c.deadline = c.loop.at(c.limits().KeepAlive)
 }
 
-// stillThere ends a request that waits for an instance when its client has gone.
+// stillThere ends a request that waits when its client has gone.
 func (c *clientConn) stillThere() bool {
 	if c.reset {
 		c.abort()
@@ -315,6 +327,7 @@ func (c *clientConn) close() {
 		c.release()
 		c.exchange.body.Release()
 	}
+	c.endAsking()
 	c.closeNotify()
 	c.loop.drop(c.fd)
 	c.detach()

@@ -1,10 +1,11 @@
-// Package loop carries HTTP/1.1 on event loops, one for each processor, in cleartext
-// and over TLS, from clients and to instances. It is Linux's alone.
+// Package loop carries HTTP/1.1 on event loops, in cleartext and over TLS, from clients
+// and to instances. It is Linux's alone.
 //
 //	listener_linux.go       the loops of one listener, and how connections are shared out
 //	loop_linux.go           one loop: events, deadlines, mail
 //	poller_linux.go         epoll, under Go's own poller
 //	accept_linux.go         new connections
+//	admission_linux.go      who has opened one, and what else is asked elsewhere
 //	client_conn_linux.go    a client's connection and the states that it goes through
 //	round_trip_linux.go     what is known of one request
 //	proxy_linux.go          a request to an instance: from the claim to its end

@@ -35,6 +35,10 @@ type Listener struct {
 	// handed over; nil is none. It is asked on the path of every request and must not
 	// block.
 	Elsewhere func(host string) bool
+	// Claim makes the claim for a request to one of these hosts, so that it need not
+	// be handed over, or reports that it has to be; nil is always. It may block until
+	// ctx, which is the request's, ends.
+	Claim func(ctx context.Context, host string) (claim gateway.Claim, ok bool)
 }
 
 func (l *Listener) isElsewhere(host string) bool { return l.Elsewhere != nil && l.Elsewhere(host) }

@@ -1,4 +1,5 @@
-// Package index knows in memory which apps and versions there are.
+// Package index knows in memory which apps and versions there are, what runs, and the
+// releases that a status tells of.
 //
 // What asks for all of them, or is asked by every request, reads nothing from the
 // store and does not wait for its disk. An [Index] is never behind what has been
@@ -18,14 +19,25 @@ import (
 	"teal/internal/store"
 )
 
-// Index mirrors the records of apps and versions. It is safe for concurrent use,
-// and empty until it is loaded.
+// Index mirrors the records of apps, versions and environments, and of releases those
+// that have not ended and the newest of each app. It is safe for concurrent use, and
+// empty until it is loaded.
 type Index struct {
-	apps     *store.Mirror[teal.App]
-	versions *store.Mirror[Version]
-	typed    *store.Store // over both
-	watches  [2]*store.Watch
+	apps         *store.Mirror[teal.App]
+	versions     *store.Mirror[Version]
+	environments *store.Mirror[teal.Environment]
+	releases     *store.Mirror[*teal.Release]
+	typed        *store.Store // over all of them
+	watches      []*store.Watch
 }
+
+// mirror is what all mirrors have in common.
+type mirror interface {
+	Load(ctx context.Context) (*store.Watch, error)
+	Follow(ctx context.Context, watch *store.Watch) error
+}
+
+func (i *Index) mirrors() []mirror { return []mirror{i.apps, i.versions, i.environments, i.releases} }
 
 // Version is a version that there is. Its record is kept as it was stored, which is
 // smaller.
@@ -50,13 +62,47 @@ func New(kv store.KV, pieces func(teal.Spec) []string) *Index {
 		version := found.Value
 		return Version{version.App, version.Number, FunctionsOf(version.Spec), pieces(version.Spec), slices.Clone(e.Value)}, nil
 	})
-	i.typed = store.New(i.versions)
+	i.environments = store.NewMirror(i.versions, "apps.*.environment.*", func(e store.Entry) (teal.Environment, error) {
+		found, _ := decode.Environments.Decode(e) // likewise
+		return found.Value, nil
+	})
+	i.releases = store.NewTrimmedMirror(i.environments, "apps.*.release.*", func(e store.Entry) (*teal.Release, error) {
+		found, err := decode.Releases.Decode(e)
+		if err != nil {
+			return nil, nil //nolint:nilerr // likewise
+		}
+		return &found.Value, nil
+	}, needlessReleases())
+	i.typed = store.New(i.releases)
 	return i
+}
+
+// needlessReleases lets go the releases that have ended and are not the newest of
+// their app: there may be thousands, with all their evidence.
+func needlessReleases() store.Trim[*teal.Release] {
+	newest := map[string]string{} // the key of an app's newest release
+	return func(key string, r *teal.Release, have func(string) (*teal.Release, bool)) []string {
+		if r == nil {
+			return nil
+		}
+		last := newest[r.App]
+		before, ok := have(last)
+		if !ok || key >= last {
+			newest[r.App] = key
+		}
+		switch {
+		case ok && key < last && r.Phase.Ended():
+			return []string{key}
+		case ok && key > last && before != nil && before.Phase.Ended():
+			return []string{last}
+		}
+		return nil
+	}
 }
 
 // KV is the store through which records are written so that the index is not
 // behind.
-func (i *Index) KV() store.KV { return i.versions }
+func (i *Index) KV() store.KV { return i.releases }
 
 // Store is the typed view of KV.
 func (i *Index) Store() *store.Store { return i.typed }
@@ -82,12 +128,12 @@ func FunctionsOf(spec teal.Spec) []string {
 // Load reads what there is, however long ctx lasts: Run ends what it opens.
 func (i *Index) Load(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	var err error
-	if i.watches[0], err = i.apps.Load(ctx); err != nil {
-		return fmt.Errorf("index: load apps: %w", err)
-	}
-	if i.watches[1], err = i.versions.Load(ctx); err != nil {
-		return fmt.Errorf("index: load versions: %w", err)
+	for _, m := range i.mirrors() {
+		watch, err := m.Load(ctx)
+		if err != nil {
+			return fmt.Errorf("index: load: %w", err)
+		}
+		i.watches = append(i.watches, watch)
 	}
 	return nil
 }
@@ -95,13 +141,13 @@ func (i *Index) Load(ctx context.Context) error {
 // Run follows the store until ctx ends.
 func (i *Index) Run(ctx context.Context) error {
 	var tasks sync.WaitGroup
-	var errs [2]error
+	errs := make([]error, len(i.watches))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for n, follow := range []func(context.Context, *store.Watch) error{i.apps.Follow, i.versions.Follow} {
+	for n, m := range i.mirrors() {
 		tasks.Go(func() {
-			defer cancel() // one without the other is of no use
-			errs[n] = follow(ctx, i.watches[n])
+			defer cancel() // one without the others is of no use
+			errs[n] = m.Follow(ctx, i.watches[n])
 		})
 	}
 	tasks.Wait()
@@ -127,6 +173,43 @@ func (i *Index) Apps() []teal.App {
 	var apps []teal.App
 	i.apps.Each(func(app teal.App) { apps = append(apps, app) })
 	return apps
+}
+
+// Environments returns the environments of every app, drafts' among them, in no order.
+func (i *Index) Environments() map[string][]teal.Environment {
+	found := map[string][]teal.Environment{}
+	i.environments.Each(func(e teal.Environment) {
+		if e.App != "" { // it can be understood
+			found[e.App] = append(found[e.App], e)
+		}
+	})
+	return found
+}
+
+// EnvironmentsOf returns the environments of an app, its draft's among them, in no
+// order.
+func (i *Index) EnvironmentsOf(app string) []teal.Environment {
+	var found []teal.Environment
+	i.environments.Each(func(e teal.Environment) {
+		if e.App == app {
+			found = append(found, e)
+		}
+	})
+	return found
+}
+
+// Release returns a release that has not ended or is the newest of its app; false for
+// any other one, and for one that there is not or that cannot be understood.
+func (i *Index) Release(id string) (teal.Release, bool) {
+	path, err := i.typed.Releases.Path(id)
+	if err != nil {
+		return teal.Release{}, false
+	}
+	r, _ := i.releases.Value(path)
+	if r == nil {
+		return teal.Release{}, false
+	}
+	return *r, true
 }
 
 // Version returns a version that there is.

@@ -90,3 +90,63 @@ func TestTheIndexIsNeverBehind(t *testing.T) {
 		t.Error("there is an app that nobody made")
 	}
 }
+
+// Of an app's releases those that have not ended are kept, and the newest one,
+// whichever it was loaded or written as. Seen red without trimFor in Mirror.Load, and
+// without it in keep: the ended ones were kept.
+func TestReleasesThatAreKept(t *testing.T) {
+	t.Parallel()
+	kv := memkv.New()
+	ctx := t.Context()
+	release := func(n int, phase teal.Phase) teal.Release {
+		return teal.Release{ID: teal.ReleaseID("shop", n), App: "shop", Phase: phase}
+	}
+	s := store.New(kv)
+	for n := 1; n <= 11; n++ {
+		phase := teal.PhaseCompleted
+		if n == 4 {
+			phase = teal.PhaseShifting
+		}
+		if _, err := s.Releases.Create(ctx, release(n, phase)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i := index.New(kv, func(teal.Spec) []string { return nil })
+	if err := i.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	want := func(when string, kept ...int) {
+		t.Helper()
+		for n := 1; n <= 14; n++ {
+			if r, ok := i.Release(teal.ReleaseID("shop", n)); ok != slices.Contains(kept, n) || ok && r.ID != teal.ReleaseID("shop", n) {
+				t.Errorf("%s: release %d is kept: %t", when, n, ok)
+			}
+		}
+	}
+	want("loaded", 4, 11)
+	through := i.Store().Releases
+	for _, n := range []int{12, 13} {
+		if _, err := through.Create(ctx, release(n, teal.PhaseQueued)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("two that wait", 4, 12, 13)
+	for _, id := range []string{"shop-4", "shop-13", "shop-12"} {
+		if _, err := through.Modify(ctx, id, func(r *teal.Release) error { r.Phase = teal.PhaseAborted; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want("all ended", 13)
+	last, err := through.Get(ctx, "shop-13")
+	if err == nil {
+		err = through.Delete(ctx, "shop-13", last.Revision)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want("the newest is deleted")
+	if _, err := through.Create(ctx, release(14, teal.PhaseCompleted)); err != nil {
+		t.Fatal(err)
+	}
+	want("the next one", 14)
+}
