@@ -32,8 +32,8 @@ type Release struct {
 	// the alias has got there, a shift whose answer was lost, or one of another
 	// engine that is slow, may still come, and no environment may be stopped.
 	Fence uint64 `json:"fence,omitempty"`
-	// Orders is what people asked of the running release.
-	Orders Orders `json:"orders,omitzero"`
+	// Commands is what people asked of the running release.
+	Commands Commands `json:"orders,omitzero"`
 	// Step is how many of Policy.Steps green has been given; StepAt is when the
 	// last of them was in force.
 	Step   int        `json:"step"`
@@ -144,7 +144,7 @@ const MaxEvidence = 100
 // RollbackTimes says when what was bad was seen, and when green had nothing any
 // more.
 type RollbackTimes struct {
-	DecidedAt time.Time  `json:"decided_at"` // when the deciding sample, failure or order was seen
+	DecidedAt time.Time  `json:"decided_at"` // when the deciding sample, failure or command was seen
 	BackAt    *time.Time `json:"back_at,omitempty"`
 }
 
@@ -181,98 +181,98 @@ type Intent struct {
 	AliasRevision uint64 `json:"alias_revision,omitempty"`
 }
 
-// OrderKind names what a person may ask of a running release.
-type OrderKind string
+// CommandKind names what a person may ask of a running release.
+type CommandKind string
 
-// The orders.
+// The commands.
 const (
-	OrderRollback OrderKind = "rollback" // go back, whatever the phase
-	OrderFinish   OrderKind = "finish"   // end the confidence period now
-	OrderPromote  OrderKind = "promote"  // give green everything now, without the rest of the steps
-	OrderPause    OrderKind = "pause"    // stay at the step
-	OrderResume   OrderKind = "resume"   // go on after a pause
-	OrderApprove  OrderKind = "approve"  // what a step with approval waits for
-	OrderForce    OrderKind = "force"    // given at the start: judges, checks and approvals do not stop it
-	OrderUnfreeze OrderKind = "unfreeze" // given at the start: freeze windows do not stop it
+	CommandRollback CommandKind = "rollback" // go back, whatever the phase
+	CommandFinish   CommandKind = "finish"   // end the confidence period now
+	CommandPromote  CommandKind = "promote"  // give green everything now, without the rest of the steps
+	CommandPause    CommandKind = "pause"    // stay at the step
+	CommandResume   CommandKind = "resume"   // go on after a pause
+	CommandApprove  CommandKind = "approve"  // what a step with approval waits for
+	CommandForce    CommandKind = "force"    // given at the start: judges, checks and approvals do not stop it
+	CommandUnfreeze CommandKind = "unfreeze" // given at the start: freeze windows do not stop it
 )
 
-// Order is what a person asked for, who, when and why.
-type Order struct {
-	Kind OrderKind `json:"kind"`
-	By   string    `json:"by"`
-	Why  string    `json:"why"`
-	At   time.Time `json:"at"`
-	Step int       `json:"step,omitempty"` // of an approval: the step, from 1
+// Command is what a person asked for, who, when and why.
+type Command struct {
+	Kind CommandKind `json:"kind"`
+	By   string      `json:"by"`
+	Why  string      `json:"why"`
+	At   time.Time   `json:"at"`
+	Step int         `json:"step,omitempty"` // of an approval: the step, from 1
 }
 
-// Orders is what has been asked of a release. Each field is nil until somebody
+// Commands is what has been asked of a release. Each field is nil until somebody
 // asks.
-type Orders struct {
-	Rollback  *Order  `json:"rollback,omitempty"` // the first one stands
-	Finish    *Order  `json:"finish,omitempty"`
-	Promote   *Order  `json:"promote,omitempty"`
-	Pause     *Order  `json:"pause,omitempty"` // cleared by resume
-	Approvals []Order `json:"approvals,omitempty"`
-	Force     *Order  `json:"force,omitempty"`    // only at the start
-	Unfreeze  *Order  `json:"unfreeze,omitempty"` // only at the start
+type Commands struct {
+	Rollback  *Command  `json:"rollback,omitempty"` // the first one stands
+	Finish    *Command  `json:"finish,omitempty"`
+	Promote   *Command  `json:"promote,omitempty"`
+	Pause     *Command  `json:"pause,omitempty"` // cleared by resume
+	Approvals []Command `json:"approvals,omitempty"`
+	Force     *Command  `json:"force,omitempty"`    // only at the start
+	Unfreeze  *Command  `json:"unfreeze,omitempty"` // only at the start
 }
 
-// Give records an order. It reports whether that changes anything: a rollback
+// Give records a command. It reports whether that changes anything: a rollback
 // stands against everything that comes after it, and who asks twice has asked
 // once.
-func (o *Orders) Give(order Order) bool {
+func (o *Commands) Give(command Command) bool {
 	if o.Rollback != nil {
 		return false
 	}
-	switch order.Kind {
-	case OrderRollback:
-		o.Rollback = &order
-	case OrderFinish:
-		return give(&o.Finish, order)
-	case OrderPromote:
+	switch command.Kind {
+	case CommandRollback:
+		o.Rollback = &command
+	case CommandFinish:
+		return give(&o.Finish, command)
+	case CommandPromote:
 		o.Pause = nil
-		return give(&o.Promote, order)
-	case OrderPause:
-		return give(&o.Pause, order)
-	case OrderResume:
+		return give(&o.Promote, command)
+	case CommandPause:
+		return give(&o.Pause, command)
+	case CommandResume:
 		paused := o.Pause != nil
 		o.Pause = nil
 		return paused
-	case OrderApprove:
-		if o.Approved(order.Step) {
+	case CommandApprove:
+		if o.Approved(command.Step) {
 			return false
 		}
-		o.Approvals = append(slices.Clip(o.Approvals), order)
+		o.Approvals = append(slices.Clip(o.Approvals), command)
 	default:
 		return false
 	}
 	return true
 }
 
-// All returns every order that has been given, oldest first.
-func (o Orders) All() []Order {
-	var list []Order
-	for _, order := range []*Order{o.Force, o.Unfreeze, o.Rollback, o.Finish, o.Promote, o.Pause} {
-		if order != nil {
-			list = append(list, *order)
+// All returns every command that has been given, oldest first.
+func (o Commands) All() []Command {
+	var list []Command
+	for _, command := range []*Command{o.Force, o.Unfreeze, o.Rollback, o.Finish, o.Promote, o.Pause} {
+		if command != nil {
+			list = append(list, *command)
 		}
 	}
 	list = append(list, o.Approvals...)
-	slices.SortStableFunc(list, func(a, b Order) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(list, func(a, b Command) int { return a.At.Compare(b.At) })
 	return list
 }
 
-func give(to **Order, order Order) bool {
+func give(to **Command, command Command) bool {
 	if *to != nil {
 		return false
 	}
-	*to = &order
+	*to = &command
 	return true
 }
 
 // Approved reports whether the step, from 1, has been approved.
-func (o Orders) Approved(step int) bool {
-	return slices.ContainsFunc(o.Approvals, func(a Order) bool { return a.Step == step })
+func (o Commands) Approved(step int) bool {
+	return slices.ContainsFunc(o.Approvals, func(a Command) bool { return a.Step == step })
 }
 
 // Intend notes the act that is about to be done.

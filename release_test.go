@@ -209,7 +209,7 @@ func TestReleaseSurvivesJSON(t *testing.T) {
 		ID: "shop-1", App: "shop", Alias: "live", From: 1, To: 2, Policy: teal.DefaultPolicy(),
 		Phase: teal.PhaseWatching, Reason: "x", Fence: 9,
 		Intent:    &teal.Intent{Act: teal.ActShift, Version: 2, AliasRevision: 8},
-		Orders:    teal.Orders{Finish: &teal.Order{Kind: teal.OrderFinish, By: "me", Why: "y", At: noon}},
+		Commands:  teal.Commands{Finish: &teal.Command{Kind: teal.CommandFinish, By: "me", Why: "y", At: noon}},
 		CreatedAt: noon, ReadyBy: until, ShiftedAt: &until, WatchUntil: &until,
 		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: noon}},
 	}

@@ -42,13 +42,13 @@ type Releaser interface {
 	// Abort ends the active release: before the switch nothing has moved, after
 	// it the alias goes back.
 	Abort(ctx context.Context, app, by, why string) (teal.Release, error)
-	// Order tells the active release of an app to pause, to resume, or that a
+	// Command tells the active release of an app to pause, to resume, or that a
 	// step is approved: Kind is OrderPause, OrderResume or OrderApprove, Step of
 	// an approval the step, 0 for the one that waits, and At is filled in. It
-	// returns the release with the order, without waiting for what follows. It
-	// returns CodeNoActiveRelease when none runs, and CodeConflict when the order
+	// returns the release with the command, without waiting for what follows. It
+	// returns CodeNoActiveRelease when none runs, and CodeConflict when the command
 	// makes no sense now: nothing is paused, nothing waits for approval.
-	Order(ctx context.Context, app string, order teal.Order) (teal.Release, error)
+	Command(ctx context.Context, app string, command teal.Command) (teal.Release, error)
 	// AnswerHook is the answer, VerdictPass or VerdictFail, of a hook that had
 	// said that it would come later. The token alone proves the right to give
 	// it; one that no waiting hook of the release has is a CodeNotFound. The

@@ -35,30 +35,30 @@ type approveInput struct {
 }
 
 func (s *Server) registerOrders() {
-	for kind, summary := range map[teal.OrderKind]string{
-		teal.OrderPause:  "Let the active release stay where it is, until resume",
-		teal.OrderResume: "Let a paused release go on",
+	for kind, summary := range map[teal.CommandKind]string{
+		teal.CommandPause:  "Let the active release stay where it is, until resume",
+		teal.CommandResume: "Let a paused release go on",
 	} {
 		register(s, huma.Operation{
 			OperationID: string(kind), Method: http.MethodPost, Path: "/v1/apps/{app}/" + string(kind),
 			Summary: summary, Tags: []string{"releases"},
 		}, func(ctx context.Context, in *orderInput) (*body[ReleaseView], error) {
-			order := OrderBody{}
+			command := OrderBody{}
 			if in.Body != nil {
-				order = *in.Body
+				command = *in.Body
 			}
-			return s.order(ctx, in.App, teal.Order{Kind: kind, By: order.By, Why: order.Why})
+			return s.command(ctx, in.App, teal.Command{Kind: kind, By: command.By, Why: command.Why})
 		})
 	}
 	register(s, huma.Operation{
 		OperationID: "approve", Method: http.MethodPost, Path: "/v1/apps/{app}/approve",
 		Summary: "Say that the step that waits for a person may be left", Tags: []string{"releases"},
 	}, func(ctx context.Context, in *approveInput) (*body[ReleaseView], error) {
-		order := ApproveBody{}
+		command := ApproveBody{}
 		if in.Body != nil {
-			order = *in.Body
+			command = *in.Body
 		}
-		return s.order(ctx, in.App, teal.Order{Kind: teal.OrderApprove, By: order.By, Why: order.Why, Step: order.Step})
+		return s.command(ctx, in.App, teal.Command{Kind: teal.CommandApprove, By: command.By, Why: command.Why, Step: command.Step})
 	})
 	register(s, huma.Operation{
 		OperationID: "answer-hook", Method: http.MethodPost, Path: "/v1/releases/{id}/hooks/{token}", DefaultStatus: http.StatusNoContent,
@@ -68,9 +68,9 @@ func (s *Server) registerOrders() {
 	}, s.answerHook)
 }
 
-func (s *Server) order(ctx context.Context, app string, order teal.Order) (*body[ReleaseView], error) {
-	order.By = or(order.By, string(order.Kind))
-	release, err := s.cfg.Control.Order(ctx, app, order)
+func (s *Server) command(ctx context.Context, app string, command teal.Command) (*body[ReleaseView], error) {
+	command.By = or(command.By, string(command.Kind))
+	release, err := s.cfg.Control.Command(ctx, app, command)
 	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 

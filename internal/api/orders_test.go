@@ -53,14 +53,14 @@ func TestOrders(t *testing.T) {
 	fake.Advance(time.Minute)
 	var r api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/pause", `{"by":"ann","why":"lunch"}`).body, &r)
-	want := &teal.Order{Kind: teal.OrderPause, By: "ann", Why: "lunch", At: fake.Now()}
-	if diff := cmp.Diff(want, r.Orders.Pause); diff != "" {
+	want := &teal.Command{Kind: teal.CommandPause, By: "ann", Why: "lunch", At: fake.Now()}
+	if diff := cmp.Diff(want, r.Commands.Pause); diff != "" {
 		t.Error(diff)
 	}
 	r = api.ReleaseView{}
 	decode(t, c.call("POST", "/v1/apps/hello/resume", "").body, &r)
-	if r.Orders.Pause != nil {
-		t.Errorf("resumed: %+v", r.Orders)
+	if r.Commands.Pause != nil {
+		t.Errorf("resumed: %+v", r.Commands)
 	}
 	if a := c.call("POST", "/v1/apps/hello/resume", ""); a.status != 409 || !strings.Contains(a.problem(t).Detail, "not paused") {
 		t.Errorf("resume twice: %d %s", a.status, a.body)
@@ -69,11 +69,11 @@ func TestOrders(t *testing.T) {
 		t.Errorf("approve a step that is not there: %d %s", a.status, a.body)
 	}
 	decode(t, c.call("POST", "/v1/apps/hello/approve", `{"step":1}`).body, &r)
-	if diff := cmp.Diff([]teal.Order{{Kind: teal.OrderApprove, By: "approve", At: fake.Now(), Step: 1}}, r.Orders.Approvals); diff != "" {
+	if diff := cmp.Diff([]teal.Command{{Kind: teal.CommandApprove, By: "approve", At: fake.Now(), Step: 1}}, r.Commands.Approvals); diff != "" {
 		t.Error(diff)
 	}
 	decode(t, c.call("POST", "/v1/apps/hello/promote", `{"by":"ann"}`).body, &r)
-	if r.ID != "hello-2" || r.Orders.Promote == nil {
+	if r.ID != "hello-2" || r.Commands.Promote == nil {
 		t.Errorf("promote while a release runs: %+v", r)
 	}
 	fake.GoLive("hello")
@@ -240,7 +240,7 @@ func TestDeployCompilesAndOverrides(t *testing.T) {
 		`,"force":"it is on fire","unfreeze":"boss said so","by":"ann","policy":{"strategy":"Canary20Percent3Minutes","ready_within":"1s","confidence":"1s","drain":"1s"}}`
 	var deployed api.DeployView
 	decode(t, c.call("POST", "/v1/apps/hello/versions", body).body, &deployed)
-	orders := deployed.Release.Orders
+	orders := deployed.Release.Commands
 	if orders.Force == nil || orders.Force.Why != "it is on fire" || orders.Force.By != "ann" || orders.Unfreeze == nil || orders.Unfreeze.Why != "boss said so" {
 		t.Errorf("orders %+v", orders)
 	}

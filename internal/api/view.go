@@ -71,11 +71,11 @@ type ReleaseView struct {
 	Policy PolicyView `json:"policy"`
 	Back   bool       `json:"back,omitempty" doc:"It is a rollback to a version that had been retired"`
 
-	Phase  teal.Phase  `json:"phase"`
-	Reason string      `json:"reason" doc:"Why it is in this phase, for people"`
-	Orders teal.Orders `json:"orders,omitzero" doc:"What people asked of it"`
-	Step   int         `json:"step" doc:"How many of the policy's steps green has been given"`
-	StepAt *time.Time  `json:"step_at,omitempty"`
+	Phase    teal.Phase    `json:"phase"`
+	Reason   string        `json:"reason" doc:"Why it is in this phase, for people"`
+	Commands teal.Commands `json:"orders,omitzero" doc:"What people asked of it"`
+	Step     int           `json:"step" doc:"How many of the policy's steps green has been given"`
+	StepAt   *time.Time    `json:"step_at,omitempty"`
 	// StepUntil, BackBy and DoubtUntil are estimates: they move when the server is
 	// not there, or neither version is healthy.
 	StepUntil   *time.Time  `json:"step_until,omitempty" doc:"When the step has lasted as long as it must"`
@@ -116,7 +116,7 @@ func (t TaskView) Ended() bool { return t.EndedAt != nil }
 func ViewRelease(r teal.Release) ReleaseView {
 	v := ReleaseView{
 		ID: r.ID, App: r.App, Alias: r.Alias, From: r.From, To: r.To, Policy: ViewPolicy(r.Policy), Back: r.Back,
-		Phase: r.Phase, Reason: r.Reason, Orders: r.Orders, Step: r.Step, StepAt: r.StepAt, Share: r.Share,
+		Phase: r.Phase, Reason: r.Reason, Commands: r.Commands, Step: r.Step, StepAt: r.StepAt, Share: r.Share,
 		WaitsSince: r.WaitsSince, DoubtSince: r.DoubtSince, OutageSince: r.OutageSince, Queued: r.Queued,
 		Evidence: r.Evidence, Baseline: r.Baseline,
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, ReadyBy: r.ReadyBy, ShiftedAt: r.ShiftedAt,

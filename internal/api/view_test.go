@@ -16,7 +16,7 @@ import (
 // shown are the types of the domain that an answer may hold: they have nothing that
 // only the server needs, and no value that may be masked.
 var shown = []reflect.Type{
-	reflect.TypeFor[teal.Target](), reflect.TypeFor[teal.Orders](), reflect.TypeFor[teal.Order](), reflect.TypeFor[teal.TaskKey](),
+	reflect.TypeFor[teal.Target](), reflect.TypeFor[teal.Commands](), reflect.TypeFor[teal.Command](), reflect.TypeFor[teal.TaskKey](),
 	reflect.TypeFor[teal.Finding](), reflect.TypeFor[teal.Judgement](), reflect.TypeFor[teal.Measurement](), reflect.TypeFor[teal.Outage](),
 	reflect.TypeFor[teal.LatencyCount](), reflect.TypeFor[teal.RollbackTimes](), reflect.TypeFor[teal.PhaseEntry](), reflect.TypeFor[teal.Alert](),
 }

@@ -91,7 +91,7 @@ func (p *progress) seeStep() []string {
 	if r.DoubtSince != nil {
 		lines = append(lines, p.said.once("doubt "+at, "%s", r.Reason)...)
 	}
-	if r.WaitsSince != nil && r.Orders.Pause == nil && awaitsApproval(r) {
+	if r.WaitsSince != nil && r.Commands.Pause == nil && awaitsApproval(r) {
 		lines = append(lines, p.said.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
 	}
 	return lines
@@ -118,18 +118,18 @@ func (p *progress) seeOutage() []string {
 func (p *progress) seeOrders() []string {
 	r := p.release
 	var lines []string
-	for _, o := range r.Orders.All() {
+	for _, o := range r.Commands.All() {
 		key := fmt.Sprintf("order %s %d %s", o.Kind, o.Step, o.At)
 		switch o.Kind {
-		case teal.OrderRollback:
-		case teal.OrderPause:
+		case teal.CommandRollback:
+		case teal.CommandPause:
 			p.said.once("paused", "")
 			lines = append(lines, p.said.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
 		default:
 			lines = append(lines, p.said.once(key, "%s", orderText(o))...)
 		}
 	}
-	if p.said["paused"] && r.Orders.Pause == nil {
+	if p.said["paused"] && r.Commands.Pause == nil {
 		delete(p.said, "paused")
 		if !r.Phase.Ended() && r.Phase != teal.PhaseRollingBack {
 			lines = append(lines, "resumed")

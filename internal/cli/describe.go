@@ -99,7 +99,7 @@ func reasonText(r api.ReleaseView) string {
 		}
 	}
 	reason, _, _ = strings.Cut(reason, "\n")
-	if f := decidingFinding(r); f != nil && !strings.Contains(reason, f.Seen) && r.Orders.Rollback == nil {
+	if f := decidingFinding(r); f != nil && !strings.Contains(reason, f.Seen) && r.Commands.Rollback == nil {
 		reason += " (" + f.Name + ": " + f.Seen + ")"
 	}
 	return reason
@@ -182,14 +182,14 @@ func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string)
 	case r.OutageSince != nil:
 		return fmt.Sprintf("on hold since %s: neither v%d nor v%d is healthy; continues when v%d is, rolls back when only v%d is",
 			clock(*r.OutageSince), r.From, r.To, r.To, r.From)
-	case r.Orders.Pause != nil:
-		return pausedText(*r.Orders.Pause) + autoRollbackText(r, clock) + "; continue with `teal resume " + r.App + "`"
+	case r.Commands.Pause != nil:
+		return pausedText(*r.Commands.Pause) + autoRollbackText(r, clock) + "; continue with `teal resume " + r.App + "`"
 	case r.WaitsSince != nil && awaitsApproval(r):
 		return "waiting for approval since " + clock(*r.WaitsSince) + autoRollbackText(r, clock) + "; approve with `teal approve " + r.App + "`"
 	case r.DoubtSince != nil:
 		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
-	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Orders.Unfreeze == nil && share(r) != teal.All {
+	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Commands.Unfreeze == nil && share(r) != teal.All {
 		if until.IsZero() {
 			return "frozen" + quoted(f.Reason) + ", with no end in sight"
 		}
@@ -223,14 +223,16 @@ func monitoringText(r api.ReleaseView, clock func(time.Time) string) string {
 }
 
 func awaitsApproval(r api.ReleaseView) bool {
-	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
+	return atStep(r) != "" && r.Policy.Steps[r.Step-1].Approval && !r.Commands.Approved(r.Step)
 }
 
-func pausedText(pause teal.Order) string { return "paused by " + orderedBy(pause) + quoted(pause.Why) }
+func pausedText(pause teal.Command) string {
+	return "paused by " + orderedBy(pause) + quoted(pause.Why)
+}
 
 // orderedBy returns who gave an order; of a client of the API that gave no name the
 // record has the command.
-func orderedBy(o teal.Order) string {
+func orderedBy(o teal.Command) string {
 	if o.By == string(o.Kind) {
 		return "an API client that gave no name"
 	}
@@ -266,16 +268,16 @@ func verdictDeadlineText(r api.ReleaseView, clock func(time.Time) string) string
 }
 
 // orderText says what somebody asked for.
-func orderText(o teal.Order) string {
-	what := map[teal.OrderKind]string{
-		teal.OrderRollback: "rollback requested", teal.OrderFinish: "confidence period ended",
-		teal.OrderPromote: "promoted to 100 % at once", teal.OrderPause: "paused",
-		teal.OrderApprove:  fmt.Sprintf("step %d approved", o.Step),
-		teal.OrderForce:    "forced",
-		teal.OrderUnfreeze: "freeze windows overridden",
+func orderText(o teal.Command) string {
+	what := map[teal.CommandKind]string{
+		teal.CommandRollback: "rollback requested", teal.CommandFinish: "confidence period ended",
+		teal.CommandPromote: "promoted to 100 % at once", teal.CommandPause: "paused",
+		teal.CommandApprove:  fmt.Sprintf("step %d approved", o.Step),
+		teal.CommandForce:    "forced",
+		teal.CommandUnfreeze: "freeze windows overridden",
 	}[o.Kind]
 	text := what + " by " + orderedBy(o) + quoted(o.Why)
-	if o.Kind == teal.OrderForce {
+	if o.Kind == teal.CommandForce {
 		text += ": failed hooks, checks, warm-ups and judges and missing approvals do not stop it"
 	}
 	return text
@@ -310,7 +312,7 @@ func timeline(r api.ReleaseView) []timelineEntry {
 			add(t.StartedAt, "%s started", label(t.Key))
 		}
 	}
-	for _, o := range r.Orders.All() {
+	for _, o := range r.Commands.All() {
 		add(o.At, "%s", orderText(o))
 	}
 	if at := atStep(r); at != "" && r.StepAt != nil {
@@ -337,7 +339,7 @@ func nextSteps(r api.ReleaseView) []string {
 	}
 	var steps []string
 	switch {
-	case r.Orders.Pause != nil:
+	case r.Commands.Pause != nil:
 		steps = append(steps, "`teal resume "+r.App+"` continues")
 	case awaitsApproval(r):
 		steps = append(steps, "`teal approve "+r.App+"` continues")
@@ -353,7 +355,7 @@ func nextSteps(r api.ReleaseView) []string {
 // afterFailure says what a person can do about a release that has ended badly: it
 // depends on what ended it.
 func afterFailure(r api.ReleaseView) []string {
-	if r.Orders.Rollback != nil {
+	if r.Commands.Rollback != nil {
 		return []string{"`teal deploy` releases a new version"}
 	}
 	logs := fmt.Sprintf("`teal logs %s --version %d` shows what v%d printed", r.App, r.To, r.To)

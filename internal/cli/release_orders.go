@@ -42,7 +42,7 @@ func (s *session) promote(ctx context.Context, app string, until waitFor) error 
 	if err != nil {
 		return interruptedDeploy(err, app)
 	}
-	if release.Orders.Promote != nil {
+	if release.Commands.Promote != nil {
 		s.say("%s: release %s moves all traffic to v%d now", app, release.ID, release.To)
 	} else {
 		s.say("%s: releasing v%d", app, release.To)
@@ -152,25 +152,25 @@ func whoHasTraffic(r api.ReleaseView) string {
 }
 
 func (s *session) pauseCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.CommandPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
 	})
 }
 
 func (s *session) resumeCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.CommandResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
 	})
 }
 
 func (s *session) approveCommand() *cobra.Command {
-	return s.orderCommand(teal.OrderApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
+	return s.orderCommand(teal.CommandApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
 		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
 	})
 }
 
 // orderCommand is a command that tells the running release something.
-func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error)) *cobra.Command {
+func (s *session) orderCommand(kind teal.CommandKind, short string, give func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error)) *cobra.Command {
 	var why string
 	cmd := &cobra.Command{
 		Use: string(kind) + " APP", Short: short, Args: arguments(1, 1),
@@ -192,15 +192,15 @@ func (s *session) orderCommand(kind teal.OrderKind, short string, give func(ctx 
 }
 
 // afterOrder says how a release is after an order.
-func afterOrder(r api.ReleaseView, kind teal.OrderKind) string {
+func afterOrder(r api.ReleaseView, kind teal.CommandKind) string {
 	where := atStep(r)
 	if where == "" {
 		where = string(r.Phase)
 	}
 	switch kind {
-	case teal.OrderPause:
+	case teal.CommandPause:
 		return fmt.Sprintf("paused (%s); continue with `teal resume %s`", where, r.App)
-	case teal.OrderApprove:
+	case teal.CommandApprove:
 		return "approved (" + where + ")"
 	}
 	return "resumed (" + where + ")"

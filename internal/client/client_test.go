@@ -130,7 +130,7 @@ func TestEveryMethod(t *testing.T) {
 	policy.Strategy = teal.StrategyCanary
 	why := "it must go out"
 	d = must[api.DeployView](t)(c.Deploy(ctx, api.DeployBody{Spec: spec("four"), Policy: &policy, Release: true, Force: &why, Unfreeze: &why}))
-	if o := d.Release.Orders; o.Force.Why != why || o.Unfreeze.Why != why {
+	if o := d.Release.Commands; o.Force.Why != why || o.Unfreeze.Why != why {
 		t.Errorf("orders %+v", o)
 	}
 	fake.Provision("hello")
@@ -139,14 +139,14 @@ func TestEveryMethod(t *testing.T) {
 		t.Error(err)
 	}
 	fake.Step("hello")
-	if r := must[api.ReleaseView](t)(c.Pause(ctx, "hello", api.OrderBody{By: "ann", Why: "lunch"})); r.Orders.Pause.Why != "lunch" {
-		t.Errorf("pause: %+v", r.Orders)
+	if r := must[api.ReleaseView](t)(c.Pause(ctx, "hello", api.OrderBody{By: "ann", Why: "lunch"})); r.Commands.Pause.Why != "lunch" {
+		t.Errorf("pause: %+v", r.Commands)
 	}
-	if r := must[api.ReleaseView](t)(c.Resume(ctx, "hello", api.OrderBody{By: "ann"})); r.Orders.Pause != nil {
-		t.Errorf("resume: %+v", r.Orders)
+	if r := must[api.ReleaseView](t)(c.Resume(ctx, "hello", api.OrderBody{By: "ann"})); r.Commands.Pause != nil {
+		t.Errorf("resume: %+v", r.Commands)
 	}
-	if r := must[api.ReleaseView](t)(c.Approve(ctx, "hello", api.ApproveBody{Step: 1})); !r.Orders.Approved(1) {
-		t.Errorf("approve: %+v", r.Orders)
+	if r := must[api.ReleaseView](t)(c.Approve(ctx, "hello", api.ApproveBody{Step: 1})); !r.Commands.Approved(1) {
+		t.Errorf("approve: %+v", r.Commands)
 	}
 	fake.Measured("hello", teal.Interval{At: fake.Now(), Green: teal.Measurement{Requests: 7}})
 	intervals := must[io.ReadCloser](t)(c.Intervals(ctx, d.Release.ID))

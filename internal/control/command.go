@@ -8,17 +8,17 @@ import (
 	"teal"
 )
 
-// Order implements [api.Releaser].
-func (c *Control) Order(ctx context.Context, app string, order teal.Order) (teal.Release, error) {
+// Command implements [api.Releaser].
+func (c *Control) Command(ctx context.Context, app string, command teal.Command) (teal.Release, error) {
 	moving, err := c.cfg.Journal.Moving(ctx, app)
 	if err != nil {
 		return teal.Release{}, err
 	}
 	if moving == nil {
-		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "%s has no release to %s; `teal history %s` shows how the last one ended", app, order.Kind, app)
+		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "%s has no release to %s; `teal history %s` shows how the last one ended", app, command.Kind, app)
 	}
-	order.At = time.Now()
-	return c.cfg.Engine.Order(ctx, moving.ID, order)
+	command.At = time.Now()
+	return c.cfg.Engine.Command(ctx, moving.ID, command)
 }
 
 // AnswerHook implements [api.Releaser].

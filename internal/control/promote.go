@@ -23,7 +23,7 @@ func (c *Control) Promote(ctx context.Context, app, by string) (teal.Release, er
 		return teal.Release{}, err
 	}
 	if moving != nil && moving.Phase != teal.PhaseWatching {
-		return c.cfg.Engine.Order(ctx, moving.ID, teal.Order{Kind: teal.OrderPromote, By: by, At: time.Now()})
+		return c.cfg.Engine.Command(ctx, moving.ID, teal.Command{Kind: teal.CommandPromote, By: by, At: time.Now()})
 	}
 	to := c.candidate(app)
 	if to == 0 {
@@ -73,8 +73,8 @@ func (c *Control) Abort(ctx context.Context, app, by, why string) (teal.Release,
 
 // orderBack ends a running release where it came from, and waits for that.
 func (c *Control) orderBack(ctx context.Context, r teal.Release, by, why string) (teal.Release, error) {
-	order := teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: time.Now()}
-	if _, err := c.cfg.Engine.Order(ctx, r.ID, order); err != nil {
+	command := teal.Command{Kind: teal.CommandRollback, By: by, Why: why, At: time.Now()}
+	if _, err := c.cfg.Engine.Command(ctx, r.ID, command); err != nil {
 		return teal.Release{}, err
 	}
 	r, err := c.cfg.Engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase.Ended() })

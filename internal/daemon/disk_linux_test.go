@@ -158,7 +158,7 @@ func (h *harness) wantFullDisk(version string) {
 	if !teal.IsCode(err, teal.CodeDiskFull) {
 		h.t.Errorf("alias: %v, want that the disk is full", err)
 	}
-	if after, err := h.Status(ctx, "hello"); err != nil || after.Release.Phase != before.Release.Phase || after.Release.Orders.Finish != nil {
+	if after, err := h.Status(ctx, "hello"); err != nil || after.Release.Phase != before.Release.Phase || after.Release.Commands.Finish != nil {
 		h.t.Errorf("what was refused has changed the release: %+v, %v", after.Release, err)
 	}
 	h.wantUploadRefused()

@@ -207,7 +207,7 @@ func decideQueued(r teal.Release, o Observation) Decision {
 // app: only now is it known which version it takes the traffic from.
 func decideDequeued(r teal.Release, o Observation) Decision {
 	from, moves := movesFrom(o.Route.Alias, r.To)
-	if ordered := r.Orders.Rollback; ordered != nil {
+	if ordered := r.Commands.Rollback; ordered != nil {
 		return Decision{Next: teal.PhaseAborted, Reason: requested(ordered)}
 	}
 	if !moves {
@@ -337,8 +337,8 @@ func verified(r teal.Release) string {
 func mustAbort(r teal.Release, o Observation) (reason string, stop bool) {
 	from, moves := movesFrom(o.Route.Alias, r.To)
 	switch {
-	case r.Orders.Rollback != nil:
-		return requested(r.Orders.Rollback), true
+	case r.Commands.Rollback != nil:
+		return requested(r.Commands.Rollback), true
 	case !moves || from != r.From:
 		return fmt.Sprintf("%s was moved to %s while the release was starting",
 			r.Alias, teal.FormatTargets(o.Route.Alias.Targets)), true
@@ -400,20 +400,20 @@ func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	return time.Time{}, false
 }
 
-// superseded begins the reason of an order that makes way for another release.
+// superseded begins the reason of a command that makes way for another release.
 const superseded = "superseded by "
 
 // requested says who ordered something, and why.
-func requested(order *teal.Order) string { return orderedBy("requested", order) }
+func requested(command *teal.Command) string { return orderedBy("requested", command) }
 
-func orderedBy(what string, order *teal.Order) string {
+func orderedBy(what string, command *teal.Command) string {
 	switch {
-	case strings.HasPrefix(order.Why, superseded):
-		return order.Why
-	case order.Why == "":
-		return what + " by " + order.By
+	case strings.HasPrefix(command.Why, superseded):
+		return command.Why
+	case command.Why == "":
+		return what + " by " + command.By
 	}
-	return fmt.Sprintf("%s by %s (%q)", what, order.By, order.Why)
+	return fmt.Sprintf("%s by %s (%q)", what, command.By, command.Why)
 }
 
 func provision(version int) teal.Intent {

@@ -118,8 +118,8 @@ func noted(d time.Duration, at time.Duration) func(*situation) {
 		s.Release.Observed, s.ObservedAt = teal.Duration(d), &when
 	}
 }
-func order(kind teal.OrderKind) func(*situation) {
-	return func(s *situation) { s.Orders.Give(teal.Order{Kind: kind, By: "ann", Why: "why not"}) }
+func order(kind teal.CommandKind) func(*situation) {
+	return func(s *situation) { s.Commands.Give(teal.Command{Kind: kind, By: "ann", Why: "why not"}) }
 }
 
 // first makes it the first release of an app: there is no version before it.
@@ -186,10 +186,10 @@ func waited(s *situation) {
 	s.WaitsSince, s.Marks.Waits = &at, teal.Duration(5*time.Minute)
 }
 func forced(s *situation) {
-	s.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: "ann", Why: "it burns"}
+	s.Commands.Force = &teal.Command{Kind: teal.CommandForce, By: "ann", Why: "it burns"}
 }
 func approved(step int) func(*situation) {
-	return func(s *situation) { s.Orders.Give(teal.Order{Kind: teal.OrderApprove, By: "ann", Step: step}) }
+	return func(s *situation) { s.Commands.Give(teal.Command{Kind: teal.CommandApprove, By: "ann", Step: step}) }
 }
 func within(d time.Duration) func(*situation) {
 	return func(s *situation) {
@@ -325,7 +325,7 @@ func sayChange(d release.Decision) []string {
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	only1, only2 := live(teal.Only(1)...), live(teal.Only(2)...)
-	rollback, finish := order(teal.OrderRollback), order(teal.OrderFinish)
+	rollback, finish := order(teal.CommandRollback), order(teal.CommandFinish)
 	split := live(teal.Target{Version: 1, Weight: teal.Percent(90)}, teal.Target{Version: 2, Weight: teal.Percent(10)})
 	most := live(teal.Target{Version: 1, Weight: teal.Percent(30)}, teal.Target{Version: 2, Weight: teal.Percent(70)})
 	half := live(teal.Target{Version: 1, Weight: teal.Percent(50)}, teal.Target{Version: 2, Weight: teal.Percent(50)})
@@ -434,21 +434,21 @@ func TestDecide(t *testing.T) {
 		{"or to go on", in("shifting", canary, split, atStep(1), after(7*time.Minute), says(inconclusive), doubted, onDoubt(teal.DoubtPromote)), "shift to 2 at 50 % replacing 7", ""},
 		{"a judge that cannot be asked is no pass", in("shifting", canary, split, atStep(1), after(time.Hour), says(unknown), doubted, onDoubt(teal.DoubtPromote)), "wait", ""},
 		{"a green that is worse goes at once", in("shifting", canary, split, atStep(1), says(fail)), "shift to 1 replacing 7, be rolling-back", "it is fail"},
-		{"also while it is paused", in("shifting", canary, split, atStep(1), says(fail), order(teal.OrderPause)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"also while it is paused", in("shifting", canary, split, atStep(1), says(fail), order(teal.CommandPause)), "shift to 1 replacing 7, be rolling-back", ""},
 		{"also when blue is not well: then it waits for blue", in("shifting", canary, split, atStep(1), says(fail), blue(starting)), "be rolling-back", ""},
 		{"unless somebody forced it", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(fail), forced), "shift to 2 at 50 % replacing 7", ""},
 		{"what the judge knows is saved", in("shifting", canary, split, atStep(1), says(inconclusive), unsaved), "save the judge", ""},
 		{"but not all the time", in("shifting", canary, split, atStep(1), says(inconclusive), unsaved, savedAt(55*time.Second)), "wait until 1m5s", ""},
-		{"a pause keeps the share", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.OrderPause)), "note that a person is waited for", "paused by ann"},
-		{"for as long as it may", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.OrderPause), waited), "wait until 24h5m0s", ""},
-		{"a pause that everybody forgot ends", in("shifting", canary, split, atStep(1), after(25*time.Hour), says(pass), order(teal.OrderPause), waited), "shift to 1 replacing 7, be rolling-back", "nobody came within 24h"},
-		{"a pause before the first share keeps everything at blue", in("shifting", canary, order(teal.OrderPause)), "note that a person is waited for", ""},
+		{"a pause keeps the share", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.CommandPause)), "note that a person is waited for", "paused by ann"},
+		{"for as long as it may", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), order(teal.CommandPause), waited), "wait until 24h5m0s", ""},
+		{"a pause that everybody forgot ends", in("shifting", canary, split, atStep(1), after(25*time.Hour), says(pass), order(teal.CommandPause), waited), "shift to 1 replacing 7, be rolling-back", "nobody came within 24h"},
+		{"a pause before the first share keeps everything at blue", in("shifting", canary, order(teal.CommandPause)), "note that a person is waited for", ""},
 		{"a pause that is over is noted", in("shifting", canary, split, atStep(1), after(6*time.Minute), says(pass), waited), "note that nobody is waited for", ""},
 		{"an approval is waited for", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass)), "note that a person is waited for", "step 2 is waiting for approval"},
 		{"an approval lets it go on", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass), approved(2)), "shift to 2 replacing 7", ""},
 		{"an approval of another step does not", in("shifting", canary, approval, half, atStep(2), after(5*time.Minute), says(pass), approved(1)), "note that a person is waited for", ""},
-		{"a promotion leaves out the rest", in("shifting", canary, split, atStep(1), order(teal.OrderPromote)), "shift to 2 replacing 7", ""},
-		{"a promotion does not help a green that is worse", in("shifting", canary, split, atStep(1), says(fail), order(teal.OrderPromote)), "shift to 1 replacing 7, be rolling-back", ""},
+		{"a promotion leaves out the rest", in("shifting", canary, split, atStep(1), order(teal.CommandPromote)), "shift to 2 replacing 7", ""},
+		{"a promotion does not help a green that is worse", in("shifting", canary, split, atStep(1), says(fail), order(teal.CommandPromote)), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a rollback out of a split", in("shifting", canary, split, atStep(1), rollback), "shift to 1 replacing 7, be rolling-back", ""},
 		{"a split that somebody moved", in("shifting", canary, half, atStep(1), live(teal.Only(3)...)), "shift to 1 replacing 7, be rolling-back", "live was moved to v3"},
 		{"green that breaks with a share loses it", in("shifting", canary, split, atStep(1), green(degraded)), "shift to 1 replacing 7, be rolling-back", ""},
@@ -552,7 +552,7 @@ func TestDecide(t *testing.T) {
 		{"nor a hold", in("shifting", canary, split, atStep(1), says(pass), after(time.Hour), observed(time.Minute)), "wait until 1h4m0s", ""},
 		{"nor the time to get ready", in("provisioning", green(startingSince(time.Hour)), after(time.Hour), observed(time.Minute)), "wait until 1h1m0s", ""},
 		{"nor a deadline", in("shifting", canary, split, atStep(1), within(3*time.Minute), after(time.Hour), observed(time.Minute)), "wait until 1h2m0s", ""},
-		{"nor a pause", in("shifting", canary, split, atStep(1), says(pass), order(teal.OrderPause), waited, after(48*time.Hour), observed(6*time.Minute)), "wait until 71h59m0s", ""},
+		{"nor a pause", in("shifting", canary, split, atStep(1), says(pass), order(teal.CommandPause), waited, after(48*time.Hour), observed(6*time.Minute)), "wait until 71h59m0s", ""},
 		{"nor a doubt", in("shifting", canary, split, atStep(1), says(inconclusive), doubted, onDoubt(teal.DoubtRollback), after(48*time.Hour), observed(6*time.Minute)), "wait until 48h1m0s", ""},
 		{"a record of an older version begins its clock now", in("watching", after(time.Hour), observed(0)), "wait until 1h10m0s", ""},
 		{"how long it was observed is saved", in("watching", noted(45*time.Second, 45*time.Second)), "save the clock", ""},
@@ -611,9 +611,9 @@ func anySituation(t *rapid.T) situation {
 	}
 	switch rapid.IntRange(0, 2).Draw(t, "order") {
 	case 1:
-		s.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
+		s.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: "ann"})
 	case 2:
-		s.Orders.Give(teal.Order{Kind: teal.OrderFinish, By: "ann"})
+		s.Commands.Give(teal.Command{Kind: teal.CommandFinish, By: "ann"})
 	}
 	s.Fence = rapid.Uint64Range(0, 9).Draw(t, "fence")
 	if rapid.Bool().Draw(t, "no watch") {
@@ -673,7 +673,7 @@ func breaches(s situation, d release.Decision) []string {
 	case teal.ActSize:
 		must(isReady(health) && s.Phase == teal.PhaseProvisioning, "sizes what is healthy, before traffic")
 	case teal.ActTask:
-		must(s.Orders.Rollback == nil, "asks nothing of a release that goes back")
+		must(s.Commands.Rollback == nil, "asks nothing of a release that goes back")
 	case teal.ActShift:
 		must(d.Intent.AliasRevision == s.Route.Revision, "replaces the alias that it saw")
 		must(isReady(health) || alias.IsOnly(v), "C6, C7: the alias is given to a healthy version, or stays where it is")
@@ -692,7 +692,7 @@ func breaches(s situation, d release.Decision) []string {
 			must(alias.IsOnly(other) && s.Route.Holds, "C11: nothing is stopped before the other version has everything, everywhere")
 		}
 		if v == s.Release.From && s.Phase == teal.PhaseWatching {
-			finish := s.Orders.Finish != nil
+			finish := s.Commands.Finish != nil
 			must(finish || s.Observation.Observed >= s.Policy.Confidence, "C14: blue stands by for the whole confidence period")
 		}
 	default:
@@ -792,7 +792,7 @@ func TestARollbackLeadsBackFromEveryPhase(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m, r := begin(t)
-		r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
+		r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: "ann"})
 		before := r.Phase
 		end := m.play(&r, func(int) bool { return false })
 		want := teal.PhaseRolledBack
@@ -813,9 +813,9 @@ func TestALostOutcomeChangesNothing(t *testing.T) {
 		m, r := begin(t)
 		switch rapid.IntRange(0, 2).Draw(t, "order") {
 		case 1:
-			r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "ann"})
+			r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: "ann"})
 		case 2:
-			r.Orders.Give(teal.Order{Kind: teal.OrderFinish, By: "ann"})
+			r.Commands.Give(teal.Command{Kind: teal.CommandFinish, By: "ann"})
 		}
 		smooth, rough := m.copy(), m.copy()
 		rs, rr := r, r

@@ -183,10 +183,10 @@ func newRelease(req Request, from int) teal.Release {
 		Phases: []teal.PhaseEntry{{Phase: teal.PhaseQueued, At: req.At, Reason: reasonCreated}},
 	}
 	if req.Force != "" {
-		r.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: req.By, Why: req.Force, At: req.At}
+		r.Commands.Force = &teal.Command{Kind: teal.CommandForce, By: req.By, Why: req.Force, At: req.At}
 	}
 	if req.Unfreeze != "" {
-		r.Orders.Unfreeze = &teal.Order{Kind: teal.OrderUnfreeze, By: req.By, Why: req.Unfreeze, At: req.At}
+		r.Commands.Unfreeze = &teal.Command{Kind: teal.CommandUnfreeze, By: req.By, Why: req.Unfreeze, At: req.At}
 	}
 	return r
 }
@@ -256,17 +256,17 @@ func (e *Engine) clearActive(ctx context.Context, req Request) (string, error) {
 	case active.Phase.Ended():
 		return id, nil
 	}
-	kind := teal.OrderFinish
+	kind := teal.CommandFinish
 	if active.Phase != teal.PhaseWatching {
 		if err := refuseStart(req, active); err != nil {
 			return "", err
 		}
-		kind = teal.OrderRollback
+		kind = teal.CommandRollback
 	} else if _, err := e.currentVersion(ctx, req); err != nil {
 		return "", err // before the standby is given up for nothing
 	}
-	order := teal.Order{Kind: kind, By: req.By, Why: superseded + fmt.Sprintf("the release of v%d", req.To), At: req.At}
-	if _, err := e.Order(ctx, id, order); err != nil {
+	command := teal.Command{Kind: kind, By: req.By, Why: superseded + fmt.Sprintf("the release of v%d", req.To), At: req.At}
+	if _, err := e.Command(ctx, id, command); err != nil {
 		return "", err
 	}
 	_, err = e.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
@@ -328,11 +328,11 @@ func (e *Engine) begin(id string) {
 	}
 }
 
-// Order records what a person asks of a running release and wakes it. The first
-// rollback stands; an order to a release that has ended changes nothing. It
+// Command records what a person asks of a running release and wakes it. The first
+// rollback stands; a command to a release that has ended changes nothing. It
 // returns the release as it was recorded and does not wait for the effect. An
-// order that makes no sense now is refused with teal.CodeConflict.
-func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.Release, error) {
+// command that makes no sense now is refused with teal.CodeConflict.
+func (e *Engine) Command(ctx context.Context, id string, command teal.Command) (teal.Release, error) {
 	for {
 		r, revision, err := e.cfg.Journal.Load(ctx, id)
 		if err != nil {
@@ -341,13 +341,13 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 		if r.Phase.Ended() {
 			return r, nil
 		}
-		if order, err = validateOrder(r, order); err != nil {
+		if command, err = validateCommand(r, command); err != nil {
 			return r, err
 		}
-		if order.Kind == teal.OrderResume {
+		if command.Kind == teal.CommandResume {
 			r.WaitsSince = nil // the next wait is another one
 		}
-		if !r.Orders.Give(order) {
+		if !r.Commands.Give(command) {
 			e.begin(id)
 			return r, nil
 		}
@@ -356,7 +356,7 @@ func (e *Engine) Order(ctx context.Context, id string, order teal.Order) (teal.R
 			continue
 		}
 		if err != nil {
-			return teal.Release{}, fmt.Errorf("release: order %s of %s: %w", order.Kind, id, err)
+			return teal.Release{}, fmt.Errorf("release: command %s of %s: %w", command.Kind, id, err)
 		}
 		e.cfg.Boundary("order:recorded")
 		e.begin(id)

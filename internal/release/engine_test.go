@@ -73,9 +73,9 @@ func mustStart(t *testing.T, p *process, req release.Request) teal.Release {
 	return r
 }
 
-func mustOrder(t *testing.T, p *process, id string, kind teal.OrderKind, by string) teal.Release {
+func mustOrder(t *testing.T, p *process, id string, kind teal.CommandKind, by string) teal.Release {
 	t.Helper()
-	r, err := p.engine.Order(t.Context(), id, teal.Order{Kind: kind, By: by, At: time.Now()})
+	r, err := p.engine.Command(t.Context(), id, teal.Command{Kind: kind, By: by, At: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func TestAReleaseFromBeginningToEnd(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	awaitPhase(t, p, r.ID, teal.PhaseWatching)
-	mustOrder(t, p, r.ID, teal.OrderFinish, "ann")
+	mustOrder(t, p, r.ID, teal.CommandFinish, "ann")
 	r = awaitPhase(t, p, r.ID, teal.PhaseCompleted)
 	var phases []teal.Phase
 	for _, s := range r.Phases {
@@ -157,7 +157,7 @@ func TestOfManyStartsOneWins(t *testing.T) {
 		if won.Load() != 1 {
 			t.Fatalf("%d starts won", won.Load())
 		}
-		mustOrder(t, p, id.Load().(string), teal.OrderRollback, "ann")
+		mustOrder(t, p, id.Load().(string), teal.CommandRollback, "ann")
 		awaitPhase(t, p, id.Load().(string), teal.PhaseAborted)
 	}
 }
@@ -180,11 +180,11 @@ func TestManyRollbacksConverge(t *testing.T) {
 		r := mustStart(t, p, request(2, time.Hour))
 		awaitPhase(t, p, r.ID, teal.PhaseWatching)
 		together(8, func(i int) {
-			mustOrder(t, p, r.ID, teal.OrderRollback, fmt.Sprint("person", i))
+			mustOrder(t, p, r.ID, teal.CommandRollback, fmt.Sprint("person", i))
 			awaitPhase(t, p, r.ID, teal.PhaseRolledBack)
 		})
 		first := awaitPhase(t, p, r.ID, teal.PhaseRolledBack)
-		if again := mustOrder(t, p, r.ID, teal.OrderRollback, "late"); again.Orders.Rollback.By != first.Orders.Rollback.By || again.Phase != teal.PhaseRolledBack {
+		if again := mustOrder(t, p, r.ID, teal.CommandRollback, "late"); again.Commands.Rollback.By != first.Commands.Rollback.By || again.Phase != teal.PhaseRolledBack {
 			t.Errorf("a rollback after the end: %+v", again)
 		}
 	}
@@ -203,18 +203,18 @@ func TestTheFirstRollbackStands(t *testing.T) {
 	_, p := free(t, slow)
 	r := mustStart(t, p, request(2, time.Hour))
 	awaitPhase(t, p, r.ID, teal.PhaseProvisioning)
-	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "ann"); got.Orders.Finish == nil {
-		t.Errorf("%+v", got.Orders)
+	if got := mustOrder(t, p, r.ID, teal.CommandFinish, "ann"); got.Commands.Finish == nil {
+		t.Errorf("%+v", got.Commands)
 	}
-	if got := mustOrder(t, p, r.ID, teal.OrderFinish, "bob"); got.Orders.Finish.By != "ann" {
-		t.Errorf("the second finish replaced the first: %+v", got.Orders)
+	if got := mustOrder(t, p, r.ID, teal.CommandFinish, "bob"); got.Commands.Finish.By != "ann" {
+		t.Errorf("the second finish replaced the first: %+v", got.Commands)
 	}
-	if got := mustOrder(t, p, r.ID, teal.OrderRollback, "cid"); got.Orders.Rollback == nil {
-		t.Errorf("a finish stands against a rollback: %+v", got.Orders)
+	if got := mustOrder(t, p, r.ID, teal.CommandRollback, "cid"); got.Commands.Rollback == nil {
+		t.Errorf("a finish stands against a rollback: %+v", got.Commands)
 	}
-	for _, kind := range []teal.OrderKind{teal.OrderFinish, teal.OrderRollback} {
-		if got := mustOrder(t, p, r.ID, kind, "dan"); got.Orders.Rollback == nil || got.Orders.Rollback.By != "cid" {
-			t.Errorf("%s replaced the rollback: %+v", kind, got.Orders)
+	for _, kind := range []teal.CommandKind{teal.CommandFinish, teal.CommandRollback} {
+		if got := mustOrder(t, p, r.ID, kind, "dan"); got.Commands.Rollback == nil || got.Commands.Rollback.By != "cid" {
+			t.Errorf("%s replaced the rollback: %+v", kind, got.Commands)
 		}
 	}
 	awaitPhase(t, p, r.ID, teal.PhaseAborted)
@@ -235,7 +235,7 @@ func TestRunStopsAtOnceWhileAReleaseWaits(t *testing.T) {
 	second := w.build("server2")
 	ended := make(chan error, 1)
 	go func() { ended <- second.engine.Run(second.ctx) }()
-	mustOrder(t, second, r.ID, teal.OrderFinish, "ann") // it has a worker there as well
+	mustOrder(t, second, r.ID, teal.CommandFinish, "ann") // it has a worker there as well
 	second.cancel()
 	select {
 	case err := <-ended:
@@ -251,7 +251,7 @@ func TestRunStopsAtOnceWhileAReleaseWaits(t *testing.T) {
 		t.Errorf("Await: %v", err)
 	}
 	third := w.serve(t, "server3")
-	mustOrder(t, third, r.ID, teal.OrderRollback, "ann")
+	mustOrder(t, third, r.ID, teal.CommandRollback, "ann")
 	awaitPhase(t, third, r.ID, teal.PhaseAborted)
 }
 
@@ -359,7 +359,7 @@ func TestWhatIsLiveIsNotReleasedAgain(t *testing.T) {
 func TestUnknownReleases(t *testing.T) {
 	t.Parallel()
 	_, p := free(t)
-	if _, err := p.engine.Order(t.Context(), "shop-9", teal.Order{Kind: teal.OrderFinish}); !teal.IsCode(err, teal.CodeUnknownRelease) {
+	if _, err := p.engine.Command(t.Context(), "shop-9", teal.Command{Kind: teal.CommandFinish}); !teal.IsCode(err, teal.CodeUnknownRelease) {
 		t.Errorf("Order: %v", err)
 	}
 	if _, err := p.engine.Await(t.Context(), "shop-9", func(teal.Release) bool { return true }); !teal.IsCode(err, teal.CodeUnknownRelease) {
@@ -383,9 +383,9 @@ func TestEverybodyAtOnce(t *testing.T) {
 			case n < 4 || id == "":
 				_, err = p.engine.Start(ctx, request(1+rng.IntN(4), time.Duration(rng.IntN(2))*time.Millisecond))
 			case n < 6:
-				_, err = p.engine.Order(ctx, id, teal.Order{Kind: teal.OrderRollback, By: "ann"})
+				_, err = p.engine.Command(ctx, id, teal.Command{Kind: teal.CommandRollback, By: "ann"})
 			case n < 8:
-				_, err = p.engine.Order(ctx, id, teal.Order{Kind: teal.OrderFinish, By: "ann"})
+				_, err = p.engine.Command(ctx, id, teal.Command{Kind: teal.CommandFinish, By: "ann"})
 			case n < 9:
 				p.engine.Wake(shop)
 			default:
@@ -443,7 +443,7 @@ func TestTheEnginePausesLongerAfterEveryFailure(t *testing.T) {
 			time.Sleep(5 * time.Second) // the next try works, and the release waits again
 			synctest.Wait()
 		}
-		mustOrder(t, p, r.ID, teal.OrderRollback, "ann")
+		mustOrder(t, p, r.ID, teal.CommandRollback, "ann")
 		synctest.Wait()
 		p.cancel()
 	})

@@ -76,7 +76,7 @@ func requireTask(r teal.Release, o Observation, key teal.TaskKey) (d Decision, p
 	task := r.Task(key)
 	outcome := o.Tasks[key]
 	switch {
-	case task != nil && task.Ended() && (task.Verdict == teal.VerdictPass || r.Orders.Force != nil):
+	case task != nil && task.Ended() && (task.Verdict == teal.VerdictPass || r.Commands.Force != nil):
 		return Decision{}, true
 	case task != nil && task.Ended():
 		return abortOrRollBack(r, o, o.Now, failedTask(r, *task)), false
@@ -238,7 +238,7 @@ func findingText(o Outcome) string {
 // reports false when they have not.
 func regressed(r teal.Release, o Observation) (d Decision, is bool) {
 	j := judge(r, o)
-	if j.verdict != teal.VerdictFail || r.Orders.Force != nil {
+	if j.verdict != teal.VerdictFail || r.Commands.Force != nil {
 		return Decision{}, false
 	}
 	seen := failedSince(r, o)
@@ -279,7 +279,7 @@ func decideUnverified(r teal.Release, o Observation) (d Decision, mayGoOn bool) 
 	switch {
 	case j.verdict == teal.VerdictPass && r.DoubtSince != nil:
 		return Decision{Change: Change{Doubt: &time.Time{}}, Reason: j.reason}, false
-	case j.verdict == teal.VerdictPass, r.Orders.Force != nil:
+	case j.verdict == teal.VerdictPass, r.Commands.Force != nil:
 		return Decision{}, true
 	}
 	if r.DoubtSince == nil {
@@ -338,7 +338,7 @@ func orSaveJudge(r teal.Release, o Observation, d Decision) Decision {
 // frozen returns until when freeze windows keep the release from moving traffic
 // on.
 func frozen(r teal.Release, now time.Time) (until time.Time, is bool) {
-	if r.Orders.Unfreeze != nil || r.Back {
+	if r.Commands.Unfreeze != nil || r.Back {
 		return time.Time{}, false
 	}
 	_, until, is = freeze.Frozen(r.Policy.Freeze, now)

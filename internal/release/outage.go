@@ -79,7 +79,7 @@ func decideUnhealthyLive(r teal.Release, o Observation, reason string) (d Decisi
 		return Decision{}, false
 	}
 	d = decideDown(r, o, reason)
-	if !d.Waits() || o.From.ready() || r.Orders.Finish == nil && !o.Waiting {
+	if !d.Waits() || o.From.ready() || r.Commands.Finish == nil && !o.Waiting {
 		return d, true
 	}
 	// Somebody waits for the end, perhaps with the cure.
@@ -143,7 +143,7 @@ func orCurrentUnhealthy(r teal.Release, o Observation) string {
 func retryTask(r teal.Release, o Observation, t teal.Task) (d Decision, is bool) {
 	lost, since := currentUnhealthySince(o, o.Now.Sub(t.StartedAt))
 	switch {
-	case r.From == 0 || !lost || r.Orders.Force != nil:
+	case r.From == 0 || !lost || r.Commands.Force != nil:
 		return Decision{}, false
 	case o.From.ready():
 		t.StartedAt = o.Now

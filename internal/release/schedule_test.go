@@ -405,11 +405,11 @@ func (s *schedule) person() {
 	case n < 5 || s.smooth && !s.moving():
 		s.deploy(p, who)
 	case n < 7:
-		s.order(p, who, id, teal.OrderRollback)
+		s.order(p, who, id, teal.CommandRollback)
 	case n < 8:
-		s.order(p, who, id, teal.OrderFinish)
+		s.order(p, who, id, teal.CommandFinish)
 	default:
-		s.order(p, who, id, []teal.OrderKind{teal.OrderPause, teal.OrderResume, teal.OrderApprove, teal.OrderPromote, teal.OrderPromote}[s.rng.IntN(5)])
+		s.order(p, who, id, []teal.CommandKind{teal.CommandPause, teal.CommandResume, teal.CommandApprove, teal.CommandPromote, teal.CommandPromote}[s.rng.IntN(5)])
 	}
 }
 
@@ -487,9 +487,9 @@ func (s *schedule) policy() teal.Policy {
 	return p
 }
 
-func (s *schedule) order(p *process, who, id string, kind teal.OrderKind) {
+func (s *schedule) order(p *process, who, id string, kind teal.CommandKind) {
 	s.ask(p, who, fmt.Sprintf("orders %s of %s", kind, id), func(ctx context.Context) error {
-		_, err := p.engine.Order(ctx, id, teal.Order{Kind: kind, By: who, At: s.wall()})
+		_, err := p.engine.Command(ctx, id, teal.Command{Kind: kind, By: who, At: s.wall()})
 		return err
 	})
 }

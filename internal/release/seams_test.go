@@ -222,14 +222,14 @@ func (p *process) checkForward(r teal.Release, judged teal.Verdict) {
 	for _, c := range r.Policy.Checks {
 		p.checkTask(r, teal.TaskKey{Kind: teal.TaskCheck, Name: c.Name})
 	}
-	if r.Orders.Force == nil {
+	if r.Commands.Force == nil {
 		w.must(judged != teal.VerdictFail, "C12: green of %s gets more although it was found worse", r.ID)
 	}
-	if r.Orders.Promote != nil {
+	if r.Commands.Promote != nil {
 		w.seen["promoted"]++
 		return
 	}
-	w.must(r.Orders.Pause == nil, "%s moves on while it is paused", r.ID)
+	w.must(r.Commands.Pause == nil, "%s moves on while it is paused", r.ID)
 	if r.Step == 0 {
 		return
 	}
@@ -237,13 +237,13 @@ func (p *process) checkForward(r teal.Release, judged teal.Verdict) {
 	step := r.Policy.Steps[r.Step-1]
 	held := w.attended[r.ID] - w.releases[r.ID].stepped
 	w.must(r.StepAt != nil && held >= step.Hold.Std(), "step %d of %s is left after %s of its hold", r.Step, r.ID, held)
-	if r.Orders.Force != nil {
+	if r.Commands.Force != nil {
 		return
 	}
 	for _, c := range step.Checks {
 		p.checkTask(r, teal.TaskKey{Kind: teal.TaskCheck, Step: r.Step, Name: c.Name})
 	}
-	w.must(!step.Approval || r.Orders.Approved(r.Step), "step %d of %s is left without an approval", r.Step, r.ID)
+	w.must(!step.Approval || r.Commands.Approved(r.Step), "step %d of %s is left without an approval", r.Step, r.ID)
 	if r.Policy.Judge.Judges() && r.Policy.Judge.OnInconclusive != teal.DoubtPromote {
 		w.must(judged == teal.VerdictPass, "C12: step %d of %s is left on the verdict %q", r.Step, r.ID, judged)
 	}
@@ -259,5 +259,5 @@ func (p *process) checkTasks(r teal.Release, points ...teal.HookPoint) {
 
 func (p *process) checkTask(r teal.Release, key teal.TaskKey) {
 	truth := p.w.truth[r.ID+" "+key.String()]
-	p.w.must(truth == teal.VerdictPass || r.Orders.Force != nil && truth != "" || p.w.free, "C6: %s goes on though %s is %q", r.ID, key, truth)
+	p.w.must(truth == teal.VerdictPass || r.Commands.Force != nil && truth != "" || p.w.free, "C6: %s goes on though %s is %q", r.ID, key, truth)
 }

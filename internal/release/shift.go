@@ -19,10 +19,10 @@ func weightOf(p teal.Policy, step int) teal.Weight {
 func decideShifting(r teal.Release, o Observation) Decision {
 	first := r.From == 0
 	switch {
-	case !first && r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
-	case first && r.Fence == 0 && r.Orders.Rollback != nil:
-		return abort(r, o, requested(r.Orders.Rollback))
+	case !first && r.Commands.Rollback != nil:
+		return goBack(r, o, r.Commands.Rollback.At, requested(r.Commands.Rollback))
+	case first && r.Fence == 0 && r.Commands.Rollback != nil:
+		return abort(r, o, requested(r.Commands.Rollback))
 	case r.Rollback != nil:
 		return goBack(r, o, r.Rollback.DecidedAt, r.Reason)
 	}
@@ -115,7 +115,7 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 	if d, may := canShift(r, o); !may {
 		return d, false
 	}
-	if r.Orders.Promote != nil {
+	if r.Commands.Promote != nil {
 		return Decision{}, true
 	}
 	step := r.Policy.Steps[r.Step-1]
@@ -130,7 +130,7 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 	if d, may := decideUnverified(r, o); !may {
 		return d, false
 	}
-	if step.Approval && !r.Orders.Approved(r.Step) && r.Orders.Force == nil {
+	if step.Approval && !r.Commands.Approved(r.Step) && r.Commands.Force == nil {
 		return awaitPerson(r, o, fmt.Sprintf("step %d is waiting for approval", r.Step)), false
 	}
 	return Decision{}, true
@@ -139,27 +139,27 @@ func decideStep(r teal.Release, o Observation) (d Decision, done bool) {
 // canShift reports whether nothing but time keeps the release from moving
 // traffic.
 func canShift(r teal.Release, o Observation) (d Decision, may bool) {
-	if pause := r.Orders.Pause; pause != nil {
+	if pause := r.Commands.Pause; pause != nil {
 		return awaitPerson(r, o, orderedBy("paused", pause)), false
 	}
 	if until, is := frozen(r, o.Now); is {
 		return Decision{Until: until}, false
 	}
-	if r.WaitsSince != nil && r.Orders.Pause == nil && !awaitsApproval(r) {
+	if r.WaitsSince != nil && r.Commands.Pause == nil && !awaitsApproval(r) {
 		return Decision{Change: Change{Waits: &time.Time{}}, Reason: "continuing"}, false
 	}
 	return Decision{}, true
 }
 
 func awaitsApproval(r teal.Release) bool {
-	return r.Step > 0 && r.Step <= len(r.Policy.Steps) && r.Policy.Steps[r.Step-1].Approval && !r.Orders.Approved(r.Step)
+	return r.Step > 0 && r.Step <= len(r.Policy.Steps) && r.Policy.Steps[r.Step-1].Approval && !r.Commands.Approved(r.Step)
 }
 
 // nextShift gives green its next share.
 func nextShift(r teal.Release, o Observation) Decision {
 	next := nextStep(r, o)
 	d := Decision{Intent: shift(r.To, weightOf(r.Policy, next), o.Route.Revision), Change: Change{Step: next, Share: weightOf(r.Policy, next)}, Reason: atStep(r, next)}
-	if r.Orders.Promote != nil || next > len(r.Policy.Steps) {
+	if r.Commands.Promote != nil || next > len(r.Policy.Steps) {
 		d = shiftAll(r, o)
 	}
 	if r.Step > 0 {

@@ -282,7 +282,7 @@ func boundaryName(d Decision) string {
 // the fence back: a switch that was refused is not on its way.
 func (e *Engine) giveUp(ctx context.Context, r teal.Release, revision uint64, why string) error {
 	r.Intent = nil
-	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: "teal", Why: why, At: e.cfg.Now()})
+	r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: "teal", Why: why, At: e.cfg.Now()})
 	if _, err := e.cfg.Journal.Save(ctx, r, revision); err != nil {
 		return fmt.Errorf("record that it was refused: %w", err)
 	}

@@ -9,8 +9,8 @@ import (
 
 func decideWatching(r teal.Release, o Observation) Decision {
 	switch {
-	case r.Orders.Rollback != nil:
-		return goBack(r, o, r.Orders.Rollback.At, requested(r.Orders.Rollback))
+	case r.Commands.Rollback != nil:
+		return goBack(r, o, r.Commands.Rollback.At, requested(r.Commands.Rollback))
 	case !o.Route.Alias.IsOnly(r.To):
 		// Possibly by a rollback of ours that a crash kept from being recorded.
 		return goBack(r, o, o.Now, fmt.Sprintf("%s was moved to %s while v%d was monitored", r.Alias, teal.FormatTargets(o.Route.Alias.Targets), r.To))
@@ -32,8 +32,8 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	switch {
 	case !canStayAlone(r, o):
 		return orSaveJudge(r, o, decideConfidencePeriod(r, o))
-	case r.Orders.Finish != nil:
-		return finish(r, o, requested(r.Orders.Finish))
+	case r.Commands.Finish != nil:
+		return finish(r, o, requested(r.Commands.Finish))
 	case o.Waiting:
 		return finish(r, o, superseded+"the next release in the queue")
 	}

@@ -326,7 +326,7 @@ func (p *process) Save(ctx context.Context, r teal.Release, revision uint64) (wr
 	if r.Intent != nil {
 		name += fmt.Sprintf(" intent %s %d@%d", r.Intent.Act, r.Intent.Version, r.Intent.AliasRevision)
 	}
-	for _, order := range r.Orders.All() {
+	for _, order := range r.Commands.All() {
 		name += " order " + string(order.Kind)
 	}
 	seen := p.judgedOf(r.ID) // when it was decided; the write may arrive much later
@@ -371,7 +371,7 @@ func (p *process) write(r teal.Release, revision uint64, judged teal.Verdict) (u
 	if r.Intent != nil && old.Intent == nil {
 		p.checkIntent(r, judged)
 	}
-	if r.Intent != nil && r.Intent.Act == teal.ActRetire && (r.Orders.Finish != nil || len(w.apps[r.App].queue) > 0) {
+	if r.Intent != nil && r.Intent.Act == teal.ActRetire && (r.Commands.Finish != nil || len(w.apps[r.App].queue) > 0) {
 		old.finishing = true
 	}
 	old.Release, old.revision = r, w.next()

@@ -64,7 +64,7 @@ func beginning(ctx context.Context, r teal.Release) context.Context {
 
 // urgencyOf is how urgent the record of a release is that there is already.
 func urgencyOf(r teal.Release) store.Urgency {
-	if r.Back || r.Orders.Rollback != nil || r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
+	if r.Back || r.Commands.Rollback != nil || r.Phase == teal.PhaseRollingBack || r.Phase.Ended() {
 		return store.Back
 	}
 	return store.Running

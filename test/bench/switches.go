@@ -165,7 +165,7 @@ func (m *switching) read(ctx context.Context, s *server) error {
 		return err
 	}
 	r := status.Release
-	if r == nil || r.Orders.Rollback == nil || r.ShiftedAt == nil {
+	if r == nil || r.Commands.Rollback == nil || r.ShiftedAt == nil {
 		return fmt.Errorf("the record of the release lacks its times: %+v", r)
 	}
 	at := map[teal.Phase]time.Time{}
@@ -173,7 +173,7 @@ func (m *switching) read(ctx context.Context, s *server) error {
 		at[entry.Phase] = entry.At
 	}
 	m.shift = append(m.shift, r.ShiftedAt.Sub(at[teal.PhaseShifting]))
-	m.goBack = append(m.goBack, at[teal.PhaseRollingBack].Sub(r.Orders.Rollback.At))
+	m.goBack = append(m.goBack, at[teal.PhaseRollingBack].Sub(r.Commands.Rollback.At))
 	m.swap = append(m.swap, at[teal.PhaseRollingBack].Sub(status.Aliases[teal.AliasLive].UpdatedAt))
 	return nil
 }

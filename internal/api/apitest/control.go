@@ -78,10 +78,10 @@ func untilWhen(until time.Time) string {
 func (t *Teal) overrides(a *app, d api.Deploy) teal.Release {
 	r := a.active()
 	if d.Force != "" {
-		r.Orders.Force = &teal.Order{Kind: teal.OrderForce, By: d.By, Why: d.Force, At: t.now}
+		r.Commands.Force = &teal.Command{Kind: teal.CommandForce, By: d.By, Why: d.Force, At: t.now}
 	}
 	if d.Unfreeze != "" {
-		r.Orders.Unfreeze = &teal.Order{Kind: teal.OrderUnfreeze, By: d.By, Why: d.Unfreeze, At: t.now}
+		r.Commands.Unfreeze = &teal.Command{Kind: teal.CommandUnfreeze, By: d.By, Why: d.Unfreeze, At: t.now}
 	}
 	return *r
 }
@@ -154,7 +154,7 @@ func (t *Teal) Promote(_ context.Context, name, by string) (teal.Release, error)
 		return teal.Release{}, err
 	}
 	if r := a.active(); r != nil && r.Phase == teal.PhaseShifting {
-		r.Orders.Give(teal.Order{Kind: teal.OrderPromote, By: by, At: t.now})
+		r.Commands.Give(teal.Command{Kind: teal.CommandPromote, By: by, At: t.now})
 		t.tell(api.EventRelease, name, r.ID, *r)
 		release := *r
 		t.mu.Unlock()
@@ -192,7 +192,7 @@ func (t *Teal) Rollback(_ context.Context, name string, to int, by, why string) 
 	if why != "" {
 		reason += fmt.Sprintf(" (%q)", why)
 	}
-	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: t.now})
+	r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: by, Why: why, At: t.now})
 	t.enter(a, r, teal.PhaseRollingBack, reason)
 	t.setAlias(a, teal.AliasLive, teal.Only(r.From), "release "+r.ID)
 	t.enter(a, r, teal.PhaseRolledBack, reason)
@@ -221,14 +221,14 @@ func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, e
 	if r.Phase == teal.PhaseQueued {
 		t.enter(a, r, teal.PhaseProvisioning, "starting")
 	}
-	r.Orders.Give(teal.Order{Kind: teal.OrderRollback, By: by, Why: why, At: t.now})
+	r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: by, Why: why, At: t.now})
 	t.enter(a, r, teal.PhaseAborted, "requested by "+by)
 	t.dropEnvironment(a, r.To)
 	return *r, nil
 }
 
 // Order implements api.Releaser. An approval approves the step that green has.
-func (t *Teal) Order(_ context.Context, name string, order teal.Order) (teal.Release, error) {
+func (t *Teal) Command(_ context.Context, name string, order teal.Command) (teal.Release, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	a, err := t.find(name)
@@ -240,7 +240,7 @@ func (t *Teal) Order(_ context.Context, name string, order teal.Order) (teal.Rel
 		return teal.Release{}, teal.Errorf(teal.CodeNoActiveRelease, "no release of %s is running; there is nothing to %s", name, order.Kind)
 	}
 	order.At = t.now
-	if order.Kind == teal.OrderApprove {
+	if order.Kind == teal.CommandApprove {
 		if order.Step == 0 {
 			order.Step = r.Step
 		}
@@ -248,11 +248,11 @@ func (t *Teal) Order(_ context.Context, name string, order teal.Order) (teal.Rel
 			return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is %s and not waiting for approval", r.ID, r.Phase)
 		}
 	}
-	if !r.Orders.Give(order) && order.Kind == teal.OrderResume {
+	if !r.Commands.Give(order) && order.Kind == teal.CommandResume {
 		return teal.Release{}, teal.Errorf(teal.CodeConflict, "release %s is %s, not paused", r.ID, r.Phase)
 	}
 	r.WaitsSince = nil
-	if order.Kind == teal.OrderPause {
+	if order.Kind == teal.CommandPause {
 		r.WaitsSince = &order.At
 	}
 	t.tell(api.EventRelease, name, r.ID, *r)

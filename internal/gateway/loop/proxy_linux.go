@@ -290,7 +290,7 @@ func (c *clientConn) noteBreak(down flowState) {
 	if t.Claim.IsOverdue() {
 		return
 	}
-	err := t.BrokenOff(nil)
+	err := t.BrokeOff(nil)
 	if down == flowMalformed {
 		err = t.Misbehaved("sent a body that is malformed: " + t.down.err.Reason)
 	}

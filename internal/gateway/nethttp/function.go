@@ -59,7 +59,7 @@ func (x *roundTrip) begun(answer *exchange.FunctionAnswer) http.Header {
 	x.Answered(answer.Status)
 	x.Result.Gone = x.in.Context().Err() != nil
 	h := x.w.Header()
-	answer.WriteHead(header(h))
+	answer.WriteHead(&header{Header: h})
 	if _, typed := h["Content-Type"]; !typed && answer.Length >= 0 {
 		h["Content-Type"] = nil // do not guess
 	}

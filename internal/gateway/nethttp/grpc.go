@@ -15,7 +15,7 @@ func (x *roundTrip) overdue() bool { return !x.due.IsZero() && !time.Now().Befor
 // over: with the status that says so.
 func (x *roundTrip) endOverdue() {
 	trailer := http.Header{}
-	exchange.Overdue(header(trailer))
+	exchange.Overdue(&header{Header: trailer})
 	x.grpc.Trailer = trailer
 }
 

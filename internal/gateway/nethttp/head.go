@@ -50,15 +50,44 @@ func (f fields) Field(i int) (name, value string, endToEnd bool) {
 }
 
 // header receives fields for net/http. It implements exchange.Fields.
-type header http.Header
+type header struct {
+	http.Header
+	values []string // room for the values, so that not each has an allocation of its own
+}
+
+// refilled returns h to be filled anew, with room for so many fields. Only those that
+// are named keep what they have.
+func refilled(h http.Header, fields int, kept []string) *header {
+	var values [4][]string
+	for i, name := range kept {
+		values[i] = h[name]
+	}
+	clear(h)
+	for i, name := range kept {
+		if values[i] != nil {
+			h[name] = values[i]
+		}
+	}
+	return &header{h, make([]string, 0, fields)}
+}
 
 // Add implements exchange.Fields.
-func (h header) Add(name, value string) { http.Header(h).Add(name, value) }
+func (h *header) Add(name, value string) {
+	name = http.CanonicalHeaderKey(name)
+	if values, known := h.Header[name]; known {
+		h.Header[name] = append(values, value)
+		return
+	}
+	if len(h.values) == cap(h.values) {
+		h.values = make([]string, 0, 8)
+	}
+	at := len(h.values)
+	h.values = append(h.values, value)
+	h.Header[name] = h.values[at : at+1 : at+1]
+}
 
 // AddList implements exchange.Fields.
-func (h header) AddList(name string, values []string) {
-	http.Header(h).Add(name, strings.Join(values, ", "))
-}
+func (h *header) AddList(name string, values []string) { h.Add(name, strings.Join(values, ", ")) }
 
 // received is the request as package exchange reads it.
 type received struct{ *roundTrip }

@@ -19,7 +19,7 @@ func (x *roundTrip) fail(err error) {
 	answer := x.Fail(err)
 	h := x.w.Header()
 	clear(h)
-	answer.WriteHead(header(h))
+	answer.WriteHead(&header{Header: h})
 	if answer.Body != nil {
 		h.Set("Content-Length", strconv.Itoa(len(answer.Body)))
 		if !x.body.finish() {

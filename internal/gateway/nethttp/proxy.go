@@ -93,14 +93,8 @@ func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 		filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer)
 		x.body.whenRead(func() { filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer) })
 	}
-	h := make(http.Header, len(r.Out.Header)+4)
-	for _, name := range aboutRequest {
-		if values, ok := r.Out.Header[name]; ok {
-			h[name] = values
-		}
-	}
-	x.Forward(header(h))
-	r.Out.Header = h
+	const ours = 6 // that Forward adds
+	x.Forward(refilled(r.Out.Header, received{x}.Len()+ours, aboutRequest))
 }
 
 // aboutRequest are the fields about the connection to the instance that ReverseProxy
@@ -115,7 +109,7 @@ func (x *roundTrip) begin(r *http.Response) error {
 		return nil // ReverseProxy refuses it
 	}
 	x.Begins(r.StatusCode, sent)
-	r.Header = x.passResponse(r, sent)
+	x.passResponse(r, sent)
 	// A nil value keeps net/http from guessing a type that the instance did not
 	// give. ReverseProxy forgets it when it passes an interim answer on.
 	x.w.Header()["Content-Type"] = nil
@@ -134,21 +128,14 @@ func (x *roundTrip) begin(r *http.Response) error {
 	return nil
 }
 
-// passResponse returns the header of a response as the client gets it, with the framing
+// passResponse makes the header of a response what the client gets, with the framing
 // that net/http keeps there.
-func (x *roundTrip) passResponse(r *http.Response, sent fields) http.Header {
-	h := make(http.Header, len(sent)+1)
-	x.PassResponse(header(h), sent)
+func (x *roundTrip) passResponse(r *http.Response, sent fields) {
 	kept := []string{"Content-Length"}
 	if r.StatusCode == http.StatusSwitchingProtocols {
 		kept = []string{"Connection", "Upgrade"}
 	}
-	for _, name := range kept {
-		if values, ok := r.Header[name]; ok {
-			h[name] = values
-		}
-	}
-	return h
+	x.PassResponse(refilled(r.Header, len(sent)+1, kept), sent)
 }
 
 // endWithHead passes on that a response has ended with its head, which ReverseProxy

@@ -52,7 +52,8 @@ func (x *roundTrip) connect() {
 	}
 	defer func() { _ = response.Body.Close() }()
 	h := x.w.Header()
-	maps.Copy(h, x.passResponse(response, headOf(response.Header)))
+	x.passResponse(response, headOf(response.Header))
+	maps.Copy(h, response.Header)
 	for _, name := range []string{"Connection", "Upgrade", "Sec-Websocket-Accept"} {
 		h.Del(name)
 	}
@@ -76,7 +77,7 @@ func (x *roundTrip) tunnelRequest(ctx context.Context) *http.Request {
 	out := x.in.Clone(ctx)
 	out.Body, out.ContentLength, out.RequestURI = nil, 0, ""
 	out.Header = http.Header{}
-	x.Forward(header(out.Header))
+	x.Forward(&header{Header: out.Header})
 	return out
 }
 
