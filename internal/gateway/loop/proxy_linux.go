@@ -290,7 +290,7 @@ func (c *clientConn) noteBreak(down flowState) {
 	if t.Claim.IsOverdue() {
 		return
 	}
-	err := t.BrokeOff(nil)
+	err := t.BrokenOff(nil)
 	if down == flowMalformed {
 		err = t.Misbehaved("sent a body that is malformed: " + t.down.err.Reason)
 	}

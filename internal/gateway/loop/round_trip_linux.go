@@ -14,9 +14,14 @@ type roundTrip struct {
 	exchange.Exchange
 	request  http1.Request
 	response http1.Response
-	up, down flow // the bodies
-	head     int  // length of the request's head, which stays at the beginning of the client's buffer
-	path     []byte
+	up, down flow   // the bodies
+	path     []byte // room for a path that has to be decoded
+	progress
+}
+
+// progress is how far a request has come: what begins at nothing with each.
+type progress struct {
+	head     int              // length of the request's head, which stays at the beginning of the client's buffer
 	endpoint gateway.Endpoint // nil for none
 	upstream *upstreamConn
 	attempts int     // connections that could not be made
@@ -62,7 +67,7 @@ func (t *roundTrip) reset(c *clientConn) {
 	t.response.Reset()
 	t.up.reset(0, false)
 	t.down.reset(0, false)
-	*t = roundTrip{Exchange: t.Exchange, request: t.request, response: t.response, up: t.up, down: t.down, path: t.path[:0]}
+	t.progress = progress{}
 	t.Begin(c.loop.policy, &c.loop.all.at.Entrypoint, &c.peer, received{t})
 }
 
