@@ -116,3 +116,16 @@ func piled(stack string, dirs []string) (bool, error) {
 	})
 	return sound, err
 }
+
+// Verifying is a Store whose Dir and Stack are Verified and VerifiedStack.
+type Verifying struct{ *Store }
+
+// Dir is [Store.Verified].
+func (v Verifying) Dir(ctx context.Context, digest string) (string, error) {
+	return v.Verified(ctx, digest)
+}
+
+// Stack is [Store.VerifiedStack].
+func (v Verifying) Stack(ctx context.Context, digests []string) (string, error) {
+	return v.VerifiedStack(ctx, digests)
+}

@@ -302,17 +302,7 @@ func (s *server) code() environment.Bundles {
 	if s.processes.Protects() == nil {
 		return s.bundles
 	}
-	return verified{s.bundles}
-}
-
-type verified struct{ store *artifact.Store }
-
-func (v verified) Dir(ctx context.Context, digest string) (string, error) {
-	return v.store.Verified(ctx, digest)
-}
-
-func (v verified) Stack(ctx context.Context, digests []string) (string, error) {
-	return v.store.VerifiedStack(ctx, digests)
+	return artifact.Verifying{Store: s.bundles}
 }
 
 // assembleControl builds what takes orders, and what removes what is not needed any

@@ -284,11 +284,11 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	}()
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
-		env := r.environment(name, listeners)
-		if err := r.addState(env, name, spec.Components[name]); err != nil {
+		b := blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)}
+		if err := r.addState(b); err != nil {
 			return nil, nil, err
 		}
-		p, err := r.makePart(blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: env})
+		p, err := r.makePart(b)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -404,15 +404,15 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 
 // addState makes the folder in which a component keeps what is to outlive its
 // instances and versions, and tells the component.
-func (r *running) addState(env map[string]string, name string, c teal.Component) error {
-	if r.manager.cfg.StateDir == "" || c.Kind() == teal.KindUpstream {
+func (r *running) addState(b blueprint) error {
+	if r.manager.cfg.StateDir == "" || b.component.Kind() == teal.KindUpstream {
 		return nil
 	}
-	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, name)
+	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("folder for the state of %s: %w", name, err)
+		return fmt.Errorf("folder for the state of %s: %w", b.name, err)
 	}
-	env["TEAL_STATE_DIR"] = folder
+	b.env["TEAL_STATE_DIR"] = folder
 	return nil
 }
 
