@@ -559,7 +559,7 @@ func (p *process) checkRetire(r *releaseRecord, version int, live teal.Alias) {
 	switch version {
 	case r.From:
 		watched := w.attended[r.ID] - r.watched
-		over := watched >= r.Policy.Confidence.Std() || r.finishing
+		over := w.free || watched >= r.Policy.Confidence.Std() || r.finishing // nobody counts in a free world
 		blue := fmt.Sprint(r.App, "/", r.From)
 		hopeless := r.Phase == teal.PhaseRollingBack && (p.late[blue] || p.seen[blue] == teal.EnvironmentFailed)
 		w.must(r.Phase == teal.PhaseWatching && over || r.Phase == teal.PhaseShifting && r.Policy.Confidence == 0 || hopeless,
