@@ -130,7 +130,7 @@ func (h *http2Conn) take(frame http2.Frame) {
 			h.events <- event{fields: list, end: f.StreamEnded()}
 		}
 	case *http2.DataFrame:
-		if n := uint32(f.Length); n > 0 {
+		if n := f.Length; n > 0 {
 			_ = h.framer.WriteWindowUpdate(0, n)
 			_ = h.framer.WriteWindowUpdate(f.StreamID, n)
 		}

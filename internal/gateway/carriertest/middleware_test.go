@@ -14,11 +14,10 @@ import (
 func TestMiddleware(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.function.says(`{"statusCode": 200, "body": "ok"}`)
-		c := s.connect()
 		measured := 0
 		for range 2 {
 			for _, host := range []string{"url.example", "own.example"} {
-				c = s.connect()
+				c := s.connect()
 				for range 2 {
 					c.send(parseAsk(t, "POST /a/b?c\nhost: "+host+"\ncontent-type: text/plain\n\nbody"))
 					expect(t, c.reply(0), "200\ncontent-type: text/plain;charset=UTF-8\nlength 2\n\nok")
