@@ -15,6 +15,8 @@ type rules struct {
 	// only names, for a part, the other parts that it may import besides the
 	// root and what is below itself.
 	only map[string][]string
+	// free lists the parts that need no line in only: they may import any other.
+	free []string
 	// layers names, for one package without what is below it, the very packages of
 	// the module that it may import besides the root.
 	layers map[string][]string
@@ -93,6 +95,8 @@ var designed = rules{
 		// In the form that the judge reads back; release ids are the store's.
 		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
+	// The one puts all parts together, the other looks at all of them.
+	free: []string{"internal/daemon", "internal/archtest"},
 	// The way of a request goes down: from sockets to what a request means to which
 	// version answers it. The carriers do not know each other; front puts them together.
 	layers: map[string][]string{
@@ -102,6 +106,10 @@ var designed = rules{
 		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
 		"internal/gateway/front":    {"internal/gateway", "internal/gateway/exchange", "internal/gateway/loop", "internal/gateway/nethttp"},
+		// What stands beside that way.
+		"internal/gateway/accesslog":   {"internal/gateway"},
+		"internal/gateway/certificate": {},
+		"internal/gateway/xconnect":    {},
 	},
 	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
 	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
@@ -153,6 +161,7 @@ func (r rules) broken(m module) []string {
 	var found findings
 	found.root(m)
 	found.sideways(m, r)
+	found.unruled(m, r)
 	found.vendors(m, r)
 	found.redirects(m)
 	found.names(m)
@@ -209,6 +218,25 @@ func (f *findings) sideways(m module, r rules) {
 			f.addf("%s imports %s; %s may import %s", name, imported, part,
 				strings.Join(append([]string{"the root"}, r.only[part]...), ", "))
 		})
+	}
+}
+
+// unruled: what no line is about may import anything, so every part has one, and every
+// package of the gateway a layer.
+func (f *findings) unruled(m module, r rules) {
+	var seen []string
+	for _, dir := range m.dirs() {
+		if below, ours := strings.CutPrefix(dir, "internal/"); ours {
+			name, _, _ := strings.Cut(below, "/")
+			part := "internal/" + name
+			if _, ruled := r.only[part]; !ruled && !slices.Contains(r.free, part) && !slices.Contains(seen, part) {
+				seen = append(seen, part)
+				f.addf("no line says what %s may import", part)
+			}
+		}
+		if _, ruled := r.layers[dir]; !ruled && within(dir, "internal/gateway") {
+			f.addf("no line says in which layer of the gateway %s is", dir)
+		}
 	}
 }
 
@@ -370,7 +398,7 @@ func (f *findings) stale(m module, r rules) {
 	for _, parts := range r.vendors {
 		named = append(named, parts...)
 	}
-	named = slices.AppendSeq(named, maps.Keys(r.bounds))
+	named = slices.AppendSeq(append(named, r.free...), maps.Keys(r.bounds))
 	named = append(append(named, r.pure...), r.carriers...)
 	named = slices.AppendSeq(named, maps.Keys(r.written))
 	slices.Sort(named)
