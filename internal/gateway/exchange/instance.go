@@ -53,12 +53,12 @@ func (x *Exchange) Stalled(since time.Duration) error {
 }
 
 func (x *Exchange) failedBy(code teal.Code, how string, cause error) error {
-	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %d %s", x.Claim.Component.Name, x.Claim.Version, how), Err: cause}
+	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %s %s", x.Claim.Component.Name, x.Claim.Version, how), Err: cause}
 }
 
 // IsUpgradeToHTTP2 reports whether an Upgrade field asks to go on in HTTP/2. An instance
 // that agreed would take further requests on that connection, none of which the
-// gateway would see. A server may ignore the wish, so it is left out.
+// gateway would see. A server may ignore the field, so it is left out.
 func IsUpgradeToHTTP2(upgrade string) bool {
 	for protocol := range strings.SplitSeq(upgrade, ",") {
 		if hasPrefix(strings.TrimSpace(protocol), "h2") {

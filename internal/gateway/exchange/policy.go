@@ -97,7 +97,7 @@ func (p *Policy) ResponseLimits() http1.Limits {
 func (x *Exchange) CheckInFlight() error {
 	claim := x.Claim
 	if most := x.policy.Limits.InFlight; claim.Env.InFlight() > most {
-		return teal.Errorf(teal.CodeUnavailable, "version %d of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.App(), most)
+		return teal.Errorf(teal.CodeUnavailable, "version %s of app %q has %d requests in flight, which is what it takes; try again", claim.Version, claim.Env.App(), most)
 	}
 	return nil
 }
