@@ -163,10 +163,7 @@ func (r *running) setHealth(ctx context.Context, now health) {
 func (r *running) recheck() {
 	now := time.Now()
 	r.recheckSince.Store(&now)
-	r.mu.Lock()
-	parts := r.parts
-	r.mu.Unlock()
-	for _, p := range parts {
+	for _, p := range r.currentParts() {
 		if p.recheck != nil {
 			p.recheck()
 		}
@@ -188,10 +185,7 @@ func (r *running) tellChecked() {
 // checked returns when the checks began that every component which has any has
 // passed last, and until when an outage shows in them at the latest.
 func (r *running) checked() (at time.Time, window time.Duration) {
-	r.mu.Lock()
-	parts := r.parts
-	r.mu.Unlock()
-	for _, p := range parts {
+	for _, p := range r.currentParts() {
 		if p.recheck == nil {
 			continue
 		}
@@ -206,11 +200,8 @@ func (r *running) checked() (at time.Time, window time.Duration) {
 
 // upstreams returns how many addresses of each upstream are healthy.
 func (r *running) upstreams() map[string]release.Addresses {
-	r.mu.Lock()
-	parts := r.parts
-	r.mu.Unlock()
 	var list map[string]release.Addresses
-	for _, p := range parts {
+	for _, p := range r.currentParts() {
 		if p.recheck == nil { // a function
 			continue
 		}

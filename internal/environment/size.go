@@ -75,10 +75,8 @@ func (r *running) currentMinInstances() map[string]int {
 
 // demand returns how many instances each function needs.
 func (r *running) demand() map[string]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	needs := map[string]int{}
-	for _, p := range r.parts {
+	for _, p := range r.currentParts() {
 		if p.size != nil {
 			needs[p.name] = p.size.Demand()
 		}
@@ -111,9 +109,7 @@ func (p part) keep(minInstances map[string]int, hold bool) {
 func (r *running) refresh(ctx context.Context) health {
 	r.refreshing.Lock()
 	defer r.refreshing.Unlock()
-	r.mu.Lock()
-	parts := r.parts
-	r.mu.Unlock()
+	parts := r.currentParts()
 	if parts == nil {
 		return health{state: teal.EnvironmentStarting}
 	}
