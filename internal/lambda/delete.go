@@ -12,7 +12,7 @@ import (
 
 // Delete implements [awslambda.Functions]. When it returns, nothing answers for the
 // function any more; what is left of it is taken down in the background, see
-// deletions.
+// [Deletions].
 func (b *Backend) Delete(ctx context.Context, ref awslambda.Ref) error {
 	ctx = context.WithoutCancel(ctx)
 	defer b.records.changing.Lock(ref.App)()

@@ -36,7 +36,7 @@ type drafts struct {
 
 func newDrafts(kv store.KV, typed *store.Store, apps Apps) *drafts {
 	return &drafts{
-		table: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return appKey(d.App) }),
+		table: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return store.AppKey(d.App) }),
 		store: typed, apps: apps, known: map[string]store.Record[draft]{},
 	}
 }
@@ -70,7 +70,7 @@ func (d *drafts) changed() uint64 {
 }
 
 func (d *drafts) stored(ctx context.Context, app string) (spec teal.Spec, ok bool) {
-	record, err := d.table.Get(ctx, appKey(app))
+	record, err := d.table.Get(ctx, store.AppKey(app))
 	return record.Value.Spec, err == nil
 }
 
@@ -94,7 +94,7 @@ func (d *drafts) forget(app string) {
 // write replaces an app's draft. The caller holds changing.
 func (d *drafts) write(ctx context.Context, next draft) error {
 	// Half a write would leave the copy behind the store.
-	record, err := d.table.Upsert(context.WithoutCancel(ctx), appKey(next.App), func(stored *draft, _ bool) error {
+	record, err := d.table.Upsert(context.WithoutCancel(ctx), store.AppKey(next.App), func(stored *draft, _ bool) error {
 		*stored = next
 		return nil
 	})

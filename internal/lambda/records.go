@@ -66,10 +66,7 @@ func (r *Records) ForgetApp(app string) {
 	r.settings.forgetApp(app)
 }
 
-// function is the side record's key of a function.
+// functionKey is the side record's key of a function.
 func functionKey(ref awslambda.Ref) store.SideKey {
 	return store.SideKey{App: ref.App, Name: ref.Component}
 }
-
-// appKey is the key of the one side record of its kind that an app has.
-func appKey(app string) store.SideKey { return store.SideKey{App: app, Name: "app"} }
