@@ -126,7 +126,6 @@ func twoVersions(t *testing.T) (*caller, *apitest.Teal) {
 	return c, fake
 }
 
-// memory is an http.ResponseWriter without a connection.
 func TestReadiness(t *testing.T) {
 	t.Parallel()
 	c := serve(t, apitest.New(), api.Config{Ready: func() (bool, string) { return false, "the store is opening" }})

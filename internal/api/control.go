@@ -112,7 +112,7 @@ type Logs interface {
 	Read(ctx context.Context, q LogQuery) iter.Seq2[LogLine, error]
 }
 
-// Deploy is the wish to have a spec recorded and, with Release, released.
+// Deploy asks for a spec to be recorded and, with Release, released.
 type Deploy struct {
 	Spec    teal.Spec
 	Policy  teal.Policy
@@ -134,7 +134,7 @@ type Deployed struct {
 	Warnings []string
 }
 
-// SetAlias is the wish to point an alias to versions.
+// SetAlias asks for an alias to point to versions.
 type SetAlias struct {
 	App      string
 	Alias    string

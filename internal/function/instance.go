@@ -241,7 +241,7 @@ func (i *instance) awaitFinalOutput() {
 }
 
 // settle decides what is still open when the process has ended, and tells the
-// pool if it was not the pool's wish.
+// pool unless the pool has ended it.
 func (i *instance) settle(failed *failure) {
 	p := i.pool
 	now := time.Now()

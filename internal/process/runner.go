@@ -84,7 +84,7 @@ func (r *Runner) MemoryLimit() string { return r.limit.sentence }
 // why. It takes Linux and the privilege to mount (root, CAP_SYS_ADMIN).
 func (r *Runner) Protects() error { return r.exposed }
 
-// viewOf returns what of a Spec's wishes this machine can do.
+// viewOf returns what this machine can do of what a Spec asks for.
 func (r *Runner) viewOf(path string, spec Spec) view {
 	if r.exposed != nil {
 		return view{}

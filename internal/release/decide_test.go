@@ -133,7 +133,7 @@ func provisioned(s *situation) {
 func notEverywhere(s *situation) { s.Route.Holds = false }
 func noConfidence(s *situation)  { s.Policy.Confidence = 0 }
 
-// fence is the release's, after a shift at the alias's present revision was
+// unsettled has the fence of the release, after a shift at the alias's present revision was
 // intended and its outcome was not learnt.
 func unsettled(s *situation) { s.Fence = s.Route.Revision + 1 }
 

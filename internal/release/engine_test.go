@@ -360,7 +360,7 @@ func TestUnknownReleases(t *testing.T) {
 	t.Parallel()
 	_, p := free(t)
 	if _, err := p.engine.Command(t.Context(), "shop-9", teal.Command{Kind: teal.CommandFinish}); !teal.IsCode(err, teal.CodeUnknownRelease) {
-		t.Errorf("Order: %v", err)
+		t.Errorf("Command: %v", err)
 	}
 	if _, err := p.engine.Await(t.Context(), "shop-9", func(teal.Release) bool { return true }); !teal.IsCode(err, teal.CodeUnknownRelease) {
 		t.Errorf("Await: %v", err)

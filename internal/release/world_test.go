@@ -703,7 +703,7 @@ func (w *world) checkAlways() {
 	}
 }
 
-// take removes and returns the calls that wait, in an order that depends on
+// waiting returns the calls that wait, in an order that depends on
 // nothing but what they are.
 func (w *world) waiting() []*call {
 	w.mu.Lock()

@@ -91,7 +91,7 @@ func (c *contestant) split() string {
 	return fmt.Sprintf("%s in the server, %s in the handler's process, %s in the client", per(c.used.server), per(c.used.instances), per(client))
 }
 
-// usageOf adds up what a server and its children have used.
+// usage adds up what a server and its children have used.
 func (s *server) usage() usage {
 	u := usage{server: cpuOf(s.cmd.Process.Pid)}
 	for _, c := range childrenOf(s.cmd.Process.Pid) {

@@ -229,7 +229,7 @@ func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, e
 	return *r, nil
 }
 
-// Order implements api.Releaser. An approval approves the step that green has.
+// Command implements api.Releaser. An approval approves the step that green has.
 func (t *Teal) Command(_ context.Context, name string, order teal.Command) (teal.Release, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

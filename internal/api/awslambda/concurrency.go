@@ -149,23 +149,23 @@ func (h *Handler) putProvisioned(q *request) (any, error) {
 	if err := h.checkProvisioned(q, t, ref); err != nil {
 		return nil, err
 	}
-	wish := Provisioned{Requested: *in.ProvisionedConcurrentExecutions, ModifiedAt: h.cfg.Now()}
+	wanted := Provisioned{Requested: *in.ProvisionedConcurrentExecutions, ModifiedAt: h.cfg.Now()}
 	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
-		if x.Reserved != nil && *x.Reserved < wish.Requested {
+		if x.Reserved != nil && *x.Reserved < wanted.Requested {
 			return invalidf("Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function")
 		}
 		put := maps.Clone(x.Provisioned)
 		if put == nil {
 			put = map[string]Provisioned{}
 		}
-		put[t.qualifier] = wish
+		put[t.qualifier] = wanted
 		x.Provisioned = put
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return h.viewProvisioned(q, ref, t.qualifier, wish)
+	return h.viewProvisioned(q, ref, t.qualifier, wanted)
 }
 
 // checkProvisioned refuses an alias with weights, and a version that an alias of

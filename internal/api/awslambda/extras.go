@@ -57,7 +57,7 @@ func without[V any](m map[string]V, key string) map[string]V {
 	return m
 }
 
-// Provisioned is the wish to have instances of a version stand ready.
+// Provisioned asks for instances of a version to stand ready.
 type Provisioned struct {
 	Requested  int
 	ModifiedAt time.Time

@@ -2,9 +2,7 @@ package awslambda
 
 import (
 	"context"
-
 	"errors"
-
 	"sync"
 
 	"teal"

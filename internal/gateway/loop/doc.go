@@ -14,7 +14,6 @@
 //	upstream_pool_linux.go  connections to instances, and who waits for one
 //	function_linux.go       a request to a function
 //	answer_linux.go         answers of Teal's own
-//	record_linux.go         what the log and the trace are told
 //	socket_linux.go         one socket with its buffers; body_flow_linux.go moves bodies
 //	                        from one to another
 //	tls_linux.go            TLS between a socket and its buffers
