@@ -35,10 +35,10 @@ func (r *running) makePart(b blueprint) (part, error) {
 }
 
 func (r *running) makeFunction(b blueprint) (part, error) {
-	app, version := r.version.App, r.ref
+	app := r.version.App
 	pool, err := function.New(function.Config{
 		Interpreters: &r.manager.interpreters,
-		App:          app, Version: version, Name: b.name, Function: *b.component.Function,
+		App:          app, Version: r.ref, Name: b.name, Function: *b.component.Function,
 		Dir: b.dir.code, Layers: b.dir.layers, WorkDir: filepath.Join(r.work, b.name), Env: b.env,
 		Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 		Start: r.startProcess, Log: r.functionLog(b.name),
@@ -47,7 +47,6 @@ func (r *running) makeFunction(b blueprint) (part, error) {
 	if err != nil {
 		return part{}, fmt.Errorf("function %s: %w", b.name, err)
 	}
-	pool.SetMinInstances(r.manager.minInstances(app, version, b.name))
 	var called gateway.Function = pool
 	if admit := r.manager.cfg.Admit; admit != nil {
 		called = admitted{pool, func() (func(), error) { return admit(app, b.name) }}

@@ -46,6 +46,8 @@ type running struct {
 	refreshing sync.Mutex // one refresh at a time
 	wasReady   bool       // guarded by refreshing
 
+	warming sync.Mutex // one rewarm at a time
+
 	recheckSince atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
@@ -299,6 +301,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		p.keep(r.minInstances, false)
 	}
 	r.mu.Unlock()
+	r.rewarm() // after Rewarm can see the parts, so that no change is missed
 	return parts, listeners, nil
 }
 

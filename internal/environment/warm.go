@@ -36,10 +36,17 @@ func (m *Manager) Rewarm(app string) {
 	}
 	m.mu.Unlock()
 	for _, r := range list {
-		for _, p := range r.currentParts() {
-			if p.pool != nil {
-				p.pool.SetMinInstances(m.minInstances(app, r.ref, p.name))
-			}
+		r.rewarm()
+	}
+}
+
+// rewarm is Rewarm of one environment. Who asks last sets last.
+func (r *running) rewarm() {
+	r.warming.Lock()
+	defer r.warming.Unlock()
+	for _, p := range r.currentParts() {
+		if p.pool != nil {
+			p.pool.SetMinInstances(r.manager.minInstances(r.version.App, r.ref, p.name))
 		}
 	}
 }
