@@ -75,7 +75,7 @@ func TestSlowAdmission(t *testing.T) {
 // Whoever is admitted is believed, and is no user.
 //
 // Seen red with an entrypoint that trusts nobody.
-func TestInsiders(t *testing.T) {
+func TestWhoIsAdmittedIsBelieved(t *testing.T) {
 	over(t, inside, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.says(fine)
 		expect(t, s.do("GET /a?b\nhost: elsewhere.example\nx-forwarded-for: 1.1.1.1\nx-forwarded-proto: gopher\nteal-version: 9\nteal-alias: live"), "200\nlength 2\n\nok")
