@@ -79,7 +79,7 @@ func (s *session) recording(file string) (io.ReadCloser, error) {
 	}
 	in, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, teal.Errorf(teal.CodeInvalidInput, "there is no file %s; `teal history APP RELEASE --export > FILE` writes the recording of a release", file)
+		return nil, teal.Errorf(teal.CodeInvalidInput, "there is no file %s; `teal history APP ID --export > FILE` writes the recording of a release", file)
 	}
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the recording cannot be read: %w", err)
