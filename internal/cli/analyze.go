@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -77,6 +78,9 @@ func (s *session) recording(file string) (io.ReadCloser, error) {
 		return io.NopCloser(s.env.Stdin), nil
 	}
 	in, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "there is no file %s; `teal history APP ID --export > FILE` writes the recording of a release", file)
+	}
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the recording cannot be read: %w", err)
 	}

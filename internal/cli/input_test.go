@@ -228,7 +228,7 @@ func TestWrongInput(t *testing.T) {
 		{[]string{"history", "hello", "hello-9", "--export"}, []string{"hello-9"}},
 		{[]string{"history", "nope", "--export"}, []string{`no app "nope"`}},
 		{[]string{"analyze"}, []string{"an argument is missing"}},
-		{[]string{"analyze", "/nowhere.jsonl"}, []string{"/nowhere.jsonl"}},
+		{[]string{"analyze", "/nowhere.jsonl"}, []string{"/nowhere.jsonl", "--export"}},
 		{[]string{"analyze", w.dir}, []string{"is a directory"}},
 		{[]string{"analyze", large}, []string{large, "line 1"}},
 		{[]string{"analyze", recording, "--policy", broken}, []string{"teal.yaml:1:", "routs"}},
@@ -244,6 +244,7 @@ func TestWrongInput(t *testing.T) {
 		{[]string{"watch", "nope"}, []string{`no app "nope"`}},
 		{[]string{"logs", "hello", "--tail", "x"}, []string{"tail"}},
 		{[]string{"logs", "hello", "--tail", "-1"}, []string{"greater than 0"}},
+		{[]string{"logs", "hello", "--version", "v1x"}, []string{`"v1x" is not a version`, teal.DraftName}}, // seen red with one sentence for both flags
 		{[]string{"release", "show", "hello-9"}, []string{"hello-9"}},
 		{[]string{"rollback", "hello"}, []string{"no version to go back to"}},
 		{[]string{"rollback", "hello", "--to", "0"}, []string{"versions start at 1"}},

@@ -19,8 +19,11 @@ func (s *session) logsCommand() *cobra.Command {
 		Args:  arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			parsed, isVersion := teal.ParseVersionRef(version)
-			if version != "" && !isVersion || q.Tail < 0 {
-				return usagef(cmd, "--version and --tail must be greater than 0")
+			if version != "" && !isVersion {
+				return usagef(cmd, "--version: %q is not a version; give its number, or '%s' for the draft", version, teal.DraftName)
+			}
+			if q.Tail < 0 {
+				return usagef(cmd, "--tail must be greater than 0")
 			}
 			q.Version = parsed
 			q.App = args[0]

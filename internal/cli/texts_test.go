@@ -798,6 +798,7 @@ func textsOfLogs(s *script) {
 	s.teal("logs", "hello")
 	s.teal("logs", "hello", "--version", "3", "--tail", "1")
 	s.teal("logs", "hello", "--tail", "-1")
+	s.teal("logs", "hello", "--version", "v1x")
 	s.teal("logs", "hello", "--request", "broken")
 }
 
