@@ -139,6 +139,8 @@ func TestBundlesAreNamedOnce(t *testing.T) {
 	}
 }
 
+// Seen red without the look at the number (0, 999999 and 1000000 were versions), with
+// signs read ("+1" was), and with another name of the draft.
 func TestVersionRefs(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]teal.VersionRef{

@@ -9,6 +9,8 @@ import (
 	"teal/internal/event"
 )
 
+// Seen red with each limit in the place of those before it, with the queue's given to the
+// gateway, with an unknown name taken, and with an error that does not name the limit.
 func TestLimitsOfTheCommandLine(t *testing.T) {
 	t.Parallel()
 	limits, events, err := parseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}, {"events", "7"}, {"event-bytes", "1MiB"}})

@@ -167,8 +167,8 @@ func (h *harness) measureRollbacks(greens chan api.DeployBody, during time.Durat
 // While a write of one app waits for the disk, whichever it is, another app is
 // deployed, rolled back, promoted and given an alias, and code is collected.
 //
-// Seen red with the locks as they were, one for all apps, at every key but those of
-// the app and the release: the deploy of b waited.
+// Seen red with the locks as they were, one for all apps, at every key but that of
+// the release: the deploy of b waited.
 func TestAStalledWriteOfOneAppHoldsUpNoOther(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

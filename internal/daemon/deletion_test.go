@@ -48,9 +48,9 @@ func (h *harness) awaitGone(app string) {
 // metric, recording or piece of code, whatever a new function of that name is
 // made with. One that is called meanwhile finishes first.
 //
-// Seen red without removeKept (the new function's log began with the old one's
-// lines; its state was left), and when createApp did not look at the tombstone (a deploy gave out
-// version 1 again).
+// Seen red without removeKept (metrics, log, state and recordings were left), without
+// its removal of the state alone, and when CreateApp did not take the numbers from the
+// tombstone (a deploy gave out version 1 again).
 func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h := startDaemon(t, t.TempDir())

@@ -47,7 +47,8 @@ func (l lent) Hold(ctx context.Context, lead func(context.Context) error) error 
 // Releases go on only where the lease is: who loses it stops where it was, who gets
 // it again takes everything up, and orders are recorded meanwhile.
 //
-// Seen red with the parts of the controller started outside the lease.
+// Seen red with the parts of the controller started outside the lease, all of them or
+// the releases alone: the release left its queue.
 func TestReleasesGoOnWhereTheLeaseIs(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	origin := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))

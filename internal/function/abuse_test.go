@@ -53,8 +53,10 @@ func TestNothingThatACallerSendsEndsAnInstance(t *testing.T) {
 }
 
 // Whatever a handler does to its own process, the next caller is answered. Seen red
-// with the bootstraps as they were, and for the streams with usable saying yes: the
-// next invocation met the closed stream.
+// with the bootstraps as they were (Python's in all but fd 0, Node's in another folder),
+// and with usable saying yes at once: Python's next invocation met the closed stream,
+// and in both languages it ran in another folder. A Node whose streams are not looked
+// at is not seen here.
 func TestTheNextCallerIsNotHit(t *testing.T) {
 	t.Parallel()
 	for _, event := range []string{

@@ -297,6 +297,9 @@ func TestATableOfRetiredEnvironments(t *testing.T) {
 
 type nothing struct{ Function }
 
+// Seen red with $LATEST taken for an alias, with 999999 taken for the draft, with the
+// live targets in the place of an unknown alias's, with every version that does not run
+// said to be starting, with the wrong side of the point, and without the alias's name.
 func TestClaimQualifier(t *testing.T) {
 	env := func(version int, functions ...string) *Environment {
 		components := map[string]*Component{"web": {Name: "web"}}

@@ -14,7 +14,8 @@ import (
 // An invocation by name finds its function without the store, which may wait for a
 // disk; also when the name could be split in several ways.
 //
-// Seen red with a Find that reads the app's record: nobody is there to be asked.
+// Seen red with a Find that reads the app's record, or the draft of a function that the
+// index has: nobody is there to be asked; and with one that splits no name.
 func TestAFunctionIsFoundWithoutTheStore(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -154,6 +154,9 @@ func TestARemovalIsWaitedForByWhoNeedsThePiece(t *testing.T) {
 }
 
 // What is to be removed and is held is looked at again as soon as nobody holds it.
+//
+// Seen red with a remove that does not note what is refused, with a release that tells
+// nobody or keeps its count at 0, and with a mark on what is held.
 func TestWhatIsFreedIsLookedAt(t *testing.T) {
 	t.Parallel()
 	p := NewReservations()

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// Seen red with json.Valid alone: a list and a number passed.
+// Seen red with json.Valid alone (a list, a number, null, a text and what is no UTF-8
+// passed), without utf8.Valid, and with a text that is no base64 taken as it is.
 func TestAClientContextIsAnObject(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]bool{

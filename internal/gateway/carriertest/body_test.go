@@ -78,6 +78,9 @@ hello`)
 }
 
 // Large bodies arrive whole, both ways.
+//
+// Seen red with loops that drop what a piece has beyond 32 KiB (a test that hangs), and
+// with a net/http that takes the first MiB of a request's or of a response's for all.
 func TestLargeBodies(t *testing.T) {
 	const size = 3 << 20
 	data := strings.Repeat("0123456789abcdef", size/16)
@@ -178,6 +181,9 @@ func TestExpectContinue(t *testing.T) {
 
 // An answer that comes before the body has gets to the client, which may go on
 // sending.
+//
+// Seen red with loops that read no response before the request has been sent, and with a
+// net/http without full duplex: there was no answer.
 func TestEarlyAnswers(t *testing.T) {
 	everywhere(t, exchange.Config{}, func(t *testing.T, s *site) {
 		s.instance.leads(func(c net.Conn, _ *bufio.Reader, _ request) bool {
@@ -225,6 +231,10 @@ func TestRefusedBodies(t *testing.T) {
 }
 
 // A body that does not come is the client's fault.
+//
+// Seen red with loops that take it for the instance's (504), or that only close the
+// connection of a function's client, and with a net/http that does not tell a stall from
+// another failure (400).
 func TestBodiesThatStall(t *testing.T) {
 	each(t, exchange.Config{Limits: short}, func(t *testing.T, s *site) {
 		s.instance.leads(keepsSilent)

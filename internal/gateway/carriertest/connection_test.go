@@ -88,6 +88,9 @@ func TestClosingConnections(t *testing.T) {
 }
 
 // Requests that come together are answered in their order.
+//
+// Seen red with loops that forget what has come behind a request, and with a net/http
+// that spends the connection with each body.
 func TestPipelining(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		if s.carrier.major > 1 {
