@@ -286,7 +286,10 @@ func (c *clientConn) cancelled(cause error) {
 	case clientWaiting:
 		c.exchange.queued.leave(c)
 		c.fail(cause)
-	case clientAdmitting, clientProxying, clientCollecting:
+	case clientAdmitting:
+		c.exchange.closes = true // what has been asked must not answer for a later request
+		c.fail(cause)
+	case clientProxying, clientCollecting:
 		c.fail(cause)
 	case clientReading, clientLingering:
 		c.close()
