@@ -403,10 +403,26 @@ func (r *running) addState(b blueprint) error {
 		return nil
 	}
 	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)
-	if err := os.MkdirAll(folder, 0o700); err != nil {
+	if err := makeFolders(filepath.Dir(folder), folder); err != nil {
 		return fmt.Errorf("folder for the state of %s: %w", b.name, err)
 	}
 	b.env["TEAL_STATE_DIR"] = folder
+	return nil
+}
+
+// makeFolders makes folders, the outer one first. A file in the place of one is kept
+// under another name: it must not keep a component from starting.
+func makeFolders(folders ...string) error {
+	for _, folder := range folders {
+		if info, err := os.Lstat(folder); err == nil && !info.IsDir() {
+			if err := os.Rename(folder, fmt.Sprintf("%s.unusable-%d", folder, time.Now().UnixNano())); err != nil {
+				return err
+			}
+		}
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
