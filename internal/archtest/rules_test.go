@@ -80,9 +80,10 @@ var designed = rules{
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":         {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
-		"internal/scaffold":    {"internal/manifest"},
-		"internal/environment": {"internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
+		"internal/scaffold": {"internal/manifest"},
+		// Its folders are mended as the data directory's are.
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},

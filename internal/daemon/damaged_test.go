@@ -262,7 +262,8 @@ func copyOf(t *testing.T, data string) string {
 // Some cases, another choice each time; TEAL_LONG=1 (make test-long) runs all.
 //
 // Seen red with List in the place of Readable in router.load, and when the error of
-// logs.Open ended the start: both times the server did not start.
+// logs.Open ended the start: both times the server did not start; with a file in the
+// place of the folder for the state of an app, when that app did not start.
 func TestOneDamagedRecordOrFile(t *testing.T) {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Path) }))
 	defer backend.Close()

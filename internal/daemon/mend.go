@@ -10,7 +10,6 @@ import (
 	"os"
 	"regexp"
 	"strings"
-	"time"
 
 	"teal"
 	"teal/internal/atomicfile"
@@ -24,45 +23,8 @@ import (
 // reported; whoever needs the folder fails when it does.
 func (d *dataDir) mend(alerts *doctor.Alerts) {
 	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, examDir, workDir, stateDir} {
-		d.report(alerts, name, d.mendFolder(alerts, name))
+		d.report(alerts, name, doctor.MendFolder(alerts, d.join(name)))
 	}
-}
-
-const ownerMay = 0o700
-
-func (d *dataDir) mendFolder(alerts *doctor.Alerts, name string) error {
-	path := d.join(name)
-	info, err := os.Lstat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil // made by whoever needs it
-	case err != nil:
-		return err
-	case info.IsDir() && info.Mode().Perm()&ownerMay == ownerMay:
-		return nil
-	case info.IsDir():
-		return os.Chmod(path, info.Mode().Perm()|ownerMay)
-	case info.Mode()&fs.ModeSymlink != 0:
-		if target, err := os.Stat(path); err == nil && target.IsDir() {
-			return nil // an operator has put it on another disk
-		}
-	}
-	return d.setAside(alerts, name, "it is not a folder")
-}
-
-// setAside gives a file of the data directory another name, so that a new one can
-// take its place.
-func (d *dataDir) setAside(alerts *doctor.Alerts, name, why string) error {
-	aside := fmt.Sprintf("%s.damaged-%s", d.join(name), time.Now().UTC().Format("20060102T150405.000"))
-	if err := os.Rename(d.join(name), aside); err != nil {
-		return err
-	}
-	alerts.Report(teal.Alert{
-		Code: teal.AlertFileUnreadable, Subject: d.join(name),
-		Message: fmt.Sprintf("%s could not be used: %s. It was renamed to %s, and the server goes on with a new one.", d.join(name), why, aside),
-		Remedy:  "Look at what was set aside; delete it, or stop the server and put it back in good order. This alert ends with the next start.",
-	})
-	return nil
 }
 
 // report tells people that something in the data directory is not as it should be.
@@ -89,7 +51,7 @@ func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
 		return secret
 	}
 	if !errors.Is(err, fs.ErrNotExist) && (err != nil || secret != "") {
-		d.report(alerts, name, d.setAside(alerts, name, "it holds no secret that can be read: "+cmp.Or(errorText(err), "it is damaged")+"; clients need the new one"))
+		d.report(alerts, name, doctor.SetAside(alerts, d.join(name), "it holds no secret that can be read: "+cmp.Or(errorText(err), "it is damaged")+"; clients need the new one"))
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, see crypto/rand

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/doctor"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/release"
@@ -397,32 +398,22 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 }
 
 // addState makes the folder in which a component keeps what is to outlive its
-// instances and versions, and tells the component.
+// instances and versions, and tells the component. A file in the way keeps no
+// component from starting.
 func (r *running) addState(b blueprint) error {
 	if r.manager.cfg.StateDir == "" || b.component.Kind() == teal.KindUpstream {
 		return nil
 	}
 	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)
-	if err := makeFolders(filepath.Dir(folder), folder); err != nil {
+	for _, path := range []string{filepath.Dir(folder), folder} {
+		if err := doctor.MendFolder(r.manager.cfg.Alerts, path); err != nil {
+			return fmt.Errorf("folder for the state of %s: %w", b.name, err)
+		}
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("folder for the state of %s: %w", b.name, err)
 	}
 	b.env["TEAL_STATE_DIR"] = folder
-	return nil
-}
-
-// makeFolders makes folders, the outer one first. A file in the place of one is kept
-// under another name: it must not keep a component from starting.
-func makeFolders(folders ...string) error {
-	for _, folder := range folders {
-		if info, err := os.Lstat(folder); err == nil && !info.IsDir() {
-			if err := os.Rename(folder, fmt.Sprintf("%s.unusable-%d", folder, time.Now().UnixNano())); err != nil {
-				return err
-			}
-		}
-		if err := os.MkdirAll(folder, 0o700); err != nil {
-			return err
-		}
-	}
 	return nil
 }
 
