@@ -42,7 +42,7 @@ const startPatience = 60 * time.Second
 // counts the call in. The draft, and versions that no alias points to, run only
 // for those who call them.
 func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
-	point := teal.Weight(rand.Int32N(int32(teal.All)))
+	point := anyPoint()
 	qualifier = cmp.Or(qualifier, teal.DraftName)
 	var claim gateway.Claim
 	var err error
@@ -68,6 +68,14 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 	}
 	return claim, err
 }
+
+// claimRunning is claim where the version runs, and an error where it does not.
+func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
+	return a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, anyPoint())
+}
+
+// anyPoint draws where a call falls between the versions of an alias.
+func anyPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
 // follow returns the version that a qualifier leads to at a point.
 func (a *Activator) follow(app, qualifier string, point teal.Weight) (teal.VersionRef, error) {

@@ -3,7 +3,6 @@ package lambda
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -124,14 +123,14 @@ func (u *URLs) Middleware(next http.Handler) http.Handler {
 // Claim claims the function of a host for a request of which nothing else has to be
 // looked at and to whose answer nothing is added: where everybody may call, no page of
 // another origin may read, and the answer is not streamed. It reports false for all
-// others, and where the function cannot be claimed: Middleware says why. It may block
-// until the function has started, or ctx ends.
-func (u *URLs) Claim(ctx context.Context, host string) (gateway.Claim, bool) {
+// others, and where the function does not run: Middleware starts it, or says why not.
+// It does not block.
+func (u *URLs) Claim(host string) (gateway.Claim, bool) {
 	to, ok := u.cfg.Records.settings.urls.find(strings.TrimSuffix(host, u.suffix))
 	if !ok || to.url.Cors != nil || to.url.AuthType != "NONE" || !to.open || to.url.Mode == awslambda.ResponseStream {
 		return gateway.Claim{}, false
 	}
-	claim, err := u.cfg.Activator.claim(ctx, to.ref, to.qualifier)
+	claim, err := u.cfg.Activator.claimRunning(to.ref, to.qualifier)
 	if err != nil {
 		return gateway.Claim{}, false
 	}

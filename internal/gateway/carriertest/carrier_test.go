@@ -201,13 +201,9 @@ func (s *site) middleware(table *gateway.Gateway) front.Middleware {
 				next.ServeHTTP(w, r)
 			})
 		},
-		Claim: func(ctx context.Context, host string) (gateway.Claim, bool) {
+		Claim: func(host string) (gateway.Claim, bool) {
 			if host != "url.example" {
 				return gateway.Claim{}, false
-			}
-			if s.lookup != nil {
-				s.lookup <- struct{}{}
-				<-ctx.Done() // the client has gone
 			}
 			return claim()
 		},

@@ -3,7 +3,6 @@ package carriertest
 import (
 	"testing"
 
-	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 )
 
@@ -37,22 +36,6 @@ func TestMiddleware(t *testing.T) {
 		}
 		if n := s.handled.Load(); n != want {
 			t.Errorf("the middleware has seen %d requests, want %d", n, want)
-		}
-	})
-}
-
-// A client that goes away while its request is being claimed takes it along.
-//
-// Seen red without the end of what is being asked when the client has gone.
-func TestClientsThatGoAwayBeforeTheyAreClaimed(t *testing.T) {
-	over(t, carriers[:2], exchange.Config{}, func(t *testing.T, s *site) {
-		s.lookup = make(chan struct{})
-		c := s.connect()
-		c.send(parseAsk(t, "GET /\nhost: url.example"))
-		<-s.lookup
-		c.reset()
-		if sample := s.meters["fn"].last(t, 1); sample.Status != 0 || sample.Fault != gateway.FaultNone {
-			t.Errorf("measured: status %d, fault %d", sample.Status, sample.Fault)
 		}
 	})
 }

@@ -32,8 +32,8 @@ type Middleware struct {
 	// Claim makes the claim that Handler would make for a request to a host that it
 	// owns, where the host is all that Handler looks at and nothing of the answer is its
 	// own; false where that is not so. The request is then served without Handler. nil
-	// is never. It may block until ctx ends.
-	Claim func(ctx context.Context, host string) (claim gateway.Claim, ok bool)
+	// is never. It must not block, nor keep host.
+	Claim func(host string) (claim gateway.Claim, ok bool)
 }
 
 // Server serves HTTP/1.1 and HTTP/2. It may serve several listeners at once.

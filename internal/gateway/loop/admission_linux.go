@@ -1,9 +1,7 @@
 package loop
 
 import (
-	"context"
 	"net/netip"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -24,10 +22,16 @@ func (c *clientConn) askAdmission() {
 	c.state, c.deadline = clientAdmitting, forever
 	l, client, server := c.loop, c.client, localAddress(c.fd)
 	l.spawned = true
-	go func() {
-		granted := l.all.at.Admission(client, server)
-		l.post(func() { c.admitted(granted) })
-	}()
+	l.all.beside.Go(func() {
+		granted := gateway.AdmitNone
+		defer func() {
+			if v := recover(); v != nil { // costs this client its answer and nobody else theirs
+				l.all.policy.LogPanic(v)
+			}
+			l.post(func() { c.admitted(granted) })
+		}()
+		granted = l.all.at.Admission(client, server)
+	})
 }
 
 // admitted goes on with the request that has waited for it.
@@ -40,50 +44,6 @@ func (c *clientConn) admitted(granted gateway.Admission) {
 	c.state = clientReading
 	c.begin()
 	c.loop.serve(c)
-}
-
-// askClaim lets whoever knows the host say what answers the request, and waits.
-func (c *clientConn) askClaim(host string) {
-	c.state, c.deadline = clientAdmitting, forever
-	l := c.loop
-	ctx, giveUp := context.WithCancel(l.all.life)
-	c.giveUp, l.spawned = giveUp, true
-	host = strings.Clone(host) // of a buffer
-	go func() {
-		claim, ok := l.all.at.Claim(ctx, host)
-		if !l.post(func() { c.claimed(claim, ok) }) && ok {
-			claim.End(gateway.Result{})
-		}
-	}()
-}
-
-// claimed goes on with the request that has waited for its claim, here or elsewhere.
-func (c *clientConn) claimed(claim gateway.Claim, ok bool) {
-	if c.state != clientAdmitting { // it has gone
-		if ok {
-			claim.End(gateway.Result{})
-		}
-		return
-	}
-	defer c.loop.rescue(c)
-	c.endAsking()
-	c.state = clientReading
-	if !ok {
-		c.handOver()
-		return
-	}
-	c.exchange.Watch()
-	c.exchange.Claim = claim
-	c.start()
-	c.loop.serve(c)
-}
-
-// endAsking ends what is being asked for a client.
-func (c *clientConn) endAsking() {
-	if c.giveUp != nil {
-		c.giveUp()
-		c.giveUp = nil
-	}
 }
 
 // localAddress returns this end of a connection; not valid when it has no address.

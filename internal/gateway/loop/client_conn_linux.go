@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"context"
 	"net/netip"
 	"time"
 
@@ -32,7 +31,6 @@ type clientConn struct {
 	client    netip.AddrPort // the other end
 	peer      exchange.Peer
 	admission admission
-	giveUp    context.CancelFunc // ends what is being asked; nil for nothing
 	deadline  int64
 	requests  int
 	exchange  *roundTrip // nil while nothing of a request has arrived
@@ -191,11 +189,7 @@ func (c *clientConn) refuseHead(err error) {
 func (c *clientConn) begin() {
 	t := c.exchange
 	if host := gateway.NormalHost(view(t.request.Host)); c.loop.all.at.isElsewhere(host) {
-		if c.loop.all.at.Claim == nil {
-			c.handOver()
-		} else {
-			c.askClaim(host)
-		}
+		c.beginElsewhere(host)
 		return
 	}
 	if !c.admission.known {
@@ -212,6 +206,18 @@ func (c *clientConn) begin() {
 		return
 	}
 	c.start()
+}
+
+// beginElsewhere begins with what has been claimed for a host that is not the table's,
+// and hands over what cannot be claimed here.
+func (c *clientConn) beginElsewhere(host string) {
+	if claim, ok := c.loop.all.at.claim(host); ok {
+		c.exchange.Watch()
+		c.exchange.Claim = claim
+		c.start()
+	} else {
+		c.handOver()
+	}
 }
 
 // start takes the way to the component that has been claimed.
@@ -330,7 +336,6 @@ func (c *clientConn) close() {
 		c.release()
 		c.exchange.body.Release()
 	}
-	c.endAsking()
 	c.closeNotify()
 	c.loop.drop(c.fd)
 	c.detach()

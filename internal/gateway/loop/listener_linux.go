@@ -36,27 +36,34 @@ type Listener struct {
 	// block.
 	Elsewhere func(host string) bool
 	// Claim makes the claim for a request to one of these hosts, so that it need not
-	// be handed over, or reports that it has to be; nil is always. It may block until
-	// ctx, which is the request's, ends.
-	Claim func(ctx context.Context, host string) (claim gateway.Claim, ok bool)
+	// be handed over, or reports that it has to be; nil is always. It must not block,
+	// nor keep host.
+	Claim func(host string) (claim gateway.Claim, ok bool)
 }
 
 func (l *Listener) isElsewhere(host string) bool { return l.Elsewhere != nil && l.Elsewhere(host) }
 
+func (l *Listener) claim(host string) (claim gateway.Claim, ok bool) {
+	if l.Claim == nil {
+		return gateway.Claim{}, false
+	}
+	return l.Claim(host)
+}
+
 // loops are the event loops of one listener, one for each processor that the
 // program may use.
 type loops struct {
-	policy     *exchange.Policy
-	at         Listener
-	listener   int
-	port       string
-	life       context.Context // ends when the grace period of a shutdown is over
-	list       []*loop
-	open       atomic.Int64   // connections
-	handshakes sync.WaitGroup // handshakes
-	handoff    Handoff
-	warned     atomic.Int64           // when the log last said that nothing is accepted
-	trailer    func(name []byte) bool // policy.PassesTrailer, made once
+	policy   *exchange.Policy
+	at       Listener
+	listener int
+	port     string
+	life     context.Context // ends when the grace period of a shutdown is over
+	list     []*loop
+	open     atomic.Int64   // connections
+	beside   sync.WaitGroup // handshakes and lookups of callers, which are not the loops' to wait for
+	handoff  Handoff
+	warned   atomic.Int64           // when the log last said that nothing is accepted
+	trailer  func(name []byte) bool // policy.PassesTrailer, made once
 }
 
 // Serve answers the requests that come in on l. It blocks until ctx ends; then it
@@ -90,8 +97,8 @@ func (s *Server) Serve(ctx context.Context, l *net.TCPListener, at Listener) err
 	}()
 	all.shutDown(ended, end)
 	others.Wait()
-	end(nil) // handshakes
-	all.handshakes.Wait()
+	end(nil)
+	all.beside.Wait()
 	return errors.Join(err, failure)
 }
 
@@ -200,7 +207,7 @@ func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
 		a.open.Add(-1)
 		_ = unix.Close(fd)
 	default:
-		a.handshakes.Go(func() { a.handshake(fd, peer) })
+		a.beside.Go(func() { a.handshake(fd, peer) })
 	}
 }
 
