@@ -165,6 +165,7 @@ func (r rules) broken(m module) []string {
 	found.unruled(m, r)
 	found.vendors(m, r)
 	found.redirects(m)
+	found.forks(m)
 	found.names(m)
 	found.docs(m)
 	found.bounds(m, r)
@@ -189,7 +190,7 @@ func (f *findings) root(m module) {
 			}
 		}
 	})
-	if m[""] == nil {
+	if !slices.Contains(m.dirs(), "") {
 		f.addf("there is no root package")
 		return
 	}
@@ -357,7 +358,7 @@ func (f *findings) written(m module, r rules) {
 // line says.
 func (f *findings) bounds(m module, r rules) {
 	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
-		if m[part] == nil {
+		if !slices.Contains(m.dirs(), part) {
 			continue // stale says so
 		}
 		bound, lines := r.bounds[part], 0

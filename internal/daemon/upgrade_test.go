@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -30,6 +29,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/process"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -379,7 +379,7 @@ func TestMakeUsedData(t *testing.T) {
 // addresses and nothing that looks into it.
 func startBinary(t *testing.T, binary, data string) *harness {
 	t.Helper()
-	cmd := exec.Command(binary, "server", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	cmd := process.Command(context.Background(), binary, "server", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	output, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()

@@ -13,6 +13,7 @@ import (
 
 	"teal"
 	"teal/internal/function/bootstrap"
+	"teal/internal/process"
 )
 
 // lookupTimeout bounds asking one interpreter who it is.
@@ -193,7 +194,7 @@ func (ask interpreterQuery) put(ctx context.Context, name string) (path, version
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, found, ask...)
+	cmd := process.Command(ctx, found, ask...)
 	cmd.Env = []string{"PATH=" + serverPath(), "HOME=" + os.Getenv("HOME")}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
