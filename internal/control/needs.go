@@ -16,6 +16,8 @@ type Known interface {
 	EnvironmentsOf(app string) []teal.Environment
 	// Release returns a release that has not ended or is the newest of its app.
 	Release(id string) (teal.Release, bool)
+	// NewestRelease returns an app's newest release; false when none is recorded.
+	NewestRelease(app string) (teal.Release, bool)
 }
 
 // Bundles is the code that has been uploaded.
