@@ -70,6 +70,7 @@ var designed = rules{
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
+		"internal/nobody":   {},                                       // for tests: an address that refuses connections
 		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {"internal/freeze"},

@@ -20,6 +20,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 	"teal/internal/client"
+	"teal/internal/nobody"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -219,16 +220,10 @@ func TestCodesCrossTheWire(t *testing.T) {
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c := connect(t, client.Config{Address: ln.Addr().String(), Token: "secret"})
-	_, err = c.Apps(t.Context())
-	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "teal server") || !strings.Contains(err.Error(), ln.Addr().String()) || strings.Contains(err.Error(), "secret") {
+	address := nobody.Address(t)
+	c := connect(t, client.Config{Address: address, Token: "secret"})
+	_, err := c.Apps(t.Context())
+	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "teal server") || !strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 	if err := c.Ping(t.Context()); !errors.Is(err, client.ErrUnreachable) {

@@ -31,6 +31,7 @@ import (
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
 	"teal/internal/gateway/nethttp"
+	"teal/internal/nobody"
 )
 
 // carrier is one way in which a request comes to the gateway and its answer back.
@@ -139,7 +140,7 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		"web":  {Endpoints: &endpoints{site: s, host: s.instance.addr}},
 		"fn":   {Function: s.function, Payload: "2.0"},
 		"fn1":  {Function: s.function, Payload: "1.0"},
-		"dead": {Endpoints: &endpoints{site: s, host: nobody(t)}},
+		"dead": {Endpoints: &endpoints{site: s, host: nobody.Address(t)}},
 		"none": {Endpoints: &endpoints{site: s}},
 		"two":  {Endpoints: &endpoints{site: s, host: speaksHTTP2(t)}, HTTP2: true},
 	}
@@ -382,14 +383,6 @@ func speaksHTTP2(t *testing.T) string {
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
-}
-
-// nobody returns an address at which nobody listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l := listen(t)
-	_ = l.Close()
-	return l.Addr().String()
 }
 
 // selfSigned returns a certificate for 127.0.0.1 and the pool that trusts it.
