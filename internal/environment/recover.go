@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"os"
 	"slices"
 	"time"
 
 	"teal"
+	"teal/internal/removal"
 )
 
 // Target is a version that an alias points to.
@@ -174,7 +174,7 @@ func (m *Manager) reportIncomplete(app string, version teal.VersionRef, err erro
 // clearWork empties the work folder. What cannot be removed costs space and
 // nothing else: every environment makes a folder of its own.
 func (m *Manager) clearWork() {
-	if err := os.RemoveAll(m.cfg.WorkDir); err != nil {
+	if err := removal.Tree(m.cfg.WorkDir); err != nil {
 		m.cfg.Alerts.Report(teal.Alert{
 			Code: teal.AlertFileUnreadable, Subject: m.cfg.WorkDir,
 			Message: fmt.Sprintf("The work folder could not be emptied: %v. What earlier environments have left in it takes space.", err),

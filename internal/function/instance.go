@@ -17,6 +17,7 @@ import (
 	"teal"
 	"teal/internal/function/runtimeapi"
 	"teal/internal/process"
+	"teal/internal/removal"
 )
 
 // stage is where an instance is. An instance leaves stageEnding only by being
@@ -170,7 +171,7 @@ func (i *instance) admits(c net.Conn) bool {
 }
 
 func (i *instance) clear() {
-	if err := os.RemoveAll(i.scratch); err != nil {
+	if err := removal.Tree(i.scratch); err != nil {
 		i.pool.log.Warn("an instance's directory could not be removed", "dir", i.scratch, "error", err)
 	}
 }
