@@ -345,6 +345,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
+	parts.start("index", s.index.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():

@@ -190,15 +190,10 @@ const (
 )
 
 // reclaim has the record of an environment that runs say so, however often write
-// must be tried for that.
+// must be tried for that. A server that stops leaves it to the next start, which looks
+// at what aliases need.
 func (m *Manager) reclaim(r *running, write func(context.Context, health) error) {
-	m.mu.Lock()
-	after := m.after
-	m.mu.Unlock()
-	if after == nil {
-		return // the server stops; the next start looks at what aliases need
-	}
-	after(func(ctx context.Context) {
+	m.inBackground(func(ctx context.Context) {
 		for pause := reclaimFirst; ctx.Err() == nil && !m.reclaimOnce(ctx, r, write); pause = min(2*pause, reclaimMost) {
 			timer := time.NewTimer(pause)
 			select {
