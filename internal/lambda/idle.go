@@ -55,7 +55,7 @@ func (b *Backend) StopIdle(ctx context.Context, now time.Time) {
 	}
 	for _, e := range records {
 		key := store.EnvironmentKey{App: e.Value.App, Version: e.Value.Version}
-		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Version) {
+		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.MinInstances.keepsWarm(key.App, key.Version) {
 			continue
 		}
 		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Version); err != nil || used {
