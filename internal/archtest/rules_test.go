@@ -50,15 +50,15 @@ const everyone = "*"
 var designed = rules{
 	only: map[string][]string{
 		"internal/analysis":   {},
-		"internal/artifact":   {"internal/atomicfile"},
-		"internal/check":      {"internal/process"},
+		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
+		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
 		"internal/cron":       {},
 		"internal/doctor":     {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
-		"internal/function": {"internal/process", "internal/http1"},
+		"internal/function": {"internal/process", "internal/http1", "internal/removal"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/keylock":  {},
@@ -74,7 +74,8 @@ var designed = rules{
 		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {"internal/freeze"},
-		"internal/service":  {"internal/process"},
+		"internal/removal":  {},
+		"internal/service":  {"internal/process", "internal/removal"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
@@ -84,7 +85,7 @@ var designed = rules{
 		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold": {"internal/manifest"},
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
@@ -93,7 +94,7 @@ var designed = rules{
 		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
-		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
+		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},
 		// In the form that the judge reads back; release ids are the store's.
 		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},

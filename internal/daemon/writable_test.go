@@ -52,7 +52,7 @@ type wrote struct {
 
 // What runs cannot change what is stored, and has places to write to. Seen red
 // without Config.ReadOnly (as root: the code was rewritten, and no second instance
-// started), with settle not copying the code of a writable service (its second
+// started), with makeDirs not copying the code of a writable service (its second
 // instance found the first one's file).
 func TestWhatRunsMayWriteTo(t *testing.T) {
 	r, err := process.New(process.Config{})

@@ -55,7 +55,7 @@ func TestTimeoutKillsAndReplaces(t *testing.T) {
 	}
 }
 
-// Seen to fail (hang) with crash not called for the turn in settle.
+// Seen to fail (hang) with crash not called for the call in settle.
 func TestCrashInTheMiddle(t *testing.T) {
 	t.Parallel()
 	for event, want := range map[string]string{
@@ -108,7 +108,7 @@ func TestCrashWhileIdle(t *testing.T) {
 }
 
 // An instance that has gone before it got the event costs the invocation
-// nothing. Seen to fail (hang) with the turn not submitted again in deliver.
+// nothing. Seen to fail (hang) with the call not submitted again in deliver.
 func TestInstanceGoneBeforeDelivery(t *testing.T) {
 	t.Parallel()
 	r := start(t, golang, concurrency(1, 1))

@@ -14,6 +14,7 @@ import (
 	"teal"
 	"teal/internal/function/bootstrap"
 	"teal/internal/process"
+	"teal/internal/removal"
 )
 
 // lookupTimeout bounds asking one interpreter who it is.
@@ -39,7 +40,7 @@ func (cfg *Config) prepare() error {
 		return fmt.Errorf("look for old instances: %w", err)
 	}
 	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removal.Tree(dir); err != nil {
 			return fmt.Errorf("remove an old instance's directory: %w", err)
 		}
 	}

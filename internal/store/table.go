@@ -221,13 +221,9 @@ func (t *Table[K, T]) Decode(entry Entry) (Record[T], error) {
 	if err == nil {
 		return record, nil
 	}
-	why := "it is damaged, or was written by a newer Teal"
-	if errors.Is(err, ErrNewer) {
-		why = "a newer Teal wrote it"
-	}
 	err = &teal.Error{
 		Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err),
-		Message: "The record " + entry.Key + " cannot be read: " + why + ". `teal doctor` says what to do.",
+		Message: "The record " + entry.Key + " cannot be read: " + whyUnreadable(err) + ". `teal doctor` says what to do.",
 	}
 	t.damage.Unreadable(entry.Key, err)
 	return Record[T]{}, err
