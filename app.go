@@ -128,14 +128,6 @@ type Health struct {
 	Failures int `json:"failures"`
 }
 
-// Route leads requests for a host and a path prefix to a component. The longest
-// prefix wins; prefixes match whole segments: /a matches /a and /a/b, not /ab.
-type Route struct {
-	Host string `json:"host,omitempty"` // "" is any host
-	Path string `json:"path"`
-	To   string `json:"to"`
-}
-
 // Spec is the content of a version: what it is made of and which requests it
 // answers. The release policy is not part of it: how to release changes nothing
 // about what runs.
@@ -485,43 +477,4 @@ func ReservedEnv(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "TEAL_")
-}
-
-func (c *checker) routes(s Spec) {
-	if len(s.Routes) > MaxRoutes {
-		c.addf([]string{"routes"}, "has %d routes; at most %d are allowed", len(s.Routes), MaxRoutes)
-	}
-	seen := map[[2]string]int{}
-	for i, r := range s.Routes {
-		at := func(key string) []string { return []string{"routes", fmt.Sprint(i), key} }
-		if r.Host != "" && (len(r.Host) > 253 || !hostPattern.MatchString(r.Host)) {
-			c.addf(at("host"), "%q is not a host name; write it in lower case, without a port", r.Host)
-		}
-		if err := checkRoutePath(r.Path); err != nil {
-			c.addf(at("path"), "%s", err)
-		}
-		if _, ok := s.Components[r.To]; !ok {
-			c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
-		}
-		key := [2]string{r.Host, r.Path}
-		if first, dup := seen[key]; dup {
-			c.addf(at("path"), "repeats route %d: %s%s", first, r.Host, r.Path)
-		} else {
-			seen[key] = i
-		}
-	}
-}
-
-func checkRoutePath(path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/"):
-		return fmt.Errorf("%q does not start with /", path)
-	case strings.Contains(path, "//") || strings.ContainsAny(path, "?#* \t\r\n"):
-		return fmt.Errorf("%q is not a plain path prefix", path)
-	case path != "/" && strings.HasSuffix(path, "/"):
-		return fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimSuffix(path, "/"))
-	case strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
-		return fmt.Errorf("%q has a dot segment", path)
-	}
-	return nil
 }

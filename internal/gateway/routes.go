@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -8,12 +9,19 @@ import (
 )
 
 // place is where a route stands: a host in normal form, "" for any, and a path
-// prefix without its trailing slash, so that "/" is "".
+// prefix in normal form without its trailing slash, so that "/" is "".
 type place struct{ host, prefix string }
 
 func placeOf(r teal.Route) place {
-	return place{host: NormalHost(r.Host), prefix: strings.TrimRight(r.Path, "/")}
+	path, ok := teal.NormalPath(r.Path)
+	if !ok {
+		path = r.Path // of a record from before this was checked: no request comes here
+	}
+	return place{host: NormalHost(r.Host), prefix: strings.TrimRight(path, "/")}
 }
+
+// IsOnePlace reports whether two routes stand at one place, however they are written.
+func IsOnePlace(a, b teal.Route) bool { return placeOf(a) == placeOf(b) }
 
 // String returns the place as a person writes it.
 func (p place) String() string {
@@ -49,11 +57,17 @@ func nextSegment(path string, end int) int {
 	return len(path)
 }
 
-// routes leads places to components. Every prefix on the way to a route is
-// there, with nil when no route stands on it, so that a walk ends at the deepest
-// route below it, however long the path that a client sends. It is never changed
-// after compileRoutes.
-type routes map[place]*Component
+// target is what a route leads to.
+type target struct {
+	component *Component
+	prefix    string // of the route's place
+}
+
+// routes leads places to targets. Every prefix on the way to a route is there, with
+// nil when no route stands on it, so that a walk ends at the deepest route below it,
+// however long the path that a client sends. It is never changed after compileRoutes,
+// and implements places.
+type routes map[place]*target
 
 func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 	compiled := routes{}
@@ -65,57 +79,53 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 				compiled[step] = nil // a step on the way, to be walked through
 			}
 		}
-		if compiled[at] == nil {
-			compiled[at] = components[r.To]
+		if component := components[r.To]; component != nil && compiled[at] == nil {
+			compiled[at] = &target{component, at.prefix}
 		}
 	}
 	return compiled
 }
 
-// match returns the component for a host in normal form and a path, and the part
-// of the path that led to it: the longest prefix among the routes of that very
-// host, else among those of any host; nil when there is none.
-func (r routes) match(host, path string) (c *Component, prefix string) {
-	if !strings.HasPrefix(path, "/") {
-		return nil, ""
-	}
-	if c, prefix := r.longest(host, path); c != nil || host == "" {
-		return c, prefix
-	}
-	return r.longest("", path)
+func (r routes) at(p place) (found *target, ok, known bool) {
+	found, known = r[p]
+	return found, found != nil, known
 }
 
-func (r routes) longest(host, path string) (best *Component, prefix string) {
-	for end := 0; end >= 0; end = nextSegment(path, end) {
-		c, ok := r[place{host, path[:end]}]
-		if !ok {
-			break
-		}
-		if c != nil {
-			best, prefix = c, path[:end]
-		}
-	}
-	return best, prefix
+// match returns what a request is led to; nil when there is nothing.
+func (r routes) match(a *asked) *target {
+	found, _, _ := match(r, a)
+	return found
 }
 
 // matchAnyHost is match for a request whose host no route has: the longest prefix
 // among the routes of all hosts. It is nil, with the hosts to choose from, when
 // that leads to several components.
-func (r routes) matchAnyHost(path string) (best *Component, hosts []string) {
-	longest := -1
-	for at, c := range r {
-		inside := path == at.prefix || strings.HasPrefix(path, at.prefix+"/")
-		if c == nil || !inside || len(at.prefix) < longest {
+func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
+	several := false
+	for _, host := range r.hosts() {
+		there := *a
+		there.host = host
+		found := r.match(&there)
+		if found == nil || best != nil && len(found.prefix) < len(best.prefix) {
 			continue
 		}
-		if len(at.prefix) > longest {
-			longest, best, hosts = len(at.prefix), c, nil
+		if best == nil || len(found.prefix) > len(best.prefix) {
+			best, hosts, several = found, nil, false
 		}
-		if c != best {
-			best = nil
-		}
-		hosts = append(hosts, at.host)
+		several = several || found.component != best.component
+		hosts = append(hosts, host)
 	}
-	slices.Sort(hosts)
+	if several {
+		return nil, hosts
+	}
 	return best, hosts
+}
+
+// hosts returns the hosts of the routes, sorted.
+func (r routes) hosts() []string {
+	set := map[string]bool{}
+	for at := range r {
+		set[at.host] = true
+	}
+	return slices.Sorted(maps.Keys(set))
 }

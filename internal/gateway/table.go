@@ -200,32 +200,25 @@ func (e nodeEdit) count(at place, change int) {
 	}
 }
 
-// find returns the app that a request belongs to: the longest prefix among the
-// places of its very host, else among those of any host; nil when there is
-// none. Only a selector that overrides sees places that live does not lead to.
-func (t *Table) find(host, path string, by selector) *record {
-	if !strings.HasPrefix(path, "/") {
-		return nil
-	}
-	if r := t.longest(host, path, by); r != nil || host == "" {
-		return r
-	}
-	return t.longest("", path, by)
+// find returns the app that a request belongs to; nil when there is none. Only a
+// selector that overrides sees places that live does not lead to.
+func (t *Table) find(a *asked, by selector) *record {
+	r, _, _ := match(owners{t, by}, a)
+	return r
 }
 
-func (t *Table) longest(host, path string, by selector) *record {
-	var best *record
-	for end := 0; end >= 0; end = nextSegment(path, end) {
-		at := place{host, path[:end]}
-		n, ok := t.nodes.get(at)
-		if !ok {
-			break
-		}
-		if r := t.owner(n, at, by); r != nil {
-			best = r
-		}
+// owners are the apps that places belong to for a request. It implements places.
+type owners struct {
+	*Table
+	by selector
+}
+
+func (o owners) at(p place) (r *record, ok, known bool) {
+	n, known := o.nodes.get(p)
+	if known {
+		r = o.owner(n, p, o.by)
 	}
-	return best
+	return r, r != nil, known
 }
 
 // owner returns the app that a place belongs to for a request: the live one

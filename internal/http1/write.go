@@ -31,20 +31,6 @@ func (r *Request) AppendRequestLine(to []byte, base string) []byte {
 	return append(to, " HTTP/1.1\r\n"...)
 }
 
-// AppendUnescaped appends a path, of which Request has checked the
-// percent-encoding, as it is without it.
-func AppendUnescaped(to, path []byte) []byte {
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' {
-			to = append(to, byte(digit(path[i+1])<<4|digit(path[i+2])))
-			i += 2
-		} else {
-			to = append(to, path[i])
-		}
-	}
-	return to
-}
-
 // AppendStatusLine appends a status line. An empty reason becomes the usual one.
 func AppendStatusLine(to []byte, status int, reason []byte) []byte {
 	if status == 200 && (len(reason) == 0 || string(reason) == "OK") {

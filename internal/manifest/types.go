@@ -98,7 +98,7 @@ func (h *health) setDefaults() {
 
 type route struct {
 	Host string `yaml:"host" desc:"A host name. Left out: any host."`
-	Path string `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab." pattern:"^/"`
+	Path string `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab. It may be written with or without percent-encoding." pattern:"^/"`
 	To   string `yaml:"to" need:"yes" desc:"The name of a component."`
 }
 

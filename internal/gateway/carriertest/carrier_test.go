@@ -151,6 +151,7 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 	s.env = gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: 7, Components: components, Admit: s.admits, Routes: []teal.Route{
 		{Host: "shop.example", Path: "/", To: "web"}, {Host: "shop.example", Path: "/fn", To: "fn"}, {Host: "shop.example", Path: "/fn1", To: "fn1"},
 		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"}, {Host: "shop.example", Path: "/two", To: "two"},
+		{Host: "shop.example", Path: "/caf%c3%a9", To: "none"},
 	}})
 	table := gateway.New()
 	for _, app := range s.apps() {
