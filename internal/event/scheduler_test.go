@@ -2,6 +2,7 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -53,28 +54,37 @@ func TestEventsComeInTheirOrder(t *testing.T) {
 }
 
 // 10 000 events that wait, for their time or for room, cost the others nothing
-// that could be noticed: a look at all of them at every wake takes seconds here.
+// that could be noticed. The middle one of many wakes is looked at, each beside one
+// without waiting events: what else the machine does slows some of them down, not
+// most.
 //
-// Seen red with a next that looks at every event that waits.
+// Seen red with a next that looks at every event that waits (20 to 50 times as long; it is twice as long).
 func TestManyWaitingEventsAreCheap(t *testing.T) {
 	t.Parallel()
-	q := quietQueue(memkv.New())
 	now := time.Now()
+	few, many := quietQueue(memkv.New()), quietQueue(memkv.New())
 	for n := range 5000 {
-		q.schedule(event("later", n, now, now.Add(time.Hour+time.Duration(n))))
-		q.schedule(event("stuck", n, now.Add(-time.Hour), now))
+		many.schedule(event("later", n, now, now.Add(time.Hour+time.Duration(n))))
+		many.schedule(event("stuck", n, now.Add(-time.Hour), now))
 	}
-	q.take(now)
-	start := time.Now()
-	for n := range 10_000 {
+	many.take(now)
+	wake := func(q *Queue, n int) time.Duration {
+		start := time.Now()
 		q.schedule(event(fmt.Sprintf("f%d", n%100), n, now, now))
 		events, _ := q.take(now)
 		if len(events) != 1 || events[0].key != (store.SideKey{App: fmt.Sprintf("f%d", n%100), Name: fmt.Sprintf("e%d", n)}) {
 			t.Fatalf("event %d: %v", n, events)
 		}
 		q.finished(events[0].function)
+		return time.Since(start)
 	}
-	if took := time.Since(start); took > 3*time.Second {
-		t.Errorf("10 000 wakes beside 10 000 waiting events took %s", took)
+	var alone, beside []time.Duration
+	for n := range 2001 {
+		alone, beside = append(alone, wake(few, n)), append(beside, wake(many, n))
+	}
+	slices.Sort(alone)
+	slices.Sort(beside)
+	if base, got := alone[1000], beside[1000]; got > 10*base {
+		t.Errorf("a wake beside 10 000 waiting events took %s, one without them %s", got, base)
 	}
 }
