@@ -203,14 +203,10 @@ func TestGrandchildGoesWithTheProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, process.Config{Guard: guardCmd}, way...)
-			began := time.Now()
 			p, out := r.shell("sleep 1000 & echo $!")
 			done(t, p)
 			grandchild := out.pid(t, 0)
 			eventually(t, "the grandchild is gone", func() bool { return gone(grandchild) })
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %s", took)
-			}
 		})
 	}
 }
@@ -259,12 +255,8 @@ func TestOutputHeldOpenDoesNotHoldUpTheEnd(t *testing.T) {
 	if _, err := held.WriteString("last words"); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	p.Kill()
 	done(t, p)
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %s", took)
-	}
 	if diff := cmp.Diff([]string{"stdout: first", "stdout: last words"}, got.all()); diff != "" {
 		t.Error(diff)
 	}
