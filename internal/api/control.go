@@ -43,8 +43,8 @@ type Releaser interface {
 	// it the alias goes back.
 	Abort(ctx context.Context, app, by, why string) (teal.Release, error)
 	// Command tells the active release of an app to pause, to resume, or that a
-	// step is approved: Kind is OrderPause, OrderResume or OrderApprove, Step of
-	// an approval the step, 0 for the one that waits, and At is filled in. It
+	// step is approved: Kind is CommandPause, CommandResume or CommandApprove, Step
+	// of an approval the step, 0 for the one that waits, and At is filled in. It
 	// returns the release with the command, without waiting for what follows. It
 	// returns CodeNoActiveRelease when none runs, and CodeConflict when the command
 	// makes no sense now: nothing is paused, nothing waits for approval.

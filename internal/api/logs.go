@@ -42,8 +42,7 @@ func (s *Server) registerLogs() {
 }
 
 func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
-	// A log that does not exist and an empty one look alike; the catalogue knows.
-	if _, err := s.cfg.Control.Status(ctx, in.App); err != nil {
+	if err := s.checkLogged(ctx, in); err != nil {
 		return nil, err // translated by register
 	}
 	query := LogQuery{
@@ -56,6 +55,17 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 		out := openStream(hctx, "application/jsonl")
 		s.streamEnded(in.App, s.sendLogs(ctx, out, query))
 	}}, nil
+}
+
+// checkLogged refuses the log of what there is not: it looks like an empty one, and
+// only the catalogue knows. A draft has no record there.
+func (s *Server) checkLogged(ctx context.Context, in *logsInput) error {
+	if version := teal.VersionRef(in.Version); version != 0 && version != teal.Draft {
+		_, err := s.findVersion(ctx, in.App, version.String())
+		return err
+	}
+	_, err := s.cfg.Control.Status(ctx, in.App)
+	return err
 }
 
 func (s *Server) sendLogs(ctx context.Context, out *stream, query LogQuery) error {

@@ -105,6 +105,25 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	}
 }
 
+// The log of a version that does not exist is refused with those that do; that of the
+// draft, which has no record, is not. Seen red without the look at the versions (an
+// empty log), and with the draft looked for among them.
+func TestLogsOfNoVersion(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	if a := c.call("GET", "/v1/apps/hello/logs?version=99", ""); a.status != 404 || a.problem(t).Detail != "hello has no version 99; there are v1 and v2" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for _, version := range []string{"2", "999999"} {
+		if a := c.call("GET", "/v1/apps/hello/logs?version="+version, ""); a.status != 200 || a.body != "" {
+			t.Errorf("version %s: %d %s", version, a.status, a.body)
+		}
+	}
+	if a := c.call("GET", "/v1/apps/hello/logs?version=1000000", ""); a.status != 404 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	c, fake := twoVersions(t)
