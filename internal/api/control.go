@@ -189,8 +189,11 @@ type LogQuery struct {
 	App       string
 	Version   teal.VersionRef
 	Component string
+	Instance  string
 	RequestID string
-	Tail      int // only the last so many lines of what is there; 0 is all
+	Since     time.Time // only lines of that time and later
+	Text      string    // only lines that contain it
+	Tail      int       // only the last so many lines of what is there; 0 is all
 	Follow    bool
 }
 
