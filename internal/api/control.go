@@ -146,7 +146,7 @@ type SetAlias struct {
 // Invoke is one direct call of a function.
 type Invoke struct {
 	App       string
-	Qualifier string // an alias or a version number; "" is live
+	Qualifier string // an alias, a version number or $LATEST; "" is live, or $LATEST where nothing is live
 	Component string // "" is the app's only function
 	Event     []byte // JSON
 }
