@@ -172,7 +172,7 @@ func TestEveryMethod(t *testing.T) {
 
 	line := api.LogLine{At: fake.Now(), App: "hello", Version: 2, Component: "hello", Instance: "i1", RequestID: "r", Stream: "stdout", Text: "hi"}
 	fake.Log(line)
-	for l, err := range c.Logs(ctx, api.LogQuery{App: "hello", Version: 2, Component: "hello", RequestID: "r", Tail: 3}) {
+	for l, err := range c.Logs(ctx, api.LogQuery{App: "hello", Version: 2, Component: "hello", Instance: "i1", RequestID: "r", Since: line.At, Text: "h", Tail: 3}) {
 		if diff := cmp.Diff(line, l); diff != "" || err != nil {
 			t.Error(diff, err)
 		}

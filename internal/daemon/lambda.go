@@ -10,9 +10,8 @@ import (
 
 // assembleLambda builds what AWS's tools see, and the gateway's server with function
 // URLs before its routes.
-func (s *server) assembleLambda(minInstances *lambda.MinInstances, zips artifact.Zips) {
+func (s *server) assembleLambda(activator *lambda.Activator, minInstances *lambda.MinInstances, zips artifact.Zips) {
 	cfg := s.daemon.cfg
-	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	urls := lambda.NewURLs(lambda.URLConfig{
 		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
 	})
