@@ -184,7 +184,7 @@ func (s releaseTask) addresses(ctx context.Context, env map[string]string) error
 	versions := s.examiner.cfg.Versions
 	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
 	if err != nil {
-		return fmt.Errorf("version %d cannot be read: %s", s.release.To, teal.MessageOf(err))
+		return fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
 	places := map[string]string{"TEAL_PREVIEW_URL": ""}
 	for name := range spec.Components {
@@ -192,7 +192,7 @@ func (s releaseTask) addresses(ctx context.Context, env map[string]string) error
 	}
 	for variable, component := range places {
 		if env[variable], err = versions.Address(s.release.App, s.release.To, component); err != nil {
-			return fmt.Errorf("version %d cannot be reached: %s", s.release.To, teal.MessageOf(err))
+			return fmt.Errorf("v%d cannot be reached: %s", s.release.To, teal.MessageOf(err))
 		}
 	}
 	return nil

@@ -64,11 +64,11 @@ func (s releaseTask) visit(ctx context.Context, component string) (v *visitor, e
 	versions := s.examiner.cfg.Versions
 	base, err := versions.Address(s.release.App, s.release.To, component)
 	if err != nil {
-		return nil, fmt.Errorf("version %d cannot be reached: %s", s.release.To, teal.MessageOf(err))
+		return nil, fmt.Errorf("v%d cannot be reached: %s", s.release.To, teal.MessageOf(err))
 	}
 	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
 	if err != nil {
-		return nil, fmt.Errorf("version %d cannot be read: %s", s.release.To, teal.MessageOf(err))
+		return nil, fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
 	return &visitor{client: newClient(nil), base: strings.TrimSuffix(base, "/"), host: firstHost(spec.Routes, component)}, nil
 }

@@ -188,7 +188,7 @@ type server struct {
 func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
-	if s.data, err = openData(d.cfg.Data, d.cfg.Logger); err != nil {
+	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
@@ -280,7 +280,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
-		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
 		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
@@ -296,8 +296,8 @@ func (s *server) assemble(ctx context.Context) error {
 	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
-// code returns where environments find their code. Where what runs could change it,
-// it is read and compared each time that an environment starts.
+// code returns where environments, checks and hooks find their code. Where what runs
+// could change it, it is read and compared each time that it is asked for.
 func (s *server) code() environment.Bundles {
 	if s.processes.Protects() == nil {
 		return s.bundles

@@ -333,7 +333,7 @@ func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRe
 func (m *Manager) hideUnneeded(ctx context.Context, app string, version teal.VersionRef) (r *running, keep bool, err error) {
 	use, err := m.cfg.Usage.HideUnused(ctx, app, version, func() { r = m.hide(app, version) })
 	if err == nil && use.Live {
-		err = teal.Errorf(teal.CodeVersionInUse, "version %s of %s is live; it cannot be retired", version, app)
+		err = teal.Errorf(teal.CodeVersionInUse, "%s %s is live; it cannot be retired", app, teal.VersionName(version))
 	}
 	return r, use.Alias, err
 }

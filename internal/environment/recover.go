@@ -158,15 +158,15 @@ func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions
 	}
 }
 
-// incomplete names an environment in an alert.
+// incomplete names an environment in an alert: shop v3.
 func incomplete(app string, version teal.VersionRef) string {
-	return fmt.Sprintf("%s version %s", app, version)
+	return app + " " + teal.VersionName(version)
 }
 
 func (m *Manager) reportIncomplete(app string, version teal.VersionRef, err error) {
 	m.cfg.Alerts.Report(teal.Alert{
 		Code: teal.AlertAppIncomplete, Subject: incomplete(app, version),
-		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", version, app, teal.MessageOf(err)),
+		Message: fmt.Sprintf("%s is wanted and cannot be started: %s", incomplete(app, version), teal.MessageOf(err)),
 		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", app, app),
 	})
 }

@@ -163,7 +163,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
-			return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
+			return teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
 		}
 	}
 	key := store.AliasKey{App: alias.App, Name: alias.Name}
