@@ -92,7 +92,9 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 		at := placeOf(r)
 		for end := 0; end >= 0; end = nextSegment(at.prefix, end) {
 			step := place{at.host, at.prefix[:end]}
-			compiled[step] = compiled[step] // a step on the way, to be walked through
+			if _, known := compiled[step]; !known {
+				compiled[step] = nil // a step on the way, to be walked through
+			}
 		}
 		if component := components[r.To]; component != nil || r.Redirect != nil {
 			compiled[at] = append(compiled[at], &target{component, r.Redirect, at.prefix, r.Methods, r.Strip})
