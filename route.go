@@ -7,13 +7,55 @@ import (
 	"strings"
 )
 
-// Route leads requests for a host and a path prefix to a component. The longest
-// prefix wins; prefixes match whole segments: /a matches /a and /a/b, not /ab.
+// Route leads requests for a host and a path prefix to a component, or elsewhere. The
+// longest prefix wins; prefixes match whole segments: /a matches /a and /a/b, not /ab.
 // Path may be written with or without percent-encoding: see NormalPath.
 type Route struct {
-	Host string `json:"host,omitempty"` // "" is any host
+	Host string `json:"host,omitempty"` // "" is any host, *.example.com every one with one label more
 	Path string `json:"path"`
-	To   string `json:"to"`
+	// Methods are those that the route is for, GET with HEAD; none is all. One place may
+	// have several routes with different methods.
+	Methods  []string  `json:"methods,omitempty"`
+	To       string    `json:"to"`                 // a component; "" with Redirect
+	Redirect *Redirect `json:"redirect,omitempty"` // nil for a route to a component
+	// Strip leaves the path of the route out of what the component is asked for;
+	// X-Forwarded-Prefix has it.
+	Strip bool `json:"strip,omitempty"`
+}
+
+// Redirect sends the clients of a route elsewhere.
+type Redirect struct {
+	To     string `json:"to"`               // http://…, https://… or a path
+	Status int    `json:"status,omitempty"` // 0 is DefaultRedirect
+	// Exact says that To is all of it. Otherwise what the request has below the path of
+	// the route, and its query, are added.
+	Exact bool `json:"exact,omitempty"`
+}
+
+// DefaultRedirect is the status of a redirect that names none: 302 Found, which nobody
+// keeps.
+const DefaultRedirect = 302
+
+// IsPlain reports whether a Teal that knows host, path and component alone does with a
+// route what this one does.
+func (r Route) IsPlain() bool {
+	return len(r.Methods) == 0 && r.Redirect == nil && !r.Strip && !strings.HasPrefix(r.Host, "*")
+}
+
+// IsPlain reports whether a Teal from before routes and health checks had more than host,
+// path and component would run the spec in the same way.
+func (s Spec) IsPlain() bool {
+	for _, r := range s.Routes {
+		if !r.IsPlain() {
+			return false
+		}
+	}
+	for _, c := range s.Components {
+		if c.Service != nil && !c.Service.Health.isPlain() || c.Upstream != nil && (c.Upstream.Host != "" || !c.Upstream.Health.isPlain()) {
+			return false
+		}
+	}
+	return true
 }
 
 // NormalPath returns the one form of a path that is the same for all spellings of it
@@ -95,25 +137,89 @@ func (c *checker) routes(s Spec) {
 	if len(s.Routes) > MaxRoutes {
 		c.addf([]string{"routes"}, "has %d routes; at most %d are allowed", len(s.Routes), MaxRoutes)
 	}
-	seen := map[[2]string]int{}
+	seen := map[[3]string]int{}
 	for i, r := range s.Routes {
 		at := func(key string) []string { return []string{"routes", fmt.Sprint(i), key} }
-		if r.Host != "" && (len(r.Host) > 253 || !hostPattern.MatchString(r.Host)) {
-			c.addf(at("host"), "%q is not a host name; write it in lower case, without a port", r.Host)
+		if r.Host != "" {
+			if err := checkHost(r.Host); err != nil {
+				c.addf(at("host"), "%s", err)
+			}
 		}
 		path, err := checkRoutePath(r.Path)
 		if err != nil {
 			c.addf(at("path"), "%s", err)
 		}
-		if _, ok := s.Components[r.To]; !ok {
-			c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
-		}
-		key := [2]string{r.Host, path}
-		if first, dup := seen[key]; dup {
-			c.addf(at("path"), "repeats route %d: %s%s", first, r.Host, s.Routes[first].Path)
-		} else {
+		c.methods(at("methods"), r.Methods)
+		c.leads(s, r, at)
+		for _, method := range methodsOf(r) {
+			key := [3]string{r.Host, path, method}
+			if first, dup := seen[key]; dup {
+				c.addf(at("path"), "repeats route %d: %s%s", first, r.Host, s.Routes[first].Path)
+				break
+			}
 			seen[key] = i
 		}
+	}
+}
+
+// methodsOf returns the methods of a route, "" for all.
+func methodsOf(r Route) []string {
+	if len(r.Methods) == 0 {
+		return []string{""}
+	}
+	return r.Methods
+}
+
+func (c *checker) methods(at []string, methods []string) {
+	for i, method := range methods {
+		switch {
+		case method != strings.ToUpper(method):
+			c.addf(at, "%q has lower-case letters; methods are written %s", method, strings.ToUpper(method))
+		case method == "" || strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != "" || method == "CONNECT":
+			c.addf(at, "%q is not a method; use GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or another one", method)
+		case slices.Contains(methods[:i], method):
+			c.addf(at, "has %s twice", method)
+		}
+	}
+}
+
+// leads checks where a route leads.
+func (c *checker) leads(s Spec, r Route, at func(key string) []string) {
+	_, known := s.Components[r.To]
+	switch {
+	case r.Redirect != nil && r.To != "":
+		c.addf(at("redirect"), "leads elsewhere, and to leads to %q; use one of them", r.To)
+	case r.Redirect != nil:
+		c.redirect(*r.Redirect, at)
+		if r.Strip {
+			c.addf(at("strip"), "is for routes that lead to a component; a redirect has keep_path")
+		}
+	case r.To == "":
+		c.addf(at("to"), "is missing; name a component, or write redirect")
+	case !known:
+		c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
+	}
+}
+
+func (c *checker) redirect(r Redirect, at func(key string) []string) {
+	rest, absolute := strings.CutPrefix(r.To, "https://")
+	if !absolute {
+		rest, absolute = strings.CutPrefix(r.To, "http://")
+	}
+	host := rest
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		host = rest[:end]
+	}
+	switch _, ok := NormalPath(r.To); {
+	case !ok || strings.ContainsFunc(r.To, notInPath):
+		c.addf(at("redirect"), "%q is not an address that a client can follow; percent-encode what is not ASCII", r.To)
+	case absolute && (!validHostPort(host) || strings.ContainsAny(host, "@\\")), !absolute && (!strings.HasPrefix(r.To, "/") || strings.HasPrefix(r.To, "//")):
+		c.addf(at("redirect"), "%q leads nowhere; write https://, a host and what follows, or a path that starts with /", r.To)
+	case strings.Contains(r.To, "?") && !r.Exact:
+		c.addf(at("redirect"), "%q has a query, to which no path can be added; leave it out, or write keep_path: false", r.To)
+	}
+	if r.Status != 0 && !slices.Contains([]int{301, 302, 303, 307, 308}, r.Status) {
+		c.addf(at("status"), "is %d; a redirect has 301, 302, 303, 307 or 308", r.Status)
 	}
 }
 
@@ -128,13 +234,13 @@ func checkRoutePath(path string) (string, error) {
 	case !ok:
 		err = fmt.Errorf("%q has a percent sign that is not followed by two hexadecimal digits; write %%25 for the sign itself", path)
 	case strings.ContainsAny(path, "?#"):
-		err = fmt.Errorf("%q has a query or a fragment, and routes match paths; leave it out, or write %%3F and %%23 for the signs themselves", path)
+		err = fmt.Errorf("%q is not a plain path prefix: it has a query or a fragment, and routes match paths; leave it out, or write %%3F and %%23 for the signs themselves", path)
 	case strings.Contains(path, "*"):
-		err = fmt.Errorf("%q has a *, and a path matches all that is below it without one; leave it out, or write %%2A for the sign itself", path)
+		err = fmt.Errorf("%q is not a plain path prefix: it has a *, and a path matches all that is below it without one; leave it out, or write %%2A for the sign itself", path)
 	case strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		err = fmt.Errorf("%q has a control character", path)
+		err = fmt.Errorf("%q is not a plain path prefix: it has a control character", path)
 	case strings.Contains(path, "//"):
-		err = fmt.Errorf("%q has an empty segment", path)
+		err = fmt.Errorf("%q is not a plain path prefix: it has an empty segment", path)
 	case path != "/" && strings.HasSuffix(path, "/"):
 		err = fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimSuffix(path, "/"))
 	case strings.Contains(normal+"/", "/./") || strings.Contains(normal+"/", "/../"):

@@ -138,6 +138,7 @@ var designed = rules{
 		"golang.org/x/sys/":              {everyone},
 		"github.com/google/uuid":         {everyone},
 		"github.com/joho/godotenv":       {"internal/manifest"},
+		"golang.org/x/net/idna":          {"internal/manifest"},
 		"github.com/moby/patternmatcher": {"internal/artifact"},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},

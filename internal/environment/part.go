@@ -90,7 +90,7 @@ func (e endpoints) Claim() (gateway.Endpoint, error) {
 type endpoint struct{ *service.Endpoint }
 
 func (e endpoint) Address() gateway.Address {
-	return gateway.Address{Scheme: e.Scheme(), Host: e.Host(), Path: e.Path()}
+	return gateway.Address{Scheme: e.Scheme(), Host: e.Host(), Path: e.Path(), OwnHost: e.OwnHost()}
 }
 
 // withReadOnlyHint returns the reason why a component is not ready, with the way out

@@ -9,6 +9,7 @@ import (
 // asked is what a request asks for, in the ways in which it can be read.
 type asked struct {
 	host, path string // in normal form
+	method     string // "" for any
 	// slashes is the path with every encoded slash as a slash, which is how many
 	// programs read it; "" when it has none.
 	slashes string
@@ -22,7 +23,7 @@ func ask(h Head) (asked, error) {
 	if !ok {
 		return asked{}, PublicErrorf(teal.CodeInvalidInput, "the path has a percent sign that is not followed by two hexadecimal digits")
 	}
-	a := asked{host: NormalHost(h.Host), path: path}
+	a := asked{host: NormalHost(h.Host), path: path, method: h.Method}
 	if strings.Contains(path, encodedSlash) {
 		a.slashes = strings.ReplaceAll(path, encodedSlash, "/")
 	}
@@ -42,7 +43,7 @@ func (a *asked) readAsSlashes() string {
 }
 
 // direct returns what is asked for when whoever is behind resolves dot segments.
-func (a *asked) direct() asked { return asked{host: a.host, path: a.resolved} }
+func (a *asked) direct() asked { return asked{host: a.host, path: a.resolved, method: a.method} }
 
 // String returns what is asked for, short enough for a sentence.
 func (a *asked) String() string { return Excerpt(a.host, a.path) }
@@ -96,12 +97,37 @@ func match[T any, P places[T]](all P, a *asked) (found T, prefix string, ok bool
 	return found, prefix, ok
 }
 
-// matchHosts looks among the places of the very host, then among those of any host.
+// challenges is where certificate authorities look (RFC 8555, 8.3), whatever the host: a
+// route for any host, there or below, is one for all hosts, also for those that have
+// shorter routes of their own.
+const challenges = "/.well-known/acme-challenge"
+
+// matchHosts looks among the places of the very host, then among those of a wildcard,
+// then among those of any host.
 func matchHosts[T any, P places[T]](all P, host, path string) (found T, prefix string, ok bool) {
-	if found, prefix, ok = longest(all, host, path); ok || host == "" {
-		return found, prefix, ok
+	for _, candidate := range hostsFor(host) {
+		if found, prefix, ok = longest(all, candidate, path); ok {
+			break
+		}
 	}
-	return longest(all, "", path)
+	if strings.HasPrefix(path, challenges) && len(prefix) < len(challenges) {
+		if general, at, there := longest(all, "", path); there && len(at) >= len(challenges) {
+			return general, at, true
+		}
+	}
+	return found, prefix, ok
+}
+
+// hostsFor returns the hosts of the places that a host may match, the most specific one
+// first. Some are repeated.
+func hostsFor(host string) [3]string {
+	if strings.HasPrefix(host, ".") {
+		return [3]string{} // not a name, and none of a wildcard's
+	}
+	if dot := strings.IndexByte(host, '.'); dot >= 0 {
+		return [3]string{host, host[dot:], ""}
+	}
+	return [3]string{host, "", ""}
 }
 
 // longest returns what stands at the longest prefix of the path.

@@ -45,6 +45,8 @@ func (g *Gateway) Update(change func(*Table) (*Table, error)) error {
 type Head struct {
 	Host string // as sent: any case, with or without port
 	Path string // as sent, percent-encoded; starts with "/"
+	// Method is what the routes are asked for; "" is any.
+	Method string
 	// Version and Alias are the values of the override headers, "" for none.
 	Version string
 	Alias   string
@@ -66,6 +68,7 @@ type Claim struct {
 	// reads it: a function URL's mode RESPONSE_STREAM.
 	Stream bool
 	Inside bool // a component of the environment calls
+	Strip  bool // Route is left out of what the component is asked for
 
 	user  bool      // the weights of an alias have chosen the version
 	since time.Time // of a measured claim
@@ -86,7 +89,8 @@ const claimAttempts = 64
 // not in normal form.
 //
 // Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
-// CodeInvalidInput (of an override or a path), or CodeUnavailable.
+// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), or CodeUnavailable;
+// or are a *Redirection, where the route leads elsewhere.
 func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	by, err := h.selector()
 	if err != nil {
@@ -163,17 +167,22 @@ func (c *Claim) lead(a *asked) error {
 	if found == nil {
 		return c.errNoRoute(a)
 	}
-	c.Component, c.Route = found.component, found.prefix
-	if a.resolved == "" {
-		return nil
+	if a.resolved != "" {
+		if direct := a.direct(); climbs(a.readAsSlashes(), found.prefix) || c.Env.routes.match(&direct) != found {
+			return errLeavesRoute()
+		}
 	}
-	if direct := a.direct(); climbs(a.readAsSlashes(), found.prefix) || c.Env.routes.match(&direct) != found {
-		return errLeavesRoute()
+	if found.redirect != nil {
+		return &Redirection{*found.redirect, found.prefix}
 	}
+	c.Component, c.Route, c.Strip = found.component, found.prefix, found.strip
 	return nil
 }
 
 func (c *Claim) errNoRoute(a *asked) error {
+	if allowed := c.Env.routes.allowed(a); len(allowed) > 0 {
+		return &NotAllowed{Public(teal.Errorf(teal.CodeMethodNotAllowed, "this address is for %s", strings.Join(allowed, ", "))), allowed}
+	}
 	return teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", c.Version, c.Env.app, a.String())
 }
 

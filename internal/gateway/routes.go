@@ -8,7 +8,8 @@ import (
 	"teal"
 )
 
-// place is where a route stands: a host in normal form, "" for any, and a path
+// place is where a route stands: a host in normal form, "" for any and ".example.com"
+// for every one that has one label in front of that, and a path
 // prefix in normal form without its trailing slash, so that "/" is "".
 type place struct{ host, prefix string }
 
@@ -17,7 +18,7 @@ func placeOf(r teal.Route) place {
 	if !ok {
 		path = r.Path // of a record from before this was checked: no request comes here
 	}
-	return place{host: NormalHost(r.Host), prefix: strings.TrimRight(path, "/")}
+	return place{host: strings.TrimPrefix(NormalHost(r.Host), "*"), prefix: strings.TrimRight(path, "/")}
 }
 
 // IsOnePlace reports whether two routes stand at one place, however they are written.
@@ -26,9 +27,17 @@ func IsOnePlace(a, b teal.Route) bool { return placeOf(a) == placeOf(b) }
 // String returns the place as a person writes it.
 func (p place) String() string {
 	if p.prefix == "" {
-		return p.host + "/"
+		return shownHost(p.host) + "/"
 	}
-	return p.host + p.prefix
+	return shownHost(p.host) + p.prefix
+}
+
+// shownHost returns the host of a place as a person writes it.
+func shownHost(host string) string {
+	if strings.HasPrefix(host, ".") {
+		return "*" + host
+	}
+	return host
 }
 
 // NormalHost returns a Host header in the form that routes have: lower case,
@@ -60,14 +69,22 @@ func nextSegment(path string, end int) int {
 // target is what a route leads to.
 type target struct {
 	component *Component
-	prefix    string // of the route's place
+	redirect  *teal.Redirect // nil for none
+	prefix    string         // of the route's place
+	methods   []string       // none for all
+	strip     bool
+}
+
+// takes reports whether the route is for a method, "" for any.
+func (t *target) takes(method string) bool {
+	return len(t.methods) == 0 || method == "" || slices.Contains(t.methods, method) ||
+		method == "HEAD" && slices.Contains(t.methods, "GET")
 }
 
 // routes leads places to targets. Every prefix on the way to a route is there, with
-// nil when no route stands on it, so that a walk ends at the deepest route below it,
-// however long the path that a client sends. It is never changed after compileRoutes,
-// and implements places.
-type routes map[place]*target
+// none when no route stands on it, so that a walk ends at the deepest route below it,
+// however long the path that a client sends. It is never changed after compileRoutes.
+type routes map[place][]*target
 
 func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 	compiled := routes{}
@@ -79,22 +96,72 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 				compiled[step] = nil // a step on the way, to be walked through
 			}
 		}
-		if component := components[r.To]; component != nil && compiled[at] == nil {
-			compiled[at] = &target{component, at.prefix}
+		if component := components[r.To]; component != nil || r.Redirect != nil {
+			compiled[at] = append(compiled[at], &target{component, r.Redirect, at.prefix, r.Methods, r.Strip})
 		}
+	}
+	for _, targets := range compiled {
+		slices.SortStableFunc(targets, bySpecificity)
 	}
 	return compiled
 }
 
-func (r routes) at(p place) (found *target, ok, known bool) {
-	found, known = r[p]
-	return found, found != nil, known
+// bySpecificity orders the routes of a place: one that names HEAD before one that has it
+// from GET, one for all methods last.
+func bySpecificity(a, b *target) int {
+	rank := func(t *target) int {
+		switch {
+		case slices.Contains(t.methods, "HEAD"):
+			return 0
+		case len(t.methods) > 0:
+			return 1
+		}
+		return 2
+	}
+	return rank(a) - rank(b)
+}
+
+// routesFor are the routes for a method, "" for any. It implements places.
+type routesFor struct {
+	routes
+	method string
+}
+
+func (r routesFor) at(p place) (found *target, ok, known bool) {
+	targets, known := r.routes[p]
+	for _, t := range targets {
+		if t.takes(r.method) {
+			return t, true, true
+		}
+	}
+	return nil, false, known
 }
 
 // match returns what a request is led to; nil when there is nothing.
 func (r routes) match(a *asked) *target {
-	found, _, _ := match(r, a)
+	found, _, _ := match(routesFor{r, a.method}, a)
 	return found
+}
+
+// allowed returns the methods for which there is a route where a request finds none for
+// its own; none when there is no route at all.
+func (r routes) allowed(a *asked) []string {
+	_, prefix, ok := match(routesFor{r, ""}, a)
+	if !ok {
+		return nil
+	}
+	methods := map[string]bool{}
+	for _, host := range hostsFor(a.host) {
+		for _, t := range r[place{host, prefix}] {
+			for _, method := range t.methods {
+				methods[method] = true
+			}
+		}
+	}
+	if methods["GET"] {
+		methods["HEAD"] = true
+	}
+	return slices.Sorted(maps.Keys(methods))
 }
 
 // matchAnyHost is match for a request whose host no route has: the longest prefix
@@ -104,7 +171,7 @@ func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
 	several := false
 	for _, host := range r.hosts() {
 		there := *a
-		there.host = host
+		there.host = shownHost(host) // a * is a label like any other
 		found := r.match(&there)
 		if found == nil || best != nil && len(found.prefix) < len(best.prefix) {
 			continue
@@ -113,7 +180,7 @@ func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
 			best, hosts, several = found, nil, false
 		}
 		several = several || found.component != best.component
-		hosts = append(hosts, host)
+		hosts = append(hosts, shownHost(host))
 	}
 	if several {
 		return nil, hosts

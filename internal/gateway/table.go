@@ -142,8 +142,8 @@ func newRecord(app App) *record {
 		live[target.Version] = target.Weight > 0
 	}
 	for version, env := range app.Environments {
-		for at, component := range env.routes {
-			if component != nil {
+		for at, targets := range env.routes {
+			if len(targets) > 0 {
 				r.claims[at] = r.claims[at] || live[version]
 			}
 		}
@@ -255,7 +255,7 @@ func (r *record) selects(by selector, at place) bool {
 
 func (r *record) has(version teal.VersionRef, at place) bool {
 	if env, ok := r.Environments[version]; ok {
-		return env.routes[at] != nil
+		return len(env.routes[at]) > 0
 	}
 	return slices.ContainsFunc(r.Starting[version], func(route teal.Route) bool { return placeOf(route) == at })
 }

@@ -123,7 +123,7 @@ func (s *Set) start(sl *slot, dirs instanceDirs, port int) (*process.Process, er
 func (s *Set) superviseSlot(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
 	host := net.JoinHostPort(loopback, strconv.Itoa(port))
 	e := s.open(sl, &Endpoint{scheme: "http", host: host, address: host, name: sl.name})
-	p := s.probe("http://"+host+s.path, host+s.path)
+	p := s.probe("http://"+host+s.asks.Path, host+s.asks.Path)
 
 	alive, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup

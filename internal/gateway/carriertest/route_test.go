@@ -1,6 +1,7 @@
 package carriertest
 
 import (
+	"strings"
 	"testing"
 
 	"teal/internal/gateway/exchange"
@@ -38,4 +39,74 @@ func TestSpellingsOfAPath(t *testing.T) {
 			}
 		}
 	})
+}
+
+// answeredCases are requests that a route answers without a component.
+var answeredCases = []struct{ ask, want string }{
+	{"GET /old/a%20b?c=d", "308\nlength 0\nlocation: https://new.example/x/a%20b?c=d\nno teal-version"},
+	{"POST /gone/x?y\n\nbody", "302\nlength 0\nlocation: /\nno teal-version"},
+	{"HEAD /old", "308\nlength 0\nlocation: https://new.example/x\nno teal-version"},
+}
+
+// Seen red with the error of a redirect written as a problem.
+func TestRedirects(t *testing.T) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+		for _, tt := range answeredCases {
+			got := s.do(tt.ask)
+			if got.status/100 != 3 || got.fields.get("location") != strings.TrimPrefix(strings.Split(tt.want, "\n")[2], "location: ") || got.body != "" || got.fields.get("content-type") != "" {
+				t.Errorf("%s:\n%s\nwant\n%s", tt.ask, got, tt.want)
+			}
+			if r := s.records.next(t); r.Code != "" || r.Status != got.status {
+				t.Errorf("%s: recorded with %q", tt.ask, r.Code)
+			}
+		}
+	})
+}
+
+// Seen red without the Allow header.
+func TestAMethodWithoutARoute(t *testing.T) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+		got := s.do("DELETE /form\nhost: only.example")
+		if text, _ := got.problem(); got.status != 405 || got.fields.get("allow") != "GET, HEAD, POST" || text != "method_not_allowed: this address is for GET, HEAD, POST" {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
+// What a route leaves out of the path, and which host an instance is asked for.
+//
+// Seen red with the path as sent, without the prefix, with a client's prefix passed on, and
+// with the client's host for an upstream that wants its own.
+func TestWhatARouteChanges(t *testing.T) {
+	for name, config := range map[string]exchange.Config{"": {}, "trusted": {Trusted: everybody}} {
+		each(t, config, func(t *testing.T, s *site) {
+			for ask, want := range map[string]string{
+				"GET /str%2Fip/a%2Fb/c?d":                   "GET /a%2Fb/c?d|/str%2Fip",
+				"GET /str%2fip":                             "GET /|/str%2Fip",
+				"GET /str%2Fip/\nx-forwarded-prefix: /evil": "GET /|/str%2Fip",
+				"GET /own/x":                                "GET /own/x|",
+			} {
+				if name == "trusted" {
+					want = strings.Replace(want, "|/", "|/evil/", strings.Count(ask, "evil"))
+				}
+				s.instance.says(fine)
+				if got := s.do(ask); got.status != 200 {
+					t.Errorf("%s: %s", ask, got)
+				}
+				text := s.instance.next(t).text()
+				target, prefix := strings.TrimSuffix(strings.Split(text, "\n")[0], " HTTP/1.1"), ""
+				for _, line := range strings.Split(text, "\n") {
+					if value, ok := strings.CutPrefix(line, "x-forwarded-prefix: "); ok {
+						prefix += value
+					}
+				}
+				if target+"|"+prefix != want {
+					t.Errorf("%s: arrives as %s|%s; want %s", ask, target, prefix, want)
+				}
+				if own := strings.Contains(text, "\nhost: "+s.instance.addr); own != strings.Contains(ask, "/own") || !strings.Contains(text, "x-forwarded-host: shop.example") {
+					t.Errorf("%s arrives as\n%s", ask, text)
+				}
+			}
+		})
+	}
 }

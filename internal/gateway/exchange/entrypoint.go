@@ -68,7 +68,11 @@ func (p *Policy) trusts(at *Entrypoint, peer netip.Addr) bool {
 // form. Nothing of the claim lies in the carrier's buffer.
 func (x *Exchange) Choose() (err error) {
 	line := x.in.Line()
-	x.Claim, err = x.claim(gateway.Head{Host: line.Host, Path: line.Path})
+	method := line.Method
+	if method == "CONNECT" { // of a WebSocket over HTTP/2, which is a GET over HTTP/1.1 (RFC 8441)
+		method = "GET"
+	}
+	x.Claim, err = x.claim(gateway.Head{Host: line.Host, Path: line.Path, Method: method})
 	return err
 }
 
