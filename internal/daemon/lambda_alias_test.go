@@ -14,7 +14,7 @@ import (
 // A function that has no live alias can be called by its name: $LATEST answers, which
 // is started for it, and live as soon as there is one.
 //
-// Seen red with live alone ("no alias live"), and with a draft that is asked for where
+// Seen red with live alone ("there is no app"), and with a draft that is asked for where
 // live points to a version.
 func TestInvokeWithoutLive(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
