@@ -35,10 +35,20 @@ func (c *Control) status(app teal.App, environments []teal.Environment) api.Stat
 	if active, ok := c.cfg.Known.Release(app.Active); ok && !active.Phase.Ended() {
 		records.Active, records.Judgement = &active, c.cfg.Engine.Judgement(active.ID)
 	}
-	if last, ok := c.cfg.Known.Release(teal.ReleaseID(app.Name, app.LastRelease)); ok {
-		records.Last = &last
-	}
+	records.Last = c.newest(app)
 	return api.NewStatus(records)
+}
+
+// newest returns the newest release of an app that has a record; nil when none has.
+// A number is given out before its release is recorded, and a crash may come between:
+// meanwhile, or for good, the one before is the newest.
+func (c *Control) newest(app teal.App) *teal.Release {
+	for n := app.LastRelease; n > 0; n-- {
+		if r, ok := c.cfg.Known.Release(teal.ReleaseID(app.Name, n)); ok {
+			return &r
+		}
+	}
+	return nil
 }
 
 // Apps implements [api.Catalog]. It reads nothing from the store: who shows all apps

@@ -12,6 +12,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/await"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/release"
@@ -56,7 +57,7 @@ func newCatalog(t testing.TB, kv store.KV, apps int) (*Control, *store.Store) {
 	go func() { followed <- known.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-followed; err != nil {
+		if err := await.Value(t, "the index to end", followed); err != nil {
 			t.Error(err)
 		}
 	})
@@ -173,6 +174,26 @@ func TestAppsReadNothingFromTheStore(t *testing.T) {
 	}
 }
 
+// An app shows its newest release also while the next has its number and no record
+// yet, and after a crash in between. Seen red with the release of the last number
+// alone: an app that has had three releases had none.
+func TestANumberWithoutAReleaseHidesNone(t *testing.T) {
+	t.Parallel()
+	c, s := newCatalog(t, memkv.New(), 1)
+	for last, want := range map[int]string{3: "app-0000-3", 4: "app-0000-3", 6: "app-0000-3"} {
+		if _, err := s.Apps.Modify(t.Context(), "app-0000", func(a *teal.App) error {
+			a.LastRelease, a.Active = last, teal.ReleaseID(a.Name, last)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		status, err := c.Status(t.Context(), "app-0000")
+		if err != nil || status.Release == nil || status.Release.ID != want {
+			t.Errorf("with release %d as the last: %+v, %v", last, status.Release, err)
+		}
+	}
+}
+
 // The events of all apps are those of each. Seen red when Watch asked for the record of
 // an app without a name.
 func TestWatchOfAllApps(t *testing.T) {
@@ -194,8 +215,8 @@ func TestWatchOfAllApps(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2*7 + 1 {
-		event := <-all
-		if diff := cmp.Diff(<-next[event.App], event); diff != "" {
+		event := await.Value(t, "an event of all apps", all)
+		if diff := cmp.Diff(await.Value(t, "an event of "+event.App, next[event.App]), event); diff != "" {
 			t.Errorf("an event of %s: %s", event.App, diff)
 		}
 	}
