@@ -53,6 +53,7 @@ var designed = rules{
 		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
 		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
+		"internal/await":      {}, // for tests: waits with a limit
 		"internal/cron":       {},
 		"internal/doctor":     {},
 		// The queue knows no function: what an event is about is its worker's.

@@ -22,6 +22,7 @@ import (
 	"pgregory.net/rapid"
 
 	"teal"
+	"teal/internal/await"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -49,12 +50,20 @@ func line(version, n int) Line {
 func read(t testing.TB, s *Store, q Query) []Line {
 	t.Helper()
 	var all []Line
-	for l, err := range s.Read(context.Background(), q) {
-		if err != nil {
-			t.Fatal(err)
+	// Whether the disk is slow or the whole machine, the error says to try again.
+	await.True(t, "all lines", func() bool {
+		all = nil
+		for l, err := range s.Read(context.Background(), q) {
+			if teal.IsCode(err, teal.CodeUnavailable) {
+				return false
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, l)
 		}
-		all = append(all, l)
-	}
+		return true
+	})
 	return all
 }
 
