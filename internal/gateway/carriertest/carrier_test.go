@@ -154,7 +154,7 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"}, {Host: "shop.example", Path: "/two", To: "two"},
 		{Host: "shop.example", Path: "/caf%c3%a9", To: "none"},
 		{Host: "shop.example", Path: "/str%2fip", To: "web", Strip: true}, {Host: "only.example", Path: "/form", To: "web", Methods: []string{"GET", "POST"}},
-		{Host: "shop.example", Path: "/own", To: "own"}, {Host: "*.shop.example", Path: "/", To: "none"},
+		{Host: "shop.example", Path: "/own", To: "own"}, {Host: "*.shop.example", Path: "/wild", To: "none"},
 		{Host: "shop.example", Path: "/old", Redirect: &teal.Redirect{To: "https://new.example/x", Status: 308}}, {Host: "shop.example", Path: "/gone", Redirect: &teal.Redirect{To: "/", Exact: true}},
 	}})
 	table := gateway.New()

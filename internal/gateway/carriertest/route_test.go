@@ -33,6 +33,9 @@ func TestSpellingsOfAPath(t *testing.T) {
 				t.Errorf("%s: %d from %q by %q; want %+v", tt.target, got.status, r.Component, r.Route, tt)
 			}
 		}
+		if got := s.do("GET /wild/x\nhost: Any.shop.example:80"); got.status != 503 || s.records.next(t).Route != "/wild" {
+			t.Errorf("a wildcard: %s", got)
+		}
 		if s.carrier.major == 1 { // HTTP/2 of net/http resets the stream
 			if got := s.do("GET /x%zz"); got.status != 400 {
 				t.Errorf("/x%%zz: %s", got)
