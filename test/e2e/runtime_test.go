@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,13 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
-	"time"
 )
 
 // The examples that readers are shown do what they say: AWS's own handlers,
 // unchanged, blue and green.
 func TestExamples(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	hello := func(version, colour string) {
@@ -67,6 +67,7 @@ func TestExamples(t *testing.T) {
 // Components find each other through TEAL_URL_X, and what they find is their own
 // version, whatever is live.
 func TestSiblings(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", example("shop"))
@@ -96,6 +97,7 @@ func TestSiblings(t *testing.T) {
 // What goes wrong in a function is answered with a reason, and the next
 // invocation does not feel it.
 func TestFunctionsThatFail(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", ", timeout: 1s, memory: 64MiB").dir)
@@ -127,28 +129,30 @@ func TestFunctionsThatFail(t *testing.T) {
 	if strings.Contains(s.log.String(), `memory_limit="cgroup`) {
 		s.logged([]string{"odd"}, "Runtime.OutOfMemory", "out of memory")
 	}
-	if st := s.status("odd"); st.Environments[0].State != "serving" {
-		t.Errorf("after all that the environment is %+v", st.Environments[0])
+	if st := s.status("odd"); st.environments() != "1 blue serving" {
+		t.Errorf("after all that there is %s", st.text)
 	}
 }
 
 // More invocations at once than there may be instances wait a moment, then are
 // told to come again; none is lost.
 func TestTooManyAtOnce(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
-	s.ok("deploy", newOdd(t, "odd", ", timeout: 10s, concurrency: {min: 1, max: 2}").dir)
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 2m, concurrency: {min: 2, max: 2}").dir)
+	gate, url := newGate(t), s.url("/odd?do=wait&gate=")
 	const clients = 8
 	type answer struct {
 		code  int
 		retry string
 		body  string
 	}
-	answers := make(chan answer)
+	answers := make(chan answer, clients)
 	for range clients {
 		go func() {
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			resp, err := client.Get(s.url("/odd?do=sleep&n=2500"))
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+			resp, err := client.Get(url + gate.path)
 			if err != nil {
 				answers <- answer{body: err.Error()}
 				return
@@ -158,7 +162,10 @@ func TestTooManyAtOnce(t *testing.T) {
 		}()
 	}
 	codes := map[int]int{}
-	for range clients {
+	for n := range clients {
+		if n == clients-2 { // all others have been answered
+			gate.open()
+		}
 		a := <-answers
 		codes[a.code]++
 		if a.code == http.StatusTooManyRequests && a.retry == "" || a.code == 0 {
@@ -176,6 +183,7 @@ func TestTooManyAtOnce(t *testing.T) {
 // invoke prints what the function returned, or its error document; the exit code
 // tells which.
 func TestInvoke(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", ", timeout: 1s").dir)
@@ -225,6 +233,7 @@ func TestInvoke(t *testing.T) {
 // logs shows what a version has printed, with the request that made it, and of
 // no other version.
 func TestLogsOfOneVersion(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", "").dir)
@@ -274,6 +283,7 @@ func TestLogsOfOneVersion(t *testing.T) {
 // follows, and comes before the report of that request. Seen red when what was in
 // the pipe was left to the reader: one line in twenty had the next request's ID.
 func TestLinesCarryTheirRequest(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newFiles(t, files{
@@ -282,12 +292,13 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 	}).dir)
 	const clients, each = 3, 100
 	var all sync.WaitGroup
+	url := s.url("/odd")
 	for range clients {
 		all.Go(func() {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			for range each {
-				resp, err := (&http.Client{Transport: transport}).Get(s.url("/odd"))
+				resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get(url)
 				if err != nil {
 					t.Error(err)
 					return
@@ -301,8 +312,9 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 		})
 	}
 	all.Wait()
-	waitFor(t, 10*time.Second, "the reports", func() bool {
-		return strings.Count(s.ok("logs", "odd").stdout, "REPORT") == clients*each
+	waitUntil(t, "the reports", func() (bool, string) {
+		log := s.ok("logs", "odd").stdout
+		return strings.Count(log, "REPORT") == clients*each, tail(log, 60)
 	})
 	var list struct {
 		Lines []struct {
@@ -338,6 +350,7 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 // What the server knows stays with it: neither functions nor services get its
 // environment, its token least of all. Seen red with os.Environ in the function's.
 func TestServersEnvironmentStaysWithIt(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := newServer(t)
 	s.start("TEAL_TOKEN=hidden-token", "TEAL_DATA=/hidden", "AWS_SECRET_ACCESS_KEY=hidden-key", "SECRET=hidden", "LD_LIBRARY_PATH=/hidden", "PYTHONPATH=/hidden", "NODE_OPTIONS=--no-warnings")
@@ -393,6 +406,7 @@ routes:
 // A service whose process dies is started again; what its other instance does is
 // not disturbed.
 func TestServiceInstanceThatDies(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	linuxOnly(t)
 	s := startServer(t)
@@ -407,18 +421,17 @@ func TestServiceInstanceThatDies(t *testing.T) {
 		if err := process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, 10*time.Second, "the process to be gone", func() bool { return marked(t, mark)[pid] == "" })
+		waitFor(t, "the process to be gone", func() bool { return marked(t, mark)[pid] == "" })
 		for range 50 {
 			if code, _, body := s.get("/"); code != http.StatusOK || body != "version 1" {
 				t.Fatalf("after the end of an instance: %d %s", code, body)
 			}
 		}
-		waitFor(t, 10*time.Second, "two instances", func() bool { return len(marked(t, mark)) == 2 })
-		waitFor(t, 10*time.Second, "both to be healthy", func() bool {
-			st := s.status("web")
-			return st.Environments[0].State == "serving" && st.Environments[0].Reason == ""
+		waitFor(t, "two instances", func() bool { return len(marked(t, mark)) == 2 })
+		s.awaitStatus("web", "both to be healthy", func(st status) bool {
+			e := st.environment(1)
+			return e.State == "serving" && e.Instances["web"].Healthy == 2
 		})
-		time.Sleep(200 * time.Millisecond) // two checks: nothing says which instance is healthy
 	}
 	s.logged([]string{"web"}, "killed by signal killed", "starting it again")
 }
@@ -426,6 +439,7 @@ func TestServiceInstanceThatDies(t *testing.T) {
 // An upstream is somebody else's: a version is not released before it answers,
 // and when it stops answering, requests get a reason.
 func TestUpstream(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	const manifest = `
@@ -437,7 +451,7 @@ routes:
 release:
   ready_within: 1s
 `
-	address := freeAddress(t)
+	address := reserved(t)
 	a := newFiles(t, files{"teal.yaml": fmt.Sprintf(manifest, address)})
 	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 1s", address, "is live")
 
@@ -452,37 +466,53 @@ release:
 		_ = web.Wait()
 	}
 	t.Cleanup(stop)
-	waitFor(t, 10*time.Second, "the upstream", func() bool {
+	waitFor(t, "the upstream", func() bool {
 		resp, err := http.Get("http://" + address + "/healthz")
 		if err == nil {
 			_ = resp.Body.Close()
 		}
 		return err == nil
 	})
+	a.write("teal.yaml", strings.Replace(fmt.Sprintf(manifest, address), "ready_within: 1s", "ready_within: 2m", 1))
 	s.ok("deploy", a.dir)
 	if code, version, body := s.get("/"); code != http.StatusOK || version != "1" || body != "version of an upstream" {
 		t.Errorf("%d, version %s: %s", code, version, body)
 	}
 	stop()
-	waitFor(t, 10*time.Second, "the upstream to be found missing", func() bool {
+	waitFor(t, "the upstream to be found missing", func() bool {
 		code, _, body := s.get("/")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "no_healthy_instance") || code == http.StatusBadGateway && strings.Contains(body, "upstream_failed")
 	})
-	waitFor(t, 10*time.Second, "status to say so", func() bool {
-		st := s.status("legacy")
-		return st.Environments[0].State == "degraded" && strings.Contains(st.Environments[0].Reason, address)
+	s.awaitStatus("legacy", "the version to be degraded", func(st status) bool {
+		e := st.environment(1)
+		return e.State == "degraded" && strings.Contains(e.Reason, address)
 	})
 }
 
-// freeAddress returns an address that nobody listens on at the moment.
-func freeAddress(t testing.TB) string {
+// reserved returns an address that nobody listens on, and that nobody else gets until
+// the test ends. Who is told that one, as a program is by its PORT, can listen on it.
+func reserved(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	syscall.ForkLock.RLock()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	// Bound and not listening; with this option others may do the same.
+	if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
 		t.Fatal(err)
 	}
-	return l.Addr().String()
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	name, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
 }
