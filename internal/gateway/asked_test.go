@@ -206,11 +206,11 @@ func TestBelow(t *testing.T) {
 		{"/a/b", "", "/a/b"}, {"/a/b", "/a", "/b"}, {"/a", "/a", ""}, {"/a/", "/a", "/"}, {"/%61/b%2Fc", "/a", "/b%2Fc"}, {"/a%2fb", "/a", "/b"},
 		{"/a%2Fb/c", "/a/b", "/c"}, {"/a%2Fb/c", "/a%2Fb", "/c"}, {"/a%2Fb%2Fc", "/a", "/b%2Fc"}, {"/a//evil", "/a", "//evil"},
 	} {
-		if got := Below(tt.path, tt.route); got != tt.want {
+		if got := below(tt.path, tt.route); got != tt.want {
 			t.Errorf("%s below %q: %q, want %q", tt.path, tt.route, got, tt.want)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { Below("/a/b/c", "/a/b") }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { below("/a/b/c", "/a/b") }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -227,6 +227,7 @@ func TestLocations(t *testing.T) {
 		{to: "https://shop.example/new", prefix: "/old", path: "/old/x", query: "y", exact: true, want: "https://shop.example/new"},
 		{to: "/", prefix: "/old", path: "/old//evil.example", want: "/evil.example"},
 		{to: "/", prefix: "/old", path: "/old%2F%2fevil.example", want: "/%2fevil.example"},
+		{to: "/", prefix: "/old", path: `/old/\evil.example`, want: "/%5Cevil.example"},
 		{to: "/", prefix: "/old", path: "/old", want: "/"},
 		{to: "/new", prefix: "/old", path: "/old%2Fx", want: "/new/x"},
 	} {

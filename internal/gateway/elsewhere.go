@@ -33,19 +33,30 @@ func (r *Redirection) Location(path, query string) string {
 	if r.redirect.Exact {
 		return r.redirect.To
 	}
-	location := strings.TrimRight(r.redirect.To, "/") + Below(path, r.prefix)
-	if strings.HasPrefix(location, "//") { // would name a host
-		location = "/" + strings.TrimLeft(location, "/")
-	}
+	// Browsers read a backslash as a slash, and two slashes at the beginning name a host.
+	rest := strings.ReplaceAll(below(path, r.prefix), `\`, "%5C")
+	location := oneSlash(strings.TrimRight(r.redirect.To, "/") + rest)
 	if query != "" {
 		location += "?" + query
 	}
 	return cmp.Or(location, "/")
 }
 
-// Below returns what a path, as sent, has below that of the route that has led it: "",
+// Stripped returns the path, as sent, that a component is asked for of which the path
+// of the route is none of its business. It begins with one slash alone: what begins
+// with two is an address of another host to an application that makes a link of it.
+func Stripped(path, route string) string { return cmp.Or(oneSlash(below(path, route)), "/") }
+
+func oneSlash(path string) string {
+	if !strings.HasPrefix(path, "//") {
+		return path
+	}
+	return "/" + strings.TrimLeft(path, "/")
+}
+
+// below returns what a path, as sent, has below that of the route that has led it: "",
 // or what begins with a slash. It allocates nothing unless the slash was encoded.
-func Below(path, route string) string {
+func below(path, route string) string {
 	encoded := !strings.Contains(route, encodedSlash) // then it is read as a slash: see match
 	segments := strings.Count(route, "/")
 	for i := 0; i < len(path); i++ {

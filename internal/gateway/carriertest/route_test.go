@@ -78,7 +78,7 @@ func TestAMethodWithoutARoute(t *testing.T) {
 
 // What a route leaves out of the path, and which host an instance is asked for.
 //
-// Seen red with the path as sent, without the prefix, with a client's prefix passed on, and
+// Seen red with the path as sent, with two slashes at its beginning, without the prefix, with a client's prefix passed on, and
 // with the client's host for an upstream that wants its own.
 func TestWhatARouteChanges(t *testing.T) {
 	for name, config := range map[string]exchange.Config{"": {}, "trusted": {Trusted: everybody}} {
@@ -86,6 +86,7 @@ func TestWhatARouteChanges(t *testing.T) {
 			for ask, want := range map[string]string{
 				"GET /str%2Fip/a%2Fb/c?d":                   "GET /a%2Fb/c?d|/str%2Fip",
 				"GET /str%2fip":                             "GET /|/str%2Fip",
+				"GET /str%2Fip//host":                       "GET /host|/str%2Fip",
 				"GET /str%2Fip/\nx-forwarded-prefix: /evil": "GET /|/str%2Fip",
 				"GET /own/x":                                "GET /own/x|",
 			} {

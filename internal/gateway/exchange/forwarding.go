@@ -50,7 +50,7 @@ func (x *Exchange) ForwardedPath() string {
 	if !x.strips() {
 		return path
 	}
-	return or(gateway.Below(path, x.Claim.Route), "/")
+	return gateway.Stripped(path, x.Claim.Route)
 }
 
 // strips reports whether the path of the route is left out.
