@@ -111,7 +111,7 @@ func TestRefusedOrders(t *testing.T) {
 		{"invoke web --component web", []string{"not a function"}},
 		{"invoke web", []string{"no function"}},
 
-		{"rollback web", []string{"no version before version 1", "--to"}},
+		{"rollback web", []string{"no version before v1", "--to"}},
 		{"promote web", []string{"no version beside the live one", "--no-release"}},
 		{"abort web", []string{"no release to abort", "teal history web"}},
 

@@ -31,8 +31,6 @@ type environmentStatus struct {
 	Slot    string
 	State   string
 	Reason  string
-	// Instances counts those of each component.
-	Instances map[string]struct{ Healthy, Total int }
 }
 
 type releaseStatus struct {
