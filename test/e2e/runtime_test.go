@@ -453,11 +453,11 @@ upstreams:
 routes:
   - {path: /, to: old}
 release:
-  ready_within: 1s
+  ready_within: 5s
 `
 	address := reserved(t)
 	a := newFiles(t, files{"teal.yaml": fmt.Sprintf(manifest, address)})
-	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 1s", address, "is live")
+	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 5s", address, "is live")
 
 	_, port, _ := strings.Cut(address, ":")
 	web := exec.Command(built.web)
@@ -477,7 +477,7 @@ release:
 		}
 		return err == nil
 	})
-	a.write("teal.yaml", strings.Replace(fmt.Sprintf(manifest, address), "ready_within: 1s", "ready_within: 2m", 1))
+	a.write("teal.yaml", strings.Replace(fmt.Sprintf(manifest, address), "ready_within: 5s", "ready_within: 2m", 1))
 	s.ok("deploy", a.dir)
 	if code, version, body := s.get("/"); code != http.StatusOK || version != "1" || body != "version of an upstream" {
 		t.Errorf("%d, version %s: %s", code, version, body)
