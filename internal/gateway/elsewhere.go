@@ -35,11 +35,11 @@ func (r *Redirection) Location(path, query string) string {
 	}
 	// Browsers read a backslash as a slash, and two slashes at the beginning name a host.
 	rest := strings.ReplaceAll(below(path, r.prefix), `\`, "%5C")
-	location := oneSlash(strings.TrimRight(r.redirect.To, "/") + rest)
+	location := cmp.Or(oneSlash(strings.TrimRight(r.redirect.To, "/")+rest), "/")
 	if query != "" {
 		location += "?" + query
 	}
-	return cmp.Or(location, "/")
+	return location
 }
 
 // Stripped returns the path, as sent, that a component is asked for of which the path

@@ -168,7 +168,9 @@ func (c *Claim) lead(a *asked) error {
 		return c.errNoRoute(a)
 	}
 	if a.resolved != "" {
-		if direct := a.direct(); climbs(a.readAsSlashes(), found.prefix) || c.Env.routes.match(&direct) != found {
+		// The second look first: what both lead to has no encoded slash, so its path is the
+		// beginning of both readings.
+		if direct := a.direct(); c.Env.routes.match(&direct) != found || climbs(a.readAsSlashes(), found.prefix) {
 			return errLeavesRoute()
 		}
 	}
