@@ -42,9 +42,9 @@ func (r *Redirection) Location(path, query string) string {
 	return location
 }
 
-// Stripped returns the path, as sent, that a component is asked for of which the path
-// of the route is none of its business. It begins with one slash alone: what begins
-// with two is an address of another host to an application that makes a link of it.
+// Stripped returns a path, as sent, without that of the route that has led it. It begins
+// with one slash alone: what begins with two is an address on another host to an
+// application that makes a link of it.
 func Stripped(path, route string) string { return cmp.Or(oneSlash(below(path, route)), "/") }
 
 func oneSlash(path string) string {

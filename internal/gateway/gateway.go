@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +208,9 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	}
 	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is not running (%s)", version, r.Name, r.versions())
 }
+
+// RandomPoint draws the point, for Pick and Claim, of a request that has no affinity key.
+func RandomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
 // Pick chooses between the versions of an alias. The points below the second
 // one's weight are the second one's: raising that weight moves points from the
