@@ -78,6 +78,7 @@ var designed = rules{
 		"internal/removal":  {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
@@ -87,7 +88,7 @@ var designed = rules{
 		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold": {"internal/manifest"},
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
