@@ -21,6 +21,28 @@ type draft struct {
 	Spec       teal.Spec
 	CreatedAt  time.Time
 	ModifiedAt time.Time
+	// Change is how the draft came to be at ModifiedAt: AWS's tools are told for a
+	// while that it is still going on. A draft from before there was that has none.
+	Change awslambda.Change `json:",omitempty"`
+}
+
+// DefaultSettle is how long a function is told to be changing after a change of its
+// draft. Nothing is left to do in that time. It is long enough for whoever looks at
+// once, or changes it again, to meet what it would meet on AWS, and over before
+// AWS's waiters look for the second time, a second later.
+const DefaultSettle = 500 * time.Millisecond
+
+// settles returns when the last change of the draft is over. It follows from the
+// record alone, so that neither a crash nor a restart leaves a function changing; a
+// clock that was set back does not, either.
+func (d draft) settles(settle time.Duration) time.Time { return d.ModifiedAt.Add(settle) }
+
+// changing returns the change that is going on at a time; "" for none.
+func (d draft) changing(settle time.Duration, now time.Time) awslambda.Change {
+	if now.Before(d.settles(settle)) && !now.Before(d.ModifiedAt) {
+		return d.Change
+	}
+	return ""
 }
 
 // drafts are those of all apps.
@@ -28,16 +50,18 @@ type drafts struct {
 	table *store.Table[store.SideKey, draft]
 	store *store.Store // of the apps' own records
 	apps  Apps
+	// settle is how long a change is told to be going on.
+	settle time.Duration
 
 	mu      sync.Mutex
 	known   map[string]store.Record[draft] // by app
 	changes uint64                         // of known
 }
 
-func newDrafts(kv store.KV, typed *store.Store, apps Apps) *drafts {
+func newDrafts(kv store.KV, typed *store.Store, apps Apps, settle time.Duration) *drafts {
 	return &drafts{
 		table: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return store.AppKey(d.App) }),
-		store: typed, apps: apps, known: map[string]store.Record[draft]{},
+		store: typed, apps: apps, settle: settle, known: map[string]store.Record[draft]{},
 	}
 }
 
@@ -114,7 +138,27 @@ type current struct {
 	spec     teal.Spec
 	at       time.Time
 	revision string
+	change   awslambda.Change // what is going on, until settles
+	settles  time.Time
 	app      teal.App
+}
+
+// content returns what one function of the draft is made of.
+func (c current) content(ref awslambda.Ref) (awslambda.Content, error) {
+	made, err := content(teal.Draft, ref, c.spec, c.at, c.revision)
+	made.Change, made.Settles = c.change, c.settles
+	return made, err
+}
+
+// own returns what a record stands for while a change is going on; "" for none.
+func (d *drafts) own(record store.Record[draft], change awslambda.Change) current {
+	r := record.Value
+	return current{spec: r.Spec, at: r.ModifiedAt, revision: ownRevision(record, change), change: change, settles: r.settles(d.settle)}
+}
+
+// now is own at this time.
+func (d *drafts) now(record store.Record[draft]) current {
+	return d.own(record, record.Value.changing(d.settle, time.Now()))
 }
 
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
@@ -131,16 +175,24 @@ func (d *drafts) current(ctx context.Context, app string) (current, error) {
 		case err != nil:
 			return current{}, err
 		case version != nil:
-			return current{version.Spec, version.CreatedAt, inheritedRevision(*version), record.Value}, nil
+			return current{spec: version.Spec, at: version.CreatedAt, revision: inheritedRevision(*version), app: record.Value}, nil
 		case !drafted:
 			return current{}, store.UnknownApp(app)
 		}
 	}
-	return current{own.Value.Spec, own.Value.ModifiedAt, ownRevision(own), record.Value}, nil
+	now := d.now(own)
+	now.app = record.Value
+	return now, nil
 }
 
-func ownRevision(own store.Record[draft]) string {
-	return awslambda.RevisionID("draft", own.Value.App, fmt.Sprint(own.Revision))
+// ownRevision is another one when a change is over: as on AWS, what was answered to
+// the change is then not the newest any more.
+func ownRevision(own store.Record[draft], change awslambda.Change) string {
+	parts := []string{"draft", own.Value.App, fmt.Sprint(own.Revision)}
+	if change != "" {
+		parts = append(parts, string(change))
+	}
+	return awslambda.RevisionID(parts...)
 }
 
 // inheritedRevision is of a draft that is what the newest version is.

@@ -1,7 +1,9 @@
 package awslambda
 
 import (
+	"context"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -22,14 +24,9 @@ func (h *Handler) putConcurrency(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	_, ref, err := h.unqualified(q)
-	switch {
-	case err != nil:
-		return nil, err
-	case in.ReservedConcurrentExecutions == nil:
-		return nil, invalid("null", "reservedConcurrentExecutions", "Member must not be null")
-	case *in.ReservedConcurrentExecutions < 0:
-		return nil, invalid(*in.ReservedConcurrentExecutions, "reservedConcurrentExecutions", "Member must have value greater than or equal to 0")
+	t, ref, err := h.unqualifiedOf(q, required("reservedConcurrentExecutions", in.ReservedConcurrentExecutions, 0))
+	if err != nil {
+		return nil, or404(err, h.noFunction(target{t.name, teal.DraftName}))
 	}
 	others, err := h.reservedByOthers(q, ref)
 	if err != nil {
@@ -110,22 +107,31 @@ type ProvisionedItem struct {
 	ProvisionedView
 }
 
+// required returns what is wrong with a number that has to be there.
+func required(member string, n *int, least int) violations {
+	var v violations
+	if n == nil {
+		v.add(nil, member, "Member must not be null")
+	}
+	checkRange(&v, member, n, least, math.MaxInt)
+	return v
+}
+
 // provisioned returns what a request about provisioned concurrency is about: a
 // version or an alias.
-func (h *Handler) provisioned(q *request) (target, Ref, error) {
-	t, err := h.target(q)
+func (h *Handler) provisioned(q *request, further violations) (target, Ref, error) {
+	t, err := h.targetOf(q, provisionedQualifier, further)
 	if err != nil {
 		return t, Ref{}, err
 	}
 	if t.qualifier == "" || t.qualifier == teal.DraftName {
-		return t, Ref{}, invalidf("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+		if q.http.Method == put {
+			return t, Ref{}, invalidf("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+		}
+		return t, Ref{}, invalidf("The function resource provided must be an alias or a published version.")
 	}
-	ref, err := h.find(q.ctx, t)
-	if err != nil {
-		return t, ref, err
-	}
-	_, _, err = h.content(q.ctx, t)
-	return t, ref, err
+	ref, _, err := h.content(q.ctx, t)
+	return t, ref, or404(err, h.noAlias(t))
 }
 
 type provisionedInput struct{ ProvisionedConcurrentExecutions *int }
@@ -135,14 +141,10 @@ func (h *Handler) putProvisioned(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, required("provisionedConcurrentExecutions", in.ProvisionedConcurrentExecutions, 1))
 	switch {
 	case err != nil:
 		return nil, err
-	case in.ProvisionedConcurrentExecutions == nil:
-		return nil, invalid("null", "provisionedConcurrentExecutions", "Member must not be null")
-	case *in.ProvisionedConcurrentExecutions < 1:
-		return nil, invalid(*in.ProvisionedConcurrentExecutions, "provisionedConcurrentExecutions", "Member must have value greater than or equal to 1")
 	case *in.ProvisionedConcurrentExecutions > maxInstances:
 		return nil, unavailablef("ProvisionedConcurrentExecutions %d: at most %d instances of a version stand ready on one machine.", *in.ProvisionedConcurrentExecutions, maxInstances)
 	}
@@ -185,7 +187,10 @@ func (h *Handler) checkProvisioned(q *request, t target, ref Ref) error {
 			return invalidf("Provisioned Concurrency cannot be allocated on an alias that points to more than one version.")
 		}
 		if _, has := x.Provisioned[a.Name]; has && isVersion && a.Primary() == version {
-			return invalidf("Version is pointed to by a Provisioned Concurrency alias")
+			return faultf(codeConflict, "Version is pointed by a Provisioned Concurrency alias")
+		}
+		if _, has := x.Provisioned[a.Primary().String()]; has && a.Name == t.qualifier {
+			return faultf(codeConflict, "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version")
 		}
 	}
 	return nil
@@ -205,7 +210,7 @@ func (h *Handler) viewProvisioned(q *request, ref Ref, qualifier string, p Provi
 }
 
 func (h *Handler) getProvisioned(q *request) (any, error) {
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +226,7 @@ func (h *Handler) getProvisioned(q *request) (any, error) {
 }
 
 func (h *Handler) deleteProvisioned(q *request) (any, error) {
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -293,11 +298,8 @@ func (h *Handler) accountSettings(q *request) (any, error) {
 		return nil, err
 	}
 	usage := AccountUsage{FunctionCount: len(names)}
-	for _, n := range names {
-		c, err := h.cfg.Backend.Draft(q.ctx, n.Ref)
-		if err == nil {
-			usage.TotalCodeSize += settingsOf(c.Function).CodeSize
-		}
+	if usage.TotalCodeSize, err = h.codeSize(q.ctx); err != nil {
+		return nil, err
 	}
 	return AccountSettings{
 		AccountLimit: AccountLimit{
@@ -306,6 +308,26 @@ func (h *Handler) accountSettings(q *request) (any, error) {
 		},
 		AccountUsage: usage,
 	}, nil
+}
+
+// codeSize returns what all code counts for the account: that of every version of a
+// function and of a layer, and of every draft, for itself.
+func (h *Handler) codeSize(ctx context.Context) (int64, error) {
+	items, err := h.cfg.Backend.List(ctx, true)
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, item := range items {
+		if c, ok := h.cfg.Backend.Listed(item); ok {
+			sum += settingsOf(c.Function).CodeSize
+		}
+	}
+	layers, err := h.cfg.Backend.Layers(ctx, "")
+	for _, l := range layers {
+		sum += l.CodeSize
+	}
+	return sum, err
 }
 
 // RecursionConfig is the shape GetFunctionRecursionConfigResponse.
