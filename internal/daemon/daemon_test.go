@@ -43,6 +43,7 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 		Data: data, HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0",
 		Override: func(netip.Addr) bool { return true },
 		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AWS:      AWS{Settle: time.Nanosecond}, // only the tests of it have functions that are changing
 	}
 	for _, c := range change {
 		c(&cfg)

@@ -24,6 +24,11 @@ type Activator struct {
 
 	mu     sync.Mutex
 	usedAt map[store.EnvironmentKey]time.Time // when an environment was last called
+
+	// started holds, as *gateway.Environment, those that have become ready or failed
+	// once: one that the gateway leads to may still be starting, and would refuse a
+	// call. It is read without a lock.
+	started sync.Map
 }
 
 // NewActivator returns an activator that has started nothing.
@@ -51,7 +56,7 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 		version := claim.Version
 		switch {
 		case err == nil:
-			return claim, nil
+			return a.whenStarted(ctx, claim)
 		case teal.IsCode(err, teal.CodeUnknownApp), teal.IsCode(err, teal.CodeVersionNotRunning), teal.IsCode(err, teal.CodeUnavailable):
 		default:
 			return claim, err
@@ -69,9 +74,36 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 	return claim, err
 }
 
-// claimRunning is claim where the version runs, and an error where it does not.
+// claimRunning is claim where the version runs, and an error where it does not. It does
+// not block.
 func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
-	return a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, anyPoint())
+	claim, err := a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, anyPoint())
+	if err == nil && !a.hasStarted(claim) {
+		claim.Release()
+		return gateway.Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of %s is starting", claim.Version, ref.App)
+	}
+	return claim, err
+}
+
+func (a *Activator) hasStarted(claim gateway.Claim) bool {
+	_, ok := a.started.Load(claim.Env)
+	return ok
+}
+
+// whenStarted returns the claim when its environment can take a call: an alias may
+// lead to one that is starting, and so may the call that began to start it.
+func (a *Activator) whenStarted(ctx context.Context, claim gateway.Claim) (gateway.Claim, error) {
+	if a.hasStarted(claim) {
+		return claim, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	if err := a.environments.Started(ctx, claim.Env.App(), claim.Version); err != nil {
+		claim.Release()
+		return gateway.Claim{Version: claim.Version}, err
+	}
+	a.started.Store(claim.Env, true)
+	return claim, nil
 }
 
 // anyPoint draws where a call falls between the versions of an alias.
@@ -121,4 +153,12 @@ func (a *Activator) forgetBefore(limit time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.usedAt, func(_ store.EnvironmentKey, at time.Time) bool { return at.Before(limit) })
+	a.started.Range(func(key, _ any) bool {
+		if env, _ := key.(*gateway.Environment); env.Acquire() {
+			env.Release()
+		} else {
+			a.started.Delete(key) // it has been retired: nobody is led to it any more
+		}
+		return true
+	})
 }

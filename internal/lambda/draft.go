@@ -24,6 +24,8 @@ type draft struct {
 	// Change is how the draft came to be at ModifiedAt: AWS's tools are told for a
 	// while that it is still going on. A draft from before there was that has none.
 	Change awslambda.Change `json:",omitempty"`
+	// Changed is the component that the change was of.
+	Changed string `json:",omitempty"`
 }
 
 // DefaultSettle is how long a function is told to be changing after a change of its
@@ -138,7 +140,8 @@ type current struct {
 	spec     teal.Spec
 	at       time.Time
 	revision string
-	change   awslambda.Change // what is going on, until settles
+	change   awslambda.Change // what is going on with a component, until settles
+	changed  string
 	settles  time.Time
 	app      teal.App
 }
@@ -146,14 +149,18 @@ type current struct {
 // content returns what one function of the draft is made of.
 func (c current) content(ref awslambda.Ref) (awslambda.Content, error) {
 	made, err := content(teal.Draft, ref, c.spec, c.at, c.revision)
-	made.Change, made.Settles = c.change, c.settles
+	if c.change != "" && c.changed == ref.Component {
+		// As on AWS, the revision is another one when the change is over.
+		made.Revision = awslambda.RevisionID(c.revision, string(c.change))
+		made.Change, made.Settles = c.change, c.settles
+	}
 	return made, err
 }
 
 // own returns what a record stands for while a change is going on; "" for none.
 func (d *drafts) own(record store.Record[draft], change awslambda.Change) current {
 	r := record.Value
-	return current{spec: r.Spec, at: r.ModifiedAt, revision: ownRevision(record, change), change: change, settles: r.settles(d.settle)}
+	return current{spec: r.Spec, at: r.ModifiedAt, revision: ownRevision(record), change: change, changed: r.Changed, settles: r.settles(d.settle)}
 }
 
 // now is own at this time.
@@ -185,14 +192,8 @@ func (d *drafts) current(ctx context.Context, app string) (current, error) {
 	return now, nil
 }
 
-// ownRevision is another one when a change is over: as on AWS, what was answered to
-// the change is then not the newest any more.
-func ownRevision(own store.Record[draft], change awslambda.Change) string {
-	parts := []string{"draft", own.Value.App, fmt.Sprint(own.Revision)}
-	if change != "" {
-		parts = append(parts, string(change))
-	}
-	return awslambda.RevisionID(parts...)
+func ownRevision(own store.Record[draft]) string {
+	return awslambda.RevisionID("draft", own.Value.App, fmt.Sprint(own.Revision))
 }
 
 // inheritedRevision is of a draft that is what the newest version is.

@@ -121,7 +121,7 @@ func (b *Backend) Create(ctx context.Context, ref awslambda.Ref, f teal.Function
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	if err := b.drafts.write(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now, Change: awslambda.Creating}); err != nil {
+	if err := b.drafts.write(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now, Change: awslambda.Creating, Changed: ref.Component}); err != nil {
 		return awslambda.Content{}, err
 	}
 	return b.written(ref)
@@ -146,7 +146,7 @@ func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(aws
 	if err := spec.Validate(); err != nil {
 		return c, err
 	}
-	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now(), Change: awslambda.Updating}
+	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now(), Change: awslambda.Updating, Changed: ref.Component}
 	if err := b.drafts.write(ctx, d); err != nil {
 		return c, err
 	}
@@ -190,7 +190,7 @@ func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(aw
 	if err != nil {
 		return c, err
 	}
-	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at, Change: now.change}
+	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at, Change: now.change, Changed: now.changed}
 	if err := b.drafts.write(ctx, d); err != nil {
 		return c, err
 	}

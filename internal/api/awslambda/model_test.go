@@ -216,10 +216,6 @@ func fieldsOf(t reflect.Type) map[string]bool {
 var leftOut = map[string]string{
 	"FunctionConfiguration.DeadLetterConfig":             "no SQS or SNS",
 	"FunctionConfiguration.MasterArn":                    "Lambda@Edge",
-	"FunctionConfiguration.StateReason":                  "a function is always active",
-	"FunctionConfiguration.StateReasonCode":              "a function is always active",
-	"FunctionConfiguration.LastUpdateStatusReason":       "an update is done when it is answered",
-	"FunctionConfiguration.LastUpdateStatusReasonCode":   "an update is done when it is answered",
 	"FunctionConfiguration.FileSystemConfigs":            "no EFS",
 	"FunctionConfiguration.ImageConfigResponse":          "no images",
 	"FunctionConfiguration.SigningProfileVersionArn":     "no code signing",
