@@ -52,8 +52,8 @@ func (h *harness) deployHello() {
 // changes it. It is run and deleted all the while, and its neighbour in the app is
 // changed.
 //
-// Seen red with a draft that is never changing (the answers and the 409s), and with a
-// change that is the whole app's.
+// Seen red with a draft that is never changing (the 409s), and with a change that is
+// the whole app's.
 func TestLambdaChangesOneAtATime(t *testing.T) {
 	h := startDaemon(t, t.TempDir(), settles(time.Hour))
 	c, ctx := h.awsClient(), t.Context()
@@ -170,7 +170,7 @@ func TestLambdaWaitersTakeAboutASecond(t *testing.T) {
 // A server that is stopped while a function is being made finds it made: the state
 // follows from the record.
 //
-// Seen red with a change that ends when somebody says so: it never did.
+// Seen red with a change that the clock does not end.
 func TestLambdaStateAfterARestart(t *testing.T) {
 	h := startDaemon(t, t.TempDir(), settles(time.Hour))
 	c := h.awsClient()

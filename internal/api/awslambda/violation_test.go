@@ -8,8 +8,7 @@ import (
 // What is wrong with a request is counted and listed, the length of a text before its
 // form, as AWS does.
 //
-// Seen red with a fault made of the first violation alone, and with the form looked at
-// first.
+// Seen red with a fault made of the first violation alone.
 func TestViolationsAreCountedAndListed(t *testing.T) {
 	t.Parallel()
 	const name = "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?"
