@@ -94,7 +94,11 @@ type Upstream struct {
 	URLs     []string `json:"urls"`
 	Health   Health   `json:"health"`
 	Protocol Protocol `json:"protocol,omitempty"`
+	Host     string   `json:"host,omitempty"` // the Host header of requests: "" is the client's, HostUpstream the address's
 }
+
+// HostUpstream gives the requests to an upstream the host of its own address.
+const HostUpstream = "upstream"
 
 // Protocol is what the instances of a service or upstream speak. The zero value
 // is HTTP/1.1.
@@ -115,25 +119,6 @@ func ParseProtocol(s string) (Protocol, error) {
 		return p, nil
 	}
 	return "", Errorf(CodeInvalidInput, "%q is not a protocol; use http1, h2c or h2", s)
-}
-
-// Health says how to ask one instance whether it can take requests: a GET that
-// must be answered with a status from 200 to 399.
-type Health struct {
-	Path     string   `json:"path"`
-	Interval Duration `json:"interval"`
-	Timeout  Duration `json:"timeout"`
-	// Failures is how many checks in a row must fail before an instance that
-	// was healthy gets no more requests.
-	Failures int `json:"failures"`
-}
-
-// Route leads requests for a host and a path prefix to a component. The longest
-// prefix wins; prefixes match whole segments: /a matches /a and /a/b, not /ab.
-type Route struct {
-	Host string `json:"host,omitempty"` // "" is any host
-	Path string `json:"path"`
-	To   string `json:"to"`
 }
 
 // Spec is the content of a version: what it is made of and which requests it
@@ -186,7 +171,6 @@ var (
 	envPattern     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	runtimePattern = regexp.MustCompile(`^(python3(\.\d+)?|nodejs(\d+\.x)?|provided(\.[a-z0-9]+)?)$`)
 	handlerPattern = regexp.MustCompile(`^[^\s]+\.[^\s.]+$`)
-	hostPattern    = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 	digestPattern  = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
@@ -391,6 +375,9 @@ func (c *checker) upstream(path []string, u *Upstream) {
 	if u.Protocol != "" && u.Protocol != ProtocolH2C && u.Protocol != ProtocolH2 {
 		c.addf(at("protocol"), "is %q; use http1, h2c or h2", u.Protocol)
 	}
+	if u.Host != "" && u.Host != HostUpstream {
+		c.addf(at("host"), "is %q; use client for the Host header of the client, or upstream for the name in urls", u.Host)
+	}
 	c.health(at("health"), u.Health)
 }
 
@@ -424,24 +411,6 @@ func validHostPort(s string) bool {
 		return strings.HasSuffix(inner, "]") && strings.Contains(inner, ":")
 	}
 	return host != "" && !strings.ContainsAny(host, ":[]")
-}
-
-func (c *checker) health(path []string, h Health) {
-	switch {
-	case !strings.HasPrefix(h.Path, "/"):
-		c.addf(append(slices.Clone(path), "path"), "%q does not start with /", h.Path)
-	case strings.ContainsFunc(h.Path, notInPath):
-		c.addf(append(slices.Clone(path), "path"), "%q holds a character that a request's path cannot hold; percent-encode it", h.Path)
-	}
-	if h.Interval.Std() < 10*time.Millisecond {
-		c.addf(append(slices.Clone(path), "interval"), "is %s; expected at least 10ms", h.Interval)
-	}
-	if h.Timeout.Std() < 10*time.Millisecond {
-		c.addf(append(slices.Clone(path), "timeout"), "is %s; expected at least 10ms", h.Timeout)
-	}
-	if h.Failures < 1 {
-		c.addf(append(slices.Clone(path), "failures"), "is %d; expected at least 1", h.Failures)
-	}
 }
 
 func notInPath(r rune) bool { return r <= ' ' || r >= 0x7f || r == '#' }
@@ -485,43 +454,4 @@ func ReservedEnv(name string) bool {
 		return true
 	}
 	return strings.HasPrefix(name, "AWS_LAMBDA_") || strings.HasPrefix(name, "TEAL_")
-}
-
-func (c *checker) routes(s Spec) {
-	if len(s.Routes) > MaxRoutes {
-		c.addf([]string{"routes"}, "has %d routes; at most %d are allowed", len(s.Routes), MaxRoutes)
-	}
-	seen := map[[2]string]int{}
-	for i, r := range s.Routes {
-		at := func(key string) []string { return []string{"routes", fmt.Sprint(i), key} }
-		if r.Host != "" && (len(r.Host) > 253 || !hostPattern.MatchString(r.Host)) {
-			c.addf(at("host"), "%q is not a host name; write it in lower case, without a port", r.Host)
-		}
-		if err := checkRoutePath(r.Path); err != nil {
-			c.addf(at("path"), "%s", err)
-		}
-		if _, ok := s.Components[r.To]; !ok {
-			c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
-		}
-		key := [2]string{r.Host, r.Path}
-		if first, dup := seen[key]; dup {
-			c.addf(at("path"), "repeats route %d: %s%s", first, r.Host, r.Path)
-		} else {
-			seen[key] = i
-		}
-	}
-}
-
-func checkRoutePath(path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/"):
-		return fmt.Errorf("%q does not start with /", path)
-	case strings.Contains(path, "//") || strings.ContainsAny(path, "?#* \t\r\n"):
-		return fmt.Errorf("%q is not a plain path prefix", path)
-	case path != "/" && strings.HasSuffix(path, "/"):
-		return fmt.Errorf("%q ends with /; write %q, which matches everything below it too", path, strings.TrimSuffix(path, "/"))
-	case strings.Contains(path+"/", "/./") || strings.Contains(path+"/", "/../"):
-		return fmt.Errorf("%q has a dot segment", path)
-	}
-	return nil
 }

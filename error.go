@@ -45,6 +45,7 @@ const (
 	CodeUnknownComponent    Code = "unknown_component"
 	CodeUnknownBundle       Code = "unknown_bundle"
 	CodeNoRoute             Code = "no_route"
+	CodeMethodNotAllowed    Code = "method_not_allowed"
 	CodeVersionNotRunning   Code = "version_not_running"
 	CodeNotFound            Code = "not_found"
 	CodeConflict            Code = "conflict"
@@ -89,6 +90,7 @@ var kinds = map[Code]Kind{
 	CodeUnknownComponent:    KindNotFound,
 	CodeUnknownBundle:       KindNotFound,
 	CodeNoRoute:             KindNotFound,
+	CodeMethodNotAllowed:    KindInvalid,
 	CodeVersionNotRunning:   KindNotFound,
 	CodeNotFound:            KindNotFound,
 	CodeConflict:            KindConflict,

@@ -330,8 +330,8 @@ func (c *policyChecker) request(at []string, r Request) {
 	case strings.ContainsFunc(placeholderPattern.ReplaceAllString(r.Path, ""), notInPath):
 		c.addf(below(at, "path"), "%q holds a character that a request's path cannot hold; percent-encode it", r.Path)
 	}
-	if r.Host != "" && (len(r.Host) > 253 || !hostPattern.MatchString(r.Host)) {
-		c.addf(below(at, "host"), "%q is not a host name; write it in lower case, without a port", r.Host)
+	if err := checkRequestHost(r.Host); err != nil {
+		c.addf(below(at, "host"), "%s", err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
 		c.header(below(at, "headers"), name, r.Headers[name])

@@ -203,6 +203,9 @@ type Command struct {
 	Why  string      `json:"why"`
 	At   time.Time   `json:"at"`
 	Step int         `json:"step,omitempty"` // of an approval: the step, from 1
+	// SupersededBy is the version whose release this one makes way for, as the Why
+	// says, too; 0 for what people ask.
+	SupersededBy int `json:"superseded_by,omitempty"`
 }
 
 // Commands is what has been asked of a release. Each field is nil until somebody

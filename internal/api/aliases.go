@@ -56,7 +56,7 @@ func (s *Server) aliases(ctx context.Context, in *inList) (*body[AliasList], err
 	if err != nil {
 		return nil, err // translated by register
 	}
-	names, next, err := cut(slices.Collect(maps.Keys(status.Aliases)), in.Page, func(name string) string { return name })
+	names, next, err := cut(slices.Collect(maps.Keys(status.Aliases)), in.Page, byName("alias", func(name string) string { return name }))
 	list := AliasList{Aliases: make(map[string]AliasView, len(names)), Next: next}
 	for _, name := range names {
 		list.Aliases[name] = status.Aliases[name]

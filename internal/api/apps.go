@@ -113,7 +113,7 @@ func (s *Server) apps(ctx context.Context, in *Page) (*body[AppList], error) {
 	if err != nil {
 		return nil, err // translated by register
 	}
-	page, next, err := cut(all, *in, func(s Status) string { return s.App })
+	page, next, err := cut(all, *in, byName("app", func(s Status) string { return s.App }))
 	return &body[AppList]{AppList{Apps: page, Next: next}}, err
 }
 
@@ -122,7 +122,7 @@ func (s *Server) versions(ctx context.Context, in *inList) (*body[VersionList], 
 	if err != nil {
 		return nil, err // translated by register
 	}
-	page, next, err := cut(all, in.Page, func(v teal.Version) string { return byNumber(v.Number) })
+	page, next, err := cut(all, in.Page, byNumber(func(v teal.Version) int { return v.Number }))
 	return &body[VersionList]{VersionList{Versions: viewVersions(page), Next: next}}, err
 }
 
@@ -159,16 +159,54 @@ type inVersion struct {
 }
 
 func (s *Server) version(ctx context.Context, in *inVersion) (*body[VersionView], error) {
-	versions, err := s.cfg.Control.Versions(ctx, in.App)
+	version, err := s.findVersion(ctx, in.App, in.Version)
 	if err != nil {
 		return nil, err
 	}
+	return &body[VersionView]{ViewVersion(version)}, nil
+}
+
+// findVersion returns the version of an app that has a number.
+func (s *Server) findVersion(ctx context.Context, app, number string) (teal.Version, error) {
+	versions, err := s.cfg.Control.Versions(ctx, app)
+	if err != nil {
+		return teal.Version{}, err
+	}
 	for _, v := range versions {
-		if strconv.Itoa(v.Number) == in.Version {
-			return &body[VersionView]{ViewVersion(v)}, nil
+		if strconv.Itoa(v.Number) == number {
+			return v, nil
 		}
 	}
-	return nil, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s", in.App, in.Version)
+	return teal.Version{}, teal.Errorf(teal.CodeUnknownVersion, "%s has no version %s; %s", app, number, whichExist(versions))
+}
+
+// whichExist names the versions that there are, oldest first: "there are v1 and v4 to
+// v9".
+func whichExist(versions []teal.Version) string {
+	var runs []string
+	for i := 0; i < len(versions); {
+		last := i
+		for last+1 < len(versions) && versions[last+1].Number == versions[last].Number+1 {
+			last++
+		}
+		run := teal.VersionName(versions[i].Number)
+		if last-i < 2 { // two are no shorter as a run
+			last = i
+		} else {
+			run += " to " + teal.VersionName(versions[last].Number)
+		}
+		runs, i = append(runs, run), last+1
+	}
+	switch n := len(runs); {
+	case n == 0:
+		return "there is none yet"
+	case len(versions) == 1:
+		return "there is only " + runs[0]
+	case n == 1:
+		return "there are " + runs[0]
+	default:
+		return "there are " + strings.Join(runs[:n-1], ", ") + " and " + runs[n-1]
+	}
 }
 
 var releasePattern = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]*-[0-9]+$`)

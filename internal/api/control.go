@@ -43,8 +43,8 @@ type Releaser interface {
 	// it the alias goes back.
 	Abort(ctx context.Context, app, by, why string) (teal.Release, error)
 	// Command tells the active release of an app to pause, to resume, or that a
-	// step is approved: Kind is OrderPause, OrderResume or OrderApprove, Step of
-	// an approval the step, 0 for the one that waits, and At is filled in. It
+	// step is approved: Kind is CommandPause, CommandResume or CommandApprove, Step
+	// of an approval the step, 0 for the one that waits, and At is filled in. It
 	// returns the release with the command, without waiting for what follows. It
 	// returns CodeNoActiveRelease when none runs, and CodeConflict when the command
 	// makes no sense now: nothing is paused, nothing waits for approval.
@@ -146,7 +146,7 @@ type SetAlias struct {
 // Invoke is one direct call of a function.
 type Invoke struct {
 	App       string
-	Qualifier string // an alias or a version number; "" is live
+	Qualifier string // an alias, a version number or $LATEST; "" is live, or $LATEST where nothing is live
 	Component string // "" is the app's only function
 	Event     []byte // JSON
 }
@@ -189,8 +189,11 @@ type LogQuery struct {
 	App       string
 	Version   teal.VersionRef
 	Component string
+	Instance  string
 	RequestID string
-	Tail      int // only the last so many lines of what is there; 0 is all
+	Since     time.Time // only lines of that time and later
+	Text      string    // only lines that contain it
+	Tail      int       // only the last so many lines of what is there; 0 is all
 	Follow    bool
 }
 

@@ -22,7 +22,7 @@ const (
 type invokeInput struct {
 	InApp
 	Upload
-	Qualifier string `query:"qualifier" maxLength:"128" doc:"An alias or a version number; left out: live"`
+	Qualifier string `query:"qualifier" maxLength:"128" doc:"An alias, a version number or $LATEST; left out: live, or $LATEST where nothing is live"`
 	Component string `query:"component" maxLength:"64" doc:"Which function; may be left out when the app has only one"`
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -15,9 +16,32 @@ type logsInput struct {
 	InApp
 	Version   int    `query:"version" minimum:"1" doc:"Only this version"`
 	Component string `query:"component" maxLength:"64" doc:"Only this component"`
+	Instance  string `query:"instance" maxLength:"256" doc:"Only this instance, as lines name it"`
 	RequestID string `query:"request_id" maxLength:"200" doc:"Only this request"`
-	Tail      int    `query:"tail" minimum:"1" maximum:"1000000" doc:"Only the last so many lines of what is there"`
+	Since     string `query:"since" maxLength:"64" doc:"Only lines of this time (RFC 3339) and later"`
+	Grep      string `query:"grep" maxLength:"1000" doc:"Only lines whose text contains this, in the same case"`
+	Tail      int    `query:"tail" minimum:"1" maximum:"1000000" doc:"Only the last so many of the selected lines that are there"`
 	Follow    bool   `query:"follow" doc:"Go on with what is written from now on"`
+}
+
+func (in *logsInput) validate() error {
+	if err := in.InApp.validate(); err != nil {
+		return err
+	}
+	_, err := in.since()
+	return err
+}
+
+// since returns the time from which on lines are wanted; zero for all.
+func (in *logsInput) since() (time.Time, error) {
+	if in.Since == "" {
+		return time.Time{}, nil
+	}
+	since, err := time.Parse(time.RFC3339Nano, in.Since)
+	if err != nil {
+		return since, teal.Errorf(teal.CodeInvalidInput, "since: %q is not a time such as 2026-01-02T15:04:05Z (RFC 3339; in a URL, + is %%2B)", in.Since)
+	}
+	return since, nil
 }
 
 // LogEntry is one line of a log stream: a LogLine or, as the last line, why the
@@ -42,13 +66,16 @@ func (s *Server) registerLogs() {
 }
 
 func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse, error) {
-	// A log that does not exist and an empty one look alike; the catalogue knows.
-	if _, err := s.cfg.Control.Status(ctx, in.App); err != nil {
+	if err := s.checkLogged(ctx, in); err != nil {
 		return nil, err // translated by register
 	}
+	since, err := in.since()
+	if err != nil {
+		return nil, err
+	}
 	query := LogQuery{
-		App: in.App, Version: teal.VersionRef(in.Version), Component: in.Component,
-		RequestID: in.RequestID, Tail: in.Tail, Follow: in.Follow,
+		App: in.App, Version: teal.VersionRef(in.Version), Component: in.Component, Instance: in.Instance,
+		RequestID: in.RequestID, Since: since, Text: in.Grep, Tail: in.Tail, Follow: in.Follow,
 	}
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		ctx, end := s.streaming(ctx)
@@ -56,6 +83,17 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 		out := openStream(hctx, "application/jsonl")
 		s.streamEnded(in.App, s.sendLogs(ctx, out, query))
 	}}, nil
+}
+
+// checkLogged refuses the log of what there is not: it looks like an empty one, and
+// only the catalogue knows. A draft has no record there.
+func (s *Server) checkLogged(ctx context.Context, in *logsInput) error {
+	if version := teal.VersionRef(in.Version); version != 0 && version != teal.Draft {
+		_, err := s.findVersion(ctx, in.App, version.String())
+		return err
+	}
+	_, err := s.cfg.Control.Status(ctx, in.App)
+	return err
 }
 
 func (s *Server) sendLogs(ctx context.Context, out *stream, query LogQuery) error {

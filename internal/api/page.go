@@ -3,6 +3,7 @@ package api
 import (
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,36 +25,74 @@ type Page struct {
 	Cursor string `query:"cursor" maxLength:"400" doc:"The next of the page before; left out: from the beginning"`
 }
 
-// cut returns the page of a list, whose entries are ordered by their keys here, and
-// the cursor of the page after it; "" when there is none.
-func cut[T any](list []T, page Page, key func(T) string) (entries []T, next string, err error) {
-	after, err := page.after()
+// ordering is the order of a list.
+type ordering[T any] struct {
+	key   func(T) string         // sorts an entry, and is what a cursor holds
+	could func(key string) error // why a key can be that of no entry, whether there is one or not
+}
+
+// byName orders entries that have names of a sort.
+func byName[T any](sort string, name func(T) string) ordering[T] {
+	return ordering[T]{name, func(key string) error { return teal.CheckName(sort, key) }}
+}
+
+var numberKey = regexp.MustCompile(`^[0-9]{9}$`)
+
+// byNumber orders entries that have numbers.
+func byNumber[T any](number func(T) int) ordering[T] {
+	return ordering[T]{
+		func(entry T) string { return fmt.Sprintf("%09d", number(entry)) },
+		func(key string) error {
+			if !numberKey.MatchString(key) {
+				return fmt.Errorf("%q is not the key of a number", key)
+			}
+			return nil
+		},
+	}
+}
+
+// cut returns the page of a list and the cursor of the page after it; "" when there
+// is none.
+func cut[T any](list []T, page Page, order ordering[T]) (entries []T, next string, err error) {
+	after, err := page.after(order.could)
 	if err != nil {
 		return nil, "", err
 	}
-	sorted := slices.SortedFunc(slices.Values(list), func(a, b T) int { return strings.Compare(key(a), key(b)) })
-	first, _ := slices.BinarySearchFunc(sorted, after, func(entry T, after string) int {
-		if key(entry) <= after {
-			return -1
-		}
-		return 1
-	})
-	sorted = sorted[first:]
-	if len(sorted) <= page.Limit {
-		return append([]T{}, sorted...), "", nil
+	type keyed struct {
+		key   string
+		entry T
 	}
-	sorted = sorted[:page.Limit]
-	return sorted, base64.RawURLEncoding.EncodeToString([]byte(key(sorted[page.Limit-1]))), nil
+	var rest []keyed
+	for _, entry := range list {
+		if key := order.key(entry); key > after {
+			rest = append(rest, keyed{key, entry})
+		}
+	}
+	slices.SortFunc(rest, func(a, b keyed) int { return strings.Compare(a.key, b.key) })
+	if len(rest) > page.Limit {
+		rest = rest[:page.Limit]
+		next = base64.RawURLEncoding.EncodeToString([]byte(rest[page.Limit-1].key))
+	}
+	entries = make([]T, len(rest))
+	for i, k := range rest {
+		entries[i] = k.entry
+	}
+	return entries, next, nil
 }
 
-// after returns the key that the page begins after.
-func (p Page) after() (string, error) {
-	key, err := base64.RawURLEncoding.DecodeString(p.Cursor)
+// after returns the key that the page begins after; "" for the first page. A cursor
+// stands also when its entry is gone by now; one that no page can have given is
+// refused.
+func (p Page) after(could func(key string) error) (string, error) {
+	if p.Cursor == "" {
+		return "", nil
+	}
+	key, err := base64.RawURLEncoding.Strict().DecodeString(p.Cursor)
+	if err == nil {
+		err = could(string(key))
+	}
 	if err != nil {
-		return "", teal.Errorf(teal.CodeInvalidInput, "%q is not a cursor; send the next of the page before, or none for the first page", p.Cursor)
+		return "", teal.Errorf(teal.CodeInvalidInput, "%q is not a cursor of this list; send the next of the page before, or none for the first page", p.Cursor)
 	}
 	return string(key), nil
 }
-
-// byNumber is the key of what is ordered by a number.
-func byNumber(n int) string { return fmt.Sprintf("%09d", n) }

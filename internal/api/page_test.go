@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"net/url"
@@ -113,6 +114,32 @@ func TestPagesStandWhileTheListChanges(t *testing.T) {
 	})
 	if want := []string{"b", "d", "f", "g", "h"}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// A cursor that no page can have given is refused; one whose entry is gone by now, or
+// that stands behind the last one, is not. Seen red with a cursor of which only the
+// encoding was looked at: made up, it was an empty list.
+func TestCursorsThatCannotBe(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	cursor := func(key string) string { return base64.RawURLEncoding.EncodeToString([]byte(key)) }
+	for path, keys := range map[string]struct{ well, wrong []string }{
+		"/v1/apps":                {[]string{"gone", "a", "zzz"}, []string{"-x", "a b", "a\x00", strings.Repeat("a", teal.MaxNameLength+1)}},
+		"/v1/apps/hello/aliases":  {[]string{"gone", "live"}, []string{"-x", "000000001", "a.b"}},
+		"/v1/apps/hello/versions": {[]string{"000000001", "000000099"}, []string{"1", "hello", "0000000001", "-00000001"}},
+		"/v1/apps/hello/releases": {[]string{"000000001", "000000099"}, []string{"hello-1", "00000000a"}},
+	} {
+		for _, key := range keys.well {
+			if a := c.call("GET", path+"?cursor="+cursor(key), ""); a.status != 200 {
+				t.Errorf("%s after %q: %d %s", path, key, a.status, a.body)
+			}
+		}
+		for _, key := range keys.wrong {
+			if a := c.call("GET", path+"?cursor="+cursor(key), ""); a.status != 400 || !strings.Contains(a.problem(t).Detail, "is not a cursor of this list; send the next of the page before") {
+				t.Errorf("%s after %q: %d %s", path, key, a.status, a.body)
+			}
+		}
 	}
 }
 

@@ -79,7 +79,7 @@ func (s *Server) releases(ctx context.Context, in *inList) (*body[ReleaseList], 
 	if err != nil {
 		return nil, err // translated by register
 	}
-	page, next, err := cut(all, in.Page, func(r teal.Release) string { return byNumber(teal.NumberOfRelease(r.ID)) })
+	page, next, err := cut(all, in.Page, byNumber(func(r teal.Release) int { return teal.NumberOfRelease(r.ID) }))
 	return &body[ReleaseList]{ReleaseList{Releases: viewReleases(page), Next: next}}, err
 }
 

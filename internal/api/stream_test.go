@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -105,11 +106,41 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	}
 }
 
+// The log of a version that does not exist is refused with those that do; that of the
+// draft, which has no record, is not. Seen red without the look at the versions (an
+// empty log), and with the draft looked for among them.
+func TestLogsOfNoVersion(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	if a := c.call("GET", "/v1/apps/hello/logs?version=99", ""); a.status != 404 || a.problem(t).Detail != "hello has no version 99; there are v1 and v2" {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	for _, version := range []string{"2", "999999"} {
+		if a := c.call("GET", "/v1/apps/hello/logs?version="+version, ""); a.status != 200 || a.body != "" {
+			t.Errorf("version %s: %d %s", version, a.status, a.body)
+		}
+	}
+	if a := c.call("GET", "/v1/apps/hello/logs?version=1000000", ""); a.status != 404 {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// Seen red with a time that is not looked at.
+func TestLogsSinceNoTime(t *testing.T) {
+	t.Parallel()
+	c, _ := twoVersions(t)
+	for _, since := range []string{"10m", "yesterday", "2026-01-02", "2026-01-02T10:00:00", "2026-01-02T10:00:00+02:00"} {
+		if a := c.call("GET", "/v1/apps/hello/logs?since="+since, ""); a.status != 400 || !strings.Contains(a.problem(t).Detail, "is not a time such as 2026-01-02T15:04:05Z") {
+			t.Errorf("%s: %d %s", since, a.status, a.body)
+		}
+	}
+}
+
 func TestLogs(t *testing.T) {
 	t.Parallel()
 	c, fake := twoVersions(t)
 	for i := range 5 {
-		fake.Log(api.LogLine{App: "hello", Version: teal.VersionRef(i%2 + 1), Component: "hello", Stream: "stdout", Text: fmt.Sprint("line ", i)})
+		fake.Log(api.LogLine{App: "hello", Version: teal.VersionRef(i%2 + 1), Component: "hello", Instance: fmt.Sprint("hello/", i), At: fake.Now().Add(time.Duration(i) * time.Second), Stream: "stdout", Text: fmt.Sprint("line ", i)})
 	}
 	lines := func(query string) []string {
 		var texts []string
@@ -124,13 +155,20 @@ func TestLogs(t *testing.T) {
 		}
 		return texts
 	}
+	since := func(i int) string {
+		return url.QueryEscape(fake.Now().Add(time.Duration(i) * time.Second).In(time.FixedZone("", 7200)).Format(time.RFC3339Nano))
+	}
 	for query, want := range map[string][]string{
-		"":                   {"line 0", "line 1", "line 2", "line 3", "line 4"},
-		"?version=2":         {"line 1", "line 3"},
-		"?tail=2":            {"line 3", "line 4"},
-		"?component=other":   nil,
-		"?request_id=broken": {"first", "unavailable"},
-		"?version=1&tail=1":  {"line 4"},
+		"?grep=ne+3":                        {"line 3"},
+		"?instance=hello/2":                 {"line 2"},
+		"?since=" + since(3):                {"line 3", "line 4"},
+		"?since=" + since(1) + "&version=1": {"line 2", "line 4"},
+		"":                                  {"line 0", "line 1", "line 2", "line 3", "line 4"},
+		"?version=2":                        {"line 1", "line 3"},
+		"?tail=2":                           {"line 3", "line 4"},
+		"?component=other":                  nil,
+		"?request_id=broken":                {"first", "unavailable"},
+		"?version=1&tail=1":                 {"line 4"},
 	} {
 		if diff := cmp.Diff(want, lines(query)); diff != "" {
 			t.Errorf("%s: %s", query, diff)

@@ -74,12 +74,12 @@ type ReleaseView struct {
 	Phase    teal.Phase    `json:"phase"`
 	Reason   string        `json:"reason" doc:"Why it is in this phase, for people"`
 	Commands teal.Commands `json:"orders,omitzero" doc:"What people asked of it"`
-	Step     int           `json:"step" doc:"How many of the policy's steps green has been given"`
+	Step     int           `json:"step" doc:"How many of the policy's steps the new version has been given"`
 	StepAt   *time.Time    `json:"step_at,omitempty"`
 	// StepUntil, BackBy and DoubtUntil are estimates: they move when the server is
 	// not there, or neither version is healthy.
 	StepUntil   *time.Time  `json:"step_until,omitempty" doc:"When the step has lasted as long as it must"`
-	Share       teal.Weight `json:"share,omitempty" doc:"What green has at the step"`
+	Share       teal.Weight `json:"share,omitempty" doc:"What the new version has at the step"`
 	WaitsSince  *time.Time  `json:"waits_since,omitempty" doc:"Since when it waits for a person"`
 	BackBy      *time.Time  `json:"back_by,omitempty" doc:"When it goes back because no person came"`
 	DoubtSince  *time.Time  `json:"doubt_since,omitempty" doc:"Since when it could go on if the judge had a verdict"`
@@ -89,11 +89,11 @@ type ReleaseView struct {
 
 	Tasks    []TaskView        `json:"tasks,omitempty"`
 	Evidence []teal.Finding    `json:"evidence,omitempty" doc:"What decisions stand on, oldest first"`
-	Baseline *teal.Measurement `json:"baseline,omitempty" doc:"What live did before any traffic moved"`
+	Baseline *teal.Measurement `json:"baseline,omitempty" doc:"What the current version did before any traffic moved"`
 
 	CreatedAt  time.Time           `json:"created_at"`
 	CreatedBy  string              `json:"created_by"`
-	ReadyBy    time.Time           `json:"ready_by" doc:"An estimate of when green must be healthy"`
+	ReadyBy    time.Time           `json:"ready_by" doc:"An estimate of when the new version must be healthy"`
 	ShiftedAt  *time.Time          `json:"shifted_at,omitempty"`
 	WatchUntil *time.Time          `json:"watch_until,omitempty" doc:"An estimate of when the confidence period ends"`
 	EndedAt    *time.Time          `json:"ended_at,omitempty"`

@@ -23,9 +23,10 @@ type module map[string]*pkg
 type pkg struct {
 	name  string
 	files []file
+	tests []file
 }
 
-// file is one Go file that is not a test.
+// file is one Go file.
 type file struct {
 	name    string
 	doc     string
@@ -33,6 +34,7 @@ type file struct {
 	clock   []string // positions where time is asked for
 	spawns  []string // positions of go statements
 	follows []string // positions of HTTP clients that follow redirects
+	forks   []string // positions of what executes programs
 	texts   []text   // string literals
 	lines   int
 	domain  []use // what it names of the root package
@@ -54,7 +56,7 @@ func load(t testing.TB, tree fs.FS) module {
 			return err
 		case d.IsDir() && name != "." && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || strings.HasPrefix(d.Name(), "_")):
 			return fs.SkipDir
-		case d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go"):
+		case d.IsDir() || !strings.HasSuffix(name, ".go"):
 			return nil
 		}
 		source, err := fs.ReadFile(tree, name)
@@ -80,7 +82,7 @@ func (m module) add(name string, source []byte) error {
 		dir = ""
 	}
 	if m[dir] == nil {
-		m[dir] = &pkg{name: parsed.Name.Name}
+		m[dir] = &pkg{}
 	}
 	f := file{name: path.Base(name), doc: parsed.Doc.Text(), lines: bytes.Count(source, []byte("\n"))}
 	for _, spec := range parsed.Imports {
@@ -107,6 +109,9 @@ func (m module) add(name string, source []byte) error {
 			if isOf(n, "http", followers...) {
 				f.follows = append(f.follows, at())
 			}
+			if forks(n) {
+				f.forks = append(f.forks, at())
+			}
 			if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
 				f.clock = append(f.clock, at())
 			} else if ok && x.Name == modulePath {
@@ -115,7 +120,11 @@ func (m module) add(name string, source []byte) error {
 		}
 		return true
 	})
-	m[dir].files = append(m[dir].files, f)
+	if strings.HasSuffix(name, "_test.go") {
+		m[dir].tests = append(m[dir].tests, f)
+	} else {
+		m[dir].files, m[dir].name = append(m[dir].files, f), parsed.Name.Name
+	}
 	return nil
 }
 
@@ -149,7 +158,7 @@ var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", 
 
 // has reports whether a folder holds a package, itself or below it.
 func (m module) has(dir string) bool {
-	for d := range m {
+	for _, d := range m.dirs() {
 		if within(d, dir) {
 			return true
 		}
@@ -157,11 +166,14 @@ func (m module) has(dir string) bool {
 	return false
 }
 
-// dirs returns the folders of all packages in a stable order.
+// dirs returns, in a stable order, the folders of all packages that are not only
+// tests.
 func (m module) dirs() []string {
 	dirs := make([]string, 0, len(m))
-	for dir := range m {
-		dirs = append(dirs, dir)
+	for dir, p := range m {
+		if len(p.files) > 0 {
+			dirs = append(dirs, dir)
+		}
 	}
 	slices.Sort(dirs)
 	return dirs

@@ -10,20 +10,23 @@ import (
 func cleanTree() fstest.MapFS {
 	tree := fstest.MapFS{}
 	for name, source := range map[string]string{
-		"doc.go":                            "// Package teal is.\npackage teal\nimport \"time\"\nvar _ time.Time",
-		"app_test.go":                       "package teal\nimport _ \"net/http\"",
-		"internal/gateway/doc.go":           "// Package gateway is.\npackage gateway\nimport _ \"teal\"",
-		"internal/gateway/nethttp/doc.go":   "// Package nethttp is.\npackage nethttp\nimport _ \"net/http\"\nimport _ \"golang.org/x/sync/errgroup\"\nimport _ \"teal/internal/gateway/exchange\"",
-		"internal/gateway/exchange/doc.go":  "// Package exchange is.\npackage exchange\nimport _ \"teal/internal/gateway\"",
-		"internal/gateway/payload/doc.go":   "// Package payload is.\npackage payload\nimport _ \"teal/internal/gateway\"",
-		"internal/process/doc.go":           "// Package process is.\npackage process",
-		"internal/function/doc.go":          "// Package function is.\npackage function\nimport _ \"teal/internal/process\"",
-		"internal/store/doc.go":             "// Package store is.\npackage store",
-		"internal/store/natskv/doc.go":      "// Package natskv is.\npackage natskv\nimport _ \"github.com/nats-io/nats.go\"",
-		"internal/function/testdata/x/x.go": "package util\nimport _ \"teal/internal/gateway\"",
-		"internal/daemon/doc.go":            "// Package daemon is.\npackage daemon\nimport \"teal\"\nvar _, _ = teal.Errorf, teal.CodePortTaken",
-		"internal/daemon/big_test.go":       "package daemon\n" + strings.Repeat("\n", 20),
-		"cmd/teal/main.go":                  "// Command teal is.\npackage main\nimport _ \"teal/internal/daemon\"",
+		"doc.go":                             "// Package teal is.\npackage teal\nimport \"time\"\nvar _ time.Time",
+		"app_test.go":                        "package teal\nimport _ \"net/http\"",
+		"internal/gateway/doc.go":            "// Package gateway is.\npackage gateway\nimport _ \"teal\"",
+		"internal/gateway/nethttp/doc.go":    "// Package nethttp is.\npackage nethttp\nimport _ \"net/http\"\nimport _ \"golang.org/x/sync/errgroup\"\nimport _ \"teal/internal/gateway/exchange\"",
+		"internal/gateway/exchange/doc.go":   "// Package exchange is.\npackage exchange\nimport _ \"teal/internal/gateway\"",
+		"internal/gateway/payload/doc.go":    "// Package payload is.\npackage payload\nimport _ \"teal/internal/gateway\"",
+		"internal/process/doc.go":            "// Package process is.\npackage process",
+		"internal/function/doc.go":           "// Package function is.\npackage function\nimport _ \"teal/internal/process\"",
+		"internal/store/doc.go":              "// Package store is.\npackage store",
+		"internal/store/natskv/doc.go":       "// Package natskv is.\npackage natskv\nimport _ \"github.com/nats-io/nats.go\"",
+		"internal/function/testdata/x/x.go":  "package util\nimport _ \"teal/internal/gateway\"",
+		"internal/daemon/doc.go":             "// Package daemon is.\npackage daemon\nimport \"teal\"\nvar _, _ = teal.Errorf, teal.CodePortTaken",
+		"internal/process/command.go":        "package process\nimport \"os/exec\"\nvar command = exec.CommandContext",
+		"internal/store/natskv/exec_test.go": "package natskv\nimport \"os/exec\"\nvar command = exec.Command", // it runs no Runner
+		"test/e2e/e2e_test.go":               "package e2e\nimport \"os/exec\"\nvar command = exec.Command",
+		"internal/daemon/big_test.go":        "package daemon\n" + strings.Repeat("\n", 20),
+		"cmd/teal/main.go":                   "// Command teal is.\npackage main\nimport _ \"teal/internal/daemon\"",
 	} {
 		tree[name] = &fstest.MapFile{Data: []byte(source)}
 	}
@@ -72,6 +75,9 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 		"root reads the clock":   {"x.go", "package teal\nimport \"time\"\nvar now = time.Now", "reads the clock"},
 		"a client that follows":  {"internal/process/x.go", "package process\nimport \"net/http\"\nvar c = &http.Client{Timeout: 1}", "follows redirects"},
 		"http.Get":               {"internal/process/x.go", "package process\nimport \"net/http\"\nvar get = http.Get", "follows redirects"},
+		"exec beside Runners":    {"internal/function/x.go", "package function\nimport \"os/exec\"\nvar c = exec.Command", "internal/function/x.go:3:9 executes a program"},
+		"a fork of one's own":    {"internal/store/x.go", "package store\nimport \"syscall\"\nvar c = syscall.ForkExec", "executes a program"},
+		"exec in a test beside":  {"internal/function/x_test.go", "package function_test\nimport \"os/exec\"\nvar c = exec.Cmd{}", "internal/function/x_test.go:3:9 executes a program"},
 		"root spawns":            {"x.go", "package teal\nfunc f() { go f() }", "starts a goroutine"},
 		"sideways":               {"internal/process/x.go", "package process\nimport _ \"teal/internal/gateway\"", "internal/process/x.go imports teal/internal/gateway; internal/process may import the root"},
 		"sideways from below":    {"internal/gateway/payload/x.go", "package payload\nimport _ \"teal/internal/process\"", "internal/gateway may import the root, internal/http1"},
@@ -111,6 +117,7 @@ func TestEveryRuleFindsWhatBreaksIt(t *testing.T) {
 	} {
 		tree := cleanTree()
 		delete(tree, gone+"/doc.go")
+		delete(tree, gone+"/command.go")
 		tree["internal/function/doc.go"] = &fstest.MapFile{Data: []byte("// Package function is.\npackage function")}
 		broken := smallRules.broken(load(t, tree))
 		if len(broken) != 1 || broken[0] != finds {

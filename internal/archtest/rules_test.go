@@ -50,15 +50,16 @@ const everyone = "*"
 var designed = rules{
 	only: map[string][]string{
 		"internal/analysis":   {},
-		"internal/artifact":   {"internal/atomicfile"},
-		"internal/check":      {"internal/process"},
+		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
+		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
+		"internal/await":      {}, // for tests: waits with a limit
 		"internal/cron":       {},
 		"internal/doctor":     {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
-		"internal/function": {"internal/process", "internal/http1"},
+		"internal/function": {"internal/process", "internal/http1", "internal/removal"},
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/keylock":  {},
@@ -70,10 +71,12 @@ var designed = rules{
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
+		"internal/nobody":   {},                                       // for tests: an address that refuses connections
 		"internal/notify":   {},
 		"internal/process":  {},
 		"internal/release":  {"internal/freeze"},
-		"internal/service":  {"internal/process"},
+		"internal/removal":  {},
+		"internal/service":  {"internal/process", "internal/removal"},
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
@@ -83,7 +86,7 @@ var designed = rules{
 		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
 		"internal/scaffold": {"internal/manifest"},
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
@@ -92,7 +95,7 @@ var designed = rules{
 		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
-		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/routing", "internal/store"},
+		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},
 		// In the form that the judge reads back; release ids are the store's.
 		"internal/recording": {"internal/analysis", "internal/doctor", "internal/store"},
 	},
@@ -136,6 +139,7 @@ var designed = rules{
 		"golang.org/x/sys/":              {everyone},
 		"github.com/google/uuid":         {everyone},
 		"github.com/joho/godotenv":       {"internal/manifest"},
+		"golang.org/x/net/idna":          {"internal/manifest"},
 		"github.com/moby/patternmatcher": {"internal/artifact"},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
@@ -165,6 +169,7 @@ func (r rules) broken(m module) []string {
 	found.unruled(m, r)
 	found.vendors(m, r)
 	found.redirects(m)
+	found.forks(m)
 	found.names(m)
 	found.docs(m)
 	found.bounds(m, r)
@@ -189,7 +194,7 @@ func (f *findings) root(m module) {
 			}
 		}
 	})
-	if m[""] == nil {
+	if !slices.Contains(m.dirs(), "") {
 		f.addf("there is no root package")
 		return
 	}
@@ -357,7 +362,7 @@ func (f *findings) written(m module, r rules) {
 // line says.
 func (f *findings) bounds(m module, r rules) {
 	for _, part := range slices.Sorted(maps.Keys(r.bounds)) {
-		if m[part] == nil {
+		if !slices.Contains(m.dirs(), part) {
 			continue // stale says so
 		}
 		bound, lines := r.bounds[part], 0

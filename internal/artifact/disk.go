@@ -96,24 +96,6 @@ func lockFolders(root *os.Root) error {
 	})
 }
 
-// RemoveTree deletes a folder and everything below it, read-only folders too.
-// One that is not there is no error.
-func RemoveTree(folder string) error {
-	err := filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if !d.IsDir() {
-			return nil
-		}
-		return os.Chmod(p, 0o700)
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(folder)
-}
-
 // syncEach makes a folder and everything below it durable, one by one.
 func syncEach(folder string) error {
 	return filepath.WalkDir(folder, func(p string, d fs.DirEntry, err error) error {

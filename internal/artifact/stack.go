@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"teal/internal/removal"
 )
 
 // stackPattern is how the home of a stack is called.
@@ -32,8 +34,9 @@ func StackName(digests []string) string {
 // Stack returns the folder that holds these bundles laid over each other: what
 // comes later covers what comes earlier. It is made when it is not there, of
 // links to the bundles' files, becomes visible by one rename and is shared by
-// all who name the same bundles in the same order. The errors are Dir's, and
-// CodeInvalidBundle for links that lead out of the whole.
+// all who name the same bundles in the same order; callers for one stack wait for
+// each other. The errors are Dir's, and CodeInvalidBundle for links that lead out of
+// the whole.
 func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	dirs := make([]string, 0, len(digests))
 	for _, digest := range digests {
@@ -47,6 +50,12 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	if name == "" {
 		return strings.Join(dirs, ""), nil
 	}
+	defer s.stacking.Lock(name)()
+	return s.stackLocked(ctx, name, dirs)
+}
+
+// stackLocked is Stack for callers that hold stacking of the name.
+func (s *Store) stackLocked(ctx context.Context, name string, dirs []string) (string, error) {
 	home := filepath.Join(s.root, name)
 	code := filepath.Join(home, "code")
 	if info, err := os.Stat(code); err == nil && info.IsDir() {
@@ -56,15 +65,13 @@ func (s *Store) Stack(ctx context.Context, digests []string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("stack bundles: %w", err)
 	}
-	defer func() { _ = RemoveTree(work) }() // what stays is removed by the next Open
+	defer func() { _ = removal.Tree(work) }() // what stays is removed by the next Open
 	if err := s.stackLayers(ctx, filepath.Join(work, "code"), dirs); err != nil {
 		return "", err
 	}
 	s.step("stack rename")
 	if err := os.Rename(work, home); err != nil {
-		if _, made := os.Stat(code); made != nil { // by somebody else, in the meantime
-			return "", fmt.Errorf("stack bundles: %w", err)
-		}
+		return "", fmt.Errorf("stack bundles: %w", err)
 	}
 	s.step("stack done")
 	return code, syncFolder(s.root)

@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"teal"
+	"teal/internal/keylock"
+	"teal/internal/removal"
 )
 
 // Store keeps bundles unpacked on disk, each under its digest:
@@ -27,10 +29,11 @@ import (
 type Store struct {
 	root   string // absolute
 	limits Limits
-	step   func(name string) // told before each step of Put; tests crash there
+	step   func(name string) // told before each step of Put and Stack; tests crash there
 
 	publishing sync.Mutex
-	changed    sync.Map // digests of bundles that are not what was stored, see Verified
+	stacking   keylock.Locks[string] // of a stack's name: one looks at it, makes it or removes it for another
+	changed    sync.Map              // digests of bundles that are not what was stored, see Verified
 }
 
 // Open returns the store at root, which is created if need be. What a crash has
@@ -43,7 +46,7 @@ func Open(root string, limits Limits) (*Store, error) {
 		return nil, fmt.Errorf("artifact store: %w", err)
 	}
 	s := &Store{root: root, limits: limits.withDefaults(), step: func(string) {}}
-	if err := RemoveTree(s.tmp()); err != nil {
+	if err := removal.Tree(s.tmp()); err != nil {
 		return s, fmt.Errorf("artifact store: clean up: %w", err)
 	}
 	if err := os.MkdirAll(s.tmp(), 0o700); err != nil {
@@ -88,7 +91,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader, want string) (string, erro
 		return "", fmt.Errorf("store bundle: %w", err)
 	}
 	// What cannot be removed now is removed by the next Open.
-	defer func() { _ = RemoveTree(work) }()
+	defer func() { _ = removal.Tree(work) }()
 	digest, err := s.receive(ctx, work, r)
 	if err != nil {
 		return "", err
@@ -143,7 +146,7 @@ func (s *Store) publish(work, digest string) error {
 	s.publishing.Lock() // what another Put has just published must not be taken for half of it
 	defer s.publishing.Unlock()
 	if !s.Has(digest) { // half of it may be there, of which nobody can make use
-		if err := RemoveTree(s.home(digest)); err != nil {
+		if err := removal.Tree(s.home(digest)); err != nil {
 			return err
 		}
 	}
@@ -195,7 +198,7 @@ func (s *Store) Remove(name string) error {
 // also after a crash. discard frees the space.
 func (s *Store) Detach(name string) (discard func() error, err error) {
 	nothing := func() error { return nil }
-	if !s.Has(name) && !stackPattern.MatchString(name) {
+	if !digestPattern.MatchString(name) && !stackPattern.MatchString(name) {
 		return nothing, nil
 	}
 	work, err := s.workFolder("remove-")
@@ -204,13 +207,14 @@ func (s *Store) Detach(name string) (discard func() error, err error) {
 	}
 	// As a whole or not at all.
 	if err := os.Rename(s.home(name), filepath.Join(work, "bundle")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, RemoveTree(work)))
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removal.Tree(work)))
 	}
 	if err := syncFolder(s.root); err != nil {
-		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, RemoveTree(work)))
+		return nothing, fmt.Errorf("remove bundle: %w", errors.Join(err, removal.Tree(work)))
 	}
+	s.changed.Delete(name)
 	return func() error {
-		if err := RemoveTree(work); err != nil {
+		if err := removal.Tree(work); err != nil {
 			return fmt.Errorf("remove bundle: %w", err)
 		}
 		return nil

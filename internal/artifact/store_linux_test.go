@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"teal/internal/removal"
 )
 
-// Seen red with RemoveTree not making folders writable: permission denied.
+// Seen red with removal.Tree not making folders writable: permission denied.
 func TestAnOrdinaryUserCanRemoveBundles(t *testing.T) {
 	t.Parallel()
 	if os.Getuid() != 0 {
@@ -19,7 +21,7 @@ func TestAnOrdinaryUserCanRemoveBundles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = RemoveTree(root) })
+	t.Cleanup(func() { _ = removal.Tree(root) })
 	const nobody = 65534
 	if err := os.Chown(root, nobody, nobody); err != nil {
 		t.Fatal(err)

@@ -21,6 +21,7 @@ import (
 	"pgregory.net/rapid"
 
 	"teal"
+	"teal/internal/removal"
 )
 
 func openStore(t testing.TB, limits Limits) *Store {
@@ -32,7 +33,7 @@ func openStore(t testing.TB, limits Limits) *Store {
 	}
 	t.Cleanup(func() {
 		// t.TempDir cannot remove read-only folders.
-		if err := RemoveTree(root); err != nil {
+		if err := removal.Tree(root); err != nil {
 			t.Error(err)
 		}
 	})

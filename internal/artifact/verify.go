@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"teal"
 )
@@ -23,7 +22,7 @@ func (s *Store) Verified(ctx context.Context, digest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, without := range []string{"", "__pycache__"} {
+	for _, without := range []string{"", pythonCache} {
 		now, err := s.digestNow(dir, without)
 		if err != nil {
 			return "", fmt.Errorf("verify bundle: %w", err)
@@ -68,13 +67,17 @@ func (s *Store) digestNow(dir, without string) (digest string, err error) {
 }
 
 // VerifiedStack returns what Stack does, of bundles that are still what was stored;
-// a stack that was changed itself is made anew.
+// a stack that was changed itself is made anew. None removes what another has just
+// looked at.
 func (s *Store) VerifiedStack(ctx context.Context, digests []string) (string, error) {
-	var dirs []string
+	dirs, top := make([]string, 0, len(digests)), &node{}
 	for _, digest := range digests {
 		dir, err := s.Verified(ctx, digest)
 		if err != nil {
 			return "", err
+		}
+		if err := top.cover(ctx, dir); err != nil {
+			return "", fmt.Errorf("verify stack: %w", err)
 		}
 		dirs = append(dirs, dir)
 	}
@@ -82,39 +85,60 @@ func (s *Store) VerifiedStack(ctx context.Context, digests []string) (string, er
 	if name == "" {
 		return s.Stack(ctx, digests)
 	}
-	if sound, err := piled(filepath.Join(s.home(name), "code"), dirs); err != nil || !sound {
+	defer s.stacking.Lock(name)()
+	if sound, err := top.isAt(filepath.Join(s.home(name), "code")); err != nil || !sound {
 		if err := s.Remove(name); err != nil {
 			return "", err
 		}
 	}
-	return s.Stack(ctx, digests)
+	return s.stackLocked(ctx, name, dirs)
 }
 
-// piled reports whether every file of a stack is one of the bundles'. One that is
-// not there is sound.
-func piled(stack string, dirs []string) (bool, error) {
-	sound := true
-	err := filepath.WalkDir(stack, func(path string, d fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && path == stack {
-			return nil
+// pythonCache is the name of the folders in which Python leaves what it has compiled,
+// wherever it may.
+const pythonCache = "__pycache__"
+
+// isAt reports whether what lies at path is what write makes of n. What is in folders
+// for Python's compiled code does not count.
+func (n *node) isAt(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, err
+	case n.link != "":
+		target, err := os.Readlink(path)
+		return err == nil && target == n.link, nil
+	case n.source != "":
+		source, err := os.Lstat(n.source)
+		return os.SameFile(info, source), err
+	case !info.IsDir():
+		return false, nil
+	}
+	return n.holds(path)
+}
+
+// holds is isAt for folders.
+func (n *node) holds(path string) (bool, error) {
+	if filepath.Base(path) == pythonCache {
+		return true, nil
+	}
+	items, err := os.ReadDir(path)
+	if err != nil {
+		return false, err
+	}
+	for _, item := range items {
+		if n.entries[item.Name()] == nil && (item.Name() != pythonCache || !item.IsDir()) {
+			return false, nil
 		}
-		if err != nil || !d.Type().IsRegular() {
-			return err
+	}
+	for name, entry := range n.entries {
+		if sound, err := entry.isAt(filepath.Join(path, name)); err != nil || !sound {
+			return false, err
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		for _, dir := range dirs {
-			source, err := os.Lstat(dir + strings.TrimPrefix(path, stack))
-			if err == nil && os.SameFile(info, source) {
-				return nil
-			}
-		}
-		sound = false
-		return fs.SkipAll
-	})
-	return sound, err
+	}
+	return true, nil
 }
 
 // Verifying is a Store whose Dir and Stack are Verified and VerifiedStack.

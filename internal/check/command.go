@@ -16,6 +16,7 @@ import (
 
 	"teal"
 	"teal/internal/process"
+	"teal/internal/removal"
 )
 
 // killGrace is what a command that took too long gets to clear up, between
@@ -61,21 +62,10 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 	return e.execute(ctx, spec, redactor(nil).named(c.env))
 }
 
-// remove deletes a command's folder, also where the command has left folders
-// that may not be written to. One that cannot be deleted is tried again when the
-// server starts.
+// remove deletes a command's folder. One that cannot be deleted is tried again when
+// the server starts.
 func (e *Examiner) remove(home string) {
-	err := os.RemoveAll(home)
-	if err == nil {
-		return
-	}
-	walked := filepath.WalkDir(home, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o700)
-	})
-	if err = errors.Join(walked, os.RemoveAll(home)); err != nil {
+	if err := removal.Tree(home); err != nil {
 		e.cfg.Logger.Warn("a command's folder is left over", "folder", home, "error", err)
 	}
 }
@@ -194,7 +184,7 @@ func (s releaseTask) addresses(ctx context.Context, env map[string]string) error
 	versions := s.examiner.cfg.Versions
 	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
 	if err != nil {
-		return fmt.Errorf("version %d cannot be read: %s", s.release.To, teal.MessageOf(err))
+		return fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
 	places := map[string]string{"TEAL_PREVIEW_URL": ""}
 	for name := range spec.Components {
@@ -202,7 +192,7 @@ func (s releaseTask) addresses(ctx context.Context, env map[string]string) error
 	}
 	for variable, component := range places {
 		if env[variable], err = versions.Address(s.release.App, s.release.To, component); err != nil {
-			return fmt.Errorf("version %d cannot be reached: %s", s.release.To, teal.MessageOf(err))
+			return fmt.Errorf("v%d cannot be reached: %s", s.release.To, teal.MessageOf(err))
 		}
 	}
 	return nil

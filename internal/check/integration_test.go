@@ -112,7 +112,7 @@ func TestStopKillsWhatRuns(t *testing.T) {
 	start()
 	began := time.Now()
 	g.examiner.Stop("shop-7")
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > 10*time.Second { // without, it hangs for 1000 s
 		t.Errorf("Stop took %s", took)
 	}
 	if pids := marked(t, mark); len(pids) > 0 {

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/process"
 )
 
 // TestQueryAnswers: seen red with NaN and infinity taken for numbers.
@@ -186,7 +188,7 @@ func startPrometheus(t *testing.T, program, app string) (url string, stop func()
 	must(t, err)
 	address := l.Addr().String()
 	must(t, l.Close())
-	command := exec.Command(program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
+	command := process.Command(context.Background(), program, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
 	command.Stderr = os.Stderr
 	must(t, command.Start())
 	ended := make(chan struct{})

@@ -98,7 +98,7 @@ func TestSmoke(t *testing.T) {
 func TestSmokeOfWhatDoesNotRun(t *testing.T) {
 	t.Parallel()
 	g := run(t, nil)
-	wants(t, g.check(teal.Check{Request: &teal.Request{Path: "/"}}), teal.VerdictError, "version 2 cannot be reached: version 2 is not running")
+	wants(t, g.check(teal.Check{Request: &teal.Request{Path: "/"}}), teal.VerdictError, "v2 cannot be reached: version 2 is not running")
 	g.mu.Lock()
 	g.url = "http://127.0.0.1:1"
 	g.mu.Unlock()

@@ -64,24 +64,28 @@ func (s releaseTask) visit(ctx context.Context, component string) (v *visitor, e
 	versions := s.examiner.cfg.Versions
 	base, err := versions.Address(s.release.App, s.release.To, component)
 	if err != nil {
-		return nil, fmt.Errorf("version %d cannot be reached: %s", s.release.To, teal.MessageOf(err))
+		return nil, fmt.Errorf("v%d cannot be reached: %s", s.release.To, teal.MessageOf(err))
 	}
 	spec, err := versions.Spec(ctx, s.release.App, s.release.To)
 	if err != nil {
-		return nil, fmt.Errorf("version %d cannot be read: %s", s.release.To, teal.MessageOf(err))
+		return nil, fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
 	return &visitor{client: newClient(nil), base: strings.TrimSuffix(base, "/"), host: firstHost(spec.Routes, component)}, nil
 }
 
 func (v *visitor) close() { v.client.CloseIdleConnections() }
 
-// firstHost returns the host of the first route, of those that lead to the
-// component where one is named.
+// firstHost returns the host of the first route that leads to a component, of those that
+// lead to the one that is named where one is. Of a wildcard it is one of its hosts.
 func firstHost(routes []teal.Route, component string) string {
 	for _, route := range routes {
-		if component == "" || route.To == component {
-			return route.Host
+		if route.Redirect != nil || component != "" && route.To != component {
+			continue
 		}
+		if rest, wildcard := strings.CutPrefix(route.Host, "*"); wildcard {
+			return "teal-check" + rest
+		}
+		return route.Host
 	}
 	return ""
 }

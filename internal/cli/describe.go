@@ -335,7 +335,11 @@ func nextSteps(r api.ReleaseView) []string {
 	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
 		return nil
 	case r.Queued:
-		return []string{"`teal status " + r.App + "` shows the running release", "`teal abort " + r.App + "` ends it"}
+		return []string{
+			"`teal status " + r.App + "` shows the running release, which it waits for",
+			"`teal abort " + r.App + "` ends that one, and the next in the queue begins",
+			"`teal watch " + r.App + "` follows both",
+		}
 	}
 	var steps []string
 	switch {

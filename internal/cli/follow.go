@@ -91,12 +91,20 @@ func (s *session) follow(ctx context.Context, r api.ReleaseView, until waitFor) 
 		return p.done()
 	})
 	if errors.Is(err, context.Canceled) {
-		err = interruptedf("interrupted; release %s continues on the server\nFollow it with `teal watch %s`, end it with `teal abort %s`.", r.ID, r.App, r.App)
+		err = interrupted(p.release)
 	}
 	if err != nil {
 		return p.release, err
 	}
 	return p.release, p.failed()
+}
+
+// interrupted says how a release goes on that nobody follows any more.
+func interrupted(r api.ReleaseView) error {
+	if r.Queued { // abort would end the one that it waits for
+		return interruptedf("interrupted; release %s waits on the server until the releases before it have ended\nFollow it with `teal watch %s`, end it with `teal abort %s` once it runs.", r.ID, r.App, r.App)
+	}
+	return interruptedf("interrupted; release %s continues on the server\nFollow it with `teal watch %s`, end it with `teal abort %s`.", r.ID, r.App, r.App)
 }
 
 // awaitPreview waits until a version that is not released is healthy, for as

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -20,6 +19,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 	"teal/internal/cli"
+	"teal/internal/nobody"
 )
 
 // until runs a command until its output holds every text, then sends Ctrl-C.
@@ -79,23 +79,10 @@ func TestCtrlCBeforeAnythingWasAsked(t *testing.T) {
 	}
 }
 
-// refused returns an address where nobody listens.
-func refused(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return ln.Addr().String()
-}
-
 func TestNoServer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.env["TEAL_ADDR"] = refused(t)
+	w.env["TEAL_ADDR"] = nobody.Address(t)
 	commands := [][]string{
 		{"deploy", w.dir}, {"status"}, {"status", "hello"}, {"promote", "hello"}, {"rollback", "hello"}, {"abort", "hello"}, {"history", "hello"},
 		{"versions", "hello"}, {"logs", "hello"}, {"alias", "list", "hello"}, {"alias", "set", "hello", "live", "1"}, {"invoke", "hello"}, {"release", "show", "hello-1"},

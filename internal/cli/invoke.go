@@ -22,7 +22,8 @@ func (s *session) invokeCommand() *cobra.Command {
 		Use:   "invoke APP[:ALIAS|VERSION]",
 		Short: "Call a function and print its answer",
 		Long: "Calls a function of the live version, or of the alias or version given, and prints its raw\n" +
-			"answer. Exits with 1 when the function fails.",
+			"answer. Where nothing is live, as of functions that AWS's tools have made, $LATEST is called.\n" +
+			"Exits with 1 when the function fails.",
 		Example: "  teal invoke shop:2 --component hello --data '{\"n\": 1}'\n  teal invoke shop --data @event.json",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -92,7 +92,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 	}
 	s.show(release, func() {
 		if release.Phase == teal.PhaseAborted {
-			s.out.line("%s: release %s aborted; v%d kept all traffic", app, release.ID, release.From)
+			s.out.line("%s: release %s %s; %s", app, release.ID, afterAbort(release), whoHasTraffic(release))
 			return
 		}
 		s.out.line("%s: v%d has all traffic again, after %s", app, back, durationText(s.env.Now().Sub(start)))

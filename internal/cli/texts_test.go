@@ -402,9 +402,17 @@ func textsOfRollback(s *script) {
 	s.teal("rollback", "hello", "--to", "0")
 	s.teal("rollback", "hello", "--to", "99")
 	s.teal("rollback", "hello", "--reason", "it smells")
+	s.rollbackOfAFirstRelease()
 	s.canary("A release that runs")
 	s.teal("rollback", "hello")
 	s.teal("rollback", "nope")
+}
+
+// rollbackOfAFirstRelease is one that had moved nothing yet: the app is live nowhere.
+func (s *script) rollbackOfAFirstRelease() {
+	s.scene("A first release")
+	s.started()
+	s.teal("rollback", "hello")
 }
 
 func textsOfAbort(s *script) {
@@ -708,6 +716,12 @@ func (s *script) releasesThatFail() {
 }
 
 func (s *script) releasesOfOrders() {
+	s.scene("Queued")
+	s.quietly("deploy DIR")
+	s.app("two")
+	s.started()
+	s.fake.Queue("hello")
+	s.teal("release", "show", "hello-2")
 	s.scene("Forced, in a freeze window")
 	s.canaryApp("one")
 	s.fake.Advance(8 * time.Hour)
@@ -788,6 +802,10 @@ func textsOfLogs(s *script) {
 	s.scene("Lines of two versions")
 	s.teal("logs", "hello")
 	s.quietly("deploy DIR")
+	s.app("two")
+	s.quietly("deploy DIR")
+	s.app("three")
+	s.quietly("deploy DIR")
 	s.teal("logs", "hello")
 	at := s.fake.Now()
 	s.fake.Log(
@@ -797,6 +815,14 @@ func textsOfLogs(s *script) {
 	)
 	s.teal("logs", "hello")
 	s.teal("logs", "hello", "--version", "3", "--tail", "1")
+	s.teal("logs", "hello", "--version", "99")
+	s.teal("logs", "hello", "--instance", "hello/4f2a", "--grep", "3 ms", "--since", "10m")
+	s.teal("logs", "hello", "--since", "1ms")
+	s.teal("logs", "hello", "--since", "2026-01-02", "--grep", "draft")
+	s.teal("logs", "hello", "--since", "23:59")
+	s.teal("logs", "hello", "--since", "-5m")
+	s.teal("logs", "hello", "--since", "yesterday")
+	s.teal("logs", "hello", "--grep", "")
 	s.teal("logs", "hello", "--tail", "-1")
 	s.teal("logs", "hello", "--version", "v1x")
 	s.teal("logs", "hello", "--request", "broken")

@@ -111,7 +111,8 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 		return about, line, lastChange(r)
 	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
-		return about, fmt.Sprintf("v%s has stopped", e.Name), s.env.Now()
+		version, _ := teal.ParseVersionRef(e.Name)
+		return about, teal.VersionName(version) + " has stopped", s.env.Now()
 	}
 	return about, "", time.Time{}
 }

@@ -20,6 +20,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 	"teal/internal/client"
+	"teal/internal/nobody"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -171,7 +172,7 @@ func TestEveryMethod(t *testing.T) {
 
 	line := api.LogLine{At: fake.Now(), App: "hello", Version: 2, Component: "hello", Instance: "i1", RequestID: "r", Stream: "stdout", Text: "hi"}
 	fake.Log(line)
-	for l, err := range c.Logs(ctx, api.LogQuery{App: "hello", Version: 2, Component: "hello", RequestID: "r", Tail: 3}) {
+	for l, err := range c.Logs(ctx, api.LogQuery{App: "hello", Version: 2, Component: "hello", Instance: "i1", RequestID: "r", Since: line.At, Text: "h", Tail: 3}) {
 		if diff := cmp.Diff(line, l); diff != "" || err != nil {
 			t.Error(diff, err)
 		}
@@ -219,16 +220,10 @@ func TestCodesCrossTheWire(t *testing.T) {
 
 func TestNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
-	c := connect(t, client.Config{Address: ln.Addr().String(), Token: "secret"})
-	_, err = c.Apps(t.Context())
-	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "teal server") || !strings.Contains(err.Error(), ln.Addr().String()) || strings.Contains(err.Error(), "secret") {
+	address := nobody.Address(t)
+	c := connect(t, client.Config{Address: address, Token: "secret"})
+	_, err := c.Apps(t.Context())
+	if !errors.Is(err, client.ErrUnreachable) || !strings.Contains(err.Error(), "teal server") || !strings.Contains(err.Error(), address) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("%v", err)
 	}
 	if err := c.Ping(t.Context()); !errors.Is(err, client.ErrUnreachable) {

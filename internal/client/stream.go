@@ -163,7 +163,12 @@ func logQuery(q api.LogQuery) url.Values {
 		query.Set("version", strconv.Itoa(int(q.Version)))
 	}
 	set(query, "component", q.Component)
+	set(query, "instance", q.Instance)
 	set(query, "request_id", q.RequestID)
+	set(query, "grep", q.Text)
+	if !q.Since.IsZero() {
+		query.Set("since", q.Since.Format(time.RFC3339Nano))
+	}
 	if q.Tail > 0 {
 		query.Set("tail", strconv.Itoa(q.Tail))
 	}

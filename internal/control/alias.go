@@ -114,9 +114,9 @@ func (c *Control) awaitReady(ctx context.Context, app string, version teal.Versi
 	case health.State == teal.EnvironmentReady:
 		return nil
 	case health.Reason != "":
-		return teal.Errorf(teal.CodeUnavailable, "version %s of %s is not healthy: %s\n%s", version, app, health.Reason, health.Output)
+		return teal.Errorf(teal.CodeUnavailable, "%s %s is not healthy: %s\n%s", app, teal.VersionName(version), health.Reason, health.Output)
 	case err != nil:
-		return teal.Errorf(teal.CodeUnavailable, "version %s of %s did not become healthy", version, app)
+		return teal.Errorf(teal.CodeUnavailable, "%s %s did not become healthy", app, teal.VersionName(version))
 	}
-	return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s was retired while it was starting; try again", version, app)
+	return teal.Errorf(teal.CodeVersionNotRunning, "%s %s was retired while it was starting; try again", app, teal.VersionName(version))
 }

@@ -35,7 +35,7 @@ func (c *Control) status(app teal.App, environments []teal.Environment) api.Stat
 	if active, ok := c.cfg.Known.Release(app.Active); ok && !active.Phase.Ended() {
 		records.Active, records.Judgement = &active, c.cfg.Engine.Judgement(active.ID)
 	}
-	if last, ok := c.cfg.Known.Release(teal.ReleaseID(app.Name, app.LastRelease)); ok {
+	if last, ok := c.cfg.Known.NewestRelease(app.Name); ok {
 		records.Last = &last
 	}
 	return api.NewStatus(records)

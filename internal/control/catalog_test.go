@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -170,6 +172,55 @@ func TestAppsReadNothingFromTheStore(t *testing.T) {
 		if status.Release == nil || status.Release.ID != want {
 			t.Errorf("%s: release %+v, want %s", status.App, status.Release, want)
 		}
+	}
+}
+
+// beforeCreate is a store that calls look before it creates a record.
+type beforeCreate struct {
+	store.KV
+	look func(key string)
+}
+
+func (b beforeCreate) Create(ctx context.Context, key string, value []byte) (uint64, error) {
+	b.look(key)
+	return b.KV.Create(ctx, key, value)
+}
+
+// A release has its number before it has a record: until then the status tells of the
+// one before, and a queued one takes nobody's place. Seen red when the release was
+// looked for by the last number that was given out: there was none.
+func TestStatusWhileAReleaseIsBegun(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	const app = "app-0000"
+	var looks []string
+	var c *Control
+	kv := beforeCreate{KV: memkv.New(), look: func(key string) {
+		if c == nil || !strings.Contains(key, ".release.") {
+			return
+		}
+		said := "none"
+		if status, err := c.Status(ctx, app); err == nil && status.Release != nil {
+			said = status.Release.ID
+		}
+		looks = append(looks, said)
+	}}
+	c, s := newCatalog(t, kv, 1)
+	journal := routing.NewJournal(s)
+	r := teal.Release{App: app, From: 2, To: 1, Phase: teal.PhaseQueued}
+	if _, err := journal.Claim(ctx, r, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := journal.Enqueue(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	status, err := c.Status(ctx, app)
+	if err != nil || status.Release == nil {
+		t.Fatalf("%+v, %v", status, err)
+	}
+	looks = append(looks, status.Release.ID)
+	if want := []string{app + "-3", app + "-4", app + "-4"}; !slices.Equal(looks, want) {
+		t.Errorf("the status told of %v, want %v", looks, want)
 	}
 }
 

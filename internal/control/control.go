@@ -30,6 +30,7 @@ type Config struct {
 	// something asks before it changes anything.
 	Writable     func() error
 	Bundles      Bundles
+	Drafts       Drafts
 	Hooks        Hooks
 	Recordings   Recordings
 	Reservations Reservations

@@ -15,7 +15,7 @@ func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 	if _, err := c.cfg.Journal.App(ctx, call.App); err != nil {
 		return api.Invoked{}, err
 	}
-	claim, err := c.cfg.Gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))
+	claim, err := c.claim(ctx, call)
 	if err != nil {
 		return api.Invoked{}, err
 	}
@@ -28,4 +28,21 @@ func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 		return invoked, nil // what the function said is the answer, as AWS has it
 	}
 	return invoked, err
+}
+
+// claim finds the function that a call is for. Where nothing is live, and no release is
+// about to change that, a call that names no version goes to $LATEST, as on AWS.
+func (c *Control) claim(ctx context.Context, call api.Invoke) (gateway.Claim, error) {
+	draft := call.Qualifier == teal.DraftName
+	if call.Qualifier == "" && len(c.cfg.Router.Alias(call.App, teal.AliasLive).Value.Targets) == 0 {
+		moving, err := c.cfg.Journal.Moving(ctx, call.App)
+		if err != nil {
+			return gateway.Claim{}, err
+		}
+		draft = moving == nil
+	}
+	if draft {
+		return c.cfg.Drafts.ClaimDraft(ctx, call.App, call.Component)
+	}
+	return c.cfg.Gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"teal"
+	"teal/internal/gateway"
 )
 
 // Known is what is in memory of the records, never behind a write that has returned.
@@ -16,6 +17,8 @@ type Known interface {
 	EnvironmentsOf(app string) []teal.Environment
 	// Release returns a release that has not ended or is the newest of its app.
 	Release(id string) (teal.Release, bool)
+	// NewestRelease returns an app's newest release; false when none is recorded.
+	NewestRelease(app string) (teal.Release, bool)
 }
 
 // Bundles is the code that has been uploaded.
@@ -24,6 +27,12 @@ type Bundles interface{ Has(digest string) bool }
 // Hooks takes the answers of hooks that come later.
 type Hooks interface {
 	Answer(release, token string, verdict teal.Verdict, why string) error
+}
+
+// Drafts are what apps are at the moment, which runs only for those who call it.
+type Drafts interface {
+	// ClaimDraft claims a function of an app's $LATEST, and waits until it runs.
+	ClaimDraft(ctx context.Context, app, component string) (gateway.Claim, error)
 }
 
 // Recordings is what was kept of what releases were judged by.

@@ -83,7 +83,7 @@ func urgent(p teal.Policy) teal.Policy {
 func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error) {
 	r, err := c.cfg.Engine.Await(ctx, id, func(r teal.Release) bool { return r.Phase.Ended() })
 	if err == nil && r.Phase != teal.PhaseCompleted {
-		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to version %d failed and nothing has changed: %s", r.To, r.Reason)
+		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to v%d failed and nothing has changed: %s", r.To, r.Reason)
 	}
 	return r, err
 }
@@ -103,11 +103,11 @@ func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int)
 	case to == 0 && len(live.Targets) == 2:
 		return primary, nil, nil
 	case last == nil:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "version %d of %s is live and no release has brought it there; name a version with --to", primary, app)
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s v%d is live and no release has brought it there; name a version with --to", app, primary)
 	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), last.Back && live.IsOnly(last.To):
 		return 0, last, nil
 	case !live.IsOnly(last.To) || last.From == 0:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before version %d; name one with --to", app, primary)
+		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before v%d; name one with --to", app, primary)
 	}
 	return last.From, nil, nil
 }

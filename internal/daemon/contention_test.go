@@ -18,6 +18,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/await"
 	"teal/internal/store"
 	"teal/internal/store/storetest"
 )
@@ -189,7 +190,7 @@ func TestAStalledWriteOfOneAppHoldsUpNoOther(t *testing.T) {
 			disk.Begin("apps.a." + kind)
 			var stalled sync.WaitGroup
 			stalled.Go(func() { _, _ = h.Deploy(context.WithoutCancel(t.Context()), green) })
-			<-disk.Waits()
+			await.Value(t, "the write to stall", disk.Waits())
 			stalled.Go(func() {
 				h.daemon.running.garbage.DropPieces([]string{"sha256:" + strings.Repeat("0", 64)})
 				_, _ = h.daemon.running.garbage.Collect(context.WithoutCancel(t.Context()))
@@ -202,11 +203,11 @@ func TestAStalledWriteOfOneAppHoldsUpNoOther(t *testing.T) {
 			}()
 			select {
 			case <-done:
-			case <-time.After(30 * time.Second):
+			case <-time.After(await.Patience):
 				t.Error("b waits for a")
 			}
 			disk.LetGo()
-			<-done
+			await.Value(t, "b, which waits for nothing any more", done)
 			stalled.Wait()
 			h.awaitPhase("a", teal.PhaseWatching)
 		})

@@ -2,15 +2,16 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/await"
 )
 
 // app writes a one-function app whose content depends on the word.
@@ -27,6 +28,21 @@ func (h *harness) app(name, path, word string) string {
 		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
 			h.t.Fatal(err)
 		}
+	}
+	return dir
+}
+
+// behind has the function of a folder start no sooner than a file is there, and
+// returns the folder.
+func (h *harness) behind(gate, dir string) string {
+	h.t.Helper()
+	path := filepath.Join(dir, "f", "app.py")
+	code, err := os.ReadFile(path)
+	if err == nil {
+		err = os.WriteFile(path, fmt.Appendf(nil, "import os, time\nwhile not os.path.exists(%q): time.sleep(0.01)\n%s", gate, code), 0o644)
+	}
+	if err != nil {
+		h.t.Fatal(err)
 	}
 	return dir
 }
@@ -49,7 +65,11 @@ func (h *harness) live(app string) int {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return int(aliases[teal.AliasLive].Versions[0].Version)
+	live := aliases[teal.AliasLive]
+	if len(live.Versions) != 1 {
+		h.t.Fatalf("live of %s is %+v, want one version", app, live)
+	}
+	return int(live.Versions[0].Version)
 }
 
 // Whoever asks, a rollback that has happened is not undone by asking again.
@@ -71,7 +91,14 @@ func TestRollbackTwiceWithoutAStandby(t *testing.T) {
 func TestRollbackTwiceAtTheSameTime(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h := startDaemon(t, t.TempDir())
-	h.releaseAll("shop", "/", "one", "two")
+	gate := filepath.Join(t.TempDir(), "open")
+	touchFile(t, gate)
+	h.deploy(h.behind(gate, h.app("shop", "/", "one")), true, noStandby)
+	h.awaitPhase("shop", teal.PhaseCompleted)
+	h.releaseAll("shop", "/", "two")
+	if err := os.Remove(gate); err != nil { // the rollback cannot end before the second is asked for
+		t.Fatal(err)
+	}
 	type result struct {
 		release api.ReleaseView
 		err     error
@@ -82,14 +109,13 @@ func TestRollbackTwiceAtTheSameTime(t *testing.T) {
 		results <- result{r, err}
 	}
 	go roll()
-	for status := (api.Status{}); status.Release == nil || status.Release.To != 1 || status.Release.Phase.Ended(); {
-		var err error
-		if status, err = h.Status(t.Context(), "shop"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	await.True(t, "the rollback to begin", func() bool {
+		r := h.newest("shop")
+		return r.To == 1 && !r.Phase.Ended()
+	})
 	go roll()
-	first, second := <-results, <-results
+	touchFile(t, gate)
+	first, second := await.Value(t, "a rollback", results), await.Value(t, "the other rollback", results)
 	if first.err != nil || second.err != nil || first.release.ID != second.release.ID || h.live("shop") != 1 {
 		t.Fatalf("rollbacks %+v and %+v, live is version %d; want the same one twice and version 1", first, second, h.live("shop"))
 	}
@@ -105,7 +131,7 @@ func TestRoutesThatAnotherAppHasTaken(t *testing.T) {
 	h.releaseAll("mover", "/new", "two")
 	h.releaseAll("taker", "/", "mine")
 	h.releaseAll("second", "/moved", "mine")
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	if _, err := h.Promote(ctx, "early", api.PromoteBody{}); !teal.IsCode(err, teal.CodeRouteTaken) {
 		t.Errorf("promote: %v, want %s", err, teal.CodeRouteTaken)
@@ -125,11 +151,18 @@ func TestRoutesThatAnotherAppHasTaken(t *testing.T) {
 func TestDeploysAtTheSameTime(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h := startDaemon(t, t.TempDir())
-	h.releaseAll("shop", "/", "one")
+	gate := filepath.Join(t.TempDir(), "open")
+	touchFile(t, gate)
+	h.deploy(h.behind(gate, h.app("shop", "/", "one")), true, noStandby)
+	h.awaitPhase("shop", teal.PhaseCompleted)
 	versions, err := h.Versions(t.Context(), "shop")
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Remove(gate); err != nil { // the release that begins cannot end before all have been answered
+		t.Fatal(err)
+	}
+	defer touchFile(t, gate)
 	const many = 8
 	errs := make(chan error, many)
 	for i := range many {
@@ -142,7 +175,7 @@ func TestDeploysAtTheSameTime(t *testing.T) {
 	}
 	won := 0
 	for range many {
-		switch err := <-errs; {
+		switch err := await.Value(t, "the answer to a deploy", errs); {
 		case err == nil:
 			won++
 		case !teal.IsCode(err, teal.CodeReleaseInProgress):

@@ -191,7 +191,7 @@ type server struct {
 func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
-	if s.data, err = openData(d.cfg.Data, d.cfg.Logger); err != nil {
+	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.closer("data directory", s.data.Close)
@@ -266,7 +266,7 @@ func (s *server) assemble(ctx context.Context) error {
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
-	floors := lambda.NewFloors(s.lambdaRecords, s.router)
+	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
 		Slot:   fleet.Slot,
@@ -276,14 +276,14 @@ func (s *server) assemble(ctx context.Context) error {
 		Fleet:   fleet,
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
-		Admit: s.lambdaRecords.Admit, MinInstances: floors.Floor,
+		Admit: s.lambdaRecords.Admit, MinInstances: minInstances.Of,
 		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
 		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
-		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.bundles.Dir,
+		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
 		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
 	})
@@ -295,12 +295,12 @@ func (s *server) assemble(ctx context.Context) error {
 		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, floors, ended)
+	s.assembleControl(kv, minInstances, ended)
 	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
-// code returns where environments find their code. Where what runs could change it,
-// it is read and compared each time that an environment starts.
+// code returns where environments, checks and hooks find their code. Where what runs
+// could change it, it is read and compared each time that it is asked for.
 func (s *server) code() environment.Bundles {
 	if s.processes.Protects() == nil {
 		return s.bundles
@@ -310,7 +310,7 @@ func (s *server) code() environment.Bundles {
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *retention.Ended) {
+func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
 	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
@@ -323,12 +323,13 @@ func (s *server) assembleControl(kv store.KV, floors *lambda.Floors, ended *rete
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
 		StateDir: s.data.join(stateDir),
 	})
+	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
-		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Hooks: s.examiner, Recordings: s.recordings,
+		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
 	})
-	s.assembleLambda(floors, zips)
+	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
 		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
@@ -348,6 +349,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	})
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
+	parts.start("index", s.index.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():

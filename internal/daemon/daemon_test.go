@@ -19,6 +19,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/artifact"
+	"teal/internal/await"
 	"teal/internal/client"
 	"teal/internal/manifest"
 )
@@ -42,22 +43,16 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 	cfg := Config{
 		Data: data, HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0",
 		Override: func(netip.Addr) bool { return true },
-		Logger:   slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		AWS:      AWS{Settle: time.Nanosecond}, // only the tests of it have functions that are changing
+		// A server that serves does so with all that ran before, however slow the machine.
+		RecoveryPatience: await.Patience / 2,
+		Logger:           slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AWS:              AWS{Settle: time.Nanosecond}, // only the tests of it have functions that are changing
 	}
 	for _, c := range change {
 		c(&cfg)
 	}
 	d := New(cfg)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	select {
-	case <-d.Ready():
-	case err := <-ended:
-		cancel()
-		t.Fatalf("the daemon did not start: %v\n%s", err, log.String())
-	}
+	end := serving(t, d)
 	token, err := os.ReadFile(filepath.Join(data, "admin.token"))
 	if err != nil {
 		t.Fatal(err)
@@ -74,16 +69,38 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 		}
 		stopped = true
 		c.Close()
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
+		end()
 		if t.Failed() {
 			t.Logf("log:\n%s", log.String())
 		}
 	}
 	t.Cleanup(h.stop)
 	return h
+}
+
+// serving runs a daemon until end is called, which waits for it. It returns once the
+// daemon serves.
+func serving(t *testing.T, d *Daemon) (end func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	select {
+	case <-d.Ready():
+	case err := <-ended:
+		cancel()
+		t.Fatalf("the daemon did not start: %v", err)
+	case <-time.After(await.Patience):
+		cancel()
+		t.Fatalf("after %s the daemon has neither begun to serve nor ended", await.Patience)
+	}
+	return func() {
+		t.Helper()
+		cancel()
+		if err := await.Value(t, "the daemon to end", ended); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
 }
 
 // deploy uploads and deploys a folder.
@@ -136,30 +153,33 @@ func (h *harness) prepare(dir string, release bool, change func(*teal.Policy)) a
 
 func (h *harness) awaitPhase(app string, want teal.Phase) api.ReleaseView {
 	h.t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		status, err := h.Status(h.t.Context(), app)
-		if err != nil {
-			h.t.Fatal(err)
+	var r api.ReleaseView
+	defer func() {
+		if h.t.Failed() {
+			h.t.Logf("release %+v", r)
 		}
-		if status.Release != nil && status.Release.Phase == want {
-			return *status.Release
+	}()
+	await.True(h.t, "the release of "+app+" to be "+string(want), func() bool {
+		r = h.newest(app)
+		if r.Phase != want && r.Phase.Ended() {
+			h.t.Fatalf("release is %+v, want %s", r, want)
 		}
-		if status.Release != nil && status.Release.Phase.Ended() || time.Now().After(deadline) {
-			h.t.Fatalf("release is %+v, want %s", status.Release, want)
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
+		return r.Phase == want
+	})
+	return r
 }
 
-// await polls until the server says what is wanted.
-func (h *harness) await(what string, ok func() bool) {
+// newest returns the newest release of an app; an app that has none fails the test.
+func (h *harness) newest(app string) api.ReleaseView {
 	h.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("waited in vain for %s", what)
-		}
+	status, err := h.Status(h.t.Context(), app)
+	if err != nil {
+		h.t.Fatal(err)
 	}
+	if status.Release == nil {
+		h.t.Fatalf("app %s has no release: %+v", app, status)
+	}
+	return *status.Release
 }
 
 func (h *harness) get(path string) (int, string, string) {

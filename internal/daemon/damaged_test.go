@@ -25,6 +25,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
+	"teal/internal/await"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -351,9 +352,11 @@ func startDamaged(t *testing.T, dir string, mayRefuse bool) *harness {
 	select {
 	case <-d.Ready():
 		cancel()
-		if err := <-ended; err != nil {
+		if err := await.Value(t, "the server to end", ended); err != nil {
 			t.Error(err)
 		}
+	case <-time.After(await.Patience):
+		t.Fatalf("after %s the server has neither begun to serve nor refused to", await.Patience)
 	case err := <-ended:
 		if message := teal.MessageOf(err); !strings.Contains(message, dir) {
 			t.Errorf("the refusal names no way out: %v", err)
@@ -366,11 +369,16 @@ func startDamaged(t *testing.T, dir string, mayRefuse bool) *harness {
 // those that have code.
 func (h *harness) wantServed(hosts map[string]string, suffers string) {
 	h.t.Helper()
+	last := ""
+	defer func() {
+		if h.t.Failed() {
+			h.t.Logf("the last answer: %s", last)
+		}
+	}()
 	for app, host := range hosts {
 		if app == suffers || suffers == "code" && (app == "hello" || app == "fn") {
 			continue
 		}
-		var last string
 		answered := func() bool {
 			if host == "" {
 				_, err := h.awsClient().Invoke(h.t.Context(), &awssdk.InvokeInput{FunctionName: aws.String(app), Qualifier: aws.String("prod")})
@@ -391,12 +399,7 @@ func (h *harness) wantServed(hosts map[string]string, suffers string) {
 			last = response.Status
 			return response.StatusCode == http.StatusOK
 		}
-		for deadline := time.Now().Add(time.Minute); !answered(); time.Sleep(10 * time.Millisecond) {
-			if time.Now().After(deadline) {
-				h.t.Errorf("%s is not served: %s", app, last)
-				break
-			}
-		}
+		await.True(h.t, app+" to be served", answered)
 	}
 }
 

@@ -1,11 +1,13 @@
 package daemon
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"time"
 
 	"teal"
 )
@@ -34,13 +36,17 @@ type dataDir struct {
 	lock *os.File
 }
 
+// lockPatience is how long a start waits for the lock of the data directory. A server
+// that was killed holds it until the kernel has taken down all of it.
+const lockPatience = 2 * time.Second
+
 // openData creates the directory where needed, takes it from everybody but its
-// owner, and locks it. It returns
-// teal.CodeDataInUse when another server holds it.
+// owner, and locks it. It returns teal.CodeDataInUse when another server goes on
+// holding it for lockPatience, or until ctx ends.
 //
 // The path is made absolute first: children get paths below it in their command
 // lines and variables, and run in a folder of their own.
-func openData(path string, logger *slog.Logger) (*dataDir, error) {
+func openData(ctx context.Context, path string, logger *slog.Logger) (*dataDir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the folder that this runs in is gone: %w; choose an absolute data directory with --data", err)
@@ -55,11 +61,33 @@ func openData(path string, logger *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be written: %w; choose another with --data", path, err)
 	}
-	if err := lockExclusively(lock); err != nil {
+	if err := awaitLock(ctx, lock, logger); err != nil {
 		_ = lock.Close() // the lock is what matters
 		return nil, teal.Errorf(teal.CodeDataInUse, "the data directory %s is in use by another teal server; stop that one, or choose another directory with --data", path)
 	}
 	return &dataDir{path: path, lock: lock}, nil
+}
+
+// awaitLock takes the lock of a data directory, which may be another server's still.
+func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
+	err := lockExclusively(lock)
+	if err == nil {
+		return nil
+	}
+	logger.Warn("another teal server has the data directory; waiting for it to end", "path", filepath.Dir(lock.Name()), "at_most", lockPatience)
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for err != nil {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-again.C:
+			err = lockExclusively(lock)
+		}
+	}
+	return nil
 }
 
 // keepPrivate takes a data directory, and what a server keeps directly in it, from

@@ -2,11 +2,16 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"teal"
 )
 
 // Seen red without filepath.Abs: no function started, because its bootstrap was
@@ -17,7 +22,7 @@ func TestOpenDataOfARelativePath(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	data, err := openData("data", slog.New(slog.DiscardHandler))
+	data, err := openData(t.Context(), "data", slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +55,7 @@ func TestTheDataDirectoryIsPrivate(t *testing.T) {
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	opened, err := openData(data, slog.New(slog.NewTextHandler(&log, nil)))
+	opened, err := openData(t.Context(), data, slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +81,7 @@ func TestAFileThatCannotBeLookedAtEndsNoStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	opened, err := openData(data, slog.New(slog.DiscardHandler))
+	opened, err := openData(t.Context(), data, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,4 +113,74 @@ func TestNothingInTheDataDirectoryIsForOthers(t *testing.T) {
 	if err != nil || seen < 10 {
 		t.Errorf("saw %d files: %v", seen, err)
 	}
+}
+
+// A server that is started while the one before it is still being taken down waits for
+// it, and says so. Seen red without awaitLock's loop: "in use by another teal server".
+func TestAStartWaitsForTheServerBeforeIt(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	before, err := openData(t.Context(), data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := make(waitingHandler, 1)
+	ended := make(chan error, 1)
+	go func() {
+		next, err := openData(t.Context(), data, slog.New(waits))
+		if err == nil {
+			err = next.Close()
+		}
+		ended <- err
+	}()
+	select {
+	case <-waits:
+	case err := <-ended:
+		t.Fatalf("it has not waited: %v", err)
+	}
+	if err := before.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// waitingHandler gets a value with each warning that somebody waits.
+type waitingHandler chan struct{}
+
+func (h waitingHandler) Enabled(context.Context, slog.Level) bool { return true }
+func (h waitingHandler) WithAttrs([]slog.Attr) slog.Handler       { return h }
+func (h waitingHandler) WithGroup(string) slog.Handler            { return h }
+func (h waitingHandler) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "waiting for it to end") {
+		h <- struct{}{}
+	}
+	return nil
+}
+
+// One that goes on holding the directory is left alone, after as long as that. Seen red
+// with a loop without an end, and with none.
+func TestAStartDoesNotWaitForEver(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	before, err := openData(t.Context(), data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = before.Close() }()
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := openData(t.Context(), data, slog.New(slog.DiscardHandler))
+		if took := time.Since(began); !teal.IsCode(err, teal.CodeDataInUse) || took != lockPatience {
+			t.Errorf("after %s: %v", took, err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		began = time.Now()
+		_, err = openData(ctx, data, slog.New(slog.DiscardHandler))
+		if took := time.Since(began); !teal.IsCode(err, teal.CodeDataInUse) || took != 0 {
+			t.Errorf("told to end, after %s: %v", took, err)
+		}
+	})
 }

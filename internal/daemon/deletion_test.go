@@ -9,12 +9,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/environment"
 	"teal/internal/store"
 )
@@ -37,11 +37,7 @@ func (h *harness) keysOf(app string) (keys []string) {
 func (h *harness) awaitGone(app string) {
 	h.t.Helper()
 	want := []string{"lambda.grave." + app + ".app"}
-	for deadline := time.Now().Add(30 * time.Second); !slices.Equal(h.keysOf(app), want); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("of %s there is still %v", app, h.keysOf(app))
-		}
-	}
+	await.True(h.t, app+" to leave nothing but its numbers", func() bool { return slices.Equal(h.keysOf(app), want) })
 }
 
 // Of a deleted function nothing is left but its numbers: no record, log line,
@@ -133,15 +129,16 @@ func TestTheNumbersOfALostAppGoOn(t *testing.T) {
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
 	h.awaitPhase("hello", teal.PhaseCompleted)
 	s, ctx := h.daemon.running, t.Context()
-	for lost := false; !lost; { // the release gives its place back after it has completed
+	await.True(t, "the record to be deleted", func() bool { // the release gives its place back after it has completed
 		app, err := s.store.Apps.Get(ctx, "hello")
 		if err == nil {
 			err = s.store.Apps.Delete(ctx, "hello", app.Revision)
 		}
-		if lost = err == nil; !lost && !errors.Is(err, store.ErrConflict) {
+		if err != nil && !errors.Is(err, store.ErrConflict) {
 			t.Fatal(err)
 		}
-	}
+		return err == nil
+	})
 	app, err := s.control.CreateApp(ctx, "hello", teal.DefaultPolicy())
 	if err != nil || app.Value.LastRelease != 1 {
 		t.Errorf("%+v, %v", app.Value, err)
@@ -221,16 +218,11 @@ func TestDeletesAndDeploysAtOnce(t *testing.T) {
 		h.stop()
 	}
 	h := startDaemon(t, data)
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	await.True(t, "an app with its record, or nothing of it", func() bool {
 		_, err := h.daemon.running.store.Apps.Get(t.Context(), "hello")
 		keys := h.keysOf("hello")
-		if err == nil && !h.daemon.running.journal.IsDeleting(t.Context(), "hello") || teal.IsCode(err, teal.CodeUnknownApp) && len(keys) <= 1 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v, and of the app there is %v", err, keys)
-		}
-	}
+		return err == nil && !h.daemon.running.journal.IsDeleting(t.Context(), "hello") || teal.IsCode(err, teal.CodeUnknownApp) && len(keys) <= 1
+	})
 }
 
 // What an older server, or a crash, has left of an app without its record is no

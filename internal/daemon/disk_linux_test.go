@@ -17,6 +17,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
+	"teal/internal/await"
 	"teal/internal/recording"
 )
 
@@ -92,16 +93,16 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.awaitPhase("hello", teal.PhaseCompleted)
 	h.deploy(examples+"hello-green", true, nil)
 	h.awaitPhase("hello", teal.PhaseWatching)
-	h.await("the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	await.True(h.t, "the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
 	empty := fill()
-	h.await("an alert", h.blocked)
+	await.True(h.t, "an alert", h.blocked)
 	h.wantFullDisk("2")
 	h.stop()
 	fill() // what the end has given free
 	h = startDaemon(t, data)
 	h.wantAddress(adminAddressFile)
 	h.wantAddress(httpAddressFile)
-	h.await("an alert", h.blocked)
+	await.True(h.t, "an alert", h.blocked)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.wantFullDisk("2")
 	r, err := h.Rollback(t.Context(), "hello", api.RollbackBody{})
@@ -115,7 +116,7 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.wantAddress("late.addr")
 	parts.stop()
 	empty()
-	h.await("no alert", func() bool { return !h.blocked() })
+	await.True(h.t, "no alert", func() bool { return !h.blocked() })
 	h.deploy(examples+"hello-green", true, nil)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.stop()
@@ -128,9 +129,9 @@ func TestDeletingOnAFullDisk(t *testing.T) {
 	h := startDaemon(t, filepath.Join(dir, "data"))
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
 	h.awaitPhase("hello", teal.PhaseCompleted)
-	h.await("the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	await.True(h.t, "the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
 	fill()
-	h.await("an alert", h.blocked)
+	await.True(h.t, "an alert", h.blocked)
 	if err := h.daemon.running.lambda.Delete(t.Context(), awslambda.Ref{App: "hello", Component: "hello"}); err != nil {
 		t.Fatal(err)
 	}
@@ -146,11 +147,8 @@ func (h *harness) wantFullDisk(version string) {
 			h.t.Errorf("%d by version %s, want %s: %s", code, got, version, body)
 		}
 	}
-	before, err := h.Status(ctx, "hello")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	_, err = h.Promote(ctx, "hello", api.PromoteBody{})
+	before := h.newest("hello")
+	_, err := h.Promote(ctx, "hello", api.PromoteBody{})
 	if !teal.IsCode(err, teal.CodeDiskFull) {
 		h.t.Errorf("promote: %v, want that the disk is full", err)
 	}
@@ -158,8 +156,8 @@ func (h *harness) wantFullDisk(version string) {
 	if !teal.IsCode(err, teal.CodeDiskFull) {
 		h.t.Errorf("alias: %v, want that the disk is full", err)
 	}
-	if after, err := h.Status(ctx, "hello"); err != nil || after.Release.Phase != before.Release.Phase || after.Release.Commands.Finish != nil {
-		h.t.Errorf("what was refused has changed the release: %+v, %v", after.Release, err)
+	if after := h.newest("hello"); after.Phase != before.Phase || after.Commands.Finish != nil {
+		h.t.Errorf("what was refused has changed the release: %+v", after)
 	}
 	h.wantUploadRefused()
 }

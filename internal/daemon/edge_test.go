@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -56,21 +55,12 @@ func putCertificate(t *testing.T, dir string) certificate.Pair {
 func TestTheEdgeOfAServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	var log bytes.Buffer
 	access := filepath.Join(dir, "access.log")
 	d := New(Config{
-		Data: filepath.Join(dir, "data"), HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Data: filepath.Join(dir, "data"), HTTP: "127.0.0.1:0", Admin: "127.0.0.1:0", Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		Edge: EdgeConfig{HTTPS: "127.0.0.1:0", Certificates: []certificate.Pair{putCertificate(t, dir)}, AccessLog: access, Format: accesslog.Combined, Sample: 1, Limits: gateway.Limits{Streams: 9, ShutdownGrace: time.Second}},
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx) }()
-	select {
-	case <-d.Ready():
-	case err := <-ended:
-		cancel()
-		t.Fatalf("the daemon did not start: %v\n%s", err, log.String())
-	}
+	end := serving(t, d)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	for url, proto := range map[string]string{"https://" + d.HTTPSAddr().String(): "HTTP/2.0", "http://" + d.HTTPAddr().String(): "HTTP/1.1"} {
 		response, err := (&http.Client{Transport: transport}).Get(url + "/nobody")
@@ -88,10 +78,7 @@ func TestTheEdgeOfAServer(t *testing.T) {
 		t.Errorf("%s has %q, %v", httpsAddressFile, addr, err)
 	}
 	transport.CloseIdleConnections()
-	cancel()
-	if err := <-ended; err != nil {
-		t.Errorf("Run: %v", err)
-	}
+	end()
 	lines, err := os.ReadFile(access)
 	if err != nil || bytes.Count(lines, []byte("\n")) != 2 || !strings.Contains(string(lines), `"GET /nobody HTTP/2.0" 404`) {
 		t.Errorf("the access log has %q, %v", lines, err)

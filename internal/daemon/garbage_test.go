@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/await"
 )
 
 // onDisk returns how many bundles, stacks and zips there are.
@@ -34,11 +36,12 @@ func (h *harness) onDisk() (n [3]int) {
 func (h *harness) awaitOnDisk(what string, bundles, stacks, zips int) {
 	h.t.Helper()
 	want := [3]int{bundles, stacks, zips}
-	for deadline := time.Now().Add(30 * time.Second); h.onDisk() != want; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("%s: %v bundles, stacks and zips, want %v", what, h.onDisk(), want)
+	defer func() {
+		if h.t.Failed() {
+			h.t.Logf("%v bundles, stacks and zips", h.onDisk())
 		}
-	}
+	}()
+	await.True(h.t, fmt.Sprintf("%s: %v bundles, stacks and zips", what, want), func() bool { return h.onDisk() == want })
 }
 
 // Code goes with the last that needs it: functions that share it, versions,
@@ -102,18 +105,31 @@ func TestLambdaCodeGoesWithTheLastThatNeedsIt(t *testing.T) {
 func TestCodeStaysWhileItRuns(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	c, ctx := h.awsClient(), t.Context()
-	code := zipOf(t, map[string]string{"late.py": "text = 'late'\n", "app.py": "import time\ndef handler(event, context):\n    if event: return 0\n    time.sleep(2)\n    import late\n    return late.text\n"})
-	create(t, c, "f", code, func(in *awssdk.CreateFunctionInput) { in.Timeout = aws.Int32(20) })
-	invoke(t, c, "f", "", `{"only":"start"}`)
+	begun, goes := filepath.Join(t.TempDir(), "begun"), filepath.Join(t.TempDir(), "go")
+	code := zipOf(t, map[string]string{"late.py": "text = 'late'\n", "app.py": `import os, time
+def handler(event, context):
+    open(event["begun"], "x").close()
+    while not os.path.exists(event["go"]): time.sleep(0.01)
+    import late
+    return late.text
+`})
+	create(t, c, "f", code, nil)
 	var calls sync.WaitGroup
 	calls.Go(func() {
-		out, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: aws.String("f")})
-		if err != nil || string(out.Payload) != `"late"` {
-			t.Errorf("the code was taken from a call: %v %s", err, out.Payload)
+		out, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: aws.String("f"), Payload: fmt.Appendf(nil, `{"begun": %q, "go": %q}`, begun, goes)})
+		if err != nil {
+			t.Error(err)
+		} else if string(out.Payload) != `"late"` {
+			t.Errorf("the code was taken from a call: %s", out.Payload)
 		}
 	})
-	time.Sleep(time.Second) // the call has begun and has not come to its import
+	defer calls.Wait()
+	await.True(t, "the call to begin", func() bool { _, err := os.Stat(begun); return err == nil })
 	must[*awssdk.UpdateFunctionCodeOutput](t, "update")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: aws.String("f"), ZipFile: python(t, "return 1")}))
+	if left, err := h.daemon.running.garbage.Collect(ctx); err != nil {
+		t.Errorf("collect: %v %v", left, err)
+	}
+	touchFile(t, goes)
 	calls.Wait()
 	h.awaitOnDisk("the new code alone", 1, 0, 1)
 }
@@ -183,11 +199,7 @@ func TestAnEmptyStoreRemovesNoCode(t *testing.T) {
 	told := func() bool {
 		return slices.ContainsFunc(h.daemon.running.alerts.List(), func(a teal.Alert) bool { return a.Subject == dir })
 	}
-	for deadline := time.Now().Add(30 * time.Second); !told(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("no alert names the store")
-		}
-	}
+	await.True(t, "an alert that names the store", told)
 	h.stop()
 	if err := errors.Join(os.RemoveAll(dir), os.Rename(kept, dir)); err != nil {
 		t.Fatal(err)
@@ -243,11 +255,7 @@ func TestLambdaConfigurationGoesWithItsAlias(t *testing.T) {
 	h.stop()
 	h = startDaemon(t, h.data)
 	c = h.awsClient()
-	for deadline := time.Now().Add(10 * time.Second); !slices.Equal(kept(), []string{"1"}); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after a restart: %q", kept())
-		}
-	}
+	await.True(t, "what belongs to the alias to go after a restart", func() bool { return slices.Equal(kept(), []string{"1"}) })
 	must[*awssdk.DeleteFunctionOutput](t, "delete")(c.DeleteFunction(ctx, &awssdk.DeleteFunctionInput{FunctionName: f, Qualifier: one}))
 	if got := kept(); len(got) != 0 {
 		t.Errorf("without the version: %q", got)

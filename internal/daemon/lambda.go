@@ -10,15 +10,14 @@ import (
 
 // assembleLambda builds what AWS's tools see, and the gateway's server with function
 // URLs before its routes.
-func (s *server) assembleLambda(floors *lambda.Floors, zips artifact.Zips) {
+func (s *server) assembleLambda(activator *lambda.Activator, minInstances *lambda.MinInstances, zips artifact.Zips) {
 	cfg := s.daemon.cfg
-	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	urls := lambda.NewURLs(lambda.URLConfig{
 		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
 	})
 	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
 	s.lambda = lambda.New(lambda.Config{
-		Records: s.lambdaRecords, Index: s.index, Activator: activator, Floors: floors, Events: s.events,
+		Records: s.lambdaRecords, Index: s.index, Activator: activator, MinInstances: minInstances, Events: s.events,
 		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,
 		Aliases: s.router, Usage: s.router, Environments: s.manager, Instances: s.manager,
 		Bundles: s.bundles, Zips: zips, Code: s.garbage, Logs: s.logs,

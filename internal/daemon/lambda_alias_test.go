@@ -6,7 +6,32 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
+
+	"teal"
+	"teal/internal/api"
 )
+
+// A function that has no live alias can be called by its name: $LATEST answers, which
+// is started for it, and live as soon as there is one.
+//
+// Seen red with live alone ("there is no app"), and with a draft that is asked for where
+// live points to a version.
+func TestInvokeWithoutLive(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	create(t, c, "f", python(t, `return "draft"`), nil)
+	for _, qualifier := range []string{"", "$LATEST"} {
+		got, err := h.Invoke(ctx, api.Invoke{App: "f", Qualifier: qualifier, Event: []byte("{}")})
+		if err != nil || string(got.Payload) != `"draft"` || got.Version != teal.Draft {
+			t.Errorf("%q: %+v, %v", qualifier, got, err)
+		}
+	}
+	must[*awssdk.PublishVersionOutput](t, "publish")(c.PublishVersion(ctx, &awssdk.PublishVersionInput{FunctionName: aws.String("f")}))
+	must[*awssdk.CreateAliasOutput](t, "live")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: aws.String("f"), Name: aws.String("live"), FunctionVersion: aws.String("1")}))
+	if got, err := h.Invoke(ctx, api.Invoke{App: "f", Event: []byte("{}")}); err != nil || got.Version != 1 {
+		t.Errorf("live: %+v, %v", got, err)
+	}
+}
 
 // An alias may point to $LATEST, which then follows the draft; a broken version
 // is not given to an alias; lists and deletions are AWS's.

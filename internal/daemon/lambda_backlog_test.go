@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/event"
 )
 
@@ -35,12 +36,12 @@ func hello(t *testing.T, n int) string {
 func (h *harness) awaitVersions(app string, want ...int) {
 	h.t.Helper()
 	var numbers []int
-	deadline := time.Now().Add(20 * time.Second)
-	for !slices.Equal(numbers, want) {
-		if time.Now().After(deadline) {
-			h.t.Fatalf("versions %v are kept, want %v", numbers, want)
+	defer func() {
+		if h.t.Failed() {
+			h.t.Logf("versions %v are kept", numbers)
 		}
-		time.Sleep(10 * time.Millisecond)
+	}()
+	await.True(h.t, fmt.Sprintf("versions %v alone to be kept", want), func() bool {
 		list, err := h.Versions(h.t.Context(), app)
 		if err != nil {
 			h.t.Fatal(err)
@@ -49,7 +50,8 @@ func (h *harness) awaitVersions(app string, want ...int) {
 		for _, v := range list {
 			numbers = append(numbers, v.Number)
 		}
-	}
+		return slices.Equal(numbers, want)
+	})
 }
 
 // C19: a version that an accepted event waits for is not forgotten, also by the
@@ -116,12 +118,5 @@ func TestTooManyEventsAreRefused(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if err = send(waits); err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal(err)
-		}
-	}
+	await.True(t, "room for an event", func() bool { return send(waits) == nil })
 }

@@ -3,11 +3,12 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"teal/internal/await"
 	"teal/internal/store"
 )
 
@@ -24,30 +26,29 @@ func (h *harness) kv() store.KV { return h.daemon.running.db }
 func TestLambdaConcurrency(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	c, ctx := h.awsClient(), t.Context()
-	create(t, c, "f", python(t, `time.sleep(event.get("for", 0))`), func(in *awssdk.CreateFunctionInput) { in.Timeout, in.Publish = aws.Int32(30), true })
+	create(t, c, "f", python(t, `while not os.path.exists(event.get("until", "/")): time.sleep(0.01)`), func(in *awssdk.CreateFunctionInput) { in.Publish = true })
 	f := aws.String("f")
 	must[*awssdk.PutFunctionConcurrencyOutput](t, "reserve")(c.PutFunctionConcurrency(ctx, &awssdk.PutFunctionConcurrencyInput{FunctionName: f, ReservedConcurrentExecutions: aws.Int32(0)}))
 	_, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: f})
 	wantFault(t, "stopped", err, "TooManyRequestsException")
 	must[*awssdk.PutFunctionConcurrencyOutput](t, "reserve")(c.PutFunctionConcurrency(ctx, &awssdk.PutFunctionConcurrencyInput{FunctionName: f, ReservedConcurrentExecutions: aws.Int32(2)}))
-	var group sync.WaitGroup
-	var mu sync.Mutex
-	ok, refused := 0, 0
-	for range 5 {
-		group.Go(func() {
-			_, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: f, Qualifier: aws.String("1"), Payload: []byte(`{"for":3}`)})
-			mu.Lock()
-			defer mu.Unlock()
-			if err == nil {
-				ok++
-			} else if strings.Contains(err.Error(), "TooManyRequestsException") {
-				refused++
-			}
-		})
+	// Two of five stay inside until the three others have been told.
+	until := filepath.Join(t.TempDir(), "go")
+	told := make(chan error, 5)
+	for range cap(told) {
+		go func() {
+			_, err := c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: f, Qualifier: aws.String("1"), Payload: fmt.Appendf(nil, `{"until": %q}`, until)})
+			told <- err
+		}()
 	}
-	group.Wait()
-	if ok != 2 || refused != 3 {
-		t.Errorf("with a reserved concurrency of 2: %d served, %d refused of 5", ok, refused)
+	for range 3 {
+		wantFault(t, "beyond a reserved concurrency of 2", await.Value(t, "the refusal of a call", told), "TooManyRequestsException")
+	}
+	touchFile(t, until)
+	for range 2 {
+		if err := await.Value(t, "the end of a call", told); err != nil {
+			t.Errorf("one of two calls within a reserved concurrency of 2: %v", err)
+		}
 	}
 	got := must[*awssdk.GetFunctionConcurrencyOutput](t, "get")(c.GetFunctionConcurrency(ctx, &awssdk.GetFunctionConcurrencyInput{FunctionName: f}))
 	if *got.ReservedConcurrentExecutions != 2 {
@@ -59,17 +60,10 @@ func TestLambdaConcurrency(t *testing.T) {
 	_, err = c.PutProvisionedConcurrencyConfig(ctx, &awssdk.PutProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: aws.String("$LATEST"), ProvisionedConcurrentExecutions: aws.Int32(1)})
 	wantFault(t, "provision $LATEST", err, "InvalidParameterValueException")
 	must[*awssdk.PutProvisionedConcurrencyConfigOutput](t, "provision")(c.PutProvisionedConcurrencyConfig(ctx, &awssdk.PutProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: aws.String("1"), ProvisionedConcurrentExecutions: aws.Int32(3)}))
-	deadline := time.Now().Add(60 * time.Second)
-	for {
+	await.True(t, "three provisioned instances", func() bool {
 		p := must[*awssdk.GetProvisionedConcurrencyConfigOutput](t, "get")(c.GetProvisionedConcurrencyConfig(ctx, &awssdk.GetProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: aws.String("1")}))
-		if p.Status == types.ProvisionedConcurrencyStatusEnumReady && *p.AllocatedProvisionedConcurrentExecutions == 3 {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not ready: %+v", p)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+		return p.Status == types.ProvisionedConcurrencyStatusEnumReady && aws.ToInt32(p.AllocatedProvisionedConcurrentExecutions) == 3
+	})
 	if n := h.daemon.running.manager.Instances("f", 1, "f"); n < 3 {
 		t.Errorf("%d instances are there", n)
 	}

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -35,17 +37,20 @@ export const handler = awslambda.streamifyResponse(async (event, stream) => {
 });
 `
 
-// streaming makes the function f above, or skips the test.
+// streaming makes the function above, as f and, with a timeout that ends what hangs,
+// as slow; or it skips the test.
 func streaming(t *testing.T, c *awssdk.Client) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("there is no Node.js here, scripts/need installs it")
 	}
-	create(t, c, "f", zipped(t, "app.mjs", streams), func(in *awssdk.CreateFunctionInput) {
-		in.Runtime, in.Publish, in.Timeout = types.RuntimeNodejs20x, true, aws.Int32(2)
-	})
+	for name, timeout := range map[string]int32{"f": 60, "slow": 4} {
+		create(t, c, name, zipped(t, "app.mjs", streams), func(in *awssdk.CreateFunctionInput) {
+			in.Runtime, in.Publish, in.Timeout = types.RuntimeNodejs20x, true, &timeout
+		})
+		must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(t.Context(), &awssdk.CreateAliasInput{FunctionName: &name, Name: aws.String("prod"), FunctionVersion: aws.String("1")}))
+	}
 	create(t, c, "whole", python(t, `return {"answer": event}`), nil)
-	must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(t.Context(), &awssdk.CreateAliasInput{FunctionName: aws.String("f"), Name: aws.String("prod"), FunctionVersion: aws.String("1")}))
 }
 
 // callStream calls a function and returns what came, one text for each chunk,
@@ -98,20 +103,20 @@ func TestLambdaResponseStream(t *testing.T) {
 	if chunks, end, version = callStream(t, c, &awssdk.InvokeWithResponseStreamInput{FunctionName: aws.String("whole"), Payload: []byte(`1`)}, nil); strings.Join(chunks, "|") != `{"answer": 1}` || version != "$LATEST" || end.ErrorCode != nil {
 		t.Errorf("a function that does not stream: %q of version %s, %+v", chunks, version, end)
 	}
-	for what, want := range map[string]struct{ came, details string }{
-		"fail":  {"", `"errorType":"TypeError"`},
-		"break": {"one ", `"errorType":"RangeError"`},
-		"exit":  {"one ", `"errorType":"Runtime.ExitError"`},
-		"hang":  {"one ", `Task timed out after 2.00 seconds`},
+	for what, want := range map[string]struct{ function, came, details string }{
+		"fail":  {"f", "", `"errorType":"TypeError"`},
+		"break": {"f", "one ", `"errorType":"RangeError"`},
+		"exit":  {"f", "one ", `"errorType":"Runtime.ExitError"`},
+		"hang":  {"slow", "one ", `Task timed out after 4.00 seconds`},
 	} {
-		chunks, end, _ := callStream(t, c, &awssdk.InvokeWithResponseStreamInput{FunctionName: f, Qualifier: aws.String("prod"), Payload: []byte(`{"do":"` + what + `"}`)}, nil)
+		chunks, end, _ := callStream(t, c, &awssdk.InvokeWithResponseStreamInput{FunctionName: &want.function, Qualifier: aws.String("prod"), Payload: []byte(`{"do":"` + what + `"}`)}, nil)
 		if strings.Join(chunks, "") != want.came || aws.ToString(end.ErrorCode) != "Unhandled" || !strings.Contains(aws.ToString(end.ErrorDetails), want.details) {
 			t.Errorf("%s: %q, %s %s", what, chunks, aws.ToString(end.ErrorCode), aws.ToString(end.ErrorDetails))
 		}
 	}
-	for fault, count := range map[string]string{"function": " 3", "timeout": " 1"} {
-		if lines := h.metrics("teal_request_errors_total{", `app="f"`, `fault="`+fault+`"`); len(lines) != 1 || !strings.HasSuffix(lines[0], count) {
-			t.Errorf("%s faults are counted as %q, want%s", fault, lines, count)
+	for fault, want := range map[string]struct{ function, count string }{"function": {"f", " 3"}, "timeout": {"slow", " 1"}} {
+		if lines := h.metrics("teal_request_errors_total{", `app="`+want.function+`"`, `fault="`+fault+`"`); len(lines) != 1 || !strings.HasSuffix(lines[0], want.count) {
+			t.Errorf("%s faults are counted as %q, want%s", fault, lines, want.count)
 		}
 	}
 	if answer, _ := invoke(t, c, "f", "prod", `{}`); answer != "one two" {
@@ -136,8 +141,8 @@ func TestLambdaResponseStream(t *testing.T) {
 
 func touchFile(t *testing.T, name string) {
 	t.Helper()
-	if out, err := exec.Command("touch", name).CombinedOutput(); err != nil {
-		t.Errorf("touch: %v %s", err, out)
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -170,7 +175,10 @@ func TestLambdaURLStreams(t *testing.T) {
 	whole := must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(ctx, &awssdk.CreateFunctionUrlConfigInput{
 		FunctionName: aws.String("whole"), AuthType: types.FunctionUrlAuthTypeNone, InvokeMode: types.InvokeModeResponseStream,
 	}))
-	for name, qualifier := range map[string]*string{"f": prod, "whole": nil} {
+	slow := must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(ctx, &awssdk.CreateFunctionUrlConfigInput{
+		FunctionName: aws.String("slow"), AuthType: types.FunctionUrlAuthTypeNone, InvokeMode: types.InvokeModeResponseStream,
+	}))
+	for name, qualifier := range map[string]*string{"f": prod, "whole": nil, "slow": nil} {
 		must[*awssdk.AddPermissionOutput](t, "permission")(c.AddPermission(ctx, &awssdk.AddPermissionInput{
 			FunctionName: &name, Qualifier: qualifier, StatementId: aws.String("open"), Action: aws.String("lambda:InvokeFunctionUrl"),
 			Principal: aws.String("*"), FunctionUrlAuthType: types.FunctionUrlAuthTypeNone,
@@ -178,7 +186,7 @@ func TestLambdaURLStreams(t *testing.T) {
 	}
 
 	file := t.TempDir() + "/go"
-	response := h.openURL(request(t, "GET", *made.FunctionUrl+"ok?file="+file, "", "Origin", "https://a.example"))
+	response := h.openURL(request(t, "GET", *made.FunctionUrl+"ok?file="+url.QueryEscape(file), "", "Origin", "https://a.example"))
 	if response.StatusCode != 203 || response.Header.Get("X-Kind") != "streamed" || len(response.Cookies()) != 2 || response.Header.Get("Content-Type") != "application/octet-stream" || response.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("the head is %d %v", response.StatusCode, response.Header)
 	}
@@ -204,8 +212,8 @@ func TestLambdaURLStreams(t *testing.T) {
 			t.Errorf("%s: %d %s", path, response.StatusCode, body)
 		}
 	}
-	for _, path := range []string{"break", "exit", "hang"} {
-		response := h.openURL(request(t, "GET", *made.FunctionUrl+path, ""))
+	for path, at := range map[string]string{"break": *made.FunctionUrl, "exit": *made.FunctionUrl, "hang": *slow.FunctionUrl} {
+		response := h.openURL(request(t, "GET", at+path, ""))
 		if got, err := io.ReadAll(response.Body); response.StatusCode != 203 || err == nil || string(got) != "one " {
 			t.Errorf("%s: %d %q, %v", path, response.StatusCode, got, err)
 		}

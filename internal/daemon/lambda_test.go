@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -22,6 +21,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/await"
 )
 
 const role = "arn:aws:iam::000000000000:role/any"
@@ -69,7 +69,8 @@ func create(t testing.TB, c *awssdk.Client, name string, code []byte, change fun
 	t.Helper()
 	in := &awssdk.CreateFunctionInput{
 		FunctionName: &name, Role: aws.String(role), Handler: aws.String("app.handler"), Runtime: types.RuntimePython312,
-		Code: &types.FunctionCode{ZipFile: code},
+		Code:    &types.FunctionCode{ZipFile: code},
+		Timeout: aws.Int32(60), // AWS's own is 3 s, which a machine that is used to the full needs to start
 	}
 	if change != nil {
 		change(in)
@@ -125,14 +126,14 @@ func TestLambdaFromCreateToDelete(t *testing.T) {
 	const name = "My_Function"
 	first := python(t, `return {"said": "one", "event": event, "version": context.function_version, "arn": context.invoked_function_arn}`)
 	made := create(t, c, name, first, func(in *awssdk.CreateFunctionInput) {
-		in.Description, in.Timeout, in.MemorySize = aws.String("first"), aws.Int32(5), aws.Int32(256)
+		in.Description, in.Timeout, in.MemorySize = aws.String("first"), aws.Int32(50), aws.Int32(256)
 		in.Environment = &types.Environment{Variables: map[string]string{"STAGE": "test"}}
 		in.Tags = map[string]string{"team": "a"}
 	})
 	if *made.Version != "$LATEST" || made.State != types.StatePending || *made.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:My_Function" {
 		t.Errorf("made: %+v", made)
 	}
-	if err := awssdk.NewFunctionActiveV2Waiter(c).Wait(ctx, &awssdk.GetFunctionInput{FunctionName: aws.String(name)}, 10*time.Second); err != nil {
+	if err := awssdk.NewFunctionActiveV2Waiter(c).Wait(ctx, &awssdk.GetFunctionInput{FunctionName: aws.String(name)}, await.Patience); err != nil {
 		t.Error(err)
 	}
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/await"
 )
 
 // lent is a lease that comes and goes.
@@ -66,7 +67,7 @@ func TestReleasesGoOnWhereTheLeaseIs(t *testing.T) {
 		l.comes <- struct{}{}
 		h.awaitPhase("shop", teal.PhaseCompleted)
 		l.goes <- struct{}{}
-		<-l.gone
+		await.Value(t, "the controller to stop", l.gone)
 	}
 	if got := h.live("shop"); got != 2 {
 		t.Errorf("live is version %d", got)

@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
-	"time"
 
 	"teal"
 )
@@ -29,27 +27,6 @@ func TestOldVersionsAreForgotten(t *testing.T) {
 		h.deploy(dir, true, func(p *teal.Policy) { p.Confidence, p.Keep = 0, 1 })
 		h.awaitPhase("hello", teal.PhaseCompleted)
 	}
-	want := []int{3, 4, 5}
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		list, err := h.Versions(t.Context(), "hello")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var numbers []int
-		for _, v := range list {
-			numbers = append(numbers, v.Number)
-		}
-		bundles, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if slices.Equal(numbers, want) && len(bundles) == len(want) {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("versions %v with %d bundles are kept, want %v", numbers, len(bundles), want)
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+	h.awaitVersions("hello", 3, 4, 5)
+	h.awaitOnDisk("the code of three versions", 3, 0, 0)
 }

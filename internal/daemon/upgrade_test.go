@@ -15,7 +15,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -29,7 +28,9 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/await"
 	"teal/internal/client"
+	"teal/internal/process"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -140,7 +141,7 @@ func (h *harness) wantUsedFunction(ctx context.Context) {
 	if aws.ToInt32(events.MaximumRetryAttempts) != 1 {
 		t.Errorf("events of prod are tried again %v times", events.MaximumRetryAttempts)
 	}
-	h.await("the event to be run again", func() bool {
+	await.True(h.t, "the event to be run again", func() bool {
 		runs := 0
 		for line, err := range h.Logs(ctx, api.LogQuery{App: "fn", Version: 1}) {
 			if err == nil && strings.Contains(line.Text, "the event of the earlier server") && line.Stream == "stdout" {
@@ -169,7 +170,7 @@ func (h *harness) wantReleasesGoOn(ctx context.Context) {
 	}
 	h.wantAnswer("plain", "/", "service of version 1")
 	for _, id := range []string{"shifting-2", "shifting-3"} {
-		h.await("release "+id+" to complete", func() bool {
+		await.True(h.t, "release "+id+" to complete", func() bool {
 			return must[api.ReleaseView](t, id)(h.Release(ctx, id)).Phase == teal.PhaseCompleted
 		})
 	}
@@ -267,7 +268,7 @@ func leavesNewer(t *testing.T, data, key string) {
 		FunctionName: aws.String("old"), Role: aws.String(role), Handler: aws.String("app.handler"), Runtime: types.RuntimePython312,
 		Code: &types.FunctionCode{ZipFile: python(t, "return 1")},
 	})
-	h.await("an alert about "+key, func() bool {
+	await.True(h.t, "an alert about "+key, func() bool {
 		return slices.ContainsFunc(must[[]teal.Alert](t, "alerts")(h.Alerts(ctx)), func(a teal.Alert) bool {
 			return a.Code == teal.AlertRecordUnreadable && a.Subject == key && strings.Contains(a.Message, "a newer Teal wrote it")
 		})
@@ -292,7 +293,7 @@ func (h *harness) wantAnswerOf(host, path, want string) {
 			h.t.Logf("%s%s: %s", host, path, last)
 		}
 	}()
-	h.await(fmt.Sprintf("%q of %s%s", want, host, path), func() bool {
+	await.True(h.t, fmt.Sprintf("%q of %s%s", want, host, path), func() bool {
 		request, err := http.NewRequestWithContext(h.t.Context(), http.MethodGet, "http://"+h.daemon.HTTPAddr().String()+path, nil)
 		if err != nil {
 			h.t.Fatal(err)
@@ -379,7 +380,7 @@ func TestMakeUsedData(t *testing.T) {
 // addresses and nothing that looks into it.
 func startBinary(t *testing.T, binary, data string) *harness {
 	t.Helper()
-	cmd := exec.Command(binary, "server", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	cmd := process.Command(context.Background(), binary, "server", "--data", data, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0")
 	output, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -480,7 +481,7 @@ func makeUsedFunction(t *testing.T, h *harness) {
 	}))
 	must[*awssdk.PutFunctionEventInvokeConfigOutput](t, "events")(c.PutFunctionEventInvokeConfig(ctx, &awssdk.PutFunctionEventInvokeConfigInput{FunctionName: f, Qualifier: prod, MaximumRetryAttempts: aws.Int32(1)}))
 	must[*awssdk.InvokeOutput](t, "event")(c.Invoke(ctx, &awssdk.InvokeInput{FunctionName: f, Qualifier: prod, Payload: []byte(`{"fail":"the event of the earlier server"}`), InvocationType: types.InvocationTypeEvent}))
-	h.await("the event to be run", func() bool {
+	await.True(h.t, "the event to be run", func() bool {
 		for line, err := range h.Logs(ctx, api.LogQuery{App: "fn", Version: 1}) {
 			if err == nil && strings.Contains(line.Text, "the event of the earlier server") {
 				return true
@@ -491,7 +492,7 @@ func makeUsedFunction(t *testing.T, h *harness) {
 	must[*awssdk.UpdateFunctionCodeOutput](t, "draft")(c.UpdateFunctionCode(ctx, &awssdk.UpdateFunctionCodeInput{FunctionName: f, ZipFile: python(t, "return 'draft'")}))
 	create(t, c, "old", python(t, "return 1"), nil)
 	must[*awssdk.DeleteFunctionOutput](t, "delete")(c.DeleteFunction(ctx, &awssdk.DeleteFunctionInput{FunctionName: aws.String("old")}))
-	h.await("the deletion", func() bool {
+	await.True(h.t, "the deletion", func() bool {
 		_, err := c.GetFunction(ctx, &awssdk.GetFunctionInput{FunctionName: aws.String("old")})
 		return err != nil
 	})

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"teal"
@@ -52,7 +53,7 @@ type wrote struct {
 
 // What runs cannot change what is stored, and has places to write to. Seen red
 // without Config.ReadOnly (as root: the code was rewritten, and no second instance
-// started), with settle not copying the code of a writable service (its second
+// started), with makeDirs not copying the code of a writable service (its second
 // instance found the first one's file).
 func TestWhatRunsMayWriteTo(t *testing.T) {
 	r, err := process.New(process.Config{})
@@ -127,5 +128,37 @@ HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 	}
 	if _, err := os.Stat(own[0].Dir); err == nil {
 		t.Error("the copy of an instance that has ended is left")
+	}
+}
+
+// Whoever writes beside the code is told where else to. Seen red without
+// withReadOnlyHint in endpointPart (web) and in functionPart (f).
+func TestWhoWritesBesideTheCodeIsToldWhereElse(t *testing.T) {
+	r, err := process.New(process.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Protects(); err != nil {
+		t.Skip("nothing can be made read-only here: ", err)
+	}
+	h := startDaemon(t, t.TempDir())
+	for app, component := range map[string]string{
+		"web": "services:\n  web: {command: [python3, app.py]}\n",
+		"f":   "functions:\n  f: {runtime: python3, handler: app.handler}\n",
+	} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{
+			"teal.yaml": "app: " + app + "\n" + component + "routes: [{path: /" + app + ", to: " + app + "}]\n",
+			"app.py":    "open('app.pid', 'x')\n",
+		} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.deploy(dir, true, nil)
+		reason := h.awaitPhase(app, teal.PhaseAborted).Reason
+		if !strings.Contains(reason, "its code is read-only: have it write to $TMPDIR") || strings.Contains(reason, "writable: true") != (app == "web") {
+			t.Errorf("%s: %s", app, reason)
+		}
 	}
 }

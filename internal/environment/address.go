@@ -19,11 +19,11 @@ const previewName = ""
 func (m *Manager) Address(app string, version int, component string) (string, error) {
 	r := m.find(app, teal.VersionRef(version))
 	if r == nil {
-		return "", teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running", version, app)
+		return "", teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running", app, teal.VersionName(version))
 	}
 	handle, addresses := r.addresses()
 	if handle == nil {
-		return "", teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is still being built", version, app)
+		return "", teal.Errorf(teal.CodeVersionNotRunning, "%s %s is still being built", app, teal.VersionName(version))
 	}
 	if component != "" {
 		if _, err := handle.Component(component); err != nil {

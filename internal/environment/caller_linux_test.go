@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -117,7 +116,7 @@ func printed(t *testing.T, start func(process.Spec) (*process.Process, error), s
 func as(t *testing.T, uid uint32) func(script string) string {
 	return func(script string) string {
 		t.Helper()
-		cmd := exec.Command("/bin/bash", "-c", script)
+		cmd := process.Command(t.Context(), "/bin/bash", "-c", script)
 		cmd.Dir = "/"
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}, Setpgid: true}
 		out, err := cmd.CombinedOutput()

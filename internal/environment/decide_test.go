@@ -70,3 +70,19 @@ func TestSummarize(t *testing.T) {
 		})
 	}
 }
+
+// Seen red with the case of letters not ignored (Node), and without the look at reason.
+func TestWithReadOnlyHint(t *testing.T) {
+	t.Parallel()
+	const ways = "it ended: exit status 1; its code is read-only: have it write to $TMPDIR, or to $TEAL_STATE_DIR what is to stay"
+	for _, c := range []struct{ reason, output, other, want string }{
+		{"it ended: exit status 1", "OSError: [Errno 30] Read-only file system: 'web.pid'", "", ways},
+		{"it ended: exit status 1", "Error: EROFS: read-only file system, open 'web.pid'\n    at Object.open", ", or else", ways + ", or else"},
+		{"it ended: exit status 1", "SyntaxError", "", "it ended: exit status 1"},
+		{"", "Read-only file system", "", ""},
+	} {
+		if got := withReadOnlyHint(c.reason, c.output, c.other); got != c.want {
+			t.Errorf("%q with %q: %q", c.reason, c.output, got)
+		}
+	}
+}

@@ -140,7 +140,7 @@ type Manager struct {
 	*Fleet // whose mu guards what follows, too
 
 	spawn func(r *running)                     // nil unless Run is running
-	after func(work func(ctx context.Context)) // runs work in the background; nil like spawn
+	after func(work func(ctx context.Context)) // starts a goroutine for work; nil like spawn
 }
 
 // New returns a manager. It starts nothing.
@@ -207,6 +207,19 @@ func (m *Manager) setSpawn(spawn func(*running), after func(func(context.Context
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.spawn, m.after = spawn, after
+}
+
+// inBackground runs work beside everything else, with a context that ends with Run,
+// which waits for it. It reports whether Run is running; if not, nothing is done. The
+// lock is what keeps Run from ending while work is being started.
+func (m *Manager) inBackground(work func(ctx context.Context)) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.after == nil {
+		return false
+	}
+	m.after(work)
+	return true
 }
 
 // begin starts a version that does not run.
@@ -320,7 +333,7 @@ func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRe
 func (m *Manager) hideUnneeded(ctx context.Context, app string, version teal.VersionRef) (r *running, keep bool, err error) {
 	use, err := m.cfg.Usage.HideUnused(ctx, app, version, func() { r = m.hide(app, version) })
 	if err == nil && use.Live {
-		err = teal.Errorf(teal.CodeVersionInUse, "version %s of %s is live; it cannot be retired", version, app)
+		err = teal.Errorf(teal.CodeVersionInUse, "%s %s is live; it cannot be retired", app, teal.VersionName(version))
 	}
 	return r, use.Alias, err
 }
@@ -341,15 +354,10 @@ func (m *Manager) forgetStopped(ctx context.Context, app string, version teal.Ve
 }
 
 // finish drains and stops an environment in the background, then forgets it,
-// unless the same version has been provisioned again meanwhile.
+// unless the same version has been provisioned again meanwhile. Of a server that
+// stops, everything ends without it.
 func (m *Manager) finish(r *running, drain time.Duration) {
-	m.mu.Lock()
-	after := m.after
-	m.mu.Unlock()
-	if after == nil {
-		return // the server stops, and everything with it
-	}
-	after(func(ctx context.Context) {
+	m.inBackground(func(ctx context.Context) {
 		r.drain(ctx, drain)
 		defer m.changing.Lock(r.version.App)()
 		if ctx.Err() != nil || m.find(r.version.App, r.ref) != nil {

@@ -343,3 +343,39 @@ func TestAddressesOfAnEnvironment(t *testing.T) {
 		t.Errorf("of a component that there is none: %v", err)
 	}
 }
+
+// Nothing is started in the background once Run has ended, however close both are.
+// Seen red with work started after the lock was given back: "began after the end" or
+// a data race of the wait group.
+func TestNothingStartsAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		w := &world{envs: map[teal.VersionRef]teal.Environment{}, uses: func(teal.VersionRef) Use { return Use{} }}
+		m := New(Config{Records: w, Usage: w, WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler)})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			if err := m.Run(ctx); err != nil {
+				t.Error(err)
+			}
+		}()
+		<-m.Recovered()
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() {
+				for m.inBackground(func(context.Context) {
+					select {
+					case <-ended:
+						t.Error("it began after the end")
+					default:
+					}
+				}) {
+				}
+			})
+		}
+		stop()
+		callers.Wait()
+		<-ended
+	}
+}

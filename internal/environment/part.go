@@ -45,7 +45,10 @@ func functionPart(name string, pool *function.Pool, f *teal.Function, called gat
 		run:  pool.Run,
 		condition: func() condition {
 			s := pool.State()
-			return condition{ready: s.Ready, growing: s.Growing, failed: s.Failing, reason: s.Reason, output: s.Output, crashed: !s.Ready}
+			return condition{
+				ready: s.Ready, growing: s.Growing, failed: s.Failing, output: s.Output, crashed: !s.Ready,
+				reason: withReadOnlyHint(s.Reason, s.Output, ""),
+			}
 		},
 		component: &gateway.Component{Name: name, Function: called, Payload: f.Payload},
 		size:      pool,
@@ -58,7 +61,8 @@ func endpointPart(name string, set *service.Set, http2, upstream bool) part {
 		run:  set.Run,
 		condition: func() condition {
 			s := set.State()
-			c := condition{ready: s.Ready, failed: s.Failed, reason: s.Reason, output: s.Output, crashed: s.Crashed}
+			c := condition{ready: s.Ready, failed: s.Failed, output: s.Output, crashed: s.Crashed}
+			c.reason = withReadOnlyHint(s.Reason, s.Output, ", or give the service `writable: true`")
 			c.checked, c.window = set.Checked()
 			if upstream {
 				c.healthy, c.total, c.down = s.Healthy, s.Total, set.Down()
@@ -86,7 +90,18 @@ func (e endpoints) Claim() (gateway.Endpoint, error) {
 type endpoint struct{ *service.Endpoint }
 
 func (e endpoint) Address() gateway.Address {
-	return gateway.Address{Scheme: e.Scheme(), Host: e.Host(), Path: e.Path()}
+	return gateway.Address{Scheme: e.Scheme(), Host: e.Host(), Path: e.Path(), OwnHost: e.OwnHost()}
+}
+
+// withReadOnlyHint returns the reason why a component is not ready, with the way out
+// where its last output says that it has tried to write beside its code: EROFS, in the
+// words of the C library, which every language's runtime passes on. other is one more
+// way out. No reason has none.
+func withReadOnlyHint(reason, output, other string) string {
+	if reason == "" || !strings.Contains(strings.ToLower(output), "read-only file system") {
+		return reason
+	}
+	return reason + "; its code is read-only: have it write to $TMPDIR, or to $TEAL_STATE_DIR what is to stay" + other
 }
 
 // health is the state of an environment as a whole.

@@ -5,11 +5,11 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"os"
 	"slices"
 	"time"
 
 	"teal"
+	"teal/internal/removal"
 )
 
 // Target is a version that an alias points to.
@@ -158,15 +158,15 @@ func (m *Manager) AwaitAll(ctx context.Context, patience time.Duration, versions
 	}
 }
 
-// incomplete names an environment in an alert.
+// incomplete names an environment in an alert: shop v3.
 func incomplete(app string, version teal.VersionRef) string {
-	return fmt.Sprintf("%s version %s", app, version)
+	return app + " " + teal.VersionName(version)
 }
 
 func (m *Manager) reportIncomplete(app string, version teal.VersionRef, err error) {
 	m.cfg.Alerts.Report(teal.Alert{
 		Code: teal.AlertAppIncomplete, Subject: incomplete(app, version),
-		Message: fmt.Sprintf("Version %s of %s is wanted and cannot be started: %s", version, app, teal.MessageOf(err)),
+		Message: fmt.Sprintf("%s is wanted and cannot be started: %s", incomplete(app, version), teal.MessageOf(err)),
 		Remedy:  fmt.Sprintf("Deploy %s again, or `teal rollback %s --to VERSION` to another version that is there; or restore the data directory from a backup.", app, app),
 	})
 }
@@ -174,7 +174,7 @@ func (m *Manager) reportIncomplete(app string, version teal.VersionRef, err erro
 // clearWork empties the work folder. What cannot be removed costs space and
 // nothing else: every environment makes a folder of its own.
 func (m *Manager) clearWork() {
-	if err := os.RemoveAll(m.cfg.WorkDir); err != nil {
+	if err := removal.Tree(m.cfg.WorkDir); err != nil {
 		m.cfg.Alerts.Report(teal.Alert{
 			Code: teal.AlertFileUnreadable, Subject: m.cfg.WorkDir,
 			Message: fmt.Sprintf("The work folder could not be emptied: %v. What earlier environments have left in it takes space.", err),
@@ -190,15 +190,10 @@ const (
 )
 
 // reclaim has the record of an environment that runs say so, however often write
-// must be tried for that.
+// must be tried for that. A server that stops leaves it to the next start, which looks
+// at what aliases need.
 func (m *Manager) reclaim(r *running, write func(context.Context, health) error) {
-	m.mu.Lock()
-	after := m.after
-	m.mu.Unlock()
-	if after == nil {
-		return // the server stops; the next start looks at what aliases need
-	}
-	after(func(ctx context.Context) {
+	m.inBackground(func(ctx context.Context) {
 		for pause := reclaimFirst; ctx.Err() == nil && !m.reclaimOnce(ctx, r, write); pause = min(2*pause, reclaimMost) {
 			timer := time.NewTimer(pause)
 			select {

@@ -251,7 +251,7 @@ func TestOneVersionThatCannotBeReadKeepsNothingDown(t *testing.T) {
 	if m.Runs(shop, 1) || !m.Runs(shop, 2) {
 		t.Error("version 2 alone can be started")
 	}
-	if list := told.open(); len(list) != 1 || list[0].Code != teal.AlertAppIncomplete || list[0].Subject != "shop version 1" {
+	if list := told.open(); len(list) != 1 || list[0].Code != teal.AlertAppIncomplete || list[0].Subject != "shop v1" {
 		t.Errorf("told: %+v", list)
 	}
 	if err := m.Retire(ctx, shop, 1, time.Second); err != nil || len(told.open()) > 0 {

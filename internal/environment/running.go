@@ -18,6 +18,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/release"
+	"teal/internal/removal"
 )
 
 // running is one environment of this process: from the moment it is desired
@@ -356,7 +357,7 @@ func (r *running) removeWork() {
 	if r.work == "" {
 		return
 	}
-	if err := os.RemoveAll(r.work); err != nil {
+	if err := removal.Tree(r.work); err != nil {
 		r.logger().Warn("work folder could not be removed; the next start of the server will", "folder", r.work, "error", err)
 	}
 	r.work = ""

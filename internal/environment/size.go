@@ -30,7 +30,7 @@ func (m *Manager) Size(ctx context.Context, app string, version, model int) erro
 	}
 	r := m.find(app, teal.VersionRef(version))
 	if r == nil {
-		return teal.Errorf(teal.CodeVersionNotRunning, "version %d of %s is not running, so it cannot be sized", version, app)
+		return teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so it cannot be sized", app, teal.VersionName(version))
 	}
 	minInstances := r.minInstancesFor(needs)
 	if maps.Equal(minInstances, r.currentMinInstances()) {

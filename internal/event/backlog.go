@@ -54,7 +54,7 @@ func (b *backlog) admit(e Event) error {
 	case have.bytes+f.bytes > b.limits.Bytes:
 		return teal.Errorf(teal.CodeThrottled, "function %s has events of %s waiting, and may have %s; send more when it has worked on some, or raise --limit event-bytes", f.function.Component, have.bytes, b.limits.Bytes)
 	case b.deleting[versionOf(e.App, f)]:
-		return teal.Errorf(teal.CodeUnknownVersion, "version %s of app %s is just being deleted", f.version, e.App)
+		return teal.Errorf(teal.CodeUnknownVersion, "%s %s is just being deleted", e.App, teal.VersionName(f.version))
 	}
 	b.put(e.key(), f)
 	return nil

@@ -92,6 +92,9 @@ func (q *Queue) Add(ctx context.Context, e Event, admitted func() error) error {
 		e.NotBefore = time.Now().Add(lostWriteAfter)
 		q.schedule(e)
 	case errors.Is(err, store.ErrExists):
+		if mine { // the store has it and nobody looks at it: a write came late, or it cannot be read
+			q.schedule(e)
+		}
 		return nil
 	case mine:
 		q.drop(e.key())

@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,5 +84,53 @@ func TestPauses(t *testing.T) {
 		if got := Backoff(refusals); got != want {
 			t.Errorf("after %d refusals: %v, want %v", refusals, got, want)
 		}
+	}
+}
+
+// An event that the store has and the queue has not, as after a write that came late,
+// is worked on when it is sent again; one that cannot be read takes no place. Seen
+// red with ErrExists answered by nothing else than nil: "worked on 0", "1 left".
+func TestAnEventThatTheStoreHasAlready(t *testing.T) {
+	t.Parallel()
+	for _, readable := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			kv := memkv.New()
+			var worked atomic.Int32
+			q := quietQueue(kv)
+			stop := runQueue(t, q, func(_ context.Context, e Event) (Event, bool) {
+				worked.Add(1)
+				return e, true
+			})
+			ctx := t.Context()
+			<-q.loaded
+			e := Event{App: "app", Component: "app", ID: "late", AcceptedAt: time.Now()}
+			record, err := quietQueue(kv).table.Create(ctx, e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !readable {
+				keys, err := kv.List(ctx, ">")
+				if err != nil || len(keys) != 1 {
+					t.Fatal(keys, err)
+				}
+				if _, err := kv.Update(ctx, keys[0].Key, []byte("{"), record.Revision); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for range 2 {
+				if err := q.Add(ctx, e, nil); err != nil {
+					t.Error(err)
+				}
+			}
+			synctest.Wait()
+			want := int32(0)
+			if readable {
+				want = 1
+			}
+			if worked.Load() != want || len(q.backlog.events) != 0 {
+				t.Errorf("readable %v: worked on %d, %d left", readable, worked.Load(), len(q.backlog.events))
+			}
+			stop()
+		})
 	}
 }

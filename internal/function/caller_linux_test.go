@@ -5,13 +5,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 
 	"teal"
+	"teal/internal/process"
 )
 
 // Another program of this machine asks for the invocations of a function, also
@@ -36,7 +36,7 @@ func TestAStrangerGetsNoInvocation(t *testing.T) {
 	var printed [2]bytes.Buffer
 	var strangers sync.WaitGroup
 	for i, uid := range []uint32{0, 65534} {
-		cmd := exec.Command("/bin/bash", "-c", script)
+		cmd := process.Command(t.Context(), "/bin/bash", "-c", script)
 		cmd.Dir, cmd.Stdout = "/", &printed[i]
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}, Setpgid: true}
 		if err := cmd.Start(); err != nil {

@@ -17,6 +17,7 @@ import (
 	"teal"
 	"teal/internal/function/runtimeapi"
 	"teal/internal/process"
+	"teal/internal/removal"
 )
 
 // stage is where an instance is. An instance leaves stageEnding only by being
@@ -69,7 +70,7 @@ type instance struct {
 	// Guarded by pool.mu.
 	stage    stage
 	since    time.Time
-	call     *queuedCall
+	call     *call
 	began    time.Time
 	init     time.Duration // for the first call to report; then 0
 	timer    *time.Timer
@@ -170,7 +171,7 @@ func (i *instance) admits(c net.Conn) bool {
 }
 
 func (i *instance) clear() {
-	if err := os.RemoveAll(i.scratch); err != nil {
+	if err := removal.Tree(i.scratch); err != nil {
 		i.pool.log.Warn("an instance's directory could not be removed", "dir", i.scratch, "error", err)
 	}
 }
@@ -192,9 +193,9 @@ func (i *instance) initialise() *failure {
 		return i.endedInInit()
 	case <-timer.C:
 		failed := initTimeout(limit)
-		if t := i.abandon(); t != nil {
+		if c := i.abandon(); c != nil {
 			// It became ready, and got work, at the same moment.
-			t.outcome <- failed.outcome(t.id)
+			c.outcome <- failed.outcome(c.id)
 		}
 		i.end(stopNow)
 		return failed
@@ -257,8 +258,8 @@ func (i *instance) settle(failed *failure) {
 	}
 	i.disarmLocked()
 	p.mu.Unlock()
-	if t := i.abandon(); t != nil {
-		i.crash(t, exit, now)
+	if c := i.abandon(); c != nil {
+		i.crash(c, exit, now)
 	}
 	if wished {
 		return
@@ -300,16 +301,16 @@ func (i *instance) end(grace time.Duration) {
 	})
 }
 
-// abandon ends the instance's use of the Runtime API. It returns the turn that
+// abandon ends the instance's use of the Runtime API. It returns the call that
 // was under way, which is then the caller's to settle, or nil.
-func (i *instance) abandon() *queuedCall {
+func (i *instance) abandon() *call {
 	i.pool.mu.Lock()
-	endpoint, t := i.endpoint, i.call
+	endpoint, c := i.endpoint, i.call
 	i.pool.mu.Unlock()
 	if endpoint == nil || !endpoint.Abandon() {
 		return nil
 	}
-	return t
+	return c
 }
 
 // drop takes an instance that is of no use out of the pool and kills it.
@@ -337,11 +338,11 @@ func (i *instance) disarmLocked() {
 
 // deliver hands the event of a call that has begun to the runtime. When the
 // instance turns out to be gone the call is submitted again.
-func (i *instance) deliver(t *queuedCall) {
+func (i *instance) deliver(c *call) {
 	p := i.pool
-	i.request.Store(&t.id)
-	p.cfg.Log(i.name, t.id, streamPlatform, "START RequestId: "+t.id+" Version: "+p.version)
-	err := i.endpoint.Deliver(&t.event)
+	i.request.Store(&c.id)
+	p.cfg.Log(i.name, c.id, streamPlatform, "START RequestId: "+c.id+" Version: "+p.version)
+	err := i.endpoint.Deliver(&c.event)
 	if err == nil {
 		return
 	}
@@ -349,7 +350,7 @@ func (i *instance) deliver(t *queuedCall) {
 		return // somebody has settled the call already
 	}
 	i.drop()
-	p.submit(t)
+	p.submit(c)
 }
 
 // overdue is called when the call's deadline has passed, or a little after a
@@ -365,8 +366,8 @@ func (i *instance) overdue() {
 	p.moveLocked(i, stageEnding, now)
 	i.deadline = time.Time{}
 	p.mu.Unlock()
-	if t := i.abandon(); t != nil {
-		i.timeout(t, now)
+	if c := i.abandon(); c != nil {
+		i.timeout(c, now)
 	} else {
 		i.platform("The instance answered but did not ask for its next invocation in time; it is stopped")
 	}

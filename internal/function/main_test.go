@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // goHello builds the Go function and returns its code directory.
 var goHello = sync.OnceValues(func() (string, error) {
-	out, err := exec.Command("go", "build", "-o", filepath.Join(buildDir, "bootstrap"), "teal/internal/function/testdata/gohello").CombinedOutput()
+	out, err := process.Command(context.Background(), "go", "build", "-o", filepath.Join(buildDir, "bootstrap"), "teal/internal/function/testdata/gohello").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
 	}

@@ -41,8 +41,9 @@ type outcome struct {
 	err    error
 }
 
-// queuedCall is one invocation in one instance.
-type queuedCall struct {
+// call is one invocation, from when it is asked for until it has its outcome: in the
+// queue, and then in one instance.
+type call struct {
 	id      string
 	inside  bool
 	started time.Time
@@ -57,23 +58,24 @@ type queuedCall struct {
 	duration time.Duration // written before the outcome is sent
 }
 
-// newCall returns the turn of an invocation; its times are set when it begins.
-func (p *Pool) newCall(in *teal.Invocation) *queuedCall {
-	t := &queuedCall{id: in.RequestID, inside: in.Inside, stream: in.Stream, outcome: make(chan outcome, 1)}
-	t.event = runtimeapi.Event{
+// newCall returns the call of an invocation; its times are set when an instance gets
+// it.
+func (p *Pool) newCall(in *teal.Invocation) *call {
+	c := &call{id: in.RequestID, inside: in.Inside, stream: in.Stream, outcome: make(chan outcome, 1)}
+	c.event = runtimeapi.Event{
 		RequestID: in.RequestID, ARN: p.arn(in.Alias),
 		TraceID: in.TraceID, ClientContext: clientContext(in.ClientContext), Payload: in.Event,
 	}
-	if t.event.TraceID == "" {
-		t.event.TraceID = newTraceID(time.Now())
+	if c.event.TraceID == "" {
+		c.event.TraceID = newTraceID(time.Now())
 	}
-	if len(t.event.Payload) == 0 {
-		t.event.Payload = emptyEvent
+	if len(c.event.Payload) == 0 {
+		c.event.Payload = emptyEvent
 	}
 	if in.Stream != nil {
-		t.event.Flow = runtimeapi.NewFlow()
+		c.event.Flow = runtimeapi.NewFlow()
 	}
-	return t
+	return c
 }
 
 // clientContext returns a client context as the Runtime API hands it over: JSON
@@ -102,16 +104,15 @@ func clientContext(encoded string) string {
 
 var emptyEvent = []byte("{}")
 
-// await returns the turn's outcome. When ctx ends first the turn goes on by
-// itself.
-func (t *queuedCall) await(ctx context.Context) (teal.Answer, error) {
-	defer t.event.Flow.Leave()
+// await returns the call's outcome. When ctx ends first the call goes on by itself.
+func (c *call) await(ctx context.Context) (teal.Answer, error) {
+	defer c.event.Flow.Leave()
 	for {
 		select {
-		case out := <-t.outcome:
+		case out := <-c.outcome:
 			return out.answer, out.err
-		case piece := <-t.event.Flow.Pieces():
-			t.take(piece)
+		case piece := <-c.event.Flow.Pieces():
+			c.take(piece)
 		case <-ctx.Done():
 			return teal.Answer{}, callerGone(ctx)
 		}
@@ -119,26 +120,26 @@ func (t *queuedCall) await(ctx context.Context) (teal.Answer, error) {
 }
 
 // take hands a piece of a streamed answer to whoever wants it.
-func (t *queuedCall) take(p runtimeapi.Piece) {
+func (c *call) take(p runtimeapi.Piece) {
 	var err error
 	if p.First {
-		t.stream.Begin(p.MediaType)
+		c.stream.Begin(p.MediaType)
 	} else {
-		_, err = t.stream.Write(p.Data)
+		_, err = c.stream.Write(p.Data)
 	}
 	if err != nil {
-		t.event.Flow.Leave() // and no piece comes any more
+		c.event.Flow.Leave() // and no piece comes any more
 	}
-	t.event.Flow.Took()
+	c.event.Flow.Took()
 }
 
-// answer returns the answer to a turn that has ended.
-func (t *queuedCall) answer(functionError string, payload []byte) teal.Answer {
-	return teal.Answer{RequestID: t.id, Payload: payload, FunctionError: functionError, Duration: t.duration, InitDuration: t.init}
+// answer returns the answer to a call that has ended.
+func (c *call) answer(functionError string, payload []byte) teal.Answer {
+	return teal.Answer{RequestID: c.id, Payload: payload, FunctionError: functionError, Duration: c.duration, InitDuration: c.init}
 }
 
 // replied is the outcome of a call that the runtime ended.
-func (t *queuedCall) replied(r runtimeapi.Reply) outcome {
+func (c *call) replied(r runtimeapi.Reply) outcome {
 	switch {
 	case r.TooLarge:
 		limit := teal.MaxPayload
@@ -146,14 +147,14 @@ func (t *queuedCall) replied(r runtimeapi.Reply) outcome {
 			limit = teal.MaxStreamed
 		}
 		message := fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", limit)
-		return outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTooLarge, message)),
+		return outcome{c.answer(unhandled, runtimeapi.ErrorDocument(typeTooLarge, message)),
 			teal.Errorf(teal.CodeTooLarge, "the function's answer is larger than %d bytes; return a reference to the data instead", limit)}
 	case r.Failed:
-		return outcome{answer: t.answer(unhandled, documentOf(r.Payload, r.ErrorType))}
+		return outcome{answer: c.answer(unhandled, documentOf(r.Payload, r.ErrorType))}
 	case r.Streamed:
-		return outcome{answer: t.answer("", nil)}
+		return outcome{answer: c.answer("", nil)}
 	default:
-		return outcome{answer: t.answer("", integrationAnswer(r))}
+		return outcome{answer: c.answer("", integrationAnswer(r))}
 	}
 }
 
@@ -188,47 +189,47 @@ func exitReason(exit process.Exit) (errorType, message string) {
 }
 
 // crash settles a call whose process ended.
-func (i *instance) crash(t *queuedCall, exit process.Exit, now time.Time) {
+func (i *instance) crash(c *call, exit process.Exit, now time.Time) {
 	errorType, message := exitReason(exit)
-	t.duration = now.Sub(t.started)
-	document := runtimeapi.ErrorDocument(errorType, forRequest(t.id, message))
-	t.outcome <- outcome{t.answer(unhandled, document),
+	c.duration = now.Sub(c.started)
+	document := runtimeapi.ErrorDocument(errorType, forRequest(c.id, message))
+	c.outcome <- outcome{c.answer(unhandled, document),
 		teal.Errorf(teal.CodeFunctionFailed, "function %s crashed: %s; its log holds the last output", i.pool.cfg.Name, exit)}
-	i.platform(forRequest(t.id, message))
-	i.report(t, "\tStatus: error\tError Type: "+errorType)
+	i.platform(forRequest(c.id, message))
+	i.report(c, "\tStatus: error\tError Type: "+errorType)
 }
 
 // timeout settles a call that took too long.
-func (i *instance) timeout(t *queuedCall, now time.Time) {
+func (i *instance) timeout(c *call, now time.Time) {
 	limit := i.pool.cfg.Function.Timeout.Std()
 	message := fmt.Sprintf("Task timed out after %.2f seconds", limit.Seconds())
-	t.duration = now.Sub(t.started)
-	t.outcome <- outcome{t.answer(unhandled, runtimeapi.ErrorDocument(typeTimeout, forRequest(t.id, message))),
+	c.duration = now.Sub(c.started)
+	c.outcome <- outcome{c.answer(unhandled, runtimeapi.ErrorDocument(typeTimeout, forRequest(c.id, message))),
 		teal.Errorf(teal.CodeFunctionTimeout, "function %s did not finish within its timeout of %s; make it faster or raise timeout", i.pool.cfg.Name, teal.Duration(limit))}
 	i.process.SettleOutput()
-	i.platform(now.UTC().Format("2006-01-02T15:04:05.000Z") + " " + t.id + " " + message)
-	i.report(t, "\tStatus: timeout")
+	i.platform(now.UTC().Format("2006-01-02T15:04:05.000Z") + " " + c.id + " " + message)
+	i.report(c, "\tStatus: timeout")
 }
 
 // report logs the end of a call as AWS does.
-func (i *instance) report(t *queuedCall, status string) {
+func (i *instance) report(c *call, status string) {
 	log, now := i.pool.cfg.Log, time.Now()
-	log(i.name, t.id, streamPlatform, "END RequestId: "+t.id)
+	log(i.name, c.id, streamPlatform, "END RequestId: "+c.id)
 	line := make([]byte, 0, 256)
 	line = append(line, "REPORT RequestId: "...)
-	line = append(line, t.id...)
-	line = appendMillis(append(line, "\tDuration: "...), t.duration)
+	line = append(line, c.id...)
+	line = appendMillis(append(line, "\tDuration: "...), c.duration)
 	line = append(line, "\tBilled Duration: "...)
-	line = strconv.AppendInt(line, int64(math.Ceil(millis(t.duration))), 10)
+	line = strconv.AppendInt(line, int64(math.Ceil(millis(c.duration))), 10)
 	line = append(line, " ms\tMemory Size: "...)
 	line = strconv.AppendInt(line, megabytes(i.pool.cfg.Function.Memory), 10)
 	line = append(line, " MB\tMax Memory Used: "...)
 	line = strconv.AppendInt(line, megabytes(i.peakMemory(now)), 10)
 	line = append(line, " MB"...)
-	if t.init > 0 {
-		line = appendMillis(append(line, "\tInit Duration: "...), t.init)
+	if c.init > 0 {
+		line = appendMillis(append(line, "\tInit Duration: "...), c.init)
 	}
-	log(i.name, t.id, streamPlatform, string(append(line, status...)))
+	log(i.name, c.id, streamPlatform, string(append(line, status...)))
 }
 
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

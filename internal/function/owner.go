@@ -66,23 +66,23 @@ func (i *instance) Replied(r runtimeapi.Reply) {
 	p := i.pool
 	now := time.Now()
 	p.mu.Lock()
-	t := i.call
+	c := i.call
 	if i.stage == stageBusy {
 		p.moveLocked(i, stageReturning, now)
 	}
 	p.mu.Unlock()
-	t.duration = now.Sub(t.started)
-	t.outcome <- t.replied(r)
+	c.duration = now.Sub(c.started)
+	c.outcome <- c.replied(r)
 }
 
 // Acknowledged implements runtimeapi.Owner. What the function has printed belongs
 // to the invocation that has just ended, as long as the next one has not begun.
 func (i *instance) Acknowledged() {
 	i.pool.mu.Lock()
-	t := i.call
+	c := i.call
 	i.pool.mu.Unlock()
 	i.process.SettleOutput()
-	i.report(t, "")
+	i.report(c, "")
 }
 
 // InitFailed implements runtimeapi.Owner.

@@ -34,13 +34,13 @@ type plan struct {
 func decide(v view) plan {
 	var p plan
 	live := v.starting + v.busy + len(v.idle) + len(v.returning)
-	floor := v.min
+	least := v.min
 	if !v.proven {
 		// Nothing is ready before one start has been seen to work.
-		floor = max(floor, 1)
+		least = max(least, 1)
 	}
 	soon, stale := v.soonFree()
-	p.start = max(floor-live, v.waiting-v.starting-len(v.idle)-soon, 0)
+	p.start = max(least-live, v.waiting-v.starting-len(v.idle)-soon, 0)
 	p.start = min(p.start, max(v.max-live, 0))
 	if v.failing {
 		// After a failure one instance at a time finds out whether it is over.
@@ -53,7 +53,7 @@ func decide(v view) plan {
 	if v.waiting > 0 {
 		p.wakeAt(stale)
 	}
-	v.planReap(&p, live-floor)
+	v.planReap(&p, live-least)
 	return p
 }
 

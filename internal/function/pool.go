@@ -107,13 +107,13 @@ type Pool struct {
 	running      bool
 	instances    map[*instance]struct{} // every one that has a goroutine
 	counts       [stages]int
-	idle         []*instance   // the one used last is the last one
-	queue        []*queuedCall // invocations without an instance: those from inside first, and then the oldest
-	lastGaveUp   time.Time     // when one from inside gave up last
-	recheck      *time.Timer   // nudges returnGrace after something was queued
-	rechecks     bool          // recheck is running
+	idle         []*instance // the one used last is the last one
+	queue        []*call     // invocations without an instance: those from inside first, and then the oldest
+	lastGaveUp   time.Time   // when one from inside gave up last
+	recheck      *time.Timer // nudges returnGrace after something was queued
+	rechecks     bool        // recheck is running
 	proven       bool
-	floor        int  // what Require wants
+	required     int  // the n of Require or Hold
 	minInstances int  // what SetMinInstances wants
 	grown        bool // so many have been ready at once
 	peak         peak // of what was in flight
@@ -181,7 +181,7 @@ func (p *Pool) stateLocked() State {
 		Failing:   p.failing,
 		Instances: p.counts[stageIdle] + p.counts[stageBusy] + p.counts[stageReturning],
 		Busy:      p.counts[stageBusy] + p.counts[stageReturning],
-		Growing:   p.floor > p.cfg.Function.Concurrency.Min && !p.grown,
+		Growing:   p.required > p.cfg.Function.Concurrency.Min && !p.grown,
 	}
 	s.Ready = p.running && p.proven && (s.Instances > 0 || !p.failing)
 	if p.failure != nil {
@@ -233,14 +233,14 @@ func (p *Pool) Invoke(ctx context.Context, in teal.Invocation) (teal.Answer, err
 	} else if !validRequestID(in.RequestID) {
 		return teal.Answer{}, teal.Errorf(teal.CodeInvalidInput, "%.100q is not a request id; use up to 128 letters, digits, dashes and underscores", in.RequestID)
 	}
-	t := p.newCall(&in)
-	if err := t.event.Check(); err != nil {
+	c := p.newCall(&in)
+	if err := c.event.Check(); err != nil {
 		return teal.Answer{}, err
 	}
-	if queued := p.submit(t); queued {
-		return p.awaitQueued(ctx, t)
+	if queued := p.submit(c); queued {
+		return p.awaitQueued(ctx, c)
 	}
-	return t.await(ctx)
+	return c.await(ctx)
 }
 
 // moveLocked changes where an instance is.
@@ -261,28 +261,28 @@ func (p *Pool) moveLocked(i *instance, to stage, now time.Time) {
 }
 
 // beginLocked gives an instance to an invocation.
-func (p *Pool) beginLocked(i *instance, t *queuedCall, now time.Time) {
+func (p *Pool) beginLocked(i *instance, c *call, now time.Time) {
 	p.moveLocked(i, stageBusy, now)
-	t.started = now
-	t.event.Deadline = now.Add(p.cfg.Function.Timeout.Std())
-	t.init, i.init = i.init, 0
-	t.deliveries++
-	i.call = t
+	c.started = now
+	c.event.Deadline = now.Add(p.cfg.Function.Timeout.Std())
+	c.init, i.init = i.init, 0
+	c.deliveries++
+	i.call = c
 	i.armLocked(now, p.cfg.Function.Timeout.Std())
 	p.peak.note(now, p.demandLocked())
 }
 
 // freeLocked gives an instance that waits for work to whoever waits longest,
-// and returns that turn for the caller to deliver; or nil.
-func (p *Pool) freeLocked(i *instance, now time.Time) *queuedCall {
+// and returns that call for the caller to deliver; or nil.
+func (p *Pool) freeLocked(i *instance, now time.Time) *call {
 	if len(p.queue) == 0 {
 		p.moveLocked(i, stageIdle, now)
 		return nil
 	}
-	t := p.queue[0]
+	c := p.queue[0]
 	p.queue = slices.Delete(p.queue, 0, 1)
-	p.beginLocked(i, t, now)
-	return t
+	p.beginLocked(i, c, now)
+	return c
 }
 
 // delayLocked returns how long the next start is to wait after an instance that
@@ -427,8 +427,8 @@ func (p *Pool) stop() {
 	}
 	p.mu.Unlock()
 	for _, i := range all {
-		if t := i.abandon(); t != nil {
-			t.outcome <- outcome{err: teal.Errorf(teal.CodeUnavailable, "version %s was stopped while function %s was running", p.version, p.cfg.Name)}
+		if c := i.abandon(); c != nil {
+			c.outcome <- outcome{err: teal.Errorf(teal.CodeUnavailable, "version %s was stopped while function %s was running", p.version, p.cfg.Name)}
 		}
 		i.end(stopGently)
 	}

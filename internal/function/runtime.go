@@ -13,6 +13,8 @@ import (
 
 	"teal"
 	"teal/internal/function/bootstrap"
+	"teal/internal/process"
+	"teal/internal/removal"
 )
 
 // lookupTimeout bounds asking one interpreter who it is.
@@ -38,7 +40,7 @@ func (cfg *Config) prepare() error {
 		return fmt.Errorf("look for old instances: %w", err)
 	}
 	for _, dir := range left {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removal.Tree(dir); err != nil {
 			return fmt.Errorf("remove an old instance's directory: %w", err)
 		}
 	}
@@ -193,7 +195,7 @@ func (ask interpreterQuery) put(ctx context.Context, name string) (path, version
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, found, ask...)
+	cmd := process.Command(ctx, found, ask...)
 	cmd.Env = []string{"PATH=" + serverPath(), "HOME=" + os.Getenv("HOME")}
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()

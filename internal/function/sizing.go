@@ -16,7 +16,7 @@ func (p *Pool) demandLocked() int { return p.counts[stageBusy] + len(p.queue) }
 // Until so many have been ready at once, it is Growing.
 func (p *Pool) Require(n int) {
 	p.mu.Lock()
-	p.floor = n
+	p.required = n
 	p.grown = p.liveLocked()-p.counts[stageStarting] >= p.leastLocked()
 	p.mu.Unlock()
 	p.changed()
@@ -26,7 +26,7 @@ func (p *Pool) Require(n int) {
 // Hold is Require for a pool that serves already: it is ready as it is.
 func (p *Pool) Hold(n int) {
 	p.mu.Lock()
-	p.floor, p.grown = n, true
+	p.required, p.grown = n, true
 	p.mu.Unlock()
 	p.changed()
 	p.nudge()
@@ -35,7 +35,7 @@ func (p *Pool) Hold(n int) {
 // leastLocked returns how many instances are kept whatever there is to do.
 func (p *Pool) leastLocked() int {
 	c := p.cfg.Function.Concurrency
-	return max(c.Min, min(p.floor, c.Max), p.minInstances)
+	return max(c.Min, min(p.required, c.Max), p.minInstances)
 }
 
 // mostLocked returns how many instances there are at most.

@@ -8,7 +8,7 @@ import (
 	"teal"
 )
 
-// Seen to fail with the floor left out of the view, with the maximum left out of
+// Seen to fail with what is required left out of the view, with the maximum left out of
 // leastLocked, and with a pool that is grown as soon as it is told to grow.
 func TestAFloorIsReachedAndKept(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,9 @@
 package gateway
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Admission is what whoever has opened a connection to a listener of an
 // environment may do there.
@@ -26,8 +29,11 @@ func (e *Environment) AnswersTo(host string) bool {
 	if address, err := netip.ParseAddr(host); err == nil {
 		return address.IsLoopback()
 	}
-	_, routed := e.routes[place{host: host}]
-	return host == "localhost" || (host != "" && routed)
+	candidates := hostsFor(host)
+	return host == "localhost" || slices.ContainsFunc(candidates[:], func(own string) bool {
+		_, routed := e.routes[place{host: own}]
+		return own != "" && routed
+	})
 }
 
 // Admit says what whoever has opened a connection to the listener of a component, ""

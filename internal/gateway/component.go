@@ -11,6 +11,8 @@ type Address struct {
 	Scheme string // "http" or "https"
 	Host   string // host:port
 	Path   string // a prefix for every request's path, such as "/base"; "" for none
+	// OwnHost gives every request Host for its Host header, in place of the client's.
+	OwnHost bool
 }
 
 // Endpoint is one address, claimed for one request.

@@ -142,22 +142,34 @@ func (e *Environment) Release() {
 // the head, the path alone decides, unless it leads to several components. Errors
 // carry teal.CodeNoRoute or CodeVersionNotRunning.
 func (e *Environment) Preview(h Head) (Claim, error) {
-	host := NormalHost(h.Host)
-	c, prefix := e.routes.match(host, h.Path)
-	if c == nil {
-		var hosts []string
-		if c, hosts = e.routes.matchAnyHost(h.Path); c == nil && len(hosts) > 0 {
-			return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute,
-				"the path %s leads to different components on different hosts; send one of the hosts %s", Excerpt("", h.Path), quoteAll(hosts))
-		}
+	claim := Claim{Env: e, Version: e.version}
+	a, err := ask(h)
+	if err == nil && e.routes.match(&a) == nil {
+		err = e.chooseHost(&a)
 	}
-	if c == nil {
-		return Claim{Version: e.version}, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", e.version, e.app, Excerpt(host, h.Path))
+	if err == nil {
+		err = claim.lead(&a)
 	}
-	if !e.Acquire() {
-		return Claim{Version: e.version}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is being stopped", e.version, e.app)
+	if err == nil && !e.Acquire() {
+		err = teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is being stopped", e.version, e.app)
 	}
-	return Claim{Env: e, Component: c, Version: e.version, Route: prefix}, nil
+	if err != nil {
+		return Claim{Version: e.version}, err
+	}
+	return claim, nil
+}
+
+// chooseHost gives what is asked for a host that has a route for it. There may be none.
+func (e *Environment) chooseHost(a *asked) error {
+	found, hosts := e.routes.matchAnyHost(a)
+	if found == nil && len(hosts) > 0 {
+		return teal.Errorf(teal.CodeNoRoute,
+			"the path %s leads to different components on different hosts; send one of the hosts %s", Excerpt("", a.path), quoteAll(hosts))
+	}
+	if found != nil {
+		a.host = hosts[0]
+	}
+	return nil
 }
 
 // Retire ends admission: from now on Acquire reports false. The channel that it

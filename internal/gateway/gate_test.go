@@ -7,9 +7,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"teal"
+	"teal/internal/await"
 
 	"pgregory.net/rapid"
 )
@@ -33,13 +33,7 @@ func isClosed(c <-chan struct{}) bool {
 
 func receive[T any](t *testing.T, c <-chan T, what string) T {
 	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("timed out waiting for %s", what)
-		panic("unreachable")
-	}
+	return await.Value(t, what, c)
 }
 
 // Any sequence of calls: Acquire succeeds exactly while open; drained fires

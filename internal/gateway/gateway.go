@@ -44,7 +44,9 @@ func (g *Gateway) Update(change func(*Table) (*Table, error)) error {
 // Head is what a request says about where it wants to go.
 type Head struct {
 	Host string // as sent: any case, with or without port
-	Path string // starts with "/"
+	Path string // as sent, percent-encoded; starts with "/"
+	// Method is what the routes are asked for; "" is any.
+	Method string
 	// Version and Alias are the values of the override headers, "" for none.
 	Version string
 	Alias   string
@@ -66,6 +68,7 @@ type Claim struct {
 	// reads it: a function URL's mode RESPONSE_STREAM.
 	Stream bool
 	Inside bool // a component of the environment calls
+	Strip  bool // Route is left out of what the component is asked for
 
 	user  bool      // the weights of an alias have chosen the version
 	since time.Time // of a measured claim
@@ -82,22 +85,30 @@ const claimAttempts = 64
 // Claim finds the app, version and component for a request and counts the
 // request in. point, from 0 up to but not including teal.All, decides between
 // the two versions of an alias: a random number, or the hash of an affinity key.
-// It takes no lock, does not block, and allocates nothing unless it fails.
+// It takes no lock, does not block, and allocates nothing unless it fails, or the path is
+// not in normal form.
 //
 // Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
-// CodeInvalidInput (of an override), or CodeUnavailable.
+// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), or CodeUnavailable;
+// or are a *Redirection, where the route leads elsewhere.
 func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	by, err := h.selector()
 	if err != nil {
 		return Claim{}, err
 	}
-	host := NormalHost(h.Host)
+	a, err := ask(h)
+	if err != nil {
+		return Claim{}, err
+	}
 	return g.acquire(func(t *Table) (Claim, error) {
-		r := t.find(host, h.Path, by)
+		r := t.find(&a, by)
 		if r == nil {
-			return Claim{}, PublicErrorf(teal.CodeNoRoute, "no app has a route for %s", Excerpt(host, h.Path))
+			return Claim{}, PublicErrorf(teal.CodeNoRoute, "no app has a route for %s", a.String())
 		}
-		return r.route(host, h.Path, by, point)
+		if direct := a.direct(); a.resolved != "" && t.find(&direct, by) != r {
+			return Claim{}, errLeavesRoute()
+		}
+		return r.route(&a, by, point)
 	})
 }
 
@@ -141,16 +152,38 @@ func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
 
 // route chooses the version for a request, then the component by that version's
 // own routes.
-func (r *record) route(host, path string, by selector, point teal.Weight) (Claim, error) {
+func (r *record) route(a *asked, by selector, point teal.Weight) (Claim, error) {
 	claim, err := r.choose(by, point)
 	if err != nil {
 		return claim, err
 	}
 	claim.user = !by.overrides()
-	if claim.Component, claim.Route = claim.Env.routes.match(host, path); claim.Component == nil {
-		return claim, teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", claim.Version, r.Name, Excerpt(host, path))
+	return claim, claim.lead(a)
+}
+
+// lead finds the component by the routes of the environment.
+func (c *Claim) lead(a *asked) error {
+	found := c.Env.routes.match(a)
+	if found == nil {
+		return c.errNoRoute(a)
 	}
-	return claim, nil
+	if a.resolved != "" {
+		if direct := a.direct(); climbs(a.readAsSlashes(), found.prefix) || c.Env.routes.match(&direct) != found {
+			return errLeavesRoute()
+		}
+	}
+	if found.redirect != nil {
+		return &Redirection{*found.redirect, found.prefix}
+	}
+	c.Component, c.Route, c.Strip = found.component, found.prefix, found.strip
+	return nil
+}
+
+func (c *Claim) errNoRoute(a *asked) error {
+	if allowed := c.Env.routes.allowed(a); len(allowed) > 0 {
+		return &NotAllowed{Public(teal.Errorf(teal.CodeMethodNotAllowed, "this address is for %s", strings.Join(allowed, ", "))), allowed}
+	}
+	return teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", c.Version, c.Env.app, a.String())
 }
 
 // choose picks the version and finds its environment.

@@ -1,26 +1,43 @@
 package gateway
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
 	"teal"
 )
 
-// place is where a route stands: a host in normal form, "" for any, and a path
-// prefix without its trailing slash, so that "/" is "".
+// place is where a route stands: a host in normal form, "" for any and ".example.com"
+// for every one that has one label in front of that, and a path
+// prefix in normal form without its trailing slash, so that "/" is "".
 type place struct{ host, prefix string }
 
 func placeOf(r teal.Route) place {
-	return place{host: NormalHost(r.Host), prefix: strings.TrimRight(r.Path, "/")}
+	path, ok := teal.NormalPath(r.Path)
+	if !ok {
+		path = r.Path // of a record from before this was checked: no request comes here
+	}
+	return place{host: strings.TrimPrefix(NormalHost(r.Host), "*"), prefix: strings.TrimRight(path, "/")}
 }
+
+// IsOnePlace reports whether two routes stand at one place, however they are written.
+func IsOnePlace(a, b teal.Route) bool { return placeOf(a) == placeOf(b) }
 
 // String returns the place as a person writes it.
 func (p place) String() string {
 	if p.prefix == "" {
-		return p.host + "/"
+		return shownHost(p.host) + "/"
 	}
-	return p.host + p.prefix
+	return shownHost(p.host) + p.prefix
+}
+
+// shownHost returns the host of a place as a person writes it.
+func shownHost(host string) string {
+	if strings.HasPrefix(host, ".") {
+		return "*" + host
+	}
+	return host
 }
 
 // NormalHost returns a Host header in the form that routes have: lower case,
@@ -49,11 +66,25 @@ func nextSegment(path string, end int) int {
 	return len(path)
 }
 
-// routes leads places to components. Every prefix on the way to a route is
-// there, with nil when no route stands on it, so that a walk ends at the deepest
-// route below it, however long the path that a client sends. It is never changed
-// after compileRoutes.
-type routes map[place]*Component
+// target is what a route leads to.
+type target struct {
+	component *Component
+	redirect  *teal.Redirect // nil for none
+	prefix    string         // of the route's place
+	methods   []string       // none for all
+	strip     bool
+}
+
+// takes reports whether the route is for a method, "" for any.
+func (t *target) takes(method string) bool {
+	return len(t.methods) == 0 || method == "" || slices.Contains(t.methods, method) ||
+		method == "HEAD" && slices.Contains(t.methods, "GET")
+}
+
+// routes leads places to targets. Every prefix on the way to a route is there, with
+// none when no route stands on it, so that a walk ends at the deepest route below it,
+// however long the path that a client sends. It is never changed after compileRoutes.
+type routes map[place][]*target
 
 func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 	compiled := routes{}
@@ -65,57 +96,103 @@ func compileRoutes(list []teal.Route, components map[string]*Component) routes {
 				compiled[step] = nil // a step on the way, to be walked through
 			}
 		}
-		if compiled[at] == nil {
-			compiled[at] = components[r.To]
+		if component := components[r.To]; component != nil || r.Redirect != nil {
+			compiled[at] = append(compiled[at], &target{component, r.Redirect, at.prefix, r.Methods, r.Strip})
 		}
+	}
+	for _, targets := range compiled {
+		slices.SortStableFunc(targets, bySpecificity)
 	}
 	return compiled
 }
 
-// match returns the component for a host in normal form and a path, and the part
-// of the path that led to it: the longest prefix among the routes of that very
-// host, else among those of any host; nil when there is none.
-func (r routes) match(host, path string) (c *Component, prefix string) {
-	if !strings.HasPrefix(path, "/") {
-		return nil, ""
+// bySpecificity orders the routes of a place: one that names HEAD before one that has it
+// from GET, one for all methods last.
+func bySpecificity(a, b *target) int {
+	rank := func(t *target) int {
+		switch {
+		case slices.Contains(t.methods, "HEAD"):
+			return 0
+		case len(t.methods) > 0:
+			return 1
+		}
+		return 2
 	}
-	if c, prefix := r.longest(host, path); c != nil || host == "" {
-		return c, prefix
-	}
-	return r.longest("", path)
+	return rank(a) - rank(b)
 }
 
-func (r routes) longest(host, path string) (best *Component, prefix string) {
-	for end := 0; end >= 0; end = nextSegment(path, end) {
-		c, ok := r[place{host, path[:end]}]
-		if !ok {
-			break
-		}
-		if c != nil {
-			best, prefix = c, path[:end]
+// routesFor are the routes for a method, "" for any. It implements places.
+type routesFor struct {
+	routes
+	method string
+}
+
+func (r routesFor) at(p place) (found *target, ok, known bool) {
+	targets, known := r.routes[p]
+	for _, t := range targets {
+		if t.takes(r.method) {
+			return t, true, true
 		}
 	}
-	return best, prefix
+	return nil, false, known
+}
+
+// match returns what a request is led to; nil when there is nothing.
+func (r routes) match(a *asked) *target {
+	found, _, _ := match(routesFor{r, a.method}, a)
+	return found
+}
+
+// allowed returns the methods for which there is a route where a request finds none for
+// its own; none when there is no route at all.
+func (r routes) allowed(a *asked) []string {
+	_, prefix, ok := match(routesFor{r, ""}, a)
+	if !ok {
+		return nil
+	}
+	methods := map[string]bool{}
+	for _, host := range hostsFor(a.host) {
+		for _, t := range r[place{host, prefix}] {
+			for _, method := range t.methods {
+				methods[method] = true
+			}
+		}
+	}
+	if methods["GET"] {
+		methods["HEAD"] = true
+	}
+	return slices.Sorted(maps.Keys(methods))
 }
 
 // matchAnyHost is match for a request whose host no route has: the longest prefix
 // among the routes of all hosts. It is nil, with the hosts to choose from, when
 // that leads to several components.
-func (r routes) matchAnyHost(path string) (best *Component, hosts []string) {
-	longest := -1
-	for at, c := range r {
-		inside := path == at.prefix || strings.HasPrefix(path, at.prefix+"/")
-		if c == nil || !inside || len(at.prefix) < longest {
+func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
+	several := false
+	for _, host := range r.hosts() {
+		there := *a
+		there.host = shownHost(host) // a * is a label like any other
+		found := r.match(&there)
+		if found == nil || best != nil && len(found.prefix) < len(best.prefix) {
 			continue
 		}
-		if len(at.prefix) > longest {
-			longest, best, hosts = len(at.prefix), c, nil
+		if best == nil || len(found.prefix) > len(best.prefix) {
+			best, hosts, several = found, nil, false
 		}
-		if c != best {
-			best = nil
-		}
-		hosts = append(hosts, at.host)
+		several = several || found.component != best.component
+		hosts = append(hosts, shownHost(host))
 	}
-	slices.Sort(hosts)
+	if several {
+		return nil, hosts
+	}
 	return best, hosts
+}
+
+// hosts returns the hosts of the routes, sorted.
+func (r routes) hosts() []string {
+	set := map[string]bool{}
+	for at := range r {
+		set[at.host] = true
+	}
+	return slices.Sorted(maps.Keys(set))
 }

@@ -142,8 +142,8 @@ func newRecord(app App) *record {
 		live[target.Version] = target.Weight > 0
 	}
 	for version, env := range app.Environments {
-		for at, component := range env.routes {
-			if component != nil {
+		for at, targets := range env.routes {
+			if len(targets) > 0 {
 				r.claims[at] = r.claims[at] || live[version]
 			}
 		}
@@ -200,32 +200,25 @@ func (e nodeEdit) count(at place, change int) {
 	}
 }
 
-// find returns the app that a request belongs to: the longest prefix among the
-// places of its very host, else among those of any host; nil when there is
-// none. Only a selector that overrides sees places that live does not lead to.
-func (t *Table) find(host, path string, by selector) *record {
-	if !strings.HasPrefix(path, "/") {
-		return nil
-	}
-	if r := t.longest(host, path, by); r != nil || host == "" {
-		return r
-	}
-	return t.longest("", path, by)
+// find returns the app that a request belongs to; nil when there is none. Only a
+// selector that overrides sees places that live does not lead to.
+func (t *Table) find(a *asked, by selector) *record {
+	r, _, _ := match(owners{t, by}, a)
+	return r
 }
 
-func (t *Table) longest(host, path string, by selector) *record {
-	var best *record
-	for end := 0; end >= 0; end = nextSegment(path, end) {
-		at := place{host, path[:end]}
-		n, ok := t.nodes.get(at)
-		if !ok {
-			break
-		}
-		if r := t.owner(n, at, by); r != nil {
-			best = r
-		}
+// owners are the apps that places belong to for a request. It implements places.
+type owners struct {
+	*Table
+	by selector
+}
+
+func (o owners) at(p place) (r *record, ok, known bool) {
+	n, known := o.nodes.get(p)
+	if known {
+		r = o.owner(n, p, o.by)
 	}
-	return best
+	return r, r != nil, known
 }
 
 // owner returns the app that a place belongs to for a request: the live one
@@ -262,7 +255,7 @@ func (r *record) selects(by selector, at place) bool {
 
 func (r *record) has(version teal.VersionRef, at place) bool {
 	if env, ok := r.Environments[version]; ok {
-		return env.routes[at] != nil
+		return len(env.routes[at]) > 0
 	}
 	return slices.ContainsFunc(r.Starting[version], func(route teal.Route) bool { return placeOf(route) == at })
 }

@@ -103,7 +103,7 @@ func FuzzRequest(f *testing.F) {
 
 // forward writes a request as a proxy passes it on.
 func forward(r *Request, content string, b *Body) []byte {
-	out := r.AppendRequestLine(nil, "")
+	out := r.AppendRequestLine(nil, "", string(r.Path))
 	out = AppendField(out, []byte("Host"), r.Host)
 	for i := range r.Len() {
 		if r.Kind(i) == EndToEnd {

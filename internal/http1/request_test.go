@@ -194,7 +194,7 @@ func TestParsingAllocatesNothing(t *testing.T) {
 			_, took, _ := b.Next(data)
 			data = data[took:]
 		}
-		out = q.AppendRequestLine(out[:0], "/base")
+		out = q.AppendRequestLine(out[:0], "/base", "/items/1")
 		out = AppendStatusLine(out, p.Status, p.Reason)
 		out = AppendTrailer(AppendLength(out, 12345), b.Trailer(), func([]byte) bool { return true })
 		if n != len(request) || m != len(response) {

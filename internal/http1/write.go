@@ -18,31 +18,17 @@ func AppendLine(to []byte, name, value string) []byte {
 	return append(to, "\r\n"...)
 }
 
-// AppendRequestLine appends the request line of r in origin-form, with base in
-// front of its path. What follows are fields and an empty line.
-func (r *Request) AppendRequestLine(to []byte, base string) []byte {
+// AppendRequestLine appends the request line of r in origin-form for a path, with base
+// in front of it. What follows are fields and an empty line.
+func (r *Request) AppendRequestLine(to []byte, base, path string) []byte {
 	to = append(to, r.Method...)
 	to = append(to, ' ')
-	if len(r.Path) > 1 || r.Path[0] != '*' {
+	if path != "*" {
 		to = append(to, base...)
 	}
-	to = append(to, r.Path...)
+	to = append(to, path...)
 	to = append(to, r.Query...)
 	return append(to, " HTTP/1.1\r\n"...)
-}
-
-// AppendUnescaped appends a path, of which Request has checked the
-// percent-encoding, as it is without it.
-func AppendUnescaped(to, path []byte) []byte {
-	for i := 0; i < len(path); i++ {
-		if path[i] == '%' {
-			to = append(to, byte(digit(path[i+1])<<4|digit(path[i+2])))
-			i += 2
-		} else {
-			to = append(to, path[i])
-		}
-	}
-	return to
 }
 
 // AppendStatusLine appends a status line. An empty reason becomes the usual one.

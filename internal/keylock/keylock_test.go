@@ -4,6 +4,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"teal/internal/await"
 )
 
 // Who holds one key holds up nobody who wants another.
@@ -16,7 +18,7 @@ func TestAKeyHoldsUpNoOther(t *testing.T) {
 	go func() { locks.Lock("b")(); close(got) }()
 	select {
 	case <-got:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Patience):
 		t.Fatal("b is not to be had while somebody holds a")
 	}
 }

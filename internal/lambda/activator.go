@@ -74,6 +74,17 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 	return claim, err
 }
 
+// ClaimDraft claims a function of an app's $LATEST, which it starts where it does not
+// run: it blocks until that is ready, a minute at most, and returns why it is not. The
+// component is "" for the app's only function.
+func (a *Activator) ClaimDraft(ctx context.Context, app, component string) (gateway.Claim, error) {
+	claim, err := a.claim(ctx, awslambda.Ref{App: app, Component: component}, teal.DraftName)
+	if err == nil {
+		a.touch(app, teal.Draft)
+	}
+	return claim, err
+}
+
 // claimRunning is claim where the version runs, and an error where it does not. It does
 // not block.
 func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {

@@ -13,11 +13,11 @@ import (
 
 // Config is what a Backend needs.
 type Config struct {
-	Records   *Records
-	Index     *index.Index
-	Activator *Activator
-	Floors    *Floors
-	Events    *event.Queue
+	Records      *Records
+	Index        *index.Index
+	Activator    *Activator
+	MinInstances *MinInstances
+	Events       *event.Queue
 
 	Store        *store.Store // of the apps' own records
 	Apps         Apps

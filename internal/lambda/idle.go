@@ -16,33 +16,29 @@ const (
 	idleEvery = 30 * time.Second
 )
 
-// Run works on events, follows the store, and stops what nobody has called for a
-// while, until ctx ends.
+// Run works on events, and stops what nobody has called for a while, until ctx ends.
 func (b *Backend) Run(ctx context.Context) error {
-	var tasks sync.WaitGroup
-	defer tasks.Wait()
 	work := newWorker(b)
 	defer work.client.CloseIdleConnections()
 	if err := b.ForgetGone(ctx); err != nil {
 		b.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
 	}
-	failed := make(chan error, 2)
-	events := func(ctx context.Context) error { return b.cfg.Events.Run(ctx, work) }
-	for _, run := range []func(context.Context) error{events, b.index.Run} {
-		tasks.Go(func() {
-			if err := run(ctx); err != nil {
-				failed <- err
-			}
-		})
-	}
+	var idle sync.WaitGroup
+	defer idle.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	idle.Go(func() { b.stopIdle(ctx) })
+	return b.cfg.Events.Run(ctx, work)
+}
+
+// stopIdle has StopIdle look again and again until ctx ends.
+func (b *Backend) stopIdle(ctx context.Context) {
 	ticker := time.NewTicker(idleEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
-		case err := <-failed:
-			return err
+			return
 		case now := <-ticker.C:
 			b.StopIdle(ctx, now)
 		}
@@ -59,7 +55,7 @@ func (b *Backend) StopIdle(ctx context.Context, now time.Time) {
 	}
 	for _, e := range records {
 		key := store.EnvironmentKey{App: e.Value.App, Version: e.Value.Version}
-		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.Floors.keepsWarm(key.App, key.Version) {
+		if !isIdle(e.Value, b.cfg.Activator.lastUse(key), now) || b.cfg.MinInstances.keepsWarm(key.App, key.Version) {
 			continue
 		}
 		if used, err := b.cfg.Usage.InUse(ctx, key.App, key.Version); err != nil || used {

@@ -91,7 +91,7 @@ type Environments interface {
 type Instances interface {
 	// Instances returns how many instances of a function of a version there are.
 	Instances(app string, version teal.VersionRef, component string) int
-	// Rewarm has the running versions of an app ask [Floors] again.
+	// Rewarm has the running versions of an app ask [MinInstances] again.
 	Rewarm(app string)
 }
 

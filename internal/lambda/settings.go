@@ -44,7 +44,8 @@ func (s *settings) load(ctx context.Context) error {
 	return nil
 }
 
-// put has what has been written of a function hold. One caller at a time.
+// put has what has been written of a function hold. Of an app there is one caller at a
+// time, of put and forgetApp: who holds changing, or load.
 func (s *settings) put(x awslambda.Extras) {
 	s.mu.Lock()
 	s.known[x.Ref()] = x
@@ -77,7 +78,7 @@ func (s *settings) ofApp(app string) map[awslambda.Ref]awslambda.Extras {
 	return list
 }
 
-// forgetApp drops what is held of an app. One caller at a time, with put.
+// forgetApp drops what is held of an app; who may call it is as for put.
 func (s *settings) forgetApp(app string) {
 	for ref := range s.ofApp(app) {
 		s.mu.Lock()

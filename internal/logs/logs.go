@@ -85,9 +85,12 @@ type Query struct {
 	App       string
 	Version   teal.VersionRef // 0: all
 	Component string
+	Instance  string
 	RequestID string
-	Tail      int  // only the last so many of the selected lines; 0: all that are kept
-	Follow    bool // then go on with lines as they are written, until the context ends
+	Since     time.Time // only lines of that time and later
+	Text      string    // only lines whose text contains it, as it is written
+	Tail      int       // only the last so many of the selected lines; 0: all that are kept
+	Follow    bool      // then go on with lines as they are written, until the context ends
 }
 
 // Store writes and reads logs. It is safe for concurrent use.

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"teal"
@@ -284,6 +285,7 @@ type cursor struct {
 	view     view
 	query    Query
 	required [][]byte // a selected line contains all of them
+	since    string   // the second that query.Since is in, as lines begin with it; "" for any
 	next     position // where the next line starts
 	file     *os.File
 	scan     *bufio.Scanner
@@ -294,12 +296,25 @@ type cursor struct {
 	err   error
 }
 
+// second is how the time of a line begins; what begins it is lineHead.
+const (
+	second   = "2006-01-02T15:04:05"
+	lineHead = `{"at":"`
+)
+
 func newCursor(v view, from position, q Query) *cursor {
 	c := &cursor{view: v, query: q, next: from}
-	for _, s := range []string{q.RequestID, q.Component} {
+	for _, s := range []string{q.RequestID, q.Instance, q.Component} {
 		if s != "" {
 			c.required = append(c.required, appendQuoted(nil, s))
 		}
+	}
+	if q.Text != "" {
+		quoted := appendQuoted(nil, q.Text)
+		c.required = append(c.required, quoted[1:len(quoted)-1])
+	}
+	if !q.Since.IsZero() {
+		c.since = q.Since.UTC().Format(second)
 	}
 	// Segments before the position are done; it may be in one that is gone.
 	for len(c.view.segments) > 0 && c.view.segments[0].number < from.number {
@@ -385,12 +400,25 @@ func (c *cursor) close() {
 // selects decodes a line if the query wants it. Most lines that it does not
 // want are told by their bytes.
 func (c *cursor) selects(data []byte) (Line, bool) {
-	q := c.query
+	if at, ok := bytes.CutPrefix(data, []byte(lineHead)); ok && len(at) > len(second) && string(at[:len(second)]) < c.since {
+		return Line{}, false
+	}
 	for _, needle := range c.required {
 		if !bytes.Contains(data, needle) {
 			return Line{}, false
 		}
 	}
 	l, ok := decodeLine(data)
-	return l, ok && (q.RequestID == "" || l.RequestID == q.RequestID) && (q.Component == "" || l.Component == q.Component)
+	return l, ok && c.query.selects(&l)
+}
+
+// selects reports whether the query wants a line of its app and version.
+func (q *Query) selects(l *Line) bool {
+	switch {
+	case q.RequestID != "" && l.RequestID != q.RequestID,
+		q.Component != "" && l.Component != q.Component,
+		q.Instance != "" && l.Instance != q.Instance:
+		return false
+	}
+	return !l.At.Before(q.Since) && strings.Contains(l.Text, q.Text)
 }

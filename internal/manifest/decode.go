@@ -27,8 +27,9 @@ func (p place) below(key string, at position) place {
 }
 
 var (
-	textType    = reflect.TypeFor[text]()
-	percentType = reflect.TypeFor[percent]()
+	textType     = reflect.TypeFor[text]()
+	percentType  = reflect.TypeFor[percent]()
+	statusesType = reflect.TypeFor[statuses]()
 )
 
 // decode reads n into v. On an error v keeps what it has, its default.
@@ -45,6 +46,8 @@ func (d *decoder) decode(n *node, v reflect.Value, at place) {
 		d.text(n, v, at)
 	case t == percentType:
 		d.percent(n, v, at)
+	case t == statusesType && n.scalar():
+		v.Set(reflect.ValueOf(statuses{text(n.text)}))
 	case isText(t):
 		d.unit(n, v, at)
 	case t.Kind() == reflect.Pointer:
@@ -78,6 +81,8 @@ func wanted(t reflect.Type) string {
 		return "text, a number, true or false"
 	case t == percentType:
 		return "a percentage such as 10 or 12.5"
+	case t == statusesType:
+		return "a status such as 200 or 2xx, or a list of them"
 	case t == reflect.TypeFor[teal.Duration]():
 		return "a duration such as 300ms, 30s or 5m"
 	case t == reflect.TypeFor[teal.Bytes]():
@@ -278,6 +283,7 @@ type fields struct {
 	keys   []string
 	index  map[string]int
 	needed []string
+	oneOf  []string // of which one is needed; the domain says so
 }
 
 func fieldsOf(t reflect.Type) fields {
@@ -287,8 +293,11 @@ func fieldsOf(t reflect.Type) fields {
 		key := tag.Get("yaml")
 		f.keys = append(f.keys, key)
 		f.index[key] = i
-		if tag.Get("need") != "" {
+		switch tag.Get("need") {
+		case "yes":
 			f.needed = append(f.needed, key)
+		case "one":
+			f.oneOf = append(f.oneOf, key)
 		}
 	}
 	return f

@@ -41,6 +41,9 @@ func schemaOf(t reflect.Type, defs map[string]any) map[string]any {
 			map[string]any{"type": "number", "minimum": 0, "maximum": 100},
 			map[string]any{"type": "string", "pattern": `^[0-9]+(\.[0-9]+)?%?$`},
 		}}
+	case t == statusesType:
+		one := schemaOf(textType, defs)
+		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}
 	case t == reflect.TypeFor[teal.Duration]():
 		return map[string]any{"type": "string", "pattern": `^\+?([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))+$`}
 	case t == reflect.TypeFor[teal.Bytes]():
@@ -82,8 +85,16 @@ func structSchema(t reflect.Type, defs map[string]any) map[string]any {
 		properties[field.Tag.Get("yaml")] = fieldSchema(field, defaults.Field(i), defs)
 	}
 	s := map[string]any{"type": "object", "properties": properties, "additionalProperties": false}
-	if needed := fieldsOf(t).needed; len(needed) > 0 {
-		s["required"] = needed
+	known := fieldsOf(t)
+	if len(known.needed) > 0 {
+		s["required"] = known.needed
+	}
+	if len(known.oneOf) > 0 {
+		alternatives := make([]any, len(known.oneOf))
+		for i, key := range known.oneOf {
+			alternatives[i] = map[string]any{"required": []string{key}}
+		}
+		s["anyOf"] = alternatives
 	}
 	return s
 }

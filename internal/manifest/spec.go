@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 
 	"teal"
 )
@@ -35,8 +36,8 @@ func parse(file string, data []byte, vars *Variables) *reading {
 	r.manifest = Manifest{Code: map[string]string{}, Dir: filepath.Dir(file)}
 	r.manifest.Spec = teal.Spec{App: doc.App, Components: map[string]teal.Component{}}
 	r.components(doc)
-	for _, route := range doc.Routes {
-		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, teal.Route{Host: route.Host, Path: route.Path, To: route.To})
+	for i, route := range doc.Routes {
+		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, r.route(i, route))
 	}
 	r.manifest.Policy = r.policy(doc.Release)
 	for _, names := range []*[]string{&r.manifest.Variables, &r.manifest.Missing} {
@@ -109,7 +110,7 @@ func (r *reading) upstreams(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
 		u := doc.Upstreams[name]
 		r.component(teal.KindUpstream, name, teal.Component{Upstream: &teal.Upstream{
-			URLs: u.URLs, Health: u.Health.domain(), Protocol: r.protocol("upstreams", name, u.Protocol),
+			URLs: u.URLs, Health: u.Health.domain(), Protocol: r.protocol("upstreams", name, u.Protocol), Host: strings.TrimPrefix(u.Host, "client"),
 		}})
 	}
 }
@@ -153,7 +154,10 @@ func (s *service) domain(protocol teal.Protocol) *teal.Service {
 }
 
 func (h health) domain() teal.Health {
-	return teal.Health{Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Failures: h.Failures}
+	return teal.Health{
+		Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Failures: h.Failures,
+		Host: h.Host, Headers: textMap(h.Headers), Expect: texts(h.Expect),
+	}
 }
 
 // textMap returns values as they are written.

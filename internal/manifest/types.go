@@ -6,7 +6,7 @@ import "teal"
 // made from them and their tags:
 //
 //	yaml      the key
-//	need      "yes": the key must be there
+//	need      "yes": the key must be there; "one": one of the keys that say so
 //	desc      what it means, for editors
 //	pattern   of text, for editors; the domain checks the value
 //	enum      allowed values, for editors
@@ -75,18 +75,22 @@ type upstream struct {
 	URLs     []string `yaml:"urls" need:"yes" desc:"Addresses such as http://10.0.0.7:9000."`
 	Health   health   `yaml:"health" desc:"How to ask an address whether it can take requests."`
 	Protocol string   `yaml:"protocol" desc:"What it speaks: http1, h2c for HTTP/2 without TLS, or h2 for HTTP/2 over TLS." enum:"http1,h2c,h2"`
+	Host     string   `yaml:"host" desc:"Which Host header it gets: client for that of the request, upstream for the name in urls." enum:"client,upstream"`
 }
 
 func (u *upstream) setDefaults() {
-	*u = upstream{Protocol: "http1"}
+	*u = upstream{Protocol: "http1", Host: "client"}
 	u.Health.setDefaults()
 }
 
 type health struct {
-	Path     string        `yaml:"path" desc:"A GET of this path must be answered with a status from 200 to 399." pattern:"^/"`
-	Interval teal.Duration `yaml:"interval" desc:"The time between two checks, such as 1s."`
-	Timeout  teal.Duration `yaml:"timeout" desc:"How long one check may take, such as 5s."`
-	Failures int           `yaml:"failures" desc:"How many checks in a row must fail before an instance gets no more requests." min:"1"`
+	Path     string          `yaml:"path" desc:"A GET of this path must be answered with a status from 200 to 399, or one that expect has." pattern:"^/"`
+	Interval teal.Duration   `yaml:"interval" desc:"The time between two checks, such as 1s."`
+	Timeout  teal.Duration   `yaml:"timeout" desc:"How long one check may take until the head of its answer is there, such as 5s."`
+	Failures int             `yaml:"failures" desc:"How many checks in a row must fail before an instance gets no more requests." min:"1"`
+	Host     string          `yaml:"host" desc:"The Host header of the checks. Left out: the address that is asked."`
+	Headers  map[string]text `yaml:"headers" desc:"Header fields of the checks."`
+	Expect   statuses        `yaml:"expect" desc:"Which status is healthy: one such as 200, a class such as 2xx, or a list of them. Left out: 200 to 399."`
 }
 
 func (h *health) setDefaults() {
@@ -97,10 +101,18 @@ func (h *health) setDefaults() {
 }
 
 type route struct {
-	Host string `yaml:"host" desc:"A host name. Left out: any host."`
-	Path string `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab." pattern:"^/"`
-	To   string `yaml:"to" need:"yes" desc:"The name of a component."`
+	Host     string   `yaml:"host" desc:"A host name, or *.example.com for every one with one label more than example.com. Left out: any host."`
+	Path     string   `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab. It may be written with or without percent-encoding." pattern:"^/"`
+	Methods  []string `yaml:"methods" desc:"The methods that the route is for, such as [GET, POST]; GET is HEAD, too. Left out: all."`
+	To       string   `yaml:"to" need:"one" desc:"The name of a component."`
+	Strip    bool     `yaml:"strip" desc:"true leaves path out of what the component is asked for; X-Forwarded-Prefix says so."`
+	Redirect string   `yaml:"redirect" need:"one" desc:"In place of to: where clients are sent, https://… or a path."`
+	Status   int      `yaml:"status" desc:"Of a redirect: 301, 302 (which it is when left out), 303, 307 or 308."`
+	KeepPath *bool    `yaml:"keep_path" desc:"Of a redirect: whether what the request has below path, and its query, are added. Left out: true."`
 }
+
+// statuses is a list of statuses, or one of them.
+type statuses []text
 
 // text is a scalar whose source text is taken, whatever YAML makes of it.
 type text string

@@ -60,7 +60,7 @@ func take(t testing.TB, f *Feed) teal.Interval {
 // an addition, and with a reader that does not remember what it has seen.
 func TestNothingIsLostAndNothingIsTwice(t *testing.T) {
 	for _, count := range []int{1, 3} {
-		t.Run(fmt.Sprintf("%d lanes", count), func(t *testing.T) { nothingIsLost(t, count) })
+		t.Run(fmt.Sprintf("%d shards", count), func(t *testing.T) { nothingIsLost(t, count) })
 	}
 }
 
@@ -306,7 +306,7 @@ func TestRecordingAllocatesNothing(t *testing.T) {
 		r.Done()
 	}
 	for range 100 {
-		once() // until every lane has its octaves
+		once() // until every shard has its octaves
 	}
 	follow(t, m, 1, 2)
 	if n := testing.AllocsPerRun(1000, once); n > 0 {

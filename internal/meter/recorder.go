@@ -151,7 +151,7 @@ func newShardPicker(count int) *shardPicker {
 	return l
 }
 
-// pick returns the number of a lane that nobody else is likely to use now.
+// pick returns the number of a shard that nobody else is likely to use now.
 func (l *shardPicker) pick() int {
 	own := l.pool.Get().(*shardIndex)
 	l.pool.Put(own)

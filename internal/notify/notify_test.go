@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/notify"
 )
 
@@ -250,7 +251,7 @@ func TestTellNeverBlocks(t *testing.T) {
 	for i := range 1000 {
 		n.Tell(release(fmt.Sprintf("shop-%d", i), teal.PhaseQueued, teal.Notify{URL: server.URL}))
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > await.Patience {
 		t.Errorf("telling took %s", took)
 	}
 	// One may be on its way.

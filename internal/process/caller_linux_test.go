@@ -1,14 +1,15 @@
 package process_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"teal/internal/process"
 )
@@ -135,7 +136,7 @@ func TestCallerThatHasJustBeenBorn(t *testing.T) {
 	}
 	const births = 50
 	var starts sync.WaitGroup
-	defer starts.Wait()
+	defer func() { inTime(t, "all are started", starts.Wait) }()
 	for range 4 {
 		starts.Go(func() {
 			for range births {
@@ -152,11 +153,15 @@ func TestCallerThatHasJustBeenBorn(t *testing.T) {
 	}
 }
 
+// accept waits for a connection.
 func accept(t *testing.T, l net.Listener) net.Conn {
 	t.Helper()
+	if err := l.(*net.TCPListener).SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	c, err := l.Accept()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("nobody has connected: %v", err)
 	}
 	return c
 }
@@ -183,13 +188,16 @@ func dialAs(t *testing.T, uid uint32, address string) (stop func()) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can be another user")
 	}
-	cmd := exec.Command("/proc/self/exe", "dial", address)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	cmd := process.Command(ctx, "/proc/self/exe", "dial", address)
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}, Setpgid: true}
 	if err := cmd.Start(); err != nil {
+		cancel()
 		t.Fatal(err)
 	}
 	return func() {
+		defer cancel()
 		if err := cmd.Wait(); err != nil {
 			t.Error(err)
 		}

@@ -101,7 +101,7 @@ func TestBothWaysFindTheSameSocket(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = c.Close() }()
-		accepted, err := l.Accept()
+		accepted, err := l.Accept() // returns at once: who has dialled is in the queue
 		if err != nil {
 			t.Fatal(err)
 		}

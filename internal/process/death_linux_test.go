@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -48,7 +47,7 @@ func playServer(args []string) {
 
 // serverProcess is a server in a process of its own.
 type serverProcess struct {
-	cmd     *exec.Cmd
+	cmd     process.Cmd
 	pids    []int
 	escapee []int
 }
@@ -56,7 +55,7 @@ type serverProcess struct {
 // startServer starts one and waits until all that it starts is there.
 func startServer(t *testing.T, name string, guard ...string) *serverProcess {
 	t.Helper()
-	s := &serverProcess{cmd: exec.Command(os.Args[0], append([]string{"server", name}, guard...)...)}
+	s := &serverProcess{cmd: process.Command(context.Background(), os.Args[0], append([]string{"server", name}, guard...)...)}
 	s.cmd.Stderr = os.Stderr
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -66,6 +65,8 @@ func startServer(t *testing.T, name string, guard ...string) *serverProcess {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.clear)
+	tooLate := time.AfterFunc(patience, func() { _ = s.cmd.Process.Kill() }) // out ends then
+	defer tooLate.Stop()
 	in := bufio.NewScanner(out)
 	for len(s.pids)+len(s.escapee) < 12 && in.Scan() {
 		text, escaped := strings.CutPrefix(in.Text(), "escapee ")
@@ -297,7 +298,9 @@ func TestGuardThatCannotBeStartedIsNoReasonToStop(t *testing.T) {
 // to fail without reapMembers.
 func TestOrphansAreReapedByTheFirstProcess(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command(os.Args[0], "subreap").CombinedOutput()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*patience) // it has waits of its own
+	defer cancel()
+	out, err := process.Command(ctx, os.Args[0], "subreap").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -314,7 +317,7 @@ func playSubreaper([]string) {
 	p, err := r.Start(process.Spec{Path: "/bin/sh", Args: []string{"-c", "for i in 1 2 3; do sh -c 'sleep 0.1 & ' ; done; sh -c 'sleep 1000 &'; exec sleep 1000"}})
 	must(err)
 	children := func() string {
-		out, err := exec.Command("ps", "-o", "pid=,stat=,args=", "--ppid", strconv.Itoa(os.Getpid())).Output()
+		out, err := process.Command(context.Background(), "ps", "-o", "pid=,stat=,args=", "--ppid", strconv.Itoa(os.Getpid())).Output()
 		must(err)
 		return string(out)
 	}

@@ -13,8 +13,11 @@ const (
 	// guardWriteTimeout bounds a write to the guard: it reads all the time, so a full
 	// pipe means that it does not work.
 	guardWriteTimeout = time.Second
-	// guardStopTimeout is how long the guard may take to end when told to.
-	guardStopTimeout = cgroupRemoveTimeout + time.Second
+	// guardStopTimeout is how long the guard may take to end when told to: it ends what
+	// carries the server's mark and then empties the cgroups, each for as long as
+	// cgroupRemoveTimeout where something does not end. One that is killed before leaves
+	// what it was to end.
+	guardStopTimeout = 2*cgroupRemoveTimeout + time.Second
 )
 
 // guardLink is the server's end of the guard: what it must know, and the pipe

@@ -103,14 +103,18 @@ func run(t testing.TB, cfg process.Config, changes ...func(*process.Runner)) *ru
 		change(r)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- r.Run(ctx) }()
-	stop := sync.OnceFunc(func() {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		err = r.Run(ctx)
+	}()
+	stop := func() {
 		cancel()
-		if err := <-ended; err != nil {
+		inTime(t, "Run ends", func() { <-ended })
+		if err != nil {
 			t.Error(err)
 		}
-	})
+	}
 	t.Cleanup(stop)
 	return &running{r, t, stop}
 }
@@ -162,7 +166,7 @@ func (o *output) all() []string {
 // line returns the line at index i, and waits for it.
 func (o *output) line(t testing.TB, i int) string {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(patience)
 	for {
 		if all := o.all(); len(all) > i {
 			_, text, _ := strings.Cut(all[i], ": ")
@@ -187,19 +191,39 @@ func (o *output) pid(t testing.TB, i int) int {
 
 func done(t testing.TB, p *process.Process) process.Exit {
 	t.Helper()
+	inTime(t, fmt.Sprintf("process %d ends", p.PID()), func() { <-p.Done() })
+	return p.Exit()
+}
+
+// stopped asks a process to end and waits until it has.
+func stopped(t testing.TB, p *process.Process, grace time.Duration) {
+	t.Helper()
+	inTime(t, fmt.Sprintf("process %d is stopped", p.PID()), func() { p.Stop(grace) })
+}
+
+// patience is how long a test waits for what must happen in the end, on a machine
+// that has other things to do.
+const patience = 20 * time.Second
+
+// inTime waits until wait has returned. When that takes too long, the test fails.
+func inTime(t testing.TB, what string, wait func()) {
+	t.Helper()
+	returned := make(chan struct{})
+	go func() {
+		defer close(returned)
+		wait()
+	}()
 	select {
-	case <-p.Done():
-		return p.Exit()
-	case <-time.After(20 * time.Second):
-		t.Fatalf("process %d did not end", p.PID())
-		panic("unreachable")
+	case <-returned:
+	case <-time.After(patience):
+		t.Fatalf("not in time: %s", what)
 	}
 }
 
 // eventually polls until what holds.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(patience)
 	for !holds() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not true in time: %s", what)

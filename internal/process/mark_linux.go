@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,15 +14,9 @@ import (
 // starts, and that the kernel has not looked at since Linux 2.4.
 const rlimitLocks = 10
 
-// marking is held while this program bears a mark itself, for a child to inherit.
-var marking sync.Mutex
-
-// inherited runs fork so that the child bears the mark from its first moment. What
-// else this program forks meanwhile bears it, too; marked tells it by its parent.
-// unmarked is why the child has no mark.
+// inherited runs fork so that the child bears the mark from its first moment. It
+// must be called with forking held. unmarked is why the child has no mark.
 func (m mark) inherited(fork func() error) (unmarked, err error) {
-	marking.Lock()
-	defer marking.Unlock()
 	var before unix.Rlimit
 	if unmarked = unix.Prlimit(0, rlimitLocks, nil, &before); unmarked != nil {
 		return unmarked, fork()

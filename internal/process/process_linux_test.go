@@ -106,7 +106,7 @@ func TestStopEndsTheWholeGroup(t *testing.T) {
 			r := run(t, process.Config{Guard: guardCmd}, way...)
 			p, out := r.shell("sh -c 'trap \"echo told; exit\" TERM; echo $$; while :; do sleep 0.01; done' & wait")
 			grandchild := out.pid(t, 0)
-			p.Stop(10 * time.Second)
+			stopped(t, p, 10*time.Second)
 			eventually(t, "the grandchild is gone", func() bool { return gone(grandchild) })
 			if got := p.Exit().String(); got != "killed by signal terminated" {
 				t.Errorf("got %s", got)
@@ -136,7 +136,7 @@ func TestTheGraceIsTheWholeGroups(t *testing.T) {
 				p, out := r.shell(script)
 				out.line(t, 0)
 				began := time.Now()
-				p.Stop(20 * time.Second)
+				stopped(t, p, 15*time.Second)
 				if got := out.line(t, 1); got != "finished" {
 					t.Errorf("it printed %q", got)
 				}
@@ -160,7 +160,7 @@ func TestTheGraceOfTheGroupEnds(t *testing.T) {
 				pid := out.pid(t, 0)
 				out.line(t, 1)
 				began := time.Now()
-				p.Stop(200 * time.Millisecond)
+				stopped(t, p, 200*time.Millisecond)
 				if took := time.Since(began); took < 200*time.Millisecond || took > 10*time.Second {
 					t.Errorf("took %s", took)
 				}
@@ -184,14 +184,14 @@ func TestStopKillsWhatIgnoresTermAfterGrace(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() { p.Stop(200*time.Millisecond + time.Duration(i)*time.Hour) })
 	}
-	wg.Wait()
+	inTime(t, "all of them return", wg.Wait)
 	if took := time.Since(began); took < 200*time.Millisecond || took > 10*time.Second {
 		t.Errorf("took %s", took)
 	}
 	if got := p.Exit(); got.Signal != "killed" || got.Code != -1 {
 		t.Errorf("got %+v", got)
 	}
-	p.Stop(time.Hour)
+	stopped(t, p, time.Hour)
 	p.Kill()
 }
 
@@ -203,14 +203,10 @@ func TestGrandchildGoesWithTheProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := run(t, process.Config{Guard: guardCmd}, way...)
-			began := time.Now()
 			p, out := r.shell("sleep 1000 & echo $!")
 			done(t, p)
 			grandchild := out.pid(t, 0)
 			eventually(t, "the grandchild is gone", func() bool { return gone(grandchild) })
-			if took := time.Since(began); took > 5*time.Second {
-				t.Errorf("took %s", took)
-			}
 		})
 	}
 }
@@ -259,12 +255,8 @@ func TestOutputHeldOpenDoesNotHoldUpTheEnd(t *testing.T) {
 	if _, err := held.WriteString("last words"); err != nil {
 		t.Fatal(err)
 	}
-	began := time.Now()
 	p.Kill()
 	done(t, p)
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("took %s", took)
-	}
 	if diff := cmp.Diff([]string{"stdout: first", "stdout: last words"}, got.all()); diff != "" {
 		t.Error(diff)
 	}
@@ -374,7 +366,7 @@ func TestUnlimitedPrinterCanBeStopped(t *testing.T) {
 	var n atomic.Int64
 	p := r.start(process.Spec{Path: "/usr/bin/yes", Output: func(string, []byte) { n.Add(1) }})
 	eventually(t, "it prints", func() bool { return n.Load() > 100_000 })
-	p.Stop(time.Second)
+	stopped(t, p, time.Second)
 }
 
 // Seen to fail without the limit being written, and without the count of kills
@@ -456,7 +448,7 @@ func TestNothingIsLeftAfterManyStarts(t *testing.T) {
 				<-p.Done()
 			})
 		}
-		wg.Wait()
+		inTime(t, "all of them return", wg.Wait)
 	}
 	start(20)
 	before := descriptors(t)
@@ -520,7 +512,7 @@ func TestStartsWhileRunEnds(t *testing.T) {
 		}
 		eventually(t, "some run", func() bool { mu.Lock(); defer mu.Unlock(); return len(pids) > 3 })
 		r.stop()
-		wg.Wait()
+		inTime(t, "all of them return", wg.Wait)
 		for _, pid := range pids {
 			if err := syscall.Kill(pid, 0); err == nil && !gone(pid) {
 				t.Fatalf("%d lives", pid)
@@ -630,7 +622,7 @@ func TestWithoutCgroups(t *testing.T) {
 	if p.PeakMemory() == 0 {
 		t.Error("no peak while running")
 	}
-	p.Stop(10 * time.Second)
+	stopped(t, p, 10*time.Second)
 	if p.PeakMemory() == 0 || p.Exit().OutOfMemory {
 		t.Errorf("peak %s, exit %+v", p.PeakMemory(), p.Exit())
 	}

@@ -149,11 +149,7 @@ func forkPlain(req forkRequest, cgroupFD int) (child, error) {
 	if attr.Env == nil {
 		attr.Env = []string{}
 	}
-	var err error
-	c.unmarked, err = req.mark.inherited(func() (err error) {
-		c.pid, err = syscall.ForkExec(req.path, req.argv, attr)
-		return err
-	})
+	err := c.forkMarked(req, attr)
 	if err != nil || req.data == 0 {
 		return c, err
 	}
@@ -167,4 +163,15 @@ func forkPlain(req forkRequest, cgroupFD int) (child, error) {
 		return c, errors.Join(err, reapErr)
 	}
 	return c, nil
+}
+
+// forkMarked executes the program with its mark.
+func (c *child) forkMarked(req forkRequest, attr *syscall.ProcAttr) (err error) {
+	forking.Lock()
+	defer forking.Unlock()
+	c.unmarked, err = req.mark.inherited(func() (err error) {
+		c.pid, err = syscall.ForkExec(req.path, req.argv, attr)
+		return err
+	})
+	return err
 }

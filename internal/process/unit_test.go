@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -164,12 +165,22 @@ func TestGuardSparesASuccessor(t *testing.T) {
 	own := guardedGroups{groups: map[int]uint64{c.pid: start}}
 	time.AfterFunc(200*time.Millisecond, own.kill)
 	began := time.Now()
-	c.awaitExit()
+	awaitEnd(t, c)
 	if time.Since(began) < 100*time.Millisecond {
 		t.Error("the stranger was killed")
 	}
 	if status, _, err := reap(c.pid); err != nil || !status.Signaled() {
 		t.Errorf("got %v, %v", status, err)
+	}
+}
+
+// awaitEnd waits until a child has ended, and ends it itself when that takes too long.
+func awaitEnd(t *testing.T, c child) {
+	t.Helper()
+	insist := time.AfterFunc(20*time.Second, func() { send(c.pid, syscall.SIGKILL) })
+	c.awaitExit()
+	if !insist.Stop() {
+		t.Error("nobody killed it in time")
 	}
 }
 
@@ -325,7 +336,7 @@ func TestCgroupV2(t *testing.T) {
 		t.Errorf("the guard takes it for version %d", h.version)
 	}
 	h.sweep(func(n groupName) bool { return n.of(h.name) })
-	c.awaitExit()
+	awaitEnd(t, c)
 	if _, _, err := reap(c.pid); err != nil {
 		t.Error(err)
 	}

@@ -2,7 +2,6 @@ package release
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"teal"
@@ -401,15 +400,12 @@ func deadline(r teal.Release, o Observation) (by time.Time, limited bool) {
 	return time.Time{}, false
 }
 
-// superseded begins the reason of a command that makes way for another release.
-const superseded = "superseded by "
-
 // requested says who ordered something, and why.
 func requested(command *teal.Command) string { return orderedBy("requested", command) }
 
 func orderedBy(what string, command *teal.Command) string {
 	switch {
-	case strings.HasPrefix(command.Why, superseded):
+	case command.SupersededBy != 0:
 		return command.Why
 	case command.Why == "":
 		return what + " by " + command.By

@@ -119,7 +119,18 @@ func noted(d time.Duration, at time.Duration) func(*situation) {
 	}
 }
 func order(kind teal.CommandKind) func(*situation) {
-	return func(s *situation) { s.Commands.Give(teal.Command{Kind: kind, By: "ann", Why: "why not"}) }
+	return ordered(kind, "why not")
+}
+
+func ordered(kind teal.CommandKind, why string) func(*situation) {
+	return func(s *situation) { s.Commands.Give(teal.Command{Kind: kind, By: "ann", Why: why}) }
+}
+
+// superseded is an order that makes way for the release of another version.
+func superseded(kind teal.CommandKind, by int) func(*situation) {
+	return func(s *situation) {
+		s.Commands.Give(teal.Command{Kind: kind, By: "ann", Why: fmt.Sprintf("superseded by the release of v%d", by), SupersededBy: by})
+	}
 }
 
 // first makes it the first release of an app: there is no version before it.
@@ -489,6 +500,9 @@ func TestDecide(t *testing.T) {
 		{"a green that starts again keeps its standby", in("watching", finish, green(starting)), "wait until 2m0s", ""},
 		{"a green that looks worse keeps its standby", in("watching", says(inconclusive), doubtful, after(10*time.Minute)), "wait", ""},
 		{"the next release ends the watch", in("watching", says(pass), next), "retire 1, be completed", "superseded by the next release"},
+		// Seen red with the beginning of the reason instead of SupersededBy.
+		{"a release that was superseded names no person", in("shifting", canary, split, atStep(1), superseded(teal.CommandRollback, 3)), "shift to 1 replacing 7, be rolling-back", "superseded by the release of v3"},
+		{"a person who says so is named", in("shifting", canary, split, atStep(1), ordered(teal.CommandRollback, "superseded by hand")), "shift to 1 replacing 7, be rolling-back", `requested by ann ("superseded by hand")`},
 		{"a rollback that a crash interrupted is gone on with", in("watching", only1, rolling), "be rolling-back", "why it was decided"},
 		{"and before the act too", in("shifting", canary, split, atStep(1), rolling), "shift to 1 replacing 7, be rolling-back", "why it was decided"},
 		{"a doubt that is over is noted", in("shifting", canary, approval, half, atStep(2), after(6*time.Minute), says(pass), doubted), "note the doubt", ""},

@@ -265,7 +265,7 @@ func (e *Engine) clearActive(ctx context.Context, req Request) (string, error) {
 	} else if _, err := e.currentVersion(ctx, req); err != nil {
 		return "", err // before the standby is given up for nothing
 	}
-	command := teal.Command{Kind: kind, By: req.By, Why: superseded + fmt.Sprintf("the release of v%d", req.To), At: req.At}
+	command := teal.Command{Kind: kind, By: req.By, Why: fmt.Sprintf("superseded by the release of v%d", req.To), At: req.At, SupersededBy: req.To}
 	if _, err := e.Command(ctx, id, command); err != nil {
 		return "", err
 	}
@@ -314,7 +314,7 @@ func (e *Engine) abortUnrecorded(ctx context.Context, app, id string) error {
 		return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s has just begun; wait for it, or end it with `teal abort %s`", id, app, app)
 	}
 	if err != nil {
-		return fmt.Errorf("release: abortUnrecorded %s: %w", id, err)
+		return fmt.Errorf("release: record that %s was aborted: %w", id, err)
 	}
 	return nil
 }
@@ -330,7 +330,7 @@ func (e *Engine) begin(id string) {
 
 // Command records what a person asks of a running release and wakes it. The first
 // rollback stands; a command to a release that has ended changes nothing. It
-// returns the release as it was recorded and does not wait for the effect. An
+// returns the release as it was recorded and does not wait for the effect. A
 // command that makes no sense now is refused with teal.CodeConflict.
 func (e *Engine) Command(ctx context.Context, id string, command teal.Command) (teal.Release, error) {
 	for {

@@ -352,7 +352,10 @@ func TestWhatIsLiveIsNotReleasedAgain(t *testing.T) {
 	if next.From != 2 {
 		t.Errorf("%+v", next)
 	}
-	awaitPhase(t, p, r.ID, teal.PhaseCompleted)
+	// Who made way names nobody; seen red without Command.SupersededBy.
+	if done := awaitPhase(t, p, r.ID, teal.PhaseCompleted); done.Reason != "superseded by the release of v3" {
+		t.Errorf("the reason is %q", done.Reason)
+	}
 	awaitPhase(t, p, next.ID, teal.PhaseWatching)
 }
 

@@ -35,7 +35,7 @@ func decideWatching(r teal.Release, o Observation) Decision {
 	case r.Commands.Finish != nil:
 		return finish(r, o, requested(r.Commands.Finish))
 	case o.Waiting:
-		return finish(r, o, superseded+"the next release in the queue")
+		return finish(r, o, "superseded by the next release in the queue")
 	}
 	return orSaveJudge(r, o, decideConfidencePeriod(r, o))
 }

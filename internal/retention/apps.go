@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/artifact"
 	"teal/internal/doctor"
 	"teal/internal/environment"
+	"teal/internal/removal"
 	"teal/internal/routing"
 	"teal/internal/store"
 )
@@ -321,7 +321,7 @@ func (d *Apps) removeKept(app string, lastRelease int) error {
 	d.cfg.Meter.ForgetApp(app)
 	err := errors.Join(d.cfg.Logs.Remove(app, 0), d.cfg.Recordings.ForgetApp(app, lastRelease))
 	if d.cfg.StateDir != "" {
-		err = errors.Join(err, artifact.RemoveTree(filepath.Join(d.cfg.StateDir, app)))
+		err = errors.Join(err, removal.Tree(filepath.Join(d.cfg.StateDir, app)))
 	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"teal"
 	"teal/internal/artifact"
+	"teal/internal/await"
 	"teal/internal/environment"
 	"teal/internal/lambda"
 	"teal/internal/routing"
@@ -101,7 +102,7 @@ func TestADeployWinsAgainstALook(t *testing.T) {
 				go func() { defer close(done); hold(g.cfg.Reservations, digest)() }() // and its record is written
 				select {
 				case <-done:
-				case <-time.After(10 * time.Second):
+				case <-time.After(await.Patience):
 					t.Error("a deploy waits for the look")
 				}
 			}}

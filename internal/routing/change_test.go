@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/environment"
 	"teal/internal/gateway"
 	"teal/internal/store"
@@ -74,7 +75,7 @@ func soon(t *testing.T, what string, f func()) {
 	go func() { defer close(done); f() }()
 	select {
 	case <-done:
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Patience):
 		t.Fatal(what + " waits for the write of another app")
 	}
 }

@@ -101,7 +101,10 @@ func (j Journal) Active(ctx context.Context, app string) (string, error) {
 // Unclaim implements [release.Journal]: the app's one place goes to the release that
 // waits for it first.
 func (j Journal) Unclaim(ctx context.Context, app, id string) (next string, err error) {
-	_, err = j.store.Apps.Modify(store.WithUrgency(ctx, store.Back), app, func(a *teal.App) error {
+	// Whoever asks for a release may go away while the place passes to another one,
+	// which must be begun then.
+	ctx = store.WithUrgency(context.WithoutCancel(ctx), store.Back)
+	_, err = j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
 		if next = a.Active; a.Active != id {
 			return store.ErrUnchanged
 		}

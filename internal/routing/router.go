@@ -163,7 +163,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
-			return teal.Errorf(teal.CodeVersionNotRunning, "version %s of %s is not running, so %s cannot point to it", t.Version, alias.App, alias.Name)
+			return teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
 		}
 	}
 	key := store.AliasKey{App: alias.App, Name: alias.Name}
@@ -242,7 +242,7 @@ func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 		return err
 	}
 	for _, route := range spec.Routes {
-		if slices.ContainsFunc(version.Value.Spec.Routes, func(other teal.Route) bool { return other.Host == route.Host && other.Path == route.Path }) {
+		if slices.ContainsFunc(version.Value.Spec.Routes, func(other teal.Route) bool { return gateway.IsOnePlace(other, route) }) {
 			return teal.Errorf(teal.CodeRouteTaken, "the route %s%s of app %q is in version %d of app %q, which a release may still make live; change the host or the path of one of them, or wait for that release", route.Host, route.Path, spec.App, number, app)
 		}
 	}

@@ -91,7 +91,9 @@ func TestSwitchWhoseCallerGoesAway(t *testing.T) {
 	}
 }
 
-// A release whose record was written is begun, whoever has gone away meanwhile.
+// A release whose record was written is begun, whoever has gone away meanwhile; so is
+// the next one. Seen red with Unclaim keeping its caller's context: nobody learned
+// that the place was shop-2's.
 func TestClaimWhoseCallerGoesAway(t *testing.T) {
 	kv := memkv.New()
 	if _, err := store.New(kv).Apps.Create(t.Context(), teal.App{Name: "shop"}); err != nil {
@@ -111,6 +113,14 @@ func TestClaimWhoseCallerGoesAway(t *testing.T) {
 	}
 	if _, err := j.Save(ctx, r, revision); err != nil {
 		t.Errorf("saved: %v", err)
+	}
+	if _, active, err := j.Enqueue(t.Context(), teal.Release{App: "shop", Alias: teal.AliasLive, To: 2, Phase: teal.PhaseQueued}); err != nil || active {
+		t.Fatalf("enqueued: %v %v", active, err)
+	}
+	ctx, leave = context.WithCancel(t.Context())
+	j = Journal{store.New(leaving{kv, leave})}
+	if next, err := j.Unclaim(ctx, "shop", r.ID); next != "shop-2" || err != nil {
+		t.Errorf("the place went to %q: %v", next, err)
 	}
 }
 

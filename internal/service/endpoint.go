@@ -9,6 +9,7 @@ type Endpoint struct {
 	host    string
 	address string
 	path    string
+	ownHost bool
 	name    string
 
 	inFlight atomic.Int64
@@ -29,6 +30,10 @@ func (e *Endpoint) Address() string { return e.address }
 // Path returns the prefix for the path of every request, without a slash at
 // its end: "" for a process, "/base" for an upstream http://host/base/.
 func (e *Endpoint) Path() string { return e.path }
+
+// OwnHost reports whether requests get Host as their Host header, in place of the
+// client's.
+func (e *Endpoint) OwnHost() bool { return e.ownHost }
 
 // Name returns the name of the instance, as the logs have it: "web-1", or an
 // upstream's URL.

@@ -80,13 +80,13 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 		}
 	}()
 	began := time.Now()
-	at, err := s.settle(sl)
-	defer s.clear(at)
+	dirs, err := s.makeDirs(sl)
+	defer s.removeDirs(dirs)
 	if err != nil {
 		s.notStarted(sl, err)
 		return runResult{}
 	}
-	proc, err := s.start(sl, at, port.port)
+	proc, err := s.start(sl, dirs, port.port)
 	if err != nil {
 		s.notStarted(sl, err)
 		return runResult{}
@@ -95,10 +95,10 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 	return runResult{upFor: time.Since(began), healthy: wasHealthy}
 }
 
-func (s *Set) start(sl *slot, at place, port int) (*process.Process, error) {
+func (s *Set) start(sl *slot, dirs instanceDirs, port int) (*process.Process, error) {
 	service := s.cfg.Service
-	env := environment(os.LookupEnv, service.Env, s.cfg.Env, at.tmp, port)
-	program, err := findProgram(service.Command[0], at.code, env["PATH"])
+	env := environment(os.LookupEnv, service.Env, s.cfg.Env, dirs.tmp, port)
+	program, err := findProgram(service.Command[0], dirs.code, env["PATH"])
 	if err != nil {
 		return nil, err
 	}
@@ -106,8 +106,8 @@ func (s *Set) start(sl *slot, at place, port int) (*process.Process, error) {
 		Path:   program,
 		Args:   process.Expand(service.Command[1:], env),
 		Env:    pairs(env),
-		Dir:    at.code,
-		Tmp:    at.tmp,
+		Dir:    dirs.code,
+		Tmp:    dirs.tmp,
 		Memory: service.Memory,
 		Output: func(stream string, line []byte) {
 			text := string(line)
@@ -123,7 +123,7 @@ func (s *Set) start(sl *slot, at place, port int) (*process.Process, error) {
 func (s *Set) superviseSlot(ctx context.Context, sl *slot, proc *process.Process, port int) bool {
 	host := net.JoinHostPort(loopback, strconv.Itoa(port))
 	e := s.open(sl, &Endpoint{scheme: "http", host: host, address: host, name: sl.name})
-	p := s.probe("http://"+host+s.path, host+s.path)
+	p := s.probe("http://"+host+s.asks.Path, host+s.asks.Path)
 
 	alive, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup

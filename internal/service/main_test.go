@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -27,7 +26,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	fixture = folder
-	build := exec.Command("go", "build", "-o", filepath.Join(folder, "fixture"), "./testdata/fixture")
+	build := process.Command(context.Background(), "go", "build", "-o", filepath.Join(folder, "fixture"), "./testdata/fixture")
 	if out, err := build.CombinedOutput(); err != nil {
 		panic(fmt.Sprintf("build the fixture: %v\n%s", err, out))
 	}

@@ -9,11 +9,16 @@ import (
 	"net/http"
 	"syscall"
 	"time"
+
+	"teal"
 )
 
 const (
 	probeBody   = 64 << 10 // bytes of a health answer that are read
 	probeHeader = 64 << 10
+	// probeRest is how long the body of an answer is read, so that an instance that
+	// sends a short one is not cut off. What it says does not count.
+	probeRest = 100 * time.Millisecond
 )
 
 // newTransport returns the transport of one set's checks. Each check makes a
@@ -40,7 +45,8 @@ type probe struct {
 	url       string
 	shown     string // the address as people read it
 	timeout   time.Duration
-	grpc      bool // ask gRPC's health service
+	asks      teal.Health // the host, the headers and what is expected
+	grpc      bool        // ask gRPC's health service
 }
 
 // errUnreachable says that no connection could be made.
@@ -55,36 +61,47 @@ func (e *errUnreachable) Error() string {
 
 func (e *errUnreachable) Unwrap() error { return e.cause }
 
-// check returns nil when the address answered a GET with a status from 200 to
-// 399 and finished its answer, or its first 64 KiB, within the timeout.
-// Redirects are an answer and are not followed. A gRPC server must say that it is
-// serving. The error's text is for people.
+// check returns nil when the address answers a GET with a status that is expected,
+// within the timeout. The head is enough: an answer may go on for ever. Redirects are an
+// answer and are not followed. A gRPC server must say that it is serving. The error's
+// text is for people.
 func (p *probe) check(ctx context.Context) error {
 	if p.grpc {
 		return p.checkGRPC(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, nil)
+	request, err := p.request(ctx, http.MethodGet, nil)
 	if err != nil {
-		return fmt.Errorf("the health check's address %s cannot be used: %w", p.shown, err)
+		return err
 	}
-	request.Header.Set("User-Agent", "Teal-Health-Check")
 	response, err := p.transport.RoundTrip(request)
 	if err != nil {
 		return p.explain(ctx, err)
 	}
-	_, err = io.Copy(io.Discard, io.LimitReader(response.Body, probeBody))
-	if closeErr := response.Body.Close(); err == nil {
-		err = closeErr
-	}
-	if response.StatusCode < 200 || response.StatusCode > 399 {
-		return fmt.Errorf("GET %s is answered with %d; a status from 200 to 399 was expected", p.shown, response.StatusCode)
-	}
-	if err != nil {
-		return p.explain(ctx, err)
+	defer time.AfterFunc(probeRest, cancel).Stop()
+	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, probeBody))
+	_ = response.Body.Close()
+	if !p.asks.Expects(response.StatusCode) {
+		return fmt.Errorf("GET %s is answered with %d; %s was expected", p.shown, response.StatusCode, p.asks.Expected())
 	}
 	return nil
+}
+
+// request returns what to ask.
+func (p *probe) request(ctx context.Context, method string, body io.Reader) (*http.Request, error) {
+	request, err := http.NewRequestWithContext(ctx, method, p.url, body)
+	if err != nil {
+		return nil, fmt.Errorf("the health check's address %s cannot be used: %w", p.shown, err)
+	}
+	request.Header.Set("User-Agent", "Teal-Health-Check")
+	for name, value := range p.asks.Headers {
+		request.Header.Set(name, value)
+	}
+	if p.asks.Host != "" {
+		request.Host = p.asks.Host
+	}
+	return request, nil
 }
 
 func (p *probe) explain(ctx context.Context, err error) error {

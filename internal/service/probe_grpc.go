@@ -24,13 +24,12 @@ var (
 func (p *probe) checkGRPC(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(askHealth))
+	request, err := p.request(ctx, http.MethodPost, bytes.NewReader(askHealth))
 	if err != nil {
-		return fmt.Errorf("the health check's address %s cannot be used: %w", p.shown, err)
+		return err
 	}
 	request.Header.Set("Content-Type", "application/grpc")
 	request.Header.Set("Te", "trailers")
-	request.Header.Set("User-Agent", "Teal-Health-Check")
 	response, err := p.transport.RoundTrip(request)
 	if err != nil {
 		return p.explain(ctx, err)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"teal"
 )
 
 // speak answers every connection to the returned address with say, after the
@@ -47,6 +49,9 @@ func stall(conn net.Conn) {
 	}
 }
 
+// The head of an answer is enough.
+//
+// Seen red with an error for a body that does not end.
 func TestProbeVerdicts(t *testing.T) {
 	t.Parallel()
 	say := func(text string) func(net.Conn) {
@@ -63,9 +68,11 @@ func TestProbeVerdicts(t *testing.T) {
 		"500":              {say("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), "is answered with 500; a status from 200 to 399 was expected"},
 		"not HTTP":         {say("SSH-2.0-OpenSSH_9.6\r\n"), "is not answered properly"},
 		"closed at once":   {say(""), "the connection was closed before the answer was complete"},
-		"cut off":          {say("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nok"), "the connection was closed before the answer was complete"},
+		"cut off":          {say("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nok"), ""},
 		"no answer":        {stall, "is not answered within 300ms"},
-		"answer not ended": {func(c net.Conn) { say("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nok")(c); stall(c) }, "is not answered within 300ms"},
+		"answer not ended": {func(c net.Conn) { say("HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\nok")(c); stall(c) }, ""},
+		"a stream":         {func(c net.Conn) { say("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n")(c); stall(c) }, ""},
+		"an ill stream":    {func(c net.Conn) { say("HTTP/1.1 503 No\r\n\r\n")(c); stall(c) }, "is answered with 503; a status from 200 to 399 was expected"},
 		"endless header":   {endless("HTTP/1.1 200 OK\r\n", "X-Filler: "+strings.Repeat("x", 1000)+"\r\n"), "is not answered properly"},
 		"endless body":     {endless("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 1000)), ""},
 	}
@@ -90,8 +97,7 @@ func TestProbeVerdicts(t *testing.T) {
 	}
 }
 
-// endless writes until the other side has had enough. Seen to fail without the
-// limit on the body: the check then reads until its timeout.
+// endless writes until the other side has had enough.
 func endless(head, more string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, err := fmt.Fprint(c, head)
@@ -125,6 +131,31 @@ func TestProbeSaysThatNothingAnswers(t *testing.T) {
 	shown := fmt.Sprintf("127.0.0.1:%d/healthz", port)
 	p := &probe{transport: newTransport(false), url: "http://" + shown, shown: shown, timeout: patience}
 	want := "nothing answers on " + shown + ": connection refused"
+	if err := p.check(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// What an application wants to be asked, and what it answers to that.
+//
+// Seen red without the host, without the headers, and with 401 taken for unhealthy.
+func TestProbeAsksAsItIsTold(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Host != "shop.example" || r.Header.Get("X-Forwarded-Proto") != "https" || r.UserAgent() != "probe/1" {
+			http.Error(w, "DisallowedHost", http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	asks := teal.Health{Host: "shop.example", Headers: map[string]string{"X-Forwarded-Proto": "https", "user-agent": "probe/1"}, Expect: []string{"2xx", "401"}}
+	p := &probe{transport: newTransport(false), url: server.URL + "/healthz", shown: "X", timeout: patience, asks: asks}
+	if err := p.check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	p.asks = teal.Health{Expect: []string{"2xx", "401"}}
+	want := "GET X is answered with 400; 2xx or 401 was expected"
 	if err := p.check(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

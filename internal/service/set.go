@@ -62,8 +62,7 @@ func (c Config) HTTP2() bool {
 type Set struct {
 	cfg       Config
 	policy    policy
-	timeout   time.Duration
-	path      string // of the health check
+	asks      teal.Health
 	transport http.RoundTripper
 	slots     []*slot
 
@@ -161,12 +160,11 @@ func (s *Set) plan() error {
 
 // probe returns the check of one address.
 func (s *Set) probe(url, shown string) *probe {
-	return &probe{transport: s.transport, url: url, shown: shown, timeout: s.timeout, grpc: s.cfg.HTTP2() && s.path == grpcHealth}
+	return &probe{transport: s.transport, url: url, shown: shown, timeout: s.asks.Timeout.Std(), asks: s.asks, grpc: s.cfg.HTTP2() && s.asks.Path == grpcHealth}
 }
 
 func (s *Set) setHealth(h teal.Health) {
-	s.path = h.Path
-	s.timeout = h.Timeout.Std()
+	s.asks = h
 	s.policy = policy{interval: max(h.Interval.Std(), minCheckInterval), failures: max(h.Failures, 1)}
 }
 
@@ -200,9 +198,10 @@ func (s *Set) runUpstream(ctx context.Context, sl *slot) {
 		host:    sl.url.Host,
 		address: dialAddress(sl.url),
 		path:    base,
+		ownHost: s.cfg.Upstream.Host == teal.HostUpstream,
 		name:    sl.name,
 	})
-	address := sl.url.Scheme + "://" + sl.url.Host + base + s.path
+	address := sl.url.Scheme + "://" + sl.url.Host + base + s.asks.Path
 	s.monitor(ctx, sl, e, s.probe(address, address).check)
 	s.down(sl)
 }

@@ -68,7 +68,7 @@ func (s *Set) Checked() (at time.Time, window time.Duration) {
 			at = sl.passed
 		}
 	}
-	return at, time.Duration(s.policy.failures) * (s.policy.interval + s.timeout)
+	return at, time.Duration(s.policy.failures) * (s.policy.interval + s.asks.Timeout.Std())
 }
 
 // Down returns the addresses of an upstream that are not healthy, each with the

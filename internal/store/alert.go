@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"fmt"
 
 	"teal"
@@ -21,13 +20,9 @@ type damageAlerts struct{ alerts Alerts }
 
 // Unreadable implements [Damage].
 func (d damageAlerts) Unreadable(key string, err error) {
-	why := "it is damaged, or was written by a newer Teal"
-	if errors.Is(err, ErrNewer) {
-		why = "a newer Teal wrote it"
-	}
 	d.alerts.Report(teal.Alert{
 		Code: teal.AlertRecordUnreadable, Subject: key,
-		Message: fmt.Sprintf("The record %s cannot be understood: %s. It is left as it is; what needs it does not work, and no code is removed meanwhile.", key, why),
+		Message: fmt.Sprintf("The record %s cannot be understood: %s. It is left as it is; what needs it does not work, and no code is removed meanwhile.", key, whyUnreadable(err)),
 		Remedy:  fmt.Sprintf("Run the newer Teal again, or restore the data directory from a backup. To do without the record: `teal doctor --set-aside %s`, which keeps a copy, and then deploy the app again.", key),
 	})
 }

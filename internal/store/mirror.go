@@ -60,10 +60,15 @@ func (m *Mirror[T]) trimFor(key string) {
 	if m.trim == nil {
 		return
 	}
-	have := func(key string) (T, bool) { have, ok := m.kept[key]; return have.value, ok }
-	for _, needless := range m.trim(key, m.kept[key].value, have) {
+	for _, needless := range m.trim(key, m.kept[key].value, m.have) {
 		m.kept[needless] = mirrored[T]{revision: m.kept[needless].revision}
 	}
+}
+
+// have returns what is kept of a key. The caller holds the lock.
+func (m *Mirror[T]) have(key string) (value T, ok bool) {
+	have, ok := m.kept[key]
+	return have.value, ok
 }
 
 // Load reads what there is. The watch that it returns is what Follow needs.
@@ -224,8 +229,15 @@ func (m *Mirror[T]) Delete(ctx context.Context, key string, revision uint64) err
 func (m *Mirror[T]) Value(key string) (value T, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	have, ok := m.kept[key]
-	return have.value, ok
+	return m.have(key)
+}
+
+// View calls look once with what returns what is kept of a key, all of it of one
+// moment, under the lock under which Trim is called. Writes wait for it.
+func (m *Mirror[T]) View(look func(have func(key string) (T, bool))) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	look(m.have)
 }
 
 // Changes returns a number that is another one whenever something has changed.

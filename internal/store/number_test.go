@@ -95,7 +95,7 @@ func TestARecordOfANewerTealIsNotWrittenOver(t *testing.T) {
 		if err != nil || !strings.HasPrefix(string(entry.Value), `{"schema":1,`) {
 			t.Fatalf("%s is %s, %v", c.key, entry.Value, err)
 		}
-		newer := strings.Replace(string(entry.Value), `{"schema":1,`, `{"schema":2,"of_the_newer":"kept",`, 1)
+		newer := strings.Replace(string(entry.Value), `{"schema":1,`, `{"schema":99,"of_the_newer":"kept",`, 1)
 		revision, err := kv.Update(ctx, c.key, []byte(newer), entry.Revision)
 		if err != nil {
 			t.Fatal(err)
@@ -199,5 +199,42 @@ func TestSchemaOfASideTable(t *testing.T) {
 	}
 	if _, err := first.Modify(t.Context(), at, func(n *note) error { n.Text = "3"; return nil }); !errors.Is(err, store.ErrNewer) {
 		t.Errorf("the older table: %v", err)
+	}
+}
+
+// A version whose routes or checks an earlier Teal would read otherwise has a number that
+// it does not read; every other one keeps the number that it does.
+//
+// Seen red with one number for all versions.
+func TestAVersionHasTheNumberThatItNeeds(t *testing.T) {
+	plain := teal.Route{Host: "shop.example", Path: "/a%2Fb", To: "up"}
+	up := func(u teal.Upstream) map[string]teal.Component {
+		return map[string]teal.Component{"up": {Upstream: &u}}
+	}
+	for name, tt := range map[string]struct {
+		spec   teal.Spec
+		number string
+	}{
+		"plain":     {teal.Spec{Components: up(teal.Upstream{}), Routes: []teal.Route{plain}}, "1"},
+		"wildcard":  {teal.Spec{Components: up(teal.Upstream{}), Routes: []teal.Route{plain, {Host: "*.shop.example", Path: "/", To: "up"}}}, "2"},
+		"methods":   {teal.Spec{Components: up(teal.Upstream{}), Routes: []teal.Route{{Path: "/", To: "up", Methods: []string{"GET"}}}}, "2"},
+		"redirect":  {teal.Spec{Components: up(teal.Upstream{}), Routes: []teal.Route{{Path: "/", Redirect: &teal.Redirect{To: "/x"}}}}, "2"},
+		"strip":     {teal.Spec{Components: up(teal.Upstream{}), Routes: []teal.Route{{Path: "/a", To: "up", Strip: true}}}, "2"},
+		"own host":  {teal.Spec{Components: up(teal.Upstream{Host: teal.HostUpstream})}, "2"},
+		"a status":  {teal.Spec{Components: up(teal.Upstream{Health: teal.Health{Expect: []string{"401"}}})}, "2"},
+		"a service": {teal.Spec{Components: map[string]teal.Component{"up": {Service: &teal.Service{Health: teal.Health{Host: "x"}}}}}, "2"},
+	} {
+		kv := memkv.New()
+		if _, err := store.New(kv).Versions.Create(t.Context(), teal.Version{App: "shop", Number: 1, Spec: tt.spec}); err != nil {
+			t.Fatal(err)
+		}
+		path, err := store.New(kv).Versions.Path(store.VersionKey{App: "shop", Number: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		entry, err := kv.Get(t.Context(), path)
+		if want := `{"schema":` + tt.number + ","; err != nil || !strings.HasPrefix(string(entry.Value), want) {
+			t.Errorf("%s: %s, %v; want %s", name, entry.Value, err, want)
+		}
 	}
 }

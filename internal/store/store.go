@@ -54,7 +54,14 @@ var apps = schema[string, teal.App]{
 }
 
 var versions = schema[VersionKey, teal.Version]{
-	kind: KindVersion,
+	kind:   KindVersion,
+	number: 2,
+	needs: func(v teal.Version) int {
+		if v.Spec.IsPlain() {
+			return firstSchema
+		}
+		return 2 // an earlier Teal would lead and ask otherwise
+	},
 	key:  func(v teal.Version) VersionKey { return VersionKey{App: v.App, Number: v.Number} },
 	path: func(k VersionKey) (string, error) { return numberPath(KindVersion, k.App, k.Number) },
 	name: versionName,

@@ -37,9 +37,13 @@ type schema[K comparable, T any] struct {
 	// is firstSchema. It is raised by whatever an earlier Teal must not drop: see
 	// number.go.
 	number int
-	key    func(T) K
-	path   func(K) (string, error)
-	name   func(K) string // for people: "version 3 of app shop"
+	// needs returns the schema that a record needs, at most number: one of which an
+	// earlier Teal would drop nothing keeps the number that that one reads. nil is
+	// number for all.
+	needs func(T) int
+	key   func(T) K
+	path  func(K) (string, error)
+	name  func(K) string // for people: "version 3 of app shop"
 	// valid says what else a record must hold to be understood; nil is nothing.
 	valid   func(T) error
 	missing func(K) *teal.Error
@@ -160,7 +164,11 @@ func (t *Table[K, T]) encode(key K, value T) (path string, data []byte, err erro
 	if data[0] != '{' {
 		return "", nil, fmt.Errorf("store: %s is no JSON object, so it has no place for the number of its schema", t.schema.name(key))
 	}
-	return path, withNumber(data, t.schema.number), nil
+	number := t.schema.number
+	if t.schema.needs != nil {
+		number = t.schema.needs(value)
+	}
+	return path, withNumber(data, number), nil
 }
 
 func (t *Table[K, T]) sameKey(key K, value T) error {
@@ -221,13 +229,9 @@ func (t *Table[K, T]) Decode(entry Entry) (Record[T], error) {
 	if err == nil {
 		return record, nil
 	}
-	why := "it is damaged, or was written by a newer Teal"
-	if errors.Is(err, ErrNewer) {
-		why = "a newer Teal wrote it"
-	}
 	err = &teal.Error{
 		Code: teal.CodeInternal, Err: fmt.Errorf("%w: %w", ErrUnreadable, err),
-		Message: "The record " + entry.Key + " cannot be read: " + why + ". `teal doctor` says what to do.",
+		Message: "The record " + entry.Key + " cannot be read: " + whyUnreadable(err) + ". `teal doctor` says what to do.",
 	}
 	t.damage.Unreadable(entry.Key, err)
 	return Record[T]{}, err

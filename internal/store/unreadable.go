@@ -14,6 +14,14 @@ var ErrUnreadable = errors.New("store: record cannot be understood")
 // a higher number than this one's. No method of a Table writes over it.
 var ErrNewer = errors.New("store: record of a newer schema")
 
+// whyUnreadable says, for people, why a record cannot be understood.
+func whyUnreadable(err error) string {
+	if errors.Is(err, ErrNewer) {
+		return "a newer Teal wrote it"
+	}
+	return "it is damaged, or was written by a newer Teal"
+}
+
 // Unreadable is a record that is there and cannot be understood.
 type Unreadable struct {
 	Key    string

@@ -5,9 +5,9 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // expect fails the test unless the command ended with the code and said every
@@ -31,23 +31,12 @@ func (r result) expect(t testing.TB, code int, texts ...string) {
 // invocation is written after its answer.
 func (s *server) logged(args []string, texts ...string) (log string) {
 	s.t.Helper()
-	missing := ""
-	deadline := time.Now().Add(10 * time.Second)
-	for {
-		log, missing = s.ok(append([]string{"logs"}, args...)...).stdout, ""
-		for _, text := range texts {
-			if !strings.Contains(log, text) {
-				missing = text
-			}
-		}
-		if missing == "" {
-			return log
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("the log does not say %q:\n%s", missing, log)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	waitUntil(s.t, fmt.Sprintf("the log to say all of %q", texts), func() (bool, string) {
+		log = s.ok(append([]string{"logs"}, args...)...).stdout
+		missing := slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(log, text) })
+		return !missing, log
+	})
+	return log
 }
 
 // files is an app in memory: its files by path.
@@ -101,7 +90,7 @@ func (sc scene) unchanged() {
 	if live := liveOf(st); live != sc.live {
 		t.Errorf("live is %s; before it was %s", live, sc.live)
 	}
-	waitFor(t, 20*time.Second, "what failed to be gone", func() bool { return len(sc.s.status(sc.app).Environments) == sc.running })
+	sc.s.awaitStatus(sc.app, "what failed to be gone", func(st status) bool { return len(st.Environments) == sc.running })
 }
 
 // liveOf writes where live points and at which revision.
@@ -118,8 +107,12 @@ def handler(event, context):
     ask = event.get("queryStringParameters") or event
     do, n = ask.get("do"), int(ask.get("n", 0))
     if do == "sleep":
+        print("going to sleep for", n)
         time.sleep(n / 1000)
         print("slept for", n)
+    elif do == "wait":
+        while not os.path.exists(ask["gate"]):
+            time.sleep(0.01)
     elif do == "crash":
         print("these are my last words", flush=True)
         os._exit(3)
@@ -163,7 +156,7 @@ func newOdd(t testing.TB, name, settings string) app {
 func (s *server) post(path string, body io.Reader) (code int, answer string) {
 	s.t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: transport, Timeout: 60 * time.Second}).Post(s.url(path), "text/plain", body)
+	resp, err := (&http.Client{Transport: transport, Timeout: patience}).Post(s.url(path), "text/plain", body)
 	if err != nil {
 		s.t.Fatalf("POST %s: %v", path, err)
 	}

@@ -1,11 +1,13 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -83,8 +85,8 @@ func childrenOf(t testing.TB, parent int, states string) (pids []int) {
 const familyManifest = `
 app: family
 functions:
-  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {TEST_MARK: {MARK}}, concurrency: {min: 2}}
-  fn: {runtime: provided, code: ./fn, env: {TEST_MARK: {MARK}}}
+  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {TEST_MARK: {MARK}}, timeout: 1m, concurrency: {min: 2}}
+  fn: {runtime: provided, code: ./fn, env: {TEST_MARK: {MARK}}, timeout: 1m}
 services:
   web: {command: ["./web"], code: ./web, env: {TEST_MARK: {MARK}}, instances: 2, health: {path: /healthz, interval: 50ms}, grace: 5s}
   forks: {command: ["sh", "-c", "sleep 1001 & sh -c 'sleep 1002 & sleep 1003' & exec ./web"], code: ./web, env: {TEST_MARK: {MARK}}, health: {path: /healthz, interval: 50ms}, grace: 5s}
@@ -112,20 +114,33 @@ func startFamily(t testing.TB) (s *server, mark string) {
 	s = startServer(t)
 	mark = "family-" + filepath.Base(filepath.Dir(filepath.Dir(s.data))) + "-" + strconv.Itoa(os.Getpid())
 	s.ok("deploy", newFamily(t, mark).dir)
-	// odd 2, fn 1, web 2, forks 1+4, stubborn 1+1, leaves 1+1.
-	waitFor(t, 20*time.Second, "the whole family", func() bool { return len(marked(t, mark)) >= 14 })
+	awaitFamily(t, mark)
 	return s, mark
+}
+
+// awaitFamily waits until every process of the app above runs.
+func awaitFamily(t testing.TB, mark string) {
+	t.Helper()
+	const all = 2 + 1 + 2 + (1 + 4) + (1 + 1) + (1 + 1) // odd, fn, web, forks, stubborn, leaves
+	waitUntil(t, "the whole family to run", func() (bool, string) {
+		running := marked(t, mark)
+		return len(running) >= all, fmt.Sprint(running)
+	})
 }
 
 // allGone waits until nothing of an app runs. A process that has left its group
 // with setsid is only found by its cgroup; without those it is let off, with a
 // word, and killed here.
-func (s *server) allGone(mark string, within time.Duration) {
+func (s *server) allGone(mark string) {
 	s.t.Helper()
 	cgroups := strings.Contains(s.log.String(), `memory_limit="cgroup`)
 	var left map[int]string
-	deadline := time.Now().Add(within)
-	for {
+	defer func() {
+		for pid := range left {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}()
+	waitUntil(s.t, "all processes of the app to be gone", func() (bool, string) {
 		left = marked(s.t, mark)
 		for pid, command := range left {
 			if !cgroups && strings.HasPrefix(command, "sleep 1004") {
@@ -134,33 +149,25 @@ func (s *server) allGone(mark string, within time.Duration) {
 				delete(left, pid)
 			}
 		}
-		if len(left) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	for pid, command := range left {
-		s.t.Errorf("%s later process %d still runs: %s", within, pid, command)
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-	}
+		return len(left) == 0, fmt.Sprint(left)
+	})
 }
 
 // kill -9 of the server ends every process that it has started and everything
 // that those have started, whatever they do about it. Seen red with a guard that
 // kills nothing: every grandchild went on.
 func TestKilledServerLeavesNoProcess(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s, mark := startFamily(t)
 	s.kill()
-	s.allGone(mark, 5*time.Second)
+	s.allGone(mark)
 }
 
 // The guard that sees to that is itself seen to: killed first, it is there again.
 // Seen red without keepGuard's loop.
 func TestKilledGuardIsReplaced(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s, mark := startFamily(t)
 	guard := s.guard(0)
@@ -169,13 +176,13 @@ func TestKilledGuardIsReplaced(t *testing.T) {
 	}
 	s.guard(guard)
 	s.kill()
-	s.allGone(mark, 5*time.Second)
+	s.allGone(mark)
 }
 
 // guard returns the server's guard process, once it is another one than before.
 func (s *server) guard(before int) (pid int) {
 	s.t.Helper()
-	waitFor(s.t, 10*time.Second, "a guard", func() bool {
+	waitFor(s.t, "a guard", func() bool {
 		pid = 0
 		for _, child := range childrenOf(s.t, s.cmd.Process.Pid, "RSD") {
 			command, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child))
@@ -190,20 +197,20 @@ func (s *server) guard(before int) (pid int) {
 
 // So does a version that is replaced, and what is left is the new one alone.
 func TestRetiredVersionLeavesNoProcess(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s, mark := startFamily(t)
 	green := newFamily(t, mark+"-green")
 	green.write("teal.yaml", strings.NewReplacer("{MARK}", mark+"-green", "10m", "0s").Replace(familyManifest))
 	s.ok("deploy", green.dir)
-	s.allGone(mark, 20*time.Second)
-	if n := len(marked(t, mark+"-green")); n < 14 {
-		t.Errorf("%d processes of green run", n)
-	}
+	s.allGone(mark)
+	awaitFamily(t, mark+"-green")
 }
 
 // SIGTERM lets the server finish what it has, then leaves nothing behind. Seen red
 // with a ShutdownGrace of a millisecond.
 func TestStoppedServerFinishesItsRequests(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s, mark := startFamily(t)
 	type answer struct {
@@ -211,20 +218,21 @@ func TestStoppedServerFinishesItsRequests(t *testing.T) {
 		code       int
 		err        error
 	}
-	ends := map[string]string{
-		"/slow?ms=1500": "done", "/odd?do=sleep&n=1500": "version 1", "/fn?ms=1500": "version 1", "/sse?events=60": "data: end\n\n",
-	}
-	answers := make(chan answer)
+	gate := newGate(t)
+	ends := map[string]string{"/slow?gate=": "done", "/odd?do=wait&gate=": "version 1", "/fn?gate=": "version 1", "/sse?gate=": "data: end\n\n"}
+	answers := make(chan answer, len(ends))
 	for path := range ends {
 		go func(address string) {
-			code, body, err := ask(address, path)
+			code, body, err := ask(address, path+gate.path)
 			answers <- answer{path, body, code, err}
 		}(s.addr("http.addr"))
 	}
-	time.Sleep(500 * time.Millisecond) // until they have arrived; nothing says so from outside
+	s.awaitInFlight(len(ends))
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
+	s.log.await(t, "finishing the requests in flight")
+	gate.open()
 	for range ends {
 		if a := <-answers; a.err != nil || a.code != http.StatusOK || !strings.HasSuffix(a.body, ends[a.path]) {
 			t.Errorf("%s: %d %q %v", a.path, a.code, a.body, a.err)
@@ -234,7 +242,7 @@ func TestStoppedServerFinishesItsRequests(t *testing.T) {
 	if code := s.cmd.ProcessState.ExitCode(); code != 0 {
 		t.Errorf("the server ended with %d:\n%s", code, tail(s.log.String(), 10))
 	}
-	s.allGone(mark, time.Second)
+	s.allGone(mark)
 	for _, name := range []string{"http.addr", "admin.addr"} {
 		if _, err := os.Stat(filepath.Join(s.data, name)); err == nil {
 			t.Errorf("%s still says where the server is", name)
@@ -247,7 +255,7 @@ app: crash
 functions:
   odd: {runtime: python3, handler: odd.handler, code: ./odd}
 services:
-  flaky: {command: ["sh", "-c", "(sleep 0.3; kill $$) & exec ./web"], code: ./web, health: {path: /healthz, interval: 50ms}}
+  flaky: {command: ["sh", "-c", "(until test -e {GATE}; do sleep 0.1; done; kill $$) & exec ./web"], code: ./web, health: {path: /healthz, interval: 50ms}}
 routes:
   - {path: /, to: odd}
 release:
@@ -257,12 +265,15 @@ release:
 // Whatever ends is waited for, and costs nothing that adds up: no zombie, no
 // file descriptor, no folder. Seen red without the removal of an instance's folder.
 func TestCrashLoopsLeaveNothingBehind(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	linuxOnly(t)
 	s := startServer(t)
-	a := newApp(t, crashManifest, "")
+	gate := newGate(t)
+	a := newApp(t, strings.ReplaceAll(crashManifest, "{GATE}", gate.path), "")
 	a.write("odd/odd.py", oddHandler)
 	s.ok("deploy", a.dir)
+	gate.open() // from now on the service ends each time that it is started
 	pid := s.cmd.Process.Pid
 	crashes := func(n int) {
 		for range n {
@@ -278,16 +289,19 @@ func TestCrashLoopsLeaveNothingBehind(t *testing.T) {
 	before := descriptors(t, pid)
 	crashes(10)
 	// What the server itself is at work on may show for a moment.
-	waitFor(t, 5*time.Second, "the zombies to be gone", func() bool { return len(childrenOf(t, pid, "Z")) == 0 })
-	if after := descriptors(t, pid); after > before+10 {
-		t.Errorf("%d file descriptors after 10 more crashes, %d before", after, before)
-	}
-	if n := strings.Count(s.ok("logs", "crash", "--component", "flaky").stdout, "starting it again"); n < 2 {
-		t.Errorf("the service was started again %d times", n)
-	}
-	if n := instanceFolders(t, s.data); n == 0 || n > 2 {
-		t.Errorf("there are folders of %d instances", n)
-	}
+	waitFor(t, "the zombies to be gone", func() bool { return len(childrenOf(t, pid, "Z")) == 0 })
+	waitUntil(t, "no more file descriptors to be open after 10 more crashes", func() (bool, string) {
+		after := descriptors(t, pid)
+		return after <= before+10, fmt.Sprintf("%d, before there were %d", after, before)
+	})
+	waitUntil(t, "the service to be started again, twice", func() (bool, string) {
+		said := s.ok("logs", "crash", "--component", "flaky").stdout
+		return strings.Count(said, "starting it again") >= 2, said
+	})
+	waitUntil(t, "the folders of one or two instances to be left", func() (bool, string) {
+		n := instanceFolders(t, s.data)
+		return n == 1 || n == 2, fmt.Sprint(n)
+	})
 }
 
 func instanceFolders(t testing.TB, data string) (n int) {
@@ -321,7 +335,7 @@ app: web
 functions:
   odd: {runtime: python3, handler: odd.handler, code: ./odd}
 services:
-  web: {command: ["sh", "-c", "sleep 1; exec ./web"], code: ./web, health: {path: /healthz, interval: 50ms}, env: {MARK: {MARK}}}
+  web: {command: ["./web"], code: ./web, health: {path: /healthz, interval: 50ms}, env: {START_GATE: {GATE}, MARK: {MARK}}}
 routes:
   - {path: /, to: web}
   - {path: /odd, to: odd}
@@ -334,53 +348,46 @@ release:
 // answer instead of being refused one. Seen red with a gateway that does not wait
 // for what is live: 503.
 func TestRestartAfterKill(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
+	gate := newGate(t)
+	gate.open()
 	for _, mark := range []string{"one", "two"} {
-		a := newApp(t, restartManifest, mark)
+		a := newApp(t, strings.ReplaceAll(restartManifest, "{GATE}", gate.path), mark)
 		a.write("odd/odd.py", oddHandler)
 		s.ok("deploy", a.dir)
 	}
 	s.ok("alias", "set", "web", "keep", "1")
 	s.http = s.addr("http.addr") // the port stays the same
 	s.kill()
+	gate.close() // version 2 does not start before the request below has been sent
 	s.launch()
-	refused, early := 0, 0
-	opened := false
-	for {
-		serving := false
-		if _, err := os.Stat(filepath.Join(s.data, "http.addr")); err == nil {
-			serving = true
-		}
-		code, body, err := ask(s.http, "/")
-		switch {
-		case err != nil && opened:
-			t.Fatalf("a request was lost after the port had been open: %v", err)
-		case err != nil:
-			refused++
-			time.Sleep(5 * time.Millisecond)
-			continue
-		case code != http.StatusOK || body != "version 2":
-			t.Fatalf("%d %s", code, body)
-		}
-		opened = true
-		if serving {
-			break
-		}
-		early++
+	var conn net.Conn
+	waitUntil(t, "the port to be open", func() (bool, string) {
+		var err error
+		conn, err = net.Dial("tcp", s.http)
+		return err == nil, fmt.Sprint(err)
+	})
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("refused %d times before the port was open; %d requests waited until the version was healthy", refused, early)
-	if early == 0 {
-		t.Error("no request came while the server was starting: no proof of anything")
+	gate.open()
+	if code, body, err := answerOn(conn); err != nil || code != http.StatusOK || body != "version 2" {
+		t.Fatalf("a request that came early: %d %s %v", code, body, err)
+	}
+	for serving := false; !serving; {
+		_, err := os.Stat(filepath.Join(s.data, "http.addr"))
+		serving = err == nil
+		if code, body, err := ask(s.http, "/"); err != nil || code != http.StatusOK || body != "version 2" {
+			t.Fatalf("a request after the port had been open: %d %s %v", code, body, err)
+		}
 	}
 	if code, version, _ := s.get("/odd"); code != http.StatusOK || version != "2" {
 		t.Errorf("the function: %d version %s", code, version)
 	}
-	// The server opens its port for what is live; others may take longer.
-	waitFor(t, 10*time.Second, "the kept version", func() bool {
-		code, version, _ := s.get("/", "Teal-Alias", "keep")
-		return code == http.StatusOK && version == "1"
-	})
+	s.awaitAlias("keep", "1")
 	if n := s.status("web").Release; n.ID != "web-2" || n.Phase != "completed" {
 		t.Errorf("the restart has left release %+v", n)
 	}
@@ -390,19 +397,20 @@ func TestRestartAfterKill(t *testing.T) {
 // the server goes on with the release, and the command with its story. Seen red
 // with an engine that does not take up what is unfinished.
 func TestDeployGoesOnAfterARestart(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
 	s.admin = s.addr("admin.addr")
 	for _, end := range []func(){s.kill, s.stop} {
-		before := s.status("web").Release.To
-		deploy := s.background("deploy", newApp(t, slowManifest, fmt.Sprint("v", before+1)).dir)
-		waitFor(t, 20*time.Second, "the release to begin", func() bool {
-			r := s.status("web").Release
-			return r.To == before+1 && r.Phase == "provisioning"
+		before, gate := s.status("web").Release.To, newGate(t)
+		deploy := s.background("deploy", newApp(t, gatedManifest(gate), fmt.Sprint("v", before+1)).dir)
+		s.awaitStatus("web", "the release to begin", func(st status) bool {
+			return st.Release.To == before+1 && st.Release.Phase == "provisioning"
 		})
 		end()
 		s.start()
+		gate.open()
 		(<-deploy).expect(t, 0, fmt.Sprintf("v%d is live", before+1))
 		if _, version, _ := s.get("/"); version != fmt.Sprint(before+1) {
 			t.Errorf("version %s is live", version)
@@ -410,9 +418,23 @@ func TestDeployGoesOnAfterARestart(t *testing.T) {
 	}
 }
 
+// answerOn reads the answer to the request that was sent on a connection.
+func answerOn(conn net.Conn) (code int, body string, err error) {
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return 0, "", err
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	data, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(data), err
+}
+
 // ask makes one request over a connection of its own.
 func ask(addr, path string) (code int, body string, err error) {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 30 * time.Second}
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	resp, err := client.Get("http://" + addr + path)
 	if err != nil {
 		return 0, "", err

@@ -1,9 +1,7 @@
 package e2e
 
 import (
-	"strings"
 	"testing"
-	"time"
 )
 
 // boundaries are the places between the steps of a release at which the server
@@ -31,10 +29,12 @@ func changes(phases ...string) []string {
 // C9: kill -9 at every step boundary of a release, start again: the release goes
 // on and ends once, always in the same state.
 func TestCrashInARelease(t *testing.T) {
+	defer contained(t)
 	names := append([]string{"start:recorded"}, boundaries("provision", "size", "shift", "retire")...)
 	names = append(names, changes("verifying", "shifting")...)
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := startServer(t)
 			blue, green := newApp(t, manifestWith("0s"), "blue"), newApp(t, manifestWith("0s"), "green")
@@ -44,7 +44,7 @@ func TestCrashInARelease(t *testing.T) {
 			s.tealUntilDeath("deploy", green.dir)
 			s.start()
 			s.awaitPhase("web", "completed")
-			waitFor(t, 30*time.Second, "blue to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			s.awaitOne("web")
 			const want = "live 2=100 environment 2 serving release web-2 completed"
 			if got := s.status("web").summary(); got != want {
 				t.Errorf("end state:\n got %s\nwant %s", got, want)
@@ -52,8 +52,7 @@ func TestCrashInARelease(t *testing.T) {
 			if _, version, _ := s.get("/"); version != "2" {
 				t.Errorf("version %s answers", version)
 			}
-			steps := s.status("web").Release.Phases
-			if got := phases(steps); got != "queued provisioning warming verifying shifting completed" {
+			if got := s.status("web").Release.phases(); got != "queued provisioning warming verifying shifting completed" {
 				t.Errorf("phases: %s", got)
 			}
 		})
@@ -62,9 +61,11 @@ func TestCrashInARelease(t *testing.T) {
 
 // The same while a release is rolled back.
 func TestCrashInARollback(t *testing.T) {
+	defer contained(t)
 	names := append(boundaries("shift", "retire"), "order:recorded")
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := startServer(t)
 			blue, green := newApp(t, manifestWith("10m"), "blue"), newApp(t, manifestWith("10m"), "green")
@@ -78,7 +79,7 @@ func TestCrashInARollback(t *testing.T) {
 			s.tealUntilDeath("rollback", "web")
 			s.start()
 			s.awaitPhase("web", "rolled-back")
-			waitFor(t, 30*time.Second, "green to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			s.awaitOne("web")
 			const want = "live 1=100 environment 1 serving release web-2 rolled-back"
 			if got := s.status("web").summary(); got != want {
 				t.Errorf("end state:\n got %s\nwant %s", got, want)
@@ -88,12 +89,4 @@ func TestCrashInARollback(t *testing.T) {
 			}
 		})
 	}
-}
-
-func phases(steps []struct{ Phase, Reason string }) string {
-	var names []string
-	for _, step := range steps {
-		names = append(names, step.Phase)
-	}
-	return strings.Join(names, " ")
 }

@@ -1,34 +1,17 @@
 package e2e
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
-
-// awsClient returns AWS's own client, pointed at the server.
-func (s *server) awsClient() *lambda.Client {
-	s.t.Helper()
-	secret := s.addr("admin.token")
-	transport := &http.Transport{}
-	s.t.Cleanup(transport.CloseIdleConnections)
-	return lambda.New(lambda.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr("admin.addr")),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "teal", SecretAccessKey: secret}, nil
-		}),
-		HTTPClient: &http.Client{Transport: transport}, RetryMaxAttempts: 1,
-	})
-}
 
 // A function is deleted while a call of it still runs, and the server is killed:
 // the next one starts, serves the other app, and takes down what was left; the
@@ -37,6 +20,7 @@ func (s *server) awsClient() *lambda.Client {
 // Seen red before apps were deleted by their own record: every start ended with
 // "There is no app f".
 func TestKillAfterADelete(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
@@ -45,9 +29,9 @@ func TestKillAfterADelete(t *testing.T) {
 		t.Fatal(err)
 	}
 	createFunction := func() *lambda.CreateFunctionOutput {
-		out, err := s.awsClient().CreateFunction(t.Context(), &lambda.CreateFunctionInput{
+		out, err := s.lambda().CreateFunction(t.Context(), &lambda.CreateFunctionInput{
 			FunctionName: aws.String("f"), Role: aws.String("arn:aws:iam::000000000000:role/any"), Handler: aws.String("app.handler"),
-			Runtime: types.RuntimePython312, Timeout: aws.Int32(60), Publish: true, Code: &types.FunctionCode{ZipFile: code},
+			Runtime: types.RuntimePython312, Timeout: aws.Int32(900), Publish: true, Code: &types.FunctionCode{ZipFile: code},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -55,19 +39,20 @@ func TestKillAfterADelete(t *testing.T) {
 		return out
 	}
 	createFunction()
+	c := s.lambda()
 	call := func(event string) error {
-		_, err := s.awsClient().Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Qualifier: aws.String("1"), Payload: []byte(event)})
+		_, err := c.Invoke(t.Context(), &lambda.InvokeInput{FunctionName: aws.String("f"), Qualifier: aws.String("1"), Payload: []byte(event)})
 		return err
 	}
 	if err := call(`{"s":0}`); err != nil {
 		t.Fatal(err)
 	}
-	c := s.awsClient()
 	cut := make(chan error, 1)
-	go func() { cut <- call(`{"s":50}`) }()
+	go func() { cut <- call(`{"s":600}`) }()
 	logged := filepath.Join(s.data, "logs", "f")
-	waitFor(t, 20*time.Second, "the call to have begun", func() bool {
-		return len(s.teal("logs", "f").stdout) > 0 && countLines(s.teal("logs", "f").stdout, "old line") == 2
+	waitUntil(t, "the call to have begun", func() (bool, string) {
+		log := s.teal("logs", "f").stdout
+		return countLines(log, "old line") == 2, log
 	})
 	if _, err := c.DeleteFunction(t.Context(), &lambda.DeleteFunctionInput{FunctionName: aws.String("f")}); err != nil {
 		t.Fatal(err)
@@ -82,15 +67,15 @@ func TestKillAfterADelete(t *testing.T) {
 		t.Errorf("the other app answers %d", code)
 	}
 	var gone *types.ResourceNotFoundException
-	if _, err := s.awsClient().GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String("f")}); !errors.As(err, &gone) {
+	if _, err := s.lambda().GetFunction(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String("f")}); !errors.As(err, &gone) {
 		t.Errorf("the deleted function: %v", err)
 	}
-	waitFor(t, 20*time.Second, "the old function's log to be gone", func() bool {
+	waitFor(t, "the old function's log to be gone", func() bool {
 		_, err := os.Stat(logged)
 		return errors.Is(err, os.ErrNotExist)
 	})
-	if out := createFunction(); *out.Version != "2" {
-		t.Errorf("the new function's first version is %s", *out.Version)
+	if version := aws.ToString(createFunction().Version); version != "2" {
+		t.Errorf("the new function's first version is %s", version)
 	}
 	if r := s.ok("doctor"); r.code != 0 {
 		t.Errorf("doctor: %s", r.stdout)

@@ -2,14 +2,13 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // onSmallDisk gives the server a data directory on a file system of its own.
@@ -53,20 +52,6 @@ func (s *server) fillDisk() (empty func()) {
 	}
 }
 
-// begin starts a command whose end nobody waits for.
-func (s *server) begin(args ...string) {
-	s.t.Helper()
-	cmd := exec.Command(built.cli, args...)
-	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // it has ended, or waits for a release that has
-		_ = cmd.Wait()
-	})
-}
-
 // readyz returns what the server says about itself to a load balancer.
 func (s *server) readyz() int {
 	resp, err := http.Get("http://" + s.addr("admin.addr") + "/readyz")
@@ -80,7 +65,7 @@ func (s *server) readyz() int {
 // wantFull checks what a server says and does whose disk is full.
 func (s *server) wantFull(another app) {
 	s.t.Helper()
-	waitFor(s.t, 10*time.Second, "readyz to say that no orders are taken", func() bool { return s.readyz() == http.StatusServiceUnavailable })
+	waitFor(s.t, "readyz to say that no orders are taken", func() bool { return s.readyz() == http.StatusServiceUnavailable })
 	if r := s.teal("doctor"); r.code != 1 || !strings.Contains(r.stdout, "store_read_only") || !strings.Contains(r.stdout, s.data) || !strings.Contains(r.stdout, "Free some space") {
 		s.t.Errorf("doctor: exit %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
@@ -115,6 +100,7 @@ func (s *server) wantServed(version string) {
 // opened again is not noticed here, where no write meets the full disk unforeseen;
 // it is by the store's own TestFullDisk.
 func TestFullDisk(t *testing.T) {
+	defer contained(t)
 	deaf := strings.Replace(manifestWith("10m"), `["./web"]`, `["sh", "-c", "exec sleep 1000"]`, 1)
 	for _, c := range []struct{ phase, green, ends, serves string }{
 		{"provisioning", deaf, "aborted", "1"},
@@ -122,14 +108,14 @@ func TestFullDisk(t *testing.T) {
 		{"watching", manifestWith("10m"), "rolled-back", "2"},
 	} {
 		t.Run(c.phase, func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := onSmallDisk(t)
 			s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
 			for round := range 2 {
-				s.begin("deploy", newApp(t, c.green, fmt.Sprintf("green-%d", round)).dir)
-				waitFor(t, time.Minute, "the release to be "+c.phase, func() bool {
-					r := s.status("web").Release
-					return r != nil && r.Phase == c.phase && (c.phase != "shifting" || len(s.status("web").Aliases["live"].Versions) == 2)
+				s.begin(io.Discard, "deploy", newApp(t, c.green, fmt.Sprintf("green-%d", round)).dir)
+				s.awaitStatus("web", "the release to be "+c.phase, func(st status) bool {
+					return st.Release.Phase == c.phase && (c.phase != "shifting" || len(st.Aliases["live"].Versions) == 2)
 				})
 				empty := s.fillDisk()
 				s.wantFull(newApp(t, manifestWith("0s"), fmt.Sprintf("third-%d", round)))
@@ -151,7 +137,7 @@ func TestFullDisk(t *testing.T) {
 				s.start()
 				s.wantServed("1")
 				empty()
-				waitFor(t, 20*time.Second, "the server to be ready", func() bool { return s.readyz() == http.StatusOK })
+				waitFor(t, "the server to be ready", func() bool { return s.readyz() == http.StatusOK })
 			}
 			s.ok("deploy", newApp(t, manifestWith("0s"), "last").dir)
 			if _, version, _ := s.get("/"); version == "1" {
@@ -167,12 +153,13 @@ func TestFullDisk(t *testing.T) {
 // A function whose server is killed on a full disk is started again on it: what
 // its instances need is written anew, in the place of what they had.
 func TestFullDiskAndAFunction(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := onSmallDisk(t)
 	s.ok("deploy", newOdd(t, "odd", "").dir)
 	before, _, _ := s.get("/odd")
 	s.fillDisk()
-	waitFor(t, 10*time.Second, "readyz to say that no orders are taken", func() bool { return s.readyz() == http.StatusServiceUnavailable })
+	waitFor(t, "readyz to say that no orders are taken", func() bool { return s.readyz() == http.StatusServiceUnavailable })
 	for range 2 {
 		for range 20 {
 			if code, version, body := s.get("/odd"); code != before || version != "1" {

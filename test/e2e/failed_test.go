@@ -2,12 +2,10 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
 const nodeManifest = `
@@ -23,6 +21,7 @@ const nodeHandler = `exports.handler = async () => ({ statusCode: 200, body: "bl
 // A version that does not start costs nobody anything: deploy ends with exit
 // code 1, says why in green's own words, and blue does not notice.
 func TestGreenThatDoesNotStart(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	python := func(name, code string) app {
@@ -54,12 +53,13 @@ func TestGreenThatDoesNotStart(t *testing.T) {
 			[]string{"index.handler"}},
 		{"dies", service("dies", `["./web"]`, "30s"), service("dies", `["sh", "-c", "echo out of order; exit 4"]`, "30s"),
 			[]string{"exit status 4", "out of order"}},
-		{"deaf", service("deaf", `["./web"]`, "30s"), service("deaf", `["sh", "-c", "sleep 0.4; echo not listening; exec sleep 1000"]`, "1s"),
-			[]string{"/healthz", "did not become healthy within 1s", "not listening"}},
-		{"sick", service("sick", `["./web"]`, "30s"), service("sick", `["./web"]`, "1s", "path: /healthz", "path: /ws"),
-			[]string{"426", "did not become healthy within 1s"}},
+		{"deaf", service("deaf", `["./web"]`, "30s"), service("deaf", `["sh", "-c", "echo not listening; exec sleep 1000"]`, "3s"),
+			[]string{"/healthz", "did not become healthy within 3s", "not listening"}},
+		{"sick", service("sick", `["./web"]`, "30s"), service("sick", `["./web"]`, "5s", "path: /healthz", "path: /ws"),
+			[]string{"426", "did not become healthy within 5s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := s.in(t)
 			s.ok("deploy", c.blue.dir)
@@ -87,28 +87,21 @@ func TestGreenThatDoesNotStart(t *testing.T) {
 	}
 }
 
-// slowManifest is an app whose service needs two seconds to start.
-var slowManifest = strings.Replace(manifestWith("0s"), `["./web"]`, `["sh", "-c", "sleep 2; exec ./web"]`, 1)
-
-// background runs a command whose result can be received later.
-func (s *server) background(args ...string) <-chan result {
-	results := make(chan result, 1)
-	go func() { results <- s.teal(args...) }()
-	return results
-}
-
 // While one deploy of an app is under way the next one is refused, says what to
 // do, and leaves no trace. Seen red when only the engine looked for a release in
 // progress: the version had been recorded by then.
 func TestConcurrentDeploys(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
-	first := s.background("deploy", newApp(t, slowManifest, "two").dir)
+	gate := newGate(t)
+	first := s.background("deploy", newApp(t, gatedManifest(gate), "two").dir)
 	s.awaitPhase("web", "provisioning")
 	third := newApp(t, manifestWith("0s"), "three")
 	s.teal("deploy", third.dir).expect(t, 4, "release web-2 (v1 → v2) is provisioning", "teal abort web")
 	s.teal("alias", "set", "web", "live", "1").expect(t, 4, "web-2", "teal rollback web")
+	gate.open()
 	(<-first).expect(t, 0, "v2 is live")
 	if r := s.ok("versions", "web"); strings.Contains(r.stdout, "\nv3 ") {
 		t.Errorf("the refused deploy was recorded:\n%s", r.stdout)
@@ -122,6 +115,7 @@ func TestConcurrentDeploys(t *testing.T) {
 // However many deploys begin at the same moment, each is either done or refused,
 // and one that was done is live.
 func TestDeploysAtTheSameMoment(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "zero").dir)
@@ -149,30 +143,31 @@ func TestDeploysAtTheSameMoment(t *testing.T) {
 			t.Errorf("none of %d deploys was done", len(apps))
 		}
 		st := s.status("web")
-		live := st.Aliases["live"].Versions
-		if len(live) != 1 || st.Release.To != live[0].Version || st.Release.Phase != "completed" {
-			t.Errorf("live is %v after release %+v", live, st.Release)
+		if live := st.live(); live == 0 || st.Release.To != live || st.Release.Phase != "completed" {
+			t.Errorf("version %d is live alone; %s", live, st.text)
 		}
-		if _, version, _ := s.get("/"); version != fmt.Sprint(live[0].Version) {
-			t.Errorf("version %s answers, live is %v", version, live)
+		if _, version, _ := s.get("/"); version != fmt.Sprint(st.live()) {
+			t.Errorf("version %s answers; %s", version, st.text)
 		}
 	}
 }
 
 // A release that is aborted while green starts ends its deploy with exit code 1.
 func TestAbort(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
 	before := s.remember("web", "/")
-	deploy := s.background("deploy", newApp(t, slowManifest, "two").dir)
+	gate := newGate(t) // which stays closed
+	deploy := s.background("deploy", newApp(t, gatedManifest(gate), "two").dir)
 	s.awaitPhase("web", "provisioning")
 	s.ok("abort", "web", "--reason", "second thoughts")
 	(<-deploy).expect(t, 1, "second thoughts", "v1 still has all traffic")
 	before.unchanged()
 	// Two at once, and one when there is nothing left to abort.
-	deploy = s.background("deploy", newApp(t, slowManifest, "three").dir)
-	waitFor(t, 20*time.Second, "the third release", func() bool { return s.status("web").Release.ID == "web-3" })
+	deploy = s.background("deploy", newApp(t, gatedManifest(gate), "three").dir)
+	s.awaitStatus("web", "the third release", func(st status) bool { return st.Release.ID == "web-3" })
 	first, second := s.background("abort", "web"), s.background("abort", "web")
 	for _, r := range []result{<-first, <-second} {
 		if r.code != 0 && !strings.Contains(r.stderr, "no release to abort") { // the other one was faster
@@ -186,17 +181,13 @@ func TestAbort(t *testing.T) {
 
 // Ctrl-C ends the command and not the release, and the command says so.
 func TestInterruptedDeploy(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
-	said := &output{}
-	cmd := exec.Command(built.cli, "deploy", newApp(t, slowManifest, "two").dir)
-	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
-	cmd.Stdout, cmd.Stderr = said, said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	waitFor(t, 20*time.Second, "the deploy to follow its release", func() bool { return strings.Contains(said.String(), "starting v2") })
+	said, gate := &output{}, newGate(t)
+	cmd := s.begin(said, "deploy", newApp(t, gatedManifest(gate), "two").dir)
+	said.await(t, "starting v2")
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +203,7 @@ func TestInterruptedDeploy(t *testing.T) {
 	if phase := s.status("web").Release.Phase; phase != "provisioning" {
 		t.Errorf("the release is %s", phase)
 	}
+	gate.open()
 	s.awaitPhase("web", "completed")
 	if _, version, _ := s.get("/"); version != "2" {
 		t.Errorf("version %s is live", version)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 )
@@ -30,11 +29,12 @@ release:
 // Seen red with a drain that cancels what is in flight before it stops the
 // instances: no close frame (EOF), no last event.
 func TestTheDrainDeadlineLetsTheApplicationSayGoodbye(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, goodbyeManifest, "one").dir)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	socket, _, err := websocket.Dial(ctx, s.url("/ws"), nil)
 	if err != nil {
@@ -66,9 +66,10 @@ func TestTheDrainDeadlineLetsTheApplicationSayGoodbye(t *testing.T) {
 		}
 		unanswered <- err
 	}()
-	if _, err := silent.Write([]byte("some")); err != nil { // so that it has begun
+	if _, err := silent.Write([]byte("some")); err != nil {
 		t.Fatal(err)
 	}
+	s.awaitInFlight(3)
 
 	s.ok("deploy", newApp(t, goodbyeManifest, "two").dir)
 	if _, data, err := socket.Read(ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
@@ -80,5 +81,5 @@ func TestTheDrainDeadlineLetsTheApplicationSayGoodbye(t *testing.T) {
 	if err := <-unanswered; err != nil {
 		t.Error(err)
 	}
-	waitFor(t, 15*time.Second, "version 1 to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+	s.awaitOne("web")
 }

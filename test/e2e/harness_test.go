@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +47,15 @@ func (o *output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.buf.String()
+}
+
+// await waits until the process has printed a text.
+func (o *output) await(t testing.TB, text string) {
+	t.Helper()
+	waitUntil(t, fmt.Sprintf("a process to print %q", text), func() (bool, string) {
+		said := o.String()
+		return strings.Contains(said, text), tail(said, 60)
+	})
 }
 
 // startServer starts a server on a new data directory and waits until it serves.
@@ -109,7 +119,7 @@ func (s *server) launch(env ...string) {
 
 func (s *server) awaitServing() {
 	s.t.Helper()
-	waitFor(s.t, 30*time.Second, "the server to serve", func() bool {
+	waitFor(s.t, "the server to serve", func() bool {
 		select {
 		case <-s.done:
 			s.t.Fatalf("the server ended:\n%s", s.log)
@@ -130,10 +140,10 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-s.done:
-		case <-time.After(60 * time.Second):
+		case <-time.After(patience):
 			_ = s.cmd.Process.Signal(syscall.SIGQUIT)
 			<-s.done
-			s.t.Errorf("the server did not stop within 60s:\n%s", s.log)
+			s.t.Errorf("the server did not stop within %s:\n%s", patience, s.log)
 		}
 	}
 	if log := s.log.String(); strings.Contains(log, "DATA RACE") {
@@ -152,7 +162,7 @@ func (s *server) awaitDeath() {
 	s.t.Helper()
 	select {
 	case <-s.done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("the server is still alive:\n%s", tail(s.log.String(), 40))
 	}
 }
@@ -169,17 +179,58 @@ func (s *server) addr(name string) string {
 // url returns an address on the gateway.
 func (s *server) url(path string) string { return "http://" + s.addr("http.addr") + path }
 
-// result is what one command did.
+// awaitInFlight waits until so many requests of users have been admitted and have
+// no whole answer yet.
+func (s *server) awaitInFlight(n int) {
+	s.t.Helper()
+	waitUntil(s.t, fmt.Sprintf("%d requests to be in flight", n), func() (bool, string) {
+		said := s.metrics()
+		count := 0
+		for line := range strings.Lines(said) {
+			if fields := strings.Fields(line); strings.HasPrefix(line, "teal_requests_in_flight{") {
+				have, err := strconv.Atoi(fields[len(fields)-1])
+				if err != nil {
+					s.t.Fatalf("%q: %v", line, err)
+				}
+				count += have
+			}
+		}
+		return count == n, said
+	})
+}
+
+// metrics returns what the server tells Prometheus.
+func (s *server) metrics() string {
+	s.t.Helper()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "http://"+s.addr("admin.addr")+"/metrics", nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+s.addr("admin.token"))
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}).Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	said, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		s.t.Fatalf("GET /metrics: %d %s %v", resp.StatusCode, said, err)
+	}
+	return string(said)
+}
+
+// result is what one command did. One that could not be run, or did not end, has
+// code -1 and says so on stderr.
 type result struct {
 	code           int
 	stdout, stderr string
 	took           time.Duration
 }
 
-// teal runs a command of the command line against the server.
+// teal runs a command of the command line against the server. It may be called
+// from any goroutine.
 func (s *server) teal(args ...string) result {
-	s.t.Helper()
-	return tealWith(s.t, []string{"TEAL_DATA=" + s.data}, args...)
+	return tealWith([]string{"TEAL_DATA=" + s.data}, args...)
 }
 
 // ok is teal for a command that must succeed.
@@ -192,9 +243,16 @@ func (s *server) ok(args ...string) result {
 	return r
 }
 
-func tealWith(t testing.TB, env []string, args ...string) result {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+// background runs a command whose result can be received later.
+func (s *server) background(args ...string) <-chan result {
+	results := make(chan result, 1)
+	go func() { results <- s.teal(args...) }()
+	return results
+}
+
+// tealWith runs a command with more in its environment.
+func tealWith(env []string, args ...string) result {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built.cli, args...)
 	cmd.Env = append(cleanEnv(), env...)
@@ -203,11 +261,26 @@ func tealWith(t testing.TB, env []string, args ...string) result {
 	start := time.Now()
 	err := cmd.Run()
 	r := result{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), took: time.Since(start)}
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		t.Fatalf("teal %s: %v", strings.Join(args, " "), err)
+	if err != nil && r.code == -1 {
+		r.stderr += fmt.Sprintf("teal %s: %v after %s\n", strings.Join(args, " "), errors.Join(err, ctx.Err()), r.took)
 	}
 	return r
+}
+
+// begin starts a command that may still run when the test ends; then it is killed.
+func (s *server) begin(said io.Writer, args ...string) *exec.Cmd {
+	s.t.Helper()
+	cmd := exec.Command(built.cli, args...)
+	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
 }
 
 // cleanEnv is this process's environment without what would lead the command
@@ -226,86 +299,10 @@ func cleanEnv() []string {
 // when it has. A command would wait for the server to come back; it is ended.
 func (s *server) tealUntilDeath(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command(built.cli, args...)
-	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
+	cmd := s.begin(io.Discard, args...)
 	s.awaitDeath()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
-}
-
-// status is what `teal status --json` holds at least.
-type status struct {
-	App     string
-	Aliases map[string]struct {
-		Revision uint64
-		Versions []struct {
-			Version int
-			Weight  float64
-		}
-	}
-	Environments []struct {
-		Version int
-		Slot    string
-		State   string
-		Reason  string
-	}
-	Release *struct {
-		ID, Phase, Reason string
-		From, To          int
-		Step              int
-		Phases            []struct{ Phase, Reason string }
-		Rollback          *struct {
-			DecidedAt time.Time  `json:"decided_at"`
-			BackAt    *time.Time `json:"back_at"`
-		}
-		OutageSince *time.Time `json:"outage_since"`
-		Evidence    []struct{ Name, Seen, Verdict string }
-		WatchUntil  *time.Time `json:"watch_until"`
-	}
-}
-
-func (s *server) status(app string) status {
-	s.t.Helper()
-	r := s.ok("status", app, "--json")
-	var st status
-	if err := json.Unmarshal([]byte(r.stdout), &st); err != nil {
-		s.t.Fatalf("status --json: %v\n%s", err, r.stdout)
-	}
-	return st
-}
-
-// summary is the end state of an app in one line, for comparing.
-func (st status) summary() string {
-	var b strings.Builder
-	for _, t := range st.Aliases["live"].Versions {
-		fmt.Fprintf(&b, "live %d=%v ", t.Version, t.Weight)
-	}
-	for _, e := range st.Environments {
-		fmt.Fprintf(&b, "environment %d %s ", e.Version, e.State)
-	}
-	if st.Release != nil {
-		fmt.Fprintf(&b, "release %s %s", st.Release.ID, st.Release.Phase)
-	}
-	return b.String()
-}
-
-// awaitPhase waits until the app's newest release is in one of the phases.
-func (s *server) awaitPhase(app string, phases ...string) status {
-	s.t.Helper()
-	var st status
-	waitFor(s.t, 60*time.Second, fmt.Sprintf("%s to be %v", app, phases), func() bool {
-		st = s.status(app)
-		for _, phase := range phases {
-			if st.Release != nil && st.Release.Phase == phase {
-				return true
-			}
-		}
-		return false
-	})
-	return st
 }
 
 // get asks the gateway once over a connection of its own.
@@ -320,7 +317,7 @@ func (s *server) get(path string, header ...string) (code int, version, body str
 	}
 	req.Host = req.Header.Get("Host")
 	transport := &http.Transport{DisableKeepAlives: true}
-	resp, err := (&http.Client{Transport: transport, Timeout: 30 * time.Second}).Do(req)
+	resp, err := (&http.Client{Transport: transport, Timeout: patience}).Do(req)
 	if err != nil {
 		s.t.Fatalf("GET %s: %v", path, err)
 	}
@@ -375,15 +372,29 @@ func (a app) install(program, name string) {
 	}
 }
 
-func waitFor(t testing.TB, limit time.Duration, what string, ok func() bool) {
+// patience is how long anything may take that is waited for, on a machine that has
+// much else to do. It costs nothing when what is waited for happens.
+const patience = 2 * time.Minute
+
+// waitUntil waits until ok says so. When that does not happen the test ends with
+// what was seen last.
+func waitUntil(t testing.TB, what string, ok func() (done bool, seen string)) {
 	t.Helper()
-	deadline := time.Now().Add(limit)
-	for !ok() {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for %s", limit, what)
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		done, seen := ok()
+		if done {
+			return
 		}
-		time.Sleep(20 * time.Millisecond)
+		if time.Now().After(deadline) {
+			t.Fatalf("waited %s for %s; there is\n%s", patience, what, seen)
+		}
 	}
+}
+
+// waitFor is waitUntil where there is nothing to be seen.
+func waitFor(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	waitUntil(t, what, func() (bool, string) { return ok(), "nothing else to be seen" })
 }
 
 func tail(text string, lines int) string {
@@ -392,6 +403,33 @@ func tail(text string, lines int) string {
 		all = all[len(all)-lines:]
 	}
 	return strings.Join(all, "\n")
+}
+
+// gate is a file that something waits for.
+type gate struct {
+	t    testing.TB
+	path string
+}
+
+func newGate(t testing.TB) gate { return gate{t: t, path: filepath.Join(t.TempDir(), "gate")} }
+
+func (g gate) open() {
+	g.t.Helper()
+	if err := os.WriteFile(g.path, nil, 0o600); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g gate) close() {
+	g.t.Helper()
+	if err := os.Remove(g.path); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+// gatedManifest is an app whose service starts when the gate has been opened.
+func gatedManifest(g gate) string {
+	return strings.Replace(manifestWith("0s"), "env: {", "env: {START_GATE: "+g.path+", ", 1)
 }
 
 // webManifest is an app with one service.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -24,7 +24,7 @@ routes:
 release:
   drain: 10s
   steps: %s
-  checks: [{name: smoke, to: web, request: {path: /check}, timeout: 5s}]
+  checks: [{name: smoke, to: web, request: {path: /check}, timeout: 1m}]
   watch: {confidence: %s, min_requests: 30}
 `
 
@@ -52,10 +52,11 @@ func tally(samples []sample) (served, hurt map[string]int) {
 // A green that fails a fifth of its users goes back by itself while it has a
 // tenth of them. Seen red with a judge that is never asked.
 func TestAGreenThatFailsGoesBackByItself(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	steps := "[{weight: 10, hold: 90s}]"
 	s.ok("deploy", newApp(t, judged("", steps, "10m"), "").dir)
-	l := startLoad(s.url(""), users(4))
+	l := startLoad(t, s.url(""), users(4))
 	r := s.teal("deploy", newApp(t, judged("FAIL_PERCENT: 20", steps, "10m"), "").dir)
 	samples := l.stop()
 	r.expect(t, 1, "v1 has all traffic")
@@ -68,7 +69,7 @@ func TestAGreenThatFailsGoesBackByItself(t *testing.T) {
 	if hurt["2"] > 60 {
 		t.Errorf("%d users were hurt before green went back", hurt["2"])
 	}
-	if back := st.Release.Rollback; back == nil || back.BackAt == nil {
+	if back := st.Release.Rollback; back.BackAt.IsZero() {
 		t.Error("the release does not say how long the way back took")
 	} else {
 		t.Logf("from the deciding sample to nothing on green: %s", back.BackAt.Sub(back.DecidedAt))
@@ -112,6 +113,7 @@ func (s *server) replays(app, verdict, reason string) {
 // longer than the confidence period. Seen red with clients that give up counted as
 // requests that went well: the second release completed.
 func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	impatient := []kind{{name: "impatient", workers: 6, fresh: true, request: func(ctx context.Context, client *http.Client, base string) (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, 300*time.Millisecond)
@@ -119,13 +121,8 @@ func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
 		return get("/", func(string, string) error { return nil })(ctx, client, base)
 	}}}
 	s.ok("deploy", newApp(t, judged("", "[]", "2s"), "").dir)
-	l := startLoad(s.url(""), impatient)
-	defer l.stop()
-	waitFor(t, 20*time.Second, "live to have enough requests", func() bool {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return len(l.samples) > 500
-	})
+	l := startLoad(t, s.url(""), impatient)
+	l.await(t, 500)
 	s.teal("deploy", newApp(t, judged("LATENCY_MS: 20000", "[]", "10m"), "").dir)
 	st := s.awaitPhase("web", "rolled-back")
 	t.Log(st.Release.Reason)
@@ -137,12 +134,12 @@ func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
 	limits := strings.Replace(judged("LATENCY_MS: 19999", "[]", "5s"), "min_requests: 30", "compare: none, min_requests: 30, error_rate: {max: 1%}", 1)
 	s.ok("deploy", newApp(t, limits, "").dir)
 	s.awaitPhase("web", "watching")
-	waitFor(t, 20*time.Second, "the judge to have seen that nobody is answered", func() bool {
+	waitFor(t, "the judge to have seen that nobody is answered", func() bool {
 		return strings.Contains(s.ok("status", "web").stdout, "new (v3) has answered 0 of ")
 	})
-	waitFor(t, 20*time.Second, "the confidence period to be over", func() bool {
+	waitFor(t, "the confidence period to be over", func() bool {
 		until := s.status("web").Release.WatchUntil
-		return until != nil && time.Now().After(until.Add(time.Second))
+		return !until.IsZero() && time.Now().After(until.Add(time.Second))
 	})
 	if st := s.status("web"); st.Release.Phase != "watching" {
 		t.Errorf("the release is %s: %s", st.Release.Phase, st.Release.Reason)
@@ -154,10 +151,11 @@ func TestAGreenThatAnswersNobodyDoesNotPass(t *testing.T) {
 // A green that takes three times as long goes back by itself. Seen red with a
 // judge that is never asked.
 func TestAGreenThatIsSlowGoesBackByItself(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	steps := "[{weight: 50, hold: 90s}]"
 	s.ok("deploy", newApp(t, judged("LATENCY_MS: 20", steps, "10m"), "").dir)
-	l := startLoad(s.url(""), users(8))
+	l := startLoad(t, s.url(""), users(8))
 	r := s.teal("deploy", newApp(t, judged("LATENCY_MS: 60", steps, "10m"), "").dir)
 	samples := l.stop()
 	r.expect(t, 1, "v1 has all traffic")
@@ -174,10 +172,11 @@ func TestAGreenThatIsSlowGoesBackByItself(t *testing.T) {
 
 // A green that is no different from blue is released, and nobody notices.
 func TestAGreenThatIsTheSameCompletes(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	steps := "[{weight: 10, hold: 1s}, {weight: 50, hold: 1s}]"
 	s.ok("deploy", newApp(t, judged("LATENCY_MS: 1", steps, "2s"), "").dir)
-	l := startLoad(s.url(""), users(4))
+	l := startLoad(t, s.url(""), users(4))
 	s.ok("deploy", newApp(t, judged("LATENCY_MS: 1, OTHER: 1", steps, "2s"), "").dir)
 	st := s.awaitPhase("web", "completed")
 	served, hurt := tally(l.stop())
@@ -185,7 +184,7 @@ func TestAGreenThatIsTheSameCompletes(t *testing.T) {
 	if len(hurt) > 0 || served["1"] == 0 || served["2"] == 0 {
 		t.Errorf("served %v, lost %v", served, hurt)
 	}
-	if got := phases(st.Release.Phases); got != "queued provisioning warming verifying shifting watching completed" {
+	if got := st.Release.phases(); got != "queued provisioning warming verifying shifting watching completed" {
 		t.Errorf("phases: %s", got)
 	}
 }
@@ -193,10 +192,11 @@ func TestAGreenThatIsTheSameCompletes(t *testing.T) {
 // C6: while a check fails, no user meets green: green itself says whom it has
 // served. Seen red with a check whose verdict is not waited for.
 func TestACheckThatFailsKeepsUsersAway(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	steps := "[{weight: 50, hold: 1s}]"
 	s.ok("deploy", newApp(t, judged("TELL: 1", steps, "0s"), "").dir)
-	l := startLoad(s.url(""), users(2))
+	l := startLoad(t, s.url(""), users(2))
 	r := s.teal("deploy", newApp(t, judged("TELL: 1, CHECK_STATUS: 503, CHECK_MS: 500", steps, "0s"), "").dir)
 	served, hurt := tally(l.stop())
 	r.expect(t, 1, "smoke", "503", "still has all traffic")
@@ -214,36 +214,29 @@ func TestACheckThatFailsKeepsUsersAway(t *testing.T) {
 // C9: kill -9 in the middle of each phase: the release goes on where it was and
 // ends well, once. Seen red with a release that is not taken up again.
 func TestKillInTheMiddleOfAPhase(t *testing.T) {
+	defer contained(t)
 	for _, phase := range []string{"provisioning", "verifying", "shifting", "watching"} {
 		t.Run(phase, func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := startServer(t)
 			steps := "[{weight: 10, hold: 1s}, {weight: 50, hold: 1s}]"
 			s.ok("deploy", newApp(t, judged("CHECK_MS: 700", steps, "2s"), "").dir)
 			green := newApp(t, judged("CHECK_MS: 700, START_MS: 700", steps, "2s"), "")
-			l := startLoad(s.url(""), users(2))
-			defer func() { l.stop() }()
-			deploy := exec.Command(built.cli, "deploy", green.dir)
-			deploy.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
-			if err := deploy.Start(); err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = deploy.Process.Kill(); _ = deploy.Wait() }()
-			waitFor(t, 60*time.Second, "the release to be "+phase, func() bool {
-				r := s.status("web").Release
-				return r != nil && r.ID == "web-2" && r.Phase == phase
-			})
+			startLoad(t, s.url(""), users(2))
+			s.begin(io.Discard, "deploy", green.dir)
+			s.awaitReached("web", "web-2", phase)
 			address := s.addr("http.addr")
 			s.kill()
 			s.http = address // so that the users find it again
 			s.start()
 			st := s.awaitPhase("web", "completed", "rolled-back", "aborted")
 			const want = "live 2=100 environment 2 serving release web-2 completed"
-			waitFor(t, 30*time.Second, "blue to be gone", func() bool { return len(s.status("web").Environments) == 1 })
+			s.awaitOne("web")
 			if got := s.status("web").summary(); got != want {
 				t.Errorf("end state:\n got %s\nwant %s\nbecause %s", got, want, st.Release.Reason)
 			}
-			if got := phases(st.Release.Phases); got != "queued provisioning warming verifying shifting watching completed" {
+			if got := st.Release.phases(); got != "queued provisioning warming verifying shifting watching completed" {
 				t.Errorf("phases: %s", got)
 			}
 			if code, version, _ := s.get("/"); code != http.StatusOK || version != "2" {

@@ -36,6 +36,7 @@ func (s *server) lambda() *lambda.Client {
 // Seen red with an UpdateAlias that answers before it has written the alias:
 // 18 of 196 requests reached the old version after a move.
 func TestUpdateAliasUnderLoad(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	apps := []app{newApp(t, mixedManifest, "one"), newApp(t, mixedManifest, "two")}
 	switches := alternate(s, apps, 2)
@@ -50,7 +51,7 @@ func TestUpdateAliasUnderLoad(t *testing.T) {
 		switches = append(switches, m)
 	}
 	move("1") // starts it
-	running := startLoad(s.url(""), []kind{
+	running := startLoad(t, s.url(""), []kind{
 		{"keep-alive", 2, false, get("/", says)},
 		{"new connection", 1, true, get("/", says)},
 		{"function", 2, false, get("/fn", says)},
@@ -68,6 +69,7 @@ func TestUpdateAliasUnderLoad(t *testing.T) {
 // Seen red with an Add that answers before the record is written: some of what
 // had been accepted was never run.
 func TestEventsSurviveKill(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	c := s.lambda()
 	done := filepath.Join(t.TempDir(), "done")
@@ -98,7 +100,7 @@ func TestEventsSurviveKill(t *testing.T) {
 		s.kill()
 		s.start()
 	}
-	waitFor(t, 2*time.Minute, "every accepted event to be run", func() bool {
+	waitFor(t, "every accepted event to be run", func() bool {
 		data, _ := os.ReadFile(done)
 		for _, id := range accepted {
 			if !strings.Contains(string(data), id+" 1\n") {

@@ -67,6 +67,7 @@ func (s *server) clientFlow(dir string, env []string, program string, args ...st
 // Seen red with every invocation led to the alias's first version: no green
 // answer among 2 000.
 func TestLambdaClients(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	here, err := filepath.Abs("testdata/lambda")
 	if err != nil {
@@ -74,16 +75,19 @@ func TestLambdaClients(t *testing.T) {
 	}
 	blue, green := pythonZip(t, "blue.zip", `return "blue"`), pythonZip(t, "green.zip", `return "green"`)
 	t.Run("boto3", func(t *testing.T) {
+		defer contained(t)
 		needBoto3(t)
 		s.in(t).clientFlow(here, s.lambdaEnv(), "python3", "flow.py")
 	})
 	t.Run("AWS CLI", func(t *testing.T) {
+		defer contained(t)
 		if _, err := exec.LookPath("aws"); err != nil {
 			t.Skip("the AWS CLI is not here, scripts/need installs it")
 		}
 		s.in(t).clientFlow(here, s.lambdaEnv("BLUE="+blue, "GREEN="+green, "OUT="+filepath.Join(t.TempDir(), "out")), "sh", "flow.sh")
 	})
 	t.Run("client-lambda", func(t *testing.T) {
+		defer contained(t)
 		if _, err := exec.LookPath("npm"); err != nil {
 			t.Skip("npm is not here, scripts/need installs it")
 		}
@@ -117,12 +121,14 @@ func needBoto3(t *testing.T) {
 // Seen red with functions that are started without their layers: "No module
 // named 'said'".
 func TestLambdaLayerClients(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	here, err := filepath.Abs("testdata/lambda")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Run("boto3", func(t *testing.T) {
+		defer contained(t)
 		needBoto3(t)
 		s := s.in(t)
 		s.clientFlow(here, s.lambdaEnv("STEP=prepare"), "python3", "layers.py")
@@ -131,6 +137,7 @@ func TestLambdaLayerClients(t *testing.T) {
 		s.clientFlow(here, s.lambdaEnv("STEP=check"), "python3", "layers.py")
 	})
 	t.Run("AWS CLI", func(t *testing.T) {
+		defer contained(t)
 		if _, err := exec.LookPath("aws"); err != nil {
 			t.Skip("the AWS CLI is not here, scripts/need installs it")
 		}
@@ -145,6 +152,7 @@ func TestLambdaLayerClients(t *testing.T) {
 //
 // Seen red with a gateway that leaves the answer's cookies out.
 func TestLambdaInvokeAndGatewayAgree(t *testing.T) {
+	defer contained(t)
 	needBoto3(t)
 	s := startServer(t)
 	here, err := filepath.Abs("testdata/lambda")

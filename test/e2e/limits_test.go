@@ -24,11 +24,12 @@ import (
 // memory, and everybody is served meanwhile. Seen red without the bound of the
 // log: 1.2 GB on disk.
 func TestGigabyteOfOutput(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := newServer(t)
 	s.program = built.cli // the race detector multiplies memory
 	s.start()
-	s.ok("deploy", newOdd(t, "odd", ", timeout: 2m, concurrency: {max: 2}").dir)
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 15m, concurrency: {max: 2}").dir)
 	begin := time.Now()
 	loud := s.background("invoke", "odd", "--data", `{"do": "print", "n": 1024}`)
 	during := 0
@@ -107,6 +108,7 @@ const sixMegabytes = 6 << 20
 // Exactly 6 MB are an answer, and an event; one byte more is an error that says
 // so, and the next invocation works.
 func TestSixMegabytes(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", ", timeout: 30s").dir)
@@ -176,7 +178,7 @@ func (e *endless) Read(p []byte) (int, error) {
 const bodyManifest = `
 app: body
 functions:
-  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {MARK: {MARK}}}
+  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {MARK: {MARK}}, timeout: 1m}
 services:
   web: {command: ["./web"], code: ./web, env: {MARK: {MARK}}, health: {path: /healthz, interval: 50ms}}
 routes:
@@ -196,8 +198,9 @@ func newBody(t testing.TB, mark string) app {
 // A body that never ends is refused by a function when it is too large, and by a
 // version that is replaced when its drain deadline has passed: it holds up
 // neither its client nor the release for longer than that. Seen red when a drain
-// deadline did not end the reading of a body: 30 s.
+// deadline did not end the reading of a body: 30 s, where the deadline is a second.
 func TestBodyThatNeverEnds(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newBody(t, "one").dir)
@@ -213,17 +216,17 @@ func TestBodyThatNeverEnds(t *testing.T) {
 	type answer struct {
 		path, body string
 		code       int
-		took       time.Duration
+		at         time.Time
 		err        error
 	}
-	answers := make(chan answer)
+	answers := make(chan answer, 2)
 	closed := make(chan struct{})
-	begin := time.Now()
 	for _, path := range []string{"/upload", "/odd?do=length"} {
+		url := s.url(path)
 		go func() {
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 50 * time.Second}
-			resp, err := client.Post(s.url(path), "text/plain", &endless{dry: 1000, closed: closed})
-			a := answer{path: path, err: err, took: time.Since(begin)}
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+			resp, err := client.Post(url, "text/plain", &endless{dry: 1000, closed: closed})
+			a := answer{path: path, err: err, at: time.Now()}
 			if err == nil {
 				data, _ := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
@@ -232,21 +235,22 @@ func TestBodyThatNeverEnds(t *testing.T) {
 			answers <- a
 		}()
 	}
-	time.Sleep(300 * time.Millisecond) // the requests have begun; nothing says so from outside
+	s.awaitInFlight(2)
 	s.ok("deploy", newBody(t, "two").dir)
 	switched := time.Now()
+	const late = 20 * time.Second
 	for range 2 {
 		a := <-answers
 		if a.err != nil || a.code != http.StatusGatewayTimeout || !strings.Contains(a.body, `"timeout"`) {
 			t.Errorf("%s: %d %s %v", a.path, a.code, a.body, a.err)
 		}
-		if a.took > 10*time.Second {
-			t.Errorf("%s: its client was told after %s", a.path, a.took)
+		if took := a.at.Sub(switched); took > late {
+			t.Errorf("%s: its client was told %s after the switch", a.path, took)
 		}
 	}
 	close(closed)
-	waitFor(t, 15*time.Second, "version 1 to be gone", func() bool { return len(s.status("body").Environments) == 1 })
-	if since := time.Since(switched); since > 10*time.Second {
+	s.awaitOne("body")
+	if since := time.Since(switched); since > late {
 		t.Errorf("version 1 was gone after %s", since)
 	}
 	if code, version, body := s.get("/odd"); code != http.StatusOK || version != "2" {
@@ -259,6 +263,7 @@ func TestBodyThatNeverEnds(t *testing.T) {
 // half way through something. Seen red with a proxy that does not follow its
 // client, and with an invocation that does.
 func TestClientThatGoesAway(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newBody(t, "one").dir)
@@ -286,18 +291,24 @@ func TestClientThatGoesAway(t *testing.T) {
 	}
 	begin := time.Now()
 	s.ok("deploy", again("next").dir)
-	waitFor(t, 20*time.Second, "what the clients left to be gone", func() bool { return len(s.status("body").Environments) == 1 })
+	s.awaitOne("body")
 	t.Logf("drained after %s", time.Since(begin))
 
-	s.hangUp("GET /odd?do=sleep&n=2000 HTTP/1.1\r\nHost: x\r\n\r\n", "")
+	s.leave("GET /odd?do=sleep&n=2000 HTTP/1.1\r\nHost: x\r\n\r\n", func() {
+		s.logged([]string{"body", "--version", "3", "--component", "odd"}, "going to sleep for 2000")
+	})
 	s.ok("deploy", again("last").dir)
-	waitFor(t, 20*time.Second, "the function to be gone", func() bool { return len(s.status("body").Environments) == 1 })
+	s.awaitOne("body")
 	s.logged([]string{"body", "--version", "3", "--component", "odd"}, "slept for 2000")
 }
 
-// hangUp sends the beginning of a request, waits until the answer holds a text,
-// or for a moment, and closes the connection.
-func (s *server) hangUp(request, until string) {
+// leave sends the beginning of a request, does something, and closes the connection.
+func (s *server) leave(request string, meanwhile func()) {
+	s.t.Helper()
+	s.leaveAfter(request, func(net.Conn) { meanwhile() })
+}
+
+func (s *server) leaveAfter(request string, meanwhile func(net.Conn)) {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.addr("http.addr"))
 	if err != nil {
@@ -307,29 +318,35 @@ func (s *server) hangUp(request, until string) {
 	if _, err := io.WriteString(conn, request); err != nil {
 		s.t.Fatal(err)
 	}
-	limit := 20 * time.Second
-	if until == "" {
-		limit = 200 * time.Millisecond // nothing tells that the request has arrived
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
-		s.t.Fatal(err)
-	}
-	for in := bufio.NewReader(conn); ; {
-		line, err := in.ReadString('\n')
-		switch {
-		case err != nil && until == "":
-			return
-		case err != nil:
-			s.t.Fatalf("%q: %v", request, err)
-		case until != "" && strings.Contains(line, until):
-			return
+	meanwhile(conn)
+}
+
+// hangUp sends the beginning of a request, waits until the answer holds a text, or for
+// a moment, and closes the connection. Nothing depends on what has arrived by then.
+func (s *server) hangUp(request, until string) {
+	s.t.Helper()
+	s.leaveAfter(request, func(conn net.Conn) {
+		limit := patience
+		if until == "" {
+			limit = 200 * time.Millisecond
 		}
-	}
+		if err := conn.SetReadDeadline(time.Now().Add(limit)); err != nil {
+			s.t.Fatal(err)
+		}
+		for lines := bufio.NewScanner(conn); lines.Scan(); {
+			if until != "" && strings.Contains(lines.Text(), until) {
+				return
+			}
+		}
+		if until != "" {
+			s.t.Errorf("the answer to %q does not hold %q", request, until)
+		}
+	})
 }
 
 func (s *server) hangUpWebSocket() {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, s.url("/ws"), nil)
 	if err != nil {

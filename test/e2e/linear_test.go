@@ -40,6 +40,7 @@ var registerModel = porcupine.Model{
 //
 // Seen red with a router that swaps the table 30 ms after Set has returned.
 func TestLivePointerIsLinearizable(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "two").dir, "--no-release")
@@ -60,6 +61,9 @@ func TestLivePointerIsLinearizable(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	var readers sync.WaitGroup
+	defer readers.Wait() // whatever happens: they fail the test, which must not have ended
+	defer cancel()
+	base := s.url("")
 	const clients = 4
 	for client := range clients {
 		readers.Go(func() {
@@ -67,7 +71,7 @@ func TestLivePointerIsLinearizable(t *testing.T) {
 			defer transport.CloseIdleConnections()
 			for ctx.Err() == nil {
 				record(client, register{}, func() int {
-					version, err := get("/", says)(context.Background(), &http.Client{Transport: transport}, s.url(""))
+					version, err := get("/", says)(context.Background(), &http.Client{Transport: transport, Timeout: patience}, base)
 					n, convErr := strconv.Atoi(version)
 					if err != nil || convErr != nil {
 						t.Errorf("request: %v %v", err, convErr)
@@ -87,7 +91,7 @@ func TestLivePointerIsLinearizable(t *testing.T) {
 	}
 	cancel()
 	readers.Wait()
-	if result := porcupine.CheckOperationsTimeout(registerModel, history, time.Minute); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(registerModel, history, patience); result != porcupine.Ok {
 		t.Errorf("the history of %d operations is not linearizable: %s", len(history), result)
 	}
 	t.Logf("%d operations", len(history))

@@ -27,9 +27,10 @@ type sample struct {
 // load sends requests of many kinds until it is stopped, and keeps what became
 // of each.
 type load struct {
-	base    string // of the gateway
-	stopped chan struct{}
-	workers sync.WaitGroup
+	base     string // of the gateway
+	stopping sync.Once
+	stopped  chan struct{}
+	workers  sync.WaitGroup
 
 	mu      sync.Mutex
 	samples []sample
@@ -44,14 +45,26 @@ type kind struct {
 	request func(ctx context.Context, client *http.Client, base string) (version string, err error)
 }
 
-func startLoad(base string, kinds []kind) *load {
+// startLoad starts the workers. They end with the test at the latest.
+func startLoad(t testing.TB, base string, kinds []kind) *load {
 	l := &load{base: base, stopped: make(chan struct{})}
 	for _, k := range kinds {
 		for range k.workers {
 			l.workers.Go(func() { l.work(k) })
 		}
 	}
+	t.Cleanup(func() { l.stop() })
 	return l
+}
+
+// await waits until so many requests have ended.
+func (l *load) await(t testing.TB, n int) {
+	t.Helper()
+	waitUntil(t, fmt.Sprintf("%d requests", n), func() (bool, string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.samples) >= n, fmt.Sprintf("%d requests", len(l.samples))
+	})
 }
 
 func (l *load) work(k kind) {
@@ -93,9 +106,10 @@ func once(client *http.Client, k kind, base string) (string, error) {
 	return version, err
 }
 
-// stop ends the load after the requests in flight, and returns all samples.
+// stop ends the load after the requests in flight, and returns all samples. It may be
+// called again.
 func (l *load) stop() []sample {
-	close(l.stopped)
+	l.stopping.Do(func() { close(l.stopped) })
 	l.workers.Wait()
 	return l.samples
 }
@@ -276,6 +290,7 @@ func liveBetween(switches []moment, start, end time.Time) []string {
 }
 
 func TestLiveBetween(t *testing.T) {
+	defer contained(t)
 	at := func(second int) time.Time { return time.Unix(int64(second), 0) }
 	switches := []moment{{at(10), at(20), "1"}, {at(30), at(40), "2"}, {at(50), at(60), "1"}}
 	for _, tt := range []struct {

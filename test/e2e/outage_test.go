@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // What both versions need goes away while the new one is watched, with users and
@@ -17,8 +16,10 @@ import (
 // traffic at once. Seen red when green's loss of health alone was enough, and, with
 // users, when what they got was enough.
 func TestAnOutageOfBothVersionsIsNotBlamedOnOne(t *testing.T) {
+	defer contained(t)
 	for _, n := range []int{0, 3} {
 		t.Run(fmt.Sprint(n, " users"), func(t *testing.T) {
+			defer contained(t)
 			t.Parallel()
 			s := startServer(t)
 			database := filepath.Join(t.TempDir(), "database")
@@ -30,26 +31,24 @@ func TestAnOutageOfBothVersionsIsNotBlamedOnOne(t *testing.T) {
 			create()
 			env := "DATABASE: " + database
 			s.ok("deploy", newApp(t, judged(env, "[]", "10m"), "").dir)
-			l := startLoad(s.url(""), users(n))
-			defer func() { l.stop() }()
+			startLoad(t, s.url(""), users(n))
 			s.ok("deploy", newApp(t, judged(env+", OTHER: 1", "[]", "10m"), "").dir)
 			s.awaitPhase("web", "watching")
 			for range 2 { // once more: the second one is judged anew
 				if err := os.Remove(database); err != nil {
 					t.Fatal(err)
 				}
-				waitFor(t, 30*time.Second, "the release to be on hold", func() bool {
-					r := s.status("web").Release
-					if r.Phase != "watching" {
-						t.Fatalf("%s: %s", r.Phase, r.Reason)
+				s.awaitStatus("web", "the release to be on hold", func(st status) bool {
+					if st.Release.Phase != "watching" {
+						t.Fatalf("%s: %s", st.Release.Phase, st.Release.Reason)
 					}
-					return r.OutageSince != nil
+					return !st.Release.OutageSince.IsZero()
 				})
 				if said := s.ok("status", "web").stdout; !strings.Contains(said, "on hold since") {
 					t.Errorf("status does not say so:\n%s", said)
 				}
 				create()
-				waitFor(t, 30*time.Second, "the release to go on", func() bool { return s.status("web").Release.OutageSince == nil })
+				s.awaitStatus("web", "the release to go on", func(st status) bool { return st.Release.OutageSince.IsZero() })
 			}
 			st := s.awaitPhase("web", "watching", "rolling-back", "rolled-back", "completed")
 			if got := st.summary(); !strings.HasPrefix(got, "live 2=100 ") || !strings.HasSuffix(got, "watching") {
@@ -76,6 +75,7 @@ release:
 // current one has no more; it is named in the status and in the evidence. Seen red
 // when an upstream was ready only once every address had been.
 func TestAnUpstreamWithADeadAddressIsReleased(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	serve := func() *httptest.Server {
@@ -96,7 +96,7 @@ func TestAnUpstreamWithADeadAddressIsReleased(t *testing.T) {
 		t.Errorf("evidence: %s", said)
 	}
 	deploy("/b", "30s", one.URL, two.URL).expect(t, 0)
-	deploy("/c", "1s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses healthy, current (v3) has 2", gone.URL)
+	deploy("/c", "8s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses healthy, current (v3) has 2", gone.URL)
 	if code, version, _ := s.get("/"); code != http.StatusOK || version != "3" {
 		t.Errorf("status %d, version %s", code, version)
 	}

@@ -5,37 +5,21 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 )
 
-// environments writes what runs of an app: "1 blue serving, 2 green standby".
-func (st status) environments() string {
-	var list []string
-	for _, e := range st.Environments {
-		list = append(list, strings.Join(strings.Fields(fmt.Sprintf("%d %s %s", e.Version, e.Slot, e.State)), " "))
-	}
-	return strings.Join(list, ", ")
-}
-
-// awaitEnvironments waits until exactly that runs of an app.
-func (s *server) awaitEnvironments(app, want string) {
+// awaitAlias waits until a version answers for an alias: a start opens the port when
+// what is live can answer; others may take longer.
+func (s *server) awaitAlias(alias, want string) {
 	s.t.Helper()
-	var got string
-	deadline := time.Now().Add(20 * time.Second)
-	for {
-		if got = s.status(app).environments(); got == want {
-			return
-		}
-		if time.Now().After(deadline) {
-			s.t.Fatalf("environments of %s: %s, want %s", app, got, want)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	waitUntil(s.t, fmt.Sprintf("alias %s to lead to version %s", alias, want), func() (bool, string) {
+		code, version, body := s.get("/", "Teal-Alias", alias)
+		return code == http.StatusOK && version == want, fmt.Sprintf("%d, version %s: %s", code, version, body)
+	})
 }
 
 // answers fails the test unless the version answers a request with the headers.
@@ -52,7 +36,7 @@ func (s *server) count(n int) map[string]int {
 	s.t.Helper()
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	client := &http.Client{Transport: transport, Timeout: patience}
 	counts := map[string]int{}
 	for range n {
 		resp, err := client.Get(s.url("/"))
@@ -77,6 +61,7 @@ func newWeb(t testing.TB, confidence, mark string) string {
 // A version that is not released is there for those who ask for it by header,
 // and for nobody else.
 func TestPreview(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "one"))
@@ -119,6 +104,7 @@ func TestPreview(t *testing.T) {
 
 // Weights of 0 and 100 are exact, others hold within what chance allows.
 func TestWeights(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "0s", "one"))
@@ -142,6 +128,7 @@ func TestWeights(t *testing.T) {
 // A rollback out of a split leads to all of its primary version, promote to all
 // of the other one.
 func TestWaysOutOfASplit(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "one"))
@@ -166,10 +153,22 @@ func TestWaysOutOfASplit(t *testing.T) {
 	s.awaitEnvironments("web", "1 blue serving")
 }
 
+// runAlone reports whether a status says that those versions run and no others.
+func runAlone(versions ...int) func(status) bool {
+	return func(st status) bool {
+		var running []int
+		for _, e := range st.Environments {
+			running = append(running, e.Version)
+		}
+		return slices.Equal(running, versions)
+	}
+}
+
 // C11: what a user's alias points to goes on running through later releases, and
 // stops some time after the alias has gone elsewhere. Seen red with a Retire that
 // does not look at aliases.
 func TestAliasKeepsItsVersion(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "0s", "v1"))
@@ -180,16 +179,10 @@ func TestAliasKeepsItsVersion(t *testing.T) {
 		s.answers("1", "Teal-Alias", "keep")
 		s.answers("1", "Teal-Version", "1")
 	}
-	waitFor(t, 20*time.Second, "the others to be gone", func() bool {
-		st := s.status("web")
-		return len(st.Environments) == 2 && st.Environments[0].Version == 1 && st.Environments[1].Version == 4
-	})
+	s.awaitStatus("web", "versions 1 and 4 alone to run", runAlone(1, 4))
 	s.kill()
 	s.start()
-	waitFor(t, 10*time.Second, "the kept version", func() bool {
-		code, version, _ := s.get("/", "Teal-Alias", "keep")
-		return code == http.StatusOK && version == "1"
-	})
+	s.awaitAlias("keep", "1")
 	s.answers("4")
 
 	// An alias starts what it points to, and two of them may split.
@@ -206,10 +199,7 @@ func TestAliasKeepsItsVersion(t *testing.T) {
 	s.ok("alias", "set", "web", "keep", "4")
 	s.ok("deploy", newWeb(t, "0s", "v5"))
 	s.ok("deploy", newWeb(t, "0s", "v6"))
-	waitFor(t, 20*time.Second, "the versions that nothing needs to be gone", func() bool {
-		st := s.status("web")
-		return len(st.Environments) == 2 && st.Environments[0].Version == 4 && st.Environments[1].Version == 6
-	})
+	s.awaitStatus("web", "versions 4 and 6 alone to run", runAlone(4, 6))
 	s.answers("6")
 	s.answers("4", "Teal-Alias", "keep")
 }
@@ -217,6 +207,7 @@ func TestAliasKeepsItsVersion(t *testing.T) {
 // Starting an old version for an alias takes nothing away from the preview. Seen
 // red when it did: promote then released the old version.
 func TestAliasLeavesThePreviewAlone(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "0s", "one"))
@@ -238,6 +229,7 @@ func TestAliasLeavesThePreviewAlone(t *testing.T) {
 // live may be given by hand to versions that do not run: both are started. While
 // a release watches, live is the release's.
 func TestLiveSetByHand(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	for _, mark := range []string{"one", "two", "three"} {
@@ -264,17 +256,13 @@ func TestLiveSetByHand(t *testing.T) {
 // Following the log or the events of an app shows what happens while it happens,
 // until Ctrl-C, which is how that ends and no failure.
 func TestFollowing(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", "").dir)
 	follow := func(args ...string) (said *output, end func() int) {
 		said = &output{}
-		cmd := exec.Command(built.cli, args...)
-		cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
-		cmd.Stdout, cmd.Stderr = said, said
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
+		cmd := s.begin(said, args...)
 		return said, func() int {
 			_ = cmd.Process.Signal(syscall.SIGINT)
 			_ = cmd.Wait()
@@ -285,7 +273,7 @@ func TestFollowing(t *testing.T) {
 	events, endEvents := follow("watch", "odd", "--json")
 	shows := func(o *output, text string) {
 		t.Helper()
-		waitFor(t, 10*time.Second, fmt.Sprintf("%q", text), func() bool { return strings.Contains(o.String(), text) })
+		o.await(t, text)
 	}
 	shows(logs, "INIT_START")
 	shows(events, `"kind":"alias"`)
@@ -312,6 +300,7 @@ func TestFollowing(t *testing.T) {
 // While blue stands by a rollback is at once; it may be asked for again, and by
 // two at once, and leads to the same place.
 func TestRollback(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "one"))
@@ -344,14 +333,15 @@ func TestRollback(t *testing.T) {
 // When nothing stands by any more, a rollback starts the old version first; live
 // goes on serving until that is healthy.
 func TestRollbackToAStoppedVersion(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	for _, mark := range []string{"one", "two", "three"} {
 		s.ok("deploy", newWeb(t, "0s", mark))
 	}
 	s.awaitEnvironments("web", "3 blue serving")
-	running := startLoad(s.url(""), []kind{{"request", 2, false, get("/", says)}})
-	time.Sleep(200 * time.Millisecond)
+	running := startLoad(t, s.url(""), []kind{{"request", 2, false, get("/", says)}})
+	running.await(t, 20)
 	s.ok("rollback", "web", "--to", "1")
 	s.answers("1")
 	s.awaitEnvironments("web", "1 green serving")
@@ -383,6 +373,7 @@ func TestRollbackToAStoppedVersion(t *testing.T) {
 // The same content is the same version: deploying it again does nothing, going
 // back to older content releases that version.
 func TestSameContentIsTheSameVersion(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	one := newWeb(t, "0s", "one")
@@ -406,6 +397,7 @@ func TestSameContentIsTheSameVersion(t *testing.T) {
 
 // The slots take turns, and a deploy while blue stands by goes on without it.
 func TestSlotsTakeTurns(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "v1"))
@@ -430,6 +422,7 @@ func TestSlotsTakeTurns(t *testing.T) {
 // Blue stands by across restarts of the server, gentle and not, and is as good
 // for a rollback afterwards. Seen red with a recovery that leaves blue out.
 func TestStandbySurvivesARestart(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "one"))
@@ -456,13 +449,18 @@ func TestStandbySurvivesARestart(t *testing.T) {
 // When green stops working while it is watched, and blue stands by, the release
 // goes back by itself.
 func TestGreenThatBreaksWhileItIsWatched(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newWeb(t, "10m", "one"))
-	// Green works for two seconds and then never again.
-	bad := strings.Replace(manifestWith("10m"), `["./web"]`, `["sh", "-c", "test -e ../done && exit 1; (sleep 2; kill $$) & ./web & web=$!; trap 'kill $web; exit 1' TERM; wait"]`, 1)
+	// Green works until the gate is opened and then never again.
+	gate := newGate(t)
+	command := strings.ReplaceAll(`["sh", "-c", "test -e GATE && exit 1; (until test -e GATE; do sleep 0.1; done; kill $$) & ./web & web=$!; trap 'kill $web; exit 1' TERM; wait"]`, "GATE", gate.path)
+	bad := strings.Replace(manifestWith("10m"), `["./web"]`, command, 1)
 	bad = strings.Replace(bad, "interval: 50ms", "interval: 50ms, failures: 1", 1)
 	s.ok("deploy", newApp(t, bad, "two").dir)
+	s.awaitPhase("web", "watching")
+	gate.open()
 	st := s.awaitPhase("web", "rolled-back")
 	if !strings.Contains(st.Release.Reason, "no healthy instance") {
 		t.Errorf("reason: %s", st.Release.Reason)

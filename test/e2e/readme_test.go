@@ -13,6 +13,7 @@ import (
 // The commands of the README work as they are pasted, and print what it shows; only
 // times, sizes and places differ. Seen red with a sentence of the README changed.
 func TestReadme(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	page, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 // A server that cannot have what it needs says so and leaves everything alone.
 func TestServerThatCannotStart(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
@@ -39,7 +40,7 @@ func TestServerThatCannotStart(t *testing.T) {
 		{"no such flag", []string{"--date", none}, []string{"--date", "Usage"}},
 		{"level", []string{"--data", none, "--log-level", "loud"}, []string{"--log-level", "debug, info, warn or error"}},
 	} {
-		tealWith(t, nil, append([]string{"server"}, c.args...)...).in(t, c.name).expect(t, 2, c.says...)
+		tealWith(nil, append([]string{"server"}, c.args...)...).in(t, c.name).expect(t, 2, c.says...)
 	}
 	before.unchanged()
 	for _, name := range []string{"store", "bundles", "logs"} {
@@ -58,24 +59,26 @@ func (r result) in(t testing.TB, name string) result {
 
 // Without a server there is nothing to be had, and exit code 3.
 func TestNoServer(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
-	free := freeAddress(t)
+	free := reserved(t)
 	env := []string{"TEAL_ADDR=" + free, "TEAL_TOKEN=x"}
 	for _, args := range [][]string{
 		{"deploy", newOdd(t, "odd", "").dir}, {"status"}, {"status", "odd"}, {"rollback", "odd"}, {"promote", "odd"},
 		{"alias", "set", "odd", "live", "1"}, {"invoke", "odd"}, {"logs", "odd"}, {"history", "odd"}, {"watch", "odd"},
 	} {
-		tealWith(t, env, args...).in(t, args[0]).expect(t, 3, "no Teal server answers at", free, "teal server")
+		tealWith(env, args...).in(t, args[0]).expect(t, 3, "no Teal server answers at", free, "teal server")
 	}
 	// Nothing is known of a server that never ran on this data.
-	tealWith(t, []string{"TEAL_DATA=" + t.TempDir(), "TEAL_ADDR=" + free}, "status").expect(t, 3, "teal server")
+	tealWith([]string{"TEAL_DATA=" + t.TempDir(), "TEAL_ADDR=" + free}, "status").expect(t, 3, "teal server")
 	// What needs no server works without one.
-	tealWith(t, env, "validate", newOdd(t, "odd", "").dir).expect(t, 0)
+	tealWith(env, "validate", newOdd(t, "odd", "").dir).expect(t, 0)
 }
 
 // Every order that cannot be carried out is refused with exit code 2 and a
 // sentence that helps, and changes nothing.
 func TestRefusedOrders(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	blue := newApp(t, manifestWith("0s"), "blue")
@@ -108,7 +111,7 @@ func TestRefusedOrders(t *testing.T) {
 		{"invoke web --component web", []string{"not a function"}},
 		{"invoke web", []string{"no function"}},
 
-		{"rollback web", []string{"no version before version 1", "--to"}},
+		{"rollback web", []string{"no version before v1", "--to"}},
 		{"promote web", []string{"no version beside the live one", "--no-release"}},
 		{"abort web", []string{"no release to abort", "teal history web"}},
 
@@ -148,6 +151,7 @@ func TestRefusedOrders(t *testing.T) {
 
 // With --json a refusal is one document with a stable code.
 func TestRefusalAsJSON(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	for args, want := range map[string]string{
@@ -173,12 +177,13 @@ func TestRefusalAsJSON(t *testing.T) {
 
 // A token that is wrong, or cannot be read, opens nothing.
 func TestWrongToken(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)
 	before := s.remember("web", "/")
 	for _, args := range [][]string{{"status"}, {"deploy", newApp(t, manifestWith("0s"), "green").dir}, {"rollback", "web"}, {"alias", "set", "web", "live", "1"}} {
-		tealWith(t, []string{"TEAL_DATA=" + s.data, "TEAL_TOKEN=wrong"}, args...).in(t, args[0]).expect(t, 2, "token")
+		tealWith([]string{"TEAL_DATA=" + s.data, "TEAL_TOKEN=wrong"}, args...).in(t, args[0]).expect(t, 2, "token")
 	}
 	unreadable, empty := t.TempDir(), t.TempDir()
 	if err := os.Mkdir(filepath.Join(unreadable, "admin.token"), 0o700); err != nil {
@@ -188,15 +193,16 @@ func TestWrongToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	at := "TEAL_ADDR=" + s.addr("admin.addr")
-	tealWith(t, []string{at, "TEAL_DATA=" + unreadable}, "status").expect(t, 2, "token cannot be read", "TEAL_TOKEN")
-	tealWith(t, []string{at, "TEAL_DATA=" + empty}, "status").expect(t, 2, "does not hold a token", "TEAL_TOKEN")
-	tealWith(t, []string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "no token", "TEAL_DATA", "TEAL_TOKEN")
+	tealWith([]string{at, "TEAL_DATA=" + unreadable}, "status").expect(t, 2, "token cannot be read", "TEAL_TOKEN")
+	tealWith([]string{at, "TEAL_DATA=" + empty}, "status").expect(t, 2, "does not hold a token", "TEAL_TOKEN")
+	tealWith([]string{at, "TEAL_DATA=" + t.TempDir()}, "status").expect(t, 2, "no token", "TEAL_DATA", "TEAL_TOKEN")
 	before.unchanged()
 }
 
 // What is wrong with an app is found before anything is sent, by validate and by
 // deploy, with the place in the file, all of it at once.
 func TestBadApps(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newFiles(t, files{"teal.yaml": oddManifest("odd", ""), "odd/odd.py": oddHandler}).dir)
@@ -263,6 +269,7 @@ func TestBadApps(t *testing.T) {
 // The server does not count on the command line to have looked: what a bundle
 // must not hold is refused by it too, and nothing of it is kept.
 func TestBundlesSentByHand(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	token, err := os.ReadFile(filepath.Join(s.data, "admin.token"))
@@ -350,6 +357,7 @@ func writeBomb(t testing.TB, path string) {
 // A request goes to one app. A route that another app has is refused; the app
 // that has it keeps it.
 func TestRoutesOfTwoAppsThatCollide(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newApp(t, manifestWith("0s"), "blue").dir)

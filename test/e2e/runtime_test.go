@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -13,12 +12,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
+
+	"teal/test/ports"
 )
 
 // The examples that readers are shown do what they say: AWS's own handlers,
 // unchanged, blue and green.
 func TestExamples(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	hello := func(version, colour string) {
@@ -67,6 +68,7 @@ func TestExamples(t *testing.T) {
 // Components find each other through TEAL_URL_X, and what they find is their own
 // version, whatever is live.
 func TestSiblings(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", example("shop"))
@@ -96,9 +98,10 @@ func TestSiblings(t *testing.T) {
 // What goes wrong in a function is answered with a reason, and the next
 // invocation does not feel it.
 func TestFunctionsThatFail(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
-	s.ok("deploy", newOdd(t, "odd", ", timeout: 1s, memory: 64MiB").dir)
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 4s, memory: 64MiB").dir)
 	works := func(after string) {
 		t.Helper()
 		if code, _, body := s.get("/odd"); code != http.StatusOK || body != "version 1" {
@@ -112,7 +115,7 @@ func TestFunctionsThatFail(t *testing.T) {
 		says      string
 		log       []string
 	}{
-		{"a timeout", "do=sleep&n=20000", http.StatusGatewayTimeout, "timeout of 1s", []string{"Task timed out after 1.00 seconds", "Status: timeout"}},
+		{"a timeout", "do=sleep&n=200000", http.StatusGatewayTimeout, "timeout of 4s", []string{"Task timed out after 4.00 seconds", "Status: timeout"}},
 		{"a crash", "do=crash", http.StatusBadGateway, "exit status 3", []string{"these are my last words", "Runtime.ExitError"}},
 		{"an error", "do=raise", http.StatusBadGateway, "at request", []string{"as you wish", "ValueError", "odd.py"}},
 		{"too much memory", "do=hog&n=2000", http.StatusBadGateway, "function", []string{"emory"}},
@@ -127,28 +130,30 @@ func TestFunctionsThatFail(t *testing.T) {
 	if strings.Contains(s.log.String(), `memory_limit="cgroup`) {
 		s.logged([]string{"odd"}, "Runtime.OutOfMemory", "out of memory")
 	}
-	if st := s.status("odd"); st.Environments[0].State != "serving" {
-		t.Errorf("after all that the environment is %+v", st.Environments[0])
+	if st := s.status("odd"); st.environments() != "1 blue serving" {
+		t.Errorf("after all that there is %s", st.text)
 	}
 }
 
 // More invocations at once than there may be instances wait a moment, then are
 // told to come again; none is lost.
 func TestTooManyAtOnce(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
-	s.ok("deploy", newOdd(t, "odd", ", timeout: 10s, concurrency: {min: 1, max: 2}").dir)
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 2m, concurrency: {min: 2, max: 2}").dir)
+	gate, url := newGate(t), s.url("/odd?do=wait&gate=")
 	const clients = 8
 	type answer struct {
 		code  int
 		retry string
 		body  string
 	}
-	answers := make(chan answer)
+	answers := make(chan answer, clients)
 	for range clients {
 		go func() {
-			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-			resp, err := client.Get(s.url("/odd?do=sleep&n=2500"))
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+			resp, err := client.Get(url + gate.path)
 			if err != nil {
 				answers <- answer{body: err.Error()}
 				return
@@ -158,7 +163,10 @@ func TestTooManyAtOnce(t *testing.T) {
 		}()
 	}
 	codes := map[int]int{}
-	for range clients {
+	for n := range clients {
+		if n == clients-2 { // all others have been answered
+			gate.open()
+		}
 		a := <-answers
 		codes[a.code]++
 		if a.code == http.StatusTooManyRequests && a.retry == "" || a.code == 0 {
@@ -176,10 +184,11 @@ func TestTooManyAtOnce(t *testing.T) {
 // invoke prints what the function returned, or its error document; the exit code
 // tells which.
 func TestInvoke(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
-	s.ok("deploy", newOdd(t, "odd", ", timeout: 1s").dir)
-	blue := newOdd(t, "odd", ", timeout: 1s")
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 4s").dir)
+	blue := newOdd(t, "odd", ", timeout: 4s")
 	blue.write("odd/mark", "two")
 	s.ok("deploy", blue.dir, "--no-release")
 	for _, c := range []struct {
@@ -199,7 +208,7 @@ func TestInvoke(t *testing.T) {
 	}
 	s.teal("invoke", "odd", "--data", `{"do": "raise"}`).expect(t, 1, `"errorType": "ValueError"`, `"errorMessage": "as you wish"`, "teal logs odd --request")
 	s.teal("invoke", "odd", "--data", `{"do": "crash"}`).expect(t, 1, "Runtime.ExitError", "exit status 3")
-	s.teal("invoke", "odd", "--data", `{"do": "sleep", "n": 5000}`).expect(t, 1, "Sandbox.Timedout", "Task timed out after 1.00 seconds")
+	s.teal("invoke", "odd", "--data", `{"do": "sleep", "n": 200000}`).expect(t, 1, "Sandbox.Timedout", "Task timed out after 4.00 seconds")
 	s.teal("invoke", "odd:3").expect(t, 2, "version 3")
 
 	r := s.teal("invoke", "odd", "--json", "--data", `{"do": "raise"}`)
@@ -225,6 +234,7 @@ func TestInvoke(t *testing.T) {
 // logs shows what a version has printed, with the request that made it, and of
 // no other version.
 func TestLogsOfOneVersion(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newOdd(t, "odd", "").dir)
@@ -274,6 +284,7 @@ func TestLogsOfOneVersion(t *testing.T) {
 // follows, and comes before the report of that request. Seen red when what was in
 // the pipe was left to the reader: one line in twenty had the next request's ID.
 func TestLinesCarryTheirRequest(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	s.ok("deploy", newFiles(t, files{
@@ -282,12 +293,13 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 	}).dir)
 	const clients, each = 3, 100
 	var all sync.WaitGroup
+	url := s.url("/odd")
 	for range clients {
 		all.Go(func() {
 			transport := &http.Transport{}
 			defer transport.CloseIdleConnections()
 			for range each {
-				resp, err := (&http.Client{Transport: transport}).Get(s.url("/odd"))
+				resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get(url)
 				if err != nil {
 					t.Error(err)
 					return
@@ -301,8 +313,9 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 		})
 	}
 	all.Wait()
-	waitFor(t, 10*time.Second, "the reports", func() bool {
-		return strings.Count(s.ok("logs", "odd").stdout, "REPORT") == clients*each
+	waitUntil(t, "the reports", func() (bool, string) {
+		log := s.ok("logs", "odd").stdout
+		return strings.Count(log, "REPORT") == clients*each, tail(log, 60)
 	})
 	var list struct {
 		Lines []struct {
@@ -338,6 +351,7 @@ func TestLinesCarryTheirRequest(t *testing.T) {
 // What the server knows stays with it: neither functions nor services get its
 // environment, its token least of all. Seen red with os.Environ in the function's.
 func TestServersEnvironmentStaysWithIt(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := newServer(t)
 	s.start("TEAL_TOKEN=hidden-token", "TEAL_DATA=/hidden", "AWS_SECRET_ACCESS_KEY=hidden-key", "SECRET=hidden", "LD_LIBRARY_PATH=/hidden", "PYTHONPATH=/hidden", "NODE_OPTIONS=--no-warnings")
@@ -393,13 +407,18 @@ routes:
 // A service whose process dies is started again; what its other instance does is
 // not disturbed.
 func TestServiceInstanceThatDies(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	linuxOnly(t)
 	s := startServer(t)
 	mark := "dies-" + filepath.Base(t.TempDir()) + fmt.Sprint(os.Getpid())
 	manifest := strings.Replace(manifestWith("10m"), "env: {MARK: {MARK}}", "instances: 2, env: {TEST_MARK: {MARK}}", 1)
 	s.ok("deploy", newApp(t, manifest, mark).dir)
+	said := func(text string) int { return strings.Count(s.log.String(), text) }
+	healthy := func() int { return said(`msg="an endpoint is healthy"`) }
+	waitFor(t, "both to be healthy", func() bool { return healthy() >= 2 }) // one is enough to be live
 	for pid := range marked(t, mark) {
+		before, ended := healthy(), said("killed by signal killed")
 		process, err := os.FindProcess(pid)
 		if err != nil {
 			t.Fatal(err)
@@ -407,18 +426,16 @@ func TestServiceInstanceThatDies(t *testing.T) {
 		if err := process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		waitFor(t, 10*time.Second, "the process to be gone", func() bool { return marked(t, mark)[pid] == "" })
+		// A process that ends loses its memory before its sockets: only who waits for it knows
+		// that both are gone, and whoever is connected until then gets a 502.
+		waitFor(t, "the process to be gone", func() bool { return said("killed by signal killed") > ended })
 		for range 50 {
 			if code, _, body := s.get("/"); code != http.StatusOK || body != "version 1" {
 				t.Fatalf("after the end of an instance: %d %s", code, body)
 			}
 		}
-		waitFor(t, 10*time.Second, "two instances", func() bool { return len(marked(t, mark)) == 2 })
-		waitFor(t, 10*time.Second, "both to be healthy", func() bool {
-			st := s.status("web")
-			return st.Environments[0].State == "serving" && st.Environments[0].Reason == ""
-		})
-		time.Sleep(200 * time.Millisecond) // two checks: nothing says which instance is healthy
+		waitFor(t, "two instances", func() bool { return len(marked(t, mark)) == 2 })
+		waitFor(t, "both to be healthy", func() bool { return healthy() > before })
 	}
 	s.logged([]string{"web"}, "killed by signal killed", "starting it again")
 }
@@ -426,6 +443,7 @@ func TestServiceInstanceThatDies(t *testing.T) {
 // An upstream is somebody else's: a version is not released before it answers,
 // and when it stops answering, requests get a reason.
 func TestUpstream(t *testing.T) {
+	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
 	const manifest = `
@@ -435,11 +453,11 @@ upstreams:
 routes:
   - {path: /, to: old}
 release:
-  ready_within: 1s
+  ready_within: 5s
 `
-	address := freeAddress(t)
+	address := reserved(t)
 	a := newFiles(t, files{"teal.yaml": fmt.Sprintf(manifest, address)})
-	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 1s", address, "is live")
+	s.teal("deploy", a.dir).expect(t, 1, "did not become healthy within 5s", address, "is live")
 
 	_, port, _ := strings.Cut(address, ":")
 	web := exec.Command(built.web)
@@ -452,37 +470,37 @@ release:
 		_ = web.Wait()
 	}
 	t.Cleanup(stop)
-	waitFor(t, 10*time.Second, "the upstream", func() bool {
+	waitFor(t, "the upstream", func() bool {
 		resp, err := http.Get("http://" + address + "/healthz")
 		if err == nil {
 			_ = resp.Body.Close()
 		}
 		return err == nil
 	})
+	a.write("teal.yaml", strings.Replace(fmt.Sprintf(manifest, address), "ready_within: 5s", "ready_within: 2m", 1))
 	s.ok("deploy", a.dir)
 	if code, version, body := s.get("/"); code != http.StatusOK || version != "1" || body != "version of an upstream" {
 		t.Errorf("%d, version %s: %s", code, version, body)
 	}
 	stop()
-	waitFor(t, 10*time.Second, "the upstream to be found missing", func() bool {
+	waitFor(t, "the upstream to be found missing", func() bool {
 		code, _, body := s.get("/")
 		return code == http.StatusServiceUnavailable && strings.Contains(body, "no_healthy_instance") || code == http.StatusBadGateway && strings.Contains(body, "upstream_failed")
 	})
-	waitFor(t, 10*time.Second, "status to say so", func() bool {
-		st := s.status("legacy")
-		return st.Environments[0].State == "degraded" && strings.Contains(st.Environments[0].Reason, address)
+	s.awaitStatus("legacy", "the version to be degraded", func(st status) bool {
+		e := st.environment(1)
+		return e.State == "degraded" && strings.Contains(e.Reason, address)
 	})
 }
 
-// freeAddress returns an address that nobody listens on at the moment.
-func freeAddress(t testing.TB) string {
+// reserved returns an address that nobody listens on, and that nobody else gets until
+// the test ends.
+func reserved(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
+	t.Cleanup(func() { _ = release() })
+	return address
 }

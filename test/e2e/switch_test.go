@@ -44,10 +44,11 @@ func alternate(s *server, apps []app, times int) []moment {
 // claim: with 50 ms there, 18 of 231 lost; with 50 ms and the right acquire,
 // none.
 func TestSwitchesLoseNothing(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	apps := []app{newApp(t, mixedManifest, "one"), newApp(t, mixedManifest, "two")}
 	switches := alternate(s, apps, 2)
-	running := startLoad(s.url(""), []kind{
+	running := startLoad(t, s.url(""), []kind{
 		{"keep-alive", 2, false, get("/", says)},
 		{"new connection", 1, true, get("/", says)},
 		{"function", 2, false, get("/fn", says)},
@@ -91,6 +92,7 @@ release:
 // Seen red with sibling listeners that follow live instead of their own
 // environment: chains such as "2 2 1 1".
 func TestNoChainOfCallsSeesTwoVersions(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	apps := []app{newApp(t, chainManifest, "one"), newApp(t, chainManifest, "two")}
 	switches := alternate(s, apps, 2)
@@ -102,7 +104,7 @@ func TestNoChainOfCallsSeesTwoVersions(t *testing.T) {
 			return nil
 		}
 	}
-	running := startLoad(s.url(""), []kind{
+	running := startLoad(t, s.url(""), []kind{
 		{"service first", 2, false, get("/chain?via=ONE,TWO,WEB", sameAll(4))},
 		{"function first", 2, false, get("/one/chain?via=WEB,TWO,ONE", sameAll(4))},
 	})

@@ -187,7 +187,10 @@ func (t *Teal) Rollback(_ context.Context, name string, to int, by, why string) 
 		return teal.Release{}, err
 	}
 	r := a.active()
-	if r == nil || r.From == 0 || (to != 0 && to != r.From) {
+	switch {
+	case r != nil && r.Phase.BeforeTraffic() && (to == 0 || to == r.From):
+		return t.abort(a, r, by, why), nil
+	case r == nil || r.From == 0 || (to != 0 && to != r.From):
 		return teal.Release{}, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version to go back to", name)
 	}
 	reason := "requested by " + by
@@ -220,13 +223,18 @@ func (t *Teal) Abort(ctx context.Context, name, by, why string) (teal.Release, e
 		return t.Rollback(ctx, name, 0, by, why)
 	}
 	defer t.mu.Unlock()
+	return t.abort(a, r, by, why), nil
+}
+
+// abort ends a release that has moved nothing.
+func (t *Teal) abort(a *app, r *teal.Release, by, why string) teal.Release {
 	if r.Phase == teal.PhaseQueued {
 		t.enter(a, r, teal.PhaseProvisioning, "starting")
 	}
 	r.Commands.Give(teal.Command{Kind: teal.CommandRollback, By: by, Why: why, At: t.now})
 	t.enter(a, r, teal.PhaseAborted, "requested by "+by)
 	t.dropEnvironment(a, r.To)
-	return *r, nil
+	return *r
 }
 
 // Command implements api.Releaser. An approval approves the step that green has.

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"teal"
@@ -151,6 +152,8 @@ func matches(l api.LogLine, q api.LogQuery) bool {
 	return l.App == q.App &&
 		(q.Version == 0 || l.Version == q.Version) &&
 		(q.Component == "" || l.Component == q.Component) &&
+		(q.Instance == "" || l.Instance == q.Instance) &&
+		!l.At.Before(q.Since) && strings.Contains(l.Text, q.Text) &&
 		(q.RequestID == "" || l.RequestID == q.RequestID)
 }
 

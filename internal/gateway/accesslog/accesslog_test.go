@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/gateway"
 )
 
@@ -211,7 +212,7 @@ func TestADiskThatStandsStill(t *testing.T) {
 	for range 1000 {
 		l.Log(&record)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > await.Patience {
 		t.Errorf("1000 lines took %s", took)
 	}
 	if l.Dropped() == 0 || cap(l.waiting) > 64<<10 {

@@ -31,6 +31,7 @@ import (
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
 	"teal/internal/gateway/nethttp"
+	"teal/internal/nobody"
 )
 
 // carrier is one way in which a request comes to the gateway and its answer back.
@@ -139,8 +140,9 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		"web":  {Endpoints: &endpoints{site: s, host: s.instance.addr}},
 		"fn":   {Function: s.function, Payload: "2.0"},
 		"fn1":  {Function: s.function, Payload: "1.0"},
-		"dead": {Endpoints: &endpoints{site: s, host: nobody(t)}},
+		"dead": {Endpoints: &endpoints{site: s, host: nobody.Address(t)}},
 		"none": {Endpoints: &endpoints{site: s}},
+		"own":  {Endpoints: &endpoints{site: s, host: s.instance.addr, ownHost: true}},
 		"two":  {Endpoints: &endpoints{site: s, host: speaksHTTP2(t)}, HTTP2: true},
 	}
 	for name, component := range components {
@@ -150,6 +152,10 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 	s.env = gateway.NewEnvironment(gateway.EnvironmentConfig{App: "shop", Version: 7, Components: components, Admit: s.admits, Routes: []teal.Route{
 		{Host: "shop.example", Path: "/", To: "web"}, {Host: "shop.example", Path: "/fn", To: "fn"}, {Host: "shop.example", Path: "/fn1", To: "fn1"},
 		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"}, {Host: "shop.example", Path: "/two", To: "two"},
+		{Host: "shop.example", Path: "/caf%c3%a9", To: "none"},
+		{Host: "shop.example", Path: "/str%2fip", To: "web", Strip: true}, {Host: "only.example", Path: "/form", To: "web", Methods: []string{"GET", "POST"}},
+		{Host: "shop.example", Path: "/own", To: "own"}, {Host: "*.shop.example", Path: "/wild", To: "none"},
+		{Host: "shop.example", Path: "/old", Redirect: &teal.Redirect{To: "https://new.example/x", Status: 308}}, {Host: "shop.example", Path: "/gone", Redirect: &teal.Redirect{To: "/", Exact: true}},
 	}})
 	table := gateway.New()
 	for _, app := range s.apps() {
@@ -266,8 +272,9 @@ func (s *site) atRest() {
 
 // endpoints hands out one address; "" is none.
 type endpoints struct {
-	site *site
-	host string
+	site    *site
+	host    string
+	ownHost bool
 }
 
 func (e *endpoints) Claim() (gateway.Endpoint, error) {
@@ -279,7 +286,7 @@ func (e *endpoints) Claim() (gateway.Endpoint, error) {
 }
 
 func (e *endpoints) Address() gateway.Address {
-	return gateway.Address{Scheme: "http", Host: e.host}
+	return gateway.Address{Scheme: "http", Host: e.host, OwnHost: e.ownHost}
 }
 
 func (e *endpoints) Done(bool) { e.site.open.Add(-1) }
@@ -382,14 +389,6 @@ func speaksHTTP2(t *testing.T) string {
 	server.Start()
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()
-}
-
-// nobody returns an address at which nobody listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	l := listen(t)
-	_ = l.Close()
-	return l.Addr().String()
 }
 
 // selfSigned returns a certificate for 127.0.0.1 and the pool that trusts it.

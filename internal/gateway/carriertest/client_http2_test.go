@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"teal/internal/await"
 )
 
 // http2Conn is a connection in HTTP/2, of which every frame is seen.
@@ -207,7 +209,7 @@ func (h *http2Conn) more(piece string) {
 		if piece = piece[n:]; n == 0 {
 			select {
 			case <-h.opened:
-			case <-time.After(10 * time.Second):
+			case <-time.After(await.Patience):
 				h.t.Fatal("the server takes no more of a body")
 			}
 		}
@@ -238,7 +240,7 @@ func (h *http2Conn) next() (event, bool) {
 	select {
 	case e, ok := <-events:
 		return e, ok
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Patience):
 		h.t.Fatal("there is no answer")
 	}
 	return event{}, false

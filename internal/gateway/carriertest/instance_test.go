@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/await"
 )
 
 // field is one header or trailer field.
@@ -144,7 +145,7 @@ func (i *instance) next(t *testing.T) request {
 	select {
 	case q := <-i.seen:
 		return q
-	case <-time.After(10 * time.Second):
+	case <-time.After(await.Patience):
 		t.Fatal("the instance got no request")
 	}
 	return request{}

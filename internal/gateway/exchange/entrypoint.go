@@ -63,11 +63,16 @@ func (p *Policy) trusts(at *Entrypoint, peer netip.Addr) bool {
 	return at.Environment != nil || p.trusted(peer)
 }
 
-// Choose claims the component that the request is for, by its decoded path, and counts
-// the request in. path may lie in a buffer, and then so does the Route of the claim. It
-// allocates nothing unless it fails, or the request overrides.
-func (x *Exchange) Choose(path string) (err error) {
-	x.Claim, err = x.claim(gateway.Head{Host: x.in.Line().Host, Path: path})
+// Choose claims the component that the request is for and counts the request in. It
+// allocates nothing unless it fails, the request overrides, or its path is not in normal
+// form. Nothing of the claim lies in the carrier's buffer.
+func (x *Exchange) Choose() (err error) {
+	line := x.in.Line()
+	method := line.Method
+	if method == "CONNECT" { // of a WebSocket over HTTP/2, which is a GET over HTTP/1.1 (RFC 8441)
+		method = "GET"
+	}
+	x.Claim, err = x.claim(gateway.Head{Host: line.Host, Path: line.Path, Method: method})
 	return err
 }
 

@@ -27,7 +27,12 @@ var statuses = map[teal.Kind]int{
 // statusOf returns the status to answer an error with.
 func statusOf(err error) int {
 	var refused *http1.Error
+	var elsewhere *gateway.Redirection
 	switch {
+	case errors.As(err, &elsewhere):
+		return elsewhere.Status()
+	case teal.IsCode(err, teal.CodeMethodNotAllowed):
+		return statusMethodNotAllowed
 	case errors.Is(err, ErrBodyStalled), errors.Is(err, errHeadStalled):
 		return statusRequestTimeout // the client's delay, not an instance's
 	case errors.Is(err, ErrNotImplemented):

@@ -32,7 +32,7 @@ func (x *Exchange) event(port string, body []byte, now time.Time) payload.Reques
 	}
 	return payload.Request{
 		Method:    strings.Clone(line.Method),
-		Path:      strings.Clone(line.Path),
+		Path:      strings.Clone(x.ForwardedPath()),
 		RawQuery:  strings.Clone(line.RawQuery),
 		Protocol:  line.Protocol,
 		Host:      h.get("Host"),

@@ -89,9 +89,7 @@ func (x *Exchange) Report() {
 	x.reported = true
 	line := x.in.Line()
 	x.Result.Method, x.Result.Host, x.Result.Path = line.Method, line.Host, line.Target
-	claim := x.Claim
-	claim.Route = x.in.Route()
-	claim.Report(x.Result)
+	x.Claim.Report(x.Result)
 }
 
 // End reports how the exchange went and gives the claim back, once.
@@ -123,7 +121,6 @@ func (x *Exchange) Leave() *gateway.Claim {
 		return nil
 	}
 	claim := x.Claim
-	claim.Route = strings.Clone(x.in.Route())
 	x.Claim = gateway.Claim{}
 	return &claim
 }

@@ -28,8 +28,6 @@ func (s sent) Line() Line {
 	return Line{Method: "GET", Host: "shop.example", Target: "/a?b", Path: "/a", RawQuery: "b", Protocol: "HTTP/1.1"}
 }
 
-func (s sent) Route() string { return "/a" }
-
 // lines receives fields as text.
 type lines []string
 

@@ -1,6 +1,10 @@
 package exchange
 
-import "strings"
+import (
+	"strings"
+
+	"teal/internal/gateway"
+)
 
 // The headers of Teal's own. Those that a client sends with the prefix are never
 // passed on, so that a service can believe what it sees.
@@ -17,6 +21,7 @@ const (
 	headerForwardedProto = "X-Forwarded-Proto"
 	headerForwardedHost  = "X-Forwarded-Host"
 	headerForwardedPort  = "X-Forwarded-Port"
+	headerPrefix         = "X-Forwarded-Prefix" // what of the path was left out on the way
 	headerForwarded      = "Forwarded"
 	headerRealIP         = "X-Real-IP"
 
@@ -35,7 +40,41 @@ func (x *Exchange) Forward(to Fields) {
 	}
 	to.Add(headerVersion, x.Claim.Env.Label())
 	x.forwardOrigin(to)
+	x.forwardPrefix(to)
 	x.forwardTrace(to)
+}
+
+// ForwardedPath returns the path, percent-encoded, that the component is asked for.
+func (x *Exchange) ForwardedPath() string {
+	path := x.in.Line().Path
+	if !x.strips() {
+		return path
+	}
+	return gateway.Stripped(path, x.Claim.Route)
+}
+
+// strips reports whether the path of the route is left out.
+func (x *Exchange) strips() bool { return x.Claim.Strip && x.Claim.Route != "" }
+
+// forwardPrefix says what is left out of the path, behind what a trusted peer has left
+// out before.
+func (x *Exchange) forwardPrefix(to Fields) {
+	if !x.strips() {
+		return
+	}
+	before := ""
+	if x.peer.trusted {
+		before = strings.TrimRight(Get(x.in, headerPrefix), "/")
+	}
+	to.Add(headerPrefix, before+x.Claim.Route)
+}
+
+// ForwardedHost returns the Host header that an instance gets.
+func (x *Exchange) ForwardedHost(to gateway.Address) string {
+	if to.OwnHost {
+		return to.Host
+	}
+	return x.in.Line().Host
 }
 
 // isForComponent reports whether a field is not about the connection. What a trusted
@@ -55,7 +94,8 @@ func (x *Exchange) passes(name string) bool {
 	case 't':
 		return x.span == nil || !isName(name, headerTraceParent) && !isName(name, headerTraceState)
 	case 'x':
-		return !isName(name, headerForwardedFor) && !isName(name, headerForwardedProto) && !isName(name, headerForwardedHost)
+		return !isName(name, headerForwardedFor) && !isName(name, headerForwardedProto) && !isName(name, headerForwardedHost) &&
+			(!x.strips() || !isName(name, headerPrefix))
 	}
 	return true
 }

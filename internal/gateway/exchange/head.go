@@ -18,9 +18,6 @@ type Request interface {
 	Head
 	// Line returns what is sent beside the fields.
 	Line() Line
-	// Route returns the part of the decoded path that has led to the component; "" while
-	// nothing has been claimed.
-	Route() string
 }
 
 // Line is what a request says beside its fields, as sent.

@@ -27,7 +27,7 @@ type Problem struct {
 // Answer is an answer of Teal's own, an error, in place of a component's.
 type Answer struct {
 	Status int
-	Body   []byte // nil for none
+	Body   []byte // nil for none, without a length
 
 	failure failure
 	grpc    bool
@@ -41,6 +41,7 @@ type failure struct {
 	claim     gateway.Claim
 	method    string
 	path      string
+	location  string // where the client is sent instead; "" for nowhere
 }
 
 // Fail decides what is answered to a request for which there is no answer of a
@@ -50,7 +51,9 @@ func (x *Exchange) Fail(err error) Answer {
 	f := x.failureOf(err)
 	a := answerOf(f)
 	x.Answered(a.Status)
-	x.code = teal.CodeOf(err)
+	if f.location == "" {
+		x.code = teal.CodeOf(err)
+	}
 	x.Result.Fault = faultOf(err, a.Status)
 	if partial := (partialBody{}); errors.As(err, &partial) {
 		x.Result.Gone = true
@@ -64,6 +67,9 @@ func (x *Exchange) Fail(err error) Answer {
 
 func answerOf(f failure) Answer {
 	status := statusOf(f.err)
+	if f.location != "" {
+		return Answer{Status: status, Body: []byte{}, failure: f}
+	}
 	return Answer{Status: status, Body: f.document(status), failure: f}
 }
 
@@ -92,6 +98,13 @@ func (a Answer) WriteHead(to Fields) {
 		a.failure.writeGRPC(to)
 		return
 	}
+	if a.failure.location != "" {
+		to.Add("Location", a.failure.location)
+		return
+	}
+	if only := (*gateway.NotAllowed)(nil); errors.As(a.failure.err, &only) {
+		to.Add("Allow", strings.Join(only.Methods, ", "))
+	}
 	to.Add(headerContentType, "application/problem+json")
 }
 
@@ -117,10 +130,14 @@ func (x *Exchange) BreakOff(err error, slowClient bool) {
 func (x *Exchange) failureOf(err error) failure {
 	x.requestID = or(x.requestID, uuid.NewString())
 	line := x.in.Line()
-	return failure{
+	f := failure{
 		err: err, id: x.requestID, internals: x.policy.seesInternals(x.at, x.peer.Addr, x.in),
 		claim: x.Claim, method: strings.Clone(line.Method), path: strings.Clone(line.Path),
 	}
+	if elsewhere := (*gateway.Redirection)(nil); errors.As(err, &elsewhere) {
+		f.location = elsewhere.Location(f.path, strings.Clone(line.RawQuery))
+	}
+	return f
 }
 
 // document returns the error as the client reads it.

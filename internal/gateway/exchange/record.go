@@ -47,7 +47,7 @@ func (x *Exchange) record(now time.Time) gateway.Record {
 		Scheme: x.at.Scheme(), Protocol: line.Protocol, Method: line.Method, Host: line.Host, Target: line.Target,
 		Referer: Get(x.in, "Referer"), UserAgent: Get(x.in, "User-Agent"), TraceParent: Get(x.in, headerTraceParent),
 		Status: x.Result.Status, Code: x.code, RequestID: x.requestID, Fault: x.Result.Fault, Aborted: x.Result.Status != 0 && !x.Whole,
-		Alias: x.Claim.Alias, Version: x.Claim.Version, Route: x.in.Route(), Instance: x.Instance,
+		Alias: x.Claim.Alias, Version: x.Claim.Version, Route: x.Claim.Route, Instance: x.Instance,
 	}
 	if !x.Result.Answered.IsZero() {
 		r.Answered = x.Result.Answered.Sub(x.start)

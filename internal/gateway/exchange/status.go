@@ -10,6 +10,7 @@ const (
 	statusUnauthorized                = 401
 	statusForbidden                   = 403
 	statusNotFound                    = 404
+	statusMethodNotAllowed            = 405
 	statusRequestTimeout              = 408
 	statusConflict                    = 409
 	statusRequestEntityTooLarge       = 413

@@ -38,7 +38,7 @@ func TestLargeBodiesShareABudget(t *testing.T) {
 	<-inside
 	s.wantProblem(503, teal.CodeUnavailable, "POST", "/", strings.NewReader(large), "Content-Type", "text/plain")
 	close(leave)
-	if code := <-first; code != http.StatusOK {
+	if code := receive(t, first, "the first answer"); code != http.StatusOK {
 		t.Errorf("the first large request got %d", code)
 	}
 	for _, body := range []string{"small", large, large} {
@@ -64,7 +64,7 @@ func TestCallsBetweenComponentsAreFromInside(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
-		if got := <-inside; got != want {
+		if got := receive(t, inside, "a call to begin"); got != want {
 			t.Errorf("inside is %t for %s, want %t", got, addr, want)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 )
@@ -143,7 +144,7 @@ func serveOn(t testing.TB, serve func(context.Context, net.Listener) error) (str
 		if !stopped {
 			stopped = true
 			cancel()
-			err = <-done
+			err = await.Value(t, "the server to end", done)
 		}
 		return err
 	}
@@ -253,7 +254,7 @@ func readResponse(t testing.TB, r *bufio.Reader, method string) (*http.Response,
 // eventually polls until check is nil.
 func eventually(t testing.TB, check func() error) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(await.Patience)
 	for {
 		err := check()
 		if err == nil {
@@ -329,13 +330,7 @@ func route(host, path, to string) teal.Route { return teal.Route{Host: host, Pat
 
 func receive[T any](t *testing.T, c <-chan T, what string) T {
 	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("timed out waiting for %s", what)
-		panic("unreachable")
-	}
+	return await.Value(t, what, c)
 }
 
 func isClosed(c <-chan struct{}) bool {

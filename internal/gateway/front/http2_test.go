@@ -311,8 +311,8 @@ func TestTheDrainDeadlineOfStreams(t *testing.T) {
 	if _, err := writer.Write([]byte("half")); err != nil {
 		t.Fatal(err)
 	}
-	<-arrived
-	<-arrived
+	receive(t, arrived, "a request to arrive")
+	receive(t, arrived, "a request to arrive")
 	drained := s.env.Retire()
 	if isClosed(drained) {
 		t.Fatal("drained with two in flight")
@@ -346,7 +346,7 @@ func TestShutdownFinishesStreams(t *testing.T) {
 		_ = response.Body.Close()
 		answer <- string(body)
 	}()
-	<-arrived
+	receive(t, arrived, "a request to arrive")
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
 	eventually(t, func() error {

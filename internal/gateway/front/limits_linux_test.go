@@ -74,7 +74,7 @@ func TestLimitsInEveryProtocol(t *testing.T) {
 			t.Errorf("%s: a request too many: %d %s", name, got, text)
 		}
 		answer <- struct{}{}
-		if got := <-first; got != 200 {
+		if got := receive(t, first, "the first answer"); got != 200 {
 			t.Errorf("%s: the first request: %d", name, got)
 		}
 		s.nothingInFlight()

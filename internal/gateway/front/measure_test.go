@@ -18,6 +18,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/nobody"
 )
 
 // recorder is a meter that keeps everything.
@@ -162,7 +163,7 @@ func TestWhatAUserGetsIsMeasuredOnce(t *testing.T) {
 		})},
 		{name: "a service answers", want: gateway.Result{Status: 404}, component: service(backend(t, http.NotFound))},
 		{name: "a service answers 503", want: gateway.Result{Status: 503, Fault: gateway.FaultStatus}, component: service(backend(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))},
-		{name: "nobody listens", want: gateway.Result{Status: 502, Fault: gateway.FaultConnection}, component: service(deadAddress(t))},
+		{name: "nobody listens", want: gateway.Result{Status: 502, Fault: gateway.FaultConnection}, component: service(nobody.Address(t))},
 		{name: "no instance is healthy", want: gateway.Result{Status: 503, Fault: gateway.FaultConnection}, component: service()},
 		{name: "a service hangs up", want: gateway.Result{Status: 502, Fault: gateway.FaultConnection}, component: service(rawBackend(t, func(_ net.Conn, r *bufio.Reader) { _, _ = http.ReadRequest(r) }))},
 		{name: "a service breaks off", want: gateway.Result{Status: 200, Fault: gateway.FaultConnection}, component: service(rawBackend(t, func(c net.Conn, r *bufio.Reader) {

@@ -15,6 +15,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/nobody"
 )
 
 // logLines is a log that is read while it is written.
@@ -57,7 +58,7 @@ func faults(t *testing.T) map[string]fault {
 	}
 	return map[string]fault{
 		"none healthy":  {none, "/", 503, teal.CodeNoHealthyInstance, "127.0.0.1:4000"},
-		"no connection": {service(deadAddress(t)), "/", 502, teal.CodeUpstreamFailed, "takes no connections"},
+		"no connection": {service(nobody.Address(t)), "/", 502, teal.CodeUpstreamFailed, "takes no connections"},
 		"no route":      {says(`"ok"`), "/missing", 404, teal.CodeNoRoute, ""},
 		"bad answer":    {says(`{"statusCode": 99}`), "/", 502, teal.CodeBadAnswer, "99"},
 		"timeout":       {fails(teal.Errorf(teal.CodeFunctionTimeout, `function "web" of version 7 timed out`)), "/", 504, teal.CodeFunctionTimeout, "timed out"},
@@ -153,7 +154,7 @@ func TestAFailedInvocationIsFoundByItsRequest(t *testing.T) {
 // Seen red with the sentence of the error in grpc-message.
 func TestTheGRPCPublicIsToldNothingOfTheInside(t *testing.T) {
 	var log logLines
-	web := service(deadAddress(t))
+	web := service(nobody.Address(t))
 	web.HTTP2 = true
 	s := start(t, web, exchange.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	response, err := http2Client(t).Do(s.request("POST", "/a.Service/Call", strings.NewReader("x"), "Content-Type", "application/grpc"))

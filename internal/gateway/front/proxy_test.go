@@ -19,6 +19,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
+	"teal/internal/nobody"
 )
 
 func TestProxyPassesARequestOn(t *testing.T) {
@@ -320,22 +321,9 @@ func TestAnUpgradeToHTTP2IsNotPassedOn(t *testing.T) {
 	}
 }
 
-// deadAddress returns an address at which nobody listens, and nobody will: the
-// near end of a connection has it.
-func deadAddress(t testing.TB) string {
-	t.Helper()
-	l := listen(t)
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _, _ = c.Close(), l.Close() })
-	return c.LocalAddr().String()
-}
-
 func TestAnotherInstanceIsTriedWhenOneTakesNoConnections(t *testing.T) {
 	host := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
-	web := service(deadAddress(t), deadAddress(t), host)
+	web := service(nobody.Address(t), nobody.Address(t), host)
 	s := start(t, web, exchange.Config{})
 	response, body := s.do("POST", "/", strings.NewReader("data"))
 	if response.StatusCode != 200 || body != "data" {
@@ -358,7 +346,7 @@ func TestInstancesThatFail(t *testing.T) {
 		detail string
 	}{
 		{"none healthy", service(), 503, teal.CodeNoHealthyInstance, "healthy"},
-		{"no connection", service(deadAddress(t)), 502, teal.CodeUpstreamFailed, "takes no connections"},
+		{"no connection", service(nobody.Address(t)), 502, teal.CodeUpstreamFailed, "takes no connections"},
 		{"closes at once", service(rawBackend(t, func(_ net.Conn, r *bufio.Reader) { _, _ = r.ReadByte() })), 502, teal.CodeUpstreamFailed, "broke the connection"},
 		{"not HTTP", service(rawBackend(t, func(c net.Conn, r *bufio.Reader) {
 			_, _ = r.ReadString('\n')

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 )
@@ -273,7 +274,7 @@ func TestAHandshakeAtTheEnd(t *testing.T) {
 	_, _ = io.WriteString(c, "\x16\x03\x01")
 	time.Sleep(50 * time.Millisecond) // it has been accepted
 	began := time.Now()
-	if err := stop(); err != nil || time.Since(began) > 5*time.Second {
+	if err := stop(); err != nil || time.Since(began) > await.Patience {
 		t.Errorf("%v after %s", err, time.Since(began))
 	}
 }

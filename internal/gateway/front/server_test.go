@@ -294,7 +294,7 @@ func TestAClientThatGoesAwayFromAFunction(t *testing.T) {
 	_ = c.Close()
 	s.nothingInFlight()
 	c, _ = s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-arrived
+	receive(t, arrived, "a request to arrive")
 	_ = c.Close()
 	s.inFlight(1)
 	close(answer)
@@ -309,7 +309,7 @@ func TestTheDrainDeadlineOfAFunction(t *testing.T) {
 		return teal.Answer{}, ctx.Err()
 	}), exchange.Config{})
 	_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-arrived
+	receive(t, arrived, "a request to arrive")
 	drained := s.env.Retire()
 	s.env.Cancel()
 	response, body := readResponse(t, r, "GET")
@@ -389,7 +389,7 @@ func TestShutdownFinishesWhatIsInFlight(t *testing.T) {
 	})
 	s := start(t, service(host), exchange.Config{})
 	_, r := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-	<-arrived
+	receive(t, arrived, "a request to arrive")
 	stopped := make(chan error, 1)
 	go func() { stopped <- s.stop() }()
 	eventually(t, func() error {
@@ -425,8 +425,8 @@ func TestShutdownCutsOffWhatDoesNotFinish(t *testing.T) {
 	s := start(t, service(host), exchange.Config{Limits: gateway.Limits{ShutdownGrace: 100 * time.Millisecond}})
 	_, waiting := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	_, upgraded := s.dialRaw("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: raw\r\n\r\n")
-	<-arrived
-	<-arrived
+	receive(t, arrived, "a request to arrive")
+	receive(t, arrived, "a request to arrive")
 	if response, _ := readResponse(t, upgraded, "GET"); response.StatusCode != 101 {
 		t.Fatalf("status %d", response.StatusCode)
 	}

@@ -199,7 +199,7 @@ func (c *clientConn) begin() {
 	c.exchange.Watch()
 	err := c.loop.all.at.CheckAdmission(c.admission.granted, received{t})
 	if err == nil {
-		err = c.claim()
+		err = c.exchange.Choose()
 	}
 	if err != nil {
 		c.fail(err)
@@ -233,14 +233,6 @@ func (c *clientConn) start() {
 	} else {
 		c.startProxying()
 	}
-}
-
-// claim claims what the request is for.
-func (c *clientConn) claim() error {
-	t := c.exchange
-	err := t.Choose(view(t.decodedPath()))
-	t.route, t.Claim.Route = len(t.Claim.Route), "" // it points into a buffer that may change
-	return err
 }
 
 // next waits for another request.

@@ -202,7 +202,7 @@ func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
 	most := int64(a.policy.Limits.Connections)
 	switch open := a.open.Add(1); {
 	case a.at.TLS == nil:
-		a.place(by, fd, peer, nil)
+		a.assign(by, fd, peer, nil)
 	case open > most+most/8: // a handshake is too dear to be made to say no
 		a.open.Add(-1)
 		_ = unix.Close(fd)
@@ -211,9 +211,9 @@ func (a *loops) adopt(by *loop, fd int, peer netip.AddrPort) {
 	}
 }
 
-// place gives a connection to a loop: the one on which it is called, nil for
+// assign gives a connection to a loop: the one on which it is called, nil for
 // none, unless another one has clearly fewer.
-func (a *loops) place(by *loop, fd int, peer netip.AddrPort, s *tlsState) {
+func (a *loops) assign(by *loop, fd int, peer netip.AddrPort, s *tlsState) {
 	best, least := by, int64(math.MaxInt64)
 	if by != nil {
 		least = by.count.Load() - 1

@@ -10,8 +10,9 @@ import (
 func (c *clientConn) appendRequest(to []byte) []byte {
 	t := c.exchange
 	r := &t.request
-	to = r.AppendRequestLine(to, t.endpoint.Address().Path)
-	to = http1.AppendField(to, []byte("Host"), r.Host)
+	address := t.endpoint.Address()
+	to = r.AppendRequestLine(to, address.Path, t.ForwardedPath())
+	to = http1.AppendLine(to, "Host", t.ForwardedHost(address))
 	w := c.loop.headWriter(to)
 	t.Forward(w)
 	to = w.out

@@ -14,8 +14,7 @@ type roundTrip struct {
 	exchange.Exchange
 	request  http1.Request
 	response http1.Response
-	up, down flow   // the bodies
-	path     []byte // room for a path that has to be decoded
+	up, down flow // the bodies
 	progress
 }
 
@@ -39,7 +38,6 @@ type progress struct {
 	halfDone [2]bool // the directions of a tunnel that have ended: up, down
 	waits    waitingFor
 	goneAt   int64 // when a client that sends no more is taken to have gone; 0 for never
-	route    int   // length of the part of the path that led to the component
 	out      int64 // bytes of the body of an answer that is Teal's own, or a function's
 	answer   error // to give when the body has been skipped
 	skipped  int64
@@ -71,18 +69,6 @@ func (t *roundTrip) reset(c *clientConn) {
 	t.Begin(c.loop.policy, &c.loop.all.at.Entrypoint, &c.peer, received{t})
 }
 
-// decodedPath returns the path as the routes have it.
-func (t *roundTrip) decodedPath() []byte {
-	sent := t.request.Path
-	for i := 0; i < len(sent); i++ {
-		if sent[i] == '%' {
-			t.path = http1.AppendUnescaped(t.path[:0], sent)
-			return t.path
-		}
-	}
-	return sent
-}
-
 // received is the request as package exchange reads it, in place.
 type received struct{ *roundTrip }
 
@@ -109,14 +95,6 @@ func (r received) Line() exchange.Line {
 		Method: view(q.Method), Host: view(q.Host), Target: view(q.Target()),
 		Path: view(q.Path), RawQuery: view(q.RawQuery()), Protocol: protocolOf(q),
 	}
-}
-
-// Route implements exchange.Request.
-func (r received) Route() string {
-	if r.route == 0 {
-		return ""
-	}
-	return view(r.decodedPath())[:r.route]
 }
 
 // fields are the fields of a head as package exchange reads them, in place.

@@ -249,7 +249,7 @@ func (a *loops) handshake(fd int, peer netip.AddrPort) {
 		a.policy.Logger.Warn("a TLS connection could not be given to an event loop", "error", err)
 		return
 	}
-	a.place(nil, own, peer, &tlsState{conn: secure, raw: w})
+	a.assign(nil, own, peer, &tlsState{conn: secure, raw: w})
 }
 
 // negotiate returns the connection when its handshake is over, and what is below it.

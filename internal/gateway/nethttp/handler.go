@@ -98,7 +98,7 @@ func (x *roundTrip) claim() error {
 		x.Claim = claim
 		return nil
 	}
-	return x.Choose(x.in.URL.Path)
+	return x.Choose()
 }
 
 // reportPanic logs a defect with its stack. net/http then closes the connection.

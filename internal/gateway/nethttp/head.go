@@ -1,6 +1,7 @@
 package nethttp
 
 import (
+	"cmp"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -105,13 +106,20 @@ func (r received) Len() int { return len(r.head()) }
 // Field implements exchange.Request.
 func (r received) Field(i int) (name, value string, endToEnd bool) { return r.head().Field(i) }
 
+// sentPath returns the path of the target as sent: net/http writes one anew that has
+// what should have been percent-encoded, and then no longer tells %2F from a slash.
+func sentPath(r *http.Request) string {
+	if strings.HasPrefix(r.RequestURI, "/") {
+		path, _, _ := strings.Cut(r.RequestURI, "?")
+		return path
+	}
+	return cmp.Or(r.URL.EscapedPath(), "/")
+}
+
 // Line implements exchange.Request.
 func (r received) Line() exchange.Line {
 	return exchange.Line{
 		Method: r.in.Method, Host: r.in.Host, Target: r.in.RequestURI,
-		Path: r.in.URL.EscapedPath(), RawQuery: r.in.URL.RawQuery, Protocol: r.in.Proto,
+		Path: sentPath(r.in), RawQuery: r.in.URL.RawQuery, Protocol: r.in.Proto,
 	}
 }
-
-// Route implements exchange.Request.
-func (r received) Route() string { return r.Claim.Route }

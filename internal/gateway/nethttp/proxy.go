@@ -88,6 +88,10 @@ func upgradesToHTTP2(h http.Header) bool {
 func (x *roundTrip) rewrite(r *httputil.ProxyRequest) {
 	r.Out.URL.RawQuery = r.In.URL.RawQuery // as sent; ReverseProxy has dropped what it could not parse
 	r.Out.Host = r.In.Host
+	if x.Claim.Strip {
+		r.Out.URL.RawPath = x.ForwardedPath()
+		r.Out.URL.Path, _ = url.PathUnescape(r.Out.URL.RawPath) // it has been read before
+	}
 	if len(r.In.Trailer) > 0 { // its values come when the body has been read
 		r.Out.Trailer = http.Header{}
 		filterTrailer(r.Out.Trailer, r.In.Trailer, x.handler.policy.PassesTrailer)
@@ -250,6 +254,7 @@ func (x *roundTrip) requestTo(r *http.Request, to gateway.Address) *http.Request
 		}
 	}
 	out.URL = &target
+	out.Host = x.ForwardedHost(to)
 	if r.Body != nil && x.body != nil {
 		out.Body = &attempt{requestBody: x.body, ctx: r.Context()}
 	}

@@ -27,7 +27,8 @@ type Index struct {
 	versions     *store.Mirror[Version]
 	environments *store.Mirror[teal.Environment]
 	releases     *store.Mirror[*teal.Release]
-	typed        *store.Store // over all of them
+	newest       map[string]string // the key of each app's newest release; under the lock of releases
+	typed        *store.Store      // over all of them
 	watches      []*store.Watch
 }
 
@@ -51,7 +52,7 @@ type Version struct {
 
 // New returns the index of a store; pieces says which code a spec needs.
 func New(kv store.KV, pieces func(teal.Spec) []string) *Index {
-	i := &Index{}
+	i := &Index{newest: map[string]string{}}
 	decode := store.New(kv)
 	i.apps = store.NewMirror(kv, "apps.*.app", func(e store.Entry) (teal.App, error) {
 		app, _ := decode.Apps.Decode(e) // one that cannot be understood has been reported, and is in no list
@@ -72,32 +73,29 @@ func New(kv store.KV, pieces func(teal.Spec) []string) *Index {
 			return nil, nil //nolint:nilerr // likewise
 		}
 		return &found.Value, nil
-	}, needlessReleases())
+	}, i.needlessReleases)
 	i.typed = store.New(i.releases)
 	return i
 }
 
 // needlessReleases lets go the releases that have ended and are not the newest of
 // their app: there may be thousands, with all their evidence.
-func needlessReleases() store.Trim[*teal.Release] {
-	newest := map[string]string{} // the key of an app's newest release
-	return func(key string, r *teal.Release, have func(string) (*teal.Release, bool)) []string {
-		if r == nil {
-			return nil
-		}
-		last := newest[r.App]
-		before, ok := have(last)
-		if !ok || key >= last {
-			newest[r.App] = key
-		}
-		switch {
-		case ok && key < last && r.Phase.Ended():
-			return []string{key}
-		case ok && key > last && before != nil && before.Phase.Ended():
-			return []string{last}
-		}
+func (i *Index) needlessReleases(key string, r *teal.Release, have func(string) (*teal.Release, bool)) []string {
+	if r == nil {
 		return nil
 	}
+	last := i.newest[r.App]
+	before, ok := have(last)
+	if !ok || key >= last {
+		i.newest[r.App] = key
+	}
+	switch {
+	case ok && key < last && r.Phase.Ended():
+		return []string{key}
+	case ok && key > last && before != nil && before.Phase.Ended():
+		return []string{last}
+	}
+	return nil
 }
 
 // KV is the store through which records are written so that the index is not
@@ -210,6 +208,18 @@ func (i *Index) Release(id string) (teal.Release, bool) {
 		return teal.Release{}, false
 	}
 	return *r, true
+}
+
+// NewestRelease returns the newest release of an app that is recorded and can be
+// understood. The app's own record may give out a higher number: a release has its
+// number, and its app's one place, before it has a record.
+func (i *Index) NewestRelease(app string) (newest teal.Release, ok bool) {
+	i.releases.View(func(have func(key string) (*teal.Release, bool)) {
+		if r, _ := have(i.newest[app]); r != nil {
+			newest, ok = *r, true
+		}
+	})
+	return newest, ok
 }
 
 // Version returns a version that there is.

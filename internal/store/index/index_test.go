@@ -93,7 +93,8 @@ func TestTheIndexIsNeverBehind(t *testing.T) {
 
 // Of an app's releases those that have not ended are kept, and the newest one,
 // whichever it was loaded or written as. Seen red without trimFor in Mirror.Load, and
-// without it in keep: the ended ones were kept.
+// without it in keep: the ended ones were kept; and when a newer release did not take
+// the place of the newest.
 func TestReleasesThatAreKept(t *testing.T) {
 	t.Parallel()
 	kv := memkv.New()
@@ -121,6 +122,13 @@ func TestReleasesThatAreKept(t *testing.T) {
 			if r, ok := i.Release(teal.ReleaseID("shop", n)); ok != slices.Contains(kept, n) || ok && r.ID != teal.ReleaseID("shop", n) {
 				t.Errorf("%s: release %d is kept: %t", when, n, ok)
 			}
+		}
+		newest := 0
+		if r, ok := i.NewestRelease("shop"); ok {
+			newest = teal.NumberOfRelease(r.ID)
+		}
+		if newest != slices.Max(append(kept, 0)) {
+			t.Errorf("%s: the newest release is %d", when, newest)
 		}
 	}
 	want("loaded", 4, 11)

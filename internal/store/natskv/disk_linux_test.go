@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -138,8 +139,8 @@ func (r *records) wantRefused(ctx context.Context) {
 	}
 }
 
-// await blocks until the store's health is as wanted.
-func await(ctx context.Context, t *testing.T, db *natskv.DB, want func(natskv.Health) bool) {
+// untilHealth blocks until the store's health is as wanted.
+func untilHealth(ctx context.Context, t *testing.T, db *natskv.DB, want func(natskv.Health) bool) {
 	t.Helper()
 	for !want(db.Health()) {
 		if ctx.Err() != nil {
@@ -176,7 +177,7 @@ func TestFullDisk(t *testing.T) {
 			dir := smallDisk(t)
 			db := tended(t, filepath.Join(dir, "store"))
 			r := newRecords(t, db)
-			await(ctx, t, db, isWhole)
+			untilHealth(ctx, t, db, isWhole)
 			watch, err := db.Watch(ctx, "k.*")
 			if err != nil {
 				t.Fatal(err)
@@ -210,7 +211,7 @@ func TestFullDisk(t *testing.T) {
 				r.wantReadable(ctx)
 				db.JudgeSpace()
 				empty()
-				await(ctx, t, db, isWhole)
+				untilHealth(ctx, t, db, isWhole)
 				want, err := r.write(ctx, "k.1")
 				if err != nil {
 					t.Fatalf("there is space again: %v", err)
@@ -307,7 +308,7 @@ func failSyncs(t *testing.T) (sound bool) {
 	disk := newThinDisk(t)
 	db, stop := tendedUntil(t, filepath.Join(disk.dir, "store"))
 	r := newRecords(t, db)
-	await(ctx, t, db, isWhole)
+	untilHealth(ctx, t, db, isWhole)
 	for round := range 3 {
 		empty := fillDisk(t, disk.behind)
 		refused := 0
@@ -325,7 +326,7 @@ func failSyncs(t *testing.T) (sound bool) {
 			r.wantReadable(ctx)
 		}
 		empty()
-		await(ctx, t, db, func(h natskv.Health) bool { return h.Writable })
+		untilHealth(ctx, t, db, func(h natskv.Health) bool { return h.Writable })
 		r.wantReadable(ctx)
 		for i := range 40 {
 			if _, err := r.write(ctx, fmt.Sprintf("k.%d", i%20)); err != nil {
@@ -377,7 +378,7 @@ func TestStartOnFullDisk(t *testing.T) {
 			dir := smallDisk(t)
 			db, stop := tendedUntil(t, filepath.Join(dir, "store"))
 			r := newRecords(t, db)
-			await(ctx, t, db, isWhole)
+			untilHealth(ctx, t, db, isWhole)
 			if met {
 				db.MisjudgeSpace()
 			}
@@ -458,7 +459,7 @@ func TestADiskThatStallsIsSaid(t *testing.T) {
 			}
 		})
 	}()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), await.Patience)
 	defer cancel()
 	if _, err := db.Create(ctx, "before", nil); err != nil {
 		t.Fatal(err)
@@ -486,12 +487,11 @@ func TestADiskThatStallsIsSaid(t *testing.T) {
 		}
 	}
 	awaitTold(false)
-	if err := <-late; !errors.Is(err, store.ErrOutcomeUnknown) {
+	if err := await.Value(t, "the write that gives up", late); !errors.Is(err, store.ErrOutcomeUnknown) {
 		t.Errorf("the write that gave up: %v", err)
 	}
-	began := time.Now()
-	if _, err := db.Create(ctx, "refused", nil); !errors.Is(err, store.ErrReadOnly) || time.Since(began) > time.Second {
-		t.Errorf("a write to a disk that stalls: %v after %s", err, time.Since(began))
+	if _, err := db.Create(ctx, "refused", nil); !errors.Is(err, store.ErrReadOnly) { // one that waits for the disk has no outcome
+		t.Errorf("a write to a disk that stalls: %v", err)
 	}
 	if h := db.Health(); h.Writable || h.Full {
 		t.Errorf("health: %+v", h)

@@ -57,6 +57,12 @@ def sleep(event, ctx):
     return os.getpid()
 
 
+def wait(event, ctx):
+    while not os.path.exists(event["file"]):
+        time.sleep(0.005)
+    return os.getpid()
+
+
 def ask(event, ctx):
     try:
         with urllib.request.urlopen(event["url"]) as response:

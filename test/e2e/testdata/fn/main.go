@@ -24,6 +24,11 @@ func handle(ctx context.Context, event events.APIGatewayV2HTTPRequest) (events.A
 	if ms, err := strconv.Atoi(event.QueryStringParameters["ms"]); err == nil {
 		time.Sleep(time.Duration(ms) * time.Millisecond)
 	}
+	for gate := event.QueryStringParameters["gate"]; gate != ""; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(gate); err == nil {
+			break
+		}
+	}
 	if !strings.HasSuffix(event.RawPath, "/chain") {
 		return answer(200, fmt.Sprintf("version %s", version)), nil
 	}

@@ -44,11 +44,13 @@ func sayGoodbye(server *http.Server) {
 
 func main() {
 	time.Sleep(time.Duration(setting("START_MS")) * time.Millisecond)
+	awaitGate(os.Getenv("START_GATE"))
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", healthz)
 	mux.HandleFunc("/", root)
 	mux.HandleFunc("/check", check)
 	mux.HandleFunc("/slow", slow)
+	mux.HandleFunc("/wait", wait)
 	mux.HandleFunc("/upload", upload)
 	mux.HandleFunc("/sse", sse)
 	mux.HandleFunc("/ws", ws)
@@ -59,6 +61,16 @@ func main() {
 		sayGoodbye(server)
 	}
 	log.Fatal(server.ListenAndServe())
+}
+
+// awaitGate returns when there is a file of that name; at once when it has no name.
+func awaitGate(name string) {
+	for name != "" {
+		if _, err := os.Stat(name); err == nil {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // database reports whether what the service needs is there: the file that DATABASE
@@ -109,7 +121,8 @@ func number(r *http.Request, name string, otherwise int) int {
 	return n
 }
 
-// slow answers in several pieces over the asked number of milliseconds.
+// slow answers in several pieces over the asked number of milliseconds, the last one
+// when the gate is open.
 func slow(w http.ResponseWriter, r *http.Request) {
 	const pieces = 5
 	pause := time.Duration(number(r, "ms", 250)) * time.Millisecond / pieces
@@ -118,7 +131,18 @@ func slow(w http.ResponseWriter, r *http.Request) {
 		w.(http.Flusher).Flush()
 		time.Sleep(pause)
 	}
+	awaitGate(r.URL.Query().Get("gate"))
 	fmt.Fprint(w, "done")
+}
+
+// wait answers nothing for the asked number of milliseconds, or until its client is
+// gone.
+func wait(w http.ResponseWriter, r *http.Request) {
+	select {
+	case <-time.After(time.Duration(number(r, "ms", 0)) * time.Millisecond):
+		fmt.Fprintf(w, "version %s", version)
+	case <-r.Context().Done():
+	}
 }
 
 func upload(w http.ResponseWriter, r *http.Request) {
@@ -144,6 +168,7 @@ func sse(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	awaitGate(r.URL.Query().Get("gate"))
 	fmt.Fprint(w, "event: end\ndata: end\n\n")
 }
 

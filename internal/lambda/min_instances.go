@@ -7,23 +7,23 @@ import (
 	"teal/internal/api/awslambda"
 )
 
-// Floors says how many instances of a version are to stand ready, whatever its own
+// MinInstances says how many instances of a version are to stand ready, whatever its own
 // content says: provisioned concurrency. It is safe for concurrent use.
-type Floors struct {
+type MinInstances struct {
 	settings *settings
 	aliases  Alias
 }
 
-// NewFloors returns the floors that records ask for.
-func NewFloors(r *Records, aliases Alias) *Floors {
-	return &Floors{settings: r.settings, aliases: aliases}
+// NewMinInstances returns the numbers that records ask for.
+func NewMinInstances(r *Records, aliases Alias) *MinInstances {
+	return &MinInstances{settings: r.settings, aliases: aliases}
 }
 
-// Floor returns how many instances of a function of a version are to stand ready.
-func (f *Floors) Floor(app string, version teal.VersionRef, component string) int {
+// Of returns how many instances of a function of a version are to stand ready.
+func (m *MinInstances) Of(app string, version teal.VersionRef, component string) int {
 	most := 0
-	for qualifier, p := range f.settings.of(awslambda.Ref{App: app, Component: component}).Provisioned {
-		if f.leadsTo(app, qualifier) == version {
+	for qualifier, p := range m.settings.of(awslambda.Ref{App: app, Component: component}).Provisioned {
+		if m.leadsTo(app, qualifier) == version {
 			most = max(most, p.Requested)
 		}
 	}
@@ -31,17 +31,17 @@ func (f *Floors) Floor(app string, version teal.VersionRef, component string) in
 }
 
 // leadsTo returns the version that a qualifier belongs to; 0 for none.
-func (f *Floors) leadsTo(app, qualifier string) teal.VersionRef {
+func (m *MinInstances) leadsTo(app, qualifier string) teal.VersionRef {
 	if version, ok := teal.ParseVersionRef(qualifier); ok {
 		return version
 	}
-	return f.aliases.Alias(app, qualifier).Value.Primary()
+	return m.aliases.Alias(app, qualifier).Value.Primary()
 }
 
 // keepsWarm reports whether a version is to stand ready for somebody.
-func (f *Floors) keepsWarm(app string, version teal.VersionRef) bool {
-	for ref := range f.settings.ofApp(app) {
-		if f.Floor(app, version, ref.Component) > 0 {
+func (m *MinInstances) keepsWarm(app string, version teal.VersionRef) bool {
+	for ref := range m.settings.ofApp(app) {
+		if m.Of(app, version, ref.Component) > 0 {
 			return true
 		}
 	}
@@ -50,7 +50,7 @@ func (f *Floors) keepsWarm(app string, version teal.VersionRef) bool {
 
 // Warm implements [awslambda.Settings].
 func (b *Backend) Warm(_ context.Context, ref awslambda.Ref, qualifier string) (int, error) {
-	return b.cfg.Instances.Instances(ref.App, b.cfg.Floors.leadsTo(ref.App, qualifier), ref.Component), nil
+	return b.cfg.Instances.Instances(ref.App, b.cfg.MinInstances.leadsTo(ref.App, qualifier), ref.Component), nil
 }
 
 // warmUp starts the versions that are to stand ready, and tells those that run
@@ -58,7 +58,7 @@ func (b *Backend) Warm(_ context.Context, ref awslambda.Ref, qualifier string) (
 func (b *Backend) warmUp(ctx context.Context, app string) {
 	for _, x := range b.settings.ofApp(app) {
 		for qualifier := range x.Provisioned {
-			version := b.cfg.Floors.leadsTo(app, qualifier)
+			version := b.cfg.MinInstances.leadsTo(app, qualifier)
 			if version == 0 || b.environments.Runs(app, version) {
 				continue
 			}
