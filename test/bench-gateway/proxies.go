@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"teal/test/ports"
+	"teal/internal/ports"
 )
 
 // proxy is one program that is measured.
@@ -92,11 +92,11 @@ func await(ctx context.Context, address string) error {
 func (l *lab) reserve(n int) ([]string, error) {
 	var addresses []string
 	for range n {
-		address, release, err := ports.Reserve()
+		port, release, err := ports.Reserve()
 		if err != nil {
 			return nil, err
 		}
-		addresses, l.reserved = append(addresses, address), append(l.reserved, release)
+		addresses, l.reserved = append(addresses, fmt.Sprintf("127.0.0.1:%d", port)), append(l.reserved, release)
 	}
 	return addresses, nil
 }

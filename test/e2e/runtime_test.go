@@ -13,7 +13,7 @@ import (
 	"sync"
 	"testing"
 
-	"teal/test/ports"
+	"teal/internal/ports"
 )
 
 // The examples that readers are shown do what they say: AWS's own handlers,
@@ -497,10 +497,10 @@ release:
 // the test ends.
 func reserved(t testing.TB) string {
 	t.Helper()
-	address, release, err := ports.Reserve()
+	port, release, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = release() })
-	return address
+	return fmt.Sprintf("127.0.0.1:%d", port)
 }

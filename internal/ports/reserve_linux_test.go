@@ -1,10 +1,11 @@
 package ports_test
 
 import (
+	"fmt"
 	"net"
 	"testing"
 
-	"teal/test/ports"
+	"teal/internal/ports"
 )
 
 // A reserved address refuses connections, can be listened on by who knows it, again
@@ -12,10 +13,11 @@ import (
 // another listener had the port after some thousands.
 func TestReserve(t *testing.T) {
 	t.Parallel()
-	address, release, err := ports.Reserve()
+	port, release, err := ports.Reserve()
 	if err != nil {
 		t.Fatal(err)
 	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
 	defer func() {
 		if err := release(); err != nil {
 			t.Error(err)
