@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/lambda"
 )
 
@@ -23,14 +24,12 @@ func settles(d time.Duration) func(*Config) { return func(c *Config) { c.AWS.Set
 // awaitSettled returns the function when it is not changing any more.
 func awaitSettled(t *testing.T, c *awssdk.Client, name string) *awssdk.GetFunctionConfigurationOutput {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	for {
-		got := must[*awssdk.GetFunctionConfigurationOutput](t, "get")(c.GetFunctionConfiguration(ctx, &awssdk.GetFunctionConfigurationInput{FunctionName: &name}))
-		if got.State == types.StateActive && got.LastUpdateStatus == types.LastUpdateStatusSuccessful {
-			return got
-		}
-	}
+	var got *awssdk.GetFunctionConfigurationOutput
+	await.True(t, name+" to be changing no more", func() bool {
+		got = must[*awssdk.GetFunctionConfigurationOutput](t, "get")(c.GetFunctionConfiguration(t.Context(), &awssdk.GetFunctionConfigurationInput{FunctionName: &name}))
+		return got.State == types.StateActive && got.LastUpdateStatus == types.LastUpdateStatusSuccessful
+	})
+	return got
 }
 
 // deployHello makes the app shop with the function hello in Teal's own way.

@@ -23,11 +23,6 @@ type Activator struct {
 
 	mu     sync.Mutex
 	usedAt map[store.EnvironmentKey]time.Time // when an environment was last called
-
-	// started holds, as *gateway.Environment, those that have become ready or failed
-	// once: one that the gateway leads to may still be starting, and would refuse a
-	// call. It is read without a lock.
-	started sync.Map
 }
 
 // NewActivator returns an activator that has started nothing.
@@ -55,7 +50,7 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 		version := claim.Version
 		switch {
 		case err == nil:
-			return a.whenStarted(ctx, claim)
+			return whenStarted(ctx, claim)
 		case teal.IsCode(err, teal.CodeUnknownApp), teal.IsCode(err, teal.CodeVersionNotRunning), teal.IsCode(err, teal.CodeUnavailable):
 		default:
 			return claim, err
@@ -88,32 +83,29 @@ func (a *Activator) ClaimDraft(ctx context.Context, app, component string) (gate
 // not block.
 func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
 	claim, err := a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, gateway.RandomPoint())
-	if err == nil && !a.hasStarted(claim) {
+	if err == nil && !claim.Env.HasStarted() {
 		claim.Release()
 		return gateway.Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of %s is starting", claim.Version, ref.App)
 	}
 	return claim, err
 }
 
-func (a *Activator) hasStarted(claim gateway.Claim) bool {
-	_, ok := a.started.Load(claim.Env)
-	return ok
-}
-
 // whenStarted returns the claim when its environment can take a call: an alias may
-// lead to one that is starting, and so may the call that began to start it.
-func (a *Activator) whenStarted(ctx context.Context, claim gateway.Claim) (gateway.Claim, error) {
-	if a.hasStarted(claim) {
+// lead to one that is starting, and so may a second call to what the first one starts.
+// It blocks for startPatience at most.
+func whenStarted(ctx context.Context, claim gateway.Claim) (gateway.Claim, error) {
+	if claim.Env.HasStarted() {
 		return claim, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if err := a.environments.Started(ctx, claim.Env.App(), claim.Version); err != nil {
+	select {
+	case <-claim.Env.Started():
+		return claim, nil
+	case <-ctx.Done():
 		claim.Release()
-		return gateway.Claim{Version: claim.Version}, err
+		return gateway.Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of %s has not started within %s: %w", claim.Version, claim.Env.App(), startPatience, ctx.Err())
 	}
-	a.started.Store(claim.Env, true)
-	return claim, nil
 }
 
 // follow returns the version that a qualifier leads to at a point.
@@ -160,12 +152,4 @@ func (a *Activator) forgetBefore(limit time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	maps.DeleteFunc(a.usedAt, func(_ store.EnvironmentKey, at time.Time) bool { return at.Before(limit) })
-	a.started.Range(func(key, _ any) bool {
-		if env, _ := key.(*gateway.Environment); env.Acquire() {
-			env.Release()
-		} else {
-			a.started.Delete(key) // it has been retired: nobody is led to it any more
-		}
-		return true
-	})
 }
