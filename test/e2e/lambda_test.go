@@ -167,6 +167,7 @@ func TestLambdaInvokeAndGatewayAgree(t *testing.T) {
 //
 // Seen red with a change that the clock does not end.
 func TestAKilledServerLeavesNoFunctionPending(t *testing.T) {
+	defer contained(t)
 	s := startServer(t)
 	client := func() *lambda.Client {
 		return lambda.New(lambda.Options{
