@@ -64,13 +64,12 @@ const (
 func (s *Site) Run(ctx context.Context) error {
 	for pause := againFirst; ; pause = min(2*pause, againMost) {
 		found, err := scan(ctx, s.cfg)
-		if err == nil {
+		switch {
+		case err == nil:
 			return s.serve(ctx, found)
+		case ctx.Err() == nil:
+			s.fail(err)
 		}
-		if ctx.Err() != nil {
-			return nil
-		}
-		s.fail(err)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
