@@ -103,7 +103,10 @@ func (p *plan) without(r *report, e *manifest.Error) bool {
 		return false
 	case e.Path[0] == "functions":
 		f := p.function(e.Path[1])
-		return f != nil && p.withoutValue(r, f, e.Path[2:], e.Message)
+		if f != nil {
+			p.withoutValue(r, f, e.Path[2:], e.Message)
+		}
+		return f != nil
 	case e.Path[0] == "routes":
 		i, err := strconv.Atoi(e.Path[1])
 		if err != nil || i >= len(p.routes) {
@@ -128,25 +131,21 @@ func (p *plan) without(r *report, e *manifest.Error) bool {
 
 // withoutValue takes one value out of a function; the whole function when it cannot be
 // without that.
-func (p *plan) withoutValue(r *report, f *function, path []string, message string) bool {
+func (p *plan) withoutValue(r *report, f *function, path []string, message string) {
 	optional := map[string][]*leaf{"memory": {&f.memory}, "timeout": {&f.timeout}, "concurrency": {&f.min, &f.max}}
+	taken := false
 	if len(path) > 0 {
-		taken := false
 		for _, l := range optional[path[0]] {
 			if l.text != "" {
 				r.leave(l.from, "%s", message)
 				*l, taken = leaf{}, true
 			}
 		}
-		if taken {
-			return true
-		}
-		if path[0] == "env" && f.withoutVariable(r, message) {
-			return true
-		}
+		taken = taken || path[0] == "env" && f.withoutVariable(r, message)
 	}
-	p.drop(r, f, message)
-	return true
+	if !taken {
+		p.drop(r, f, message)
+	}
 }
 
 // withoutVariable takes the variables that an error names out of a function.
