@@ -79,6 +79,7 @@ var designed = rules{
 		"internal/removal":  {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
@@ -90,7 +91,7 @@ var designed = rules{
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
