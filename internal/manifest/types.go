@@ -35,7 +35,7 @@ type function struct {
 	Payload     text            `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
 	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
 	EnvFile     string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
-	Layers      []string        `yaml:"layers" desc:"Folders or .zip files with what the code needs beside it, relative to this file. They are laid over each other, the last one on top, at /opt."`
+	Layers      []string        `yaml:"layers" desc:"Folders or .zip files with what the code needs beside it, relative to this file. They are laid over each other, the last one on top, in the folder that stands for /opt: $LAMBDA_LAYERS."`
 	Async       *async          `yaml:"async" desc:"What becomes of asynchronous invocations."`
 }
 
