@@ -1,7 +1,6 @@
 package teal
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -57,7 +56,7 @@ func checkDestination(to string) error {
 	if to == "" {
 		return nil
 	}
-	if u, err := url.Parse(to); err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && len(to) <= 2048 {
+	if isWebAddress(to) {
 		return nil
 	}
 	name, qualifier, qualified := strings.Cut(to, ":")
@@ -66,6 +65,19 @@ func checkDestination(to string) error {
 		return nil
 	}
 	return Errorf(CodeInvalidInput, "%q is not a destination; write a URL such as https://hooks.example.com/failed, or the name of a function of this app or of this server", to)
+}
+
+// isWebAddress reports whether s is a URL of http or https, without a user.
+func isWebAddress(s string) bool {
+	scheme, rest, found := strings.Cut(s, "://")
+	if !found || scheme != "http" && scheme != "https" || len(s) > 2048 {
+		return false
+	}
+	host := rest
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		host = rest[:end]
+	}
+	return validHostPort(host) && !strings.ContainsAny(host, "@\\%") && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f })
 }
 
 // isQualifier reports whether s names a version, an alias or the draft.

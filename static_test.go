@@ -83,3 +83,28 @@ func TestStaticComponentsAreNotPlain(t *testing.T) {
 		}
 	}
 }
+
+// Seen red with the user of a URL let through.
+func TestDestinations(t *testing.T) {
+	t.Parallel()
+	problems := func(to string) int {
+		f := teal.Function{Async: &teal.Async{OnSuccess: to}}
+		n := 0
+		for _, p := range (teal.Spec{App: "jobs", Components: map[string]teal.Component{"work": {Function: &f}}}).Check() {
+			if strings.Contains(p.String(), "async") {
+				n++
+			}
+		}
+		return n
+	}
+	for _, good := range []string{"", "https://a.example/x?y=z#w", "http://10.0.0.7:9000", "http://[::1]:80/", "dead", "jobs-dead:live", "jobs-dead:7", "jobs-dead:$LATEST"} {
+		if problems(good) != 0 {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{"https://", "https:///x", "ftp://a", "http://u@a/", "http://u:p@a/", "http://a b/", "http://a:99999/", "http://a\n/", "a b", "dead:", "dead:a b", "-x", "arn:aws:sqs:a:b:c", "jobs-work", "jobs-work:live"} {
+		if problems(bad) == 0 {
+			t.Errorf("%q is let through", bad)
+		}
+	}
+}
