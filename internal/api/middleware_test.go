@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 )
@@ -166,7 +167,7 @@ func TestPanicIsAProblem(t *testing.T) {
 
 func impatient(t *testing.T, control api.Control) *caller {
 	t.Helper()
-	server := api.New(api.Config{Control: control, Bundles: apitest.NewBundles(), Logs: apitest.New(), Token: apitest.Token})
+	server := api.New(api.Config{Control: control, Bundles: apitest.NewBundles(), Logs: apitest.New(), Access: apitest.Tokens(t, access.Config{})})
 	server.SetStall(50 * time.Millisecond)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

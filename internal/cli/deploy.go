@@ -111,7 +111,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 		return interruptedUpload(err)
 	}
 	d, err := c.Deploy(ctx, api.DeployBody{
-		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
+		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by(),
 		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
 	})
 	if err != nil {
