@@ -158,6 +158,9 @@ func (t *Tokens) Create(ctx context.Context, want teal.Token) (Created, error) {
 	return made, nil
 }
 
+// Now is the time by which tokens expire.
+func (t *Tokens) Now() time.Time { return t.cfg.Now() }
+
 // List returns the tokens that can be understood, by name, those that have expired
 // among them.
 func (t *Tokens) List() []teal.Token {

@@ -14,7 +14,24 @@ import (
 
 // Orders is the answer of GET /v1/audit.
 type Orders struct {
-	Orders []access.Entry `json:"orders"`
+	Orders []OrderView `json:"orders"`
+}
+
+// OrderView is one order of the audit.
+type OrderView struct {
+	Seq     uint64         `json:"seq" doc:"From 1, in the order in which orders were given"`
+	At      time.Time      `json:"at"`
+	By      string         `json:"by"`
+	Role    teal.TokenRole `json:"role"`
+	From    string         `json:"from" doc:"Address of the client"`
+	Order   string         `json:"order" doc:"The operation, such as rollback"`
+	App     string         `json:"app,omitempty" doc:"Left out: the order is about the server"`
+	Note    string         `json:"note,omitempty" doc:"What it said: versions, reasons, names"`
+	Before  string         `json:"before,omitempty" doc:"Where the app stood before it"`
+	After   string         `json:"after,omitempty" doc:"Where it stood when the order was answered"`
+	Outcome access.Outcome `json:"outcome" enum:"done,refused,unknown"`
+	Code    teal.Code      `json:"code,omitempty" doc:"Why it was refused"`
+	Message string         `json:"message,omitempty"`
 }
 
 type auditInput struct {
@@ -40,7 +57,7 @@ func (s *Server) registerAudit() {
 }
 
 func (s *Server) readAudit(ctx context.Context, in *auditInput) (*body[Orders], error) {
-	list := Orders{Orders: []access.Entry{}}
+	list := Orders{Orders: []OrderView{}}
 	if s.cfg.Audit == nil {
 		return &body[Orders]{list}, nil
 	}
@@ -56,7 +73,9 @@ func (s *Server) readAudit(ctx context.Context, in *auditInput) (*body[Orders], 
 	if err != nil {
 		return nil, err
 	}
-	list.Orders = append(list.Orders, entries...)
+	for _, e := range entries {
+		list.Orders = append(list.Orders, OrderView(e))
+	}
 	return &body[Orders]{list}, nil
 }
 

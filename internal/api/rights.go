@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -88,7 +89,7 @@ func (s *Server) guard(op huma.Operation) func(huma.Context, func(huma.Context))
 		var order *access.Order
 		if right.order && s.cfg.Audit != nil {
 			order = s.cfg.Audit.Begin(access.Entry{
-				By: caller.By(""), Role: caller.Role, From: ctx.RemoteAddr(), Order: op.OperationID, App: app,
+				By: caller.By(""), Role: caller.Role, From: hostOf(ctx.RemoteAddr()), Order: op.OperationID, App: app,
 				Note: noteOf(op, ctx), Before: s.standing(ctx.Context(), app),
 			})
 			ctx = huma.WithContext(ctx, access.WithOrder(ctx.Context(), order))
@@ -106,6 +107,14 @@ func (s *Server) guard(op huma.Operation) func(huma.Context, func(huma.Context))
 			order.End(err == nil && ctx.Status() < http.StatusBadRequest, s.standing(ctx.Context(), app))
 		}
 	}
+}
+
+// hostOf returns an address without its port, which tells nothing later.
+func hostOf(address string) string {
+	if at, err := netip.ParseAddrPort(address); err == nil {
+		return at.Addr().Unmap().String()
+	}
+	return address
 }
 
 // by returns the name under which an order is recorded; said is what the client says.

@@ -62,7 +62,7 @@ func (s *Server) registerTokens() {
 	}, func(context.Context, *struct{}) (*body[TokenList], error) {
 		list := TokenList{Tokens: []TokenView{}}
 		for _, t := range s.cfg.Access.List() {
-			list.Tokens = append(list.Tokens, viewToken(t, time.Now()))
+			list.Tokens = append(list.Tokens, viewToken(t, s.cfg.Access.Now()))
 		}
 		return &body[TokenList]{list}, nil
 	})

@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"teal"
 	"teal/internal/access"
 	"teal/internal/api"
 	"teal/internal/client"
@@ -56,7 +57,7 @@ func (s *session) audit(ctx context.Context, q client.AuditQuery) error {
 	if err != nil {
 		return err
 	}
-	s.show(api.Orders{Orders: append([]access.Entry{}, orders...)}, func() {
+	s.show(api.Orders{Orders: append([]api.OrderView{}, orders...)}, func() {
 		if len(orders) == 0 {
 			s.out.line("no orders")
 		}
@@ -71,7 +72,7 @@ func (s *session) audit(ctx context.Context, q client.AuditQuery) error {
 }
 
 // orderText tells an order in one line, and in further ones what came of it.
-func (s *session) orderText(o access.Entry) string {
+func (s *session) orderText(o api.OrderView) string {
 	text := s.timestamp(o.At) + "  " + o.Order
 	if o.App != "" {
 		text += " " + o.App
@@ -79,7 +80,11 @@ func (s *session) orderText(o access.Entry) string {
 	if o.Note != "" {
 		text += ": " + o.Note
 	}
-	text += "\n  by " + o.By + ", " + string(o.Role) + ", from " + o.From
+	text += "\n  by " + o.By
+	if o.Role != teal.RoleAdmin {
+		text += ", " + string(o.Role)
+	}
+	text += ", from " + o.From
 	switch {
 	case o.Outcome == access.OutcomeRefused:
 		text += "\n  refused: " + o.Message

@@ -31,6 +31,9 @@ func (s *session) tokenCreateCommand() *cobra.Command {
 		Example: "  teal token create ci --role deployer --app shop --expires 90d",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if role == "" {
+				return usagef(cmd, "--role is missing: viewer, operator, deployer or admin")
+			}
 			body.Name, body.Role = args[0], teal.TokenRole(role)
 			if cmd.Flags().Changed("expires") {
 				life, err := parseLife(expires)
@@ -50,7 +53,6 @@ func (s *session) tokenCreateCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&body.Apps, "app", nil, "only for this app; can be repeated")
 	cmd.Flags().StringVar(&expires, "expires", "", "how long the token is good for, such as 90d or 12h; left out: until it is revoked")
 	cmd.Flags().BoolVar(&body.AccessKey, "access-key", false, "make an access key for AWS's tools of it, too")
-	_ = cmd.MarkFlagRequired("role") // the flag is there
 	return cmd
 }
 

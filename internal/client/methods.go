@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/access"
 	"teal/internal/api"
 )
 
@@ -76,7 +75,7 @@ type AuditQuery struct {
 }
 
 // Audit returns what has been ordered, oldest first.
-func (c *Client) Audit(ctx context.Context, q AuditQuery) ([]access.Entry, error) {
+func (c *Client) Audit(ctx context.Context, q AuditQuery) ([]api.OrderView, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{"app": q.App, "by": q.By} {
 		if value != "" {

@@ -78,7 +78,10 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	// Settle is how long a function that was made or changed is told to be changing;
+	// 0 is lambda.DefaultSettle.
+	Settle   time.Duration
+	Unproven teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
 	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
@@ -153,7 +156,6 @@ type server struct {
 	data      *dataDir
 	token     string
 	urlKey    string
-	keySecret string // of the tokens' access keys
 	tokens    *access.Tokens
 	audit     *access.Audit
 	front     net.Listener
@@ -198,7 +200,6 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	parts.closer("data directory", s.data.Close)
 	s.token = s.data.secret(s.alerts, tokenFile)
 	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
-	s.keySecret = s.data.secret(s.alerts, accessKeyFile)
 	s.data.mend(s.alerts)
 	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
 		return nil, err
@@ -269,7 +270,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
-	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
@@ -300,7 +301,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.keySecret})
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
 	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx))
 }
 

@@ -86,6 +86,21 @@ func Tokens(tb testing.TB, cfg access.Config) *access.Tokens {
 	return tokens
 }
 
+// audit is an empty audit on the clock of t.
+func audit(tb testing.TB, t *Teal) *access.Audit {
+	tb.Helper()
+	made, err := access.OpenAudit(access.AuditConfig{Dir: tb.TempDir(), Now: t.Now})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := made.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return made
+}
+
 // Serve runs the API over a socket of the kernel's choice until the test ends,
 // and returns its address. Fields of cfg that are not set get a working value.
 func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
@@ -100,7 +115,10 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 		cfg.Bundles = NewBundles()
 	}
 	if cfg.Access == nil {
-		cfg.Access = Tokens(tb, access.Config{})
+		cfg.Access = Tokens(tb, access.Config{Now: t.Now})
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = audit(tb, t)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

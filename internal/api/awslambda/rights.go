@@ -2,6 +2,7 @@ package awslambda
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 
@@ -76,8 +77,9 @@ func (h *Handler) noted(q *request, op *operation, app string, caller access.Cal
 			note = strings.TrimPrefix(note+" "+more, " ")
 		}
 	}
+	host, _, _ := net.SplitHostPort(q.http.RemoteAddr) // net/http's own has both
 	noted := h.cfg.Audit.Begin(access.Entry{
-		By: caller.By("Lambda API"), Role: caller.Role, From: q.http.RemoteAddr, Order: op.name, App: app, Note: note, Before: standing(),
+		By: caller.By("Lambda API"), Role: caller.Role, From: host, Order: op.name, App: app, Note: note, Before: standing(),
 	})
 	return func(err error) {
 		if err != nil {
