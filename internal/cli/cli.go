@@ -107,7 +107,7 @@ func (s *session) root() *cobra.Command {
 		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.invokeCommand(), s.doctorCommand(),
 		s.tokenCommand(), s.auditCommand(),
-		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(),
+		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(),
 	)
 	return root
 }
