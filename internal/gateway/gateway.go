@@ -85,7 +85,7 @@ const claimAttempts = 64
 // It takes no lock, does not block, and allocates nothing unless it fails.
 //
 // Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
-// CodeInvalidInput (of an override), or CodeUnavailable.
+// CodeInvalidInput (of an override), CodeAppStopped, or CodeUnavailable.
 func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	by, err := h.selector()
 	if err != nil {
@@ -166,6 +166,9 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
+	}
+	if r.Stopped {
+		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
 		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)

@@ -208,7 +208,7 @@ func rolling(s *situation) {
 }
 func notBegun(s *situation) { s.Phases = nil }
 func doubtful(s *situation) { s.Judgement.Doubtful = true }
-func next(s *situation)     { s.Waiting = true }
+func next(s *situation)     { s.Standing.Waiting = true }
 func answeredAt(key teal.TaskKey, v teal.Verdict, d time.Duration) func(*situation) {
 	return func(s *situation) {
 		s.Observation.Tasks = map[teal.TaskKey]release.Outcome{key: {
