@@ -25,10 +25,10 @@ type Env struct {
 	// Terminal says that Stdout is a terminal: colour, and a live view.
 	Terminal bool
 	// Asks says that somebody sits at both ends and can be asked.
-	Asks bool
-	Now      func() time.Time // its zone is the one that times are shown in
-	Version  string           // of Teal
-	User     string           // whom the process belongs to, "" where that is not known
+	Asks    bool
+	Now     func() time.Time // its zone is the one that times are shown in
+	Version string           // of Teal
+	User    string           // whom the process belongs to, "" where that is not known
 	// Serve runs a server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
 }

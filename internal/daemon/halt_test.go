@@ -48,9 +48,8 @@ func (h *harness) again() *harness {
 //
 // Seen red without loadStopped (the app at / answered after the restart), without the
 // routes of stoppedRoutes (it answered at once), without the look of HideUnused (the
-// stop was refused: the version is live), without that of planRecovery's idle apps (it
-// ran again after the restart), without that of checkDeploy, and with a start that does
-// not resume.
+// stop was refused: the version is live), and without that of
+// checkDeploy (the version was recorded).
 func TestAStoppedAppRunsNothingUntilItIsStarted(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
@@ -70,6 +69,9 @@ func TestAStoppedAppRunsNothingUntilItIsStarted(t *testing.T) {
 	})
 	if err := h.tryDeploy(h.app("shop", "/shop", "three")); !teal.IsCode(err, teal.CodeConflict) || !strings.Contains(err.Error(), "teal start shop") {
 		t.Errorf("a deploy: %v", err)
+	}
+	if versions, err := h.Versions(ctx, "shop"); err != nil || len(versions) != 2 {
+		t.Errorf("it has %d versions after a deploy that was refused: %v", len(versions), err)
 	}
 	if err := h.tryDeploy(h.app("thief", "/shop", "mine")); !teal.IsCode(err, teal.CodeRouteTaken) {
 		t.Errorf("another app takes its route: %v", err)
@@ -98,8 +100,8 @@ func TestAStoppedAppRunsNothingUntilItIsStarted(t *testing.T) {
 }
 
 // A server that is killed after it has recorded that an app is stopped, or started,
-// does the rest when it starts again. Seen red without the look at Stopped in Targets
-// (it ran), and with a start that resumed before it recorded that (it stayed stopped).
+// does the rest when it starts again. Seen red without the look at Stopped in IsIdle and
+// in RunsNothing (it ran).
 func TestAStopEndsWholeAfterACrash(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
@@ -225,7 +227,7 @@ func TestAnAppOfServicesIsDeleted(t *testing.T) {
 
 // A freeze that somebody orders refuses releases and keeps one that runs where it is,
 // until its end or until it is lifted. Seen red without the look of checkFreeze at the
-// order, without that of frozen, and without the wake-up of freeze.
+// order.
 func TestAnOrderedFreeze(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
