@@ -104,8 +104,8 @@ func (s *session) root() *cobra.Command {
 	})
 	root.AddCommand(
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
-		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
-		s.logsCommand(), s.aliasCommand(), s.invokeCommand(), s.doctorCommand(),
+		s.abortCommand(), s.rollbackCommand(), s.freezeCommand(), s.unfreezeCommand(), s.stopCommand(), s.startCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
+		s.logsCommand(), s.aliasCommand(), s.appCommand(), s.invokeCommand(), s.doctorCommand(),
 		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(),
 	)
 	return root

@@ -60,7 +60,7 @@ func (s *session) deployCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
 	cmd.Flags().Var(&flags.force, "force", "release although hooks, checks, warm-ups, judges or a missing approval would stop it; not although it is unhealthy, frozen or past its deadline; give a `reason`")
-	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; give a `reason`")
+	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release although the app is frozen; give a `reason`")
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)

@@ -189,11 +189,8 @@ func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string)
 	case r.DoubtSince != nil:
 		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
-	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Commands.Unfreeze == nil && share(r) != teal.All {
-		if until.IsZero() {
-			return "frozen" + quoted(f.Reason) + ", with no end in sight"
-		}
-		return "frozen until " + clock(until) + quoted(f.Reason)
+	if holding, frozen := freeze.InForce(r.Policy.Freeze, r.Frozen, now); frozen && r.Commands.Unfreeze == nil && share(r) != teal.All {
+		return frozenText(holding, clock)
 	}
 	return progressText(r, now, clock)
 }
@@ -274,7 +271,7 @@ func orderText(o teal.Command) string {
 		teal.CommandPromote: "promoted to 100 % at once", teal.CommandPause: "paused",
 		teal.CommandApprove:  fmt.Sprintf("step %d approved", o.Step),
 		teal.CommandForce:    "forced",
-		teal.CommandUnfreeze: "freeze windows overridden",
+		teal.CommandUnfreeze: "freeze overridden",
 	}[o.Kind]
 	text := what + " by " + orderedBy(o) + quoted(o.Why)
 	if o.Kind == teal.CommandForce {

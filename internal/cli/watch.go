@@ -110,6 +110,10 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 		}
 		return about, line, lastChange(r)
 	}
+	if app, ok := e.AppRecord(); ok && len(app.Orders) > 0 {
+		last := app.Orders[len(app.Orders)-1]
+		return about, s.appOrderText(last) + " by " + last.By + quoted(last.Why), last.At
+	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
 		version, _ := teal.ParseVersionRef(e.Name)
 		return about, teal.VersionName(version) + " has stopped", s.env.Now()

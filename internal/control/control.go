@@ -6,6 +6,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/keylock"
 	"teal/internal/release"
 	"teal/internal/routing"
 	"teal/internal/store"
@@ -13,7 +14,12 @@ import (
 
 // Control answers the REST API: it turns orders into records, releases and
 // aliases. Safe for concurrent use.
-type Control struct{ cfg Config }
+type Control struct {
+	cfg Config
+	// halting is held for an app while it is stopped or started: what one of these
+	// takes down the other does not put up at the same time.
+	halting keylock.Locks[string]
+}
 
 // Config is what a Control needs.
 type Config struct {

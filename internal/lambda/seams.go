@@ -43,9 +43,9 @@ type Orders interface {
 type Deletions interface {
 	// Await blocks while an app of that name is being deleted, but not for ever.
 	Await(ctx context.Context, app string) error
-	// Begin deletes an app: when it returns without an error, nothing of it takes a
-	// request.
-	Begin(ctx context.Context, app string) error
+	// Begin deletes an app, and unless keepState says otherwise what its components
+	// have stored: when it returns without an error, nothing of it takes a request.
+	Begin(ctx context.Context, app string, keepState bool) error
 }
 
 // Alias reads one alias.

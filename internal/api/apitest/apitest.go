@@ -29,6 +29,7 @@ type Teal struct {
 	now      time.Time
 	revision uint64
 	apps     map[string]*app
+	deleted  map[string]bool // apps
 	lines    []api.LogLine
 	more     chan struct{} // closed when a line is added
 	watchers map[*watcher]bool
@@ -50,6 +51,7 @@ func New() *Teal {
 	return &Teal{
 		now:      time.Date(2026, 1, 2, 10, 32, 0, 0, time.UTC),
 		apps:     map[string]*app{},
+		deleted:  map[string]bool{},
 		more:     make(chan struct{}),
 		watchers: map[*watcher]bool{},
 	}

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir takes the lock that goes with having dir open; closing the file, or
-// the end of the process, releases it.
+// lockDir takes the lock that goes with having dir open; unlockDir, or the end of the
+// process, releases it.
 func lockDir(dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -26,4 +26,11 @@ func lockDir(dir string) (*os.File, error) {
 		err = fmt.Errorf("natskv: lock %s: %w", dir, err)
 	}
 	return nil, errors.Join(err, file.Close())
+}
+
+// unlockDir releases the lock, and closes its file. Closing alone would leave the lock
+// to a child that this process is just starting: until it executes its program it has
+// the file open, too.
+func unlockDir(file *os.File) error {
+	return errors.Join(unix.Flock(int(file.Fd()), unix.LOCK_UN), file.Close())
 }

@@ -59,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	db := newDB(cfg.Bucket, cfg.MarkerTTL)
 	db.disk, db.log = newDisk(cfg.Dir), cfg.Logger
-	db.cleanup("data lock", lock.Close)
+	db.cleanup("data lock", func() error { return unlockDir(lock) })
 	if err := db.start(ctx, cfg); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
