@@ -213,7 +213,7 @@ func (c *checker) redirect(r Redirect, at func(key string) []string) {
 	switch _, ok := NormalPath(r.To); {
 	case !ok || strings.ContainsFunc(r.To, notInPath):
 		c.addf(at("redirect"), "%q is not an address that a client can follow; percent-encode what is not ASCII", r.To)
-	case absolute && (!validHostPort(host) || strings.ContainsAny(host, "@\\")), !absolute && (!strings.HasPrefix(r.To, "/") || strings.HasPrefix(r.To, "//")):
+	case absolute && (!validHostPort(host) || strings.ContainsAny(host, "@\\")), !absolute && (!strings.HasPrefix(r.To, "/") || strings.HasPrefix(r.To, "//") || strings.Contains(r.To, `\`)):
 		c.addf(at("redirect"), "%q leads nowhere; write https://, a host and what follows, or a path that starts with /", r.To)
 	case strings.Contains(r.To, "?") && !r.Exact:
 		c.addf(at("redirect"), "%q has a query, to which no path can be added; leave it out, or write keep_path: false", r.To)

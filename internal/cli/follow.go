@@ -20,8 +20,8 @@ const (
 )
 
 // events hands every event of an app to see until that says stop. A stream that
-// breaks is opened again for a while: a server that is restarted goes on with
-// its releases. It returns nil when see stopped it.
+// breaks, or cannot be opened now, is opened again for a while: a server that is
+// restarted goes on with its releases. It returns nil when see stopped it.
 func (s *session) events(ctx context.Context, app string, see func(client.Event) (stop bool)) error {
 	wait := reconnectFirst
 	lost := time.Time{} // when the stream broke; zero while it is whole
@@ -40,7 +40,7 @@ func (s *session) events(ctx context.Context, app string, see func(client.Event)
 		if ctx.Err() != nil {
 			return fmt.Errorf("follow %s: %w", app, context.Cause(ctx))
 		}
-		if !errors.Is(broken, client.ErrUnreachable) {
+		if !teal.IsCode(broken, teal.CodeUnavailable) { // which a server says, too, that is just stopping
 			return broken
 		}
 		if lost.IsZero() {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"strings"
@@ -103,11 +104,18 @@ func TestWatch(t *testing.T) {
 }
 
 // TestFollowOverARestart was seen to fail (exit 3) when events returned at the
-// first broken stream.
+// first broken stream, and (exit 1) when it did for a server that answers that it is
+// stopping.
 func TestFollowOverARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	watches := 0
+	watches, asked := 0, 0
+	w.fake.RefuseWatch = func() error {
+		if asked++; asked <= 2 {
+			return context.Canceled // as every call of a server that stops
+		}
+		return nil
+	}
 	w.fake.OnWatch = func(app string) {
 		switch watches++; watches {
 		case 1:

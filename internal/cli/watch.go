@@ -65,7 +65,7 @@ func (s *session) watchScreen(ctx context.Context, app string) func(client.Event
 	return func(client.Event) error {
 		status, err := s.client.Status(ctx, app)
 		if err != nil {
-			if errors.Is(err, client.ErrUnreachable) || ctx.Err() != nil {
+			if teal.IsCode(err, teal.CodeUnavailable) || ctx.Err() != nil {
 				return nil //nolint:nilerr // the stream ends too, and says why
 			}
 			return err

@@ -2,7 +2,6 @@ package control
 
 import (
 	"context"
-	"math/rand/v2"
 
 	"teal"
 	"teal/internal/api"
@@ -44,5 +43,5 @@ func (c *Control) claim(ctx context.Context, call api.Invoke) (gateway.Claim, er
 	if draft {
 		return c.cfg.Drafts.ClaimDraft(ctx, call.App, call.Component)
 	}
-	return c.cfg.Gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, teal.Weight(rand.Int32N(int32(teal.All))))
+	return c.cfg.Gateway.ClaimQualifier(call.App, call.Qualifier, call.Component, gateway.RandomPoint())
 }

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -48,11 +49,13 @@ var usedApps = map[string]int{"plain": 2, "watching": 2, "shifting": 1, "frozen"
 // is there, releases go on and end, and what was done can be undone. Nothing is set
 // aside or called unreadable.
 //
-// Seen red when records without a number were refused (no app was there), and with
-// another prefix for the keys of layers (the layer was gone).
+// Seen red when records without a number were refused (no app was there), with
+// another prefix for the keys of layers (the layer was gone), and six hours after the
+// data had been made (the event was too old).
 func TestUpgrade(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	data := unpackUsedData(t)
+	acceptAgain(t, data)
 	before := recordsOf(t, data)
 	h := startDaemon(t, data)
 	h.wantUsedApps(t.Context())
@@ -358,6 +361,32 @@ func unpackUsedData(t *testing.T) string {
 			}
 		}
 		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// acceptAgain makes the events of a data directory, of which there are some, as if they
+// had been accepted now: those of six hours ago are too old to be run.
+func acceptAgain(t *testing.T, data string) {
+	t.Helper()
+	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, storeDir)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	events, err := db.List(t.Context(), "lambda.event.>")
+	if err != nil || len(events) == 0 {
+		t.Fatalf("%d events: %v", len(events), err)
+	}
+	times := regexp.MustCompile(`"(AcceptedAt|NotBefore)":"[^"]*"`)
+	now := fmt.Sprintf(`"$1":"%s"`, time.Now().UTC().Format(time.RFC3339Nano))
+	for _, e := range events {
+		if _, err := db.Update(t.Context(), e.Key, times.ReplaceAll(e.Value, []byte(now)), e.Revision); err != nil {
 			t.Fatal(err)
 		}
 	}

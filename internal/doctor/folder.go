@@ -16,7 +16,7 @@ type Reporter interface{ Report(teal.Alert) }
 const ownerMay = 0o700
 
 // MendFolder makes a folder of the data directory usable: one that its owner may not
-// use is given back to him, and what is in the way of one is set aside. One that is
+// use is given back to them, and what is in the way of one is set aside. One that is
 // missing is left to whoever needs it; a link to a folder is an operator's, who has
 // put it on another disk.
 func MendFolder(alerts Reporter, path string) error {

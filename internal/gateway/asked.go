@@ -110,7 +110,7 @@ func matchHosts[T any, P places[T]](all P, host, path string) (found T, prefix s
 			break
 		}
 	}
-	if strings.HasPrefix(path, challenges) && len(prefix) < len(challenges) {
+	if rest, is := strings.CutPrefix(path, challenges); is && (rest == "" || rest[0] == '/') && len(prefix) < len(challenges) {
 		if general, at, there := longest(all, "", path); there && len(at) >= len(challenges) {
 			return general, at, true
 		}

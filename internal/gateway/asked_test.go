@@ -66,6 +66,19 @@ func TestDotSegmentsStayInTheirApp(t *testing.T) {
 	}
 }
 
+// Where a route has encoded slashes, dot segments behind it lead to another one too, or
+// are refused.
+//
+// Seen red with climbs asked first: a slice out of its bounds.
+func TestDotSegmentsBehindEncodedSlashes(t *testing.T) {
+	g := gatewayWith(t, liveApp("shop", teal.Only(1), testEnvironment("shop", 1, route("", "/", "web"), route("", "/a%2Fb%2Fc", "deep"))))
+	for _, path := range []string{"/a%2Fb%2Fc/.", "/a%2Fb%2Fc/..", "/a%2Fb%2Fc/x/../.."} {
+		if claim, err := g.Claim(Head{Path: path}, 0); !teal.IsCode(err, teal.CodeInvalidInput) || !IsPublic(err) {
+			t.Errorf("%s: got %+v, %v", path, claim, err)
+		}
+	}
+}
+
 // However a client spells a path with percent-encoding, slashes among it, it gets the
 // component that the plain path leads to.
 //
@@ -229,6 +242,7 @@ func TestLocations(t *testing.T) {
 		{to: "/", prefix: "/old", path: "/old%2F%2fevil.example", want: "/%2fevil.example"},
 		{to: "/", prefix: "/old", path: `/old/\evil.example`, want: "/%5Cevil.example"},
 		{to: "/", prefix: "/old", path: "/old", want: "/"},
+		{to: "/", prefix: "/old", path: "/old", query: "x=1", want: "/?x=1"},
 		{to: "/new", prefix: "/old", path: "/old%2Fx", want: "/new/x"},
 	} {
 		r := Redirection{teal.Redirect{To: tt.to, Exact: tt.exact}, tt.prefix}

@@ -35,16 +35,16 @@ func (r *Redirection) Location(path, query string) string {
 	}
 	// Browsers read a backslash as a slash, and two slashes at the beginning name a host.
 	rest := strings.ReplaceAll(below(path, r.prefix), `\`, "%5C")
-	location := oneSlash(strings.TrimRight(r.redirect.To, "/") + rest)
+	location := cmp.Or(oneSlash(strings.TrimRight(r.redirect.To, "/")+rest), "/")
 	if query != "" {
 		location += "?" + query
 	}
-	return cmp.Or(location, "/")
+	return location
 }
 
-// Stripped returns the path, as sent, that a component is asked for of which the path
-// of the route is none of its business. It begins with one slash alone: what begins
-// with two is an address of another host to an application that makes a link of it.
+// Stripped returns a path, as sent, without that of the route that has led it. It begins
+// with one slash alone: what begins with two is an address on another host to an
+// application that makes a link of it.
 func Stripped(path, route string) string { return cmp.Or(oneSlash(below(path, route)), "/") }
 
 func oneSlash(path string) string {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"sync"
@@ -169,7 +170,9 @@ func (c *Claim) lead(a *asked) error {
 		return c.errNoRoute(a)
 	}
 	if a.resolved != "" {
-		if direct := a.direct(); climbs(a.readAsSlashes(), found.prefix) || c.Env.routes.match(&direct) != found {
+		// The second look first: what both lead to has no encoded slash, so its path is the
+		// beginning of both readings.
+		if direct := a.direct(); c.Env.routes.match(&direct) != found || climbs(a.readAsSlashes(), found.prefix) {
 			return errLeavesRoute()
 		}
 	}
@@ -209,6 +212,9 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	}
 	return Claim{}, teal.Errorf(teal.CodeVersionNotRunning, "version %s of app %q is not running (%s)", version, r.Name, r.versions())
 }
+
+// RandomPoint draws the point, for Pick and Claim, of a request that has no affinity key.
+func RandomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
 // Pick chooses between the versions of an alias. The points below the second
 // one's weight are the second one's: raising that weight moves points from the

@@ -32,6 +32,9 @@ func isAlphanumeric(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
+// IsToken reports whether a method or the name of a field can be one (RFC 9110, 5.6.2).
+func IsToken(text string) bool { return isToken([]byte(text)) }
+
 func isToken(text []byte) bool { return len(text) > 0 && isAll(text, tokenByte) }
 
 func isAll(text []byte, of uint8) bool {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -42,7 +41,7 @@ const startPatience = 60 * time.Second
 // counts the call in. The draft, and versions that no alias points to, run only
 // for those who call them.
 func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
-	point := anyPoint()
+	point := gateway.RandomPoint()
 	qualifier = cmp.Or(qualifier, teal.DraftName)
 	var claim gateway.Claim
 	var err error
@@ -82,11 +81,8 @@ func (a *Activator) ClaimDraft(ctx context.Context, app, component string) (gate
 
 // claimRunning is claim where the version runs, and an error where it does not.
 func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
-	return a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, anyPoint())
+	return a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, gateway.RandomPoint())
 }
-
-// anyPoint draws where a call falls between the versions of an alias.
-func anyPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
 // follow returns the version that a qualifier leads to at a point.
 func (a *Activator) follow(app, qualifier string, point teal.Weight) (teal.VersionRef, error) {

@@ -3,7 +3,6 @@ package lambda
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
 	"net/http"
 	"strings"
 	"time"
@@ -85,7 +84,7 @@ func (b *Backend) Choose(ctx context.Context, ref awslambda.Ref, qualifier strin
 	if err != nil {
 		return 0, err
 	}
-	return gateway.Pick(alias.Targets, teal.Weight(rand.Int32N(int32(teal.All)))), nil
+	return gateway.Pick(alias.Targets, gateway.RandomPoint()), nil
 }
 
 // The end of the log that an answer may carry.

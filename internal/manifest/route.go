@@ -36,6 +36,9 @@ func (r *reading) host(at []string, host string) string {
 	case err != nil:
 		r.at(at, "%q is not a host name: %s", host, strings.TrimPrefix(err.Error(), "idna: "))
 		return ""
+	case ascii == "":
+		r.at(at, "%q is not a host name: nothing is left of it in DNS", host)
+		return ""
 	case wildcard:
 		return "*." + ascii
 	}

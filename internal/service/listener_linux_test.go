@@ -85,7 +85,7 @@ func TestListenerKnowsItsOwn(t *testing.T) {
 // by number.
 func TestAReservedPortIsNotHandedOut(t *testing.T) {
 	t.Parallel()
-	r, err := reservePort()
+	r, err := choose(true)
 	if err != nil {
 		t.Fatal(err)
 	}

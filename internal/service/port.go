@@ -3,6 +3,8 @@ package service
 import (
 	"fmt"
 	"net"
+
+	"teal/internal/ports"
 )
 
 const loopback = "127.0.0.1"
@@ -27,10 +29,12 @@ type reservation struct {
 	release func() error
 }
 
-// choose returns a port; with keep, one that is kept where the system can.
+// choose returns a port; with keep, one that is kept where the system can. See the
+// package's comment for what that keeps away.
 func choose(keep bool) (reservation, error) {
-	if keep && canReserve {
-		return reservePort()
+	if keep && ports.Available {
+		port, release, err := ports.Reserve()
+		return reservation{port: port, held: true, release: release}, err
 	}
 	port, err := choosePort()
 	return reservation{port: port, release: func() error { return nil }}, err

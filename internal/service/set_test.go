@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/ports"
 	"teal/internal/process"
 )
 
@@ -106,7 +107,7 @@ func TestProgramWithoutReuseIsGivenAPlainPort(t *testing.T) {
 	t.Parallel()
 	h := run(t, Config{Service: aService("noreuse", 1)})
 	h.ready(t)
-	if n := h.starts.Load(); canReserve && n != 2 {
+	if n := h.starts.Load(); ports.Available && n != 2 {
 		t.Errorf("%d starts, want 2", n)
 	}
 	for range 2 { // it stays with what worked
@@ -123,7 +124,7 @@ func TestProgramWithoutReuseIsGivenAPlainPort(t *testing.T) {
 // Seen to fail without listener.verify: the stranger's answer makes web healthy.
 func TestAStrangerOnThePortIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	if !canReserve {
+	if !ports.Available {
 		t.Skip("only Linux says who listens on a port")
 	}
 	ports := make(chan string, 1)

@@ -35,9 +35,10 @@ type lab struct {
 	backend   string // address
 	stdin     io.Closer
 	feeder    *exec.Cmd
-	proxies   []*proxy // Teal is the first
-	missing   []string // what is not measured, and why
-	h2load    string   // "" when it is not installed
+	proxies   []*proxy       // Teal is the first
+	reserved  []func() error // releases the ports of the others
+	missing   []string       // what is not measured, and why
+	h2load    string         // "" when it is not installed
 	client    *client.Client
 	most      float64 // requests per second that nginx, or Teal without it, made with 64 connections
 }
@@ -75,6 +76,9 @@ func (l *lab) close() error {
 	if l.stdin != nil {
 		_ = l.stdin.Close()
 		_ = l.feeder.Wait()
+	}
+	for _, release := range l.reserved {
+		_ = release()
 	}
 	return os.RemoveAll(l.dir)
 }

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"teal/internal/ports"
 )
 
 // proxy is one program that is measured.
@@ -86,22 +88,17 @@ func await(ctx context.Context, address string) error {
 	}
 }
 
-// freePorts returns addresses that were free a moment ago.
-func freePorts(n int) ([]string, error) {
-	var listeners []net.Listener
+// reserve returns addresses that nobody else gets as long as the lab lasts.
+func (l *lab) reserve(n int) ([]string, error) {
 	var addresses []string
-	var err error
 	for range n {
-		var one net.Listener
-		if one, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
-			break
+		port, release, err := ports.Reserve()
+		if err != nil {
+			return nil, err
 		}
-		listeners, addresses = append(listeners, one), append(addresses, one.Addr().String())
+		addresses, l.reserved = append(addresses, fmt.Sprintf("127.0.0.1:%d", port)), append(l.reserved, release)
 	}
-	for _, one := range listeners {
-		err = errors.Join(err, one.Close())
-	}
-	return addresses, err
+	return addresses, nil
 }
 
 // run starts a proxy's program in a process group of its own.
@@ -143,7 +140,7 @@ func (l *lab) file(name, content string) (string, error) {
 // backend, forwarding headers, WebSockets, no access log, all processors.
 
 func (l *lab) nginx(program string) (*proxy, error) {
-	ports, err := freePorts(2)
+	ports, err := l.reserve(2)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +177,7 @@ http {
 }
 
 func (l *lab) haproxy(program string) (*proxy, error) {
-	ports, err := freePorts(2)
+	ports, err := l.reserve(2)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +214,7 @@ backend back
 }
 
 func (l *lab) caddy(program string) (*proxy, error) {
-	ports, err := freePorts(2)
+	ports, err := l.reserve(2)
 	if err != nil {
 		return nil, err
 	}

@@ -403,15 +403,18 @@ func TestDeployGoesOnAfterARestart(t *testing.T) {
 	s.ok("deploy", newApp(t, manifestWith("0s"), "one").dir)
 	s.admin = s.addr("admin.addr")
 	for _, end := range []func(){s.kill, s.stop} {
-		before, gate := s.status("web").Release.To, newGate(t)
-		deploy := s.background("deploy", newApp(t, gatedManifest(gate), fmt.Sprint("v", before+1)).dir)
+		before, gate, said := s.status("web").Release.To, newGate(t), &output{}
+		deploy := s.begin(said, "deploy", newApp(t, gatedManifest(gate), fmt.Sprint("v", before+1)).dir)
+		said.await(t, "created v") // what was asked has been answered: from here on it follows
 		s.awaitStatus("web", "the release to begin", func(st status) bool {
 			return st.Release.To == before+1 && st.Release.Phase == "provisioning"
 		})
 		end()
 		s.start()
 		gate.open()
-		(<-deploy).expect(t, 0, fmt.Sprintf("v%d is live", before+1))
+		if err := deploy.Wait(); err != nil || !strings.Contains(said.String(), fmt.Sprintf("v%d is live", before+1)) {
+			t.Errorf("%v\n%s", err, said)
+		}
 		if _, version, _ := s.get("/"); version != fmt.Sprint(before+1) {
 			t.Errorf("version %s is live", version)
 		}

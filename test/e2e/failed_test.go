@@ -53,10 +53,10 @@ func TestGreenThatDoesNotStart(t *testing.T) {
 			[]string{"index.handler"}},
 		{"dies", service("dies", `["./web"]`, "30s"), service("dies", `["sh", "-c", "echo out of order; exit 4"]`, "30s"),
 			[]string{"exit status 4", "out of order"}},
-		{"deaf", service("deaf", `["./web"]`, "30s"), service("deaf", `["sh", "-c", "echo not listening; exec sleep 1000"]`, "3s"),
-			[]string{"/healthz", "did not become healthy within 3s", "not listening"}},
-		{"sick", service("sick", `["./web"]`, "30s"), service("sick", `["./web"]`, "5s", "path: /healthz", "path: /ws"),
-			[]string{"426", "did not become healthy within 5s"}},
+		{"deaf", service("deaf", `["./web"]`, "30s"), service("deaf", `["sh", "-c", "echo not listening; exec sleep 1000"]`, "5s"),
+			[]string{"/healthz", "did not become healthy within 5s", "not listening"}},
+		{"sick", service("sick", `["./web"]`, "30s"), service("sick", `["./web"]`, "10s", "path: /healthz", "path: /ws"),
+			[]string{"426", "did not become healthy within 10s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer contained(t)

@@ -250,9 +250,12 @@ func (s *server) background(args ...string) <-chan result {
 	return results
 }
 
+// commandLimit is how long a command may take.
+const commandLimit = 5 * time.Minute
+
 // tealWith runs a command with more in its environment.
 func tealWith(env []string, args ...string) result {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, built.cli, args...)
 	cmd.Env = append(cleanEnv(), env...)
@@ -267,16 +270,20 @@ func tealWith(env []string, args ...string) result {
 	return r
 }
 
-// begin starts a command that may still run when the test ends; then it is killed.
+// begin starts a command that may still run when the test ends, or when it has taken
+// too long; then it is killed.
 func (s *server) begin(said io.Writer, args ...string) *exec.Cmd {
 	s.t.Helper()
-	cmd := exec.Command(built.cli, args...)
+	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
+	cmd := exec.CommandContext(ctx, built.cli, args...)
 	cmd.Env = append(cleanEnv(), "TEAL_DATA="+s.data)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
+		cancel()
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
+		cancel()
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})

@@ -178,7 +178,7 @@ func (e *endless) Read(p []byte) (int, error) {
 const bodyManifest = `
 app: body
 functions:
-  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {MARK: {MARK}}}
+  odd: {runtime: python3, handler: odd.handler, code: ./odd, env: {MARK: {MARK}}, timeout: 1m}
 services:
   web: {command: ["./web"], code: ./web, env: {MARK: {MARK}}, health: {path: /healthz, interval: 50ms}}
 routes:

@@ -96,7 +96,7 @@ func TestAnUpstreamWithADeadAddressIsReleased(t *testing.T) {
 		t.Errorf("evidence: %s", said)
 	}
 	deploy("/b", "30s", one.URL, two.URL).expect(t, 0)
-	deploy("/c", "1s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses healthy, current (v3) has 2", gone.URL)
+	deploy("/c", "8s", one.URL, gone.URL).expect(t, 1, "1 of 2 addresses healthy, current (v3) has 2", gone.URL)
 	if code, version, _ := s.get("/"); code != http.StatusOK || version != "3" {
 		t.Errorf("status %d, version %s", code, version)
 	}

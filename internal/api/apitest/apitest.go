@@ -22,6 +22,9 @@ const Token = "correct-horse-battery-staple"
 type Teal struct {
 	// OnWatch, when set, is called for every watch after its snapshot.
 	OnWatch func(app string)
+	// RefuseWatch, when set, is asked before every watch and says why it is refused; nil
+	// for not.
+	RefuseWatch func() error
 	// Script moves a release as soon as it is recorded; nil leaves it queued.
 	Script func(t *Teal, r teal.Release)
 

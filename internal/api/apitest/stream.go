@@ -49,6 +49,11 @@ func (t *Teal) forget(w *watcher) {
 
 // Watch implements api.Watcher.
 func (t *Teal) Watch(ctx context.Context, name string) (<-chan api.Event, error) {
+	if t.RefuseWatch != nil {
+		if err := t.RefuseWatch(); err != nil {
+			return nil, err
+		}
+	}
 	t.mu.Lock()
 	apps := slices.Sorted(maps.Keys(t.apps))
 	if name != "" {

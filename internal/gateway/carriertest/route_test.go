@@ -76,6 +76,18 @@ func TestAMethodWithoutARoute(t *testing.T) {
 	})
 }
 
+// A method that no instance can be asked with is the client's mistake, and counts
+// against no version.
+//
+// Seen red without the look at the method over HTTP/2: 502.
+func TestAMethodThatIsNoToken(t *testing.T) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+		if got := s.do("G@T /form"); got.status != 400 {
+			t.Errorf("%s", got)
+		}
+	})
+}
+
 // What a route leaves out of the path, and which host an instance is asked for.
 //
 // Seen red with the path as sent, with two slashes at its beginning, without the prefix, with a client's prefix passed on, and

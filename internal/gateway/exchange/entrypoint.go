@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"math/rand/v2"
 	"net/netip"
 	"strings"
 
@@ -88,7 +87,7 @@ func (x *Exchange) claim(head gateway.Head) (gateway.Claim, error) {
 	if (head.Version != "" || head.Alias != "") && !x.policy.mayOverride(x.peer.Addr, x.in) {
 		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)
 	}
-	return x.policy.gateway.Claim(head, randomPoint())
+	return x.policy.gateway.Claim(head, gateway.RandomPoint())
 }
 
 // overrides returns which version or alias a request asks for.
@@ -103,9 +102,6 @@ func overrides(head Head) (version, alias string) {
 	}
 	return version, alias
 }
-
-// randomPoint decides a request that has no affinity key.
-func randomPoint() teal.Weight { return teal.Weight(rand.Int32N(int32(teal.All))) }
 
 // seesInternals reports whether the sender of a request may read what is behind the
 // gateway: whoever is admitted to a listener of an environment, and on the public

@@ -20,9 +20,9 @@ async function call(Qualifier) {
 }
 
 await send(CreateFunctionCommand, {
-  Runtime: 'python3.12', Role: 'arn:aws:iam::000000000000:role/any', Handler: 'app.handler', Code: { ZipFile: readFileSync(process.env.BLUE) },
+  Runtime: 'python3.12', Role: 'arn:aws:iam::000000000000:role/any', Handler: 'app.handler', Timeout: 60, Code: { ZipFile: readFileSync(process.env.BLUE) },
 });
-await waitUntilFunctionActiveV2({ client, maxWaitTime: 30 }, { FunctionName });
+await waitUntilFunctionActiveV2({ client, maxWaitTime: 120 }, { FunctionName });
 assert.equal((await send(PublishVersionCommand)).Version, '1');
 await send(UpdateFunctionCodeCommand, { ZipFile: readFileSync(process.env.GREEN) });
 assert.equal((await send(PublishVersionCommand)).Version, '2');

@@ -12,7 +12,7 @@ fail() { echo "$*" >&2; exit 1; }
 is() { [ "$1" = "$2" ] || fail "got $1, want $2"; }
 
 aws create-function --function-name $name --runtime python3.12 --role arn:aws:iam::000000000000:role/any \
-	--handler app.handler --zip-file "fileb://$BLUE" >/dev/null
+	--handler app.handler --timeout 60 --zip-file "fileb://$BLUE" >/dev/null
 aws wait function-active-v2 --function-name $name
 is "$(aws publish-version --function-name $name --query Version)" 1
 aws update-function-code --function-name $name --zip-file "fileb://$GREEN" >/dev/null

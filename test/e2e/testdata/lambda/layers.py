@@ -41,7 +41,7 @@ def split():
 def prepare():
     one = layer("said", {"python/said/__init__.py": "text = 'blue'\n"})
     client.create_function(
-        FunctionName=NAME, Runtime="python3.12", Role=ROLE, Handler="app.handler", Publish=True, Layers=[one],
+        FunctionName=NAME, Runtime="python3.12", Role=ROLE, Handler="app.handler", Timeout=60, Publish=True, Layers=[one],
         Code={"ZipFile": package({"app.py": "import said\ndef handler(event, context):\n    return said.text\n"})},
     )
     two = layer("said", {"python/said/__init__.py": "text = 'green'\n"})
@@ -51,7 +51,7 @@ def prepare():
     client.create_alias(FunctionName=NAME, Name="live", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {"2": 0.5}})
     node = layer("node", {"nodejs/node_modules/said/index.js": "module.exports = 'from node'\n"})
     client.create_function(
-        FunctionName="node-layers", Runtime="nodejs22.x", Role=ROLE, Handler="app.handler", Publish=True, Layers=[node],
+        FunctionName="node-layers", Runtime="nodejs22.x", Role=ROLE, Handler="app.handler", Timeout=60, Publish=True, Layers=[node],
         Code={"ZipFile": package({"app.js": "const said = require('said'); exports.handler = async () => said\n"})},
     )
     split()

@@ -14,7 +14,7 @@ call() { aws invoke --function-name "$name:$1" "$OUT" >/dev/null && cat "$OUT"; 
 one=$(aws publish-layer-version --layer-name cli-said --zip-file "fileb://$LAYER" --compatible-runtimes python3.12 --query LayerVersionArn)
 is "$(aws get-layer-version-by-arn --arn "$one" --query Version)" 1
 aws create-function --function-name $name --runtime python3.12 --role arn:aws:iam::000000000000:role/any \
-	--handler app.handler --zip-file "fileb://$CODE" --layers "$one" --publish >/dev/null
+	--handler app.handler --timeout 60 --zip-file "fileb://$CODE" --layers "$one" --publish >/dev/null
 is "$(call 1)" '"from the layer"'
 aws add-layer-version-permission --layer-name cli-said --version-number 1 --statement-id all \
 	--action lambda:GetLayerVersion --principal '*' >/dev/null

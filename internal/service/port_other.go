@@ -1,7 +1,0 @@
-//go:build !linux
-
-package service
-
-const canReserve = false
-
-func reservePort() (reservation, error) { return choose(false) }
