@@ -29,9 +29,21 @@ type AppOrder struct {
 // MaxAppOrders is how many of its last orders an app remembers.
 const MaxAppOrders = 20
 
-// Give records an order. It reports whether that changes anything: who stops what
-// is stopped has not stopped it.
+// Give records an order, and drops a freeze that is over. It reports whether that
+// changes anything: who stops what is stopped has not stopped it.
 func (a *App) Give(order AppOrder) bool {
+	frozen, stale := a.FrozenAt(order.At), a.Frozen
+	a.Frozen = frozen
+	if !a.given(order) {
+		return stale != frozen
+	}
+	a.Orders = append(slices.Clip(a.Orders), order)
+	a.Orders = a.Orders[max(0, len(a.Orders)-MaxAppOrders):]
+	return true
+}
+
+// given does what an order says, unless it is so already.
+func (a *App) given(order AppOrder) bool {
 	switch order.Kind {
 	case OrderStop:
 		if a.Stopped != nil {
@@ -46,15 +58,13 @@ func (a *App) Give(order AppOrder) bool {
 	case OrderFreeze:
 		a.Frozen = &order
 	case OrderUnfreeze:
-		if a.FrozenAt(order.At) == nil {
+		if a.Frozen == nil {
 			return false
 		}
 		a.Frozen = nil
 	default:
 		return false
 	}
-	a.Orders = append(slices.Clip(a.Orders), order)
-	a.Orders = a.Orders[max(0, len(a.Orders)-MaxAppOrders):]
 	return true
 }
 

@@ -189,10 +189,21 @@ func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string)
 	case r.DoubtSince != nil:
 		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
-	if holding, frozen := freeze.InForce(r.Policy.Freeze, r.Frozen, now); frozen && r.Commands.Unfreeze == nil && share(r) != teal.All {
-		return frozenText(holding, clock)
+	return cmp.Or(heldByFreeze(r, now, clock), progressText(r, now, clock))
+}
+
+// heldByFreeze says which freeze keeps a release from moving traffic on, at a time;
+// "" when none does.
+func heldByFreeze(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
+	holding, frozen := freeze.InForce(r.Policy.Freeze, r.Frozen, now)
+	if !frozen || r.Commands.Unfreeze != nil || share(r) == teal.All {
+		return ""
 	}
-	return progressText(r, now, clock)
+	text := frozenText(holding, clock)
+	if holding.By != "" {
+		text += "; end it with `teal unfreeze " + r.App + "`"
+	}
+	return text
 }
 
 // progressText says what a release waits for that needs nobody.

@@ -349,6 +349,21 @@ func (s *script) deployFrozen() {
 	s.canaryApp("one")
 	s.endlessFreeze()
 	s.teal("deploy", s.dir)
+	s.scene("A release that somebody freezes")
+	s.canaryApp("one")
+	s.quietly("deploy DIR")
+	s.canaryApp("two")
+	s.fake.OnWatch = func(string) {
+		verify(s.fake)
+		s.fake.Step("hello")
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Advance(5 * time.Minute)
+		s.run("freeze", "hello", "--reason", "and longer")
+		s.run("unfreeze", "hello")
+		s.fake.Step("hello")
+		s.fake.GoLive("hello")
+	}
+	s.teal("deploy", s.dir)
 }
 
 // endlessFreeze writes the app with a freeze that never ends.
@@ -697,6 +712,16 @@ func textsOfWatch(s *script) {
 	s.tty = true
 	s.fake.OnWatch = nil
 	s.interrupt("for all of it", "watch", "hello")
+	s.canary("A release that somebody freezes")
+	s.fake.OnWatch = func(string) {
+		s.fake.OnWatch = nil
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Doubt("hello", "too little traffic")
+		s.fake.Step("hello")
+		s.run("unfreeze", "hello")
+		s.fake.GoLive("hello")
+	}
+	s.interrupt("points to v2", "watch", "hello")
 }
 
 func textsOfHistory(s *script) {

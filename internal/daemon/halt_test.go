@@ -118,22 +118,46 @@ func TestAStopEndsWholeAfterACrash(t *testing.T) {
 	h.wantAnswer("shop", "/", "one")
 }
 
-// While a release runs an app is neither stopped nor deleted, and the answer says how
-// to end it. Seen red without CheckSettled in both.
+// While a release is under way, or monitors its version, the app is neither stopped nor
+// deleted, and the answer says how to end it. Seen red without CheckSettled in both.
 func TestAReleaseThatRunsIsNotStopped(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
 	h.releaseAll("shop", "/", "one")
-	h.deploy(h.app("shop", "/", "two"), true, nil)
-	h.awaitPhase("shop", teal.PhaseWatching)
-	_, stop := h.OrderApp(ctx, "shop", teal.OrderStop, api.OrderBody{})
-	_, deletion := h.DeleteApp(ctx, "shop", api.DeleteApp{})
-	for _, err := range []error{stop, deletion} {
-		if !teal.IsCode(err, teal.CodeReleaseInProgress) || !strings.Contains(err.Error(), "teal abort shop") || !strings.Contains(err.Error(), "back to v1") {
-			t.Error(err)
+	refused := func(words ...string) {
+		t.Helper()
+		_, stop := h.OrderApp(ctx, "shop", teal.OrderStop, api.OrderBody{})
+		_, deletion := h.DeleteApp(ctx, "shop", api.DeleteApp{})
+		for _, err := range []error{stop, deletion} {
+			if !teal.IsCode(err, teal.CodeReleaseInProgress) {
+				t.Error(err)
+				continue
+			}
+			for _, word := range append(words, "teal abort shop") {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q is not in %v", word, err)
+				}
+			}
 		}
 	}
+	h.deploy(h.app("shop", "/", "two"), true, func(p *teal.Policy) {
+		p.Strategy, p.Steps = "", []teal.Step{{Weight: teal.Percent(10), Approval: true}}
+		p.Judge = teal.Judging{}
+	})
+	h.awaitApproval("shop")
+	refused("is shifting")
+	if _, err := h.Approve(ctx, "shop", api.ApproveBody{By: "bob"}); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitPhase("shop", teal.PhaseWatching)
+	refused("monitors v2", "back to v1")
 	h.wantAnswer("shop", "/", "two")
+}
+
+// awaitApproval waits until the newest release of an app waits for somebody's approval.
+func (h *harness) awaitApproval(app string) {
+	h.t.Helper()
+	await.True(h.t, "a step of "+app+" to wait for approval", func() bool { return h.newest(app).WaitsSince != nil })
 }
 
 // stateful writes an app of a service that has stored something.
@@ -247,10 +271,7 @@ func TestAnOrderedFreeze(t *testing.T) {
 		p.Strategy, p.Steps, p.Confidence = "", []teal.Step{{Weight: teal.Percent(10), Approval: true}}, 0
 		p.Judge = teal.Judging{}
 	})
-	await.True(h.t, "the step to wait for approval", func() bool {
-		status, err := h.Status(ctx, "shop")
-		return err == nil && status.Release.WaitsSince != nil
-	})
+	h.awaitApproval("shop")
 	length := teal.Duration(time.Hour)
 	if _, err := h.Freeze(ctx, "shop", api.FreezeBody{By: "ann", Why: "audit", For: &length}); err != nil {
 		t.Fatal(err)
@@ -258,8 +279,8 @@ func TestAnOrderedFreeze(t *testing.T) {
 	if _, err := h.Approve(ctx, "shop", api.ApproveBody{By: "bob"}); err != nil {
 		t.Fatal(err)
 	}
-	if status, err := h.Status(ctx, "shop"); err != nil || status.Release.Phase != teal.PhaseShifting || status.Release.Frozen == nil || status.Frozen.Until == nil {
-		t.Errorf("frozen: %+v, %v", status.Release, err)
+	if r := h.newest("shop"); r.Phase != teal.PhaseShifting || r.Frozen == nil || r.Frozen.Until == nil {
+		t.Errorf("frozen: %+v", r)
 	}
 	if _, err := h.OrderApp(ctx, "shop", teal.OrderUnfreeze, api.OrderBody{By: "ann"}); err != nil {
 		t.Fatal(err)
