@@ -44,9 +44,17 @@ type Config struct {
 	Deletions    Deletions
 	Garbage      Garbage
 	Alerts       Alerts
+	// Boundary, where set, is called between the steps of a stop and a start with a
+	// name for where it is: a test dies there.
+	Boundary func(name string)
 }
 
 // New returns what takes orders.
-func New(cfg Config) *Control { return &Control{cfg: cfg} }
+func New(cfg Config) *Control {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(string) {}
+	}
+	return &Control{cfg: cfg}
+}
 
 var _ api.Control = (*Control)(nil)

@@ -40,12 +40,15 @@ func (c *Control) OrderApp(ctx context.Context, app string, given api.OrderApp) 
 func (c *Control) stop(ctx context.Context, app string, order teal.AppOrder) error {
 	ctx = store.WithUrgency(ctx, store.Running) // it makes room
 	defer c.halting.Lock(app)()
+	c.cfg.Boundary("stop:decided")
 	if err := c.recordStop(ctx, app, order); err != nil {
 		return err
 	}
+	c.cfg.Boundary("stop:recorded")
 	if err := c.cfg.Router.Stop(ctx, app); err != nil {
 		return err
 	}
+	c.cfg.Boundary("stop:routed")
 	var running []teal.VersionRef
 	_ = c.cfg.Manager.WhileNothingStarts(app, func() error { // what was begun before is in sight then
 		for _, e := range c.cfg.Manager.Running(app) {
@@ -58,6 +61,7 @@ func (c *Control) stop(ctx context.Context, app string, order teal.AppOrder) err
 			return err
 		}
 	}
+	c.cfg.Boundary("stop:retired")
 	c.cfg.Logger.Info("app stopped", "app", app, "by", order.By, "reason", order.Why)
 	return nil
 }
@@ -102,8 +106,11 @@ func (c *Control) start(ctx context.Context, app string, order teal.AppOrder) er
 	if err := c.give(ctx, app, order); err != nil {
 		return err
 	}
+	c.cfg.Boundary("resume:recorded")
 	defer c.cfg.Router.Restart(app)
-	return c.cfg.Manager.Resume(ctx, app)
+	err := c.cfg.Manager.Resume(ctx, app)
+	c.cfg.Boundary("resume:begun")
+	return err
 }
 
 // awaitLive waits until the versions that live sends requests to are healthy.

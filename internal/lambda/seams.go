@@ -21,6 +21,9 @@ type Apps interface {
 	// CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app
 	// has not ended.
 	CheckNoRelease(ctx context.Context, app string) error
+	// CheckStarted returns teal.CodeConflict, and who it was, for an app that somebody
+	// has stopped.
+	CheckStarted(ctx context.Context, app string) error
 }
 
 // Orders are what can be ordered of apps beside what is Lambda's alone.

@@ -48,10 +48,16 @@ type AppsConfig struct {
 	Alerts       *doctor.Alerts
 	Logger       *slog.Logger
 	StateDir     string // has the folder that the components of an app keep their state in; "" is none
+	// Boundary, where set, is called between the steps of a deletion with a name for
+	// where it is: a test dies there.
+	Boundary func(name string)
 }
 
 // NewApps returns what takes down deleted apps. It starts nothing.
 func NewApps(cfg AppsConfig) *Apps {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(string) {}
+	}
 	return &Apps{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
@@ -103,7 +109,9 @@ func (d *Apps) Begin(ctx context.Context, app string, keepState bool) error {
 	if err := d.mark(ctx, app, keepState); err != nil {
 		return err
 	}
-	if err := d.stop(ctx, app); err != nil {
+	err := d.stop(ctx, app)
+	d.cfg.Boundary("delete:stopped")
+	if err != nil {
 		d.cfg.Logger.Warn("an app that was deleted could not be stopped at once; it is tried again", "app", app, "error", err)
 	}
 	return nil
@@ -127,7 +135,9 @@ func (d *Apps) mark(ctx context.Context, app string, keepState bool) error {
 			}
 		}
 		record.Value.Deleting, record.Value.Active, record.Value.KeepState = true, "", keepState
+		d.cfg.Boundary("delete:decided")
 		_, err = d.cfg.Store.Apps.Update(ctx, record.Value, record.Revision)
+		d.cfg.Boundary("delete:recorded")
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -276,12 +286,15 @@ func (d *Apps) TakeDown(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
+	d.cfg.Boundary("delete:drained")
 	if err := d.removeKept(record.Value); err != nil {
 		return err
 	}
+	d.cfg.Boundary("delete:files")
 	if err := d.removeRecords(ctx, app); err != nil {
 		return err
 	}
+	d.cfg.Boundary("delete:records")
 	if err := d.removeApp(ctx, record); err != nil {
 		return err
 	}

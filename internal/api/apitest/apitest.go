@@ -25,6 +25,9 @@ type Teal struct {
 	// RefuseWatch, when set, is asked before every watch and says why it is refused; nil
 	// for not.
 	RefuseWatch func() error
+	// RefuseDeploy, when set, is asked before every deploy and says why it is refused; nil
+	// for not.
+	RefuseDeploy func() error
 	// Script moves a release as soon as it is recorded; nil leaves it queued.
 	Script func(t *Teal, r teal.Release)
 

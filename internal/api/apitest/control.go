@@ -37,6 +37,11 @@ func (a *app) active() *teal.Release {
 
 // Deploy implements api.Deployer.
 func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
+	if t.RefuseDeploy != nil {
+		if err := t.RefuseDeploy(); err != nil {
+			return api.Deployed{}, err
+		}
+	}
 	t.mu.Lock()
 	a := t.create(d.Spec.App)
 	if stopped := a.record.Stopped; stopped != nil {
