@@ -2,8 +2,11 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -75,11 +78,13 @@ func (s *session) confirmDeletion(ctx context.Context, c *client.Client, app str
 	if err != nil {
 		return err
 	}
-	what := fmt.Sprintf("%s (live: %s, %s)", app, liveText(status), count(len(versions), "version"))
 	if !s.env.Asks || s.json {
-		return teal.Errorf(teal.CodeInvalidInput, "this would delete %s; say --yes to delete it", what)
+		return teal.Errorf(teal.CodeInvalidInput, "this would delete %s (live: %s, %s, %s); say --yes to delete it",
+			app, liveText(status), count(len(versions), "version"), count(len(liveRoutes(status, versions)), "route"))
 	}
-	s.out.line("This deletes %s with its routes, releases, logs and measurements.", what)
+	s.out.line("This deletes %s:", app)
+	s.out.table(deletionRows(status, versions))
+	s.out.line("and its releases, logs, measurements, waiting events, and the code that no other app uses.")
 	if state {
 		s.out.line("What its components have stored (TEAL_STATE_DIR) is deleted, too.")
 	} else {
@@ -91,4 +96,45 @@ func (s *session) confirmDeletion(ctx context.Context, c *client.Client, app str
 		return teal.Errorf(teal.CodeInvalidInput, "not deleted: that is not its name")
 	}
 	return nil
+}
+
+// maxRoutesShown is how many routes a deletion names.
+const maxRoutesShown = 10
+
+// deletionRows says what of an app has a name and goes with it.
+func deletionRows(status api.Status, versions []api.VersionView) [][]string {
+	routes := liveRoutes(status, versions)
+	shown := strings.Join(routes[:min(len(routes), maxRoutesShown)], ", ")
+	if more := len(routes) - maxRoutesShown; more > 0 {
+		shown += fmt.Sprintf(" and %d more", more)
+	}
+	var aliases, numbers []string
+	for _, name := range slices.Sorted(maps.Keys(status.Aliases)) {
+		if name != teal.AliasPreview {
+			aliases = append(aliases, name+" ("+teal.FormatTargets(status.Aliases[name].Versions)+")")
+		}
+	}
+	for _, v := range versions {
+		numbers = append(numbers, teal.VersionName(v.Number))
+	}
+	return [][]string{
+		{"  routes", cmp.Or(shown, "none")},
+		{"  aliases", cmp.Or(strings.Join(aliases, ", "), "none")},
+		{"  versions", cmp.Or(strings.Join(numbers, ", "), "none")},
+	}
+}
+
+// liveRoutes returns the routes of the versions that live points to, each once.
+func liveRoutes(status api.Status, versions []api.VersionView) []string {
+	var routes []string
+	for _, v := range versions {
+		if !slices.ContainsFunc(status.Aliases[teal.AliasLive].Versions, func(t teal.Target) bool { return t.Version == teal.VersionRef(v.Number) }) {
+			continue
+		}
+		for _, route := range v.Spec.Routes {
+			routes = append(routes, route.Host+route.Path)
+		}
+	}
+	slices.Sort(routes)
+	return slices.Compact(routes)
 }
