@@ -156,6 +156,9 @@ type DeletedApp struct {
 	// KeptState is the folder, on the server, with what the components have stored
 	// and which stays.
 	KeptState string `json:"kept_state,omitempty" doc:"Folder on the server with what the app's components have stored, which was not deleted"`
+	// RemovedState says that they had stored something, which an earlier deletion had
+	// kept and this one has deleted.
+	RemovedState bool `json:"removed_state,omitempty" doc:"What an earlier deletion of the app had kept is deleted now"`
 }
 
 // Deploy asks for a spec to be recorded and, with Release, released.

@@ -54,7 +54,7 @@ func (s *session) deleteApp(ctx context.Context, app string, yes, state bool) er
 	}
 	s.show(deleted, func() {
 		if deleted.Already {
-			s.out.line("%s: had been deleted already", app)
+			s.out.line("%s: had been deleted already%s", app, also(deleted.RemovedState, "; what its components had stored is deleted now"))
 		} else {
 			s.out.line("%s: deleted; its routes are free, and what still runs of it finishes its requests", app)
 		}
@@ -96,6 +96,13 @@ func (s *session) confirmDeletion(ctx context.Context, c *client.Client, app str
 		return teal.Errorf(teal.CodeInvalidInput, "not deleted: that is not its name")
 	}
 	return nil
+}
+
+func also(is bool, text string) string {
+	if is {
+		return text
+	}
+	return ""
 }
 
 // maxRoutesShown is how many routes a deletion names.

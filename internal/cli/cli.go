@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,8 @@ func arguments(low, high int) cobra.PositionalArgs {
 			return usagef(cmd, "%s: an argument is missing", cmd.CommandPath())
 		case len(args) > high:
 			return usagef(cmd, "%s: unexpected argument %q", cmd.CommandPath(), args[high])
+		case slices.Contains(args, ""): // as a script's variable is that nobody has set
+			return usagef(cmd, "%s: an argument is empty", cmd.CommandPath())
 		}
 		return nil
 	}

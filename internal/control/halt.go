@@ -122,7 +122,7 @@ func (c *Control) awaitLive(ctx context.Context, app string) error {
 	patience := cmp.Or(record.Value.Policy.ReadyWithin, teal.DefaultReadyWithin).Std()
 	for _, t := range c.cfg.Router.Alias(app, teal.AliasLive).Value.Targets {
 		if err := c.awaitReady(ctx, app, t.Version, patience); err != nil && t.Weight > 0 {
-			return err
+			return teal.Errorf(teal.CodeOf(err), "%s is started and goes on trying: %w", app, err)
 		}
 	}
 	return nil
@@ -154,22 +154,27 @@ func (c *Control) give(ctx context.Context, app string, order teal.AppOrder) err
 }
 
 // DeleteApp implements [api.Operator]. Who deletes what was deleted already has got
-// what they want; a name that never was an app is a mistake.
+// what they want, and may still have deleted what was kept; a name that never was an
+// app is a mistake.
 func (c *Control) DeleteApp(ctx context.Context, app string, d api.DeleteApp) (api.DeletedApp, error) {
+	ctx = context.WithoutCancel(ctx)
 	out := api.DeletedApp{App: app}
-	err := c.cfg.Deletions.Begin(context.WithoutCancel(ctx), app, !d.WithState)
+	err := c.cfg.Deletions.Begin(ctx, app, !d.WithState)
 	if teal.IsCode(err, teal.CodeUnknownApp) {
 		version, release, lookErr := c.cfg.Numbers.Numbers(ctx, app)
 		if lookErr != nil || version == 0 && release == 0 {
 			return out, errors.Join(lookErr, err)
 		}
 		out.Already, err = true, nil
+		if d.WithState {
+			out.RemovedState, err = c.cfg.Deletions.RemoveState(ctx, app)
+		}
 	}
 	if err != nil {
 		return out, err
 	}
 	c.cfg.Logger.Info("deleting app", "app", app, "by", d.By, "with_state", d.WithState)
-	if out.Already || !d.WithState {
+	if !d.WithState {
 		out.KeptState = c.cfg.Deletions.State(app)
 	}
 	return out, nil

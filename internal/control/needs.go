@@ -73,4 +73,7 @@ type Deletions interface {
 	// State returns the folder with what the components of an app have stored; ""
 	// when there is none.
 	State(app string) string
+	// RemoveState removes that folder of an app that was deleted, and reports whether
+	// there was one.
+	RemoveState(ctx context.Context, app string) (removed bool, err error)
 }

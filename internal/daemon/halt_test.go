@@ -188,7 +188,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve
 // twice.
 //
 // Seen red with a Begin that forgets keepState (what was stored was gone), with a
-// removeKept that does not look at it, and without the tombstone's look in DeleteApp.
+// removeKept that does not look at it, without the tombstone's look in DeleteApp, and
+// without RemoveState.
 func TestAnAppOfServicesIsDeleted(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
@@ -218,6 +219,9 @@ func TestAnAppOfServicesIsDeleted(t *testing.T) {
 	}
 	if deleted, err := h.DeleteApp(ctx, "shop", api.DeleteApp{}); err != nil || !deleted.Already || deleted.KeptState != kept {
 		t.Errorf("once more: %+v, %v", deleted, err)
+	}
+	if deleted, err := h.DeleteApp(ctx, "shop", api.DeleteApp{WithState: true}); err != nil || !deleted.Already || !deleted.RemovedState || stored() {
+		t.Errorf("and what was kept: %+v, %v", deleted, err)
 	}
 	if _, err := h.DeleteApp(ctx, "shob", api.DeleteApp{}); !teal.IsCode(err, teal.CodeUnknownApp) {
 		t.Errorf("a name that never was: %v", err)

@@ -355,6 +355,25 @@ func (d *Apps) State(app string) string {
 	return dir
 }
 
+// RemoveState removes what the components of an app have stored that was deleted, and
+// reports whether there was something. An app that is there, or is being made anew, keeps
+// it.
+func (d *Apps) RemoveState(ctx context.Context, app string) (removed bool, err error) {
+	err = d.cfg.Environments.WhileNothingStarts(app, func() error {
+		_, err := d.cfg.Store.Apps.Get(ctx, app)
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		dir := d.State(app)
+		if dir == "" {
+			return nil
+		}
+		removed = true
+		return removal.Tree(dir)
+	})
+	return removed, err
+}
+
 // removeRecords deletes every record of an app but its own, those too that cannot
 // be understood.
 func (d *Apps) removeRecords(ctx context.Context, app string) error {
