@@ -54,7 +54,7 @@ func exists(t testing.TB, path string) bool {
 //
 // Seen red with a removeKept that does not look at KeepState ("delete:recorded": what
 // was stored was gone), and with an Apps.Run that waits for a nudge before it looks for
-// what an earlier server has left ("delete:drained": its logs were there for ever).
+// what an earlier server has left ("delete:drained": the name was not free).
 func TestKillInADeletion(t *testing.T) {
 	defer contained(t)
 	for _, c := range []struct {
