@@ -24,9 +24,11 @@ type Env struct {
 	Getenv func(string) string
 	// Terminal says that Stdout is a terminal: colour, and a live view.
 	Terminal bool
-	Now      func() time.Time // its zone is the one that times are shown in
-	Version  string           // of Teal
-	User     string           // whom the process belongs to, "" where that is not known
+	// Asks says that somebody sits at both ends and can be asked.
+	Asks    bool
+	Now     func() time.Time // its zone is the one that times are shown in
+	Version string           // of Teal
+	User    string           // whom the process belongs to, "" where that is not known
 	// Serve runs a server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
 }
@@ -57,6 +59,7 @@ func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
 	return Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
+		Asks:     term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd())),
 		Now:      time.Now,
 		Version:  builtVersion(),
 		User:     processUser(),

@@ -321,13 +321,14 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir),
+		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
