@@ -86,7 +86,8 @@ func (s *session) root() *cobra.Command {
 			"3 the server cannot be reached, 4 another release of the app is running,\n" +
 			"130 interrupted (the server continues).\n\n" +
 			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
-			"machine nothing needs to be set.",
+			"machine nothing needs to be set. That of the machine's service is for root and the\n" +
+			"user teal.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -97,7 +98,9 @@ func (s *session) root() *cobra.Command {
 			return cmd.Help()
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.Version = s.build().String()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().Bool("version", false, "print Teal's version, with the commit that it was built from")
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "write one JSON document")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(cmd, "%s", err)
@@ -106,7 +109,7 @@ func (s *session) root() *cobra.Command {
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
 		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.invokeCommand(), s.doctorCommand(),
-		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(),
+		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root
 }
