@@ -4,10 +4,14 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
+.PHONY: build packages demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
+
+packages: ## .deb, .rpm, tarball and container image of the commit, in bin/packages; ARCH=amd64,arm64
+	cd packaging && go build -o ../bin/packaging .
+	bin/packaging -out bin/packages -arch $(or $(ARCH),amd64,arm64)
 
 demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 	@./scripts/demo bin/teal

@@ -18,7 +18,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -60,6 +62,14 @@ func Run(ctx context.Context, args []string, env Env) int {
 		s.report(err)
 	}
 	return exitCode(err)
+}
+
+// Commands returns all commands, for who writes about them: they are not to be run.
+func Commands() *cobra.Command {
+	root := newSession(Env{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now}).root()
+	root.DisableAutoGenTag = true
+	root.InitDefaultCompletionCmd()
+	return root
 }
 
 // wantsJSON finds --json on a command line that could not be parsed.

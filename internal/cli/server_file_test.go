@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"teal/internal/api/apitest"
 	"teal/internal/cli"
 )
 
@@ -120,8 +119,6 @@ func TestTheServiceOfTheMachineIsFound(t *testing.T) {
 		}
 		return ""
 	}
-	write(t, filepath.Join(env.ServiceData, "admin.addr"), strings.TrimPrefix(w.env["TEAL_ADDR"], "http://")+"\n")
-	write(t, filepath.Join(env.ServiceData, "admin.token"), apitest.Token+"\n")
 	if code := cli.Run(t.Context(), []string{"status"}, env); code != 0 {
 		t.Errorf("exit %d %s", code, errs.String())
 	}

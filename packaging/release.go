@@ -1,0 +1,43 @@
+package main
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// release is one program that has been built, and what it was built from.
+type release struct {
+	arch    string
+	version string    // without the v
+	date    time.Time // of the commit
+}
+
+// compile builds the program.
+func compile(path, arch string) (release, error) {
+	cmd := exec.Command("go", "build", "-buildvcs=true", "-trimpath", "-ldflags", "-s -w", "-o", path, "./cmd/teal")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+arch, "GOWORK=off")
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return release{}, fmt.Errorf("build %s: %w", path, err)
+	}
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return release{}, err
+	}
+	r := release{arch: arch, version: strings.TrimPrefix(info.Main.Version, "v")}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.time" {
+			if r.date, err = time.Parse(time.RFC3339, setting.Value); err != nil {
+				return r, err
+			}
+		}
+	}
+	if r.version == "" || r.date.IsZero() {
+		return r, fmt.Errorf("the program does not say what it was built from (version %q); build in a clone of the repository", r.version)
+	}
+	return r, nil
+}
