@@ -40,7 +40,7 @@ func (r release) files(stage string) ([]file, error) {
 		return nil, err
 	}
 	for _, name := range []string{"LICENSE", "README.md", "CHANGELOG.md", "docs/operations.md", "docs/limits.md", "docs/gateway.md"} {
-		data, err := os.ReadFile(name)
+		data, err := os.ReadFile(filepath.Join(r.source, name))
 		if err != nil {
 			return nil, err
 		}

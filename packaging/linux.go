@@ -38,13 +38,14 @@ func linuxPackage(format, out string, r release, list []file) (path string, err 
 }
 
 func (r release) info(list []file) *nfpm.Info {
+	script := func(name string) string { return filepath.Join(r.source, "packaging/scripts", name) }
 	info := &nfpm.Info{
 		Name: "teal", Arch: r.arch, Platform: "linux", Version: r.version, MTime: r.date,
 		Section: "net", Priority: "optional", Maintainer: "The Teal authors", Vendor: "Teal", License: "Apache-2.0",
 		Description:     "Releases functions and HTTP services blue-green\nThe new version runs beside the current one, is checked there, takes the traffic at once\nor step by step, is monitored, and is rolled back automatically when it is worse.",
 		DisableGlobbing: true,
 		Overridables: nfpm.Overridables{
-			Scripts: nfpm.Scripts{PostInstall: "packaging/scripts/postinstall", PreRemove: "packaging/scripts/preremove", PostRemove: "packaging/scripts/postremove"},
+			Scripts: nfpm.Scripts{PostInstall: script("postinstall"), PreRemove: script("preremove"), PostRemove: script("postremove")},
 			RPM:     nfpm.RPM{BuildHost: "teal"},
 		},
 	}

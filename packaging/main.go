@@ -36,7 +36,11 @@ func build(out, arch string) error {
 	if err := os.MkdirAll(out, 0o755); err != nil {
 		return err
 	}
-	r, err := compile(filepath.Join(stage, "teal"), arch)
+	source := filepath.Join(stage, "source")
+	if err := checkOut(source); err != nil {
+		return err
+	}
+	r, err := compile(source, filepath.Join(stage, "teal"), arch)
 	if err != nil {
 		return err
 	}
