@@ -37,7 +37,8 @@ func (r release) archive(entries []entry) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return out.Bytes(), w.Close()
+	err := w.Close()
+	return out.Bytes(), err
 }
 
 // tarball holds the program and what goes with it, in a folder of their name.

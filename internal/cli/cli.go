@@ -105,12 +105,16 @@ func (s *session) root() *cobra.Command {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				s.showVersion()
+				return nil
+			}
 			return cmd.Help()
 		},
 	}
-	root.Version = s.build().String()
-	root.SetVersionTemplate("{{.Version}}\n")
-	root.Flags().Bool("version", false, "print Teal's version, with the commit that it was built from")
+	// Not root.Version: its template would keep the linker from leaving anything out,
+	// and make the program 5 MB larger.
+	root.Flags().Bool("version", false, "print Teal's version")
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "write one JSON document")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(cmd, "%s", err)

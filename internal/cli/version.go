@@ -29,14 +29,18 @@ func (b build) String() string {
 	return fmt.Sprintf("teal %s%s %s %s", b.Version, source, b.Platform, b.Go)
 }
 
+func (s *session) showVersion() {
+	b := s.build()
+	s.show(b, func() { s.out.line("%s", b) })
+}
+
 func (s *session) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print Teal's version",
 		Args:  arguments(0, 0),
 		RunE: func(*cobra.Command, []string) error {
-			b := s.build()
-			s.show(b, func() { s.out.line("%s", b) })
+			s.showVersion()
 			return nil
 		},
 	}
