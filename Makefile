@@ -10,11 +10,11 @@ build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
 
 packages: ## .deb, .rpm, tarball and container image of the commit, in bin/packages; ARCH=amd64,arm64
-	cd packaging && go build -o ../bin/packaging .
+	cd packaging && go build -mod=mod -o ../bin/packaging .
 	bin/packaging -out bin/packages -arch $(or $(ARCH),amd64,arm64)
 
 test-packages: ## the packages, built twice, compared and installed in a folder; wants dpkg, rpm
-	cd packaging && go test -count=1 .
+	cd packaging && go test -mod=mod -count=1 .
 
 demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 	@./scripts/demo bin/teal

@@ -84,7 +84,7 @@ require (
 replace teal => ../
 
 // As Teal has them: newer ones do not go with its lipgloss.
-
-replace github.com/charmbracelet/x/ansi => github.com/charmbracelet/x/ansi v0.8.0
-
-replace github.com/charmbracelet/colorprofile => github.com/charmbracelet/colorprofile v0.2.3-0.20250311203215-f60798e515dc
+replace (
+	github.com/charmbracelet/colorprofile => github.com/charmbracelet/colorprofile v0.2.3-0.20250311203215-f60798e515dc
+	github.com/charmbracelet/x/ansi => github.com/charmbracelet/x/ansi v0.8.0
+)

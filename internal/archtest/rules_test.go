@@ -84,8 +84,9 @@ var designed = rules{
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
+		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold", "internal/systemd/unit"},
 		"internal/scaffold": {"internal/manifest"},
+		"internal/systemd":  {"internal/atomicfile", "internal/process"}, // units are files; an installation runs useradd and systemctl
 		// Its folders are mended as the data directory's are.
 		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
@@ -127,23 +128,28 @@ var designed = rules{
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
-		"github.com/spf13/":              {"internal/cli"},
-		"github.com/charmbracelet/":      {"internal/cli"},
-		"golang.org/x/term":              {"internal/cli"},
-		"github.com/goccy/go-yaml":       {"internal/manifest"},
-		"github.com/prometheus/":         {"internal/meter"},
-		"github.com/aws/":                {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
-		"github.com/docker/":             {"internal/target"},
-		"k8s.io/":                        {"internal/target"},
-		"go.opentelemetry.io/otel":       {"internal/tracing"},
-		"golang.org/x/sync/":             {everyone},
-		"golang.org/x/sys/":              {everyone},
-		"github.com/google/uuid":         {everyone},
-		"github.com/joho/godotenv":       {"internal/manifest"},
-		"golang.org/x/net/idna":          {"internal/manifest"},
-		"github.com/moby/patternmatcher": {"internal/artifact"},
-		"github.com/google/go-cmp/":      {"internal/store/storetest"},
-		"pgregory.net/rapid":             {"internal/store/storetest"},
+		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them
+		"github.com/coreos/go-systemd/":  {"internal/systemd"},
+		// A module of its own: none of these is in the program.
+		"github.com/goreleaser/nfpm/":             {"packaging"},
+		"github.com/google/go-containerregistry/": {"packaging"},
+		"golang.org/x/crypto/x509roots/":          {"packaging"},
+		"github.com/charmbracelet/":               {"internal/cli"},
+		"golang.org/x/term":                       {"internal/cli"},
+		"github.com/goccy/go-yaml":                {"internal/manifest"},
+		"github.com/prometheus/":                  {"internal/meter"},
+		"github.com/aws/":                         {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
+		"github.com/docker/":                      {"internal/target"},
+		"k8s.io/":                                 {"internal/target"},
+		"go.opentelemetry.io/otel":                {"internal/tracing"},
+		"golang.org/x/sync/":                      {everyone},
+		"golang.org/x/sys/":                       {everyone},
+		"github.com/google/uuid":                  {everyone},
+		"github.com/joho/godotenv":                {"internal/manifest"},
+		"golang.org/x/net/idna":                   {"internal/manifest"},
+		"github.com/moby/patternmatcher":          {"internal/artifact"},
+		"github.com/google/go-cmp/":               {"internal/store/storetest"},
+		"pgregory.net/rapid":                      {"internal/store/storetest"},
 	},
 	bounds: map[string]bound{
 		// The composition root composes. Whoever decides about apps, versions, aliases or

@@ -2,14 +2,17 @@ package cli_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/pflag"
 
 	"teal/internal/cli"
+	"teal/internal/manifest"
 )
 
 // serverWith runs teal server and returns what a server would have been made of.
@@ -126,4 +129,37 @@ func TestTheServiceOfTheMachineIsFound(t *testing.T) {
 	if code := cli.Run(t.Context(), []string{"status"}, env); code == 0 {
 		t.Error("the user's own server was passed over")
 	}
+}
+
+// What a flag says can stand in the file, but for what is about the file itself. Seen
+// red with a flag more, and with a key left out.
+func TestEveryFlagHasAKey(t *testing.T) {
+	t.Parallel()
+	root := cli.Commands()
+	server, _, err := root.Find([]string{"server"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere := map[string]string{"config": "", "check": "", "help": "", "tls-cert": "certificates", "tls-key": "certificates", "limit": "limits"}
+	operations, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "server.yaml")
+	server.LocalNonPersistentFlags().VisitAll(func(flag *pflag.Flag) {
+		key, named := elsewhere[flag.Name]
+		if !named {
+			key = strings.ReplaceAll(flag.Name, "-", "_")
+		}
+		if key == "" {
+			return
+		}
+		write(t, file, key+": {}\n")
+		if _, err := manifest.LoadServer(file); err != nil && strings.Contains(err.Error(), "is not known") {
+			t.Errorf("--%s has no key: add %s to serverFile in internal/manifest/server.go: %v", flag.Name, key, err)
+		}
+		if !strings.Contains(string(operations), "`"+key+"`") {
+			t.Errorf("docs/operations.md does not know the key %s", key)
+		}
+	})
 }

@@ -1,16 +1,17 @@
 package unit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"teal"
 	"teal/internal/atomicfile"
+	"teal/internal/process"
 )
 
 // Step is one thing that an installation does: what it is, for people, and the thing.
@@ -144,9 +145,11 @@ func (t Target) addUser() ([]Step, error) {
 // run is a step that is a command.
 func run(name string, args ...string) Step {
 	return Step{"run " + name + " " + strings.Join(args, " "), func(ctx context.Context) error {
-		out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-		if err != nil {
-			return teal.Errorf(teal.CodeInternal, "%s: %w: %s", name, err, strings.TrimSpace(string(out)))
+		var out bytes.Buffer
+		cmd := process.Command(ctx, name, args...)
+		cmd.Stdout, cmd.Stderr = &out, &out
+		if err := cmd.Run(); err != nil {
+			return teal.Errorf(teal.CodeInternal, "%s: %w: %s", name, err, strings.TrimSpace(out.String()))
 		}
 		return nil
 	}}
