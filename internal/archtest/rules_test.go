@@ -70,10 +70,11 @@ var designed = rules{
 		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
+		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
 		"internal/nobody":   {},                                       // for tests: an address that refuses connections
 		"internal/notify":   {},
 		"internal/process":  {},
+		"internal/yamltree": {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
 		"internal/ports":    {},
@@ -129,27 +130,28 @@ var designed = rules{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
 		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them
-		"github.com/coreos/go-systemd/":  {"internal/systemd"},
+		"github.com/charmbracelet/":      {"internal/cli"},
+		"golang.org/x/term":              {"internal/cli"},
+		"github.com/goccy/go-yaml":       {"internal/yamltree"},
+		"github.com/prometheus/":         {"internal/meter"},
+		"github.com/aws/":                {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
+		"github.com/docker/":             {"internal/target"},
+		"k8s.io/":                        {"internal/target"},
+		"go.opentelemetry.io/otel":       {"internal/tracing"},
+		"golang.org/x/sync/":             {everyone},
+		"golang.org/x/sys/":              {everyone},
+		"github.com/google/uuid":         {everyone},
+		"github.com/joho/godotenv":       {"internal/manifest"},
+		"golang.org/x/net/idna":          {"internal/manifest"},
+		"github.com/moby/patternmatcher": {"internal/artifact"},
+		"github.com/google/go-cmp/":      {"internal/store/storetest"},
+		"pgregory.net/rapid":             {"internal/store/storetest"},
+
+		"github.com/coreos/go-systemd/": {"internal/systemd"},
 		// A module of its own: none of these is in the program.
 		"github.com/goreleaser/nfpm/":             {"packaging"},
 		"github.com/google/go-containerregistry/": {"packaging"},
 		"golang.org/x/crypto/x509roots/":          {"packaging"},
-		"github.com/charmbracelet/":               {"internal/cli"},
-		"golang.org/x/term":                       {"internal/cli"},
-		"github.com/goccy/go-yaml":                {"internal/manifest"},
-		"github.com/prometheus/":                  {"internal/meter"},
-		"github.com/aws/":                         {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
-		"github.com/docker/":                      {"internal/target"},
-		"k8s.io/":                                 {"internal/target"},
-		"go.opentelemetry.io/otel":                {"internal/tracing"},
-		"golang.org/x/sync/":                      {everyone},
-		"golang.org/x/sys/":                       {everyone},
-		"github.com/google/uuid":                  {everyone},
-		"github.com/joho/godotenv":                {"internal/manifest"},
-		"golang.org/x/net/idna":                   {"internal/manifest"},
-		"github.com/moby/patternmatcher":          {"internal/artifact"},
-		"github.com/google/go-cmp/":               {"internal/store/storetest"},
-		"pgregory.net/rapid":                      {"internal/store/storetest"},
 	},
 	bounds: map[string]bound{
 		// The composition root composes. Whoever decides about apps, versions, aliases or

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // serverFile is what a file with the settings of a server may hold. A key is that of
@@ -67,15 +68,17 @@ func LoadServer(file string) ([]ServerSetting, error) {
 	return parseServer(file, data)
 }
 
+var settingsTree = yamltree.Options{What: "a file with settings", Empty: "settings, such as `http`"}
+
 func parseServer(file string, data []byte) ([]ServerSetting, error) {
 	if blank(data) {
 		return nil, nil
 	}
 	f := &findings{file: file}
-	root := readYAML(f, data)
+	root := yamltree.Read(data, settingsTree, func(at yamltree.Position, path []string, message string) { f.addf(at, path, "%s", message) })
 	var said serverFile
 	if root != nil {
-		(&decoder{f}).decode(root, reflect.ValueOf(&said).Elem(), place{key: root.at})
+		(&decoder{f}).decode(root, reflect.ValueOf(&said).Elem(), place{key: root.At})
 	}
 	if len(f.errors) > 0 {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "%s", f.sorted().Error())
@@ -94,18 +97,18 @@ func blank(data []byte) bool {
 	return true
 }
 
-func (s *serverFile) settings(file string, root *node) []ServerSetting {
+func (s *serverFile) settings(file string, root *yamltree.Node) []ServerSetting {
 	var settings []ServerSetting
 	add := func(flag string, path []string, values ...string) {
-		at := root.locate(path)
+		at := root.Locate(path)
 		settings = append(settings, ServerSetting{
-			Flag: flag, Values: values, Where: fmt.Sprintf("%s:%d:%d: %s", file, at.line, at.column, joinPath(path)),
+			Flag: flag, Values: values, Where: fmt.Sprintf("%s:%d:%d: %s", file, at.Line, at.Column, joinPath(path)),
 		})
 	}
 	value := reflect.ValueOf(s).Elem()
-	for _, p := range root.pairs {
-		path := []string{p.key}
-		switch v := value.Field(fieldsOf(value.Type()).index[p.key]).Interface().(type) {
+	for _, p := range root.Pairs {
+		path := []string{p.Key}
+		switch v := value.Field(fieldsOf(value.Type()).index[p.Key]).Interface().(type) {
 		case []certificateFiles:
 			add("tls-cert", path, fieldOf(v, func(c certificateFiles) text { return c.Cert })...)
 			add("tls-key", path, fieldOf(v, func(c certificateFiles) text { return c.Key })...)
@@ -114,9 +117,9 @@ func (s *serverFile) settings(file string, root *node) []ServerSetting {
 				add("limit", append(path, name), name+"="+string(v[name]))
 			}
 		case []text:
-			add(flagOf(p.key), path, fieldOf(v, func(t text) text { return t })...)
+			add(flagOf(p.Key), path, fieldOf(v, func(t text) text { return t })...)
 		default:
-			add(flagOf(p.key), path, fmt.Sprint(v))
+			add(flagOf(p.Key), path, fmt.Sprint(v))
 		}
 	}
 	return settings
