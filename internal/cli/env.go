@@ -72,7 +72,7 @@ func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
 		User:     processUser(),
 
 		ServiceData: unit.DataDir,
-		Serve:    serve,
+		Serve:       serve,
 	}
 	env.builtFrom(debug.ReadBuildInfo())
 	return env

@@ -1,6 +1,7 @@
 package unit
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"teal"
+	"teal/internal/process"
 )
 
 // A system in a folder, with a user of its own.
@@ -120,8 +122,11 @@ func TestTheUnitsAreRight(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	out, err := exec.CommandContext(t.Context(), "systemd-analyze", append([]string{"verify", "--man=no", "--root=" + root}, Units...)...).CombinedOutput()
-	if said := string(out); err != nil || strings.Contains(said, "teal") {
+	var out bytes.Buffer
+	cmd := process.Command(t.Context(), "systemd-analyze", append([]string{"verify", "--man=no", "--root=" + root}, Units...)...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Run()
+	if said := out.String(); err != nil || strings.Contains(said, "teal") {
 		t.Errorf("%v\n%s", err, said)
 	}
 }
