@@ -27,6 +27,7 @@ var texts = map[string]func(*script){
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"service": textsOfService, "completion": textsOfCompletion,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -1096,6 +1097,13 @@ func textsOfServer(s *script) {
 	} {
 		s.serve(strings.Fields(args), errors.New("not reached"))
 	}
+	s.title("A file with settings")
+	file := filepath.Join(s.dir, "teal-server.yaml")
+	for _, text := range []string{"http: \":80\"", "htp: \":80\"\ntls_dir: x", "http: 80\nlimits: {head: 5s}", "https: \":443\""} {
+		write(s.t, file, text+"\n")
+		fmt.Fprintf(&s.text, "%s\n", text)
+		s.serve([]string{"--config", file, "--check"}, nil)
+	}
 	s.title("A server that does not start")
 	s.serve(nil, teal.Errorf(teal.CodePortTaken, "the port 8080 is taken"))
 	s.serve(nil, errors.New("open store: input/output error"))
@@ -1107,5 +1115,27 @@ func (s *script) serve(args []string, fails error) {
 	env := s.environment(&out, &errs, "")
 	env.Serve = func(context.Context, cli.ServeOptions) error { return fails }
 	code := cli.Run(s.t.Context(), append([]string{"server"}, args...), env)
-	fmt.Fprintf(&s.text, "$ teal server %s\n! %s(exit %d)\n\n", strings.Join(args, " "), errs.String(), code)
+	text := fmt.Sprintf("$ teal server %s\n%s! %s(exit %d)\n\n", strings.Join(args, " "), out.String(), errs.String(), code)
+	s.text.WriteString(strings.ReplaceAll(text, s.dir, "/etc/teal"))
+}
+
+func textsOfService(s *script) {
+	s.title("Help")
+	s.teal("service", "--help")
+	s.teal("service", "install", "--help")
+	s.teal("service", "uninstall", "--help")
+	s.title("What it would do")
+	root := s.t.TempDir()
+	for _, command := range []string{"install", "uninstall"} {
+		r := s.run("service", command, "--dry-run", "--root", root)
+		text := fmt.Sprintf("$ teal service %s --dry-run\n%s%s(exit %d)\n\n", command, r.out, r.err, r.code)
+		text = strings.ReplaceAll(text, root, "/root/of/a/system")
+		s.text.WriteString(regexp.MustCompile(`copy \S+ to`).ReplaceAllString(text, "copy PROGRAM to"))
+	}
+}
+
+func textsOfCompletion(s *script) {
+	s.title("Help")
+	s.teal("completion", "--help")
+	s.teal("completion", "bash", "--help")
 }
