@@ -14,8 +14,8 @@ type TokenRole string
 // The roles, from the one that may do least.
 const (
 	RoleViewer   TokenRole = "viewer"   // looks
-	RoleOperator TokenRole = "operator" // acts on a release that runs: pause, resume, approve, abort, roll back
-	RoleDeployer TokenRole = "deployer" // deploys, promotes, points aliases, calls functions
+	RoleOperator TokenRole = "operator" // also keeps things going: pauses, approves, rolls back, freezes, stops
+	RoleDeployer TokenRole = "deployer" // also deploys, promotes, points aliases, calls functions, deletes apps
 	RoleAdmin    TokenRole = "admin"    // everything, on every app, tokens among it
 )
 

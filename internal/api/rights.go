@@ -60,11 +60,17 @@ var rights = map[string]right{
 	"abort":    operate,
 	"rollback": operate,
 
+	"freeze-app":   operate,
+	"unfreeze-app": operate,
+	"stop-app":     operate,
+	"start-app":    operate,
+
 	"has-bundle": upload,
 	"put-bundle": upload,
 	"deploy":     deploy,
 	"promote":    deploy,
 	"set-alias":  deploy,
+	"delete-app": deploy,
 	"invoke":     call,
 
 	"set-record-aside": administer,

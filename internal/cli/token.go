@@ -25,9 +25,9 @@ func (s *session) tokenCreateCommand() *cobra.Command {
 		Short: "Create a token and show it, once",
 		Long: "Creates a token for a person or a program. It is shown once; the server keeps its hash.\n" +
 			"Orders are recorded under its name.\n\n" +
-			"Roles: viewer looks. operator also pauses, resumes, approves, aborts and rolls back\n" +
-			"releases. deployer also deploys, promotes, sets aliases and calls functions. admin may do\n" +
-			"everything. With --app, which can be repeated, the token is for those apps alone.",
+			"Roles: viewer looks. operator also pauses, resumes, approves, aborts and rolls back releases,\n" +
+			"and freezes, stops and starts apps. deployer also deploys, promotes, sets aliases, calls\n" +
+			"functions and deletes apps. admin may do everything. With --app, which can be repeated, the token is for those apps alone.",
 		Example: "  teal token create ci --role deployer --app shop --expires 90d",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
