@@ -7,8 +7,7 @@ import (
 	"teal"
 )
 
-// Seen red with ** that matches one folder alone, and with a pattern without a slash
-// matched with the whole path.
+// Seen red with ** that matches one folder alone.
 func TestPatternsOfStaticFiles(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -225,8 +225,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// Seen red with the layers of a function given to all of them, and with a destination of
-// the app left as it is written.
+// Seen red with a destination of the app left as it is written.
 func TestLayersAndAsynchronousSettings(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("teal.yaml", read1(t, "testdata/good/async.yaml"))

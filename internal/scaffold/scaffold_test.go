@@ -128,17 +128,18 @@ func TestFrontEnds(t *testing.T) {
 		want  string // folder, fallback, 404; "" for none of static
 		build string // what the advice makes
 	}{
-		"vite":          {held: map[string]string{"package.json": `{"scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"7"}}`, "index.html": page}, want: "dist index.html ", build: "dist/index.html"},
-		"vite built":    {held: map[string]string{"package.json": `{"scripts":{"start":"vite preview"},"devDependencies":{"vite":"7"}}`, "dist/index.html": page}, want: "dist index.html "},
-		"vite beside":   {held: map[string]string{"package.json": `{"scripts":{"start":"node server.js"},"devDependencies":{"vite":"7"}}`, "server.js": "", "index.html": page}},
-		"react-scripts": {held: map[string]string{"package.json": `{"scripts":{"start":"react-scripts start"},"dependencies":{"react-scripts":"5"}}`}, want: "build index.html ", build: "build/index.html"},
-		"angular":       {held: map[string]string{"package.json": `{"scripts":{"start":"ng serve"},"devDependencies":{"@angular/cli":"20"}}`, "dist/shop/browser/index.html": page}, want: "dist/shop/browser index.html "},
-		"next export":   {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: \"export\" }", "out/index.html": page, "out/404.html": page}, want: "out  404.html"},
-		"next":          {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: 'standalone' }", "node_modules/.bin/next*": "#!/bin/sh\n"}},
-		"svelte kit":    {held: map[string]string{"package.json": `{"scripts":{"start":"node build"},"devDependencies":{"vite":"7","@sveltejs/kit":"2"}}`, "build/index.js": ""}},
-		"pages":         {held: map[string]string{"index.html": page, "404.html": page}, want: ".  404.html"},
-		"built pages":   {held: map[string]string{"package.json": `{"scripts":{"build":"make"}}`, "dist/index.html": page, "index.html": page}, want: "dist  "},
-		"python pages":  {held: map[string]string{"index.html": page, "main.py": "app = Flask(__name__)\n"}},
+		"vite":           {held: map[string]string{"package.json": `{"scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"7"}}`, "index.html": page}, want: "dist index.html ", build: "dist/index.html"},
+		"vite built":     {held: map[string]string{"package.json": `{"scripts":{"start":"vite preview"},"devDependencies":{"vite":"7"}}`, "dist/index.html": page}, want: "dist index.html "},
+		"vite beside":    {held: map[string]string{"package.json": `{"scripts":{"start":"node server.js"},"devDependencies":{"vite":"7"}}`, "server.js": "", "index.html": page}},
+		"react-scripts":  {held: map[string]string{"package.json": `{"scripts":{"start":"react-scripts start"},"dependencies":{"react-scripts":"5"}}`}, want: "build index.html ", build: "build/index.html"},
+		"angular":        {held: map[string]string{"package.json": `{"scripts":{"start":"ng serve"},"devDependencies":{"@angular/cli":"20"}}`, "dist/shop/browser/index.html": page}, want: "dist/shop/browser index.html "},
+		"next export":    {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: \"export\" }", "out/index.html": page, "out/404.html": page}, want: "out  404.html"},
+		"next":           {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: 'standalone' }", "node_modules/.bin/next*": "#!/bin/sh\n"}},
+		"svelte kit":     {held: map[string]string{"package.json": `{"scripts":{"start":"node build"},"devDependencies":{"vite":"7","@sveltejs/kit":"2"}}`, "build/index.js": ""}},
+		"svelte kit dev": {held: map[string]string{"package.json": `{"scripts":{"dev":"vite dev"},"devDependencies":{"vite":"7","@sveltejs/kit":"2"}}`}},
+		"pages":          {held: map[string]string{"index.html": page, "404.html": page}, want: ".  404.html"},
+		"built pages":    {held: map[string]string{"package.json": `{"scripts":{"build":"make"}}`, "dist/index.html": page, "index.html": page}, want: "dist  "},
+		"python pages":   {held: map[string]string{"index.html": page, "main.py": "app = Flask(__name__)\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
