@@ -155,3 +155,20 @@ func TestAsynchronousSettingsOfAManifest(t *testing.T) {
 		return err == nil && len(list) == 0
 	})
 }
+
+// The example's page and its API are of one version.
+func TestTheExampleWithAFrontEnd(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h := startDaemon(t, t.TempDir())
+	h.deploy(examples+"static", true, nil)
+	h.awaitPhase("notes", teal.PhaseCompleted)
+	for _, tt := range []struct{ path, accept, body string }{
+		{"/notes/7", "text/html", "<title>notes</title>"},
+		{"/assets/index-BxY12a9_.js", "*/*", "await fetch"},
+		{"/api/notes/7", "*/*", `{"path": "/api/notes/7", "version": "1"}`},
+	} {
+		if status, version, _, body := h.page("notes.localhost", tt.path, "Accept", tt.accept); status != 200 || version != "1" || !strings.Contains(body, tt.body) {
+			t.Errorf("%s: %d of %s: %s", tt.path, status, version, body)
+		}
+	}
+}
