@@ -54,8 +54,10 @@ var designed = rules{
 		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
 		"internal/await":      {}, // for tests: waits with a limit
-		"internal/cron":       {},
-		"internal/doctor":     {},
+		// What nodes say of themselves: it knows no gateway and no environment.
+		"internal/cluster": {"internal/keylock", "internal/store"},
+		"internal/cron":    {},
+		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
@@ -76,6 +78,7 @@ var designed = rules{
 		"internal/process":  {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
+		"internal/roles":    {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
 		"internal/store":    {},
