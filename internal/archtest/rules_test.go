@@ -72,25 +72,29 @@ var designed = rules{
 		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
+		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
 		"internal/nobody":   {},                                       // for tests: an address that refuses connections
 		"internal/notify":   {},
 		"internal/process":  {},
+		"internal/yamltree": {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
 		"internal/roles":    {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
+		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
+		// What it writes is read as a manifest before anybody gets it.
+		"internal/importer": {"internal/manifest", "internal/yamltree"},
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
@@ -133,7 +137,7 @@ var designed = rules{
 		"github.com/spf13/":              {"internal/cli"},
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
-		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/goccy/go-yaml":       {"internal/yamltree"},
 		"github.com/prometheus/":         {"internal/meter"},
 		"github.com/aws/":                {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
 		"github.com/docker/":             {"internal/target"},

@@ -80,7 +80,10 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	// Settle is how long a function that was made or changed is told to be changing;
+	// 0 is lambda.DefaultSettle.
+	Settle   time.Duration
+	Unproven teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
 	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
@@ -266,15 +269,8 @@ func (s *server) assemble(ctx context.Context) error {
 		},
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
-	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: cfg.Logger})
-	table := routing.NewTable(s.gateway, s.index, fleet)
-	s.routes = routing.NewGateway(routing.GatewayConfig{
-		Table: table, Node: s.node, Follow: func() routing.Changes { return s.index.FollowRoutes() }, Refresh: s.index.RefreshAliases, Logger: cfg.Logger,
-	})
-	s.router = routing.New(routing.Config{
-		Table: table, Known: s.index, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Nodes: s.node, Changed: wakeups.Wake, Logger: cfg.Logger,
-	})
-	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	s.assembleRoutes(fleet, wakeups)
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
@@ -307,6 +303,20 @@ func (s *server) assemble(ctx context.Context) error {
 	s.assembleControl(kv, minInstances, ended)
 	// The node joins first: from then on switches wait for it, and what it reads is all.
 	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
+}
+
+// assembleRoutes builds this node and its two roles that have to do with aliases: the
+// gateway's, which follows them, and the one that moves them.
+func (s *server) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
+	logger := s.daemon.cfg.Logger
+	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: logger})
+	table := routing.NewTable(s.gateway, s.index, fleet)
+	s.routes = routing.NewGateway(routing.GatewayConfig{
+		Table: table, Node: s.node, Follow: func() routing.Changes { return s.index.FollowRoutes() }, Refresh: s.index.RefreshAliases, Logger: logger,
+	})
+	s.router = routing.New(routing.Config{
+		Table: table, Known: s.index, Aliases: s.store.Aliases, Journal: s.journal, Fleet: fleet, Nodes: s.node, Changed: wakeups.Wake, Logger: logger,
+	})
 }
 
 // code returns where environments, checks and hooks find their code. Where what runs
