@@ -65,7 +65,7 @@ var designed = rules{
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/keylock":  {},
-		"internal/lease":    {},
+		"internal/lease":    {"internal/store"},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
