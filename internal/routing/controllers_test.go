@@ -97,12 +97,12 @@ func TestAControllerThatLostItsLeaseChangesNothing(t *testing.T) {
 		stalled.Begin("apps.a.alias.*")
 		r := first.order(t)
 		<-stalled.Waits() // the switch is on its way, and waits
+		if _, err := second.engine.Command(t.Context(), r.ID, teal.Command{Kind: teal.CommandRollback, By: "test", At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
 		link.died.Store(true)
 		if !<-second.leads {
 			t.Fatal("the second controller does not take over")
-		}
-		if _, err := second.engine.Command(t.Context(), r.ID, teal.Command{Kind: teal.CommandRollback, By: "test", At: time.Now()}); err != nil {
-			t.Fatal(err)
 		}
 		r, err := second.engine.Await(t.Context(), r.ID, func(r teal.Release) bool { return r.Phase.Ended() })
 		if err != nil || r.Phase != teal.PhaseRolledBack {
