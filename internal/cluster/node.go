@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"teal"
 	"teal/internal/keylock"
 	"teal/internal/store"
 )
@@ -37,7 +35,6 @@ type Node struct {
 	incarnation string
 	heartbeats  *store.Mirror[heartbeat]
 	applied     *store.Mirror[applied]
-	observed    *store.Mirror[Observation]
 	watches     []*store.Watch
 	writing     keylock.Locks[string] // of a key: one write at a time
 
@@ -61,7 +58,6 @@ func New(cfg Config) *Node {
 	n := &Node{cfg: cfg, incarnation: rand.Text(), seen: map[string]sighting{}, changed: make(chan struct{})}
 	n.heartbeats = store.NewMirror(cfg.KV, "heartbeat.*", decode[heartbeat])
 	n.applied = store.NewMirror(n.heartbeats, "applied.*.*", decode[applied])
-	n.observed = store.NewMirror(n.applied, "observed.*.*.*", decode[Observation])
 	return n
 }
 
@@ -79,7 +75,7 @@ type mirror interface {
 // it could have missed. Run ends what Join opens.
 func (n *Node) Join(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
-	for _, m := range []mirror{n.heartbeats, n.applied, n.observed} {
+	for _, m := range []mirror{n.heartbeats, n.applied} {
 		watch, err := m.Load(ctx)
 		if err != nil {
 			return fmt.Errorf("cluster: read the observed state: %w", err)
@@ -98,7 +94,7 @@ func (n *Node) Run(ctx context.Context) error {
 	own, stop := context.WithCancel(ctx)
 	defer stop()
 	var tasks sync.WaitGroup
-	for i, m := range []mirror{n.heartbeats, n.applied, n.observed} {
+	for i, m := range []mirror{n.heartbeats, n.applied} {
 		tasks.Go(func() {
 			defer stop() // one without the others is of no use
 			_ = m.Follow(own, n.watches[i])
@@ -115,7 +111,7 @@ func (n *Node) Run(ctx context.Context) error {
 }
 
 // Changed returns a channel that is closed at the next news: of a node that has come or
-// gone, of what a gateway follows, of an environment.
+// gone, of what a gateway follows.
 func (n *Node) Changed() <-chan struct{} {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -131,10 +127,9 @@ func (n *Node) announce() {
 
 // follow announces what others say, and the end of those that say nothing any more.
 func (n *Node) follow(ctx context.Context) {
-	beats, acks, observations := n.heartbeats.Subscribe(), n.applied.Subscribe(), n.observed.Subscribe()
+	beats, acks := n.heartbeats.Subscribe(), n.applied.Subscribe()
 	defer beats.Stop()
 	defer acks.Stop()
-	defer observations.Stop()
 	for {
 		_, next := n.look()
 		ends := time.NewTimer(next)
@@ -144,8 +139,6 @@ func (n *Node) follow(ctx context.Context) {
 			news = n.isNews(beats.Take())
 		case <-acks.Changed():
 			acks.Take()
-		case <-observations.Changed():
-			observations.Take()
 		case <-ends.C:
 		case <-ctx.Done():
 			ends.Stop()
@@ -241,32 +234,4 @@ func (n *Node) Behind(key store.AliasKey, revision uint64, gone bool) []string {
 		}
 	}
 	return behind
-}
-
-// Observe reports how an environment is on this node; nil takes the report back.
-func (n *Node) Observe(ctx context.Context, app string, version teal.VersionRef, health any) error {
-	defer n.announce()
-	key := observedKey(n.cfg.Name, app, version)
-	if health == nil {
-		return n.remove(ctx, n.observed.Revision(key), key)
-	}
-	data, err := json.Marshal(health)
-	if err != nil {
-		return fmt.Errorf("cluster: report %s: %w", key, err)
-	}
-	return put(ctx, n, n.observed, key, Observation{n.cfg.Name, n.incarnation, data})
-}
-
-// Observed returns how an environment is on each live node, by name; a node that has
-// reported nothing has no Health.
-func (n *Node) Observed(app string, version teal.VersionRef) []Observation {
-	live, _ := n.look()
-	list := make([]Observation, len(live))
-	for i, node := range live {
-		found, _ := n.observed.Value(observedKey(node.Node, app, version))
-		if list[i] = found; found.Incarnation != node.Incarnation {
-			list[i] = Observation{Node: node.Node, Incarnation: node.Incarnation}
-		}
-	}
-	return list
 }

@@ -2,9 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
-	"fmt"
 
-	"teal"
 	"teal/internal/store"
 )
 
@@ -31,20 +29,8 @@ func (a applied) follows(alias string, revision uint64, gone bool) bool {
 	return gone
 }
 
-// Observation is how an environment is on a node.
-type Observation struct {
-	Node        string `json:"node"`
-	Incarnation string `json:"incarnation"`
-	// Health is in the words of whoever reports and reads it.
-	Health json.RawMessage `json:"health"`
-}
-
 func heartbeatKey(node string) string    { return "heartbeat." + node }
 func appliedKey(node, app string) string { return "applied." + node + "." + app }
-
-func observedKey(node, app string, version teal.VersionRef) string {
-	return fmt.Sprintf("observed.%s.%s.%06d", node, app, version)
-}
 
 // decode reads a record; one that cannot be understood says nothing.
 func decode[T any](e store.Entry) (T, error) {

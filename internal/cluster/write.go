@@ -19,15 +19,15 @@ func put[T any](ctx context.Context, n *Node, m *store.Mirror[T], key string, va
 	defer n.writing.Lock(key)()
 	for {
 		if revision := m.Revision(key); revision == 0 {
-			_, err = n.observed.Create(ctx, key, data) // which is over all mirrors
+			_, err = n.applied.Create(ctx, key, data) // which is over all mirrors
 		} else {
-			_, err = n.observed.Update(ctx, key, data, revision)
+			_, err = n.applied.Update(ctx, key, data, revision)
 		}
 		if !errors.Is(err, store.ErrExists) && !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 		// An earlier write whose answer was lost, or an earlier incarnation.
-		if _, err := n.observed.Get(ctx, key); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if _, err := n.applied.Get(ctx, key); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
@@ -38,7 +38,7 @@ func (n *Node) remove(ctx context.Context, revision uint64, key string) error {
 		return nil
 	}
 	defer n.writing.Lock(key)()
-	err := n.observed.Delete(ctx, key, revision)
+	err := n.applied.Delete(ctx, key, revision)
 	if errors.Is(err, store.ErrConflict) {
 		return nil // it has been written anew, or is gone
 	}

@@ -44,6 +44,15 @@ type Journal interface {
 	Conflict(err error) bool
 }
 
+// Orders are the news of records of releases that others have written.
+type Orders interface {
+	// Changed has a value when there may be something to take.
+	Changed() <-chan struct{}
+	// Take returns the releases since the last Take, by ID. It does not block.
+	Take() []string
+	Stop()
+}
+
 // Runner runs environments. Its methods are idempotent: each may be called
 // again after a crash that hid its answer.
 type Runner interface {

@@ -46,7 +46,8 @@ func newController(t *testing.T, name string, kv, observed, leases store.KV) *co
 	c.start(t)
 	logger := slog.New(slog.DiscardHandler)
 	c.engine = release.New(release.Config{
-		Journal: NewJournal(c.index.Store()), Runner: allReady{}, Router: c.ForReleases(), Examiner: noTasks{}, Logger: logger,
+		Journal: NewJournal(c.index.Store()), Runner: allReady{}, Router: c.ForReleases(), Examiner: noTasks{}, Logger: logger, Wakeups: c.wakeups,
+		Orders: func() release.Orders { return c.index.FollowReleases() },
 	})
 	own := lease.NewStored(lease.StoredConfig{KV: leases, Key: "lease.controller", Holder: name, TTL: ttl, Logger: logger})
 	c.run(t, func(ctx context.Context) error {
@@ -60,10 +61,15 @@ func newController(t *testing.T, name string, kv, observed, leases store.KV) *co
 	return c
 }
 
-// order begins a release of version 2, or orders it back.
+// order begins a release of version 2.
 func (c *controller) order(t *testing.T) teal.Release {
 	t.Helper()
-	r, err := c.engine.Start(t.Context(), release.Request{App: "a", To: 2, Policy: teal.Policy{ReadyWithin: teal.Duration(time.Minute)}, By: "test", At: time.Now()})
+	return c.orderWith(t, teal.Policy{ReadyWithin: teal.Duration(time.Minute)})
+}
+
+func (c *controller) orderWith(t *testing.T, policy teal.Policy) teal.Release {
+	t.Helper()
+	r, err := c.engine.Start(t.Context(), release.Request{App: "a", To: 2, Policy: policy, By: "test", At: time.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,6 +119,50 @@ func TestAControllerThatLostItsLeaseChangesNothing(t *testing.T) {
 			t.Fatal("the first controller leads twice")
 		}
 		time.Sleep(10 * ttl)
+		for _, c := range []*controller{first, second} {
+			if got := c.answers("/a"); got != 1 {
+				t.Errorf("requests at %s get version %d", c.node.Name(), got)
+			}
+		}
+	})
+}
+
+// What is ordered at a server that does not lead is done by the one that does, at once: a
+// release, and then a command to it.
+//
+// Seen red without Engine.takeOrders: nobody began the release; and with a subscription
+// to what this server writes itself instead of the others.
+func TestOrdersReachTheControllerFromEveryNode(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv, observed := memkv.New(), memkv.New()
+		if _, err := store.New(kv).Apps.Create(t.Context(), teal.App{Name: "a"}); err != nil {
+			t.Fatal(err)
+		}
+		first := newController(t, "first", kv, observed, kv)
+		<-first.leads
+		if err := first.point(t, "a", 1); err != nil {
+			t.Fatal(err)
+		}
+		second := newController(t, "second", kv, observed, kv)
+		began := time.Now()
+		r := second.orderWith(t, teal.Policy{ReadyWithin: teal.Duration(time.Minute), Confidence: teal.Duration(time.Hour)})
+		await := func(phase teal.Phase) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Hour/2)
+			defer cancel()
+			r, err := first.engine.Await(ctx, r.ID, func(r teal.Release) bool { return r.Phase == phase })
+			if err != nil || r.Phase != phase {
+				t.Fatalf("the release is %s: %v (%s)", r.Phase, err, r.Reason)
+			}
+		}
+		await(teal.PhaseWatching)
+		if _, err := second.engine.Command(t.Context(), r.ID, teal.Command{Kind: teal.CommandRollback, By: "test", At: time.Now()}); err != nil {
+			t.Fatal(err)
+		}
+		await(teal.PhaseRolledBack)
+		if waited := time.Since(began); waited > time.Second {
+			t.Errorf("it took %s: something polls", waited)
+		}
 		for _, c := range []*controller{first, second} {
 			if got := c.answers("/a"); got != 1 {
 				t.Errorf("requests at %s get version %d", c.node.Name(), got)

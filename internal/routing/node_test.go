@@ -12,6 +12,7 @@ import (
 	"teal"
 	"teal/internal/cluster"
 	"teal/internal/gateway"
+	"teal/internal/release"
 	"teal/internal/store"
 	"teal/internal/store/index"
 )
@@ -24,6 +25,7 @@ type nodeRoles struct {
 	table   *Table
 	gateway *Gateway
 	woken   chan string // apps of which the engine has been told
+	wakeups *release.Wakeups
 	stop    func()
 }
 
@@ -39,7 +41,7 @@ func newNode(t testing.TB, name string, kv, observed store.KV) *nodeRoles {
 func newNodeWith(t testing.TB, name string, kv, observed store.KV, fleet Fleet) *nodeRoles {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	n := &nodeRoles{woken: make(chan string, 100)}
+	n := &nodeRoles{woken: make(chan string, 1000), wakeups: release.NewWakeups()}
 	n.index = index.New(kv, func(teal.Spec) []string { return nil })
 	n.node = cluster.New(cluster.Config{Name: name, KV: observed, TTL: ttl, Logger: logger})
 	n.table = NewTable(gateway.New(), n.index, fleet)
@@ -49,7 +51,7 @@ func newNodeWith(t testing.TB, name string, kv, observed store.KV, fleet Fleet) 
 	typed := n.index.Store()
 	n.Router = New(Config{
 		Table: n.table, Known: n.index, Aliases: typed.Aliases, Journal: NewJournal(typed), Fleet: fleet, Nodes: n.node,
-		Changed: func(app string) { n.woken <- app }, Logger: logger,
+		Changed: func(app string) { n.woken <- app; n.wakeups.Wake(app) }, Logger: logger,
 	})
 	return n
 }

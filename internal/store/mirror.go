@@ -26,6 +26,8 @@ type Mirror[T any] struct {
 	change uint64
 	groups map[string]map[string]bool // the keys that are kept, by groupOf
 	subs   map[*Subscription]bool
+	// showing: what changes now has been written by somebody else.
+	showing bool
 }
 
 // mirrored is an entry as it was read, and the revision that wrote it.
@@ -166,6 +168,8 @@ func (m *Mirror[T]) show(event Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = max(m.seen, event.Revision)
+	m.showing = true
+	defer func() { m.showing = false }()
 	have, ok := m.kept[event.Key]
 	switch {
 	case ok && have.revision >= event.Revision: // newer, or the same
@@ -181,10 +185,17 @@ func (m *Mirror[T]) show(event Event) error {
 
 // wrote takes a write that has been done through the mirror.
 func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
+	m.learn(Entry{Key: key, Value: value, Revision: revision}, false)
+}
+
+// learn takes a value that the store has, or had a moment ago; shown is that nobody has
+// written it through the mirror.
+func (m *Mirror[T]) learn(e Entry, shown bool) {
+	key, revision := e.Key, e.Revision
 	if !Match(m.pattern, key) || m.hasAt(key, revision) {
 		return
 	}
-	read, err := m.read(Entry{Key: key, Value: value, Revision: revision})
+	read, err := m.read(e)
 	if err != nil {
 		return // whoever wrote this reads it, too, and says so
 	}
@@ -193,6 +204,8 @@ func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
 	if revision <= m.seen || revision <= m.gone[key] || revision <= m.kept[key].revision {
 		return
 	}
+	m.showing = shown
+	defer func() { m.showing = false }()
 	m.keep(key, mirrored[T]{read, revision})
 }
 
@@ -211,9 +224,9 @@ func (m *Mirror[T]) Get(ctx context.Context, key string) (Entry, error) {
 	entry, err := m.KV.Get(ctx, key)
 	switch {
 	case err == nil:
-		m.wrote(key, entry.Value, entry.Revision)
+		m.learn(entry, true)
 	case before != 0 && errors.Is(err, ErrNotFound):
-		m.deleted(key, before)
+		m.deleted(key, before, true)
 	}
 	return entry, err
 }
@@ -240,10 +253,10 @@ func (m *Mirror[T]) Refresh(ctx context.Context) error {
 	}
 	for _, entry := range list {
 		delete(gone, entry.Key)
-		m.wrote(entry.Key, entry.Value, entry.Revision)
+		m.learn(entry, true)
 	}
 	for key, revision := range gone {
-		m.deleted(key, revision)
+		m.deleted(key, revision, true)
 	}
 	return nil
 }
@@ -270,15 +283,17 @@ func (m *Mirror[T]) Update(ctx context.Context, key string, value []byte, revisi
 func (m *Mirror[T]) Delete(ctx context.Context, key string, revision uint64) error {
 	err := m.KV.Delete(ctx, key, revision)
 	if err == nil && Match(m.pattern, key) {
-		m.deleted(key, revision)
+		m.deleted(key, revision, false)
 	}
 	return err
 }
 
-// deleted takes that what a revision wrote is there no more.
-func (m *Mirror[T]) deleted(key string, revision uint64) {
+// deleted takes that what a revision wrote is there no more; shown as in learn.
+func (m *Mirror[T]) deleted(key string, revision uint64, shown bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.showing = shown
+	defer func() { m.showing = false }()
 	if have, ok := m.kept[key]; ok && have.revision <= revision {
 		m.drop(key)
 	}

@@ -13,9 +13,20 @@ import (
 type Subscription struct {
 	changed chan struct{} // capacity 1: there is something to take
 
+	foreign bool // only what others have written
+
 	mu   sync.Mutex
 	keys map[string]bool
 	stop []func()
+}
+
+// NewForeign returns a subscription to nothing that is only told of what has not been
+// written through the mirror, nor was there before; now and then it is also told of what
+// has been.
+func NewForeign() *Subscription {
+	s := NewSubscription()
+	s.foreign = true
+	return s
 }
 
 // Tell has a subscription told of the changes of the mirror from now on; everything
@@ -26,7 +37,9 @@ func (m *Mirror[T]) Tell(s *Subscription) {
 	defer m.mu.Unlock()
 	m.subs[s] = true
 	for key := range m.kept {
-		s.add(key)
+		if !s.foreign {
+			s.add(key)
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,7 +99,9 @@ func (s *Subscription) add(key string) {
 func (m *Mirror[T]) changed(key string) {
 	m.change++
 	for s := range m.subs {
-		s.add(key)
+		if !s.foreign || m.showing {
+			s.add(key)
+		}
 	}
 }
 
@@ -96,6 +111,8 @@ func (m *Mirror[T]) replace(kept map[string]mirrored[T]) {
 	before := m.kept
 	m.kept, m.groups = kept, map[string]map[string]bool{}
 	m.change++
+	m.showing = true
+	defer func() { m.showing = false }()
 	for key := range kept {
 		m.join(key)
 	}

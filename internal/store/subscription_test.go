@@ -139,3 +139,53 @@ func TestRefreshNeedsNoWatch(t *testing.T) {
 		t.Errorf("a value that was written: %q", got)
 	}
 }
+
+// A foreign subscription is told of what others have written, however the mirror learns
+// it, and not of what is written through it.
+//
+// Seen red with every change told, and when what Get had found was not: the watch tells
+// nothing of what is known already.
+func TestAForeignSubscriptionIsToldOfOthers(t *testing.T) {
+	t.Parallel()
+	ctx, kv := t.Context(), memkv.New()
+	m := store.NewMirror(kv, "a.*", text)
+	watch, err := m.Load(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Stop() // which nobody follows
+	s := store.NewForeign()
+	m.Tell(s)
+	defer s.Stop()
+	told := func(want int, what string) {
+		t.Helper()
+		if got := s.Take(); len(got) != want {
+			t.Errorf("%s: told of %v", what, got)
+		}
+	}
+	own, err := m.Create(ctx, "a.own", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Delete(ctx, "a.own", own); err != nil {
+		t.Fatal(err)
+	}
+	told(0, "what was written through the mirror")
+	for _, learn := range []func() error{
+		func() error { _, err := m.Get(ctx, "a.other"); return err },
+		func() error { return m.Refresh(ctx) },
+	} {
+		if _, err := kv.Create(ctx, "a.other", nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := learn(); err != nil {
+			t.Fatal(err)
+		}
+		told(1, "what somebody else has written")
+		if err := kv.Delete(ctx, "a.other", m.Revision("a.other")); err != nil {
+			t.Fatal(err)
+		}
+		_ = learn()
+		told(1, "what somebody else has deleted")
+	}
+}

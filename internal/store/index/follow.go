@@ -4,8 +4,10 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
+	"teal"
 	"teal/internal/store"
 )
 
@@ -41,3 +43,25 @@ func (r *Routes) Take() []string {
 // RefreshAliases reads from the store which aliases there are: what is in memory
 // afterwards is not older than the call, whatever has become of the watches.
 func (i *Index) RefreshAliases(ctx context.Context) error { return i.aliases.Refresh(ctx) }
+
+// Releases tell of the releases whose records others than this server have written.
+type Releases struct{ *store.Subscription }
+
+// FollowReleases returns what tells of releases from then on. It must be stopped.
+func (i *Index) FollowReleases() Releases {
+	r := Releases{store.NewForeign()}
+	i.releases.Tell(r.Subscription)
+	return r
+}
+
+// Take returns the releases since the last Take, by ID. It does not block.
+func (r Releases) Take() []string {
+	var ids []string
+	for key := range r.Subscription.Take() {
+		tokens := strings.Split(key, ".")
+		if number, err := strconv.Atoi(tokens[3]); err == nil {
+			ids = append(ids, teal.ReleaseID(tokens[1], number))
+		}
+	}
+	return ids
+}
