@@ -130,8 +130,8 @@ func TestAControllerThatLostItsLeaseChangesNothing(t *testing.T) {
 // What is ordered at a server that does not lead is done by the one that does, at once: a
 // release, and then a command to it.
 //
-// Seen red without Engine.takeOrders: nobody began the release; and with a subscription
-// to what this server writes itself instead of the others.
+// Seen red when takeOrders took none (nobody began the release), and when the subscription
+// was not told of what a read had found before the watch.
 func TestOrdersReachTheControllerFromEveryNode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv, observed := memkv.New(), memkv.New()
