@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -43,6 +42,7 @@ import (
 	"teal/internal/store/index"
 	"teal/internal/store/memkv"
 	"teal/internal/store/natskv"
+	"teal/internal/systemd"
 )
 
 // Config is what a server is told from outside.
@@ -50,6 +50,8 @@ type Config struct {
 	Data  string // directory; created where needed, owned by one server at a time
 	HTTP  string // address of the gateway
 	Admin string // address of the REST API
+	// Sockets take the place of addresses.
+	Sockets systemd.Sockets
 	// Override says who may choose a version with a request header; nil is
 	// nobody.
 	Override func(client netip.Addr) bool
@@ -203,14 +205,14 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) 
 	s.token = s.data.secret(s.alerts, tokenFile)
 	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
 	s.data.mend(s.alerts)
-	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
+	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
 	parts.Closer("http port", func() error { return closeListener(s.front) })
 	if s.edge, err = d.openEdge(parts); err != nil {
 		return nil, err
 	}
-	if s.admin, err = listen("--admin", d.cfg.Admin); err != nil {
+	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
 	}
 	parts.Closer("admin port", func() error { return closeListener(s.admin) })
@@ -234,19 +236,6 @@ func closeListener(l net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-func listen(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, teal.Errorf(teal.CodePortTaken, "the address %s is taken by another program; stop it, or choose another address with %s", address, flag)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, teal.Errorf(teal.CodeInvalidInput, "this user may not listen on %s; ports below 1024 need a privilege. Choose another address with %s", address, flag)
-	case err != nil:
-		return nil, teal.Errorf(teal.CodeInvalidInput, "cannot listen on %q: %w; choose an address such as 127.0.0.1:8080 with %s", address, err, flag)
-	}
-	return l, nil
 }
 
 // assemble connects the parts with each other.
@@ -302,7 +291,7 @@ func (s *server) assemble(ctx context.Context) error {
 	})
 	s.assembleControl(kv, minInstances, ended)
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx))
 }
 
 // assembleRoutes builds this node and its two roles that have to do with aliases: the
@@ -341,13 +330,14 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir),
+		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{

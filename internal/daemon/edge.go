@@ -12,6 +12,7 @@ import (
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
 	"teal/internal/roles"
+	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
 
@@ -44,7 +45,7 @@ func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 		if err != nil {
 			return e, err
 		}
-		if e.secure, err = listen("--https", cfg.HTTPS); err != nil {
+		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
 		parts.Closer("https port", func() error { return closeListener(e.secure) })

@@ -43,11 +43,12 @@ type Table struct {
 	mu      sync.Mutex
 	pending map[string][]teal.Target // what live gets when the change of the app is durable
 	claimed *gateway.Table           // what apps have, and will have after what is pending
+	stopped map[string]stoppedRoutes // of the apps of which nothing is to run
 }
 
 // NewTable returns the table of a gateway in which nothing is routed yet.
 func NewTable(g *gateway.Gateway, known Known, fleet Fleet) *Table {
-	return &Table{gateway: g, known: known, fleet: fleet, pending: map[string][]teal.Target{}, claimed: g.Table()}
+	return &Table{gateway: g, known: known, fleet: fleet, pending: map[string][]teal.Target{}, claimed: g.Table(), stopped: map[string]stoppedRoutes{}}
 }
 
 // claim takes the routes that an app will have with an alias changed, so that no other
@@ -89,10 +90,29 @@ func (t *Table) check(app gateway.App) error {
 func (t *Table) follow(app string) (map[string]uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.followLocked(app)
+}
+
+// setStopped says that nothing of an app is to run, and which routes it keeps; nil is that
+// it is not stopped. The table follows before it returns.
+func (t *Table) setStopped(app string, routes stoppedRoutes) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped[app] = routes; routes == nil {
+		delete(t.stopped, app)
+	}
+	_, _ = t.followLocked(app) // the gateway's role says what is wrong with it
+}
+
+// followLocked is follow for callers that hold mu.
+func (t *Table) followLocked(app string) (map[string]uint64, error) {
 	defer t.reclaim(app)
 	revisions := map[string]uint64{}
 	for _, record := range t.known.AliasesOf(app) {
 		revisions[record.Value.Name] = record.Revision
+	}
+	if _, known := t.known.App(app); !known {
+		delete(t.stopped, app)
 	}
 	state := t.state(app)
 	if t.isForgotten(app, state) {
@@ -157,6 +177,10 @@ func (t *Table) with(name string, aliases []store.Record[teal.Alias]) gateway.Ap
 		} else {
 			app.Environments[e.Version] = e.Handle
 		}
+	}
+	if routes, stopped := t.stopped[name]; stopped {
+		app.Stopped = true
+		maps.Copy(app.Starting, routes)
 	}
 	if version, _ := preview(live, running); version != 0 {
 		app.Aliases[teal.AliasPreview] = teal.Only(version)

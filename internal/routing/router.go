@@ -167,8 +167,8 @@ func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64) (wr
 	// written. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
 	defer r.writing.Lock(alias.App)()
-	if r.cfg.Journal.IsDeleting(ctx, alias.App) {
-		return state{}, store.UnknownApp(alias.App)
+	if err := r.cfg.Journal.CheckStarted(ctx, alias.App); err != nil {
+		return state{}, err
 	}
 	for _, t := range alias.Targets {
 		if !r.cfg.Fleet.Runs(alias.App, t.Version) {
@@ -264,6 +264,9 @@ func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
 	return func(yield func(string, teal.VersionRef) bool) {
 		for _, live := range r.lives() {
+			if r.cfg.Journal.IsIdle(context.Background(), live.App) {
+				continue
+			}
 			for _, t := range live.Targets {
 				if t.Weight > 0 && !yield(live.App, t.Version) {
 					return
@@ -325,7 +328,11 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 
 // HideUnused implements [environment.Usage].
 func (r *Router) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (environment.Use, error) {
-	defer r.writing.Lock(app)() // no alias is given to it between the look and the hiding
+	defer r.writing.Lock(app)()         // no alias is given to it between the look and the hiding
+	if r.cfg.Journal.IsIdle(ctx, app) { // what its aliases say is for when it is started again
+		hide()
+		return environment.Use{}, nil
+	}
 	use, err := r.Uses(ctx, app, version)
 	if err == nil && !use.Live && !use.Alias {
 		hide()
@@ -343,7 +350,7 @@ func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef)
 func (r *Router) Targets() []environment.Target {
 	var targets []environment.Target
 	for _, app := range r.cfg.Known.AliasedApps() {
-		if r.cfg.Journal.IsDeleting(context.Background(), app) {
+		if r.cfg.Journal.IsIdle(context.Background(), app) {
 			continue
 		}
 		for _, record := range r.Stored(app) {
@@ -355,12 +362,12 @@ func (r *Router) Targets() []environment.Target {
 	return targets
 }
 
-// Deleted implements [environment.Usage]. An app whose record is missing while an
+// RunsNothing implements [environment.Usage]. An app whose record is missing while an
 // alias of it is there has lost it.
-func (r *Router) Deleted(ctx context.Context, app string) bool {
+func (r *Router) RunsNothing(ctx context.Context, app string) bool {
 	record, err := r.cfg.Journal.store.Apps.Get(ctx, app)
 	if errors.Is(err, store.ErrNotFound) {
 		return len(r.Stored(app)) == 0
 	}
-	return err == nil && record.Value.Deleting
+	return err == nil && (record.Value.Deleting || record.Value.Stopped != nil)
 }
