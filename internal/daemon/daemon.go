@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
@@ -160,6 +161,8 @@ type server struct {
 	data      *dataDir
 	token     string
 	urlKey    string
+	tokens    *access.Tokens
+	audit     *access.Audit
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -227,6 +230,8 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) 
 	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.Closer("logs", s.logs.Close)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
+	s.data.report(s.alerts, auditDir, err)
 	return s, s.assemble(ctx)
 }
 
@@ -290,8 +295,9 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx))
 }
 
 // assembleRoutes builds this node and its two roles that have to do with aliases: the
@@ -360,6 +366,8 @@ func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("processes", s.processes.Run)
 	parts.Start("measurements", s.meter.Run)
 	parts.Start("index", s.index.Run)
+	parts.Start("tokens", s.tokens.Run)
+	parts.Start("audit", s.audit.Run)
 	parts.Start("node", s.node.Run)
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
@@ -418,7 +426,7 @@ func (s *server) announce(parts *roles.Stack, file string, addr net.Addr) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
