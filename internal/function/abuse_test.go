@@ -85,6 +85,22 @@ func TestTheNextCallerIsNotHit(t *testing.T) {
 	}
 }
 
+// An alarm, and a limit, that an invocation has set end nobody who comes later.
+//
+// Seen red with a bootstrap that looks at neither: the next caller got
+// Runtime.ExitError, of SIGALRM and of SIGKILL.
+func TestWhatACallerSetsForLaterEndsNobodyElse(t *testing.T) {
+	t.Parallel()
+	for set, next := range map[string]string{`{"do":"alarm"}`: `{"do":"touch","seconds":1.5,"file":"/dev/null"}`, `{"do":"limit"}`: `{"do":"burn","seconds":2}`} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, python("app.act"))
+			r.ok(set)
+			r.ok(next)
+		})
+	}
+}
+
 // A caller who ends the process again and again is told so each time, and the others are
 // served by a new one: nobody gets the error of somebody else's invocation.
 //
