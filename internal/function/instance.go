@@ -258,7 +258,8 @@ func (i *instance) settle(failed *failure) {
 	}
 	i.disarmLocked()
 	p.mu.Unlock()
-	if c := i.abandon(); c != nil {
+	c := i.abandon()
+	if c != nil {
 		i.crash(c, exit, now)
 	}
 	if wished {
@@ -266,6 +267,7 @@ func (i *instance) settle(failed *failure) {
 	}
 	if failed == nil {
 		failed = crashFailure(exit)
+		failed.ofCall = c != nil
 	}
 	failed.about(i)
 	if failed.init {

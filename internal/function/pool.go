@@ -26,9 +26,10 @@ const (
 // that it got turn out to have died while they were idle.
 const maxDeliveries = 5
 
-// Back-off after an instance ended by itself although an invocation has been
-// finished since the last time: the function works, some events crash it. It is
-// started again soon, but not as fast as events may ask for.
+// Back-off after an invocation has ended its instance, or an instance ended by itself
+// although an invocation has been finished since the last time: the function works,
+// some events crash it. It is started again soon, but not as fast as events may ask
+// for.
 const (
 	crashDelay    = 50 * time.Millisecond
 	crashMaxDelay = 500 * time.Millisecond
@@ -288,7 +289,7 @@ func (p *Pool) freeLocked(i *instance, now time.Time) *call {
 // delayLocked returns how long the next start is to wait after an instance that
 // was up for so long has failed.
 func (p *Pool) delayLocked(f *failure, up time.Duration) time.Duration {
-	if !p.works || f.init {
+	if f.init || !p.works && !f.ofCall {
 		return p.slow.Next(up)
 	}
 	p.works, p.slow = false, process.Backoff{}
@@ -303,7 +304,7 @@ func (p *Pool) failed(f *failure, up time.Duration) {
 	delay := p.delayLocked(f, up)
 	p.notBefore = now.Add(delay)
 	p.failure = f
-	if f.init || delay > p.cfg.QueueTimeout {
+	if f.init || delay > p.cfg.QueueTimeout && !f.ofCall {
 		p.failing = true
 	}
 	if p.failing && p.liveLocked() == 0 {

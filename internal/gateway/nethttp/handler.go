@@ -45,7 +45,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.Begin(h.policy, &h.at.Entrypoint, &x.peer, received{x})
 	x.Watch()
 	x.body = newRequestBody(r, x.carrier, x.bodyStall())
-	defer x.body.finish()
+	defer x.leave()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
 		// before it lets the response begin.
@@ -66,6 +66,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.proxy()
 	}
 	x.Whole = true
+}
+
+// leave ends the body of a request that has been answered and measured.
+func (x *roundTrip) leave() {
+	x.body.finish()
+	if x.refused {
+		x.body.linger()
+	}
 }
 
 // admit claims the component that the request is for, or returns why it may not come
@@ -128,6 +136,7 @@ type roundTrip struct {
 	peer      exchange.Peer
 	carrier   carrier
 	body      *requestBody     // nil for none
+	refused   bool             // the gateway has answered, and the client has the whole answer
 	endpoint  gateway.Endpoint // of the attempt that goes on; nil for none
 	collected exchange.Body    // for a function
 	out       int64            // bytes of the answer's body
