@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -124,7 +125,8 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return teal.Errorf(teal.CodeInvalidInput, "%s\nUsage: %s", fmt.Sprintf(format, args...), cmd.UseLine())
 }
 
-// arguments checks the number of arguments and says how the command is used.
+// arguments checks the number of arguments, none of which is empty, and says how the
+// command is used.
 func arguments(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {
@@ -132,6 +134,8 @@ func arguments(low, high int) cobra.PositionalArgs {
 			return usagef(cmd, "%s: an argument is missing", cmd.CommandPath())
 		case len(args) > high:
 			return usagef(cmd, "%s: unexpected argument %q", cmd.CommandPath(), args[high])
+		case slices.Contains(args, ""): // of a variable of a shell that is not set
+			return usagef(cmd, "%s: an argument is empty", cmd.CommandPath())
 		}
 		return nil
 	}
