@@ -19,6 +19,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/api/apitest"
+	"teal/internal/await"
 	"teal/internal/cli"
 	"teal/internal/nobody"
 )
@@ -31,7 +32,7 @@ func (w *world) until(texts []string, args ...string) (string, int) {
 	var out, errs buffer
 	done := make(chan int, 1)
 	go func() { done <- cli.Run(ctx, args, w.environment(&out, &errs, "")) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(await.Patience)
 	for !hasAll(out.String(), texts) {
 		if time.Now().After(deadline) {
 			w.t.Errorf("%v never says %q:\n%s%s", args, texts, out.String(), errs.String())
@@ -305,7 +306,7 @@ func TestServerOptions(t *testing.T) {
 		OverrideFrom: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.1/32")},
 		Edge: cli.EdgeOptions{
 			HTTPS: ":8443", Certificates: []cli.Certificate{{Cert: "a", Key: "b"}, {Cert: "c", Key: "d"}}, Folders: []string{"e"},
-			AccessLog: "-", Format: "combined", Sample: 0.01, Limits: []cli.Limit{{Name: "head", Value: "5s"}},
+			AccessLog: "-", Format: "combined", Sample: 0.01, Limits: []cli.Limit{{Name: "head", Value: "5s", Where: "--limit"}},
 		},
 	}
 	if code, errs := run("--data", "/d", "--http", ":0", "--admin", "[::1]:0", "--log-level", "debug", "--override-from", "10.1.0.0/8,192.168.1.1",
@@ -408,7 +409,7 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.run("--help")
-	for _, name := range []string{"server", "deploy", "promote", "pause", "resume", "approve", "abort", "analyze", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version"} {
+	for _, name := range []string{"server", "deploy", "promote", "pause", "resume", "approve", "abort", "analyze", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version", "service", "completion"} {
 		if !strings.Contains(r.out, "\n  "+name+" ") {
 			t.Errorf("%s is not in the help", name)
 		}
@@ -441,6 +442,19 @@ func TestWhatCannotBeAskedFor(t *testing.T) {
 	for _, command := range [][]string{{"logs", "hello", "--grep", long}, {"status", long}, {"invoke", "hello", "--component", long}} {
 		if r := w.run(command...); r.code != 2 || !strings.Contains(r.err, "too long for the server") {
 			t.Errorf("teal %s with 100 KB: exit %d\n%.300s", command[0], r.code, r.err)
+		}
+	}
+}
+
+// An argument that is empty, as a variable of a script is that nobody has set, is
+// refused before anything is asked. Seen red without the look for it: the server's
+// redirect to a path without the empty part was told.
+func TestAnEmptyArgumentIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, args := range [][]string{{"stop", ""}, {"app", "delete", "", "--yes"}, {"status", ""}, {"alias", "set", "hello", "", "1"}, {"deploy", ""}} {
+		if r := w.run(args...); r.code != 2 || !strings.Contains(r.err, "an argument is empty") {
+			t.Errorf("teal %q: exit %d, %s%s", args, r.code, r.out, r.err)
 		}
 	}
 }

@@ -91,7 +91,7 @@ func TestAMethodThatIsNoToken(t *testing.T) {
 // A host and a target that HTTP/1.1 cannot say are refused however they come, and count
 // against no version.
 //
-// Seen red without the look at the host and the target over HTTP/2: 200.
+// Seen red without the look at the host and the target over HTTP/2: the instance was asked.
 func TestAHostAndATargetThatAreNone(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		for _, ask := range []string{"GET /form\nhost: a b", "GET /form\nhost: a/b", "GET /form\nhost: a?b", "GET /form\nhost: only.example:x", "GET /form?a b\nhost: only.example", "GET /form?a#b\nhost: only.example"} {
