@@ -55,8 +55,10 @@ var designed = rules{
 		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
 		"internal/await":      {}, // for tests: waits with a limit
-		"internal/cron":       {},
-		"internal/doctor":     {},
+		// What nodes say of themselves: it knows no gateway and no environment.
+		"internal/cluster": {"internal/keylock", "internal/store"},
+		"internal/cron":    {},
+		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
@@ -64,7 +66,7 @@ var designed = rules{
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/keylock":  {},
-		"internal/lease":    {},
+		"internal/lease":    {"internal/store"},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
@@ -78,6 +80,7 @@ var designed = rules{
 		"internal/yamltree": {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
+		"internal/roles":    {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
 		"internal/static":   {"internal/gateway"}, // whom it answers

@@ -11,6 +11,7 @@ import (
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
+	"teal/internal/roles"
 	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
@@ -35,7 +36,7 @@ type edge struct {
 	tracer       *tracing.Tracer // nil: exchanges are not traced
 }
 
-func (d *Daemon) openEdge(parts *stages) (edge, error) {
+func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 	cfg, logger := d.cfg.Edge, d.cfg.Logger
 	var e edge
 	var err error
@@ -47,7 +48,7 @@ func (d *Daemon) openEdge(parts *stages) (edge, error) {
 		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
-		parts.closer("https port", func() error { return closeListener(e.secure) })
+		parts.Closer("https port", func() error { return closeListener(e.secure) })
 	}
 	if cfg.AccessLog != "" {
 		e.log, err = accesslog.Open(accesslog.Config{Path: cfg.AccessLog, Stdout: os.Stdout, Format: cfg.Format, Sample: cfg.Sample, Logger: logger})
@@ -73,12 +74,12 @@ func (e edge) configure(cfg front.Config) front.Config {
 
 // startWatching starts what outlives the gateway, which writes its last records
 // when it stops.
-func (e edge) startWatching(parts *stages) {
+func (e edge) startWatching(parts *roles.Stack) {
 	if e.log != nil {
-		parts.start("access log", e.log.Run)
+		parts.Start("access log", e.log.Run)
 	}
 	if e.tracer != nil {
-		parts.start("traces", e.tracer.Run)
+		parts.Start("traces", e.tracer.Run)
 	}
 }
 
@@ -108,7 +109,7 @@ func (s *server) serveGateway(ctx context.Context) error {
 }
 
 // announceSecure makes the address for TLS known.
-func (s *server) announceSecure(parts *stages) {
+func (s *server) announceSecure(parts *roles.Stack) {
 	if s.edge.secure == nil {
 		return
 	}

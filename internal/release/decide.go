@@ -35,6 +35,8 @@ type Route struct {
 	// Holds is false while some part of the data plane may still send requests
 	// by an older state of the alias.
 	Holds bool
+	// Behind names the nodes that may do so.
+	Behind []string
 }
 
 // Health is how an environment is. The zero value is one that is not running

@@ -44,6 +44,15 @@ type Journal interface {
 	Conflict(err error) bool
 }
 
+// Orders are the news of records of releases that others have written.
+type Orders interface {
+	// Changed has a value when there may be something to take.
+	Changed() <-chan struct{}
+	// Take returns the releases since the last Take, by ID. It does not block.
+	Take() []string
+	Stop()
+}
+
 // Standing is what an app's record says beside its active release.
 type Standing struct {
 	Waiting bool           // a release is in the app's queue

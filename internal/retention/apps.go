@@ -416,6 +416,5 @@ func (d *Apps) removeApp(ctx context.Context, app store.Record[teal.App]) error 
 	if err := d.cfg.Tombstones.put(ctx, app.Value); err != nil {
 		return err
 	}
-	d.cfg.Aliases.Forgotten(app.Value.Name)
 	return store.IgnoreMissing(d.cfg.Store.Apps.Delete(ctx, app.Value.Name, app.Revision))
 }

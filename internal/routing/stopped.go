@@ -21,10 +21,7 @@ func (r *Router) Stop(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.stopped[app] = routes
-	r.follow(app)
+	r.cfg.Table.setStopped(app, routes)
 	return nil
 }
 
@@ -32,30 +29,25 @@ func (r *Router) Stop(ctx context.Context, app string) error {
 // point to is in sight.
 func (r *Router) Restart(app string) {
 	defer r.writing.Lock(app)()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.stopped, app)
-	r.follow(app)
+	r.cfg.Table.setStopped(app, nil)
 }
 
-// loadStopped reads which apps are stopped.
-func (r *Router) loadStopped(ctx context.Context, list []store.Record[teal.Alias]) error {
-	apps, _, err := r.journal.store.Apps.Readable(ctx, "")
+// Load reads which apps are stopped. The gateway answers for those at once.
+func (r *Router) Load(ctx context.Context) error {
+	apps, _, err := r.cfg.Journal.store.Apps.Readable(ctx, "")
 	if err != nil {
 		return fmt.Errorf("router: load apps: %w", err)
-	}
-	byApp := map[string][]store.Record[teal.Alias]{}
-	for _, record := range list {
-		byApp[record.Value.App] = append(byApp[record.Value.App], record)
 	}
 	for _, app := range apps {
 		name := app.Value.Name
 		if app.Value.Stopped == nil || app.Value.Deleting {
 			continue
 		}
-		if r.stopped[name], err = r.routesOf(ctx, byApp[name]); err != nil {
+		routes, err := r.routesOf(ctx, r.Stored(name))
+		if err != nil {
 			return err
 		}
+		r.cfg.Table.setStopped(name, routes)
 	}
 	return nil
 }
@@ -70,7 +62,7 @@ func (r *Router) routesOf(ctx context.Context, list []store.Record[teal.Alias]) 
 			if !ok {
 				continue
 			}
-			version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: record.Value.App, Number: number})
+			version, err := r.cfg.Journal.store.Versions.Get(ctx, store.VersionKey{App: record.Value.App, Number: number})
 			if err != nil && !store.IsLost(err) {
 				return nil, err
 			}
