@@ -88,6 +88,20 @@ func TestAMethodThatIsNoToken(t *testing.T) {
 	})
 }
 
+// A host and a target that HTTP/1.1 cannot say are refused however they come, and count
+// against no version.
+//
+// Seen red without the look at the host and the target over HTTP/2: the instance was asked.
+func TestAHostAndATargetThatAreNone(t *testing.T) {
+	each(t, exchange.Config{}, func(t *testing.T, s *site) {
+		for _, ask := range []string{"GET /form\nhost: a b", "GET /form\nhost: a/b", "GET /form\nhost: a?b", "GET /form\nhost: only.example:x", "GET /form?a b\nhost: only.example", "GET /form?a#b\nhost: only.example"} {
+			if got := s.do(ask); got.status != 400 {
+				t.Errorf("%q: %s", ask, got)
+			}
+		}
+	})
+}
+
 // What a route leaves out of the path, and which host an instance is asked for.
 //
 // Seen red with the path as sent, with two slashes at its beginning, without the prefix, with a client's prefix passed on, and

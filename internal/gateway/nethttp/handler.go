@@ -9,10 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
-	"teal/internal/http1"
 )
 
 // handler handles the requests of one listener.
@@ -92,8 +90,8 @@ func (x *roundTrip) admit(c *conn) error {
 	if err := x.CheckFields(received{x}.Len()); err != nil {
 		return err
 	}
-	if !http1.IsToken(x.in.Method) { // HTTP/2 lets any text through, and no instance can be asked with it
-		return gateway.PublicErrorf(teal.CodeInvalidInput, "the method is not a token")
+	if err := x.CheckLine(); err != nil {
+		return err
 	}
 	if err := x.claim(); err != nil {
 		return err
