@@ -19,6 +19,8 @@ type Status struct {
 	// Judgement is what the judge says of the active release at this moment; nil
 	// while there is nothing to judge.
 	Judgement *teal.Judgement `json:"judgement,omitempty"`
+	// Traffic is that of all versions together.
+	Traffic *TrafficView `json:"traffic,omitempty"`
 }
 
 // AliasView is an alias with the revision that a compare-and-swap names.
@@ -45,13 +47,23 @@ const (
 
 // EnvironmentView is a version that is running.
 type EnvironmentView struct {
-	Version      int        `json:"version"`
-	Slot         teal.Slot  `json:"slot,omitempty"`
-	State        State      `json:"state"`
-	Reason       string     `json:"reason,omitempty"`
-	Output       string     `json:"output,omitempty"` // the last lines of what failed
-	Since        time.Time  `json:"since"`
-	StandbyUntil *time.Time `json:"standby_until,omitempty"` // when a standby is retired
+	Version int       `json:"version"`
+	Slot    teal.Slot `json:"slot,omitempty"`
+	State   State     `json:"state"`
+	// Role says which version users have, and which one a release leads to; empty for
+	// neither.
+	Role teal.VersionRole `json:"role,omitempty"`
+	// Failing says what fails of it at least as often as not, whatever its state is;
+	// left out while nothing does.
+	Failing string       `json:"failing,omitempty"`
+	Traffic *TrafficView `json:"traffic,omitempty"`
+	// Components are in the status of a single app alone, while the version runs on
+	// this server.
+	Components   []ComponentView `json:"components,omitempty"`
+	Reason       string          `json:"reason,omitempty"`
+	Output       string          `json:"output,omitempty"` // the last lines of what failed
+	Since        time.Time       `json:"since"`
+	StandbyUntil *time.Time      `json:"standby_until,omitempty"` // when a standby is retired
 	// Instances counts the instances of each component, where that is known.
 	Instances map[string]Instances `json:"instances,omitempty"`
 }
@@ -71,6 +83,8 @@ type Records struct {
 	Active       *teal.Release // nil: none
 	Last         *teal.Release // the newest release, active or not
 	Judgement    *teal.Judgement
+	Traffic      *teal.AppTraffic      // nil: nothing measures
+	Running      []teal.RunningVersion // nil: nobody asks
 }
 
 // NewStatus puts records together for users. Environments are ordered by
@@ -91,10 +105,31 @@ func NewStatus(r Records) Status {
 		}
 	}
 	for _, env := range r.Environments {
-		status.Environments = append(status.Environments, ViewEnvironment(env, live, r.Active))
+		view := ViewEnvironment(env, live, r.Active)
+		view.measured(env.Version, r)
+		status.Environments = append(status.Environments, view)
+	}
+	if r.Traffic != nil {
+		traffic := viewTraffic(r.Traffic.Traffic)
+		status.Traffic = &traffic
 	}
 	slices.SortFunc(status.Environments, func(a, b EnvironmentView) int { return cmp.Compare(a.Version, b.Version) })
 	return status
+}
+
+// measured adds what is measured of the version.
+func (v *EnvironmentView) measured(version teal.VersionRef, r Records) {
+	var components []teal.ComponentTraffic
+	if r.Traffic != nil {
+		traffic := r.Traffic.Versions[version]
+		view := viewTraffic(traffic.Traffic)
+		v.Traffic, v.Failing, components = &view, failing(traffic), traffic.Components
+	}
+	for _, running := range r.Running {
+		if running.Version == version && (v.Components == nil || !running.Draining) {
+			v.Components = viewComponents(components, running.Components)
+		}
+	}
 }
 
 // ViewAlias returns an alias as the API shows it.
@@ -109,6 +144,7 @@ func ViewEnvironment(env teal.Environment, live teal.Alias, active *teal.Release
 	version, _ := env.Version.Number() // a draft is nothing that an app shows
 	view := EnvironmentView{
 		Version: version, Slot: env.Slot, Reason: env.Reason, Output: env.Output, Since: env.StateAt,
+		Role: teal.VersionRoleOf(version, live, active),
 	}
 	switch env.State {
 	case teal.EnvironmentStarting:

@@ -38,6 +38,7 @@ type Config struct {
 	Deletions    Deletions
 	Garbage      Garbage
 	Alerts       Alerts
+	Traffic      Traffic // nil: nothing is measured
 }
 
 // New returns what takes orders.

@@ -70,6 +70,9 @@ type version struct {
 	requests  int       // since the last tick
 	active    time.Time // when something was last found to be recorded
 	slot      teal.Slot // the last one that it ran in
+
+	lastSummary versionSummary // of the window as it was rolled at summarized
+	summarized  time.Time
 }
 
 // New returns a meter that has measured nothing.
@@ -90,18 +93,21 @@ func New(cfg Config) *Meter {
 	return m
 }
 
-// Recorder returns the recorder of a component: the same one for as long as the
-// meter lives, so that a version which is started again goes on counting.
+// Recorder returns the recorder of a component that is being started: the same one
+// for as long as the meter lives, so that a version which is started again goes on
+// counting. What [Meter.Lately] tells begins anew.
 func (m *Meter) Recorder(app string, number teal.VersionRef, component string) *Recorder {
 	v := m.version(app, number)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range v.recorders {
 		if r.component == component {
+			r.since = time.Now()
 			return r
 		}
 	}
 	r := newRecorder(component, v, m.picker)
+	r.number, r.since = uint16(len(v.recorders)), time.Now()
 	v.recorders = append(slices.Clip(v.recorders), r)
 	return r
 }
@@ -122,10 +128,10 @@ func (m *Meter) version(app string, number teal.VersionRef) *version {
 }
 
 // known returns a version, or nil.
-func (m *Meter) known(app string, number int) *version {
+func (m *Meter) known(app string, number teal.VersionRef) *version {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.versions[key{app, teal.VersionRef(number)}]
+	return m.versions[key{app, number}]
 }
 
 // list returns all versions in a stable order.
@@ -200,8 +206,9 @@ func (v *version) roll(now time.Time) {
 	for _, r := range v.recorders {
 		// What is recorded from here on sets the mark again.
 		if r.changed.Load() && r.changed.Swap(false) {
-			cells = r.rolled.take(r.all, cells)
+			cells = r.rolled.take(r, cells)
 		}
+		r.routes.roll(now)
 	}
 	for _, c := range cells {
 		v.requests += int(c.n)
@@ -228,7 +235,7 @@ func (v *version) lately(within time.Duration) teal.Measurement {
 // of which ten minutes are remembered: teal.Usual says what is left out. Of a
 // version that is not known that is nothing. It never fails.
 func (m *Meter) Baseline(_ context.Context, app string, number int, window time.Duration) (teal.Measurement, error) {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return teal.Measurement{}, nil
 	}
@@ -248,7 +255,7 @@ const enoughFor95 = 20
 // not exceed; of the last ten minutes when a minute has too few. It reports false
 // when those have fewer than twenty.
 func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return 0, false
 	}
@@ -264,7 +271,7 @@ func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
 // has served most often lately, the most frequent first. Their only header is
 // Host.
 func (m *Meter) Frequent(app string, number, n int) []teal.Request {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return nil
 	}

@@ -151,7 +151,7 @@ func (r *Recorder) collect(to chan<- prometheus.Metric, values []string) {
 	for fault := FaultStatus; fault < faultCount; fault++ {
 		counter(errorsDesc, faults[fault], fault.String())
 	}
-	count, buckets := classicHistogram(measurement((&counts{}).take(r.all, nil)))
+	count, buckets := classicHistogram(measurement((&counts{}).take(r, nil)))
 	to <- prometheus.MustNewConstHistogram(durationDesc, count, time.Duration(nanos).Seconds(), buckets, values...)
 	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(r.inFlight()), values...)
 }

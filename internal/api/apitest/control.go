@@ -341,6 +341,7 @@ func (a *app) status() api.Status {
 		last := a.releases[n-1]
 		r.Last = &last
 	}
+	r.Traffic, r.Running = a.traffic, a.running
 	return api.NewStatus(r)
 }
 
