@@ -50,7 +50,7 @@ func componentRow(version int, c api.ComponentView) []string {
 	if c.Kind == teal.KindUpstream { // its processes are somebody else's
 		return append(row[:len(row)-1], "-", "-", "-")
 	}
-	return append(row, memoryText(c.Memory), api.Percent(c.Load))
+	return append(row, memoryText(c.Memory), loadText(c.Load))
 }
 
 // trafficCells are the rate, the share of errors, and the latencies.
@@ -84,6 +84,14 @@ func millisecondsText(ms float64) string {
 		return fmt.Sprintf("%.0f ms", ms)
 	}
 	return fmt.Sprintf("%.1f ms", ms)
+}
+
+// loadText writes how many processors are busy: 150 % are one and a half.
+func loadText(processors float64) string {
+	if percent := processors * 100; percent >= 10 {
+		return fmt.Sprintf("%.0f %%", percent)
+	}
+	return fmt.Sprintf("%.1f %%", processors*100)
 }
 
 // memoryText writes what is resident; "-" before anybody has looked.

@@ -1,8 +1,9 @@
 package logs
 
 // troubleWords are what lines have in them that tell of something that went wrong, in
-// lower case: "KeyError: 'x'", "[ERROR] …", "panic: …", "Unhandled exception".
-var troubleWords = []string{"error", "exception", "panic", "fatal", "critical"}
+// lower case and by their first letters: "KeyError: 'x'", "[ERROR] …", "panic: …",
+// "Unhandled exception".
+var troubleWords = [1 << 8][]string{'e': {"error", "exception"}, 'p': {"panic"}, 'f': {"fatal"}, 'c': {"critical"}}
 
 // TellsTrouble reports whether a line that a program has printed looks like one about an
 // error; lines that are set off are frames and sources of a stack, and are not. It looks
@@ -14,8 +15,8 @@ func TellsTrouble(text string) bool {
 	}
 	text = text[:min(len(text), enough)]
 	for i := range len(text) {
-		for _, word := range troubleWords {
-			if text[i]|0x20 == word[0] && hasFold(text[i:], word) {
+		for _, word := range troubleWords[text[i]|0x20] {
+			if hasFold(text[i:], word) {
 				return true
 			}
 		}

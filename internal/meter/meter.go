@@ -71,7 +71,9 @@ type version struct {
 	active    time.Time // when something was last found to be recorded
 	slot      teal.Slot // the last one that it ran in
 
-	lastSummary versionSummary // of the window as it was rolled at summarized
+	// What Lately last told, of the window as it was rolled at summarized.
+	lastSummary summary
+	lastTraffic teal.VersionTraffic
 	summarized  time.Time
 }
 

@@ -23,80 +23,67 @@ func (m *Meter) Lately(app string, numbers []teal.VersionRef) teal.AppTraffic {
 		if v == nil {
 			continue
 		}
-		s := v.summary(time.Now())
-		out.Versions[number] = s.version()
-		all = all.plus(s.total())
+		s, told := v.summary(time.Now())
+		out.Versions[number] = told
+		out.Traffic, all = joined(all, out.Traffic, s, told.Traffic)
 	}
-	out.Traffic = all.traffic()
 	return out
 }
 
 // summary is what was measured of something, as far as it can be added up.
 type summary struct {
 	window   time.Duration
-	inFlight int64
 	measured teal.Measurement
-}
-
-func (s summary) plus(other summary) summary {
-	return summary{max(s.window, other.window), s.inFlight + other.inFlight, s.measured.Plus(other.measured)}
 }
 
 func (s summary) traffic() teal.Traffic {
 	return teal.Traffic{
-		Window: s.window, InFlight: s.inFlight,
-		Requests: s.measured.Requests, Errors: s.measured.Errors, Unanswered: s.measured.Unanswered,
+		Window: s.window, Requests: s.measured.Requests, Errors: s.measured.Errors, Unanswered: s.measured.Unanswered,
 		P50: quantile(s.measured, 0.5), P99: quantile(s.measured, 0.99),
 	}
 }
 
-// componentSummary is the summary of one component.
-type componentSummary struct {
-	name string
-	summary
-	failing []teal.RouteErrors
-}
-
-// versionSummary is that of a version, by component.
-type versionSummary []componentSummary
-
-func (s versionSummary) total() (all summary) {
-	for _, c := range s {
-		all = all.plus(c.summary)
+// joined returns what two summaries are together, and as traffic. Where there is nothing
+// in one of them that is the other one.
+func joined(a summary, ta teal.Traffic, b summary, tb teal.Traffic) (teal.Traffic, summary) {
+	both := summary{max(a.window, b.window), a.measured}
+	t := ta
+	switch {
+	case a.measured.Received() == 0:
+		both.measured, t = b.measured, tb
+	case b.measured.Received() > 0:
+		both.measured = a.measured.Plus(b.measured)
+		t = both.traffic()
 	}
-	return all
-}
-
-func (s versionSummary) version() teal.VersionTraffic {
-	out := teal.VersionTraffic{Traffic: s.total().traffic()}
-	for _, c := range s {
-		out.Components = append(out.Components, teal.ComponentTraffic{Component: c.name, Traffic: c.traffic(), Failing: c.failing})
-	}
-	return out
+	t.Window, t.InFlight = both.window, ta.InFlight+tb.InFlight
+	return t, both
 }
 
 // summary returns what the window of a version says, computed anew only when the
 // window has been rolled since. Where nothing rolls it, it is rolled here.
-func (v *version) summary(now time.Time) versionSummary {
+func (v *version) summary(now time.Time) (summary, teal.VersionTraffic) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if now.Sub(v.rolled) > fineSlice {
 		v.roll(now)
 	}
 	if v.summarized.IsZero() || v.summarized != v.rolled {
-		v.lastSummary, v.summarized = v.summarize(), v.rolled
+		v.lastSummary, v.lastTraffic = v.summarize()
+		v.summarized = v.rolled
 	}
-	out := slices.Clone(v.lastSummary)
-	for i, r := range v.recorders[:len(out)] {
-		out[i].inFlight = r.inFlight()
+	told := v.lastTraffic
+	told.Components = slices.Clone(told.Components)
+	for i, r := range v.recorders[:len(told.Components)] {
+		told.Components[i].InFlight = r.inFlight()
+		told.InFlight += told.Components[i].InFlight
 	}
-	slices.SortFunc(out, func(a, b componentSummary) int { return cmp.Compare(a.name, b.name) })
-	return out
+	slices.SortFunc(told.Components, func(a, b teal.ComponentTraffic) int { return cmp.Compare(a.Component, b.Component) })
+	return v.lastSummary, told
 }
 
 // summarize adds up the last minute of each recorder, but nothing from before the
-// component was started. The lock must be held.
-func (v *version) summarize() versionSummary {
+// component was started, in the order of the recorders. The lock must be held.
+func (v *version) summarize() (all summary, told teal.VersionTraffic) {
 	cells := make([][]cell, len(v.recorders))
 	from := v.rolled.Add(-teal.TrafficWindow)
 	for _, s := range v.window {
@@ -109,12 +96,13 @@ func (v *version) summarize() versionSummary {
 			}
 		}
 	}
-	out := make(versionSummary, len(v.recorders))
 	for i, r := range v.recorders {
-		window := min(teal.TrafficWindow, max(v.rolled.Sub(r.since), fineSlice))
-		out[i] = componentSummary{r.component, summary{window: window, measured: measurement(cells[i])}, r.routes.lately(v.rolled, window)}
+		s := summary{min(teal.TrafficWindow, max(v.rolled.Sub(r.since), fineSlice)), measurement(cells[i])}
+		t := s.traffic()
+		told.Traffic, all = joined(all, told.Traffic, s, t)
+		told.Components = append(told.Components, teal.ComponentTraffic{Component: r.component, Traffic: t, Failing: r.routes.lately(from, r.since)})
 	}
-	return out
+	return all, told
 }
 
 // Bounds of what is kept about routes: how many kinds of errors of a component, and
@@ -228,9 +216,9 @@ func (e *routeErrors) roll(now time.Time) {
 	}
 }
 
-// lately returns where the most errors were within a time until now. The lock of the
-// version must be held.
-func (e *routeErrors) lately(now time.Time, within time.Duration) []teal.RouteErrors {
+// lately returns where the most errors were after a time, and not before another one.
+// The lock of the version must be held.
+func (e *routeErrors) lately(from, since time.Time) []teal.RouteErrors {
 	known := e.known.Load()
 	if known == nil {
 		return nil
@@ -239,7 +227,7 @@ func (e *routeErrors) lately(now time.Time, within time.Duration) []teal.RouteEr
 	for kind, c := range *known {
 		var n int64
 		for _, s := range c.recent {
-			if now.Sub(s.at) < within {
+			if s.at.After(from) && !s.at.Before(since) {
 				n += s.n
 			}
 		}
