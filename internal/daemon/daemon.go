@@ -77,7 +77,10 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	// Settle is how long a function that was made or changed is told to be changing;
+	// 0 is lambda.DefaultSettle.
+	Settle   time.Duration
+	Unproven teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
 	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
@@ -262,7 +265,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
-	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{

@@ -92,6 +92,7 @@ func (r *running) run(ctx context.Context) {
 		})
 	}
 	r.follow(ctx, passOn)
+	r.handle.MarkStarted() // nobody is to wait for it any more
 	components.Wait()
 	close(r.gone)
 	tasks.Wait()
@@ -156,7 +157,11 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.at = time.Now()
 	}
 	r.health = now
+	handle := r.handle
 	r.mu.Unlock()
+	if handle != nil && now.state != teal.EnvironmentStarting {
+		handle.MarkStarted() // before anybody hears of it and calls
+	}
 	if changed && ctx.Err() == nil {
 		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
 		r.manager.recordHealth(ctx, r, now)

@@ -1,8 +1,10 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"teal"
 	"teal/internal/api/awslambda"
@@ -25,8 +27,10 @@ type Records struct {
 
 // NewRecords returns records that are empty until they are loaded. typed has the
 // apps' own records.
-func NewRecords(kv store.KV, typed *store.Store, apps Apps) *Records {
-	return &Records{drafts: newDrafts(kv, typed, apps), settings: newSettings(kv), layers: newLayers(kv)}
+//
+// settle is how long a change of a draft is told to be going on; 0 is DefaultSettle.
+func NewRecords(kv store.KV, typed *store.Store, apps Apps, settle time.Duration) *Records {
+	return &Records{drafts: newDrafts(kv, typed, apps, cmp.Or(settle, DefaultSettle)), settings: newSettings(kv), layers: newLayers(kv)}
 }
 
 // Load reads the records. What cannot be understood is reported by the tables; one

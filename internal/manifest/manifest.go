@@ -23,6 +23,7 @@ import (
 
 	"teal"
 	"teal/internal/cron"
+	"teal/internal/yamltree"
 )
 
 // Manifest is a teal.yaml that has been read and checked.
@@ -51,9 +52,6 @@ type Manifest struct {
 // FileName is the name under which Load looks for a manifest. The ending .yml is
 // accepted too.
 const FileName = "teal.yaml"
-
-// maxSize bounds the file, in bytes.
-const maxSize = 1 << 20
 
 // Load reads the manifest at location, a folder with a teal.yaml or the file
 // itself, and checks that the code it names is there. Where an env refers to
@@ -169,7 +167,7 @@ func read(file string) (data []byte, err error) {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", file, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	data, err = io.ReadAll(io.LimitReader(f, yamltree.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", file, err)
 	}

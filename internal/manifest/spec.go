@@ -8,28 +8,32 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // reading is a manifest while it is being read.
 type reading struct {
 	*findings
-	root     *node // nil when the file is not YAML
+	root     *yamltree.Node // nil when the file is not YAML
 	manifest Manifest
 	programs []program  // that checks and hooks run
 	vars     *Variables // nil: references stay as they are written
 }
 
+// tree is what is read.
+var tree = yamltree.Options{What: "a manifest", Empty: "at least `app:` and one component, as `teal init` writes them"}
+
 func parse(file string, data []byte, vars *Variables) *reading {
 	r := &reading{findings: &findings{file: file}, vars: vars}
-	r.root = readYAML(r.findings, data)
+	r.root = yamltree.Read(data, tree, func(at yamltree.Position, path []string, message string) { r.addf(at, path, "%s", message) })
 	if r.root == nil {
 		return r
 	}
 	var doc document
 	doc.Release.setDefaults()
 	d := &decoder{r.findings}
-	d.decode(r.root, reflect.ValueOf(&doc).Elem(), place{key: r.root.at})
-	if r.root.kind != kindMapping {
+	d.decode(r.root, reflect.ValueOf(&doc).Elem(), place{key: r.root.At})
+	if r.root.Kind != yamltree.Mapping {
 		r.root = nil
 		return r
 	}
@@ -58,7 +62,7 @@ func (r *reading) result() (*Manifest, error) {
 
 // at reports an error about the value at path.
 func (r *reading) at(path []string, format string, args ...any) {
-	r.addf(r.root.locate(path), path, format, args...)
+	r.addf(r.root.Locate(path), path, format, args...)
 }
 
 // section is what the manifest knows of one kind of component: an entry here, a field of
@@ -120,7 +124,7 @@ func (r *reading) component(kind teal.ComponentKind, name string, c teal.Compone
 	if first, taken := r.manifest.Spec.Components[name]; taken {
 		other := first.Kind().Section()
 		r.at([]string{kind.Section(), name}, "the name is taken by %s.%s on line %d; every component needs a name of its own",
-			other, name, r.root.locate([]string{other, name}).line)
+			other, name, r.root.Locate([]string{other, name}).Line)
 		return false
 	}
 	r.manifest.Spec.Components[name] = c
