@@ -7,8 +7,8 @@ import (
 )
 
 // Who is current and who is new, from the first start of a release to its end. Seen red
-// with the new version called current while it is monitored, and with a queued release
-// that counts.
+// without the standby of a release that is monitored, and with a queued release that
+// counts.
 func TestVersionRoleOf(t *testing.T) {
 	t.Parallel()
 	split := []teal.Target{{Version: 7, Weight: teal.All / 2}, {Version: 8, Weight: teal.All / 2}}

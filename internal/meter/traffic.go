@@ -133,16 +133,18 @@ func (k routeKind) what() string {
 }
 
 // routeErrors counts the errors of each route. The zero value has none. Counting a kind
-// that is known takes no lock and allocates nothing.
+// that is known takes no lock and allocates nothing: it looks through a list, which is
+// short.
 type routeErrors struct {
-	known atomic.Pointer[map[routeKind]*routeCount] // never changed, only replaced
-	mu    sync.Mutex                                // writers
+	known atomic.Pointer[[]*routeCount] // only appended to, in another one
+	mu    sync.Mutex                    // writers
 }
 
 // routeCount is a counter and what it has had at the end of each second of the last
 // minute.
 type routeCount struct {
-	n atomic.Int64
+	kind routeKind
+	n    atomic.Int64
 	// The rest is guarded by version.mu.
 	rolled int64
 	recent []routeSlice
@@ -159,47 +161,51 @@ func (e *routeErrors) note(s *Sample) {
 	if s.Fault == FaultStatus {
 		kind.status = s.Status
 	}
+	known := e.kinds()
+	if c := find(known, &kind); c != nil {
+		c.n.Add(1)
+	} else if len(known) < maxRouteKinds { // else the sums have it
+		e.add(kind)
+	}
+}
+
+func (e *routeErrors) kinds() []*routeCount {
 	if known := e.known.Load(); known != nil {
-		if c := (*known)[kind]; c != nil {
-			c.n.Add(1)
-			return
-		}
-		if len(*known) >= maxRouteKinds {
-			return // the sums have it
+		return *known
+	}
+	return nil
+}
+
+// find compares numbers before texts, which mostly are the very same.
+func find(known []*routeCount, kind *routeKind) *routeCount {
+	for _, c := range known {
+		if c.kind.status == kind.status && c.kind.fault == kind.fault && c.kind.route == kind.route {
+			return c
 		}
 	}
-	e.add(kind)
+	return nil
 }
 
 func (e *routeErrors) add(kind routeKind) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	next := map[routeKind]*routeCount{}
-	if known := e.known.Load(); known != nil {
-		for k, c := range *known {
-			next[k] = c
-		}
-	}
-	c := next[kind]
+	known := e.kinds()
+	c := find(known, &kind)
 	if c == nil {
-		if len(next) >= maxRouteKinds {
+		if len(known) >= maxRouteKinds {
 			return
 		}
-		c = &routeCount{}
 		kind.route = strings.Clone(kind.route)
-		next[kind] = c
+		c = &routeCount{kind: kind}
+		known = append(slices.Clip(known), c)
+		e.known.Store(&known)
 	}
 	c.n.Add(1)
-	e.known.Store(&next)
 }
 
 // roll ends a second. The lock of the version must be held.
 func (e *routeErrors) roll(now time.Time) {
-	known := e.known.Load()
-	if known == nil {
-		return
-	}
-	for _, c := range *known {
+	for _, c := range e.kinds() {
 		if n := c.n.Load(); n != c.rolled {
 			if last := len(c.recent) - 1; last >= 0 && now.Sub(c.recent[last].at) < fineSlice {
 				c.recent[last].n += n - c.rolled
@@ -219,12 +225,8 @@ func (e *routeErrors) roll(now time.Time) {
 // lately returns where the most errors were after a time, and not before another one.
 // The lock of the version must be held.
 func (e *routeErrors) lately(from, since time.Time) []teal.RouteErrors {
-	known := e.known.Load()
-	if known == nil {
-		return nil
-	}
 	var list []teal.RouteErrors
-	for kind, c := range *known {
+	for _, c := range e.kinds() {
 		var n int64
 		for _, s := range c.recent {
 			if s.at.After(from) && !s.at.Before(since) {
@@ -232,7 +234,7 @@ func (e *routeErrors) lately(from, since time.Time) []teal.RouteErrors {
 			}
 		}
 		if n > 0 {
-			list = append(list, teal.RouteErrors{Route: kind.route, What: kind.what(), Errors: n})
+			list = append(list, teal.RouteErrors{Route: c.kind.route, What: c.kind.what(), Errors: n})
 		}
 	}
 	slices.SortFunc(list, func(a, b teal.RouteErrors) int {

@@ -94,7 +94,7 @@ func TestLatelyIsComputedOnceASecond(t *testing.T) {
 }
 
 // However many kinds of errors there are, few are kept and the most frequent are told.
-// Seen red without the bound.
+// Seen red without its two looks at the bound.
 func TestRouteErrorsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := runMeter(t, Config{})
@@ -106,7 +106,7 @@ func TestRouteErrorsAreBounded(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if n := len(*r.routes.known.Load()); n != maxRouteKinds {
+		if n := len(r.routes.kinds()); n != maxRouteKinds {
 			t.Errorf("%d kinds are kept", n)
 		}
 		failing := m.Lately(shop, []teal.VersionRef{1}).Versions[1].Components[0].Failing
@@ -116,7 +116,7 @@ func TestRouteErrorsAreBounded(t *testing.T) {
 	})
 }
 
-// What is shown of a thousand apps costs about a microsecond for each.
+// What a list of a thousand apps costs.
 func BenchmarkLately(b *testing.B) {
 	m := New(Config{})
 	for n := range 1000 {
