@@ -268,8 +268,9 @@ func (s *server) assemble(ctx context.Context) error {
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
+	roles := control.NewRoles(s.index, s.router)
 	s.meter = meter.New(meter.Config{
-		Slot:   fleet.Slot,
+		Slot: fleet.Slot, Role: roles.Of, Running: fleet.All, Releases: roles.Releases,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{

@@ -17,6 +17,13 @@ import (
 type Config struct {
 	// Slot returns the slot of a version, and whether it runs. Nil: none does.
 	Slot func(app string, version teal.VersionRef) (teal.Slot, bool)
+	// Role returns what a version is to the users of its app. Nil: nothing.
+	Role func(app string, version teal.VersionRef) teal.VersionRole
+	// Running returns what runs, for metrics. Nil: it is not shown.
+	Running func() []teal.RunningVersion
+	// Releases returns one release of each app that has had any, for metrics: the
+	// active one, else the newest. Nil: none is shown.
+	Releases func() []teal.Release
 	// Alerts returns what is wrong with the server, for its metrics. Nil:
 	// nothing.
 	Alerts func() []teal.Alert
@@ -38,10 +45,7 @@ type Disk struct {
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
 type Meter struct {
-	slot   func(app string, version teal.VersionRef) (teal.Slot, bool)
-	alerts func() []teal.Alert
-	lost   func() map[string]int64
-	disk   func() Disk
+	cfg    Config
 	picker *shardPicker
 	wake   chan struct{} // capacity 1: a feed is dirty
 
@@ -79,20 +83,16 @@ type version struct {
 
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
-	m := &Meter{
-		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, disk: cfg.Disk, picker: newShardPicker(min(runtime.GOMAXPROCS(0), maxShards)), wake: make(chan struct{}, 1),
+	if cfg.Slot == nil {
+		cfg.Slot = func(string, teal.VersionRef) (teal.Slot, bool) { return teal.SlotNone, false }
+	}
+	if cfg.Role == nil {
+		cfg.Role = func(string, teal.VersionRef) teal.VersionRole { return teal.VersionOther }
+	}
+	return &Meter{
+		cfg: cfg, picker: newShardPicker(min(runtime.GOMAXPROCS(0), maxShards)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
-	if m.slot == nil {
-		m.slot = func(string, teal.VersionRef) (teal.Slot, bool) { return teal.SlotNone, false }
-	}
-	if m.alerts == nil {
-		m.alerts = func() []teal.Alert { return nil }
-	}
-	if m.lost == nil {
-		m.lost = func() map[string]int64 { return nil }
-	}
-	return m
 }
 
 // Recorder returns the recorder of a component that is being started: the same one

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 )
 
 const measuredManifest = `
@@ -131,4 +133,23 @@ func TestWhatFailsIsSeenInStatus(t *testing.T) {
 		told := strings.Contains(said, "serving, failing: ") && strings.Contains(said, "v1 failing (current)") && strings.Contains(said, "/api: ")
 		return told && !strings.Contains(said, "secret"), said
 	})
+	said := s.metrics()
+	if problems, err := promlint.New(strings.NewReader(said)).Lint(); err != nil {
+		t.Errorf("%v %v", err, problems)
+	}
+	for _, part := range []string{
+		`teal_requests_total{app="shop",code="5xx",component="bad",role="current",slot="blue",version="1"} `,
+		`teal_instances{app="shop",component="web",role="current",slot="blue",state="healthy",version="1"} 1`,
+		`teal_instance_restarts_total{app="shop",component="bad",role="current",slot="blue",version="1"} 0`,
+		`teal_component_memory_bytes{app="shop",component="web",role="current",slot="blue",version="1"} `,
+		`teal_component_cpu_seconds_total{app="shop",component="web",role="current",slot="blue",version="1"} `,
+		`teal_release_phase{app="shop",phase="completed"} 1`,
+	} {
+		if !strings.Contains(said, part) {
+			t.Errorf("/metrics has no %s in\n%s", part, said)
+		}
+	}
+	if strings.Contains(said, `teal_instance_restarts_total{app="shop",component="web",role="current",slot="blue",version="1"} 0`) {
+		t.Errorf("/metrics has no restart:\n%s", said)
+	}
 }
