@@ -1,6 +1,9 @@
 package teal
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // InstanceState says what an instance of a component does.
 type InstanceState string
@@ -16,15 +19,21 @@ const (
 	InstanceDown      InstanceState = "down" // waits to be started again
 )
 
-// InstanceStates returns the states that instances of a kind can be in.
-func InstanceStates(kind ComponentKind) []InstanceState {
-	switch kind {
-	case KindFunction:
-		return []InstanceState{InstanceStarting, InstanceIdle, InstanceBusy}
-	case KindUpstream:
-		return []InstanceState{InstanceStarting, InstanceHealthy, InstanceUnhealthy}
+// InstanceStates returns the states that instances of a kind can be in; none for a kind
+// that has no instances.
+func (k ComponentKind) InstanceStates() []InstanceState {
+	for _, kind := range componentKinds {
+		if kind.name == k {
+			return kind.states
+		}
 	}
-	return []InstanceState{InstanceStarting, InstanceHealthy, InstanceUnhealthy, InstanceDown}
+	return nil
+}
+
+// HasProcesses reports whether the instances of a kind are processes of Teal's own, which
+// can be started again and use memory.
+func (k ComponentKind) HasProcesses() bool {
+	return slices.ContainsFunc(componentKinds, func(kind componentKind) bool { return kind.name == k && kind.processes })
 }
 
 // Usage is what processes use of the machine.

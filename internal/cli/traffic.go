@@ -47,7 +47,7 @@ func componentRow(version int, c api.ComponentView) []string {
 	t := c.Traffic
 	row := append([]string{teal.VersionName(version), c.Component}, trafficCells(&t)...)
 	row = append(row, fmt.Sprint(t.InFlight), fmt.Sprint(c.Restarts))
-	if c.Kind == teal.KindUpstream { // its processes are somebody else's
+	if !c.Kind.HasProcesses() {
 		return append(row[:len(row)-1], "-", "-", "-")
 	}
 	return append(row, memoryText(c.Memory), loadText(c.Load))

@@ -55,7 +55,9 @@ func (r *running) inspect() []teal.RunningComponent {
 	list := make([]teal.RunningComponent, 0, len(parts))
 	for _, p := range parts {
 		c := teal.RunningComponent{Component: p.name, Kind: p.kind}
-		c.Instances, c.Restarts, c.Usage = p.inspect()
+		if p.inspect != nil {
+			c.Instances, c.Restarts, c.Usage = p.inspect()
+		}
 		if line, ok := r.troubles.Load(p.name); ok {
 			c.LastError = line.(*teal.ErrorLine)
 		}

@@ -22,7 +22,8 @@ type part struct {
 	pool      *function.Pool // of a function; nil for others
 	recheck   func()         // of what has checks; nil for others
 	kind      teal.ComponentKind
-	inspect   func() (instances []teal.Instance, restarts int, usage teal.Usage)
+	// inspect tells of its instances; nil where it has none.
+	inspect func() (instances []teal.Instance, restarts int, usage teal.Usage)
 }
 
 // condition is how one component is.
@@ -43,7 +44,7 @@ type condition struct {
 
 func functionPart(name string, pool *function.Pool, f *teal.Function, called gateway.Function) part {
 	return part{
-		name: name, kind: teal.KindFunction,
+		name: name,
 		pool: pool, inspect: pool.Inspect,
 		run: pool.Run,
 		condition: func() condition {
@@ -59,12 +60,8 @@ func functionPart(name string, pool *function.Pool, f *teal.Function, called gat
 }
 
 func endpointPart(name string, set *service.Set, http2, upstream bool) part {
-	kind := teal.KindService
-	if upstream {
-		kind = teal.KindUpstream
-	}
 	return part{
-		name: name, kind: kind, inspect: set.Inspect,
+		name: name, inspect: set.Inspect,
 		run: set.Run,
 		condition: func() condition {
 			s := set.State()

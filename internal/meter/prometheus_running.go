@@ -34,7 +34,7 @@ func (m *Meter) collectRunning(to chan<- prometheus.Metric) {
 }
 
 func collectComponent(to chan<- prometheus.Metric, c teal.RunningComponent, values []string) {
-	for _, state := range teal.InstanceStates(c.Kind) {
+	for _, state := range c.Kind.InstanceStates() {
 		n := 0
 		for _, i := range c.Instances {
 			if i.State == state {
@@ -43,7 +43,7 @@ func collectComponent(to chan<- prometheus.Metric, c teal.RunningComponent, valu
 		}
 		to <- prometheus.MustNewConstMetric(instancesDesc, prometheus.GaugeValue, float64(n), append(slices.Clip(values), string(state))...)
 	}
-	if c.Kind == teal.KindUpstream { // its processes are somebody else's
+	if !c.Kind.HasProcesses() {
 		return
 	}
 	to <- prometheus.MustNewConstMetric(restartsDesc, prometheus.CounterValue, float64(c.Restarts), values...)

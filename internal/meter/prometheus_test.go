@@ -105,7 +105,7 @@ func twice(t *testing.T) *Meter {
 			return []teal.RunningVersion{
 				{App: shop, Version: 2, Slot: teal.SlotGreen, Draining: true, Components: []teal.RunningComponent{component(1, teal.InstanceDown)}},
 				{App: shop, Version: 2, Slot: teal.SlotBlue, Components: []teal.RunningComponent{component(2, teal.InstanceHealthy, teal.InstanceStarting)}},
-				{App: shop, Version: 1, Slot: teal.SlotGreen, Components: []teal.RunningComponent{{Component: "pool", Kind: teal.KindUpstream, Instances: []teal.Instance{{State: teal.InstanceUnhealthy}}}}},
+				{App: shop, Version: 1, Slot: teal.SlotGreen, Components: []teal.RunningComponent{{Component: "pool", Kind: teal.KindUpstream, Instances: []teal.Instance{{State: teal.InstanceUnhealthy}}}, {Component: "files", Kind: teal.KindStatic}}},
 			}
 		},
 		Releases: func() []teal.Release {

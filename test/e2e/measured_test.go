@@ -16,7 +16,10 @@ functions:
   bad: {runtime: python3, handler: bad.handler, code: ./bad}
 services:
   web: {command: [python3, web.py], code: ./web, health: {path: /healthz}}
+static:
+  files: {folder: ./files}
 routes:
+  - {path: /files, to: files}
   - {path: /api, to: bad}
   - {path: /, to: web}
 release:
@@ -78,17 +81,17 @@ func (s *server) measured(app string) (m measured, text string) {
 }
 
 // awaitMeasured waits until the status of an app with one version of the components
-// bad and web is as ok wants it, and does something before each look.
+// bad, files and web is as ok wants it, and does something before each look.
 func (s *server) awaitMeasured(app, what string, before func(), ok func(failing string, bad, web measuredComponent) bool) {
 	s.t.Helper()
 	waitUntil(s.t, what, func() (bool, string) {
 		before()
 		m, text := s.measured(app)
-		if len(m.Environments) != 1 || len(m.Environments[0].Components) != 2 {
+		if len(m.Environments) != 1 || len(m.Environments[0].Components) != 3 {
 			return false, text
 		}
 		env := m.Environments[0]
-		return ok(env.Failing, env.Components[0], env.Components[1]), text
+		return ok(env.Failing, env.Components[0], env.Components[2]), text
 	})
 }
 
@@ -100,7 +103,7 @@ func TestWhatFailsIsSeenInStatus(t *testing.T) {
 	defer contained(t)
 	t.Parallel()
 	s := startServer(t)
-	a := newFiles(t, files{"teal.yaml": measuredManifest, "bad/bad.py": badHandler, "web/web.py": webThatDies})
+	a := newFiles(t, files{"teal.yaml": measuredManifest, "bad/bad.py": badHandler, "web/web.py": webThatDies, "files/index.html": "hello"})
 	s.ok("deploy", a.dir)
 	if m, text := s.measured("shop"); len(m.Environments) != 1 || m.Environments[0].Failing != "" || m.Environments[0].Role != "current" {
 		t.Errorf("before any request:\n%s", text)
