@@ -27,8 +27,18 @@ type App struct {
 	// down: nobody sees it, and nothing of it is begun any more. The record goes
 	// last, so a server that starts again knows what is left to be done.
 	Deleting bool `json:"deleting,omitempty"`
+	// KeepState says of an app that is being deleted that what its components have
+	// stored in their state directories stays.
+	KeepState bool `json:"keep_state,omitempty"`
 	// Queue holds the IDs of the releases that wait for their turn, in its order.
 	Queue []string `json:"queue,omitempty"`
+	// Stopped is the order by which nothing of the app runs; nil when it may run. Like
+	// Active it is claimed by compare-and-swap: nothing is started of a stopped app.
+	Stopped *AppOrder `json:"stopped,omitempty"`
+	// Frozen is the newest freeze that somebody has ordered; see FrozenAt.
+	Frozen *AppOrder `json:"frozen,omitempty"`
+	// Orders are the last orders for the app, oldest first, at most MaxAppOrders.
+	Orders []AppOrder `json:"app_orders,omitempty"`
 }
 
 // ComponentKind says who runs a component.

@@ -21,6 +21,12 @@ type Status struct {
 	Judgement *teal.Judgement `json:"judgement,omitempty"`
 	// Traffic is that of all versions together.
 	Traffic *TrafficView `json:"traffic,omitempty"`
+	// Stopped is who has stopped the app; Frozen who has frozen it, as long as that
+	// holds. Freeze windows are the policy's.
+	Stopped *teal.AppOrder `json:"stopped,omitempty" doc:"Who has stopped the app; left out when it is not stopped"`
+	Frozen  *teal.AppOrder `json:"frozen,omitempty" doc:"Who has frozen the app, beside the freeze windows of its policy; left out when nobody has"`
+	// Orders are the last times that it was stopped, started, frozen and unfrozen.
+	Orders []teal.AppOrder `json:"app_orders,omitempty" doc:"The last times that somebody stopped, started, froze or unfroze the app, oldest first"`
 }
 
 // AliasView is an alias with the revision that a compare-and-swap names.
@@ -85,6 +91,9 @@ type Records struct {
 	Judgement    *teal.Judgement
 	Traffic      *teal.AppTraffic      // nil: nothing measures
 	Running      []teal.RunningVersion // nil: nobody asks
+	Stopped      *teal.AppOrder
+	Frozen       *teal.AppOrder // nil when its end has passed
+	Orders       []teal.AppOrder
 }
 
 // NewStatus puts records together for users. Environments are ordered by
@@ -96,6 +105,10 @@ func NewStatus(r Records) Status {
 		Environments: make([]EnvironmentView, 0, len(r.Environments)),
 		Release:      viewIfAny(cmp.Or(r.Active, r.Last)),
 		Judgement:    r.Judgement,
+		Stopped:      r.Stopped, Frozen: r.Frozen, Orders: r.Orders,
+	}
+	if status.Release != nil && !status.Release.Phase.Ended() {
+		status.Release.Frozen = r.Frozen
 	}
 	var live teal.Alias
 	for _, a := range r.Aliases {

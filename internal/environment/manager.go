@@ -82,11 +82,11 @@ type Usage interface {
 	// change of the app's aliases that is under way. The use is what it found.
 	HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
-	// that are being deleted.
+	// that are stopped or being deleted.
 	Targets() []Target
-	// Deleted reports whether the app is being deleted, or nothing is left of it
-	// but what runs.
-	Deleted(ctx context.Context, app string) bool
+	// RunsNothing reports whether nothing of the app is to run: it is stopped or being
+	// deleted, or nothing is left of it but what runs.
+	RunsNothing(ctx context.Context, app string) bool
 	// Reroute makes the data plane see which environments of the app there
 	// are, before it returns.
 	Reroute(app string)
