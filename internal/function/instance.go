@@ -49,6 +49,7 @@ const (
 // instance is one process, its Runtime API and its place in the pool.
 type instance struct {
 	pool     *Pool
+	number   int
 	name     string
 	scratch  string
 	tail     tail
@@ -81,6 +82,7 @@ func newInstance(p *Pool, number int) *instance {
 	id := strconv.Itoa(number)
 	i := &instance{
 		pool:       p,
+		number:     number,
 		name:       p.cfg.Name + "/" + id,
 		scratch:    filepath.Join(p.cfg.WorkDir, "instance-"+id),
 		ready:      make(chan struct{}),

@@ -125,7 +125,9 @@ type Pool struct {
 	slow         process.Backoff // while it does not work
 	quick        process.Backoff // while it does
 	sequence     int
-	shown        State // what OnChange was last called for
+	restarts     int           // instances that have ended by themselves, or did not come up
+	spent        time.Duration // CPU time of the instances that are gone
+	shown        State         // what OnChange was last called for
 }
 
 // New checks cfg and returns a pool that does nothing before Run.
@@ -301,6 +303,7 @@ func (p *Pool) delayLocked(f *failure, up time.Duration) time.Duration {
 func (p *Pool) failed(f *failure, up time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
+	p.restarts++
 	delay := p.delayLocked(f, up)
 	p.notBefore = now.Add(delay)
 	p.failure = f
@@ -440,6 +443,9 @@ func (p *Pool) forget(i *instance) {
 	p.mu.Lock()
 	p.counts[i.stage]--
 	delete(p.instances, i)
+	if i.process != nil {
+		p.spent += i.process.Usage().CPU
+	}
 	p.mu.Unlock()
 	p.nudge()
 }
