@@ -15,7 +15,7 @@ func (c *clientConn) fail(err error) {
 		c.abort()
 		return
 	}
-	if t.up.body.Done() && t.up.piece == 0 {
+	if c.stream != nil || t.up.body.Done() && t.up.piece == 0 {
 		c.respond(err)
 		return
 	}
@@ -80,6 +80,10 @@ func (c *clientConn) skipOver(whole bool) {
 func (c *clientConn) respond(err error) {
 	t := c.exchange
 	answer := t.Fail(err)
+	if c.stream != nil {
+		c.respondOnStream(answer)
+		return
+	}
 	w := c.loop.headWriter(http1.AppendStatusLine(c.loop.buffers.get(smallBuffer)[:0], answer.Status, nil))
 	answer.WriteHead(w)
 	c.answer(c.complete(w.out, answer.Body))
@@ -137,6 +141,8 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 	c.release()
 	t.body.Release()
 	switch {
+	case c.stream != nil:
+		c.detach()
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()
 	case t.closes || c.loop.stopping:

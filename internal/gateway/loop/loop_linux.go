@@ -34,10 +34,13 @@ type loop struct {
 	earliest int64                                // no deadline is before this
 	count    atomic.Int64                         // of clients, for those who share connections out
 
-	buffers bufferStock
-	spare   []*roundTrip
-	date    dateLine
-	head    headWriter
+	buffers      bufferStock
+	spare        []*roundTrip
+	unflushed    []*session // have something to write
+	spareStreams []*clientConn
+	date         dateLine
+	dateSpace    []byte
+	head         headWriter
 
 	accepting bool
 	paused    int64 // when to accept again; 0 for not paused
@@ -91,6 +94,7 @@ func (l *loop) run() {
 			l.sweep()
 		}
 		l.serveWaiting()
+		l.flushSessions()
 		l.closeSockets()
 		l.yield()
 	}
@@ -145,6 +149,9 @@ func (l *loop) serve(c *clientConn) {
 	defer l.rescue(c)
 	l.readsLeft = readsInARow
 	c.proceed()
+	if c.stream != nil {
+		c.stream.session.settle(c)
+	}
 }
 
 // rescue is deferred wherever a client is worked for: a defect costs that client
@@ -233,12 +240,7 @@ func (l *loop) closeSockets() {
 // at returns the time after a duration, and remembers that something is to be
 // done then.
 func (l *loop) at(after time.Duration) int64 {
-	// The sweep looks at every connection, so it is not to happen for each
-	// deadline by itself.
-	const coarse = int64(5 * time.Millisecond)
-	when := l.now + int64(after)
-	l.earliest = min(l.earliest, when+coarse)
-	return when
+	return l.until(l.now + int64(after))
 }
 
 // sweep ends what has taken too long. It looks at every connection, but only
@@ -277,6 +279,9 @@ func (l *loop) expire(c *clientConn) {
 	l.readsLeft = readsInARow
 	c.expired()
 	c.proceed()
+	if c.stream != nil {
+		c.stream.session.settle(c)
+	}
 }
 
 // watch makes the loop hear when an environment has drained, and when what is
@@ -321,7 +326,10 @@ func (l *loop) stop() {
 	l.stopping = true
 	l.stopAccepting()
 	for _, c := range append([]*clientConn(nil), l.clients...) {
-		if c.isIdle() {
+		switch {
+		case c.session != nil:
+			c.session.leave()
+		case c.isIdle():
 			c.close()
 		}
 	}
@@ -344,6 +352,15 @@ func (l *loop) end() {
 	l.poll.close()
 }
 
+// until remembers that something is to be done at a time.
+func (l *loop) until(when int64) int64 {
+	// The sweep looks at every connection, so it is not to happen for each
+	// deadline by itself.
+	const coarse = int64(5 * time.Millisecond)
+	l.earliest = min(l.earliest, when+coarse)
+	return when
+}
+
 // dateLine is the Date header, made once a second.
 type dateLine struct {
 	second int64
@@ -351,6 +368,14 @@ type dateLine struct {
 }
 
 func (l *loop) appendDate(to []byte) []byte { return l.date.append(to, time.Now()) }
+
+// dateText returns the value of the header, for now.
+func (l *loop) dateText() string {
+	const name, end = len("Date: "), len("\r\n")
+	line := l.date.append(l.dateSpace[:0], time.Now())
+	l.dateSpace = line
+	return view(line[name : len(line)-end])
+}
 
 func (d *dateLine) append(to []byte, now time.Time) []byte {
 	if second := now.Unix(); d.second != second {
