@@ -130,6 +130,7 @@ var designed = rules{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
 		"github.com/spf13/":              {"internal/cli"},
+		"golang.org/x/net/http2/hpack":   {"internal/http2"},
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/manifest"},
