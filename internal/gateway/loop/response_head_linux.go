@@ -61,9 +61,6 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 	c.redial()
 }
 
-// maxInterim bounds the interim responses to one request.
-const maxInterim = 16
-
 // takeHead passes on a head of the instance; false means that the request has
 // ended.
 func (c *clientConn) takeHead() bool {
@@ -74,7 +71,7 @@ func (c *clientConn) takeHead() bool {
 		return c.startTunnel()
 	case r.Interim():
 		t.interim++
-		if t.interim > maxInterim {
+		if t.interim > exchange.MostInterim {
 			c.fail(t.Misbehaved("sends interim answers without end"))
 			return false
 		}
