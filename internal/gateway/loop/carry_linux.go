@@ -18,7 +18,7 @@ func (c *clientConn) carry() {
 	length := t.request.Length()
 	from := carried.From{
 		Client: c.client, Server: localAddress(st.session.client.fd), Admission: c.admission.granted,
-		Protocol: st.protocol, Length: length, Ends: st.Received() && c.r == c.w,
+		Protocol: st.protocol, Length: length, Ends: st.bare,
 	}
 	if st.connect {
 		from.Length = http1.Chunked

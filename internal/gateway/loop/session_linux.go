@@ -22,6 +22,7 @@ type session struct {
 	blocked []*clientConn // streams that have something to say and no room for it
 	asking  []*clientConn // streams that wait until it is known who has opened the connection
 	dirty   bool          // in loop.unflushed
+	paused  bool          // nothing is read until the client has read some
 	over    bool
 
 	heard   int64 // when something has been read
@@ -86,8 +87,9 @@ func (c *clientConn) converse() {
 			return
 		}
 		if s.waiting() > mostWaiting {
+			s.paused = true // until the client has read some
 			s.touch()
-			return // it goes on when the client has read some
+			return
 		}
 		if c.loop.readsLeft == 0 {
 			c.loop.later(c)
@@ -246,8 +248,9 @@ func (s *session) flush() {
 	if len(s.blocked) > 0 && s.waiting() < mostWaiting/2 {
 		s.wake()
 	}
-	if s.waiting() < mostWaiting && c.r < c.w {
-		c.loop.later(c) // what has been read and not looked at
+	if s.paused && s.waiting() < mostWaiting {
+		s.paused = false
+		c.loop.later(c)
 	}
 	if s.leaving == closing && s.open == 0 && c.isFlushed() {
 		s.over = true

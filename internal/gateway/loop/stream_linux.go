@@ -22,6 +22,7 @@ type stream struct {
 	http2.Stream
 	session  *session
 	blocked  bool // in session.blocked
+	bare     bool // its head was all: an instance that speaks HTTP/2 may make a difference of that
 	last     bool // no content follows what is to be sent
 	refused  error
 	added    int             // fields of the head that the client has not sent
@@ -64,6 +65,7 @@ func (s *stream) isOver() bool { return s.session.over || s.Over() }
 // takeHead2 writes the head of the request into the buffer.
 func (c *clientConn) takeHead2(h *http2.Head) {
 	st := c.stream
+	st.bare = h.Ends
 	switch {
 	case h.TooLarge:
 		st.refused = errHeadTooLarge
