@@ -36,7 +36,6 @@ func FuzzConn(f *testing.F) {
 	}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := New(testLimits)
-		var streams []*Stream
 		var ours []string
 		all := append([]byte(Preface), data...)
 		var own *Error
@@ -52,7 +51,6 @@ func FuzzConn(f *testing.F) {
 				ours = append(ours, joinHead(&c.Head))
 				s := &Stream{}
 				c.Accept(s, nil)
-				streams = append(streams, s)
 				c.BeginHead(s, 200)
 				c.EndHead(s, false)
 			case Data:

@@ -8,7 +8,6 @@ import "strconv"
 // section 7.1), nothing is copied to be kept, and it costs no memory.
 type encoder struct {
 	start int // of the frame in Out whose block is being written
-	open  bool
 }
 
 // appendStatus writes a status.
@@ -36,15 +35,15 @@ func appendStatus(to []byte, status int) []byte {
 // appendField writes a field. The name is written in lower case.
 func appendField(to []byte, name, value string) []byte {
 	if index := staticName(name); index > 0 {
-		to = appendInteger(to, 0, 4, uint64(index))
+		to = appendInteger(to, 4, uint64(index))
 	} else {
 		to = append(to, 0)
-		to = appendInteger(to, 0, 7, uint64(len(name)))
+		to = appendInteger(to, 7, uint64(len(name)))
 		for i := range len(name) {
 			to = append(to, lower(name[i]))
 		}
 	}
-	to = appendInteger(to, 0, 7, uint64(len(value)))
+	to = appendInteger(to, 7, uint64(len(value)))
 	return append(to, value...)
 }
 
@@ -59,18 +58,19 @@ func lower(c byte) byte {
 func appendLength(to []byte, length int64) []byte {
 	var digits [20]byte
 	text := strconv.AppendInt(digits[:0], length, 10)
-	to = appendInteger(to, 0, 4, 28)
-	to = appendInteger(to, 0, 7, uint64(len(text)))
+	to = appendInteger(to, 4, 28)
+	to = appendInteger(to, 7, uint64(len(text)))
 	return append(to, text...)
 }
 
-// appendInteger writes a number with a prefix of so many bits (RFC 7541, section 5.1).
-func appendInteger(to []byte, first byte, bits uint, n uint64) []byte {
+// appendInteger writes a number with a prefix of so many bits (RFC 7541, section 5.1),
+// before which there are only zeros.
+func appendInteger(to []byte, bits uint, n uint64) []byte {
 	most := uint64(1)<<bits - 1
 	if n < most {
-		return append(to, first|byte(n))
+		return append(to, byte(n))
 	}
-	to = append(to, first|byte(most))
+	to = append(to, byte(most))
 	for n -= most; n >= 0x80; n >>= 7 {
 		to = append(to, byte(n)|0x80)
 	}

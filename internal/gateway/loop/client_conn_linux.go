@@ -93,7 +93,7 @@ func (c *clientConn) proceed() {
 			c.noteLeaving()
 			return
 		case clientOpening:
-			more = c.open()
+			c.open()
 		case clientConversing:
 			c.converse()
 			return

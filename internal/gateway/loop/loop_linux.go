@@ -29,6 +29,7 @@ type loop struct {
 	pools    map[poolKey]*pool
 	watched  map[*gateway.Environment]func() bool // stops watching for its end
 	again    []*clientConn                        // could go on, but others had to get their turn
+	resumed  []*clientConn                        // room for the next of again
 	closing  []int                                // descriptors to close when no event of this round can mean them any more
 	freed    []*pool                              // have something for those who wait
 	earliest int64                                // no deadline is before this
@@ -166,13 +167,15 @@ func (l *loop) rescue(c *clientConn) {
 // resume goes on with those who had to wait for others.
 func (l *loop) resume() {
 	waiting := l.again
-	l.again = nil
+	l.again = l.resumed[:0]
 	for _, c := range waiting {
 		c.again = false
 		if c.state != clientGone {
 			l.serve(c)
 		}
 	}
+	clear(waiting)
+	l.resumed = waiting
 }
 
 // later lets others go first.

@@ -159,7 +159,7 @@ func (s *stream) frame(to []byte, h *http2.Head) []byte {
 }
 
 // open begins with the request, whose head is whole.
-func (c *clientConn) open() bool {
+func (c *clientConn) open() {
 	st := c.stream
 	t := c.loop.newRoundTrip(c)
 	c.exchange = t
@@ -171,7 +171,7 @@ func (c *clientConn) open() bool {
 	if err != nil {
 		t.Watch()
 		c.respond(exchange.Refusal(err))
-		return true
+		return
 	}
 	head := c.w - int(st.pushed)
 	t.head, c.base, c.r, c.head = head, head, head, &t.request
@@ -185,10 +185,9 @@ func (c *clientConn) open() bool {
 	if err := t.CheckFields(t.request.Len() - st.added); err != nil {
 		t.Watch()
 		c.respond(err)
-		return true
+		return
 	}
 	c.begin()
-	return true
 }
 
 // checkConnect refuses a WebSocket that cannot be had from the component that has been
