@@ -27,8 +27,18 @@ type App struct {
 	// down: nobody sees it, and nothing of it is begun any more. The record goes
 	// last, so a server that starts again knows what is left to be done.
 	Deleting bool `json:"deleting,omitempty"`
+	// KeepState says of an app that is being deleted that what its components have
+	// stored in their state directories stays.
+	KeepState bool `json:"keep_state,omitempty"`
 	// Queue holds the IDs of the releases that wait for their turn, in its order.
 	Queue []string `json:"queue,omitempty"`
+	// Stopped is the order by which nothing of the app runs; nil when it may run. Like
+	// Active it is claimed by compare-and-swap: nothing is started of a stopped app.
+	Stopped *AppOrder `json:"stopped,omitempty"`
+	// Frozen is the newest freeze that somebody has ordered; see FrozenAt.
+	Frozen *AppOrder `json:"frozen,omitempty"`
+	// Orders are the last orders for the app, oldest first, at most MaxAppOrders.
+	Orders []AppOrder `json:"app_orders,omitempty"`
 }
 
 // ComponentKind says who runs a component.
@@ -39,6 +49,7 @@ const (
 	KindFunction ComponentKind = "function" // code that Teal runs per invocation
 	KindService  ComponentKind = "service"  // a long-running HTTP process that Teal runs
 	KindUpstream ComponentKind = "upstream" // an HTTP address that somebody else runs
+	KindStatic   ComponentKind = "static"   // files that Teal itself answers with
 )
 
 // Component is one part of an app. Exactly one field is set.
@@ -46,6 +57,7 @@ type Component struct {
 	Function *Function `json:"function,omitempty"`
 	Service  *Service  `json:"service,omitempty"`
 	Upstream *Upstream `json:"upstream,omitempty"`
+	Static   *Static   `json:"static,omitempty"`
 }
 
 // Function is code that Teal runs per invocation, as AWS Lambda does.
@@ -225,7 +237,7 @@ func (s Spec) Check() []Problem {
 	c := &checker{}
 	c.name("app", s.App, "app")
 	if len(s.Components) == 0 {
-		c.addf([]string{"app"}, "has no component; add one under functions, services or upstreams")
+		c.addf([]string{"app"}, "has no component; add one under functions, services, static or upstreams")
 	}
 	if len(s.Components) > MaxComponents {
 		c.addf([]string{"app"}, "has %d components; at most %d are allowed", len(s.Components), MaxComponents)
@@ -283,12 +295,12 @@ func AddressVariable(component string) string {
 
 func (c *checker) component(name string, comp Component) {
 	if comp.fields() > 1 {
-		c.addf([]string{"components", name}, "is more than one of a function, a service and an upstream")
+		c.addf([]string{"components", name}, "is more than one of a function, a service, static files and an upstream")
 		return
 	}
 	kind, ok := comp.kind()
 	if !ok {
-		c.addf([]string{"components", name}, "is neither a function, a service nor an upstream")
+		c.addf([]string{"components", name}, "is neither a function, a service, static files nor an upstream")
 		return
 	}
 	path := []string{kind.section, name}

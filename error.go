@@ -62,6 +62,7 @@ const (
 	CodeTooLarge            Code = "too_large"
 	CodeThrottled           Code = "throttled"
 	CodeUnavailable         Code = "unavailable"
+	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
 	CodeDiskFull            Code = "disk_full"
 	CodeTimeout             Code = "timeout"
@@ -107,6 +108,7 @@ var kinds = map[Code]Kind{
 	CodeTooLarge:            KindTooLarge,
 	CodeThrottled:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,
+	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,
 	CodeDiskFull:            KindUnavailable,
 	CodeTimeout:             KindTimeout,

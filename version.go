@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -51,7 +52,10 @@ func ParseVersionRef(s string) (r VersionRef, ok bool) {
 	if s == DraftName {
 		return Draft, true
 	}
-	number, err := strconv.ParseUint(s, 10, 31) // no sign
+	if strings.Trim(s, "0123456789") != "" { // an error of strconv would be allocated, for every call through an alias
+		return 0, false
+	}
+	number, err := strconv.ParseUint(s, 10, 31)
 	if err != nil {
 		return 0, false
 	}

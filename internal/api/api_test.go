@@ -145,7 +145,7 @@ func TestBadRequests(t *testing.T) {
 		says                     string
 	}{
 		{"unknown path", "GET", "/v1/nothing", "", 404, "not_found", "/openapi.json"},
-		{"wrong method", "DELETE", "/v1/apps/hello", "", 405, "method_not_allowed", "use GET"},
+		{"wrong method", "PUT", "/v1/apps/hello", "", 405, "method_not_allowed", "use GET"},
 		{"unknown app", "GET", "/v1/apps/nope", "", 404, "unknown_app", `"nope"`},
 		{"name with store wildcard", "GET", "/v1/apps/*", "", 404, "unknown_app", `"*"`},
 		{"name with a dot", "GET", "/v1/apps/a.b/versions", "", 404, "unknown_app", `"a.b"`},
@@ -332,11 +332,11 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(operations)
 	want := []string{
-		"DELETE /v1/records/{key}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
+		"DELETE /v1/apps/{app}", "DELETE /v1/records/{key}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
 		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
 		"GET /v1/apps/{app}/versions/{version}", "GET /v1/events", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
-		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
-		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
+		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/freeze", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
+		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/start", "POST /v1/apps/{app}/stop", "POST /v1/apps/{app}/unfreeze", "POST /v1/apps/{app}/versions",
 		"POST /v1/releases/{id}/hooks/{token}",
 		"PUT /v1/apps/{app}/aliases/{alias}", "PUT /v1/bundles/{digest}",
 	}

@@ -114,6 +114,7 @@ func (s *Server) registerAll() {
 	s.registerAliases()
 	s.registerReleases()
 	s.registerOrders()
+	s.registerOperator()
 	s.registerIntervals()
 	s.registerInvoke()
 	s.registerBundles()

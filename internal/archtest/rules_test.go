@@ -71,30 +71,35 @@ var designed = rules{
 		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {"internal/cron"},                        // what a freeze window must look like
+		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
 		"internal/nobody":   {},                                       // for tests: an address that refuses connections
 		"internal/notify":   {},
 		"internal/process":  {},
+		"internal/yamltree": {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold"},
+		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
+		// What it writes is read as a manifest before anybody gets it.
+		"internal/importer": {"internal/manifest", "internal/yamltree"},
+		"internal/systemd":  {"internal/atomicfile", "internal/process"}, // units are files; an installation runs useradd and systemctl
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},
@@ -129,11 +134,11 @@ var designed = rules{
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
-		"github.com/spf13/":              {"internal/cli"},
+		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them
 		"golang.org/x/net/http2/hpack":   {"internal/http2"},
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
-		"github.com/goccy/go-yaml":       {"internal/manifest"},
+		"github.com/goccy/go-yaml":       {"internal/yamltree"},
 		"github.com/prometheus/":         {"internal/meter"},
 		"github.com/aws/":                {"internal/target", "examples", "test/bench", "internal/api/awslambda"}, // tests may use it anywhere; the API, its event streams
 		"github.com/docker/":             {"internal/target"},
@@ -147,6 +152,12 @@ var designed = rules{
 		"github.com/moby/patternmatcher": {"internal/artifact"},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
+
+		"github.com/coreos/go-systemd/": {"internal/systemd"},
+		// A module of its own: none of these is in the program.
+		"github.com/goreleaser/nfpm/":             {"packaging"},
+		"github.com/google/go-containerregistry/": {"packaging"},
+		"golang.org/x/crypto/x509roots/":          {"packaging"},
 	},
 	bounds: map[string]bound{
 		// The composition root composes. Whoever decides about apps, versions, aliases or

@@ -69,7 +69,7 @@ func (s *session) address() (string, error) {
 	if address := s.env.Getenv("TEAL_ADDR"); address != "" {
 		return address, nil
 	}
-	data, err := dataDir(s.env.Getenv)
+	data, err := s.serverData()
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func (s *session) token() (string, error) {
 	if token := s.env.Getenv("TEAL_TOKEN"); token != "" {
 		return strings.TrimSpace(token), nil
 	}
-	data, err := dataDir(s.env.Getenv)
+	data, err := s.serverData()
 	if err != nil {
 		return "", err
 	}
@@ -101,6 +101,22 @@ func (s *session) token() (string, error) {
 		return "", teal.Errorf(teal.CodeUnauthorized, "%s does not hold a token; set TEAL_TOKEN, or delete the file and restart the server", file)
 	}
 	return token, nil
+}
+
+// serverData returns the data directory of the server to talk to: the user's own, else
+// that of the machine's service where there is one. It may be closed to this user;
+// then reading says so.
+func (s *session) serverData() (string, error) {
+	data, err := dataDir(s.env.Getenv)
+	if s.env.Getenv("TEAL_DATA") != "" || s.env.ServiceData == "" || err == nil && isDir(data) || !isDir(s.env.ServiceData) {
+		return data, err
+	}
+	return s.env.ServiceData, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }
 
 // dataDir returns TEAL_DATA, else the user's own place for Teal.

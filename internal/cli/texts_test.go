@@ -24,8 +24,10 @@ var texts = map[string]func(*script){
 	"teal": textsOfTeal, "deploy": textsOfDeploy, "promote": textsOfPromote, "rollback": textsOfRollback, "abort": textsOfAbort,
 	"pause": textsOfPause, "resume": textsOfResume, "approve": textsOfApprove, "status": textsOfStatus, "watch": textsOfWatch,
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
-	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit,
+	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
+	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"service": textsOfService, "completion": textsOfCompletion,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -348,6 +350,21 @@ func (s *script) deployFrozen() {
 	s.canaryApp("one")
 	s.endlessFreeze()
 	s.teal("deploy", s.dir)
+	s.scene("A release that somebody freezes")
+	s.canaryApp("one")
+	s.quietly("deploy DIR")
+	s.canaryApp("two")
+	s.fake.OnWatch = func(string) {
+		verify(s.fake)
+		s.fake.Step("hello")
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Advance(5 * time.Minute)
+		s.run("freeze", "hello", "--reason", "and longer")
+		s.run("unfreeze", "hello")
+		s.fake.Step("hello")
+		s.fake.GoLive("hello")
+	}
+	s.teal("deploy", s.dir)
 }
 
 // endlessFreeze writes the app with a freeze that never ends.
@@ -430,6 +447,106 @@ func textsOfAbort(s *script) {
 	s.scene("A first release")
 	s.started()
 	s.teal("abort", "hello")
+}
+
+func textsOfApp(s *script) {
+	s.title("Help")
+	s.teal("app", "--help")
+	s.teal("app", "delete", "--help")
+	s.scene("An app that is live")
+	s.teal("app", "delete", "hello")
+	s.quietly("deploy DIR")
+	s.teal("app", "delete", "hello")
+	s.tty = true
+	s.asked("jello\n", "app", "delete", "hello")
+	s.asked("", "app", "delete", "hello", "--with-state")
+	s.asked("hello\n", "app", "delete", "hello")
+	s.tty = false
+	s.teal("app", "delete", "hello", "--yes")
+	s.teal("status", "hello")
+	s.quietly("deploy DIR")
+	s.teal("app", "delete", "hello", "--yes", "--with-state")
+	s.teal("app", "delete", "nope", "--yes")
+	s.canary("A release that runs")
+	s.teal("app", "delete", "hello", "--yes")
+}
+
+// asked shows a command on a terminal on which somebody types an answer.
+func (s *script) asked(answer string, args ...string) {
+	s.t.Helper()
+	r := s.runWith(s.t.Context(), answer, args...)
+	fmt.Fprintf(&s.text, "$ teal %s   # typed: %q\n%s\n", s.stable(strings.Join(args, " ")), answer, s.stable(r.out))
+	for line := range strings.Lines(s.stable(r.err)) {
+		fmt.Fprintf(&s.text, "! %s", line)
+	}
+	if r.code != 0 {
+		fmt.Fprintf(&s.text, "(exit %d)\n", r.code)
+	}
+	s.text.WriteString("\n")
+}
+
+func textsOfStop(s *script) {
+	s.title("Help")
+	s.teal("stop", "--help")
+	s.scene("An app that is live")
+	s.quietly("deploy DIR")
+	s.teal("stop", "hello", "--reason", "too expensive")
+	s.teal("stop", "hello")
+	s.teal("status", "hello")
+	s.teal("status")
+	s.teal("deploy", s.dir)
+	s.quietly("start hello")
+	s.teal("history", "hello")
+	s.teal("stop", "nope")
+	s.canary("A release that runs")
+	s.teal("stop", "hello")
+}
+
+func textsOfStart(s *script) {
+	s.title("Help")
+	s.teal("start", "--help")
+	s.scene("An app that is stopped")
+	s.quietly("deploy DIR", "stop hello")
+	s.teal("start", "hello")
+	s.teal("start", "hello")
+	s.teal("status", "hello")
+	s.teal("start", "nope")
+}
+
+func textsOfFreeze(s *script) {
+	s.title("Help")
+	s.teal("freeze", "--help")
+	s.scene("An app that is live")
+	s.quietly("deploy DIR")
+	s.teal("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+	s.teal("status", "hello")
+	s.app("two")
+	s.teal("deploy", s.dir)
+	s.teal("freeze", "hello", "--reason", "we are at a fair")
+	s.teal("status", "hello")
+	s.teal("status")
+	s.teal("deploy", s.dir)
+	s.teal("deploy", s.dir, "--override-freeze", "the shop is down")
+	s.teal("freeze", "hello")
+	s.teal("freeze", "hello", "--for", "-1h", "--reason", "no")
+	s.teal("freeze", "nope", "--reason", "no")
+	s.canary("A release that runs")
+	s.teal("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+	s.teal("status", "hello")
+	s.teal("history", "hello")
+}
+
+func textsOfUnfreeze(s *script) {
+	s.title("Help")
+	s.teal("unfreeze", "--help")
+	s.scene("An app that is frozen")
+	s.quietly("deploy DIR", "freeze hello --reason fair")
+	s.teal("unfreeze", "hello", "--reason", "the fair is over")
+	s.teal("unfreeze", "hello")
+	s.canary("One whose policy freezes it, too")
+	s.fake.Advance(8 * time.Hour) // it is Friday evening
+	s.quietly("freeze hello --reason fair")
+	s.teal("unfreeze", "hello")
 }
 
 func textsOfPause(s *script) {
@@ -596,6 +713,16 @@ func textsOfWatch(s *script) {
 	s.tty = true
 	s.fake.OnWatch = nil
 	s.interrupt("for all of it", "watch", "hello")
+	s.canary("A release that somebody freezes")
+	s.fake.OnWatch = func(string) {
+		s.fake.OnWatch = nil
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Doubt("hello", "too little traffic")
+		s.fake.Step("hello")
+		s.run("unfreeze", "hello")
+		s.fake.GoLive("hello")
+	}
+	s.interrupt("points to v2", "watch", "hello")
 }
 
 func textsOfHistory(s *script) {
@@ -914,6 +1041,38 @@ func textsOfInit(s *script) {
 	s.teal("init", filepath.Join(s.dir, "other"), "--app", "No!")
 }
 
+func textsOfImport(s *script) {
+	s.title("Help")
+	s.teal("import", "--help")
+	s.teal("import", "sam", "--help")
+	s.teal("import", "serverless", "--help")
+	s.title("A SAM template, once more, elsewhere, and as JSON")
+	file := filepath.Join(s.dir, "stack", "template.yaml")
+	write(s.t, file, "Transform: AWS::Serverless-2016-10-31\nResources:\n  Orders:\n    Type: AWS::Serverless::Function\n    Properties:\n"+
+		"      {Runtime: python3.12, Handler: app.handler, CodeUri: orders, Environment: {Variables: {TABLE: !Ref Table}}}\n  Table: {Type: AWS::Serverless::SimpleTable}\n")
+	s.teal("import", "sam", file)
+	s.teal("import", "sam", file)
+	write(s.t, filepath.Join(s.dir, "stack", "orders", "app.py"), "def handler(event, context):\n    return 1\n")
+	s.teal("import", "sam", file, "--force", "--app", "orders")
+	s.teal("import", "sam", file, "--out", "-")
+	s.teal("import", "sam", file, "--out", filepath.Join(s.dir, "above.yaml"), "--json")
+	s.teal("import", "sam", file, "--out", "-", "--json")
+	s.title("A serverless.yml with patterns")
+	file = filepath.Join(s.dir, "service", "serverless.yml")
+	write(s.t, file, "service: parcels\nprovider: {name: aws, runtime: nodejs22.x}\npackage: {patterns: ['!tests/**']}\nfunctions:\n  track: {handler: src/track.handler, events: [{httpApi: GET /track}]}\n")
+	s.teal("import", "serverless", file)
+	s.title("What is none")
+	s.teal("import", "sam", file)
+	s.teal("import", "sam", filepath.Join(s.dir, "nowhere.yaml"))
+	s.teal("import", "sam", s.dir)
+	s.teal("import", "sam")
+	s.teal("import", "pulumi", file)
+	write(s.t, file, "service: [\n")
+	s.teal("import", "serverless", file)
+	write(s.t, file, "#"+strings.Repeat("x", 10<<20))
+	s.teal("import", "serverless", file)
+}
+
 func textsOfSchema(s *script) {
 	s.title("Help")
 	s.teal("schema", "--help")
@@ -938,6 +1097,13 @@ func textsOfServer(s *script) {
 	} {
 		s.serve(strings.Fields(args), errors.New("not reached"))
 	}
+	s.title("A file with settings")
+	file := filepath.Join(s.dir, "teal-server.yaml")
+	for _, text := range []string{"http: \":80\"", "htp: \":80\"\ntls_dir: x", "http: 80\nlimits: {head: 5s}", "https: \":443\""} {
+		write(s.t, file, text+"\n")
+		fmt.Fprintf(&s.text, "%s\n", text)
+		s.serve([]string{"--config", file, "--check"}, nil)
+	}
 	s.title("A server that does not start")
 	s.serve(nil, teal.Errorf(teal.CodePortTaken, "the port 8080 is taken"))
 	s.serve(nil, errors.New("open store: input/output error"))
@@ -949,5 +1115,27 @@ func (s *script) serve(args []string, fails error) {
 	env := s.environment(&out, &errs, "")
 	env.Serve = func(context.Context, cli.ServeOptions) error { return fails }
 	code := cli.Run(s.t.Context(), append([]string{"server"}, args...), env)
-	fmt.Fprintf(&s.text, "$ teal server %s\n! %s(exit %d)\n\n", strings.Join(args, " "), errs.String(), code)
+	text := fmt.Sprintf("$ teal server %s\n%s! %s(exit %d)\n\n", strings.Join(args, " "), out.String(), errs.String(), code)
+	s.text.WriteString(strings.ReplaceAll(text, s.dir, "/etc/teal"))
+}
+
+func textsOfService(s *script) {
+	s.title("Help")
+	s.teal("service", "--help")
+	s.teal("service", "install", "--help")
+	s.teal("service", "uninstall", "--help")
+	s.title("What it would do")
+	root := s.t.TempDir()
+	for _, command := range []string{"install", "uninstall"} {
+		r := s.run("service", command, "--dry-run", "--root", root)
+		text := fmt.Sprintf("$ teal service %s --dry-run\n%s%s(exit %d)\n\n", command, r.out, r.err, r.code)
+		text = strings.ReplaceAll(text, root, "/root/of/a/system")
+		s.text.WriteString(regexp.MustCompile(`copy \S+ to`).ReplaceAllString(text, "copy PROGRAM to"))
+	}
+}
+
+func textsOfCompletion(s *script) {
+	s.title("Help")
+	s.teal("completion", "--help")
+	s.teal("completion", "bash", "--help")
 }

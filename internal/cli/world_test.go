@@ -101,7 +101,7 @@ func (w *world) runWith(ctx context.Context, stdin string, args ...string) resul
 
 func (w *world) environment(out, errs *buffer, stdin string) cli.Env {
 	return cli.Env{
-		Stdin: strings.NewReader(stdin), Stdout: out, Stderr: errs, Terminal: w.tty,
+		Stdin: strings.NewReader(stdin), Stdout: out, Stderr: errs, Terminal: w.tty, Asks: w.tty,
 		Getenv: func(name string) string { return w.env[name] },
 		Now:    w.fake.Now, Version: "0.1.0",
 	}

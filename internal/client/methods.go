@@ -166,6 +166,32 @@ func (c *Client) Abort(ctx context.Context, app string, body api.AbortBody) (api
 	return c.order(ctx, app, "abort", body)
 }
 
+// OrderApp stops, starts or unfreezes an app: what says which of these.
+func (c *Client) OrderApp(ctx context.Context, app string, what teal.AppOrderKind, body api.OrderBody) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, string(what)}}, body, &out)
+	return out, err
+}
+
+// Freeze lets nothing of an app be released.
+func (c *Client) Freeze(ctx context.Context, app string, body api.FreezeBody) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, "freeze"}}, body, &out)
+	return out, err
+}
+
+// DeleteApp deletes an app. It returns when no request reaches anything of it.
+func (c *Client) DeleteApp(ctx context.Context, app string, d api.DeleteApp) (api.DeletedApp, error) {
+	query := url.Values{}
+	set(query, "by", d.By)
+	if d.WithState {
+		query.Set("state", "true")
+	}
+	var out api.DeletedApp
+	err := c.call(ctx, request{method: http.MethodDelete, path: []string{"apps", app}, query: query}, nil, &out)
+	return out, err
+}
+
 func (c *Client) order(ctx context.Context, app, what string, body any) (api.ReleaseView, error) {
 	var out api.ReleaseView
 	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, what}}, body, &out)

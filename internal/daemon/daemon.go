@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -40,6 +39,7 @@ import (
 	"teal/internal/store"
 	"teal/internal/store/index"
 	"teal/internal/store/natskv"
+	"teal/internal/systemd"
 )
 
 // Config is what a server is told from outside.
@@ -47,6 +47,8 @@ type Config struct {
 	Data  string // directory; created where needed, owned by one server at a time
 	HTTP  string // address of the gateway
 	Admin string // address of the REST API
+	// Sockets take the place of addresses.
+	Sockets systemd.Sockets
 	// Override says who may choose a version with a request header; nil is
 	// nobody.
 	Override func(client netip.Addr) bool
@@ -77,7 +79,10 @@ type AWS struct {
 	// RetryDelay is how long after a function has failed at an event it is tried
 	// again, and half of the time after the second failure; 0 is AWS's minute.
 	RetryDelay time.Duration
-	Unproven   teal.Bytes // see awslambda.Config; 0 is its default
+	// Settle is how long a function that was made or changed is told to be changing;
+	// 0 is lambda.DefaultSettle.
+	Settle   time.Duration
+	Unproven teal.Bytes // see awslambda.Config; 0 is its default
 	// Events bounds what waits of one function.
 	Events    event.Limits
 	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
@@ -195,14 +200,14 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.token = s.data.secret(s.alerts, tokenFile)
 	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
 	s.data.mend(s.alerts)
-	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
+	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
 	parts.closer("http port", func() error { return closeListener(s.front) })
 	if s.edge, err = d.openEdge(parts); err != nil {
 		return nil, err
 	}
-	if s.admin, err = listen("--admin", d.cfg.Admin); err != nil {
+	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
@@ -228,19 +233,6 @@ func closeListener(l net.Listener) error {
 	return nil
 }
 
-func listen(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, teal.Errorf(teal.CodePortTaken, "the address %s is taken by another program; stop it, or choose another address with %s", address, flag)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, teal.Errorf(teal.CodeInvalidInput, "this user may not listen on %s; ports below 1024 need a privilege. Choose another address with %s", address, flag)
-	case err != nil:
-		return nil, teal.Errorf(teal.CodeInvalidInput, "cannot listen on %q: %w; choose an address such as 127.0.0.1:8080 with %s", address, err, flag)
-	}
-	return l, nil
-}
-
 // assemble connects the parts with each other.
 func (s *server) assemble(ctx context.Context) error {
 	cfg := s.daemon.cfg
@@ -262,7 +254,7 @@ func (s *server) assemble(ctx context.Context) error {
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
-	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal)
+	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.meter = meter.New(meter.Config{
@@ -318,13 +310,14 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir),
+		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{

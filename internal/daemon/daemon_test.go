@@ -46,6 +46,7 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 		// A server that serves does so with all that ran before, however slow the machine.
 		RecoveryPatience: await.Patience / 2,
 		Logger:           slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		AWS:              AWS{Settle: time.Nanosecond}, // only the tests of it have functions that are changing
 	}
 	for _, c := range change {
 		c(&cfg)

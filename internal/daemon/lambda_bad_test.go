@@ -89,7 +89,7 @@ func TestLambdaBadInput(t *testing.T) {
 		{"an event that is no UTF-8", "POST", "/2015-03-31/functions/f/invocations", "{\"a\":\"\xff\"}", 400, "InvalidRequestContentException", "Could not parse payload into json: Invalid UTF-8"},
 		{"an event for later, likewise", "POST", "/2014-11-13/functions/f/invoke-async", "\"\xc3(\"", 400, "InvalidRequestContentException", "Invalid UTF-8"},
 		{"an event nested too deep", "POST", "/2015-03-31/functions/f/invocations", strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000), 400, "InvalidRequestContentException", "max depth"},
-		{"a name of the wrong form", "GET", "/2015-03-31/functions/a.b", "", 400, "ValidationException", "functionName"},
+		{"a name of the wrong form", "GET", "/2015-03-31/functions/a!b", "", 400, "ValidationException", "functionName"},
 		{"another region", "GET", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A000000000000%3Afunction%3Af", "", 404, "ResourceNotFoundException", "region"},
 		{"another account", "GET", "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A111111111111%3Afunction%3Af", "", 403, "AccessDeniedException", "not authorized"},
 		{"two qualifiers", "GET", "/2015-03-31/functions/f:1?Qualifier=2", "", 400, "InvalidParameterValueException", "derived qualifier"},

@@ -326,7 +326,7 @@ func TestLambdaBadLayers(t *testing.T) {
 		{"a name with a dot", "POST", "/2018-10-31/layers/l.l/versions", good, 400, "ValidationException", "'layerName'"},
 		{"another account's name", "POST", "/2018-10-31/layers/arn%3Aaws%3Alambda%3Aus-east-1%3A111111111111%3Alayer%3Al/versions", good, 403, "AccessDeniedException", "not authorized"},
 		{"no such version", "GET", "/2018-10-31/layers/a/versions/9", ``, 404, "ResourceNotFoundException", "does not exist"},
-		{"version 0", "GET", "/2018-10-31/layers/a/versions/0", ``, 404, "ResourceNotFoundException", "does not exist"},
+		{"version 0", "GET", "/2018-10-31/layers/a/versions/0", ``, 400, "InvalidParameterValueException", "Layer Version Cannot be less than 1"},
 		{"a version that is no number", "GET", "/2018-10-31/layers/a/versions/x", ``, 400, "SerializationException", ""},
 		{"an ARN without a version", "GET", "/2018-10-31/layers?find=LayerVersion&Arn=" + arn + "a", ``, 400, "ValidationException", "'arn'"},
 		{"another account's ARN", "GET", "/2018-10-31/layers?find=LayerVersion&Arn=arn:aws:lambda:us-east-1:111111111111:layer:a:1", ``, 403, "AccessDeniedException", "lambda:GetLayerVersion"},

@@ -130,7 +130,7 @@ func TestLambdaFromCreateToDelete(t *testing.T) {
 		in.Environment = &types.Environment{Variables: map[string]string{"STAGE": "test"}}
 		in.Tags = map[string]string{"team": "a"}
 	})
-	if *made.Version != "$LATEST" || made.State != types.StateActive || *made.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:My_Function" {
+	if *made.Version != "$LATEST" || made.State != types.StatePending || *made.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:My_Function" {
 		t.Errorf("made: %+v", made)
 	}
 	if err := awssdk.NewFunctionActiveV2Waiter(c).Wait(ctx, &awssdk.GetFunctionInput{FunctionName: aws.String(name)}, await.Patience); err != nil {

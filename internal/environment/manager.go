@@ -17,6 +17,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/process"
 	"teal/internal/release"
+	"teal/internal/static"
 )
 
 // Records keeps versions and environments.
@@ -81,11 +82,11 @@ type Usage interface {
 	// change of the app's aliases that is under way. The use is what it found.
 	HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
-	// that are being deleted.
+	// that are stopped or being deleted.
 	Targets() []Target
-	// Deleted reports whether the app is being deleted, or nothing is left of it
-	// but what runs.
-	Deleted(ctx context.Context, app string) bool
+	// RunsNothing reports whether nothing of the app is to run: it is stopped or being
+	// deleted, or nothing is left of it but what runs.
+	RunsNothing(ctx context.Context, app string) bool
 	// Reroute makes the data plane see which environments of the app there
 	// are, before it returns.
 	Reroute(app string)
@@ -129,8 +130,9 @@ type Config struct {
 // machine.
 type Manager struct {
 	interpreters function.Interpreters
-	blind        sync.Once     // that nobody can tell who calls has been logged
-	starting     chan struct{} // a place for each environment that may be starting
+	files        *static.Memory // of static components, which all share it
+	blind        sync.Once      // that nobody can tell who calls has been logged
+	starting     chan struct{}  // a place for each environment that may be starting
 
 	cfg       Config
 	recovered chan struct{}
@@ -152,7 +154,7 @@ func New(cfg Config) *Manager {
 		cfg.Fleet = NewFleet()
 	}
 	return &Manager{
-		cfg: cfg, recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		cfg: cfg, files: static.NewMemory(static.DefaultMemory), recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 

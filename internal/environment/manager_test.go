@@ -140,8 +140,8 @@ func hideUnused(ctx context.Context, usage Usage, app string, version int, hide 
 	return use, err
 }
 
-func (w *world) Targets() []Target                        { return nil }
-func (w *world) Deleted(_ context.Context, _ string) bool { return false }
+func (w *world) Targets() []Target                            { return nil }
+func (w *world) RunsNothing(_ context.Context, _ string) bool { return false }
 
 func (w *world) Reroute(string) {
 	w.mu.Lock()

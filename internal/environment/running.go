@@ -90,6 +90,7 @@ func (r *running) run(ctx context.Context) {
 		})
 	}
 	r.follow(ctx, passOn)
+	r.handle.MarkStarted() // nobody is to wait for it any more
 	components.Wait()
 	close(r.gone)
 	tasks.Wait()
@@ -154,7 +155,11 @@ func (r *running) setHealth(ctx context.Context, now health) {
 		r.at = time.Now()
 	}
 	r.health = now
+	handle := r.handle
 	r.mu.Unlock()
+	if handle != nil && now.state != teal.EnvironmentStarting {
+		handle.MarkStarted() // before anybody hears of it and calls
+	}
 	if changed && ctx.Err() == nil {
 		r.logger().Info("environment changed", "state", now.state, "reason", now.reason)
 		r.manager.recordHealth(ctx, r, now)
@@ -206,7 +211,7 @@ func (r *running) checked() (at time.Time, window time.Duration) {
 func (r *running) upstreams() map[string]release.Addresses {
 	var list map[string]release.Addresses
 	for _, p := range r.currentParts() {
-		if p.recheck == nil { // a function
+		if p.recheck == nil { // not service nor upstream
 			continue
 		}
 		if c := p.condition(); c.total > 0 {
@@ -402,7 +407,7 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 // instances and versions, and tells the component. A file in the way keeps no
 // component from starting.
 func (r *running) addState(b blueprint) error {
-	if r.manager.cfg.StateDir == "" || b.component.Kind() == teal.KindUpstream {
+	if kind := b.component.Kind(); r.manager.cfg.StateDir == "" || kind == teal.KindUpstream || kind == teal.KindStatic {
 		return nil
 	}
 	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)

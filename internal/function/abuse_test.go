@@ -3,6 +3,8 @@ package function
 import (
 	"encoding/base64"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -81,4 +83,44 @@ func TestTheNextCallerIsNotHit(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an invocation leaves behind and ends the process later, a thread that exits or a
+// promise that is rejected, does not fail whoever is served then; the instance is
+// replaced after that one.
+//
+// Seen red with a thread that ends the process at once, and with a rejection that is
+// taken for the current request's: the next caller got Runtime.ExitError, and
+// Runtime.UnhandledPromiseRejection.
+func TestWhatACallerLeavesBehindHitsNobodyElse(t *testing.T) {
+	t.Parallel()
+	both(t, "", func(t *testing.T, r *running) {
+		for n, how := range []string{"reject", "exit", "throw"} { // of Node's; Python has one way
+			file := filepath.Join(t.TempDir(), "now")
+			left := r.ok(fmt.Sprintf(`{"do":"exit when","how":%q,"file":%q}`, how, file))
+			if next := r.ok(fmt.Sprintf(`{"do":"touch","seconds":0.3,"file":%q}`, file)); next != left {
+				t.Errorf("round %d: process %s serves the next one, not %s: nothing was tested", n, next, left)
+			}
+			if got := r.ok("{}"); got == left {
+				t.Errorf("round %d: process %s goes on", n, got)
+			}
+		}
+	})
+}
+
+// Between two calls it ends the process then, and a caller that comes at the same moment
+// is served: by the last call of this process, or by another one.
+//
+// Seen red with a process that ends without asking the server first: the caller got
+// Runtime.ExitError.
+func TestWhatACallerLeavesBehindEndsAnIdleInstance(t *testing.T) {
+	t.Parallel()
+	both(t, "", func(t *testing.T, r *running) {
+		file := filepath.Join(t.TempDir(), "now")
+		left := r.ok(fmt.Sprintf(`{"do":"exit when","file":%q}`, file))
+		if err := os.WriteFile(file, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "another process serves", func() bool { return r.ok("{}") != left })
+	})
 }

@@ -35,6 +35,9 @@ type Environment struct {
 	cancel      context.CancelCauseFunc
 	connections atomic.Pointer[Connections]
 
+	beginning sync.Once     // closes started
+	started   chan struct{} // closed when it is known how the start has gone
+
 	ending  sync.Mutex // guards drained; only whoever drains the environment takes it, and whoever first uses it
 	drained []func()   // to call when it has drained
 	isOver  bool       // they have been called
@@ -63,6 +66,7 @@ func NewEnvironment(config EnvironmentConfig) *Environment {
 		gate:       NewGate(),
 		life:       life,
 		cancel:     cancel,
+		started:    make(chan struct{}),
 	}
 }
 
@@ -170,6 +174,25 @@ func (e *Environment) chooseHost(a *asked) error {
 		a.host = hosts[0]
 	}
 	return nil
+}
+
+// MarkStarted says that it is known how the start of the environment has gone, or that
+// it has ended without that. It may be called again.
+func (e *Environment) MarkStarted() { e.beginning.Do(func() { close(e.started) }) }
+
+// Started returns a channel that is closed when MarkStarted has been called: before
+// that a function may refuse calls as one that does not run.
+func (e *Environment) Started() <-chan struct{} { return e.started }
+
+// HasStarted reports whether MarkStarted has been called. It neither blocks nor
+// allocates.
+func (e *Environment) HasStarted() bool {
+	select {
+	case <-e.started:
+		return true
+	default:
+		return false
+	}
 }
 
 // Retire ends admission: from now on Acquire reports false. The channel that it

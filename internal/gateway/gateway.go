@@ -90,7 +90,8 @@ const claimAttempts = 64
 // not in normal form.
 //
 // Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
-// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), or CodeUnavailable;
+// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), CodeAppStopped, or
+// CodeUnavailable;
 // or are a *Redirection, where the route leads elsewhere.
 func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	by, err := h.selector()
@@ -184,7 +185,7 @@ func (c *Claim) lead(a *asked) error {
 
 func (c *Claim) errNoRoute(a *asked) error {
 	if allowed := c.Env.routes.allowed(a); len(allowed) > 0 {
-		return &NotAllowed{Public(teal.Errorf(teal.CodeMethodNotAllowed, "this address is for %s", strings.Join(allowed, ", "))), allowed}
+		return ErrNotAllowed(allowed...)
 	}
 	return teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", c.Version, c.Env.app, a.String())
 }
@@ -202,6 +203,9 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
+	}
+	if r.Stopped {
+		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
 		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)

@@ -20,6 +20,9 @@ type App struct {
 	// have no environment yet. Requests for them are answered "try again"
 	// instead of "no such route".
 	Starting map[teal.VersionRef][]teal.Route
+	// Stopped says that nothing of the app runs because somebody wants that. Its
+	// routes, which are in Starting, are its own all the same.
+	Stopped bool
 }
 
 // Table says which app, version and component answers which request. It is

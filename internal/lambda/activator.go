@@ -50,7 +50,7 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 		version := claim.Version
 		switch {
 		case err == nil:
-			return claim, nil
+			return whenStarted(ctx, claim)
 		case teal.IsCode(err, teal.CodeUnknownApp), teal.IsCode(err, teal.CodeVersionNotRunning), teal.IsCode(err, teal.CodeUnavailable):
 		default:
 			return claim, err
@@ -79,9 +79,33 @@ func (a *Activator) ClaimDraft(ctx context.Context, app, component string) (gate
 	return claim, err
 }
 
-// claimRunning is claim where the version runs, and an error where it does not.
+// claimRunning is claim where the version runs, and an error where it does not. It does
+// not block.
 func (a *Activator) claimRunning(ref awslambda.Ref, qualifier string) (gateway.Claim, error) {
-	return a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, gateway.RandomPoint())
+	claim, err := a.gateway.ClaimQualifier(ref.App, cmp.Or(qualifier, teal.DraftName), ref.Component, gateway.RandomPoint())
+	if err == nil && !claim.Env.HasStarted() {
+		claim.Release()
+		return gateway.Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of %s is starting", claim.Version, ref.App)
+	}
+	return claim, err
+}
+
+// whenStarted returns the claim when its environment can take a call: an alias may
+// lead to one that is starting, and so may a second call to what the first one starts.
+// It blocks for startPatience at most.
+func whenStarted(ctx context.Context, claim gateway.Claim) (gateway.Claim, error) {
+	if claim.Env.HasStarted() {
+		return claim, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startPatience)
+	defer cancel()
+	select {
+	case <-claim.Env.Started():
+		return claim, nil
+	case <-ctx.Done():
+		claim.Release()
+		return gateway.Claim{Version: claim.Version}, teal.Errorf(teal.CodeUnavailable, "version %s of %s has not started within %s: %w", claim.Version, claim.Env.App(), startPatience, ctx.Err())
+	}
 }
 
 // follow returns the version that a qualifier leads to at a point.

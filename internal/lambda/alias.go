@@ -40,7 +40,14 @@ func (b *Backend) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Ali
 func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
 	alias.UpdatedAt, alias.UpdatedBy = time.Now(), "Lambda API"
 	set := api.SetAlias{App: alias.App, Alias: alias.Name, Targets: alias.Targets, Revision: &revision, By: alias.UpdatedBy}
-	if err := b.readyFor(ctx, set); err != nil {
+	patience, err := b.checkAlias(ctx, set)
+	if err != nil {
+		return awslambda.Alias{}, err
+	}
+	if revision == 0 && alias.Name != teal.AliasLive {
+		return b.newAlias(ctx, alias)
+	}
+	if err := b.readyFor(ctx, set, patience); err != nil {
 		return awslambda.Alias{}, err
 	}
 	if alias.Name == teal.AliasLive {
@@ -52,31 +59,60 @@ func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint6
 		return awslambda.Alias{}, err
 	}
 	b.warmUp(context.WithoutCancel(ctx), alias.App)
-	record := b.aliases.Alias(alias.App, alias.Name)
-	return awslambda.Alias{Alias: record.Value, Revision: record.Revision}, nil
+	return b.storedAlias(alias), nil
 }
 
-// readyFor refuses what an alias cannot point to, and starts what does not run.
-func (b *Backend) readyFor(ctx context.Context, set api.SetAlias) error {
-	if set.Alias == teal.AliasPreview {
-		return teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
-	}
-	if !slices.ContainsFunc(set.Targets, func(t teal.Target) bool { return t.Version == teal.Draft }) {
-		patience, err := b.cfg.Orders.CheckAlias(ctx, set)
-		if err != nil {
-			return err
+func (b *Backend) storedAlias(alias teal.Alias) awslambda.Alias {
+	record := b.aliases.Alias(alias.App, alias.Name)
+	return awslambda.Alias{Alias: record.Value, Revision: record.Revision}
+}
+
+// newAlias makes an alias that no route uses. As on AWS nobody waits until what it
+// leads to is healthy, and the first call tells what is not: it is only started.
+func (b *Backend) newAlias(ctx context.Context, alias teal.Alias) (awslambda.Alias, error) {
+	for _, t := range alias.Targets {
+		if b.environments.Runs(alias.App, t.Version) {
+			continue
 		}
-		for _, t := range set.Targets {
-			if err := b.cfg.Orders.EnsureReady(ctx, set, t.Version, min(patience, aliasPatience)); err != nil {
-				return asConflict(err)
-			}
+		if err := b.environments.ProvisionUnslotted(ctx, alias.App, t.Version); err != nil {
+			return awslambda.Alias{}, asConflict(err)
 		}
-		return nil
 	}
-	if set.Alias == teal.AliasLive {
-		return teal.Errorf(teal.CodeInvalidInput, "the alias live answers the app's routes and can point to published versions alone, not to $LATEST")
+	if err := b.aliases.SetDescribed(ctx, alias, 0); err != nil {
+		return awslambda.Alias{}, err
 	}
-	return asConflict(b.cfg.Orders.EnsureReady(ctx, set, teal.Draft, aliasPatience))
+	b.warmUp(context.WithoutCancel(ctx), alias.App)
+	return b.storedAlias(alias), nil
+}
+
+// checkAlias refuses what an alias cannot point to, and returns how long its versions
+// may take to become healthy.
+func (b *Backend) checkAlias(ctx context.Context, set api.SetAlias) (patience time.Duration, err error) {
+	switch leadsToDraft := slices.ContainsFunc(set.Targets, func(t teal.Target) bool { return t.Version == teal.Draft }); {
+	case set.Alias == teal.AliasPreview:
+		return 0, teal.Errorf(teal.CodeInvalidInput, "preview follows the newest version that is not live; it cannot be set by hand")
+	case !leadsToDraft:
+		patience, err = b.cfg.Orders.CheckAlias(ctx, set)
+		return min(patience, aliasPatience), err
+	case set.Alias == teal.AliasLive:
+		return 0, teal.Errorf(teal.CodeInvalidInput, "the alias live answers the app's routes and can point to published versions alone, not to $LATEST")
+	}
+	return aliasPatience, nil
+}
+
+// readyFor starts the versions that an alias does not lead to yet, and blocks until
+// they are ready.
+func (b *Backend) readyFor(ctx context.Context, set api.SetAlias, patience time.Duration) error {
+	now := b.aliases.Alias(set.App, set.Alias).Value
+	for _, t := range set.Targets {
+		if slices.ContainsFunc(now.Targets, func(has teal.Target) bool { return has.Version == t.Version }) {
+			continue
+		}
+		if err := b.cfg.Orders.EnsureReady(ctx, set, t.Version, patience); err != nil {
+			return asConflict(err)
+		}
+	}
+	return nil
 }
 
 // asConflict says that a version is not fit for an alias in a way that clients do

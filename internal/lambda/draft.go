@@ -21,6 +21,30 @@ type draft struct {
 	Spec       teal.Spec
 	CreatedAt  time.Time
 	ModifiedAt time.Time
+	// Change is how the draft came to be at ModifiedAt: AWS's tools are told for a
+	// while that it is still going on. A draft from before there was that has none.
+	Change awslambda.Change `json:",omitempty"`
+	// Changed is the component that the change was of.
+	Changed string `json:",omitempty"`
+}
+
+// DefaultSettle is how long a function is told to be changing after a change of its
+// draft. Nothing is left to do in that time. It is long enough for whoever looks at
+// once, or changes it again, to meet what it would meet on AWS, and over before
+// AWS's waiters look for the second time, a second later.
+const DefaultSettle = 500 * time.Millisecond
+
+// settles returns when the last change of the draft is over. It follows from the
+// record alone, so that neither a crash nor a restart leaves a function changing; a
+// clock that was set back does not, either.
+func (d draft) settles(settle time.Duration) time.Time { return d.ModifiedAt.Add(settle) }
+
+// changing returns the change that is going on at a time; "" for none.
+func (d draft) changing(settle time.Duration, now time.Time) awslambda.Change {
+	if now.Before(d.settles(settle)) && !now.Before(d.ModifiedAt) {
+		return d.Change
+	}
+	return ""
 }
 
 // drafts are those of all apps.
@@ -28,16 +52,18 @@ type drafts struct {
 	table *store.Table[store.SideKey, draft]
 	store *store.Store // of the apps' own records
 	apps  Apps
+	// settle is how long a change is told to be going on.
+	settle time.Duration
 
 	mu      sync.Mutex
 	known   map[string]store.Record[draft] // by app
 	changes uint64                         // of known
 }
 
-func newDrafts(kv store.KV, typed *store.Store, apps Apps) *drafts {
+func newDrafts(kv store.KV, typed *store.Store, apps Apps, settle time.Duration) *drafts {
 	return &drafts{
 		table: store.NewSide(kv, "lambda", "draft", func(d draft) store.SideKey { return store.AppKey(d.App) }),
-		store: typed, apps: apps, known: map[string]store.Record[draft]{},
+		store: typed, apps: apps, settle: settle, known: map[string]store.Record[draft]{},
 	}
 }
 
@@ -114,7 +140,32 @@ type current struct {
 	spec     teal.Spec
 	at       time.Time
 	revision string
+	change   awslambda.Change // what is going on with a component, until settles
+	changed  string
+	settles  time.Time
 	app      teal.App
+}
+
+// content returns what one function of the draft is made of.
+func (c current) content(ref awslambda.Ref) (awslambda.Content, error) {
+	made, err := content(teal.Draft, ref, c.spec, c.at, c.revision)
+	if c.change != "" && c.changed == ref.Component {
+		// As on AWS, the revision is another one when the change is over.
+		made.Revision = awslambda.RevisionID(c.revision, string(c.change))
+		made.Change, made.Settles = c.change, c.settles
+	}
+	return made, err
+}
+
+// own returns what a record stands for while a change is going on; "" for none.
+func (d *drafts) own(record store.Record[draft], change awslambda.Change) current {
+	r := record.Value
+	return current{spec: r.Spec, at: r.ModifiedAt, revision: ownRevision(record), change: change, changed: r.Changed, settles: r.settles(d.settle)}
+}
+
+// now is own at this time.
+func (d *drafts) now(record store.Record[draft]) current {
+	return d.own(record, record.Value.changing(d.settle, time.Now()))
 }
 
 // current returns the draft of an app; teal.CodeUnknownApp when it has neither a
@@ -131,12 +182,14 @@ func (d *drafts) current(ctx context.Context, app string) (current, error) {
 		case err != nil:
 			return current{}, err
 		case version != nil:
-			return current{version.Spec, version.CreatedAt, inheritedRevision(*version), record.Value}, nil
+			return current{spec: version.Spec, at: version.CreatedAt, revision: inheritedRevision(*version), app: record.Value}, nil
 		case !drafted:
 			return current{}, store.UnknownApp(app)
 		}
 	}
-	return current{own.Value.Spec, own.Value.ModifiedAt, ownRevision(own), record.Value}, nil
+	now := d.now(own)
+	now.app = record.Value
+	return now, nil
 }
 
 func ownRevision(own store.Record[draft]) string {

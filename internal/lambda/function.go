@@ -54,7 +54,17 @@ func (b *Backend) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Conte
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	return content(teal.Draft, ref, now.spec, now.at, now.revision)
+	return now.content(ref)
+}
+
+// written returns the draft as it was just written: with its change going on, however
+// long the write took.
+func (b *Backend) written(ref awslambda.Ref) (awslambda.Content, error) {
+	record, ok := b.drafts.of(ref.App)
+	if !ok {
+		return awslambda.Content{}, store.UnknownApp(ref.App) // deleted in the meantime
+	}
+	return b.drafts.own(record, record.Value.Change).content(ref)
 }
 
 func versionContent(ref awslambda.Ref, v teal.Version) (awslambda.Content, error) {
@@ -111,10 +121,10 @@ func (b *Backend) Create(ctx context.Context, ref awslambda.Ref, f teal.Function
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	if err := b.drafts.write(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now}); err != nil {
+	if err := b.drafts.write(ctx, draft{App: ref.App, After: app.Value.LastVersion, Spec: spec, CreatedAt: now, ModifiedAt: now, Change: awslambda.Creating, Changed: ref.Component}); err != nil {
 		return awslambda.Content{}, err
 	}
-	return b.Draft(ctx, ref)
+	return b.written(ref)
 }
 
 // Change implements [awslambda.Functions].
@@ -124,7 +134,7 @@ func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(aws
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	c, err := content(teal.Draft, ref, now.spec, now.at, now.revision)
+	c, err := now.content(ref)
 	if err != nil {
 		return c, err
 	}
@@ -136,7 +146,7 @@ func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(aws
 	if err := spec.Validate(); err != nil {
 		return c, err
 	}
-	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now()}
+	d := draft{App: ref.App, After: now.app.LastVersion, Spec: spec, CreatedAt: now.app.CreatedAt, ModifiedAt: time.Now(), Change: awslambda.Updating, Changed: ref.Component}
 	if err := b.drafts.write(ctx, d); err != nil {
 		return c, err
 	}
@@ -144,7 +154,7 @@ func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(aws
 	if err := b.environments.Retire(ctx, ref.App, teal.Draft, teal.DefaultDrain.Std()); err != nil {
 		return c, err
 	}
-	return b.Draft(ctx, ref)
+	return b.written(ref)
 }
 
 // withFunction returns a copy of spec with another function.
@@ -161,7 +171,7 @@ func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(aw
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	c, err := content(teal.Draft, ref, now.spec, now.at, now.revision)
+	c, err := now.content(ref)
 	if err != nil {
 		return c, err
 	}
@@ -180,7 +190,7 @@ func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(aw
 	if err != nil {
 		return c, err
 	}
-	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at}
+	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at, Change: now.change, Changed: now.changed}
 	if err := b.drafts.write(ctx, d); err != nil {
 		return c, err
 	}

@@ -27,7 +27,7 @@ func TestAFunctionIsFoundWithoutTheStore(t *testing.T) {
 	spec := func(app string) teal.Spec {
 		return teal.Spec{App: app, Components: map[string]teal.Component{app: {Function: &teal.Function{}}}}
 	}
-	typed, records := known.Store(), NewRecords(kv, known.Store(), nil)
+	typed, records := known.Store(), NewRecords(kv, known.Store(), nil, 0)
 	if _, err := typed.Apps.Create(ctx, teal.App{Name: "hello", LastVersion: 1}); err != nil {
 		t.Fatal(err)
 	}

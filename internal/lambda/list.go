@@ -133,13 +133,13 @@ func (b *Backend) listedDraft(ref awslambda.Ref) (awslambda.Content, bool) {
 	}
 	d, drafted := b.drafts.of(ref.App)
 	if drafted && d.Value.After >= app.LastVersion {
-		return draftContent(ref, d)
+		return b.draftContent(ref, d)
 	}
 	found, ok := b.index.Version(store.VersionKey{App: ref.App, Number: app.LastVersion})
 	if !ok { // the newest one was deleted
 		versions := b.index.Versions()[ref.App]
 		if len(versions) == 0 {
-			return draftContent(ref, d)
+			return b.draftContent(ref, d)
 		}
 		found = newestOf(app, versions)
 	}
@@ -151,8 +151,8 @@ func (b *Backend) listedDraft(ref awslambda.Ref) (awslambda.Content, bool) {
 	return c, err == nil
 }
 
-func draftContent(ref awslambda.Ref, d store.Record[draft]) (awslambda.Content, bool) {
-	c, err := content(teal.Draft, ref, d.Value.Spec, d.Value.ModifiedAt, ownRevision(d))
+func (b *Backend) draftContent(ref awslambda.Ref, d store.Record[draft]) (awslambda.Content, bool) {
+	c, err := b.drafts.now(d).content(ref)
 	return c, err == nil
 }
 

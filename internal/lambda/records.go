@@ -1,8 +1,10 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"teal"
 	"teal/internal/api/awslambda"
@@ -25,8 +27,10 @@ type Records struct {
 
 // NewRecords returns records that are empty until they are loaded. typed has the
 // apps' own records.
-func NewRecords(kv store.KV, typed *store.Store, apps Apps) *Records {
-	return &Records{drafts: newDrafts(kv, typed, apps), settings: newSettings(kv), layers: newLayers(kv)}
+//
+// settle is how long a change of a draft is told to be going on; 0 is DefaultSettle.
+func NewRecords(kv store.KV, typed *store.Store, apps Apps, settle time.Duration) *Records {
+	return &Records{drafts: newDrafts(kv, typed, apps, cmp.Or(settle, DefaultSettle)), settings: newSettings(kv), layers: newLayers(kv)}
 }
 
 // Load reads the records. What cannot be understood is reported by the tables; one
@@ -55,6 +59,13 @@ func (r *Records) StoredDraft(ctx context.Context, app string) (spec teal.Spec, 
 
 // DraftSpecs returns what all drafts are made of.
 func (r *Records) DraftSpecs() []teal.Spec { return r.drafts.specs() }
+
+// WhileUnchanged runs f while nobody changes the draft, the settings or the function
+// of an app: who looks at the app after it sees what f has done.
+func (r *Records) WhileUnchanged(app string, f func() error) error {
+	defer r.changing.Lock(app)()
+	return f()
+}
 
 // Layers returns all versions of layers.
 func (r *Records) Layers() []awslambda.Layer { return r.layers.list("") }

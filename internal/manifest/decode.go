@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // decoder fills the types of this package from a tree and reports everything
@@ -19,10 +20,10 @@ type decoder struct{ *findings }
 // place is where a value is: the path that leads to it and where it is named.
 type place struct {
 	path []string
-	key  position // its key; of an item of a list, the item
+	key  yamltree.Position // its key; of an item of a list, the item
 }
 
-func (p place) below(key string, at position) place {
+func (p place) below(key string, at yamltree.Position) place {
 	return place{append(slices.Clone(p.path), key), at}
 }
 
@@ -33,11 +34,11 @@ var (
 )
 
 // decode reads n into v. On an error v keeps what it has, its default.
-func (d *decoder) decode(n *node, v reflect.Value, at place) {
-	switch n.kind {
-	case kindBroken:
+func (d *decoder) decode(n *yamltree.Node, v reflect.Value, at place) {
+	switch n.Kind {
+	case yamltree.Broken:
 		return
-	case kindNull:
+	case yamltree.Null:
 		d.addf(at.key, at.path, "has no value; expected %s%s", wanted(v.Type()), emptyHint(v.Type()))
 		return
 	}
@@ -46,8 +47,8 @@ func (d *decoder) decode(n *node, v reflect.Value, at place) {
 		d.text(n, v, at)
 	case t == percentType:
 		d.percent(n, v, at)
-	case t == statusesType && n.scalar():
-		v.Set(reflect.ValueOf(statuses{text(n.text)}))
+	case t == statusesType && n.Scalar():
+		v.Set(reflect.ValueOf(statuses{text(n.Text)}))
 	case isText(t):
 		d.unit(n, v, at)
 	case t.Kind() == reflect.Pointer:
@@ -113,91 +114,91 @@ func emptyHint(t reflect.Type) string {
 	return ""
 }
 
-func (d *decoder) mismatch(n *node, t reflect.Type, at place) {
-	where := n.at
-	if !n.scalar() {
+func (d *decoder) mismatch(n *yamltree.Node, t reflect.Type, at place) {
+	where := n.At
+	if !n.Scalar() {
 		where = at.key
 	}
 	hint := ""
-	if n.scalar() && t.Kind() == reflect.String && t != textType {
-		hint = fmt.Sprintf("; write %q in quotes if that is meant", n.text)
+	if n.Scalar() && t.Kind() == reflect.String && t != textType {
+		hint = fmt.Sprintf("; write %q in quotes if that is meant", n.Text)
 	}
-	d.addf(where, at.path, "is %s; expected %s%s", n.kind, wanted(t), hint)
+	d.addf(where, at.path, "is %s; expected %s%s", n.Kind, wanted(t), hint)
 }
 
-func (d *decoder) text(n *node, v reflect.Value, at place) {
-	if !n.scalar() {
+func (d *decoder) text(n *yamltree.Node, v reflect.Value, at place) {
+	if !n.Scalar() {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	v.SetString(n.text)
+	v.SetString(n.Text)
 }
 
-func (d *decoder) plain(n *node, v reflect.Value, at place) {
-	if n.kind != kindText {
+func (d *decoder) plain(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.Text {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	v.SetString(n.text)
+	v.SetString(n.Text)
 }
 
-func (d *decoder) integer(n *node, v reflect.Value, at place) {
-	if n.kind != kindInt {
+func (d *decoder) integer(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.Int {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	i, err := strconv.ParseInt(n.text, 0, 32)
+	i, err := strconv.ParseInt(n.Text, 0, 32)
 	if err != nil {
-		d.addf(n.at, at.path, "%s is out of range; expected a smaller whole number", n.text)
+		d.addf(n.At, at.path, "%s is out of range; expected a smaller whole number", n.Text)
 		return
 	}
 	v.SetInt(i)
 }
 
 // number reads a number; infinity and what is no number are none.
-func (d *decoder) number(n *node, v reflect.Value, at place) {
-	if n.kind != kindInt && n.kind != kindFloat {
+func (d *decoder) number(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.Int && n.Kind != yamltree.Float {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	f, err := strconv.ParseFloat(n.text, 64)
-	if i, errInt := strconv.ParseInt(n.text, 0, 64); errInt == nil {
+	f, err := strconv.ParseFloat(n.Text, 64)
+	if i, errInt := strconv.ParseInt(n.Text, 0, 64); errInt == nil {
 		f, err = float64(i), nil
 	}
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
-		d.addf(n.at, at.path, "%s is not a finite number; expected one such as 1.5", n.text)
+		d.addf(n.At, at.path, "%s is not a finite number; expected one such as 1.5", n.Text)
 		return
 	}
 	v.SetFloat(f)
 }
 
-func (d *decoder) boolean(n *node, v reflect.Value, at place) {
-	if n.kind != kindBool {
+func (d *decoder) boolean(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.Bool {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	v.SetBool(strings.EqualFold(n.text, "true"))
+	v.SetBool(strings.EqualFold(n.Text, "true"))
 }
 
-func (d *decoder) percent(n *node, v reflect.Value, at place) {
-	if !n.scalar() || n.kind == kindBool {
+func (d *decoder) percent(n *yamltree.Node, v reflect.Value, at place) {
+	if !n.Scalar() || n.Kind == yamltree.Bool {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	w, err := teal.ParseWeight(n.text)
+	w, err := teal.ParseWeight(n.Text)
 	if err != nil {
-		d.addf(n.at, at.path, "%s", err)
+		d.addf(n.At, at.path, "%s", err)
 		return
 	}
 	v.SetInt(int64(w))
 }
 
 // unit reads a quantity with a unit.
-func (d *decoder) unit(n *node, v reflect.Value, at place) {
-	switch n.kind {
-	case kindText:
-	case kindInt, kindFloat:
-		d.addf(n.at, at.path, "%s has no unit; expected %s", n.text, wanted(v.Type()))
+func (d *decoder) unit(n *yamltree.Node, v reflect.Value, at place) {
+	switch n.Kind {
+	case yamltree.Text:
+	case yamltree.Int, yamltree.Float:
+		d.addf(n.At, at.path, "%s has no unit; expected %s", n.Text, wanted(v.Type()))
 		return
 	default:
 		d.mismatch(n, v.Type(), at)
@@ -208,68 +209,75 @@ func (d *decoder) unit(n *node, v reflect.Value, at place) {
 	if !ok {
 		return
 	}
-	if strings.Trim(n.text, "0123456789.+-") == "" {
-		d.addf(n.at, at.path, "%q has no unit; expected %s", n.text, wanted(v.Type()))
+	if strings.Trim(n.Text, "0123456789.+-") == "" {
+		d.addf(n.At, at.path, "%q has no unit; expected %s", n.Text, wanted(v.Type()))
 		return
 	}
-	if err := unmarshaler.UnmarshalText([]byte(n.text)); err != nil {
-		d.addf(n.at, at.path, "%s", err)
+	if err := unmarshaler.UnmarshalText([]byte(n.Text)); err != nil {
+		d.addf(n.At, at.path, "%s", err)
 		return
 	}
 	v.Set(target.Elem())
 }
 
-func (d *decoder) list(n *node, v reflect.Value, at place) {
-	if n.kind != kindList {
+func (d *decoder) list(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.List {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	list := reflect.MakeSlice(v.Type(), len(n.items), len(n.items))
-	for i, item := range n.items {
+	list := reflect.MakeSlice(v.Type(), len(n.Items), len(n.Items))
+	for i, item := range n.Items {
 		setDefaults(list.Index(i))
-		d.decode(item, list.Index(i), at.below(strconv.Itoa(i), item.at))
+		d.decode(item, list.Index(i), at.below(strconv.Itoa(i), item.At))
 	}
 	v.Set(list)
 }
 
-func (d *decoder) mapping(n *node, v reflect.Value, at place) {
-	if n.kind != kindMapping {
+func (d *decoder) mapping(n *yamltree.Node, v reflect.Value, at place) {
+	if n.Kind != yamltree.Mapping {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
-	m := reflect.MakeMapWithSize(v.Type(), len(n.pairs))
-	for _, p := range n.pairs {
+	m := reflect.MakeMapWithSize(v.Type(), len(n.Pairs))
+	for _, p := range n.Pairs {
 		value := reflect.New(v.Type().Elem()).Elem()
-		d.decode(p.value, value, at.below(p.key, p.at))
+		d.decode(p.Value, value, at.below(p.Key, p.At))
 		if value.Kind() == reflect.Pointer && value.IsNil() {
 			value.Set(reflect.New(value.Type().Elem()))
 		}
-		m.SetMapIndex(reflect.ValueOf(p.key), value)
+		m.SetMapIndex(reflect.ValueOf(p.Key), value)
 	}
 	v.Set(m)
 }
 
-func (d *decoder) structure(n *node, v reflect.Value, at place) {
+func (d *decoder) structure(n *yamltree.Node, v reflect.Value, at place) {
 	setDefaults(v)
-	if n.kind != kindMapping {
+	if n.Kind != yamltree.Mapping {
 		d.mismatch(n, v.Type(), at)
 		return
 	}
 	known := fieldsOf(v.Type())
-	for _, p := range n.pairs {
-		i, ok := known.index[p.key]
-		if !ok {
-			d.addf(p.at, append(slices.Clone(at.path), p.key), "the key is not known; %s", known.suggest(p.key))
+	for _, p := range n.Pairs {
+		i, ok := known.index[p.Key]
+		if !ok && len(at.path) == 0 && strings.HasPrefix(p.Key, ownPrefix) {
 			continue
 		}
-		d.decode(p.value, v.Field(i), at.below(p.key, p.at))
+		if !ok {
+			d.addf(p.At, append(slices.Clone(at.path), p.Key), "the key is not known; %s", known.suggest(p.Key))
+			continue
+		}
+		d.decode(p.Value, v.Field(i), at.below(p.Key, p.At))
 	}
 	for _, key := range known.needed {
-		if !n.has(key) {
+		if !n.Has(key) {
 			d.addf(at.key, append(slices.Clone(at.path), key), "is missing; expected %s", wanted(v.Field(known.index[key]).Type()))
 		}
 	}
 }
+
+// ownPrefix is how keys at the top of a manifest begin that are for its writer alone,
+// such as a place for anchors. They mean nothing, and stand nowhere else.
+const ownPrefix = "x-"
 
 // setDefaults gives v the values of what a file leaves out.
 func setDefaults(v reflect.Value) {

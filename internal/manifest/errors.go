@@ -9,6 +9,7 @@ import (
 	"unicode"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // Error is one thing that is wrong with a manifest.
@@ -59,9 +60,6 @@ func (e Errors) Error() string {
 // them.
 func (e Errors) Unwrap() error { return teal.Errorf(teal.CodeInvalidManifest, "%s", e.Error()) }
 
-// position is a place in the file, from 1.
-type position struct{ line, column int }
-
 // findings collects errors while a file is read.
 type findings struct {
 	file   string
@@ -71,12 +69,12 @@ type findings struct {
 // maxErrors is how many errors are kept: more help nobody.
 const maxErrors = 200
 
-func (f *findings) addf(at position, path []string, format string, args ...any) {
+func (f *findings) addf(at yamltree.Position, path []string, format string, args ...any) {
 	if len(f.errors) >= maxErrors {
 		return
 	}
 	f.errors = append(f.errors, &Error{
-		File: f.file, Line: max(at.line, 1), Column: max(at.column, 1),
+		File: f.file, Line: max(at.Line, 1), Column: max(at.Column, 1),
 		Path: slices.Clone(path), Message: fmt.Sprintf(format, args...),
 	})
 }

@@ -13,7 +13,6 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -23,6 +22,7 @@ import (
 
 	"teal"
 	"teal/internal/cron"
+	"teal/internal/yamltree"
 )
 
 // Manifest is a teal.yaml that has been read and checked.
@@ -51,9 +51,6 @@ type Manifest struct {
 // FileName is the name under which Load looks for a manifest. The ending .yml is
 // accepted too.
 const FileName = "teal.yaml"
-
-// maxSize bounds the file, in bytes.
-const maxSize = 1 << 20
 
 // Load reads the manifest at location, a folder with a teal.yaml or the file
 // itself, and checks that the code it names is there. Where an env refers to
@@ -156,10 +153,15 @@ func exists(file string) bool {
 	return err == nil
 }
 
-func read(file string) (data []byte, err error) {
+func read(file string) ([]byte, error) {
 	if !strings.HasSuffix(file, ".yaml") && !strings.HasSuffix(file, ".yml") {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a manifest; expected a folder or a .yaml file", file)
 	}
+	return readRegular(file)
+}
+
+// readRegular returns what is in a file, one byte too much where it is too large.
+func readRegular(file string) (data []byte, err error) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a regular file", file)
@@ -169,9 +171,9 @@ func read(file string) (data []byte, err error) {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", file, err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err = io.ReadAll(io.LimitReader(f, maxSize+1))
+	data, err = io.ReadAll(io.LimitReader(f, yamltree.MaxSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", file, err)
 	}
 	return data, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/await"
+	"teal/internal/yamltree"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -161,7 +162,7 @@ func TestByteOrderMarkAndCarriageReturns(t *testing.T) {
 
 func TestLargeFileIsRefused(t *testing.T) {
 	t.Parallel()
-	_, err := Parse("teal.yaml", []byte(strings.Repeat("#", maxSize+1)))
+	_, err := Parse("teal.yaml", []byte(strings.Repeat("#", yamltree.MaxSize+1)))
 	if err == nil || !strings.Contains(err.Error(), "1:1: the file is larger than 1 MiB") {
 		t.Errorf("got %v", err)
 	}
@@ -177,9 +178,9 @@ func TestHostileFilesAreCheap(t *testing.T) {
 		"pipes": "|\n", "colons": ": ", "indented": "a:\n ", "comments": "#\n", "percent": "%a\n", "documents": "---\n",
 	} {
 		t.Run(name, func(t *testing.T) { // one after the other: each is measured
-			size := maxSize / 4
+			size := yamltree.MaxSize / 4
 			if name == "keys" {
-				size = maxSize // it is what grows with the square
+				size = yamltree.MaxSize // it is what grows with the square
 			}
 			start := time.Now()
 			_, err := Parse("teal.yaml", []byte(strings.Repeat(unit, size/len(unit))))

@@ -8,28 +8,32 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // reading is a manifest while it is being read.
 type reading struct {
 	*findings
-	root     *node // nil when the file is not YAML
+	root     *yamltree.Node // nil when the file is not YAML
 	manifest Manifest
 	programs []program  // that checks and hooks run
 	vars     *Variables // nil: references stay as they are written
 }
 
+// tree is what is read.
+var tree = yamltree.Options{What: "a manifest", Empty: "at least `app:` and one component, as `teal init` writes them"}
+
 func parse(file string, data []byte, vars *Variables) *reading {
 	r := &reading{findings: &findings{file: file}, vars: vars}
-	r.root = readYAML(r.findings, data)
+	r.root = yamltree.Read(data, tree, func(at yamltree.Position, path []string, message string) { r.addf(at, path, "%s", message) })
 	if r.root == nil {
 		return r
 	}
 	var doc document
 	doc.Release.setDefaults()
 	d := &decoder{r.findings}
-	d.decode(r.root, reflect.ValueOf(&doc).Elem(), place{key: r.root.at})
-	if r.root.kind != kindMapping {
+	d.decode(r.root, reflect.ValueOf(&doc).Elem(), place{key: r.root.At})
+	if r.root.Kind != yamltree.Mapping {
 		r.root = nil
 		return r
 	}
@@ -58,7 +62,7 @@ func (r *reading) result() (*Manifest, error) {
 
 // at reports an error about the value at path.
 func (r *reading) at(path []string, format string, args ...any) {
-	r.addf(r.root.locate(path), path, format, args...)
+	r.addf(r.root.Locate(path), path, format, args...)
 }
 
 // section is what the manifest knows of one kind of component: an entry here, a field of
@@ -67,6 +71,7 @@ type section struct {
 	read func(r *reading, doc document)
 	// checkCode reports what is wrong with the code of a component; nil: it has none.
 	checkCode func(r *reading, name string, c teal.Component, code code)
+	codeKey   string // under which the code stands; "" is code
 }
 
 var sections = map[teal.ComponentKind]section{
@@ -77,6 +82,9 @@ var sections = map[teal.ComponentKind]section{
 		r.checkCommand([]string{teal.KindService.Section(), name}, c.Service.Command, code)
 	}},
 	teal.KindUpstream: {read: (*reading).upstreams},
+	teal.KindStatic: {read: (*reading).static, codeKey: "folder", checkCode: func(r *reading, name string, c teal.Component, code code) {
+		r.checkPages(name, c.Static, code)
+	}},
 }
 
 func (r *reading) components(doc document) {
@@ -106,6 +114,15 @@ func (r *reading) services(doc document) {
 	}
 }
 
+func (r *reading) static(doc document) {
+	for _, name := range slices.Sorted(maps.Keys(doc.Static)) {
+		s := doc.Static[name]
+		if r.component(teal.KindStatic, name, teal.Component{Static: s.domain()}) {
+			r.manifest.Code[name] = s.Folder
+		}
+	}
+}
+
 func (r *reading) upstreams(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
 		u := doc.Upstreams[name]
@@ -120,7 +137,7 @@ func (r *reading) component(kind teal.ComponentKind, name string, c teal.Compone
 	if first, taken := r.manifest.Spec.Components[name]; taken {
 		other := first.Kind().Section()
 		r.at([]string{kind.Section(), name}, "the name is taken by %s.%s on line %d; every component needs a name of its own",
-			other, name, r.root.locate([]string{other, name}).line)
+			other, name, r.root.Locate([]string{other, name}).Line)
 		return false
 	}
 	r.manifest.Spec.Components[name] = c

@@ -13,6 +13,7 @@ import (
 	"github.com/joho/godotenv"
 
 	"teal"
+	"teal/internal/yamltree"
 )
 
 // Variables are those of whoever deploys.
@@ -149,12 +150,12 @@ func ReadEnvFile(file string) (map[string]string, error) {
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "the file %s cannot be read: %w", file, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	data, err := io.ReadAll(io.LimitReader(f, yamltree.MaxSize+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "the file %s cannot be read: %w", file, err)
 	}
-	if len(data) > maxSize {
-		return nil, teal.Errorf(teal.CodeInvalidManifest, "the file %s is larger than %d bytes", file, maxSize)
+	if len(data) > yamltree.MaxSize {
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "the file %s is larger than %d bytes", file, yamltree.MaxSize)
 	}
 	values, err := godotenv.UnmarshalBytes(data)
 	for name := range values {

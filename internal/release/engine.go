@@ -121,7 +121,7 @@ type Request struct {
 // teal.CodeNothingToPromote when the alias belongs to the version already, and
 // with teal.CodeFrozen in a freeze window.
 func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
-	if err := checkFreeze(req); err != nil {
+	if err := e.checkFreeze(ctx, req); err != nil {
 		return teal.Release{}, err
 	}
 	for {
@@ -191,27 +191,19 @@ func newRelease(req Request, from int) teal.Release {
 	return r
 }
 
-// checkFreeze refuses to start a release in a freeze window. A rollback is never
-// refused.
-func checkFreeze(req Request) error {
+// checkFreeze refuses to start a release in a freeze. A rollback is never refused.
+func (e *Engine) checkFreeze(ctx context.Context, req Request) error {
 	if req.Unfreeze != "" || req.Back {
 		return nil
 	}
-	window, until, frozen := freeze.Frozen(req.Policy.Freeze, req.At)
-	if !frozen {
-		return nil
+	standing, err := e.cfg.Journal.Standing(ctx, req.App)
+	if err != nil {
+		return err
 	}
-	how := "; wait, or release"
-	switch {
-	case until.IsZero():
-		how = ", with no end in sight; release"
-	default:
-		how = " until " + until.Format("2006-01-02 15:04 MST") + how
+	if holding, frozen := freeze.InForce(req.Policy.Freeze, standing.Frozen, req.At); frozen {
+		return teal.Errorf(teal.CodeFrozen, "%s", holding.Refusal(req.App))
 	}
-	if window.Reason != "" {
-		how = fmt.Sprintf(" (%q)", window.Reason) + how
-	}
-	return teal.Errorf(teal.CodeFrozen, "%s is frozen%s anyway with `teal deploy --override-freeze REASON`", req.App, how)
+	return nil
 }
 
 // errQueue says that a release has to wait for its turn.

@@ -29,7 +29,7 @@ func newGarbage(t *testing.T) *Garbage {
 	kv := memkv.New()
 	known := index.New(kv, Pieces)
 	return NewGarbage(GarbageConfig{
-		Store: store.New(kv), Index: known, Unversioned: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv))), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
+		Store: store.New(kv), Index: known, Unversioned: lambda.NewRecords(kv, store.New(kv), routing.NewJournal(store.New(kv)), 0), Environments: environment.New(environment.Config{Logger: slog.New(slog.DiscardHandler)}),
 		Bundles: bundles, Reservations: NewReservations(), Tombstones: NewTombstones(kv), Logger: slog.New(slog.DiscardHandler),
 	})
 }

@@ -48,6 +48,8 @@ type Unversioned interface {
 	Layers() []awslambda.Layer
 	// StoredDraft returns what the record of an app's draft says.
 	StoredDraft(ctx context.Context, app string) (teal.Spec, bool)
+	// WhileUnchanged runs f while nobody changes any of them for an app.
+	WhileUnchanged(app string, f func() error) error
 	// ForgetApp drops what is held in memory of an app whose records are gone.
 	ForgetApp(app string)
 }

@@ -60,6 +60,7 @@ func (r *Router) Forgotten(app string) {
 		return
 	}
 	delete(r.apps, app)
+	delete(r.stopped, app)
 	_ = r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) { return t.Without(app), nil }) // never fails
 	r.claimed = r.claimed.Without(app)
 }

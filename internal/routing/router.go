@@ -46,6 +46,7 @@ type Router struct {
 	apps    map[string]aliases       // as the table has them
 	pending map[string][]teal.Target // what live gets when the change of the app is durable
 	claimed *gateway.Table           // what apps have, and will have after what is pending
+	stopped map[string]stoppedRoutes // of the apps of which nothing is to run
 }
 
 // aliases are the records of an app's aliases, by name.
@@ -75,6 +76,7 @@ func New(cfg Config) *Router {
 	return &Router{
 		gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger,
 		acks: cfg.Acknowledgements, apps: map[string]aliases{}, pending: map[string][]teal.Target{}, claimed: cfg.Gateway.Table(),
+		stopped: map[string]stoppedRoutes{},
 	}
 }
 
@@ -83,11 +85,15 @@ var (
 	_ environment.Usage = (*Router)(nil)
 )
 
-// Load reads every alias from the store.
+// Load reads every alias from the store, and which apps are stopped. The gateway
+// answers for those at once.
 func (r *Router) Load(ctx context.Context) error {
 	list, _, err := r.aliases.Readable(ctx, "") // an app without its alias answers nobody; the others do
 	if err != nil {
 		return fmt.Errorf("router: load aliases: %w", err)
+	}
+	if err := r.loadStopped(ctx, list); err != nil {
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,6 +101,9 @@ func (r *Router) Load(ctx context.Context) error {
 	for _, record := range list {
 		r.keep(record)
 		r.acks.Applied(here, store.AliasKey{App: record.Value.App, Name: record.Value.Name}, record.Revision) // nothing is served yet
+	}
+	for app := range r.stopped {
+		r.follow(app)
 	}
 	return nil
 }
@@ -158,8 +167,8 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	// store. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
 	defer r.writing.Lock(alias.App)()
-	if r.journal.IsDeleting(ctx, alias.App) {
-		return store.UnknownApp(alias.App)
+	if err := r.journal.CheckStarted(ctx, alias.App); err != nil {
+		return err
 	}
 	for _, t := range alias.Targets {
 		if !r.fleet.Runs(alias.App, t.Version) {
@@ -268,6 +277,10 @@ func (r *Router) app(name string, aliases aliases) gateway.App {
 			app.Environments[e.Version] = e.Handle
 		}
 	}
+	if routes, stopped := r.stopped[name]; stopped {
+		app.Stopped = true
+		maps.Copy(app.Starting, routes)
+	}
 	if version, _ := preview(aliases[teal.AliasLive].Value, running); version != 0 {
 		app.Aliases[teal.AliasPreview] = teal.Only(version)
 	}
@@ -278,6 +291,9 @@ func (r *Router) app(name string, aliases aliases) gateway.App {
 func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
 	return func(yield func(string, teal.VersionRef) bool) {
 		for _, live := range r.lives() {
+			if r.journal.IsIdle(context.Background(), live.App) {
+				continue
+			}
 			for _, t := range live.Targets {
 				if t.Weight > 0 && !yield(live.App, t.Version) {
 					return
@@ -343,7 +359,11 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 
 // HideUnused implements [environment.Usage].
 func (r *Router) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (environment.Use, error) {
-	defer r.writing.Lock(app)() // no alias is given to it between the look and the hiding
+	defer r.writing.Lock(app)()     // no alias is given to it between the look and the hiding
+	if r.journal.IsIdle(ctx, app) { // what its aliases say is for when it is started again
+		hide()
+		return environment.Use{}, nil
+	}
 	use, err := r.Uses(ctx, app, version)
 	if err == nil && !use.Live && !use.Alias {
 		hide()
@@ -361,7 +381,7 @@ func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef)
 func (r *Router) Targets() []environment.Target {
 	var targets []environment.Target
 	for _, app := range r.routed() {
-		if r.journal.IsDeleting(context.Background(), app) {
+		if r.journal.IsIdle(context.Background(), app) {
 			continue
 		}
 		for _, record := range r.Stored(app) {
@@ -380,12 +400,12 @@ func (r *Router) routed() []string {
 	return slices.Collect(maps.Keys(r.apps))
 }
 
-// Deleted implements [environment.Usage]. An app whose record is missing while an
+// RunsNothing implements [environment.Usage]. An app whose record is missing while an
 // alias of it is there has lost it.
-func (r *Router) Deleted(ctx context.Context, app string) bool {
+func (r *Router) RunsNothing(ctx context.Context, app string) bool {
 	record, err := r.journal.store.Apps.Get(ctx, app)
 	if errors.Is(err, store.ErrNotFound) {
 		return len(r.Stored(app)) == 0
 	}
-	return err == nil && record.Value.Deleting
+	return err == nil && (record.Value.Deleting || record.Value.Stopped != nil)
 }

@@ -44,7 +44,14 @@ func New(kv KV) *Store {
 }
 
 var apps = schema[string, teal.App]{
-	kind: KindApp,
+	kind:   KindApp,
+	number: 2,
+	needs: func(v teal.App) int {
+		if v.Stopped == nil && v.Frozen == nil && !v.KeepState {
+			return firstSchema // what is left is history, which an earlier Teal may drop
+		}
+		return 2 // an earlier Teal would run it, release it, or delete what it has stored
+	},
 	key:  func(v teal.App) string { return v.Name },
 	path: appPath,
 	name: func(k string) string { return "app " + k },

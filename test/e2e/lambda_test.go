@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 )
 
 // pythonZip writes a zip with a handler of one line and returns its path.
@@ -156,4 +160,37 @@ func TestLambdaInvokeAndGatewayAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.clientFlow(here, s.lambdaEnv(), "python3", "same.py")
+}
+
+// A server that is killed while a function is being made finds it made: nothing has to
+// be done for it.
+//
+// Seen red with a change that the clock does not end.
+func TestAKilledServerLeavesNoFunctionPending(t *testing.T) {
+	defer contained(t)
+	s := startServer(t)
+	client := func() *lambda.Client {
+		return lambda.New(lambda.Options{
+			Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr("admin.addr")), RetryMaxAttempts: 1,
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "teal", SecretAccessKey: s.addr("admin.token")}, nil
+			}),
+		})
+	}
+	code, err := os.ReadFile(pythonZip(t, "code.zip", `return 1`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := client().CreateFunction(t.Context(), &lambda.CreateFunctionInput{
+		FunctionName: aws.String("f"), Role: aws.String("arn:aws:iam::000000000000:role/any"), Handler: aws.String("app.handler"),
+		Runtime: types.RuntimePython312, Code: &types.FunctionCode{ZipFile: code},
+	})
+	if err != nil || made.State != types.StatePending {
+		t.Fatalf("made: %+v, %v", made, err)
+	}
+	s.kill()
+	s.start()
+	if err := lambda.NewFunctionActiveV2Waiter(client()).Wait(t.Context(), &lambda.GetFunctionInput{FunctionName: aws.String("f")}, time.Minute); err != nil {
+		t.Error(err)
+	}
 }

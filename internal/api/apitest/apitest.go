@@ -25,6 +25,9 @@ type Teal struct {
 	// RefuseWatch, when set, is asked before every watch and says why it is refused; nil
 	// for not.
 	RefuseWatch func() error
+	// RefuseDeploy, when set, is asked before every deploy and says why it is refused; nil
+	// for not.
+	RefuseDeploy func() error
 	// Script moves a release as soon as it is recorded; nil leaves it queued.
 	Script func(t *Teal, r teal.Release)
 
@@ -32,6 +35,7 @@ type Teal struct {
 	now      time.Time
 	revision uint64
 	apps     map[string]*app
+	deleted  map[string]bool // apps
 	lines    []api.LogLine
 	more     chan struct{} // closed when a line is added
 	watchers map[*watcher]bool
@@ -53,6 +57,7 @@ func New() *Teal {
 	return &Teal{
 		now:      time.Date(2026, 1, 2, 10, 32, 0, 0, time.UTC),
 		apps:     map[string]*app{},
+		deleted:  map[string]bool{},
 		more:     make(chan struct{}),
 		watchers: map[*watcher]bool{},
 	}

@@ -72,15 +72,14 @@ func (h *Handler) createAlias(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.unqualified(q)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkAliasName(in.Name); err != nil {
-		return nil, err
-	}
+	mistakes := in.mistakes()
+	aliasName.check(&mistakes, "name", in.Name)
 	if in.FunctionVersion == nil {
-		return nil, invalid("null", "functionVersion", "Member must not be null")
+		mistakes.add(nil, "functionVersion", "Member must not be null")
+	}
+	t, ref, err := h.unqualifiedOf(q, mistakes)
+	if err != nil {
+		return nil, h.ofVersion(err, t, in.FunctionVersion)
 	}
 	targets, err := h.targets(q.ctx, t, ref, in, teal.Alias{Name: in.Name})
 	if err != nil {
@@ -88,9 +87,6 @@ func (h *Handler) createAlias(q *request) (any, error) {
 	}
 	alias := teal.Alias{App: ref.App, Name: in.Name, Targets: targets}
 	set(&alias.Description, in.Description)
-	if len(alias.Description) > maxDescription {
-		return nil, invalid(alias.Description, "description", "Member must have length less than or equal to 256")
-	}
 	arn := h.cfg.Place.arn(t.name, in.Name)
 	end, err := h.updates.begin(arn)
 	if err != nil {
@@ -110,25 +106,54 @@ func (h *Handler) createAlias(q *request) (any, error) {
 	return h.describeAlias(t, stored), nil
 }
 
-// alias returns the alias that a request's path names.
-func (h *Handler) alias(q *request) (target, Ref, Alias, error) {
-	t, ref, err := h.unqualified(q)
-	if err != nil {
-		return t, ref, Alias{}, err
+// mistakes returns which values break the constraints of the model.
+func (in *aliasInput) mistakes() violations {
+	var v violations
+	aliasVersion.optional(&v, "functionVersion", in.FunctionVersion)
+	descriptionRule.optional(&v, "description", in.Description)
+	if in.RoutingConfig == nil {
+		return v
 	}
+	for version, share := range in.RoutingConfig.AdditionalVersionWeights {
+		const member = "routingConfig.additionalVersionWeights"
+		shown := "{" + version + "=" + formatShare(share) + "}"
+		if !digitsPattern.MatchString(version) {
+			v.add(shown, member, "Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: [0-9]+]")
+		}
+		if math.IsNaN(share) || share < 0 || share >= 1 {
+			v.add(shown, member, "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0, Member must not be null]")
+		}
+	}
+	slices.Sort(v) // a map's keys come in any order
+	return v
+}
+
+// ofVersion names the version in the answer that there is no such function, as AWS
+// does where an alias is to lead to it.
+func (h *Handler) ofVersion(err error, t target, version *string) error {
+	if version == nil {
+		return err
+	}
+	return or404(err, h.noFunction(target{t.name, *version}))
+}
+
+// alias returns the alias that a request's path names.
+func (h *Handler) alias(q *request, further violations) (target, Ref, Alias, error) {
 	name := q.params["Name"]
-	if err := checkAliasName(name); err != nil {
+	aliasName.check(&further, "name", name)
+	t, ref, err := h.unqualifiedOf(q, further)
+	if err != nil {
 		return t, ref, Alias{}, err
 	}
 	a, err := h.cfg.Backend.Alias(q.ctx, ref, name)
 	if teal.IsCode(err, teal.CodeUnknownAlias) {
-		return t, ref, a, faultf(codeNotFound, "Cannot find alias arn: %s", h.cfg.Place.arn(t.name, name))
+		return t, ref, a, h.noAlias(target{t.name, name})
 	}
 	return t, ref, a, err
 }
 
 func (h *Handler) getAlias(q *request) (any, error) {
-	t, _, a, err := h.alias(q)
+	t, _, a, err := h.alias(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -146,24 +171,21 @@ func (h *Handler) updateAlias(q *request) (any, error) {
 		return nil, err
 	}
 	defer end()
-	t, ref, a, err := h.alias(q)
+	t, ref, a, err := h.alias(q, in.mistakes())
 	if err != nil {
 		return nil, err
 	}
 	if in.RevisionId != "" && in.RevisionId != aliasRevision(a) {
-		return nil, stale("GetAlias")
+		return nil, stale(readFunction)
 	}
 	next := a.Alias
 	if next.Targets, err = h.targets(q.ctx, t, ref, in, a.Alias); err != nil {
 		return nil, err
 	}
 	set(&next.Description, in.Description)
-	if len(next.Description) > maxDescription {
-		return nil, invalid(next.Description, "description", "Member must have length less than or equal to 256")
-	}
 	stored, err := h.cfg.Backend.SetAlias(q.ctx, next, a.Revision)
 	if teal.IsCode(err, teal.CodeConflict) && in.RevisionId != "" {
-		return nil, stale("GetAlias")
+		return nil, stale(readFunction)
 	}
 	if err != nil {
 		return nil, err
@@ -172,7 +194,7 @@ func (h *Handler) updateAlias(q *request) (any, error) {
 }
 
 func (h *Handler) deleteAlias(q *request) (any, error) {
-	_, ref, a, err := h.alias(q)
+	_, ref, a, err := h.alias(q, nil)
 	if fault := asFault(err); fault != nil && fault.Code == codeNotFound && ref != (Ref{}) {
 		return nil, nil // as on AWS, deleting what is not there is done
 	}
@@ -189,13 +211,14 @@ type ListAliasesOutput struct {
 }
 
 func (h *Handler) listAliases(q *request) (any, error) {
-	t, ref, err := h.unqualified(q)
+	var mistakes violations
+	version := q.query.Get("FunctionVersion")
+	if version != "" {
+		aliasVersion.check(&mistakes, "functionVersion", version)
+	}
+	t, ref, err := h.unqualifiedOf(q, mistakes)
 	if err != nil {
 		return nil, err
-	}
-	version := q.query.Get("FunctionVersion")
-	if version != "" && version != teal.DraftName && !digitsPattern.MatchString(version) {
-		return nil, invalid(version, "functionVersion", `Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
 	}
 	list, err := h.cfg.Backend.Aliases(q.ctx, ref)
 	if err != nil {
@@ -218,10 +241,7 @@ func (h *Handler) listAliases(q *request) (any, error) {
 func (h *Handler) targets(ctx context.Context, t target, ref Ref, in aliasInput, now teal.Alias) ([]teal.Target, error) {
 	primary := now.Primary()
 	if in.FunctionVersion != nil {
-		number, ok := versionOfQualifier(*in.FunctionVersion)
-		if !ok {
-			return nil, invalid(*in.FunctionVersion, "functionVersion", `Member must satisfy regular expression pattern: (\$LATEST|[0-9]+)`)
-		}
+		number, _ := versionOfQualifier(*in.FunctionVersion) // $LATEST.PUBLISHED is none that there is
 		if err := h.checkVersion(ctx, t, ref, *in.FunctionVersion, number); err != nil {
 			return nil, err
 		}
@@ -254,10 +274,7 @@ func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[stri
 	}
 	var extra *teal.Target
 	for version, share := range weights {
-		if !digitsPattern.MatchString(version) {
-			return nil, invalid("{"+version+"="+formatShare(share)+"}", "routingConfig.additionalVersionWeights", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [0-9]+]")
-		}
-		weight, err := parseWeight(version, share)
+		weight, err := parseWeight(share)
 		if err != nil {
 			return nil, err
 		}
@@ -270,13 +287,9 @@ func (h *Handler) extra(ctx context.Context, t target, ref Ref, weights map[stri
 	return extra, nil
 }
 
-// parseWeight reads a share from 0 up to but not including 1. Teal keeps shares
-// in hundredths of a percent; one that cannot be kept exactly is refused, but for
-// the noise of binary fractions.
-func parseWeight(version string, share float64) (teal.Weight, error) {
-	if math.IsNaN(share) || share < 0 || share >= 1 {
-		return 0, invalid("{"+version+"="+formatShare(share)+"}", "routingConfig.additionalVersionWeights", "Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0, Member must not be null]")
-	}
+// parseWeight reads a share. Teal keeps shares in hundredths of a percent; one that
+// cannot be kept exactly is refused, but for the noise of binary fractions.
+func parseWeight(share float64) (teal.Weight, error) {
 	exact := share * float64(teal.All)
 	weight := math.Round(exact)
 	if math.Abs(exact-weight) > 1e-6 || weight >= float64(teal.All) {

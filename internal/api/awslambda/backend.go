@@ -41,8 +41,21 @@ type Content struct {
 	Version    teal.VersionRef
 	Function   teal.Function
 	ModifiedAt time.Time
-	Revision   string // another one whenever the content has changed
+	Revision   string // another one whenever the content, or what is being done to it, has changed
+	// Change is what is still being done to a draft, until Settles. A content that is
+	// as it will stay has none.
+	Change  Change
+	Settles time.Time
 }
+
+// Change is what is being done to a draft.
+type Change string
+
+// The changes that there are.
+const (
+	Creating Change = "create"
+	Updating Change = "update"
+)
 
 // Alias is an alias and the revision that a compare-and-swap names.
 type Alias struct {

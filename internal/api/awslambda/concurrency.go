@@ -2,6 +2,7 @@ package awslambda
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -22,14 +23,9 @@ func (h *Handler) putConcurrency(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	_, ref, err := h.unqualified(q)
-	switch {
-	case err != nil:
-		return nil, err
-	case in.ReservedConcurrentExecutions == nil:
-		return nil, invalid("null", "reservedConcurrentExecutions", "Member must not be null")
-	case *in.ReservedConcurrentExecutions < 0:
-		return nil, invalid(*in.ReservedConcurrentExecutions, "reservedConcurrentExecutions", "Member must have value greater than or equal to 0")
+	t, ref, err := h.unqualifiedOf(q, required("reservedConcurrentExecutions", in.ReservedConcurrentExecutions, 0))
+	if err != nil {
+		return nil, or404(err, h.noFunction(target{t.name, teal.DraftName}))
 	}
 	others, err := h.reservedByOthers(q, ref)
 	if err != nil {
@@ -110,22 +106,31 @@ type ProvisionedItem struct {
 	ProvisionedView
 }
 
+// required returns what is wrong with a number that has to be there.
+func required(member string, n *int, least int) violations {
+	var v violations
+	if n == nil {
+		v.add(nil, member, "Member must not be null")
+	}
+	checkRange(&v, member, n, least, math.MaxInt)
+	return v
+}
+
 // provisioned returns what a request about provisioned concurrency is about: a
 // version or an alias.
-func (h *Handler) provisioned(q *request) (target, Ref, error) {
-	t, err := h.target(q)
+func (h *Handler) provisioned(q *request, further violations) (target, Ref, error) {
+	t, err := h.targetOf(q, provisionedQualifier, further)
 	if err != nil {
 		return t, Ref{}, err
 	}
 	if t.qualifier == "" || t.qualifier == teal.DraftName {
-		return t, Ref{}, invalidf("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+		if q.http.Method == put {
+			return t, Ref{}, invalidf("Provisioned Concurrency Configs cannot be applied to unpublished function versions.")
+		}
+		return t, Ref{}, invalidf("The function resource provided must be an alias or a published version.")
 	}
-	ref, err := h.find(q.ctx, t)
-	if err != nil {
-		return t, ref, err
-	}
-	_, _, err = h.content(q.ctx, t)
-	return t, ref, err
+	ref, _, err := h.content(q.ctx, t)
+	return t, ref, or404(err, h.noAlias(t))
 }
 
 type provisionedInput struct{ ProvisionedConcurrentExecutions *int }
@@ -135,14 +140,10 @@ func (h *Handler) putProvisioned(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, required("provisionedConcurrentExecutions", in.ProvisionedConcurrentExecutions, 1))
 	switch {
 	case err != nil:
 		return nil, err
-	case in.ProvisionedConcurrentExecutions == nil:
-		return nil, invalid("null", "provisionedConcurrentExecutions", "Member must not be null")
-	case *in.ProvisionedConcurrentExecutions < 1:
-		return nil, invalid(*in.ProvisionedConcurrentExecutions, "provisionedConcurrentExecutions", "Member must have value greater than or equal to 1")
 	case *in.ProvisionedConcurrentExecutions > maxInstances:
 		return nil, unavailablef("ProvisionedConcurrentExecutions %d: at most %d instances of a version stand ready on one machine.", *in.ProvisionedConcurrentExecutions, maxInstances)
 	}
@@ -185,7 +186,10 @@ func (h *Handler) checkProvisioned(q *request, t target, ref Ref) error {
 			return invalidf("Provisioned Concurrency cannot be allocated on an alias that points to more than one version.")
 		}
 		if _, has := x.Provisioned[a.Name]; has && isVersion && a.Primary() == version {
-			return invalidf("Version is pointed to by a Provisioned Concurrency alias")
+			return faultf(codeConflict, "Version is pointed by a Provisioned Concurrency alias")
+		}
+		if _, has := x.Provisioned[a.Primary().String()]; has && a.Name == t.qualifier {
+			return faultf(codeConflict, "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version")
 		}
 	}
 	return nil
@@ -205,7 +209,7 @@ func (h *Handler) viewProvisioned(q *request, ref Ref, qualifier string, p Provi
 }
 
 func (h *Handler) getProvisioned(q *request) (any, error) {
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -221,7 +225,7 @@ func (h *Handler) getProvisioned(q *request) (any, error) {
 }
 
 func (h *Handler) deleteProvisioned(q *request) (any, error) {
-	t, ref, err := h.provisioned(q)
+	t, ref, err := h.provisioned(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -260,52 +264,6 @@ func (h *Handler) listProvisioned(q *request) (any, error) {
 		out.ProvisionedConcurrencyConfigs = append(out.ProvisionedConcurrencyConfigs, ProvisionedItem{h.cfg.Place.arn(t.name, qualifier), view})
 	}
 	return out, err
-}
-
-// AccountSettings is the shape GetAccountSettingsResponse.
-type AccountSettings struct {
-	AccountLimit AccountLimit
-	AccountUsage AccountUsage
-}
-
-// AccountLimit is the shape of that name.
-type AccountLimit struct {
-	TotalCodeSize                  int64
-	CodeSizeUnzipped               int64
-	CodeSizeZipped                 int64
-	ConcurrentExecutions           int
-	UnreservedConcurrentExecutions int
-}
-
-// AccountUsage is the shape of that name.
-type AccountUsage struct {
-	TotalCodeSize int64
-	FunctionCount int
-}
-
-func (h *Handler) accountSettings(q *request) (any, error) {
-	names, err := h.cfg.Backend.Names(q.ctx)
-	if err != nil {
-		return nil, err
-	}
-	reserved, err := h.reservedByOthers(q, Ref{})
-	if err != nil {
-		return nil, err
-	}
-	usage := AccountUsage{FunctionCount: len(names)}
-	for _, n := range names {
-		c, err := h.cfg.Backend.Draft(q.ctx, n.Ref)
-		if err == nil {
-			usage.TotalCodeSize += settingsOf(c.Function).CodeSize
-		}
-	}
-	return AccountSettings{
-		AccountLimit: AccountLimit{
-			TotalCodeSize: 80530636800, CodeSizeUnzipped: unzippedLimit, CodeSizeZipped: maxZip,
-			ConcurrentExecutions: accountConcurrency, UnreservedConcurrentExecutions: accountConcurrency - reserved,
-		},
-		AccountUsage: usage,
-	}, nil
 }
 
 // RecursionConfig is the shape GetFunctionRecursionConfigResponse.

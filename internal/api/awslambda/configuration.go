@@ -26,6 +26,8 @@ type settings struct {
 	SnapStart     string         `json:",omitempty"`
 	Logging       *LoggingConfig `json:",omitempty"`
 	Layers        []LayerItem    `json:",omitempty"`
+	// EmptyEnvironment says that there is one, without variables: that is shown.
+	EmptyEnvironment bool `json:",omitempty"`
 
 	// Draft is the hash of the draft that the version was published from: only a
 	// draft that has changed since is published again.
@@ -67,32 +69,54 @@ func draftHash(f teal.Function) string {
 
 // FunctionConfiguration is the shape of that name.
 type FunctionConfiguration struct {
-	FunctionName         string
-	FunctionArn          string
-	Runtime              string `json:",omitempty"`
-	Role                 string
-	Handler              string `json:",omitempty"`
-	CodeSize             int64
-	Description          string
-	Timeout              int
-	MemorySize           int
-	LastModified         string
-	CodeSha256           string
-	Version              string
-	VpcConfig            *VpcConfig       `json:",omitempty"`
-	Environment          *EnvironmentView `json:",omitempty"`
-	KMSKeyArn            string           `json:",omitempty"`
-	TracingConfig        ModeConfig
-	RevisionId           string
-	Layers               []LayerItem `json:",omitempty"`
-	State                string
-	LastUpdateStatus     string
+	FunctionName  string
+	FunctionArn   string
+	Runtime       string `json:",omitempty"`
+	Role          string
+	Handler       string `json:",omitempty"`
+	CodeSize      int64
+	Description   string
+	Timeout       int
+	MemorySize    int
+	LastModified  string
+	CodeSha256    string
+	Version       string
+	VpcConfig     *VpcConfig       `json:",omitempty"`
+	Environment   *EnvironmentView `json:",omitempty"`
+	KMSKeyArn     string           `json:",omitempty"`
+	TracingConfig ModeConfig
+	RevisionId    string
+	Layers        []LayerItem `json:",omitempty"`
+	Status
 	PackageType          string
 	Architectures        []string
 	EphemeralStorage     SizeConfig
 	SnapStart            SnapStartView
 	RuntimeVersionConfig *RuntimeVersion `json:",omitempty"`
 	LoggingConfig        LoggingConfig
+}
+
+// Status says what a function is about to be: FunctionConfiguration has it where one
+// function or version is asked for, and not in lists.
+type Status struct {
+	State                      string `json:",omitempty"`
+	StateReason                string `json:",omitempty"`
+	StateReasonCode            string `json:",omitempty"`
+	LastUpdateStatus           string `json:",omitempty"`
+	LastUpdateStatusReason     string `json:",omitempty"`
+	LastUpdateStatusReasonCode string `json:",omitempty"`
+}
+
+// statusOfChange returns what AWS says while a function is changing, and after.
+func statusOfChange(change Change) Status {
+	const reason, code = "The function is being created.", "Creating" // of an update, too
+	switch change {
+	case Creating:
+		return Status{State: "Pending", StateReason: reason, StateReasonCode: code}
+	case Updating:
+		return Status{State: "Active", LastUpdateStatus: "InProgress", LastUpdateStatusReason: reason, LastUpdateStatusReasonCode: code}
+	}
+	return Status{State: "Active", LastUpdateStatus: "Successful"}
 }
 
 // VpcConfig is an empty one: functions here have the machine's network.
@@ -162,7 +186,7 @@ func (h *Handler) describe(name, qualifier string, c Content) FunctionConfigurat
 		Timeout: int(f.Timeout.Std() / time.Second), MemorySize: int(f.Memory / teal.MiB),
 		LastModified: c.ModifiedAt.UTC().Format(timeFormat), RevisionId: c.Revision,
 		TracingConfig: ModeConfig{or(s.Tracing, "PassThrough")}, Layers: s.Layers,
-		State: "Active", LastUpdateStatus: "Successful", PackageType: "Zip",
+		Status: statusOfChange(c.Change), PackageType: "Zip",
 		Architectures: s.Architectures, EphemeralStorage: SizeConfig{s.Storage},
 		SnapStart:            SnapStartView{or(s.SnapStart, "None"), "Off"},
 		RuntimeVersionConfig: &RuntimeVersion{"arn:aws:lambda:" + h.cfg.Place.Region + "::runtime:" + runtimeID(f.Runtime)},
@@ -186,7 +210,17 @@ func (h *Handler) describe(name, qualifier string, c Content) FunctionConfigurat
 	}
 	if len(f.Env) > 0 {
 		view.Environment = &EnvironmentView{teal.MaskEnv(f.Env, f.Masked)}
+	} else if s.EmptyEnvironment {
+		view.Environment = &EnvironmentView{map[string]string{}}
 	}
+	return view
+}
+
+// listed returns a content as lists have it: without what is only known of one that
+// is asked for by name.
+func (h *Handler) listed(name, qualifier string, c Content) FunctionConfiguration {
+	view := h.describe(name, qualifier, c)
+	view.Status, view.RuntimeVersionConfig = Status{}, nil
 	return view
 }
 

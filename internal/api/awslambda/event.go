@@ -42,16 +42,20 @@ func (h *Handler) viewEvents(t target, qualifier string, c EventConfig) EventInv
 	}
 }
 
-// eventTarget returns what a request about an event invoke config is about.
-func (h *Handler) eventTarget(q *request) (target, Ref, error) {
-	t, err := h.target(q)
+// eventTarget returns what a request about an event invoke config is about. missing
+// says in AWS's words, which depend on the operation, that there is no such function.
+func (h *Handler) eventTarget(q *request, further violations, missing func(target) error) (target, Ref, error) {
+	t, err := h.targetOf(q, anyQualifier, further)
 	if err != nil {
 		return t, Ref{}, err
 	}
 	ref, _, err := h.content(q.ctx, t)
 	t.qualifier = or(t.qualifier, teal.DraftName)
-	return t, ref, err
+	return t, ref, or404(err, missing(t))
 }
+
+// noSuchFunction is what those say who would change or list event invoke configs.
+func noSuchFunction(target) error { return faultf(codeNotFound, "The function doesn't exist.") }
 
 func (h *Handler) putEvents(q *request) (any, error) { return h.changeEvents(q, false) }
 
@@ -63,7 +67,7 @@ func (h *Handler) changeEvents(q *request, keep bool) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.eventTarget(q)
+	t, ref, err := h.eventTarget(q, in.mistakes(), noSuchFunction)
 	if err != nil {
 		return nil, err
 	}
@@ -114,13 +118,15 @@ func (in eventConfigInput) apply(c *EventConfig) {
 	}
 }
 
+// mistakes returns which values break the constraints of the model.
+func (in eventConfigInput) mistakes() violations {
+	var v violations
+	checkRange(&v, "maximumRetryAttempts", in.MaximumRetryAttempts, 0, 2)
+	checkRange(&v, "maximumEventAgeInSeconds", in.MaximumEventAgeInSeconds, 60, 21600)
+	return v
+}
+
 func (h *Handler) checkEvents(q *request, t target, in eventConfigInput) error {
-	if n := in.MaximumRetryAttempts; n != nil && (*n < 0 || *n > 2) {
-		return invalid(*n, "maximumRetryAttempts", "Member must have value between 0 and 2, inclusive")
-	}
-	if n := in.MaximumEventAgeInSeconds; n != nil && (*n < 60 || *n > 21600) {
-		return invalid(*n, "maximumEventAgeInSeconds", "Member must have value between 60 and 21600, inclusive")
-	}
 	if in.DestinationConfig == nil {
 		return nil
 	}
@@ -146,7 +152,7 @@ func (h *Handler) checkDestination(q *request, t target, text string) error {
 		return unavailablef("The destination ARN %s: a destination is a function of this server, or an HTTP URL.", text)
 	}
 	if _, _, err := h.content(q.ctx, to); err != nil {
-		return invalidf("The destination ARN %s is invalid: there is no such function.", text)
+		return invalidf("The destination ARN %s is invalid.", text)
 	}
 	if to.name == t.name {
 		return invalidf("You can't specify the function as a destination for itself.")
@@ -159,7 +165,7 @@ func (h *Handler) noEventConfig(t target) error {
 }
 
 func (h *Handler) getEvents(q *request) (any, error) {
-	t, ref, err := h.eventTarget(q)
+	t, ref, err := h.eventTarget(q, nil, h.noEventConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +181,7 @@ func (h *Handler) getEvents(q *request) (any, error) {
 }
 
 func (h *Handler) deleteEvents(q *request) (any, error) {
-	t, ref, err := h.eventTarget(q)
+	t, ref, err := h.eventTarget(q, nil, h.noEventConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +206,7 @@ type ListEventsOutput struct {
 func (h *Handler) listEvents(q *request) (any, error) {
 	t, ref, err := h.unqualified(q)
 	if err != nil {
-		return nil, err
+		return nil, or404(err, noSuchFunction(t))
 	}
 	x, err := h.cfg.Backend.Extras(q.ctx, ref)
 	if err != nil {

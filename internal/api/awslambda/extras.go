@@ -119,7 +119,7 @@ const (
 
 func checkTags(tags map[string]string) error {
 	if len(tags) > maxTags {
-		return invalidf("The number of tags exceeds the limit of %d.", maxTags)
+		return invalidf("Number of tags exceeds resource tag limit.")
 	}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
 		switch {
@@ -134,11 +134,18 @@ func checkTags(tags map[string]string) error {
 	return nil
 }
 
+// taggedRule is what names something that has tags on AWS.
+var taggedRule = newRule(1, 256, `arn:(aws[a-zA-Z-]*):lambda:`+regionForm+`:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)`)
+
 // tagged returns the function that a tag request's ARN names.
-func (h *Handler) tagged(q *request) (Ref, error) {
+func (h *Handler) tagged(q *request, further violations) (Ref, error) {
 	resource := q.params["Resource"]
-	if !strings.HasPrefix(resource, "arn:") {
-		return Ref{}, invalid(resource, "resource", "Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:.*")
+	taggedRule.check(&further, "resource", resource)
+	if err := further.err(); err != nil {
+		return Ref{}, err
+	}
+	if strings.Contains(resource, ":layer:") || strings.Contains(resource, ":capacity-provider:") {
+		return Ref{}, unavailablef("Tags of %s: functions alone have tags.", resource)
 	}
 	if strings.Contains(resource, ":event-source-mapping:") || strings.Contains(resource, ":code-signing-config:") {
 		return Ref{}, unavailablef("Tags of %s: functions alone have tags.", resource)
@@ -157,7 +164,7 @@ func (h *Handler) tagged(q *request) (Ref, error) {
 type TagsView struct{ Tags map[string]string }
 
 func (h *Handler) listTags(q *request) (any, error) {
-	ref, err := h.tagged(q)
+	ref, err := h.tagged(q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -173,12 +180,12 @@ func (h *Handler) tagResource(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	ref, err := h.tagged(q)
+	ref, err := h.tagged(q, nil)
 	if err != nil {
 		return nil, err
 	}
 	if len(in.Tags) == 0 {
-		return nil, invalidf("An error occurred and the request cannot be processed. No tags were given.")
+		return nil, invalidf("An error occurred and the request cannot be processed.")
 	}
 	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
 		tags := map[string]string{}
@@ -191,13 +198,14 @@ func (h *Handler) tagResource(q *request) (any, error) {
 }
 
 func (h *Handler) untagResource(q *request) (any, error) {
-	ref, err := h.tagged(q)
-	if err != nil {
-		return nil, err
-	}
+	var mistakes violations
 	keys := q.query["tagKeys"]
 	if len(keys) == 0 {
-		return nil, invalid("null", "tagKeys", "Member must not be null")
+		mistakes.add(nil, "tagKeys", "Member must not be null")
+	}
+	ref, err := h.tagged(q, mistakes)
+	if err != nil {
+		return nil, err
 	}
 	_, err = h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
 		tags := maps.Clone(x.Tags)

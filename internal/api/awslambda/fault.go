@@ -17,6 +17,9 @@ type Fault struct {
 	Message string
 	// Reason is AWS's word for why a request was throttled; "" elsewhere.
 	Reason string
+	// missing says that the fault is about a function, a version or an alias of the
+	// request that is not there.
+	missing bool
 }
 
 // Error returns the message.
@@ -79,19 +82,25 @@ func invalidf(format string, args ...any) *Fault {
 	return faultf(codeInvalidParameter, format, args...)
 }
 
+func stale(kind string) *Fault {
+	return faultf(codePrecondition, "The Revision Id provided does not match the latest Revision Id. Call the %s API to retrieve the latest Revision Id", kind)
+}
+
+// readFunction is where a function's and an alias's revisions are read.
+const readFunction = "GetFunction/GetAlias"
+
 // unavailablef refuses what has no meaning on Teal.
 func unavailablef(format string, args ...any) *Fault {
 	return faultf(codeInvalidParameter, format+" It is not available on Teal; docs/aws.md says why.", args...)
 }
 
-// invalid reports one value that breaks a constraint of the model, in the words
-// of AWS's front end.
-func invalid(value any, member, constraint string) *Fault {
-	return faultf(codeValidation, "1 validation error detected: Value '%v' at '%s' failed to satisfy constraint: %s", value, member, constraint)
-}
-
-func stale(kind string) *Fault {
-	return faultf(codePrecondition, "The Revision Id provided does not match the latest Revision Id. Call the %s API to retrieve the latest Revision Id", kind)
+// or404 returns missing where err says that there is no such function, and err
+// otherwise: operations have their own words for that.
+func or404(err, missing error) error {
+	if f := asFault(err); f != nil && f.missing {
+		return missing
+	}
+	return err
 }
 
 // faultOf translates any error. What nothing here has foreseen is a

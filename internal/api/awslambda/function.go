@@ -3,6 +3,7 @@ package awslambda
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"teal"
@@ -40,7 +41,18 @@ func (h *Handler) find(ctx context.Context, t target) (Ref, error) {
 }
 
 func (h *Handler) noFunction(t target) error {
-	return faultf(codeNotFound, "Function not found: %s", h.cfg.Place.arn(t.name, t.qualifier))
+	f := faultf(codeNotFound, "Function not found: %s", h.cfg.Place.arn(t.name, t.qualifier))
+	f.missing = true
+	return f
+}
+
+// noAlias is what some operations say in the place of noFunction where the qualifier
+// is an alias's.
+func (h *Handler) noAlias(t target) error {
+	if _, isVersion := versionOfQualifier(t.qualifier); isVersion || t.qualifier == "" || strings.Contains(t.qualifier, "$") {
+		return h.noFunction(t)
+	}
+	return faultf(codeNotFound, "Cannot find alias arn: %s", h.cfg.Place.arn(t.name, t.qualifier))
 }
 
 // content returns what a target's qualifier leads to: the draft, a version, or
@@ -74,109 +86,6 @@ func (h *Handler) contentOf(ctx context.Context, ref Ref, qualifier string) (Con
 	}
 	number, _ := version.Number()
 	return h.cfg.Backend.Version(ctx, ref, number)
-}
-
-// newFunction is what CreateFunction starts from.
-func newFunction() teal.Function {
-	return teal.Function{
-		Memory: defaultMemory, Timeout: teal.DefaultTimeout, Init: teal.DefaultInit, Idle: teal.DefaultIdle,
-		Concurrency: teal.Concurrency{Min: 0, Max: maxInstances}, Payload: teal.DefaultPayload,
-	}
-}
-
-func (h *Handler) createFunction(q *request) (any, error) {
-	var in createFunctionInput
-	if err := q.decode(&in); err != nil {
-		return nil, err
-	}
-	t, err := h.checkCreate(&in)
-	if err != nil {
-		return nil, err
-	}
-	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
-	if err != nil {
-		return nil, err
-	}
-	defer end()
-	if _, err := h.cfg.Backend.Find(q.ctx, t.name); err == nil {
-		return nil, faultf(codeConflict, "Function already exist: %s", t.name)
-	}
-	defer h.cfg.Backend.Keep()()
-	code, err := h.takeCode(q, *in.Code, anyFiles)
-	if err != nil {
-		return nil, err
-	}
-	layers, err := h.chooseLayers(q.ctx, in.Layers)
-	if err != nil {
-		return nil, err
-	}
-	f := layers.into(code.into(in.apply(newFunction()), in.Architectures))
-	if err := h.checkUnpacked(q.ctx, f); err != nil {
-		return nil, err
-	}
-	ref := Ref{App: t.name, Component: t.name}
-	c, err := h.cfg.Backend.Create(q.ctx, ref, f)
-	if teal.IsCode(err, teal.CodeExists) {
-		return nil, faultf(codeConflict, "Function already exist: %s", t.name)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if len(in.Tags) > 0 {
-		if _, err := h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error { x.Tags = in.Tags; return nil }); err != nil {
-			return nil, err
-		}
-	}
-	if !in.Publish {
-		return h.describe(t.name, "", c), nil
-	}
-	return h.publish(q, t, ref, publishInput{})
-}
-
-// checkCreate validates a CreateFunction and returns the function's name.
-func (h *Handler) checkCreate(in *createFunctionInput) (target, error) {
-	t, err := h.cfg.Place.parseFunction(in.FunctionName)
-	switch {
-	case err != nil:
-		return t, err
-	case t.qualifier != "":
-		return t, invalidf("The function name must not have a qualifier here.")
-	case t.name[0] == '-':
-		return t, unavailablef("The function name %s: a name that starts with a dash is a flag to commands.", t.name)
-	case in.PackageType == "Image":
-		return t, unavailablef("PackageType Image: functions are zips, not images.")
-	case in.CodeSigningConfigArn != "":
-		return t, unavailablef("CodeSigningConfigArn: there is no code signing.")
-	case present(in.TenancyConfig):
-		return t, unavailablef("TenancyConfig: there are no tenants.")
-	case in.PublishTo != "":
-		return t, unavailablef("PublishTo: versions are published under their numbers.")
-	case in.Role == nil:
-		return t, invalid("null", "role", "Member must not be null")
-	case in.Code == nil:
-		return t, invalid("null", "code", "Member must not be null")
-	case in.Runtime == nil:
-		return t, invalidf("Runtime is mandatory for functions created with deployment packages.")
-	case in.Handler == nil:
-		return t, invalidf("Handler is mandatory for functions created with deployment packages.")
-	}
-	if err := checkTags(in.Tags); err != nil {
-		return t, err
-	}
-	if err := checkArchitectures(in.Architectures); err != nil {
-		return t, err
-	}
-	return t, in.check()
-}
-
-func checkArchitectures(list []string) error {
-	switch {
-	case len(list) > 1:
-		return invalid(list, "architectures", "Member must have length less than or equal to 1")
-	case len(list) == 1 && list[0] != "x86_64" && list[0] != "arm64":
-		return invalid(list, "architectures", "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64]]")
-	}
-	return nil
 }
 
 // into returns f with this code.
@@ -236,7 +145,13 @@ func (h *Handler) getFunctionConfiguration(q *request) (any, error) {
 // unqualified returns the function that a request is about, for operations that
 // are about the draft alone.
 func (h *Handler) unqualified(q *request) (target, Ref, error) {
-	t, err := h.cfg.Place.parseFunction(q.params["FunctionName"])
+	return h.unqualifiedOf(q, nil)
+}
+
+// unqualifiedOf is unqualified of a request with whose other values something is
+// wrong already.
+func (h *Handler) unqualifiedOf(q *request, further violations) (target, Ref, error) {
+	t, err := h.cfg.Place.parse(spelled{name: q.params["FunctionName"], rule: nameRule(q.op), furtherMistakes: further})
 	if err != nil {
 		return t, Ref{}, err
 	}
@@ -253,15 +168,14 @@ func (h *Handler) updateFunctionCode(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.unqualified(q)
+	var mistakes violations
+	checkArchitectures(&mistakes, in.Architectures)
+	t, ref, err := h.unqualifiedOf(q, mistakes)
 	if err != nil {
 		return nil, err
 	}
 	if in.PublishTo != "" {
 		return nil, unavailablef("PublishTo: versions are published under their numbers.")
-	}
-	if err := checkArchitectures(in.Architectures); err != nil {
-		return nil, err
 	}
 	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
 	if err != nil {
@@ -274,8 +188,8 @@ func (h *Handler) updateFunctionCode(q *request) (any, error) {
 		return nil, err
 	}
 	change := func(now Content) (teal.Function, error) {
-		if in.RevisionId != "" && in.RevisionId != now.Revision {
-			return now.Function, stale("GetFunction/GetFunctionConfiguration")
+		if err := h.changeable(t, now, in.RevisionId); err != nil {
+			return now.Function, err
 		}
 		f := code.into(now.Function, in.Architectures)
 		return f, h.checkUnpacked(q.ctx, f)
@@ -288,9 +202,28 @@ func (h *Handler) updateFunctionCode(q *request) (any, error) {
 		return nil, err
 	}
 	if in.Publish {
-		return h.publish(q, t, ref, publishInput{})
+		published, err := h.publish(q, ref, publishInput{})
+		if err != nil {
+			return nil, err
+		}
+		return h.describe(t.name, published.Version.String(), published), nil
 	}
 	return h.describe(t.name, "", c), nil
+}
+
+// changeable refuses a change of a draft that is still being changed, or that is not
+// at the revision which the change is meant for; "" is any.
+func (h *Handler) changeable(t target, now Content, revision string) error {
+	const notNow = "The operation cannot be performed at this time. "
+	switch {
+	case now.Change == Creating:
+		return faultf(codeConflict, notNow+"The function is currently in the following state: Pending")
+	case now.Change == Updating:
+		return faultf(codeConflict, notNow+"An update is in progress for resource: %s", h.cfg.Place.arn(t.name, ""))
+	case revision != "" && revision != now.Revision:
+		return stale(readFunction)
+	}
+	return nil
 }
 
 // tryChange says what a change would lead to.
@@ -310,11 +243,13 @@ func (h *Handler) updateFunctionConfiguration(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.unqualified(q)
+	var mistakes violations
+	in.mistakes(&mistakes)
+	t, ref, err := h.unqualifiedOf(q, mistakes)
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(); err != nil {
+	if err := in.check(false); err != nil {
 		return nil, err
 	}
 	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
@@ -328,8 +263,8 @@ func (h *Handler) updateFunctionConfiguration(q *request) (any, error) {
 		return nil, err
 	}
 	c, err := h.cfg.Backend.Change(q.ctx, ref, func(now Content) (teal.Function, error) {
-		if in.RevisionId != "" && in.RevisionId != now.Revision {
-			return now.Function, stale("GetFunction/GetFunctionConfiguration")
+		if err := h.changeable(t, now, in.RevisionId); err != nil {
+			return now.Function, err
 		}
 		f := layers.into(in.apply(now.Function))
 		return f, h.checkUnpacked(q.ctx, f)
@@ -345,7 +280,14 @@ func (h *Handler) deleteFunction(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ref, err := h.find(q.ctx, t)
+	version, isVersion := versionOfQualifier(t.qualifier)
+	switch {
+	case version == teal.Draft && isVersion:
+		return nil, invalidf("$LATEST version cannot be deleted without deleting the function.")
+	case t.qualifier != "" && !isVersion && !strings.Contains(t.qualifier, "$"):
+		return nil, invalidf("Deletion of aliases is not currently supported.")
+	}
+	ref, err := h.find(q.ctx, target{name: t.name})
 	if err != nil {
 		return nil, err
 	}
@@ -354,17 +296,16 @@ func (h *Handler) deleteFunction(q *request) (any, error) {
 		return nil, err
 	}
 	defer end()
-	if t.qualifier == "" {
+	switch {
+	case t.qualifier == "":
 		return nil, h.cfg.Backend.Delete(q.ctx, ref)
-	}
-	version, isVersion := versionOfQualifier(t.qualifier)
-	if !isVersion || version == teal.Draft {
-		return nil, invalidf("%s version cannot be deleted without deleting the function.", t.qualifier)
+	case !isVersion:
+		return nil, h.noFunction(t)
 	}
 	number, _ := version.Number()
 	err = h.cfg.Backend.DeleteVersion(q.ctx, ref, number)
 	if teal.IsCode(err, teal.CodeUnknownVersion) {
-		return nil, h.noFunction(t)
+		return nil, nil // as on AWS, deleting a version that is not there is done
 	}
 	return nil, err
 }
@@ -399,7 +340,7 @@ func (h *Handler) listFunctions(q *request) (any, error) {
 		if all != "" {
 			qualifier = item.Version.String()
 		}
-		out.Functions = append(out.Functions, h.describe(item.Name.Name, qualifier, c))
+		out.Functions = append(out.Functions, h.listed(item.Name.Name, qualifier, c))
 	}
 	return out, err
 }

@@ -84,6 +84,7 @@ func Owns(path string) bool {
 // request is one call, its signature checked.
 type request struct {
 	ctx    context.Context
+	op     string // the operation's name
 	http   *http.Request
 	params map[string]string // from the path
 	query  url.Values
@@ -156,7 +157,7 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	if op.refused != "" {
 		return unavailablef("%s: %s", op.name, op.refused)
 	}
-	q.params = params
+	q.op, q.params = op.name, params
 	answer, err := op.run(h, q)
 	if err != nil {
 		return err
@@ -231,5 +232,14 @@ func (q *request) decode(into any) error {
 
 // target returns the function that the request's path and query name.
 func (h *Handler) target(q *request) (target, error) {
-	return h.cfg.Place.parseTarget(q.params["FunctionName"], q.query.Get("Qualifier"))
+	return h.targetOf(q, anyQualifier, nil)
+}
+
+// targetOf is target by a rule of its own for the qualifier, of a request with whose
+// other values something is wrong already.
+func (h *Handler) targetOf(q *request, qualifier textRule, further violations) (target, error) {
+	return h.cfg.Place.parse(spelled{
+		name: q.params["FunctionName"], rule: nameRule(q.op),
+		qualifier: q.query.Get("Qualifier"), qualifierRule: qualifier, furtherMistakes: further,
+	})
 }

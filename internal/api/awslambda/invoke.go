@@ -48,7 +48,7 @@ func (h *Handler) dryRun(q *request, t target, call Call) (any, error) {
 func (h *Handler) call(q *request, t target) (Call, error) {
 	ref, err := h.find(q.ctx, t)
 	if err != nil {
-		return Call{}, err
+		return Call{}, or404(err, h.noFunction(target{t.name, or(t.qualifier, teal.DraftName)}))
 	}
 	log := q.http.Header.Get("X-Amz-Log-Type")
 	if log != "" && log != "None" && log != "Tail" {

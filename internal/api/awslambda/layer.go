@@ -35,13 +35,14 @@ const (
 	maxLayerRuntimes   = 15
 	maxLayerPage       = 50
 	layerNameForm      = `(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`
-	layerVersionForm   = `arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+`
+	layerVersionForm   = `(arn:(aws[a-zA-Z-]*)?:lambda:` + regionForm + `:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)`
 	layerAction        = "lambda:GetLayerVersion"
 	noLayerVersion     = "The resource you requested does not exist."
 	layerPrincipalForm = `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`
 )
 
 var (
+	layerNameRule         = newRule(1, 140, layerNameForm)
 	layerNamePattern      = regexp.MustCompile(`^(?:arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:)?([a-zA-Z0-9-_]+)$`)
 	layerVersionPattern   = regexp.MustCompile(`^arn:[a-zA-Z0-9-]+:lambda:([a-zA-Z0-9-]+):(\d{12}):layer:([a-zA-Z0-9-_]+):([0-9]+)$`)
 	layerPrincipalPattern = regexp.MustCompile(`^(` + layerPrincipalForm + `)$`)
@@ -56,13 +57,15 @@ func (p Place) layerVersionARN(name string, number int) string {
 	return p.layerARN(name) + ":" + strconv.Itoa(number)
 }
 
-// parseLayer reads a layer's name, or its ARN without a version.
-func (p Place) parseLayer(text string) (string, error) {
+// parseLayer reads a layer's name, or its ARN without a version. v is what is wrong
+// with the request's other values.
+func (p Place) parseLayer(v *violations, text string) (string, error) {
+	layerNameRule.check(v, "layerName", text)
+	if err := v.err(); err != nil {
+		return "", err
+	}
 	match := layerNamePattern.FindStringSubmatch(text)
-	switch {
-	case match == nil || len(text) > maxFunctionName:
-		return "", invalid(text, "layerName", "Member must satisfy regular expression pattern: "+layerNameForm)
-	case match[1] != "":
+	if match[1] != "" {
 		if err := p.checkLayerPlace(text, match[1], match[2]); err != nil {
 			return "", err
 		}
@@ -91,7 +94,7 @@ func (p Place) checkLayerPlace(arn, region, account string) error {
 // parseLayerVersion reads the ARN of a layer's version.
 func (p Place) parseLayerVersion(arn, member string) (name string, number int, err error) {
 	match := layerVersionPattern.FindStringSubmatch(arn)
-	if match == nil || len(arn) > maxFunctionName {
+	if match == nil || len(arn) > 140 {
 		return "", 0, invalid(arn, member, "Member must satisfy regular expression pattern: "+layerVersionForm)
 	}
 	if err := p.checkLayerPlace(arn, match[1], match[2]); err != nil {
@@ -119,46 +122,37 @@ type publishLayerInput struct {
 	LicenseInfo             string
 }
 
-func (in *publishLayerInput) check() error {
-	switch {
-	case in.Content == nil:
-		return invalid("null", "content", "Member must not be null")
-	case len(in.Description) > maxDescription:
-		return invalid(in.Description, "description", "Member must have length less than or equal to 256")
-	case len(in.LicenseInfo) > maxLicense:
-		return invalid(in.LicenseInfo, "licenseInfo", "Member must have length less than or equal to 512")
-	case len(in.CompatibleRuntimes) > maxLayerRuntimes:
-		return invalid(in.CompatibleRuntimes, "compatibleRuntimes", "Member must have length less than or equal to 15")
-	case len(in.CompatibleArchitectures) > 2:
-		return invalid(in.CompatibleArchitectures, "compatibleArchitectures", "Member must have length less than or equal to 2")
+// mistakes returns which values break the constraints of the model.
+func (in *publishLayerInput) mistakes() violations {
+	var v violations
+	if in.Content == nil {
+		v.add(nil, "content", "Member must not be null")
 	}
-	for _, name := range in.CompatibleRuntimes {
-		if err := checkLayerRuntime(name, "compatibleRuntimes"); err != nil {
-			return err
-		}
+	descriptionRule.check(&v, "description", in.Description)
+	textRule{max: maxLicense}.check(&v, "licenseInfo", in.LicenseInfo)
+	shown := func(list []string) string { return "[" + strings.Join(list, ", ") + "]" }
+	if len(in.CompatibleRuntimes) > maxLayerRuntimes {
+		v.add(shown(in.CompatibleRuntimes), "compatibleRuntimes", "Member must have length less than or equal to 15")
 	}
-	for _, name := range in.CompatibleArchitectures {
-		if err := checkLayerArchitecture(name, "compatibleArchitectures"); err != nil {
-			return err
-		}
+	if slices.ContainsFunc(in.CompatibleRuntimes, isNoRuntime) {
+		v.add(shown(in.CompatibleRuntimes), "compatibleRuntimes", "Member must satisfy enum value set: ["+runtimesOfAWS+"]")
 	}
-	return nil
+	if len(in.CompatibleArchitectures) > len(architectures) {
+		v.add(shown(in.CompatibleArchitectures), "compatibleArchitectures", "Member must have length less than or equal to 2")
+	}
+	if slices.ContainsFunc(in.CompatibleArchitectures, func(name string) bool { return !slices.Contains(architectures, name) }) {
+		v.add(shown(in.CompatibleArchitectures), "compatibleArchitectures", "Member must satisfy constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]")
+	}
+	return v
 }
 
-// checkLayerRuntime refuses what AWS has never had. A layer may say that it is for
-// runtimes that functions here cannot have.
-func checkLayerRuntime(name, member string) error {
-	if teal.RuntimeFamily(name) == "" && !elsewhere.MatchString(name) && !retired.MatchString(name) {
-		return invalid(name, member, "Member must satisfy enum value set: [the runtimes of AWS Lambda]")
-	}
-	return nil
-}
+// architectures are AWS's names of them.
+var architectures = []string{"x86_64", "arm64"}
 
-func checkLayerArchitecture(name, member string) error {
-	if name != "x86_64" && name != "arm64" {
-		return invalid(name, member, "Member must satisfy enum value set: [x86_64, arm64]")
-	}
-	return nil
+// isNoRuntime reports what AWS has never had. A layer may say that it is for runtimes
+// that functions here cannot have.
+func isNoRuntime(name string) bool {
+	return teal.RuntimeFamily(name) == "" && !elsewhere.MatchString(name) && !retired.MatchString(name)
 }
 
 // LayerVersionView is the shape GetLayerVersionResponse, without the content that
@@ -204,11 +198,9 @@ func (h *Handler) publishLayer(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	mistakes := in.mistakes()
+	name, err := h.cfg.Place.parseLayer(&mistakes, q.params["LayerName"])
 	if err != nil {
-		return nil, err
-	}
-	if err := in.check(); err != nil {
 		return nil, err
 	}
 	defer h.cfg.Backend.Keep()()
@@ -239,7 +231,7 @@ func layerFiles(names []string) error {
 
 // layer returns the version that a request's path names.
 func (h *Handler) layer(q *request) (Layer, error) {
-	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	name, err := h.cfg.Place.parseLayer(new(violations), q.params["LayerName"])
 	if err != nil {
 		return Layer{}, err
 	}
@@ -247,7 +239,10 @@ func (h *Handler) layer(q *request) (Layer, error) {
 	if err != nil {
 		return Layer{}, faultf(codeSerialization, "STRING_VALUE can not be converted to a Long")
 	}
-	if number < 1 || number > math.MaxInt32 {
+	if number < 1 {
+		return Layer{}, invalidf("Layer Version Cannot be less than 1")
+	}
+	if number > math.MaxInt32 {
 		return Layer{}, faultf(codeNotFound, noLayerVersion)
 	}
 	return h.findLayer(q.ctx, name, int(number))
@@ -299,7 +294,7 @@ type ListLayerVersionsOutput struct {
 }
 
 func (h *Handler) listLayerVersions(q *request) (any, error) {
-	name, err := h.cfg.Place.parseLayer(q.params["LayerName"])
+	name, err := h.cfg.Place.parseLayer(new(violations), q.params["LayerName"])
 	if err != nil {
 		return nil, err
 	}
@@ -352,18 +347,16 @@ func (h *Handler) listLayers(q *request) (any, error) {
 // the runtime and the architecture that a request asks for.
 func (h *Handler) layersFor(q *request, name string) ([]Layer, error) {
 	runtime, architecture := q.query.Get("CompatibleRuntime"), q.query.Get("CompatibleArchitecture")
-	if runtime != "" {
-		if err := checkLayerRuntime(runtime, "compatibleRuntime"); err != nil {
-			return nil, err
-		}
+	var v violations
+	if runtime != "" && isNoRuntime(runtime) {
+		v.add(runtime, "compatibleRuntime", "Member must satisfy enum value set: ["+runtimesOfAWS+"]")
 	}
-	if architecture != "" {
-		if err := checkLayerArchitecture(architecture, "compatibleArchitecture"); err != nil {
-			return nil, err
-		}
+	checkEnum(&v, "compatibleArchitecture", architecture, architectures...)
+	if n, err := strconv.Atoi(q.query.Get("MaxItems")); err == nil {
+		checkRange(&v, "maxItems", &n, 1, maxLayerPage)
 	}
-	if n, err := strconv.Atoi(q.query.Get("MaxItems")); err == nil && n > maxLayerPage {
-		return nil, invalid(n, "maxItems", "Member must have value less than or equal to 50")
+	if err := v.err(); err != nil {
+		return nil, err
 	}
 	list, err := h.cfg.Backend.Layers(q.ctx, name)
 	return slices.DeleteFunc(list, func(l Layer) bool {

@@ -2,7 +2,6 @@ package awslambda
 
 import (
 	"context"
-	"strconv"
 
 	"teal"
 )
@@ -30,7 +29,7 @@ func (h *Handler) chooseLayers(ctx context.Context, arns *[]string) (*chosenLaye
 			return nil, err
 		}
 		if other, ok := seen[name]; ok {
-			return nil, invalidf("Two different versions of the same layer are not allowed to be referenced in the same function. %s and %s versions of %s are given.", strconv.Itoa(other), strconv.Itoa(number), h.cfg.Place.layerARN(name))
+			return nil, invalidf("Two different versions of the same layer are not allowed to be referenced in the same function. %s and %s are versions of the same layer.", h.cfg.Place.layerVersionARN(name, other), h.cfg.Place.layerVersionARN(name, number))
 		}
 		seen[name] = number
 		layer, err := h.cfg.Backend.Layer(ctx, name, number)

@@ -19,95 +19,129 @@ type target struct {
 	qualifier string // "" for none; $LATEST, a number or an alias
 }
 
-var (
-	functionPattern  = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
-	qualifierPattern = regexp.MustCompile(`^(\$LATEST|[a-zA-Z0-9-_]+)$`)
-	aliasPattern     = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
-	digitsPattern    = regexp.MustCompile(`^[0-9]+$`)
-	partitionPattern = regexp.MustCompile(`^aws[a-zA-Z-]*$`)
-	regionPattern    = regexp.MustCompile(`^[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$`)
-	accountPattern   = regexp.MustCompile(`^\d{12}$`)
-)
-
-// The model's limits on names.
+// What the model says of names.
 const (
-	maxFunctionName = 140 // of the whole text that names a function
-	maxShortName    = 64
-	maxQualifier    = 128
+	regionForm = `(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`
+	beforeName = `(arn:(aws[a-zA-Z-]*)?:lambda:)?(` + regionForm + `:)?(\d{12}:)?(function:)?`
 )
 
-const functionForm = `(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`
+// The groups of the forms of names.
+const (
+	groupRegion    = 3
+	groupAccount   = 9
+	groupName      = 11
+	groupQualifier = 13
+)
 
-// parseFunction reads a function's name in each of the forms that AWS takes:
-// NAME, ACCOUNT:function:NAME, function:NAME and the whole ARN, each with or
-// without :QUALIFIER. It does not say whether there is such a function.
+var (
+	// A function's name, in each of the forms that AWS takes: NAME,
+	// ACCOUNT:function:NAME, function:NAME and the whole ARN, each with or without
+	// :QUALIFIER. The model has three rules, of which every operation has one.
+	plainName       = newRule(1, 140, beforeName+`([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?`)
+	namespacedName  = newRule(1, 256, beforeName+`([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?`)
+	unqualifiedName = newRule(1, 140, beforeName+`([a-zA-Z0-9-_]+)`)
+
+	anyQualifier         = newRule(1, 128, `\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+`)
+	provisionedQualifier = newRule(1, 128, `(|[a-zA-Z0-9$_-]+)`)
+	urlQualifier         = textRule{1, 128, `((?!^\d+$)^[0-9a-zA-Z-_]+$)`, regexp.MustCompile(`^[0-9a-zA-Z-_]+$`), true}
+
+	aliasName    = textRule{1, teal.MaxAliasLength, `(?!^[0-9]+$)([a-zA-Z0-9-_]+)`, regexp.MustCompile(`^[a-zA-Z0-9-_]+$`), true}
+	aliasVersion = newRule(1, 1024, `(\$LATEST(\.PUBLISHED)?|[0-9]+)`)
+
+	digitsPattern = regexp.MustCompile(`^[0-9]+$`)
+)
+
+// maxShortName is what AWS allows of a function's name alone.
+const maxShortName = 64
+
+// nameRules are the operations whose name has another rule than namespacedName.
+var nameRules = map[string]*textRule{
+	"CreateAlias": &plainName, "CreateFunction": &plainName, "CreateFunctionUrlConfig": &plainName, "DeleteAlias": &plainName,
+	"DeleteFunctionConcurrency": &plainName, "DeleteFunctionUrlConfig": &plainName, "DeleteProvisionedConcurrencyConfig": &plainName,
+	"GetAlias": &plainName, "GetFunctionConcurrency": &plainName, "GetFunctionUrlConfig": &plainName,
+	"GetProvisionedConcurrencyConfig": &plainName, "ListAliases": &plainName, "ListFunctionUrlConfigs": &plainName,
+	"ListProvisionedConcurrencyConfigs": &plainName, "PublishVersion": &plainName, "PutFunctionConcurrency": &plainName,
+	"PutProvisionedConcurrencyConfig": &plainName, "UpdateAlias": &plainName, "UpdateFunctionCode": &plainName,
+	"UpdateFunctionConfiguration": &plainName, "UpdateFunctionUrlConfig": &plainName,
+	"GetFunctionRecursionConfig": &unqualifiedName, "PutFunctionRecursionConfig": &unqualifiedName,
+}
+
+func nameRule(operation string) *textRule {
+	if rule := nameRules[operation]; rule != nil {
+		return rule
+	}
+	return &namespacedName
+}
+
+// functionName is a function's name as it was written.
+type functionName struct {
+	target
+	region, account string // "": not said
+}
+
+// readName reads what is a name by a rule. It does not say whether there is such a
+// function.
+func readName(v *violations, rule *textRule, text string) functionName {
+	rule.check(v, "functionName", text)
+	match := rule.fits.FindStringSubmatch(text)
+	if match == nil {
+		return functionName{}
+	}
+	n := functionName{region: strings.TrimSuffix(match[groupRegion], ":"), account: strings.TrimSuffix(match[groupAccount], ":")}
+	n.name = match[groupName]
+	if len(match) > groupQualifier {
+		n.qualifier = match[groupQualifier]
+	}
+	return n
+}
+
+// reach refuses functions of somewhere else.
+func (p Place) reach(n functionName, text string) error {
+	if n.region != "" && n.region != p.Region {
+		return faultf(codeNotFound, "Functions from '%s' are not reachable in this region ('%s')", n.region, p.Region)
+	}
+	if n.account != "" && n.account != p.Account {
+		return faultf(codeAccessDenied, "User: arn:aws:iam::%s:root is not authorized to perform this action on resource: %s because no resource-based policy allows it", p.Account, text)
+	}
+	return nil
+}
+
+// parseFunction reads a name that stands for itself.
 func (p Place) parseFunction(text string) (target, error) {
-	if text == "" || len(text) > maxFunctionName {
-		return target{}, invalid(text, "functionName", "Member must have length less than or equal to 140")
-	}
-	rest, region, account, ok := cutARN(text)
-	if !ok {
-		return target{}, malformed(text)
-	}
-	name, qualifier, qualified := strings.Cut(rest, ":")
-	if !functionPattern.MatchString(name) || (qualified && !qualifierPattern.MatchString(qualifier)) || len(qualifier) > maxQualifier {
-		return target{}, malformed(text)
-	}
-	if len(name) > maxShortName {
-		return target{}, invalid(text, "functionName", "Member must have length less than or equal to 64")
-	}
-	if region != "" && region != p.Region {
-		return target{}, faultf(codeNotFound, "Functions from '%s' are not reachable in this region ('%s')", region, p.Region)
-	}
-	if account != "" && account != p.Account {
-		return target{}, faultf(codeAccessDenied, "User: arn:aws:iam::%s:root is not authorized to perform this action on resource: %s because no resource-based policy allows it", p.Account, text)
-	}
-	return target{name, qualifier}, nil
+	return p.parse(spelled{name: text, rule: &namespacedName})
 }
 
-// cutARN takes what may stand before a function's name off it.
-func cutARN(text string) (rest, region, account string, ok bool) {
-	parts := strings.Split(text, ":")
-	if parts[0] == "arn" && len(parts) > 5 {
-		if len(parts) > 8 || len(parts) < 7 || !partitionPattern.MatchString(parts[1]) || parts[2] != "lambda" ||
-			!regionPattern.MatchString(parts[3]) || !accountPattern.MatchString(parts[4]) || parts[5] != "function" {
-			return "", "", "", false
-		}
-		return strings.Join(parts[6:], ":"), parts[3], parts[4], true
-	}
-	if len(parts) > 1 && regionPattern.MatchString(parts[0]) && len(parts) > 2 {
-		region, parts = parts[0], parts[1:]
-	}
-	if len(parts) > 2 && accountPattern.MatchString(parts[0]) && parts[1] == "function" {
-		account, parts = parts[0], parts[1:]
-	} else if region != "" {
-		return "", "", "", false
-	}
-	if len(parts) > 1 && parts[0] == "function" {
-		parts = parts[1:]
-	}
-	return strings.Join(parts, ":"), region, account, len(parts) <= 2
+// spelled is how a request names a function, and by which rules.
+type spelled struct {
+	name            string
+	rule            *textRule
+	qualifier       string // "": none
+	qualifierRule   textRule
+	furtherMistakes violations // of the request's other values
 }
 
-func malformed(text string) error {
-	return invalid(text, "functionName", "Member must satisfy regular expression pattern: "+functionForm)
-}
-
-// parseTarget joins the qualifier in a name with the one in the query; two that
+// parse reads a name and joins the qualifier in it with the one beside it; two that
 // disagree are refused.
-func (p Place) parseTarget(text, qualifier string) (target, error) {
-	t, err := p.parseFunction(text)
-	if err != nil || qualifier == "" {
-		return t, err
+func (p Place) parse(s spelled) (target, error) {
+	v := s.furtherMistakes
+	n := readName(&v, s.rule, s.name)
+	if s.qualifier != "" {
+		s.qualifierRule.check(&v, "qualifier", s.qualifier)
 	}
-	if len(qualifier) > maxQualifier || !qualifierPattern.MatchString(qualifier) {
-		return t, invalid(qualifier, "qualifier", `Member must satisfy regular expression pattern: (|[a-zA-Z0-9$_-]+)`)
+	if err := v.err(); err != nil {
+		return target{}, err
 	}
-	if t.qualifier != "" && t.qualifier != qualifier {
-		return t, invalidf("The derived qualifier from the function name does not match the specified qualifier.")
+	if err := p.reach(n, s.name); err != nil {
+		return target{}, err
 	}
-	t.qualifier = qualifier
-	return t, nil
+	switch {
+	case s.qualifier == "":
+	case n.qualifier != "" && n.qualifier != s.qualifier:
+		return target{}, invalidf("The derived qualifier from the function name does not match the specified qualifier.")
+	default:
+		n.qualifier = s.qualifier
+	}
+	return n.target, nil
 }
 
 // arn returns the resource name of a function, with a qualifier or, for "",
@@ -127,12 +161,4 @@ func (p Place) FunctionARN(name, qualifier string) string { return p.arn(name, q
 func (p Place) Destination(text string) (name, qualifier string, err error) {
 	t, err := p.parseFunction(text)
 	return t.name, t.qualifier, err
-}
-
-// checkAliasName refuses a name that an alias cannot have.
-func checkAliasName(name string) error {
-	if name == "" || len(name) > teal.MaxAliasLength || !aliasPattern.MatchString(name) || digitsPattern.MatchString(name) {
-		return invalid(name, "name", "Member must satisfy regular expression pattern: (?!^[0-9]+$)([a-zA-Z0-9-_]+)")
-	}
-	return nil
 }

@@ -22,6 +22,11 @@ func TestFunctionNames(t *testing.T) {
 		"000000000000:function:F":           {"F", ""},
 		"000000000000:function:F:live":      {"F", "live"},
 		"us-east-1:000000000000:function:F": {"F", ""},
+		"a.b":                               {"a.b", ""}, // a form that there is, of a function that there is not
+		"F:$LATEST.PUBLISHED":               {"F", "$LATEST.PUBLISHED"},
+		strings.Repeat("a", 141):            {strings.Repeat("a", 141), ""},
+		"arn:aws:lambda:us-east-1:000000000000:function":           {"function", ""}, // without its end it is still a name
+		"arn:aws:lambda:us-east-1:000000000000:layer:F":            {"layer", "F"},   // likewise
 		"arn:aws:lambda:us-east-1:000000000000:function:F":         {"F", ""},
 		"arn:aws:lambda:us-east-1:000000000000:function:F:2":       {"F", "2"},
 		"arn:aws:lambda:us-east-1:000000000000:function:F:$LATEST": {"F", "$LATEST"},
@@ -33,22 +38,20 @@ func TestFunctionNames(t *testing.T) {
 	for text, code := range map[string]string{
 		"":                       codeValidation,
 		"a b":                    codeValidation,
-		"a.b":                    codeValidation,
 		"F:":                     codeValidation,
 		"F:1:2":                  codeValidation,
 		"F:$HEAD":                codeValidation,
+		"F:$latest":              codeValidation,
 		"F/x":                    codeValidation,
-		strings.Repeat("a", 65):  codeValidation,
-		strings.Repeat("a", 141): codeValidation,
-		"arn:aws:s3:us-east-1:000000000000:function:F":         codeValidation,
-		"arn:aws:lambda:us-east-1:000000000000:layer:F":        codeValidation,
-		"arn:aws:lambda:us-east-1:00000000000:function:F":      codeValidation,
-		"arn:aws:lambda:us-east-1:000000000000:function:":      codeValidation,
-		"arn:aws:lambda:us-east-1:000000000000:function":       codeValidation,
-		"arn:aws:lambda:us-east-1:000000000000:function:F:1:2": codeValidation,
-		"arn:aws:lambda:eu-west-1:000000000000:function:F":     codeNotFound,
-		"arn:aws:lambda:us-east-1:111111111111:function:F":     codeAccessDenied,
-		"111111111111:function:F":                              codeAccessDenied,
+		strings.Repeat("a", 257): codeValidation,
+		"arn:aws:s3:us-east-1:000000000000:function:F":               codeValidation,
+		"arn:aws:lambda:us-east-1:00000000000:function:F":            codeValidation,
+		"arn:aws:lambda:us-east-1:000000000000:function:":            codeValidation,
+		"arn:aws:lambda:us-east-1:000000000000:function:F:1:2":       codeValidation,
+		"arn:aws:lambda:eu-west-1:000000000000:function:F":           codeNotFound,
+		"arn:aws-eusc:lambda:eusc-de-east-1:000000000000:function:F": codeNotFound,
+		"arn:aws:lambda:us-east-1:111111111111:function:F":           codeAccessDenied,
+		"111111111111:function:F":                                    codeAccessDenied,
 	} {
 		got, err := here.parseFunction(text)
 		var f *Fault
@@ -63,9 +66,9 @@ func TestQualifiersInTwoPlaces(t *testing.T) {
 	for _, c := range []struct{ text, qualifier, want, code string }{
 		{"F", "", "", ""}, {"F", "1", "1", ""}, {"F:1", "", "1", ""}, {"F:1", "1", "1", ""},
 		{"F:1", "2", "", codeInvalidParameter}, {"F:live", "$LATEST", "", codeInvalidParameter},
-		{"F", "a.b", "", codeValidation}, {"F", strings.Repeat("a", 129), "", codeValidation},
+		{"F", "$latest", "$latest", ""}, {"F", "a.b", "", codeValidation}, {"F", strings.Repeat("a", 129), "", codeValidation},
 	} {
-		got, err := here.parseTarget(c.text, c.qualifier)
+		got, err := here.parse(spelled{name: c.text, rule: &namespacedName, qualifier: c.qualifier, qualifierRule: anyQualifier})
 		var f *Fault
 		if c.code == "" && (err != nil || got.qualifier != c.want) || c.code != "" && (!errors.As(err, &f) || f.Code != c.code) {
 			t.Errorf("%q and %q: %+v, %v", c.text, c.qualifier, got, err)
@@ -79,7 +82,7 @@ func FuzzFunctionName(f *testing.F) {
 		f.Add(seed, "")
 	}
 	f.Fuzz(func(t *testing.T, text, qualifier string) {
-		got, err := here.parseTarget(text, qualifier)
+		got, err := here.parse(spelled{name: text, rule: &namespacedName, qualifier: qualifier, qualifierRule: anyQualifier})
 		if err != nil {
 			var fault *Fault
 			if !errors.As(err, &fault) {
@@ -88,7 +91,8 @@ func FuzzFunctionName(f *testing.F) {
 			return
 		}
 		again, err := here.parseFunction(here.arn(got.name, got.qualifier))
-		if len(here.arn(got.name, got.qualifier)) <= maxFunctionName && (err != nil || again != got) {
+		dollars := strings.Contains(got.qualifier, "$") // more of them may stand beside a name than in one
+		if len(here.arn(got.name, got.qualifier)) <= namespacedName.max && !dollars && (err != nil || again != got) {
 			t.Fatalf("%q: %+v, then %+v, %v", text, got, again, err)
 		}
 	})

@@ -35,26 +35,27 @@ type permissionInput struct {
 }
 
 var (
-	statementPattern = regexp.MustCompile(`^[a-zA-Z0-9-_]+$`)
-	actionPattern    = regexp.MustCompile(`^(lambda:[*]|lambda:[a-zA-Z]+|[*])$`)
-	rootPattern      = regexp.MustCompile(`^\d{12}$`)
+	statementRule = newRule(1, 100, `([a-zA-Z0-9-_]+)`)
+	actionRule    = newRule(0, 0, `(lambda:[*]|lambda:[a-zA-Z]+|[*])`)
+	principalRule = newRule(0, 0, `[^\s]+`)
+	rootPattern   = regexp.MustCompile(`^\d{12}$`)
 )
 
 // maxPolicy is the size of a policy in bytes.
 const maxPolicy = 20480
 
+// mistakes returns which values break the constraints of the model.
+func (in permissionInput) mistakes() violations {
+	var v violations
+	statementRule.check(&v, "statementId", in.StatementId)
+	actionRule.check(&v, "action", in.Action)
+	principalRule.check(&v, "principal", in.Principal)
+	checkEnum(&v, "functionUrlAuthType", in.FunctionUrlAuthType, "NONE", "AWS_IAM")
+	return v
+}
+
 // statement returns the statement that a request asks for.
-func (in permissionInput) statement(resource string) (Statement, error) {
-	switch {
-	case len(in.StatementId) > 100 || !statementPattern.MatchString(in.StatementId):
-		return Statement{}, invalid(in.StatementId, "statementId", "Member must satisfy regular expression pattern: ([a-zA-Z0-9-_]+)")
-	case !actionPattern.MatchString(in.Action):
-		return Statement{}, invalid(in.Action, "action", `Member must satisfy regular expression pattern: (lambda:[*]|lambda:[a-zA-Z]+|[*])`)
-	case in.Principal == "" || strings.ContainsAny(in.Principal, " \t\n"):
-		return Statement{}, invalid(in.Principal, "principal", `Member must satisfy regular expression pattern: [^\s]+`)
-	case in.FunctionUrlAuthType != "" && in.FunctionUrlAuthType != "NONE" && in.FunctionUrlAuthType != "AWS_IAM":
-		return Statement{}, invalid(in.FunctionUrlAuthType, "functionUrlAuthType", "Member must satisfy enum value set: [NONE, AWS_IAM]")
-	}
+func (in permissionInput) statement(resource string) Statement {
 	s := Statement{Sid: in.StatementId, Effect: "Allow", Principal: principal(in.Principal), Action: in.Action, Resource: resource}
 	condition := func(operator, key, value string) {
 		if value == "" {
@@ -76,7 +77,7 @@ func (in permissionInput) statement(resource string) (Statement, error) {
 	if in.InvokedViaFunctionUrl != nil {
 		condition("Bool", "lambda:InvokedViaFunctionUrl", strconv.FormatBool(*in.InvokedViaFunctionUrl))
 	}
-	return s, nil
+	return s
 }
 
 // principal returns a principal as a policy has it.
@@ -115,8 +116,8 @@ func (p Policy) revision(arn string) string {
 
 // policied returns what a request about a policy is about. The policy of the
 // function itself is kept under "".
-func (h *Handler) policied(q *request) (target, Ref, error) {
-	t, err := h.target(q)
+func (h *Handler) policied(q *request, further violations) (target, Ref, error) {
+	t, err := h.targetOf(q, anyQualifier, further)
 	if err != nil {
 		return t, Ref{}, err
 	}
@@ -132,15 +133,11 @@ func (h *Handler) addPermission(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.policied(q)
+	t, ref, err := h.policied(q, in.mistakes())
 	if err != nil {
-		return nil, err
+		return nil, or404(err, h.noAlias(t))
 	}
-	arn := h.cfg.Place.arn(t.name, t.qualifier)
-	s, err := in.statement(arn)
-	if err != nil {
-		return nil, err
-	}
+	s := in.statement(h.cfg.Place.arn(t.name, t.qualifier))
 	err = h.changePolicy(q, ref, t, in.RevisionId, func(p *Policy) error {
 		return p.add(s)
 	})
@@ -176,9 +173,9 @@ func (h *Handler) changePolicy(q *request, ref Ref, t target, revision string, c
 type PolicyView struct{ Policy, RevisionId string }
 
 func (h *Handler) getPolicy(q *request) (any, error) {
-	t, ref, err := h.policied(q)
+	t, ref, err := h.policied(q, nil)
 	if err != nil {
-		return nil, err
+		return nil, or404(err, faultf(codeNotFound, "The resource you requested does not exist."))
 	}
 	x, err := h.cfg.Backend.Extras(q.ctx, ref)
 	if err != nil {
@@ -192,12 +189,19 @@ func (h *Handler) getPolicy(q *request) (any, error) {
 }
 
 func (h *Handler) removePermission(q *request) (any, error) {
-	t, ref, err := h.policied(q)
+	t, ref, err := h.policied(q, nil)
 	if err != nil {
-		return nil, err
+		missing := h.noAlias(t)
+		if ref == (Ref{}) && t.qualifier == "" {
+			missing = faultf(codeNotFound, "No policy found for: %s", h.cfg.Place.arn(t.name, ""))
+		}
+		return nil, or404(err, missing)
 	}
 	sid := q.params["StatementId"]
 	return nil, h.changePolicy(q, ref, t, q.query.Get("RevisionId"), func(p *Policy) error {
+		if len(p.Statements) == 0 {
+			return faultf(codeNotFound, "No policy is associated with the given resource.")
+		}
 		return p.remove(sid)
 	})
 }

@@ -72,15 +72,15 @@ type updateConfigurationInput struct {
 }
 
 var (
-	rolePattern     = regexp.MustCompile(`^arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+$`)
-	handlerPattern  = regexp.MustCompile(`^[^\s]+$`)
+	roleRule        = newRule(0, 0, `arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`)
+	handlerRule     = newRule(0, 128, `[^\s]+`)
+	descriptionRule = textRule{max: maxDescription}
 	variablePattern = regexp.MustCompile(`^[a-zA-Z]([a-zA-Z0-9_])+$`)
 )
 
 // Limits of AWS's.
 const (
 	maxDescription = 256
-	maxHandler     = 128
 	maxVariables   = 4096
 	maxFunctionMB  = 10240
 	minFunctionMB  = 128
@@ -112,34 +112,40 @@ func present(raw json.RawMessage) bool {
 	return text != "" && text != "null" && text != "{}"
 }
 
-// check validates what is there, in AWS's words.
-func (c *configuration) check() error {
-	switch {
-	case c.Role != nil && !rolePattern.MatchString(*c.Role):
-		return invalid(*c.Role, "role", `Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+`)
-	case c.Handler != nil && (len(*c.Handler) > maxHandler || !handlerPattern.MatchString(*c.Handler)):
-		return invalid(*c.Handler, "handler", "Member must satisfy regular expression pattern: [^\\s]+")
-	case c.Description != nil && len(*c.Description) > maxDescription:
-		return invalid(*c.Description, "description", "Member must have length less than or equal to 256")
-	case c.Timeout != nil && *c.Timeout < 1:
-		return invalid(*c.Timeout, "timeout", "Member must have value greater than or equal to 1")
-	case c.Timeout != nil && *c.Timeout > maxTimeout:
-		return invalid(*c.Timeout, "timeout", "Member must have value less than or equal to 900")
-	case c.MemorySize != nil && *c.MemorySize < minFunctionMB:
-		return invalid(*c.MemorySize, "memorySize", "Member must have value greater than or equal to 128")
-	case c.MemorySize != nil && *c.MemorySize > maxFunctionMB:
-		return invalid(*c.MemorySize, "memorySize", "Member must have value less than or equal to 10240")
-	case c.EphemeralStorage != nil && (c.EphemeralStorage.Size < 512 || c.EphemeralStorage.Size > 10240):
-		return invalid(c.EphemeralStorage.Size, "ephemeralStorage.size", "Member must have value between 512 and 10240, inclusive")
-	case c.TracingConfig != nil && !slices.Contains([]string{"Active", "PassThrough"}, c.TracingConfig.Mode):
-		return invalid(c.TracingConfig.Mode, "tracingConfig.mode", "Member must satisfy enum value set: [Active, PassThrough]")
-	case c.SnapStart != nil && !slices.Contains([]string{"", "PublishedVersions", "None"}, c.SnapStart.ApplyOn):
-		return invalid(c.SnapStart.ApplyOn, "snapStart.applyOn", "Member must satisfy enum value set: [PublishedVersions, None]")
-	case c.LoggingConfig != nil && !slices.Contains([]string{"", "JSON", "Text"}, c.LoggingConfig.LogFormat):
-		return invalid(c.LoggingConfig.LogFormat, "loggingConfig.logFormat", "Member must satisfy enum value set: [JSON, Text]")
+// mistakes notes which values break the constraints of the model.
+func (c *configuration) mistakes(v *violations) {
+	roleRule.optional(v, "role", c.Role)
+	handlerRule.optional(v, "handler", c.Handler)
+	descriptionRule.optional(v, "description", c.Description)
+	checkRange(v, "timeout", c.Timeout, 1, maxTimeout)
+	checkRange(v, "memorySize", c.MemorySize, minFunctionMB, maxFunctionMB)
+	if c.EphemeralStorage != nil {
+		checkRange(v, "ephemeralStorage.size", &c.EphemeralStorage.Size, defaultStorage, 10240)
 	}
+	if c.TracingConfig != nil {
+		checkEnum(v, "tracingConfig.mode", or(c.TracingConfig.Mode, "null"), "Active", "PassThrough")
+	}
+	if c.SnapStart != nil {
+		checkEnum(v, "snapStart.applyOn", c.SnapStart.ApplyOn, "PublishedVersions", "None")
+	}
+	if c.LoggingConfig != nil {
+		checkEnum(v, "loggingConfig.logFormat", c.LoggingConfig.LogFormat, "JSON", "Text")
+	}
+	if c.Environment == nil {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Environment.Variables)) {
+		if !variablePattern.MatchString(name) {
+			v.add(name, "environment.variables", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]")
+		}
+	}
+}
+
+// check validates what is there beyond the constraints of the model, in AWS's words.
+// A new function is asked for more than one that is changed.
+func (c *configuration) check(isNew bool) error {
 	if c.Runtime != nil {
-		if err := checkRuntime(*c.Runtime); err != nil {
+		if err := checkRuntime(*c.Runtime, isNew); err != nil {
 			return err
 		}
 	}
@@ -151,31 +157,33 @@ func (c *configuration) check() error {
 	return c.refused()
 }
 
-// Runtimes that AWS has and Teal has not, and those that AWS has retired.
+// Runtimes that AWS has and Teal has not, and those that AWS makes no new functions
+// of. A function that has one of these is run, and can be given it.
 var (
 	elsewhere = regexp.MustCompile(`^(java\d+(\.al2)?|dotnet(core)?\d+(\.\d)?|ruby\d\.\d|go1\.x)$`)
-	retired   = regexp.MustCompile(`^(nodejs|nodejs(4\.3|6\.10|8\.10|10\.x|12\.x|14\.x|16\.x)|nodejs4\.3-edge|python2\.7|python3\.[678])$`)
+	retired   = regexp.MustCompile(`^(nodejs|nodejs(4\.3|6\.10|8\.10|10\.x|12\.x|14\.x)|nodejs4\.3-edge|python2\.7|python3\.[67]|provided|java8|go1\.x|ruby2\.[57]|dotnetcore\d\.\d|dotnet[57])$`)
 )
 
-func checkRuntime(name string) error {
+func checkRuntime(name string, isNew bool) error {
+	family := teal.RuntimeFamily(name)
 	switch {
-	case retired.MatchString(name):
+	case retired.MatchString(name) && (isNew || family == ""):
 		return invalidf("The runtime parameter of %s is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.", name)
 	case elsewhere.MatchString(name):
 		return unavailablef("The runtime %s: use python3.x, nodejs18.x or later, or provided.al2023 with a bootstrap of your own.", name)
-	case teal.RuntimeFamily(name) == "":
-		return invalidf("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs18.x, nodejs20.x, nodejs22.x, nodejs24.x, python3.9, python3.10, python3.11, python3.12, python3.13, python3.14, provided, provided.al2, provided.al2023] or be a valid ARN", name)
+	case family == "":
+		return invalidf("Value %s at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [%s] or be a valid ARN", name, runtimesOfAWS)
 	}
 	return nil
 }
+
+// runtimesOfAWS are those that AWS names, in its order.
+const runtimesOfAWS = "nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java25, python3.10, python3.11, java21, ruby3.3, ruby3.4, ruby3.2, python3.8, python3.9, java17, nodejs16.x, dotnet10, dotnet8, java11, dotnet6, nodejs18.x, provided.al2, java8.al2"
 
 // checkVariables refuses what cannot be an environment.
 func checkVariables(variables map[string]string) error {
 	var reserved []string
 	for _, name := range slices.Sorted(maps.Keys(variables)) {
-		if !variablePattern.MatchString(name) {
-			return invalid(name, "environment.variables", "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+]")
-		}
 		if teal.ReservedEnv(name) || reservedByAWS(name) {
 			reserved = append(reserved, name)
 		}
@@ -210,6 +218,7 @@ func (c *configuration) apply(f teal.Function) teal.Function {
 	}
 	if c.Environment != nil {
 		f.Env, f.Masked = changedEnv(f, c.Environment.Variables)
+		s.EmptyEnvironment = len(f.Env) == 0
 	}
 	if c.TracingConfig != nil {
 		s.Tracing = c.TracingConfig.Mode

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	"teal"
 )
 
 // URLConfig is the shape FunctionUrlConfig, GetFunctionUrlConfigResponse and
@@ -37,45 +35,50 @@ func (h *Handler) viewURL(t target, qualifier string, u URL) URLConfig {
 }
 
 // addressed returns what a request about a URL is about: the function or an
-// alias.
-func (h *Handler) addressed(q *request) (target, Ref, error) {
-	t, err := h.target(q)
+// alias. missing says in AWS's words, which depend on the operation, that there is no
+// such function.
+func (h *Handler) addressed(q *request, further violations, missing error) (target, Ref, error) {
+	t, err := h.targetOf(q, urlQualifier, further)
 	if err != nil {
 		return t, Ref{}, err
 	}
-	if t.qualifier == teal.DraftName || digitsPattern.MatchString(t.qualifier) {
-		return t, Ref{}, invalid(t.qualifier, "qualifier", `Member must satisfy regular expression pattern: ((?!^\d+$)^[0-9a-zA-Z-_]+$)`)
+	if t.qualifier != "" { // the name may have brought one
+		var v violations
+		urlQualifier.check(&v, "qualifier", t.qualifier)
+		if err := v.err(); err != nil {
+			return t, Ref{}, err
+		}
 	}
 	ref, _, err := h.content(q.ctx, t)
-	return t, ref, err
+	return t, ref, or404(err, missing)
 }
 
-func (in urlInput) check() error {
-	switch {
-	case in.AuthType != nil && *in.AuthType != "NONE" && *in.AuthType != "AWS_IAM":
-		return invalid(*in.AuthType, "authType", "Member must satisfy enum value set: [NONE, AWS_IAM]")
-	case in.InvokeMode != nil && *in.InvokeMode != Buffered && *in.InvokeMode != ResponseStream:
-		return invalid(*in.InvokeMode, "invokeMode", "Member must satisfy enum value set: [BUFFERED, RESPONSE_STREAM]")
+// mistakes returns which values break the constraints of the model.
+func (in urlInput) mistakes() violations {
+	var v violations
+	if in.AuthType != nil {
+		checkEnum(&v, "authType", or(*in.AuthType, "null"), "NONE", "AWS_IAM")
+	}
+	if in.InvokeMode != nil {
+		checkEnum(&v, "invokeMode", or(*in.InvokeMode, "null"), ResponseStream, Buffered)
 	}
 	if in.Cors == nil {
-		return nil
+		return v
 	}
 	for _, method := range in.Cors.AllowMethods {
 		if !slices.Contains([]string{"GET", "PUT", "HEAD", "POST", "PATCH", "DELETE", "*"}, method) {
-			return invalid(method, "cors.allowMethods", "Member must satisfy constraint: [Member must have length less than or equal to 6, Member must be an HTTP method or *]")
+			v.add(method, "cors.allowMethods", "Member must satisfy constraint: [Member must have length less than or equal to 6, Member must be an HTTP method or *]")
 		}
 	}
-	if in.Cors.MaxAge < 0 || in.Cors.MaxAge > 86400 {
-		return invalid(in.Cors.MaxAge, "cors.maxAge", "Member must have value between 0 and 86400, inclusive")
-	}
+	checkRange(&v, "cors.maxAge", &in.Cors.MaxAge, 0, 86400)
 	for _, list := range [][]string{in.Cors.AllowHeaders, in.Cors.ExposeHeaders, in.Cors.AllowOrigins} {
 		for _, value := range list {
 			if strings.ContainsAny(value, "\r\n,") {
-				return invalid(value, "cors", "Member must be one header or origin")
+				v.add(value, "cors", "Member must be one header or origin")
 			}
 		}
 	}
-	return nil
+	return v
 }
 
 func (in urlInput) apply(u *URL) {
@@ -91,14 +94,12 @@ func (h *Handler) createURL(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.addressed(q)
-	if err != nil {
-		return nil, err
-	}
+	mistakes := in.mistakes()
 	if in.AuthType == nil {
-		return nil, invalid("null", "authType", "Member must not be null")
+		mistakes.add(nil, "authType", "Member must not be null")
 	}
-	if err := in.check(); err != nil {
+	t, ref, err := h.addressed(q, mistakes, noFunctionForURL())
+	if err != nil {
 		return nil, err
 	}
 	u := URL{ID: newURLID(), Mode: Buffered, CreatedAt: h.cfg.Now(), ModifiedAt: h.cfg.Now()}
@@ -139,10 +140,13 @@ func newURLID() string {
 	return hex.EncodeToString(b[:])
 }
 
+// noFunctionForURL is what those say who would make, change or list URLs.
+func noFunctionForURL() error { return faultf(codeNotFound, "Function does not exist") }
+
 func noURL() error { return faultf(codeNotFound, "The resource you requested does not exist.") }
 
 func (h *Handler) getURL(q *request) (any, error) {
-	t, ref, err := h.addressed(q)
+	t, ref, err := h.addressed(q, nil, noURL())
 	if err != nil {
 		return nil, err
 	}
@@ -162,11 +166,8 @@ func (h *Handler) updateURL(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.addressed(q)
+	t, ref, err := h.addressed(q, in.mistakes(), noFunctionForURL())
 	if err != nil {
-		return nil, err
-	}
-	if err := in.check(); err != nil {
 		return nil, err
 	}
 	var now URL
@@ -187,7 +188,7 @@ func (h *Handler) updateURL(q *request) (any, error) {
 }
 
 func (h *Handler) deleteURL(q *request) (any, error) {
-	t, ref, err := h.addressed(q)
+	t, ref, err := h.addressed(q, nil, noURL())
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +210,7 @@ type ListURLsOutput struct {
 func (h *Handler) listURLs(q *request) (any, error) {
 	t, ref, err := h.unqualified(q)
 	if err != nil {
-		return nil, err
+		return nil, or404(err, noFunctionForURL())
 	}
 	x, err := h.cfg.Backend.Extras(q.ctx, ref)
 	if err != nil {

@@ -1,6 +1,11 @@
 package awslambda
 
-import "teal"
+import (
+	"context"
+	"time"
+
+	"teal"
+)
 
 // versionOfQualifier reads a qualifier that is a version: a number, or $LATEST.
 // Digits that are no version's number are none of an alias's either: then version is
@@ -22,32 +27,57 @@ func (h *Handler) publishVersion(q *request) (any, error) {
 	if err := q.decode(&in); err != nil {
 		return nil, err
 	}
-	t, ref, err := h.unqualified(q)
+	var mistakes violations
+	descriptionRule.optional(&mistakes, "description", in.Description)
+	t, ref, err := h.unqualifiedOf(q, mistakes)
 	switch {
 	case err != nil:
 		return nil, err
 	case in.PublishTo != "":
 		return nil, unavailablef("PublishTo: versions are published under their numbers.")
-	case in.Description != nil && len(*in.Description) > maxDescription:
-		return nil, invalid(*in.Description, "description", "Member must have length less than or equal to 256")
 	}
 	end, err := h.updates.begin(h.cfg.Place.arn(t.name, ""))
 	if err != nil {
 		return nil, err
 	}
 	defer end()
-	return h.publish(q, t, ref, in)
+	if err := h.settled(q.ctx, ref); err != nil {
+		return nil, err
+	}
+	published, err := h.publish(q, ref, in)
+	if err != nil {
+		return nil, err
+	}
+	return h.describe(t.name, published.Version.String(), published), nil
+}
+
+// settled blocks until the draft is as it will stay. AWS refuses a version of a
+// function that is still changing; here that is a moment, in which the client would
+// only ask again.
+func (h *Handler) settled(ctx context.Context, ref Ref) error {
+	draft, err := h.cfg.Backend.Draft(ctx, ref)
+	if err != nil || draft.Change == "" {
+		return err
+	}
+	timer := time.NewTimer(draft.Settles.Sub(h.cfg.Now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // publish records the draft as a version, unless it is what the newest version
 // was published from.
-func (h *Handler) publish(q *request, t target, ref Ref, in publishInput) (any, error) {
-	c, err := h.cfg.Backend.Publish(q.ctx, ref, func(draft Content, last *Content) (*teal.Function, error) {
+func (h *Handler) publish(q *request, ref Ref, in publishInput) (Content, error) {
+	return h.cfg.Backend.Publish(q.ctx, ref, func(draft Content, last *Content) (*teal.Function, error) {
 		s := settingsOf(draft.Function)
 		sha := or(s.CodeSha256, bundleSha(draft.Function.Code))
 		switch {
 		case in.RevisionId != "" && in.RevisionId != draft.Revision:
-			return nil, stale("GetFunction/GetFunctionConfiguration")
+			return nil, stale(readFunction)
 		case in.CodeSha256 != "" && in.CodeSha256 != sha:
 			return nil, invalidf("CodeSHA256 (%s) is different from current CodeSHA256 in $LATEST (%s). Please try again with the CodeSHA256 in $LATEST.", in.CodeSha256, sha)
 		}
@@ -64,10 +94,6 @@ func (h *Handler) publish(q *request, t target, ref Ref, in publishInput) (any, 
 		f := s.with(draft.Function)
 		return &f, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return h.describe(t.name, c.Version.String(), c), nil
 }
 
 // ListVersionsOutput is the shape ListVersionsByFunctionResponse.
@@ -88,7 +114,7 @@ func (h *Handler) listVersions(q *request) (any, error) {
 	out := ListVersionsOutput{Versions: []FunctionConfiguration{}}
 	list, out.NextMarker, err = page(q, "versions of "+t.name, list, versionOf.order)
 	for _, v := range list {
-		out.Versions = append(out.Versions, h.describe(t.name, v.Version.String(), v.Content))
+		out.Versions = append(out.Versions, h.listed(t.name, v.Version.String(), v.Content))
 	}
 	return out, err
 }

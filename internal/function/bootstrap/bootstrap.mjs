@@ -3,6 +3,7 @@
 // The API is spoken over one plain socket. Its answers always carry a
 // Content-Length, which is all the HTTP that this needs.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -17,14 +18,32 @@ class Api {
   constructor(address) {
     const colon = address.lastIndexOf(':');
     this.host = address;
+    this.at = { host: address.slice(0, colon), port: Number(address.slice(colon + 1)), noDelay: true };
+    this.connect();
+  }
+
+  connect() {
+    const socket = net.connect(this.at);
+    this.socket = socket;
     this.chunks = [];
     this.size = 0;
     this.wanted = 0; // bytes until a whole answer is here; 0: its head is not
-    this.socket = net.connect({ host: address.slice(0, colon), port: Number(address.slice(colon + 1)), noDelay: true });
-    this.socket.on('data', (chunk) => this.receive(chunk));
-    // The server is gone, and so is the reason to live.
-    this.socket.on('error', () => process.exit(1));
-    this.socket.on('close', () => process.exit(1));
+    socket.on('data', (chunk) => this.receive(chunk));
+    // The server is gone, and so is the reason to live; or it has let go.
+    const lost = () => {
+      if (this.withdrawn === socket && current !== undefined) return; // what it works on is answered on another connection
+      exit(leaving ? 0 : 1);
+    };
+    socket.on('error', lost);
+    socket.on('close', lost);
+  }
+
+  // withdraw asks for no invocation any more. The server either closes the
+  // connection, or has sent an invocation already, which is then the last one: none
+  // gets lost in between.
+  withdraw() {
+    this.withdrawn = this.socket;
+    this.socket.end();
   }
 
   request(method, target, body, headers = '') {
@@ -34,6 +53,7 @@ class Api {
 
   // begin sends a head and what is there of a body, and resolves to the answer.
   begin(method, target, headers, body = '') {
+    if (this.withdrawn === this.socket) this.connect();
     // While the handler runs, only what the handler does keeps the event loop
     // alive; while the API is asked, the answer does.
     this.socket.ref();
@@ -62,7 +82,7 @@ class Api {
     const answer = await this.request('GET', 'invocation/next');
     if (answer.status !== 200) {
       console.error(`The Runtime API answered ${answer.status} to next: ${answer.body}`);
-      process.exit(1);
+      exit(1);
     }
     return answer;
   }
@@ -350,6 +370,7 @@ function fail(id, document) {
 // usable says whether the next invocation can run in this process, whatever the
 // last one has done to it; a new instance can if not.
 function usable() {
+  if (leaving) return false;
   try {
     [0, 1, 2].forEach((fd) => fs.fstatSync(fd));
     process.chdir(directory);
@@ -362,11 +383,13 @@ function usable() {
 async function serve(api, handler) {
   directory = process.cwd();
   while (usable()) {
+    waiting = true;
     const invocation = await api.next();
+    waiting = false;
     const id = invocation.headers['lambda-runtime-aws-request-id'];
     if (invocation.headers['lambda-runtime-trace-id']) process.env._X_AMZN_TRACE_ID = invocation.headers['lambda-runtime-trace-id'];
     current = id;
-    const outcome = await handleOne(handler, invocation);
+    const outcome = await requests.run(id, () => handleOne(handler, invocation));
     emptyLoop = () => {};
     if (outcome.error === undefined) {
       await (streaming?.answered ?? api.result(id, outcome.body));
@@ -378,22 +401,53 @@ async function serve(api, handler) {
     current = undefined;
     streaming = undefined;
   }
-  process.exit(0);
+  exit(0);
 }
 
 // current is the request that the handler works on. What is thrown outside of
 // the handler's promise fails that request, and ends the process, whose state
 // nobody knows any more.
 let current;
+// requests says of everything that runs on account of a handler, also long after its
+// answer, which request it was begun for.
+const requests = new AsyncLocalStorage();
+let leaving = false; // the process ends when the request of now has been answered
+let waiting = false; // for the next request
 let directory; // the working directory, as the code's start has left it
 let streaming; // its ResponseStream, of a streaming handler
 let loading = true;
+
+// isLeftBehind says whether what runs was begun for an earlier request.
+function isLeftBehind() {
+  const owner = requests.getStore();
+  return owner !== undefined && owner !== current;
+}
+
+// leave ends the process when nobody's answer fails with it.
+function leave() {
+  leaving = true;
+  if (waiting) api.withdraw();
+}
+
+// process.exit does not fail another request than the one it is called for.
+const exit = process.exit.bind(process);
+const EXITING = new Error('the process is about to end');
+process.exit = (code) => {
+  if (!isLeftBehind()) exit(code);
+  leave();
+  throw EXITING; // it does not return
+};
+
 function fatal(type, error) {
+  if (error === EXITING) return;
   const inner = toDocument(error);
   const document = type === undefined ? inner : { ...inner, errorType: type, errorMessage: `${inner.errorType}: ${inner.errorMessage}` };
   report(document);
-  if (!loading && current === undefined) process.exit(1);
-  (loading ? api.error('init/error', document) : fail(current, document)).finally(() => process.exit(1));
+  if (!loading && (current === undefined || isLeftBehind())) {
+    leave();
+    return;
+  }
+  (loading ? api.error('init/error', document) : fail(current, document)).finally(() => exit(1));
 }
 process.on('uncaughtException', (error) => fatal(undefined, error));
 process.on('unhandledRejection', (reason) => fatal('Runtime.UnhandledPromiseRejection', reason));

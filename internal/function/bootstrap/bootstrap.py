@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import sys
+import threading
 import time
 import traceback
 
@@ -25,6 +26,8 @@ class Api:
         self.host = address
         self.sock = None
         self.file = None
+        self.withdrawn = False
+        self.leave = os._exit
 
     def connect(self):
         self.sock = socket.create_connection(self.address)
@@ -44,8 +47,8 @@ class Api:
     def response(self):
         status_line = self.file.readline()
         if not status_line:
-            # The server is gone, and so is the reason to live.
-            os._exit(1)
+            # The server is gone, and so is the reason to live; or it has let go.
+            self.leave(0 if self.withdrawn else 1)
         status = int(status_line.split(b" ", 2)[1])
         headers = {}
         while True:
@@ -54,8 +57,25 @@ class Api:
                 break
             name, _, value = line.partition(b":")
             headers[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
-        body = self.file.read(int(headers.get("content-length", "0")))
+        length = int(headers.get("content-length", "0"))
+        body = self.file.read(length)
+        if len(body) < length:
+            self.leave(1)  # the server gives it to somebody else
+        if self.withdrawn:
+            self.sock = None  # what is to be said is said on another connection
         return status, headers, body
+
+    def withdraw(self):
+        """Asks for no invocation any more, from another thread than the one that waits.
+
+        The server either closes the connection, or has sent an invocation already,
+        which is then the last one: none gets lost in between.
+        """
+        self.withdrawn = True
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.leave(1)
 
     def next(self):
         status, headers, body = self.request("GET", "invocation/next")
@@ -262,6 +282,9 @@ class Process:
         self.stdout, self.stderr = sys.stdout, sys.stderr
         self.directory = os.getcwd()
 
+        self.idle = False  # it waits for an invocation
+        self.leaving = False  # it ends when the invocation of now has been answered
+
     def flush(self):
         for stream in (self.stdout, self.stderr):
             try:
@@ -271,6 +294,8 @@ class Process:
 
     def usable(self):
         """Says whether the next invocation can run here; a new instance can if not."""
+        if self.leaving:
+            return False
         try:
             if self.stdout.closed or self.stderr.closed or sys.stdout is None or sys.stderr is None or sys.stdout.closed or sys.stderr.closed:
                 return False
@@ -282,14 +307,43 @@ class Process:
         return True
 
 
+def keep_from_others(process, api):
+    """Has threads that an invocation left behind end the process after the invocation of now.
+
+    os._exit of such a thread would otherwise fail whoever is served at that time. A
+    thread of the invocation of now, or of the code's start, ends the process at once.
+    """
+    main, start, leave, pid = threading.main_thread(), threading.Thread.start, os._exit, os.getpid()
+
+    def born(self):
+        creator = threading.current_thread()
+        self._lambda_request_id = LogHandler.request_id if creator is main else getattr(creator, "_lambda_request_id", "")
+        start(self)
+
+    def end(status):
+        owner = getattr(threading.current_thread(), "_lambda_request_id", "")
+        forked = os.getpid() != pid  # a child ends itself
+        if not owner or forked or (owner == LogHandler.request_id and not process.idle):
+            leave(status)
+        process.leaving = True
+        if process.idle:
+            api.withdraw()
+        raise SystemExit(status)
+
+    threading.Thread.start, os._exit = born, end
+
+
 def serve(api, handler):
     process = Process()
+    keep_from_others(process, api)
     while process.usable():
+        process.idle = True
         headers, body = api.next()
         trace_id = headers.get("lambda-runtime-trace-id")
         if trace_id:
             os.environ["_X_AMZN_TRACE_ID"] = trace_id
         request_id = LogHandler.request_id = headers["lambda-runtime-aws-request-id"]
+        process.idle = False
         try:
             context = make_context(headers, process.env)
         except Exception as e:
@@ -308,7 +362,7 @@ def serve(api, handler):
             api.error("invocation/%s/error" % request_id, failed)
         else:
             api.result(request_id, answer)
-    os._exit(0)
+    api.leave(0)
 
 
 def main():

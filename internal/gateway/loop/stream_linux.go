@@ -200,7 +200,7 @@ func (c *clientConn) checkConnect() error {
 	if protocol := c.stream.protocol; protocol != "websocket" {
 		return gateway.PublicErrorf(teal.CodeUnsupported, "the protocol %q in a CONNECT request is %w; use websocket", gateway.Excerpt(protocol, ""), exchange.ErrNotImplemented)
 	}
-	if to := t.Claim.Component; to.Function != nil || to.HTTP2 {
+	if to := t.Claim.Component; to.Endpoints == nil || to.HTTP2 {
 		return teal.Errorf(teal.CodeUnsupported, "a WebSocket to component %q is %w; route it to a service or upstream that speaks HTTP/1.1", to.Name, exchange.ErrNotImplemented)
 	}
 	return nil
@@ -210,7 +210,7 @@ func (c *clientConn) checkConnect() error {
 func (c *clientConn) receive(piece []byte) {
 	st := c.stream
 	switch c.state {
-	case clientAnswering, clientGone:
+	case clientAnswering, clientFetching, clientSendingFile, clientGone:
 		st.session.codec.Use(&st.Stream, len(piece)) // nobody wants it
 		return
 	}
@@ -459,6 +459,25 @@ func (c *clientConn) beginOnStream(length int64, toHead bool) {
 		codec.AddLength(length)
 	}
 	codec.EndHead(&st.Stream, length == 0)
+}
+
+// fileHeadOnStream begins the head of an answer with a file. It reports false when nobody
+// is there for it.
+func (c *clientConn) fileHeadOnStream() bool {
+	t, st := c.exchange, c.stream
+	if st.isOver() {
+		c.reset = true
+		return false
+	}
+	answer := &t.file
+	t.Answered(answer.Status)
+	codec := st.beginAnswer(answer.Status, 0)
+	answer.WriteHead(codec)
+	codec.Add("Date", c.loop.dateText())
+	if answer.Length >= 0 {
+		codec.AddLength(answer.Length)
+	}
+	return true
 }
 
 // invokedOnStream goes on with a stream when its function has answered.

@@ -41,6 +41,19 @@ exports.act = async (event) => {
     case 'clear': for (const name of Object.keys(process.env)) delete process.env[name]; break;
     case 'leave': process.chdir('/'); break;
     case 'where': return process.cwd();
+    case 'exit when': // nobody waits for what this begins
+      (async () => {
+        while (!require('node:fs').existsSync(event.file)) await new Promise((done) => setTimeout(done, 5));
+        const late = new Error('too late');
+        if (event.how === 'exit') process.exit(7);
+        if (event.how === 'throw') setTimeout(() => { throw late; });
+        else throw late;
+      })();
+      break;
+    case 'touch':
+      require('node:fs').writeFileSync(event.file, '');
+      await new Promise((done) => setTimeout(done, event.seconds * 1000));
+      break;
     case 'mute': throw { get message() { throw new Error('no words'); } };
   }
   return process.pid;

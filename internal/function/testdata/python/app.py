@@ -118,6 +118,17 @@ def act(event, ctx):
         return os.getcwd()
     if what == "mute":
         raise Mute()
+    if what == "exit when":
+        def leave():
+            while not os.path.exists(event["file"]):
+                time.sleep(0.005)
+            os._exit(7)
+        threading.Thread(target=leave).start()
+        return os.getpid()
+    if what == "touch":
+        open(event["file"], "w").close()
+        time.sleep(event["seconds"])
+        return os.getpid()
     if what == "later":
         threading.Timer(event["seconds"], lambda: os._exit(7)).start()
         return "later"

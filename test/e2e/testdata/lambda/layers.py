@@ -45,6 +45,7 @@ def prepare():
         Code={"ZipFile": package({"app.py": "import said\ndef handler(event, context):\n    return said.text\n"})},
     )
     two = layer("said", {"python/said/__init__.py": "text = 'green'\n"})
+    client.get_waiter("function_active_v2").wait(FunctionName=NAME)
     client.update_function_configuration(FunctionName=NAME, Layers=[two])
     client.get_waiter("function_updated_v2").wait(FunctionName=NAME)
     assert client.publish_version(FunctionName=NAME)["Layers"][0]["Arn"] == two
