@@ -250,7 +250,9 @@ func newModel(t *rapid.T) *model {
 	return m
 }
 
-func (m *model) stream(t *rapid.T) uint32 { return rapid.SampledFrom([]uint32{1, 3, 5}).Draw(t, "stream") }
+func (m *model) stream(t *rapid.T) uint32 {
+	return rapid.SampledFrom([]uint32{1, 3, 5}).Draw(t, "stream")
+}
 
 func (m *model) upload(t *rapid.T) {
 	id := m.stream(t)
