@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
@@ -157,6 +158,8 @@ type server struct {
 	data      *dataDir
 	token     string
 	urlKey    string
+	tokens    *access.Tokens
+	audit     *access.Audit
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -222,6 +225,8 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
+	s.data.report(s.alerts, auditDir, err)
 	return s, s.assemble(ctx)
 }
 
@@ -285,7 +290,8 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx))
 }
 
 // code returns where environments, checks and hooks find their code. Where what runs
@@ -340,6 +346,8 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("index", s.index.Run)
+	parts.start("tokens", s.tokens.Run)
+	parts.start("audit", s.audit.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():
@@ -401,7 +409,7 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
