@@ -29,6 +29,10 @@ func (s *Stream) Ended() bool { return s.ended || s.forgotten }
 // sides, or has been reset.
 func (s *Stream) Over() bool { return s.forgotten }
 
+// IsOpen reports whether the client lets anything be sent on the stream, as far as its
+// own window goes.
+func (s *Stream) IsOpen() bool { return s.room > 0 }
+
 // Sent returns how many bytes of content have been sent on it.
 func (s *Stream) Sent() int64 { return s.sent }
 

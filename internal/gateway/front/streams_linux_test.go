@@ -163,6 +163,44 @@ func TestAClientThatDoesNotReadHTTP2(t *testing.T) {
 	}
 }
 
+// Streams that have much to say on one connection take turns, however many they are.
+//
+// Seen red with a wake that lets them go on in the order in which they began.
+func TestStreamsTakeTurns(t *testing.T) {
+	const streams, size = 8, 4 << 20
+	large := make([]byte, size)
+	host := backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(large) })
+	s := start(t, service(host), exchange.Config{})
+	c, r := s.dialRaw(http2.ClientPreface)
+	framer := http2.NewFramer(c, r)
+	framer.SetMaxReadFrameSize(1 << 20)
+	err := errors.Join(framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 30}), framer.WriteWindowUpdate(0, 1<<30))
+	block := headers(":method", "GET", ":scheme", "http", ":authority", "x", ":path", "/")
+	for id := uint32(1); id < 2*streams; id += 2 {
+		err = errors.Join(err, framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndHeaders: true, EndStream: true, BlockFragment: block}))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[uint32]int{}
+	for {
+		f, err := framer.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, ok := f.(*http2.DataFrame); ok {
+			if got[d.StreamID] += len(d.Data()); d.StreamEnded() {
+				break
+			}
+		}
+	}
+	for id := uint32(1); id < 2*streams; id += 2 {
+		if got[id] < size/8 {
+			t.Errorf("stream %d has %d bytes when the first of %d is whole: %v", id, got[id], streams, got)
+		}
+	}
+}
+
 // A server that stops says so twice: what the client asks before it can have heard is
 // still answered.
 //

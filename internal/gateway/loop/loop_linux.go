@@ -161,6 +161,9 @@ func (l *loop) rescue(c *clientConn) {
 	if v := recover(); v != nil {
 		l.policy.LogPanic(v)
 		c.abort()
+		if c.stream != nil { // it may have been in the middle of a frame
+			c.stream.session.client.abort()
+		}
 	}
 }
 

@@ -181,6 +181,8 @@ func (c *clientConn) relayTunnel() {
 	switch {
 	case up == flowEnded || down == flowEnded || up == flowUndelivered || down == flowUndelivered, up == flowDone && down == flowDone:
 		c.close()
+	case c.stream != nil && down == flowDone:
+		c.close() // the instance has said its last; the client is told to stop
 	case up == flowAgain || down == flowAgain:
 		c.loop.later(c)
 	case down == flowAwaitsTo:

@@ -1,6 +1,8 @@
 package loop
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +25,8 @@ type session struct {
 	asking  []*clientConn // streams that wait until it is known who has opened the connection
 	dirty   bool          // in loop.unflushed
 	paused  bool          // nothing is read until the client has read some
+	crowded bool          // several streams have something to say
+	turns   int64         // of streams that could say something
 	over    bool
 
 	heard   int64 // when something has been read
@@ -167,16 +171,26 @@ func (s *session) take(e *http2.Event) {
 	}
 }
 
-// wake lets the streams go on that have something to say.
+// wake lets the streams go on that have something to say: first who has waited longest.
+// Those whose own windows are shut stay.
 func (s *session) wake() {
+	slices.SortFunc(s.blocked, byTurn)
+	kept := s.blocked[:0]
+	woken := 0
 	for _, c := range s.blocked {
-		c.stream.blocked = false
-		if c.state != clientGone {
-			c.loop.later(c)
+		if !c.stream.Over() && !c.stream.IsOpen() {
+			kept = append(kept, c)
+			continue
 		}
+		c.stream.blocked = false
+		c.loop.later(c)
+		woken++
 	}
-	s.blocked = s.blocked[:0]
+	clear(s.blocked[len(kept):])
+	s.blocked, s.crowded = kept, woken > 1
 }
+
+func byTurn(a, b *clientConn) int { return cmp.Compare(a.stream.turn, b.stream.turn) }
 
 // begin makes the request that has been read a client of the loop.
 func (s *session) begin() {
@@ -253,9 +267,9 @@ func (s *session) flush() {
 		c.loop.later(c)
 	}
 	if s.leaving == closing && s.open == 0 && c.isFlushed() {
-		s.over = true
 		s.drop()
 		c.startLingering()
+		c.loop.later(c)
 	}
 }
 
@@ -345,9 +359,9 @@ func (s *session) end() {
 	if s.over {
 		return
 	}
-	s.over = true
 	s.drop()
 	s.client.startLingering()
+	s.client.loop.later(s.client)
 }
 
 // drop ends what is left of the session: nobody will read what its streams say.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
+	"slices"
 	"strconv"
 
 	"teal"
@@ -21,9 +22,10 @@ import (
 type stream struct {
 	http2.Stream
 	session  *session
-	blocked  bool // in session.blocked
-	bare     bool // its head was all: an instance that speaks HTTP/2 may make a difference of that
-	last     bool // no content follows what is to be sent
+	blocked  bool  // in session.blocked
+	turn     int64 // when it could last say something, in turns of the session
+	bare     bool  // its head was all: an instance that speaks HTTP/2 may make a difference of that
+	last     bool  // no content follows what is to be sent
 	refused  error
 	added    int             // fields of the head that the client has not sent
 	connect  bool            // it is to become a tunnel (RFC 8441)
@@ -164,16 +166,16 @@ func (c *clientConn) open() {
 	t := c.loop.newRoundTrip(c)
 	c.exchange = t
 	t.http2, t.connect = true, st.connect
+	head := c.w - int(st.pushed)
 	err := st.refused
 	if err == nil {
-		_, err = t.request.Parse(c.in[:c.w], http1.Limits{Bytes: c.w, Fields: c.w})
+		err = st.parse(&t.request, c.in[:head])
 	}
 	if err != nil {
 		t.Watch()
 		c.respond(exchange.Refusal(err))
 		return
 	}
-	head := c.w - int(st.pushed)
 	t.head, c.base, c.r, c.head = head, head, head, &t.request
 	length := t.request.Length()
 	if length == http1.Chunked {
@@ -189,6 +191,17 @@ func (c *clientConn) open() {
 	}
 	c.begin()
 }
+
+// parse reads the head that has been written, which is all of data.
+func (s *stream) parse(r *http1.Request, data []byte) error {
+	n, err := r.Parse(data, http1.Limits{Bytes: len(data), Fields: len(data)})
+	if err == nil && n != len(data) {
+		return errHead // it would be read in two ways
+	}
+	return err
+}
+
+var errHead = &http1.Error{Status: 400, Reason: "the head is not one"}
 
 // checkConnect refuses a WebSocket that cannot be had from the component that has been
 // claimed.
@@ -293,15 +306,25 @@ func (s *socket) sendStream(l *loop, piece []byte) (written int) {
 	return written
 }
 
+// share is what a stream may say while others wait for their turn.
+const share = 16 << 10
+
 // say puts content into frames, as much as there is room for.
 func (s *stream) say(content []byte, ends bool) int {
 	sess := s.session
 	size := min(len(content), mostWaiting-sess.waiting(), sess.codec.Room(&s.Stream))
+	if sess.crowded || len(sess.blocked) > 0 {
+		size = min(size, share)
+	}
 	n := 0
 	if size > 0 {
 		const frames = 64 // what frames add
 		sess.room(size + frames)
 		n = sess.codec.Send(&s.Stream, content[:size], ends && size == len(content))
+	}
+	if n > 0 {
+		sess.turns++
+		s.turn = sess.turns
 	}
 	if n < len(content) && !s.blocked {
 		s.blocked = true
@@ -358,6 +381,10 @@ func (c *clientConn) endStream() {
 			st.given = st.pushed
 		}
 		s.touch()
+	}
+	if st.blocked {
+		st.blocked = false
+		s.blocked = slices.DeleteFunc(s.blocked, func(other *clientConn) bool { return other == c })
 	}
 	if s.open--; s.open == 0 {
 		s.idle = c.loop.now
@@ -418,9 +445,9 @@ func (c *clientConn) answerOnStream(body []byte) {
 	st := c.stream
 	st.session.codec.EndHead(&st.Stream, len(body) == 0)
 	st.last = true
-	c.out, c.sent = nil, 0
 	if len(body) > 0 {
-		c.out = body
+		c.room(c.loop, len(body))
+		c.out = append(c.out, body...)
 	}
 	c.state = clientAnswering
 	c.deadline = c.loop.at(c.limits().WriteStall)
