@@ -201,7 +201,7 @@ func (s *session) begin() {
 	l := s.client.loop
 	c := l.newStream(s)
 	s.codec.Accept(&c.stream.Stream, c)
-	c.takeHead2(&s.codec.Head)
+	c.writeHead(&s.codec.Head)
 	s.open++
 	c.index = len(l.clients)
 	l.clients = append(l.clients, c)

@@ -64,8 +64,8 @@ func clientOf(s *http2.Stream) *clientConn { return s.Owner.(*clientConn) }
 // isOver reports whether nothing can be read or said on the stream any more.
 func (s *stream) isOver() bool { return s.session.over || s.Over() }
 
-// takeHead2 writes the head of the request into the buffer.
-func (c *clientConn) takeHead2(h *http2.Head) {
+// writeHead writes the head of the request into the buffer.
+func (c *clientConn) writeHead(h *http2.Head) {
 	st := c.stream
 	st.bare = h.Ends
 	switch {
@@ -115,7 +115,7 @@ func (s *stream) line(to []byte, name, value string) []byte {
 	return http1.AppendLine(to, name, value)
 }
 
-// headSize bounds what takeHead2 writes, so that the buffer need not grow.
+// headSize bounds what writeHead writes, so that the buffer need not grow.
 func headSize(h *http2.Head) int {
 	const lines = 256
 	size := lines + len(h.Method) + len(h.Path) + len(h.Authority)
