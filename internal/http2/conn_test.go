@@ -166,7 +166,7 @@ func TestARequestAndItsAnswer(t *testing.T) {
 
 // malformed are heads that end their stream with PROTOCOL_ERROR, and nothing else.
 //
-// Each seen red with its rule taken out of Head.
+// Seen red without isText, and with a host that may differ from the authority.
 var malformed = map[string][]string{
 	"no method":               {":scheme", "http", ":path", "/", ":authority", "x"},
 	"no path":                 {":method", "GET", ":scheme", "http", ":authority", "x"},

@@ -12,9 +12,6 @@ import (
 
 // A body and an answer that are much larger than what may be on the way arrive whole,
 // with their trailers, whatever piece each side takes at a time.
-//
-// Seen red with a Write that keeps what has been sent, and with a Read that does not ask
-// for more.
 func TestBothWays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		woken := make(chan struct{}, 1)
@@ -71,7 +68,7 @@ type writerOnly struct{ io.Writer }
 // What waits ends when the client has gone, when nobody is to read any more, and at the
 // deadline; a stalled answer is then reset.
 //
-// Seen red without each of the three in Read.
+// Seen red without the first and the second in Read.
 func TestWaitingEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(s *Stream)

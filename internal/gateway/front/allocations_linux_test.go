@@ -91,8 +91,7 @@ func BenchmarkLoopRoundTrip(b *testing.B) {
 
 // …and one over HTTP/2 neither.
 //
-// Seen red with streams that are not used again, and with a field that is joined for
-// each head.
+// Seen red with a new list of those who go on in each round.
 func TestAProxiedStreamAllocatesNothing(t *testing.T) {
 	web := &gateway.Component{Endpoints: &oneEndpoint{host: parrot(t)}}
 	web.Meter = &countingMeter{}
