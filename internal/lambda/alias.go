@@ -12,6 +12,9 @@ import (
 
 var _ awslambda.Aliases = (*Backend)(nil)
 
+// byLambda is who has moved an alias through this interface.
+const byLambda = "Lambda API"
+
 // aliasPatience is how long a version may take to become healthy before an alias
 // is not given to it: AWS's tools wait a minute for an answer.
 const aliasPatience = 50 * time.Second
@@ -38,7 +41,7 @@ func (b *Backend) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Ali
 
 // SetAlias implements [awslambda.Aliases].
 func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
-	alias.UpdatedAt, alias.UpdatedBy = time.Now(), "Lambda API"
+	alias.UpdatedAt, alias.UpdatedBy = time.Now(), byLambda
 	set := api.SetAlias{App: alias.App, Alias: alias.Name, Targets: alias.Targets, Revision: &revision, By: alias.UpdatedBy}
 	patience, err := b.checkAlias(ctx, set)
 	if err != nil {
@@ -131,7 +134,7 @@ func (b *Backend) DeleteAlias(ctx context.Context, ref awslambda.Ref, name strin
 			return err
 		}
 	}
-	if err := b.aliases.Remove(ctx, ref.App, name); err != nil {
+	if err := b.aliases.Remove(ctx, ref.App, name, byLambda); err != nil {
 		return err
 	}
 	return b.forgetOfAll(ctx, ref.App, name)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"teal"
 	"teal/internal/gateway"
@@ -22,9 +23,18 @@ func (r *Router) Stored(app string) []store.Record[teal.Alias] {
 }
 
 // Remove deletes an alias: when it returns without an error, no request that
-// starts from now on follows it.
-func (r *Router) Remove(ctx context.Context, app, name string) error {
+// starts from now on follows it. Who has deleted it, and how it moved before, is noted
+// in the record of the app first.
+func (r *Router) Remove(ctx context.Context, app, name, by string) error {
+	ctx = context.WithoutCancel(ctx) // see Set
 	defer r.writing.Lock(app)()
+	record, err := r.aliases.Get(ctx, store.AliasKey{App: app, Name: name})
+	if err != nil {
+		return err
+	}
+	if err := r.journal.NoteRemoval(ctx, record, by, time.Now()); err != nil {
+		return err
+	}
 	return r.remove(ctx, app, name)
 }
 

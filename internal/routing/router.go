@@ -148,18 +148,26 @@ func (r *Router) Observe(_ context.Context, app, alias string) (release.Route, e
 	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: holds}, nil
 }
 
-// Set implements [release.Router]. What an alias is described as stays.
+// Set implements [release.Router]. What an alias is described as, and the changes that
+// others have made of it, stay.
 func (r *Router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
-	return r.SetDescribed(ctx, alias, revision)
+	return r.put(ctx, alias, revision, func(alias, before teal.Alias) teal.Alias {
+		alias.Description, alias.Changes = before.Description, before.Changes
+		return alias
+	})
 }
 
-// SetDescribed writes the whole alias: when it returns without an error, the alias
-// is durable and no request that starts from now on follows an older state. It
-// refuses a version that does not run with teal.CodeVersionNotRunning, and
-// routes that another app has with teal.CodeRouteTaken; then nothing has
-// changed.
+// SetDescribed writes the whole alias for somebody who is no release, and notes the
+// change: when it returns without an error, the alias is durable and no request that
+// starts from now on follows an older state. It refuses a version that does not run
+// with teal.CodeVersionNotRunning, and routes that another app has with
+// teal.CodeRouteTaken; then nothing has changed.
 func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
+	return r.put(ctx, alias, revision, teal.Alias.Noted)
+}
+
+// put writes an alias, completed by what it takes the place of.
+func (r *Router) put(ctx context.Context, alias teal.Alias, revision uint64, complete func(alias, before teal.Alias) teal.Alias) error {
 	if err := teal.CheckTargets(alias.Targets); err != nil {
 		return err
 	}
@@ -167,7 +175,8 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 	// store. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
 	defer r.writing.Lock(alias.App)()
-	if err := r.journal.CheckStarted(ctx, alias.App); err != nil {
+	key := store.AliasKey{App: alias.App, Name: alias.Name}
+	if err := r.journal.BeginMove(ctx, key, revision); err != nil {
 		return err
 	}
 	for _, t := range alias.Targets {
@@ -175,7 +184,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 			return teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
 		}
 	}
-	key := store.AliasKey{App: alias.App, Name: alias.Name}
+	alias = complete(alias, r.Alias(alias.App, alias.Name).Value)
 	return r.change(ctx, key, alias.Targets, func() (store.Record[teal.Alias], error) { return r.write(ctx, alias, revision) })
 }
 
