@@ -4,10 +4,17 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
+.PHONY: build packages test-packages demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
+
+packages: ## .deb, .rpm, tarball and container image of the commit, in bin/packages; ARCH=amd64,arm64
+	cd packaging && go build -mod=mod -o ../bin/packaging .
+	bin/packaging -out bin/packages -arch $(or $(ARCH),amd64,arm64)
+
+test-packages: ## the packages, built twice, compared and installed in a folder; wants dpkg, rpm
+	cd packaging && go test -mod=mod -count=1 .
 
 demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 	@./scripts/demo bin/teal

@@ -33,11 +33,11 @@ func (s Spec) CommandEnv(code string) (env map[string]string, masked []string) {
 	return env, masked
 }
 
-// withCode returns the components that have the code; all where none has.
+// withCode returns the components that run the code; all where none does.
 func (s Spec) withCode(code string) []Component {
 	var list []Component
 	for _, c := range s.Components {
-		if own, has := c.Code(); has && own == code {
+		if own, has := c.Code(); has && own == code && c.runs() {
 			list = append(list, c)
 		}
 	}

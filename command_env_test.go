@@ -12,13 +12,14 @@ import (
 // what two set differently is nobody's, and what one masks is masked.
 //
 // Seen red when the last of two different values won, when the code was not looked at,
-// and when the first masked name alone counted.
+// when files that no program runs counted as code, and when the first masked name alone counted.
 func TestCommandEnv(t *testing.T) {
 	t.Parallel()
 	spec := teal.Spec{Components: map[string]teal.Component{
-		"web": {Service: &teal.Service{Code: "sha256:web", Env: map[string]string{"DB": "d", "ROLE": "web", "SHARED": "s"}, Masked: []string{"DB"}}},
-		"fn":  {Function: &teal.Function{Code: "sha256:fn", Env: map[string]string{"DB": "d", "ROLE": "fn", "SEED": "1"}, Masked: []string{"SEED", "GONE"}}},
-		"old": {Upstream: &teal.Upstream{URLs: []string{"http://x"}}},
+		"web":  {Service: &teal.Service{Code: "sha256:web", Env: map[string]string{"DB": "d", "ROLE": "web", "SHARED": "s"}, Masked: []string{"DB"}}},
+		"fn":   {Function: &teal.Function{Code: "sha256:fn", Env: map[string]string{"DB": "d", "ROLE": "fn", "SEED": "1"}, Masked: []string{"SEED", "GONE"}}},
+		"old":  {Upstream: &teal.Upstream{URLs: []string{"http://x"}}},
+		"site": {Static: &teal.Static{Code: "sha256:test"}},
 	}}
 	for code, want := range map[string]struct {
 		env    map[string]string

@@ -38,6 +38,7 @@ const (
 	CodeUnauthorized        Code = "unauthorized"
 	CodeOverrideForbidden   Code = "override_forbidden"
 	CodeCallerForbidden     Code = "caller_forbidden"
+	CodeForbidden           Code = "forbidden"
 	CodeUnknownApp          Code = "unknown_app"
 	CodeUnknownVersion      Code = "unknown_version"
 	CodeUnknownAlias        Code = "unknown_alias"
@@ -84,6 +85,7 @@ var kinds = map[Code]Kind{
 	CodeUnauthorized:        KindUnauthorized,
 	CodeOverrideForbidden:   KindForbidden,
 	CodeCallerForbidden:     KindForbidden,
+	CodeForbidden:           KindForbidden,
 	CodeUnknownApp:          KindNotFound,
 	CodeUnknownVersion:      KindNotFound,
 	CodeUnknownAlias:        KindNotFound,

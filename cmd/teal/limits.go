@@ -5,14 +5,16 @@ import (
 	"strings"
 
 	"teal"
+	"teal/internal/cli"
 	"teal/internal/event"
 	"teal/internal/gateway"
 )
 
-// parseLimits returns the limits that pairs of a name and a value set.
-func parseLimits(pairs [][2]string) (l gateway.Limits, events event.Limits, err error) {
-	for _, pair := range pairs {
-		name, value := pair[0], pair[1]
+// parseLimits returns what the server was told about its limits; of two values for
+// one of them the later.
+func parseLimits(given []cli.Limit) (l gateway.Limits, events event.Limits, err error) {
+	for _, limit := range given {
+		name, value := limit.Name, limit.Value
 		switch {
 		case slices.Contains(event.LimitNames(), name):
 			err = events.SetLimit(name, value)
@@ -23,7 +25,7 @@ func parseLimits(pairs [][2]string) (l gateway.Limits, events event.Limits, err 
 			err = teal.Errorf(teal.CodeInvalidInput, "there is no limit %q; there are %s", name, strings.Join(names, ", "))
 		}
 		if err != nil {
-			return l, events, teal.Errorf(teal.CodeInvalidInput, "--limit: %w", err)
+			return l, events, teal.Errorf(teal.CodeInvalidInput, "%s: %w", limit.Where, err)
 		}
 	}
 	return l, events, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/cli"
 	"teal/internal/event"
 )
 
@@ -13,12 +14,13 @@ import (
 // gateway, with an unknown name taken, and with an error that does not name the limit.
 func TestLimitsOfTheCommandLine(t *testing.T) {
 	t.Parallel()
-	limits, events, err := parseLimits([][2]string{{"streams", "9"}, {"shutdown-grace", "1s"}, {"events", "7"}, {"event-bytes", "1MiB"}})
+	limits, events, err := parseLimits([]cli.Limit{{Name: "streams", Value: "8"}, {Name: "streams", Value: "9"}, {Name: "shutdown-grace", Value: "1s"}, {Name: "events", Value: "7"}, {Name: "event-bytes", Value: "1MiB"}})
 	if err != nil || events != (event.Limits{Events: 7, Bytes: teal.MiB}) || limits.Streams != 9 || limits.ShutdownGrace != time.Second {
 		t.Errorf("%+v %+v %v", limits, events, err)
 	}
-	for _, pair := range [][2]string{{"streams", "none"}, {"events", "0"}, {"event-bytes", "7"}, {"colour", "1"}} {
-		if _, _, err := parseLimits([][2]string{pair}); !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), pair[0]) {
+	for name, value := range map[string]string{"streams": "none", "events": "0", "event-bytes": "7", "colour": "1"} {
+		_, _, err := parseLimits([]cli.Limit{{Name: name, Value: value, Where: "FILE:3:5"}})
+		if !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), name) || !strings.HasPrefix(err.Error(), "FILE:3:5: ") {
 			t.Error(err)
 		}
 	}

@@ -4,6 +4,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -45,24 +46,32 @@ func guard() int {
 }
 
 func serve(ctx context.Context, o cli.ServeOptions) error {
+	edge, events, err := edgeOf(o.Edge)
+	if err != nil || o.CheckOnly {
+		return errors.Join(err, checkCertificates(edge))
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("find the own program: %w", err)
 	}
-	edge, events, err := edgeOf(o.Edge)
+	keepPrivileges()
+	sockets, err := inherited(o)
 	if err != nil {
 		return err
 	}
 	// Requests are logged, too, and must not wait for whoever reads this.
 	log := logs.NewWriter(os.Stderr, 4<<20, missing)
 	defer log.Flush(2 * time.Second)
-	return daemon.New(daemon.Config{
-		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Version: o.Version,
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: o.LogLevel}))
+	server := daemon.New(daemon.Config{
+		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Sockets: sockets, Version: o.Version,
 		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, Edge: edge,
 		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: events},
 		Guard:  []string{self, daemon.GuardArgument},
-		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: o.LogLevel})), LogLost: log.Lost,
-	}).Run(ctx)
+		Logger: logger, LogLost: log.Lost,
+	})
+	defer accompany(ctx, server, logger)()
+	return server.Run(ctx)
 }
 
 // missing is the line that stands for lines of the log that nobody took.
@@ -77,13 +86,9 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
 	}
-	limits := make([][2]string, len(o.Limits))
-	for i, limit := range o.Limits {
-		limits[i] = [2]string{limit.Name, limit.Value}
-	}
 	var events event.Limits
 	var err error
-	c.Limits, events, err = parseLimits(limits)
+	c.Limits, events, err = parseLimits(o.Limits)
 	return c, events, err
 }
 

@@ -8,11 +8,12 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 )
 
 // FreezeBody is the body of POST /v1/apps/{app}/freeze.
 type FreezeBody struct {
-	By  string         `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By  string         `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	Why string         `json:"why" minLength:"1" maxLength:"1000" doc:"Why, for the record and for those whose release is refused"`
 	For *teal.Duration `json:"for,omitempty" doc:"How long; left out: until it is ended"`
 }
@@ -35,7 +36,7 @@ func (in *freezeInput) validate() error {
 type deleteAppInput struct {
 	InApp
 	State bool   `query:"state" doc:"Delete what its components have stored (TEAL_STATE_DIR), too"`
-	By    string `query:"by" maxLength:"200" doc:"Who asks, for the record"`
+	By    string `query:"by" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 }
 
 func (s *Server) registerOperator() {
@@ -67,16 +68,20 @@ func (s *Server) registerOperator() {
 		Description: "Answers when no request reaches anything of it and its routes are free; the rest goes in the background. What its components have stored stays unless state says otherwise.",
 		Tags:        []string{"apps"},
 	}, func(ctx context.Context, in *deleteAppInput) (*body[DeletedApp], error) {
-		deleted, err := s.cfg.Control.DeleteApp(ctx, in.App, DeleteApp{By: or(in.By, nameless), WithState: in.State})
+		if in.State {
+			access.OrderOf(ctx).Note("with what its components have stored")
+		}
+		deleted, err := s.cfg.Control.DeleteApp(ctx, in.App, DeleteApp{By: by(ctx, in.By), WithState: in.State})
 		return &body[DeletedApp]{deleted}, err
 	})
 }
 
-// nameless stands in the record for who has not said who asks.
-const nameless = "an API client that gave no name"
-
 func (s *Server) orderApp(ctx context.Context, app string, order OrderApp) (*body[Status], error) {
-	order.By = or(order.By, nameless)
+	order.By = by(ctx, order.By)
+	if order.For != nil {
+		access.OrderOf(ctx).Note("for %s", order.For)
+	}
+	access.OrderOf(ctx).Note("%s", reason(order.Why))
 	status, err := s.cfg.Control.OrderApp(ctx, app, order)
 	return &body[Status]{status}, err
 }

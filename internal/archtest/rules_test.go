@@ -49,6 +49,7 @@ const everyone = "*"
 
 var designed = rules{
 	only: map[string][]string{
+		"internal/access":     {"internal/store"},
 		"internal/analysis":   {},
 		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
 		"internal/check":      {"internal/process", "internal/removal"},
@@ -67,7 +68,7 @@ var designed = rules{
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
+		"internal/lambda":   {"internal/access", "internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
@@ -79,18 +80,21 @@ var designed = rules{
 		"internal/removal":  {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
-		"internal/api":      {"internal/cron", "internal/freeze"},
-		"internal/client":   {"internal/api"},
+		// Its play-mate in tests has tokens in memory.
+		"internal/api":    {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
+		"internal/client": {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/yamltree"},
+		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},
+		"internal/systemd":  {"internal/atomicfile", "internal/process"}, // units are files; an installation runs useradd and systemctl
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
@@ -130,7 +134,7 @@ var designed = rules{
 	vendors: map[string][]string{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
-		"github.com/spf13/":              {"internal/cli"},
+		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/yamltree"},
@@ -147,6 +151,12 @@ var designed = rules{
 		"github.com/moby/patternmatcher": {"internal/artifact"},
 		"github.com/google/go-cmp/":      {"internal/store/storetest"},
 		"pgregory.net/rapid":             {"internal/store/storetest"},
+
+		"github.com/coreos/go-systemd/": {"internal/systemd"},
+		// A module of its own: none of these is in the program.
+		"github.com/goreleaser/nfpm/":             {"packaging"},
+		"github.com/google/go-containerregistry/": {"packaging"},
+		"golang.org/x/crypto/x509roots/":          {"packaging"},
 	},
 	bounds: map[string]bound{
 		// The composition root composes. Whoever decides about apps, versions, aliases or

@@ -48,7 +48,7 @@ func (s *session) deleteApp(ctx context.Context, app string, yes, state bool) er
 			return err
 		}
 	}
-	deleted, err := c.DeleteApp(ctx, app, api.DeleteApp{By: s.by("delete"), WithState: state})
+	deleted, err := c.DeleteApp(ctx, app, api.DeleteApp{By: s.by(), WithState: state})
 	if err != nil {
 		return interruptedRequest(err, "deletion", app)
 	}

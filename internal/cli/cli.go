@@ -18,8 +18,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -63,6 +65,14 @@ func Run(ctx context.Context, args []string, env Env) int {
 	return exitCode(err)
 }
 
+// Commands returns all commands, for who writes about them: they are not to be run.
+func Commands() *cobra.Command {
+	root := newSession(Env{Stdout: io.Discard, Stderr: io.Discard, Getenv: func(string) string { return "" }, Now: time.Now}).root()
+	root.DisableAutoGenTag = true
+	root.InitDefaultCompletionCmd()
+	return root
+}
+
 // wantsJSON finds --json on a command line that could not be parsed.
 func wantsJSON(args []string) bool {
 	for _, arg := range args {
@@ -87,7 +97,8 @@ func (s *session) root() *cobra.Command {
 			"3 the server cannot be reached, 4 another release of the app is running,\n" +
 			"130 interrupted (the server continues).\n\n" +
 			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
-			"machine nothing needs to be set.",
+			"machine nothing needs to be set. That of the machine's service is for root and the\n" +
+			"user teal.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -95,10 +106,16 @@ func (s *session) root() *cobra.Command {
 			if len(args) > 0 {
 				return unknownCommand(cmd, args[0])
 			}
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				s.showVersion()
+				return nil
+			}
 			return cmd.Help()
 		},
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
+	// Not root.Version: its template would keep the linker from leaving anything out,
+	// and make the program 5 MB larger.
+	root.Flags().Bool("version", false, "print Teal's version")
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "write one JSON document")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(cmd, "%s", err)
@@ -107,7 +124,8 @@ func (s *session) root() *cobra.Command {
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
 		s.abortCommand(), s.rollbackCommand(), s.freezeCommand(), s.unfreezeCommand(), s.stopCommand(), s.startCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.appCommand(), s.invokeCommand(), s.doctorCommand(),
-		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(),
+		s.tokenCommand(), s.auditCommand(),
+		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root
 }

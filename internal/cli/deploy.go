@@ -107,7 +107,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 		return err
 	}
 	d, sent, err := s.ship(ctx, c, bundles, api.DeployBody{
-		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
+		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by(),
 		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
 	})
 	if err != nil {

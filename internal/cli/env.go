@@ -9,11 +9,13 @@ import (
 	"os"
 	"os/user"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
 
 	"teal"
+	"teal/internal/systemd/unit"
 )
 
 // Env is what a command line gets from its process.
@@ -28,7 +30,12 @@ type Env struct {
 	Asks    bool
 	Now     func() time.Time // its zone is the one that times are shown in
 	Version string           // of Teal
+	Commit  string           // that it was built from, "" where that is not known
+	Date    string           // of that commit, likewise
 	User    string           // whom the process belongs to, "" where that is not known
+	// ServiceData is where a server that runs as this machine's service has its data;
+	// "" where there is no such place.
+	ServiceData string
 	// Serve runs a server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
 }
@@ -38,6 +45,7 @@ type ServeOptions struct {
 	Data         string // directory
 	HTTP         string // address of the gateway
 	Admin        string // address of the REST API
+	AdminAnyone  bool   // it may be one that other machines reach
 	OverrideFrom []netip.Prefix
 	TrustedProxy []netip.Prefix
 	MaxBundle    teal.Bytes // unpacked
@@ -45,6 +53,9 @@ type ServeOptions struct {
 	Version      string
 	Edge         EdgeOptions
 	AWS          AWSOptions
+	// CheckOnly asks only whether a server could be made of this: nothing is opened
+	// but the files of certificates, and nothing changed.
+	CheckOnly bool
 }
 
 // AWSOptions says how the server presents itself to AWS's tools.
@@ -56,15 +67,18 @@ type AWSOptions struct {
 
 // SystemEnv returns the environment of this process.
 func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
-	return Env{
+	env := Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
 		Asks:     term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd())),
 		Now:      time.Now,
-		Version:  builtVersion(),
 		User:     processUser(),
-		Serve:    serve,
+
+		ServiceData: unit.DataDir,
+		Serve:       serve,
 	}
+	env.builtFrom(debug.ReadBuildInfo())
+	return env
 }
 
 // processUser returns whom this process belongs to: a name, or a number where
@@ -76,19 +90,24 @@ func processUser() string {
 	return fmt.Sprintf("uid %d", os.Getuid())
 }
 
-// builtVersion returns the module's version, or the commit that was built.
-func builtVersion() string {
-	info, ok := debug.ReadBuildInfo()
+// builtFrom sets what is known about how this program was built: the module's version,
+// or the commit.
+func (e *Env) builtFrom(info *debug.BuildInfo, ok bool) {
+	e.Version = "unknown"
 	if !ok {
-		return "unknown"
+		return
 	}
-	if v := info.Main.Version; v != "" && v != "(devel)" {
-		return v
-	}
+	e.Version = "devel"
 	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" && len(setting.Value) >= 12 {
-			return "devel-" + setting.Value[:12]
+		switch {
+		case setting.Key == "vcs.revision" && len(setting.Value) >= 12:
+			e.Commit = setting.Value[:12]
+			e.Version = "devel-" + e.Commit
+		case setting.Key == "vcs.time":
+			e.Date, _, _ = strings.Cut(setting.Value, "T")
 		}
 	}
-	return "devel"
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		e.Version = v
+	}
 }

@@ -52,7 +52,7 @@ func (s *session) haltCommand(kind teal.AppOrderKind, short, long string, tell f
 		Use: string(kind) + " APP", Short: short, Long: long, Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.order(cmd.Context(), kind, args[0], tell, func(ctx context.Context, c *client.Client) (api.Status, error) {
-				return c.OrderApp(ctx, args[0], kind, api.OrderBody{By: s.by(string(kind)), Why: why})
+				return c.OrderApp(ctx, args[0], kind, api.OrderBody{By: s.by(), Why: why})
 			})
 		},
 	}
@@ -84,7 +84,7 @@ func (s *session) freezeCommand() *cobra.Command {
 		Example: "  teal freeze shop --for 2h --reason \"database maintenance\"",
 		Args:    arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			body := api.FreezeBody{By: s.by("freeze"), Why: why.text}
+			body := api.FreezeBody{By: s.by(), Why: why.text}
 			if cmd.Flags().Changed("for") {
 				if length <= 0 {
 					return usagef(cmd, "--for must be more than 0; leave it out for a freeze without an end")

@@ -305,7 +305,7 @@ func TestServerOptions(t *testing.T) {
 		OverrideFrom: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.168.1.1/32")},
 		Edge: cli.EdgeOptions{
 			HTTPS: ":8443", Certificates: []cli.Certificate{{Cert: "a", Key: "b"}, {Cert: "c", Key: "d"}}, Folders: []string{"e"},
-			AccessLog: "-", Format: "combined", Sample: 0.01, Limits: []cli.Limit{{Name: "head", Value: "5s"}},
+			AccessLog: "-", Format: "combined", Sample: 0.01, Limits: []cli.Limit{{Name: "head", Value: "5s", Where: "--limit"}},
 		},
 	}
 	if code, errs := run("--data", "/d", "--http", ":0", "--admin", "[::1]:0", "--log-level", "debug", "--override-from", "10.1.0.0/8,192.168.1.1",
@@ -408,7 +408,7 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	r := w.run("--help")
-	for _, name := range []string{"server", "deploy", "promote", "pause", "resume", "approve", "abort", "analyze", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version"} {
+	for _, name := range []string{"server", "deploy", "promote", "pause", "resume", "approve", "abort", "analyze", "rollback", "status", "watch", "history", "release", "versions", "logs", "alias", "invoke", "validate", "init", "schema", "version", "service", "completion"} {
 		if !strings.Contains(r.out, "\n  "+name+" ") {
 			t.Errorf("%s is not in the help", name)
 		}

@@ -14,6 +14,8 @@ import (
 )
 
 type serverFlags struct {
+	config                   string // file
+	check                    bool
 	data, http, admin, level string
 	adminInsecure            bool
 	override, trusted        []string
@@ -32,13 +34,19 @@ func (s *session) serverCommand() *cobra.Command {
 			"with AWS_IAM, which is good for nothing else, to DATA/url.key.",
 		Args: arguments(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			options, err := s.serveOptions(flags)
+			from, err := applyFile(cmd.Flags(), flags.config)
+			if err != nil {
+				return err
+			}
+			options, err := s.serveOptions(flags, from)
 			if err != nil {
 				return err
 			}
 			return s.serve(cmd.Context(), options)
 		},
 	}
+	cmd.Flags().StringVar(&flags.config, "config", "", "file with settings, such as /etc/teal/teal-server.yaml; flags override it (docs/operations.md)")
+	cmd.Flags().BoolVar(&flags.check, "check", false, "only check the flags, the file of --config and the certificates that they name")
 	cmd.Flags().StringVar(&flags.data, "data", "", "data directory (default TEAL_DATA, $XDG_DATA_HOME/teal or ~/.local/share/teal)")
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
 	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API; loopback only, since it is plain HTTP")
@@ -55,40 +63,47 @@ func (s *session) serverCommand() *cobra.Command {
 	return cmd
 }
 
-func (s *session) serveOptions(flags serverFlags) (ServeOptions, error) {
-	if err := flags.aws.check(); err != nil {
+func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, error) {
+	if err := flags.aws.check(from); err != nil {
 		return ServeOptions{}, err
 	}
-	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version}
+	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, AdminAnyone: flags.adminInsecure}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = dataDir(s.env.Getenv); err != nil {
 			return o, err
 		}
 	}
-	for flag, address := range map[string]string{"--http": o.HTTP, "--admin": o.Admin} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
-			return o, teal.Errorf(teal.CodeInvalidInput, "%s: %q is not an address; write HOST:PORT or :PORT", flag, address)
-		}
-	}
-	if !flags.adminInsecure && !isLoopback(o.Admin) {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--admin: %s is reachable from other machines, and the admin API is plain HTTP: anyone on the path can read the token and take over. Use 127.0.0.1 and connect through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a TLS proxy on this machine; in a private network, such as a container's own, pass --admin-insecure", o.Admin)
+	if err := checkAddresses(o, from); err != nil {
+		return o, err
 	}
 	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--log-level: %q is not a level; use debug, info, warn or error", flags.level)
+		return o, from.wrong("log-level", "%q is not a level; use debug, info, warn or error", flags.level)
 	}
 	if err := o.MaxBundle.UnmarshalText([]byte(flags.maxBundle)); err != nil {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--max-bundle: %w", err)
+		return o, from.wrong("max-bundle", "%w", err)
 	}
 	var err error
-	if o.Edge, err = flags.edge.options(); err != nil {
+	if o.Edge, err = flags.edge.options(from); err != nil {
 		return o, err
 	}
-	if o.OverrideFrom, err = parseNetworks("--override-from", flags.override); err != nil {
+	if o.OverrideFrom, err = parseNetworks(from, "override-from", flags.override); err != nil {
 		return o, err
 	}
-	o.TrustedProxy, err = parseNetworks("--trusted-proxies", flags.trusted)
+	o.TrustedProxy, err = parseNetworks(from, "trusted-proxies", flags.trusted)
 	return o, err
+}
+
+func checkAddresses(o ServeOptions, from origins) error {
+	for flag, address := range map[string]string{"http": o.HTTP, "admin": o.Admin} {
+		if _, _, err := net.SplitHostPort(address); err != nil {
+			return from.wrong(flag, "%q is not an address; write HOST:PORT or :PORT", address)
+		}
+	}
+	if !o.AdminAnyone && !isLoopback(o.Admin) {
+		return from.wrong("admin", "%s is reachable from other machines, and the admin API is plain HTTP: anyone on the path can read the token and take over. Use 127.0.0.1 and connect through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a TLS proxy on this machine; in a private network, such as a container's own, pass --admin-insecure", o.Admin)
+	}
+	return nil
 }
 
 // isLoopback reports whether an address is this machine's own, and nobody else's.
@@ -108,14 +123,14 @@ var (
 	domainPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 
-func (o AWSOptions) check() error {
+func (o AWSOptions) check(from origins) error {
 	switch {
 	case !regionPattern.MatchString(o.Region):
-		return teal.Errorf(teal.CodeInvalidInput, "--aws-region: %q is not a region; write one such as us-east-1", o.Region)
+		return from.wrong("aws-region", "%q is not a region; write one such as us-east-1", o.Region)
 	case !accountPattern.MatchString(o.Account):
-		return teal.Errorf(teal.CodeInvalidInput, "--aws-account: %q is not an account; write twelve digits", o.Account)
+		return from.wrong("aws-account", "%q is not an account; write twelve digits", o.Account)
 	case !domainPattern.MatchString(o.URLDomain):
-		return teal.Errorf(teal.CodeInvalidInput, "--function-url-domain: %q is not a domain; write one in lower case, without a port", o.URLDomain)
+		return from.wrong("function-url-domain", "%q is not a domain; write one in lower case, without a port", o.URLDomain)
 	}
 	return nil
 }
@@ -123,10 +138,10 @@ func (o AWSOptions) check() error {
 // defaultMaxBundle is what AWS Lambda accepts.
 const defaultMaxBundle = "250MiB"
 
-func parseNetworks(flag string, texts []string) ([]netip.Prefix, error) {
+func parseNetworks(from origins, flag string, texts []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, text := range texts {
-		prefix, err := parseNetwork(flag, text)
+		prefix, err := parseNetwork(from, flag, text)
 		if err != nil {
 			return nil, err
 		}
@@ -136,13 +151,13 @@ func parseNetworks(flag string, texts []string) ([]netip.Prefix, error) {
 }
 
 // parseNetwork reads a network in CIDR notation, or one address.
-func parseNetwork(flag, text string) (netip.Prefix, error) {
+func parseNetwork(from origins, flag, text string) (netip.Prefix, error) {
 	if address, err := netip.ParseAddr(text); err == nil && address.Zone() == "" {
 		return netip.PrefixFrom(address, address.BitLen()), nil
 	}
 	prefix, err := netip.ParsePrefix(text)
 	if err != nil {
-		return netip.Prefix{}, teal.Errorf(teal.CodeInvalidInput, "%s: %q is not a network; write one such as 10.0.0.0/8 or ::1", flag, text)
+		return netip.Prefix{}, from.wrong(flag, "%q is not a network; write one such as 10.0.0.0/8 or ::1", text)
 	}
 	return prefix.Masked(), nil
 }
@@ -153,6 +168,9 @@ func (s *session) serve(ctx context.Context, o ServeOptions) error {
 		return teal.Errorf(teal.CodeUnsupported, "this program was built without a server")
 	}
 	err := s.env.Serve(ctx, o)
+	if err == nil && o.CheckOnly {
+		s.show(map[string]bool{"valid": true}, func() { s.out.line("the settings are valid") })
+	}
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -26,8 +26,9 @@ type EdgeOptions struct {
 // Certificate names the files of a certificate and its key.
 type Certificate struct{ Cert, Key string }
 
-// Limit is one limit of the server, not checked yet.
-type Limit struct{ Name, Value string }
+// Limit is one limit of the server, not checked yet, and where it was given: what an
+// error about it begins with.
+type Limit struct{ Name, Value, Where string }
 
 type edgeFlags struct {
 	https             string
@@ -51,10 +52,10 @@ func (f *edgeFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.limits, "limit", nil, "a limit of the server, such as body-stall=60s; repeatable (see docs/limits.md)")
 }
 
-func (f *edgeFlags) options() (EdgeOptions, error) {
+func (f *edgeFlags) options(from origins) (EdgeOptions, error) {
 	o := EdgeOptions{HTTPS: f.https, Folders: f.dirs, AccessLog: f.log, Format: f.format, Underscores: f.underscores}
 	if _, _, err := net.SplitHostPort(f.https); f.https != "" && err != nil {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--https: %q is not an address; write HOST:PORT or :PORT", f.https)
+		return o, from.wrong("https", "%q is not an address; write HOST:PORT or :PORT", f.https)
 	}
 	if len(f.certs) != len(f.keys) {
 		return o, teal.Errorf(teal.CodeInvalidInput, "%d --tls-cert but %d --tls-key; each certificate needs its key", len(f.certs), len(f.keys))
@@ -63,31 +64,31 @@ func (f *edgeFlags) options() (EdgeOptions, error) {
 		o.Certificates = append(o.Certificates, Certificate{Cert: cert, Key: f.keys[i]})
 	}
 	if has := len(o.Certificates)+len(o.Folders) > 0; has != (f.https != "") {
-		return o, teal.Errorf(teal.CodeInvalidInput, "--https requires --tls-cert/--tls-key or --tls-dir, and vice versa")
+		return o, teal.Errorf(teal.CodeInvalidInput, "%s requires %s/%s or %s, and vice versa", from.of("https"), from.of("tls-cert"), from.of("tls-key"), from.of("tls-dir"))
 	}
 	var err error
-	if o.Sample, err = parseShare(f.sample); err != nil {
+	if o.Sample, err = parseShare(from, f.sample); err != nil {
 		return o, err
 	}
 	for _, text := range f.limits {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return o, teal.Errorf(teal.CodeInvalidInput, "--limit: %q is not a limit; write NAME=VALUE", text)
+			return o, from.wrong("limit", "%q is not a limit; write NAME=VALUE", text)
 		}
-		o.Limits = append(o.Limits, Limit{name, value})
+		o.Limits = append(o.Limits, Limit{Name: name, Value: value, Where: from.limit(text)})
 	}
 	return o, nil
 }
 
 // parseShare reads 1% or 0.01 as a number from 0 to 1.
-func parseShare(text string) (float64, error) {
+func parseShare(from origins, text string) (float64, error) {
 	number, percent := strings.CutSuffix(text, "%")
 	share, err := strconv.ParseFloat(number, 64)
 	if percent {
 		share /= 100
 	}
 	if err != nil || !(share >= 0 && share <= 1) {
-		return 0, teal.Errorf(teal.CodeInvalidInput, "--access-log-sample: %q is not a share; write one such as 1%% or 0.01", text)
+		return 0, from.wrong("access-log-sample", "%q is not a share; write one such as 1%% or 0.01", text)
 	}
 	return share, nil
 }

@@ -69,7 +69,7 @@ func (s *session) address() (string, error) {
 	if address := s.env.Getenv("TEAL_ADDR"); address != "" {
 		return address, nil
 	}
-	data, err := dataDir(s.env.Getenv)
+	data, err := s.serverData()
 	if err != nil {
 		return "", err
 	}
@@ -84,7 +84,7 @@ func (s *session) token() (string, error) {
 	if token := s.env.Getenv("TEAL_TOKEN"); token != "" {
 		return strings.TrimSpace(token), nil
 	}
-	data, err := dataDir(s.env.Getenv)
+	data, err := s.serverData()
 	if err != nil {
 		return "", err
 	}
@@ -103,6 +103,22 @@ func (s *session) token() (string, error) {
 	return token, nil
 }
 
+// serverData returns the data directory of the server to talk to: the user's own, else
+// that of the machine's service where there is one. It may be closed to this user;
+// then reading says so.
+func (s *session) serverData() (string, error) {
+	data, err := dataDir(s.env.Getenv)
+	if s.env.Getenv("TEAL_DATA") != "" || s.env.ServiceData == "" || err == nil && isDir(data) || !isDir(s.env.ServiceData) {
+		return data, err
+	}
+	return s.env.ServiceData, nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 // dataDir returns TEAL_DATA, else the user's own place for Teal.
 func dataDir(getenv func(string) string) (string, error) {
 	if dir := getenv("TEAL_DATA"); dir != "" {
@@ -117,14 +133,15 @@ func dataDir(getenv func(string) string) (string, error) {
 	return "", teal.Errorf(teal.CodeInvalidInput, "neither TEAL_DATA, XDG_DATA_HOME nor HOME is set; set TEAL_DATA to the server's data directory")
 }
 
-// by says who asks, for the server's record.
-func (s *session) by(fallback string) string {
+// by says who asks, for the server's record: it writes it beside the name of its own
+// token, which several people have. "" where that is not known.
+func (s *session) by() string {
 	for _, user := range []string{s.env.Getenv("USER"), s.env.Getenv("LOGNAME"), s.env.User} {
 		if user != "" && len(user) <= 100 {
 			return user
 		}
 	}
-	return fallback
+	return ""
 }
 
 // local returns t in the zone that times are shown in.

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,8 @@ var texts = map[string]func(*script){
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"token": textsOfToken, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"service": textsOfService, "completion": textsOfCompletion,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -1026,6 +1028,67 @@ func textsOfDoctor(s *script) {
 	s.teal("doctor", "--set-aside", "apps.well.app")
 }
 
+// secrets are what a golden file cannot hold, because every run has others.
+var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+
+func textsOfToken(s *script) {
+	s.title("Help")
+	s.teal("token", "--help")
+	s.teal("token", "create", "--help")
+	s.title("Tokens of programs and people")
+	s.teal("token", "list")
+	s.teal("token", "create", "ci", "--role", "deployer", "--app", "hello", "--expires", "90d")
+	s.teal("token", "create", "terraform", "--role", "deployer", "--access-key")
+	s.teal("token", "create", "grafana", "--role", "viewer", "--expires", "1h", "--json")
+	s.fake.Advance(2 * time.Hour)
+	s.teal("token", "list")
+	s.teal("token", "list", "--json")
+	s.teal("token", "revoke", "ci")
+	s.title("What cannot be")
+	s.teal("token", "create", "ops")
+	s.teal("token", "create", "ops", "--role", "root")
+	s.teal("token", "create", "ops", "--role", "admin", "--app", "hello")
+	s.teal("token", "create", "terraform", "--role", "viewer")
+	s.teal("token", "create", "admin", "--role", "admin")
+	s.teal("token", "create", "ops", "--role", "viewer", "--expires", "soon")
+	s.teal("token", "create", "o/ps", "--role", "viewer")
+	s.teal("token", "revoke", "nobody")
+	s.title("A token that may not")
+	made := s.run("token", "create", "eve", "--role", "viewer", "--json")
+	var token api.NewToken
+	if err := json.Unmarshal([]byte(made.out), &token); err != nil {
+		s.t.Fatal(err)
+	}
+	s.quietly("deploy DIR")
+	s.env["TEAL_TOKEN"] = token.Token
+	s.teal("rollback", "hello")
+	s.teal("token", "list")
+	delete(s.env, "TEAL_TOKEN")
+	s.quietly("token revoke eve")
+	s.env["TEAL_TOKEN"] = token.Token
+	s.teal("status")
+}
+
+func textsOfAudit(s *script) {
+	s.title("Help")
+	s.teal("audit", "--help")
+	s.title("Orders")
+	s.teal("audit")
+	s.quietly("deploy DIR")
+	s.app("two")
+	s.quietly("deploy DIR")
+	s.teal("rollback", "hello", "--reason", "it smells")
+	s.teal("promote", "nothing")
+	s.quietly("token create ci --role viewer")
+	s.teal("audit")
+	s.teal("audit", "hello", "--limit", "1")
+	s.teal("audit", "hello", "--limit", "1", "--json")
+	s.teal("audit", "--by", "ci")
+	s.title("What cannot be")
+	s.teal("audit", "--since", "soon")
+	s.teal("audit", "--limit", "0")
+}
+
 func textsOfValidate(s *script) {
 	s.title("Help")
 	s.teal("validate", "--help")
@@ -1108,6 +1171,13 @@ func textsOfServer(s *script) {
 	} {
 		s.serve(strings.Fields(args), errors.New("not reached"))
 	}
+	s.title("A file with settings")
+	file := filepath.Join(s.dir, "teal-server.yaml")
+	for _, text := range []string{"http: \":80\"", "htp: \":80\"\ntls_dir: x", "http: 80\nlimits: {head: 5s}", "https: \":443\""} {
+		write(s.t, file, text+"\n")
+		fmt.Fprintf(&s.text, "%s\n", text)
+		s.serve([]string{"--config", file, "--check"}, nil)
+	}
 	s.title("A server that does not start")
 	s.serve(nil, teal.Errorf(teal.CodePortTaken, "the port 8080 is taken"))
 	s.serve(nil, errors.New("open store: input/output error"))
@@ -1119,5 +1189,27 @@ func (s *script) serve(args []string, fails error) {
 	env := s.environment(&out, &errs, "")
 	env.Serve = func(context.Context, cli.ServeOptions) error { return fails }
 	code := cli.Run(s.t.Context(), append([]string{"server"}, args...), env)
-	fmt.Fprintf(&s.text, "$ teal server %s\n! %s(exit %d)\n\n", strings.Join(args, " "), errs.String(), code)
+	text := fmt.Sprintf("$ teal server %s\n%s! %s(exit %d)\n\n", strings.Join(args, " "), out.String(), errs.String(), code)
+	s.text.WriteString(strings.ReplaceAll(text, s.dir, "/etc/teal"))
+}
+
+func textsOfService(s *script) {
+	s.title("Help")
+	s.teal("service", "--help")
+	s.teal("service", "install", "--help")
+	s.teal("service", "uninstall", "--help")
+	s.title("What it would do")
+	root := s.t.TempDir()
+	for _, command := range []string{"install", "uninstall"} {
+		r := s.run("service", command, "--dry-run", "--root", root)
+		text := fmt.Sprintf("$ teal service %s --dry-run\n%s%s(exit %d)\n\n", command, r.out, r.err, r.code)
+		text = strings.ReplaceAll(text, root, "/root/of/a/system")
+		s.text.WriteString(regexp.MustCompile(`copy \S+ to`).ReplaceAllString(text, "copy PROGRAM to"))
+	}
+}
+
+func textsOfCompletion(s *script) {
+	s.title("Help")
+	s.teal("completion", "--help")
+	s.teal("completion", "bash", "--help")
 }

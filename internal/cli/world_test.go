@@ -134,6 +134,7 @@ var (
 func (w *world) stable(text string) string {
 	text = strings.NewReplacer(w.addr, "ADDR", w.dir, "DIR", cmp.Or(w.env["TEAL_DATA"], w.dir), "DATA").Replace(text)
 	text = digest.ReplaceAllString(text, "DIGEST")
+	text = secrets.ReplaceAllString(text, "${1}${2}${3}SECRET")
 	return uploadSize.ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, "uploaded ") {
 			return "uploaded N B"

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
@@ -40,6 +40,7 @@ import (
 	"teal/internal/store"
 	"teal/internal/store/index"
 	"teal/internal/store/natskv"
+	"teal/internal/systemd"
 )
 
 // Config is what a server is told from outside.
@@ -47,6 +48,8 @@ type Config struct {
 	Data  string // directory; created where needed, owned by one server at a time
 	HTTP  string // address of the gateway
 	Admin string // address of the REST API
+	// Sockets take the place of addresses.
+	Sockets systemd.Sockets
 	// Override says who may choose a version with a request header; nil is
 	// nobody.
 	Override func(client netip.Addr) bool
@@ -155,6 +158,8 @@ type server struct {
 	data      *dataDir
 	token     string
 	urlKey    string
+	tokens    *access.Tokens
+	audit     *access.Audit
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -198,14 +203,14 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.token = s.data.secret(s.alerts, tokenFile)
 	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
 	s.data.mend(s.alerts)
-	if s.front, err = listen("--http", d.cfg.HTTP); err != nil {
+	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
 	parts.closer("http port", func() error { return closeListener(s.front) })
 	if s.edge, err = d.openEdge(parts); err != nil {
 		return nil, err
 	}
-	if s.admin, err = listen("--admin", d.cfg.Admin); err != nil {
+	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
 	}
 	parts.closer("admin port", func() error { return closeListener(s.admin) })
@@ -220,6 +225,8 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
 	parts.closer("logs", s.logs.Close)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
+	s.data.report(s.alerts, auditDir, err)
 	return s, s.assemble(ctx)
 }
 
@@ -229,19 +236,6 @@ func closeListener(l net.Listener) error {
 		return err
 	}
 	return nil
-}
-
-func listen(flag, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, teal.Errorf(teal.CodePortTaken, "the address %s is taken by another program; stop it, or choose another address with %s", address, flag)
-	case errors.Is(err, fs.ErrPermission):
-		return nil, teal.Errorf(teal.CodeInvalidInput, "this user may not listen on %s; ports below 1024 need a privilege. Choose another address with %s", address, flag)
-	case err != nil:
-		return nil, teal.Errorf(teal.CodeInvalidInput, "cannot listen on %q: %w; choose an address such as 127.0.0.1:8080 with %s", address, err, flag)
-	}
-	return l, nil
 }
 
 // assemble connects the parts with each other.
@@ -296,7 +290,8 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx))
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx))
 }
 
 // code returns where environments, checks and hooks find their code. Where what runs
@@ -351,6 +346,8 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("processes", s.processes.Run)
 	parts.start("measurements", s.meter.Run)
 	parts.start("index", s.index.Run)
+	parts.start("tokens", s.tokens.Run)
+	parts.start("audit", s.audit.Run)
 	parts.start("environments", s.manager.Run)
 	select {
 	case <-s.manager.Recovered():
@@ -412,7 +409,7 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)

@@ -11,6 +11,7 @@ import (
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
+	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
 
@@ -43,7 +44,7 @@ func (d *Daemon) openEdge(parts *stages) (edge, error) {
 		if err != nil {
 			return e, err
 		}
-		if e.secure, err = listen("--https", cfg.HTTPS); err != nil {
+		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
 		parts.closer("https port", func() error { return closeListener(e.secure) })

@@ -60,7 +60,7 @@ func TestAStoppedAppRunsNothingUntilItIsStarted(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, err := h.OrderApp(ctx, "shop", teal.OrderStop, api.OrderBody{By: "ann", Why: "audit"})
-	if err != nil || status.Stopped == nil || status.Stopped.By != "ann" || status.Stopped.Why != "audit" {
+	if err != nil || status.Stopped == nil || status.Stopped.By != "admin (ann)" || status.Stopped.Why != "audit" {
 		t.Fatalf("%+v, %v", status, err)
 	}
 	h.wantStopped("/shop")
@@ -265,7 +265,7 @@ func TestAnOrderedFreeze(t *testing.T) {
 	if err != nil || status.Frozen == nil || status.Frozen.Until != nil {
 		t.Fatalf("%+v, %v", status, err)
 	}
-	if err := h.tryDeploy(h.app("shop", "/", "two")); !teal.IsCode(err, teal.CodeFrozen) || !strings.Contains(err.Error(), `by ann ("audit")`) {
+	if err := h.tryDeploy(h.app("shop", "/", "two")); !teal.IsCode(err, teal.CodeFrozen) || !strings.Contains(err.Error(), `by admin (ann) ("audit")`) {
 		t.Errorf("a deploy: %v", err)
 	}
 	if _, err := h.OrderApp(ctx, "shop", teal.OrderUnfreeze, api.OrderBody{By: "ann"}); err != nil {

@@ -53,11 +53,11 @@ func TestAliasMovesAreInTheHistory(t *testing.T) {
 	}
 	must[*awssdk.DeleteAliasOutput](t, "delete")(c.DeleteAlias(ctx, &awssdk.DeleteAliasInput{FunctionName: f, Name: prod}))
 	must[*awssdk.CreateAliasOutput](t, "anew")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: f, Name: prod, FunctionVersion: aws.String("2")}))
-	want := `prod: no version > v1 by Lambda API
-prod: v1 > v1 at 90 %, v2 at 10 % by Lambda API
-prod: v1 at 90 %, v2 at 10 % > v2 by ann
-prod: v2 > no version by Lambda API
-prod: no version > v2 by Lambda API`
+	want := `prod: no version > v1 by admin (Lambda API)
+prod: v1 > v1 at 90 %, v2 at 10 % by admin (Lambda API)
+prod: v1 at 90 %, v2 at 10 % > v2 by admin (ann)
+prod: v2 > no version by admin (Lambda API)
+prod: no version > v2 by admin (Lambda API)`
 	for range 2 {
 		if got := h.moves("f"); got != want {
 			t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -13,7 +13,6 @@ package manifest
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
@@ -154,10 +153,15 @@ func exists(file string) bool {
 	return err == nil
 }
 
-func read(file string) (data []byte, err error) {
+func read(file string) ([]byte, error) {
 	if !strings.HasSuffix(file, ".yaml") && !strings.HasSuffix(file, ".yml") {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a manifest; expected a folder or a .yaml file", file)
 	}
+	return readRegular(file)
+}
+
+// readRegular returns what is in a file, one byte too much where it is too large.
+func readRegular(file string) (data []byte, err error) {
 	info, err := os.Stat(file)
 	if err == nil && !info.Mode().IsRegular() {
 		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s is not a regular file", file)
@@ -169,7 +173,7 @@ func read(file string) (data []byte, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	data, err = io.ReadAll(io.LimitReader(f, yamltree.MaxSize+1))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", file, err)
+		return nil, teal.Errorf(teal.CodeInvalidManifest, "%s cannot be read: %w", file, err)
 	}
 	return data, nil
 }

@@ -65,6 +65,7 @@ func everyTable(t *testing.T, kv store.KV) []tableCase {
 		caseOf(t, s.Aliases, store.AliasKey{App: "shop", Name: "live"}, teal.Alias{App: "shop", Name: "live", Targets: teal.Only(1)}, func(a *teal.Alias) { a.Description += "x" }),
 		caseOf(t, s.Environments, one.Environment(), teal.Environment{App: "shop", Version: 1}, func(e *teal.Environment) { e.Reason += "x" }),
 		caseOf(t, s.Releases, "shop-1", teal.Release{ID: "shop-1", App: "shop", Phase: teal.PhaseQueued}, func(r *teal.Release) { r.Reason += "x" }),
+		caseOf(t, s.Tokens, "ci", teal.Token{Name: "ci", Role: teal.RoleViewer}, func(v *teal.Token) { v.CreatedBy += "x" }),
 		caseOf(t, side, store.SideKey{App: "shop", Name: "n"}, note{"shop", "n", "text"}, func(n *note) { n.Text += "x" }),
 	}
 	tables := 0

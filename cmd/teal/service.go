@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+
+	"teal"
+	"teal/internal/cli"
+	"teal/internal/daemon"
+	"teal/internal/gateway/certificate"
+	"teal/internal/systemd"
+)
+
+// checkCertificates reports what would keep a server from serving TLS.
+func checkCertificates(edge daemon.EdgeConfig) error {
+	if edge.HTTPS == "" {
+		return nil
+	}
+	_, err := certificate.Open(certificate.Config{Pairs: edge.Certificates, Folders: edge.Folders})
+	return err
+}
+
+// inherited returns the sockets that a service manager has opened for the server, if
+// what it was told goes with them.
+func inherited(o cli.ServeOptions) (systemd.Sockets, error) {
+	sockets, err := systemd.Inherited()
+	if err != nil {
+		return nil, err
+	}
+	if sockets[systemd.HTTPS] != nil && o.Edge.HTTPS == "" {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "systemd passes a socket for HTTPS, but HTTPS is not on; set --https (or https: in the file of --config) and a certificate, or disable that socket's unit")
+	}
+	if l := sockets[systemd.Admin]; l != nil && !o.AdminAnyone {
+		if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
+			return nil, teal.Errorf(teal.CodeInvalidInput, "the socket for the admin API that systemd passes listens on %s, which other machines reach, and the admin API is plain HTTP; let its unit listen on 127.0.0.1, or pass --admin-insecure", l.Addr())
+		}
+	}
+	return sockets, nil
+}
+
+// accompany tells the service manager, if there is one, how the server is, until the
+// function that it returns is called.
+func accompany(ctx context.Context, server *daemon.Daemon, logger *slog.Logger) (end func()) {
+	telling, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var told sync.WaitGroup
+	told.Go(func() {
+		systemd.NewNotifier(logger).Run(telling, server.Ready(), ctx.Done(), func() string {
+			return "serving on " + server.HTTPAddr().String()
+		})
+	})
+	return func() {
+		stop()
+		told.Wait()
+	}
+}
