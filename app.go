@@ -77,6 +77,7 @@ type Function struct {
 	Env         map[string]string `json:"env,omitempty"`
 	Masked      []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
+	Async       *Async            `json:"async,omitempty"`  // nil: all defaults
 	// Attached is what an interface beside Teal's own keeps with a version of a
 	// function: a JSON object whose form is that interface's, and which Teal carries
 	// and compares as a part of the content, but does not read. See awslambda.
@@ -249,6 +250,7 @@ func (s Spec) Check() []Problem {
 		c.component(name, s.Components[name])
 	}
 	c.variables(s.Components)
+	c.selfDestinations(s)
 	c.routes(s)
 	return c.problems
 }
@@ -343,6 +345,9 @@ func (c *checker) function(path []string, f *Function) {
 	}
 	for _, layer := range f.Layers {
 		c.digest(at("layers"), layer)
+	}
+	if f.Async != nil {
+		c.async(at("async"), f.Async)
 	}
 	if Bytes(len(f.Attached)) > MaxAttached || (len(f.Attached) > 0 && (f.Attached[0] != '{' || !json.Valid(f.Attached))) {
 		c.addf(at("lambda"), "is not a JSON object of at most %s", MaxAttached)
