@@ -22,6 +22,10 @@ type Alias struct {
 	Description string    `json:"description,omitempty"`
 	UpdatedAt   time.Time `json:"updated_at"`
 	UpdatedBy   string    `json:"updated_by"` // "release hello-3", "alias set", …
+	// Changes are the last moves that no release has made, oldest first, at most
+	// MaxAliasChanges. They are a part of the alias's own record: noting them costs no
+	// write, and a move is never without its note.
+	Changes []AliasChange `json:"changes,omitempty"`
 }
 
 // Target is one version that an alias points to, and its share.

@@ -39,6 +39,9 @@ type App struct {
 	Frozen *AppOrder `json:"frozen,omitempty"`
 	// Orders are the last orders for the app, oldest first, at most MaxAppOrders.
 	Orders []AppOrder `json:"app_orders,omitempty"`
+	// RemovedAliases are the last changes of aliases that were deleted, oldest first, at
+	// most MaxAliasChanges; those of the others are in their own records.
+	RemovedAliases []RemovedAliasChange `json:"removed_aliases,omitempty"`
 }
 
 // ComponentKind says who runs a component.

@@ -15,6 +15,9 @@ type componentKind struct {
 	// states are those that its instances can be in; nil: it has none.
 	states    []InstanceState
 	processes bool // the instances are processes of Teal's own
+	// env returns the variables that the manifest gives its program, and which of them
+	// are masked; nil: it has none.
+	env func(Component) (env map[string]string, masked []string)
 	// shown returns the component without masked values; nil: it has none.
 	shown func(Component) Component
 }
@@ -33,6 +36,7 @@ var componentKinds = []componentKind{
 			return Component{Function: &f}
 		},
 		layers: func(c Component) []string { return c.Function.Layers },
+		env:    func(c Component) (map[string]string, []string) { return c.Function.Env, c.Function.Masked },
 		shown: func(c Component) Component {
 			f := *c.Function
 			f.Env = MaskEnv(f.Env, f.Masked)
@@ -50,6 +54,7 @@ var componentKinds = []componentKind{
 			s.Code = digest
 			return Component{Service: &s}
 		},
+		env: func(c Component) (map[string]string, []string) { return c.Service.Env, c.Service.Masked },
 		shown: func(c Component) Component {
 			s := *c.Service
 			s.Env = MaskEnv(s.Env, s.Masked)
@@ -137,6 +142,22 @@ func (c Component) Layers() []string {
 		return nil
 	}
 	return k.layers(c)
+}
+
+// runs reports whether the component is a program, which has variables.
+func (c Component) runs() bool {
+	k, _ := c.kind()
+	return k.env != nil
+}
+
+// Env returns the variables that the manifest gives the component's program, and the
+// names of those whose values no output shows. They must not be changed.
+func (c Component) Env() (env map[string]string, masked []string) {
+	k, _ := c.kind()
+	if k.env == nil {
+		return nil, nil
+	}
+	return k.env(c)
 }
 
 // WithCode returns a copy of the component with other code; one that has none stays as

@@ -50,6 +50,19 @@ func (s *Server) registerAliases() {
 		OperationID: "set-alias", Method: http.MethodPut, Path: "/v1/apps/{app}/aliases/{alias}",
 		Summary: "Point an alias to one version, or to two with weights", Tags: []string{"aliases"},
 	}, s.setAlias)
+	register(s, huma.Operation{
+		OperationID: "list-alias-changes", Method: http.MethodGet, Path: "/v1/apps/{app}/alias-changes",
+		Summary: "The last moves of the app's aliases that no release has made, oldest first", Tags: []string{"aliases"},
+		Description: "Those of `teal alias set`, and of CreateAlias, UpdateAlias and DeleteAlias of AWS's tools: the last 20 of each alias, and of all deleted ones together; at most 100.",
+	}, func(ctx context.Context, in *InApp) (*body[AliasChanges], error) {
+		changes, err := s.cfg.Control.AliasChanges(ctx, in.App)
+		return &body[AliasChanges]{AliasChanges{changes}}, err
+	})
+}
+
+// AliasChanges is the answer of GET /v1/apps/{app}/alias-changes.
+type AliasChanges struct {
+	Changes []teal.AliasChange `json:"changes"`
 }
 
 func (s *Server) aliases(ctx context.Context, in *inList) (*body[AliasList], error) {

@@ -80,6 +80,9 @@ type Aliaser interface {
 	// the alias has another one. While a release runs, its alias is refused
 	// with CodeReleaseInProgress.
 	SetAlias(ctx context.Context, set SetAlias) (AliasView, error)
+	// AliasChanges returns the last moves of an app's aliases that no release has
+	// made, oldest first.
+	AliasChanges(ctx context.Context, app string) ([]teal.AliasChange, error)
 }
 
 // Invoker calls a function directly, without a route.

@@ -28,7 +28,8 @@ type command struct {
 	argv []string
 	code string // digest of the bundle whose copy it runs in; "" is an empty folder
 	env  map[string]string
-	of   string // the environment that it may ask, see teal.EnvironmentName
+	hide redactor // of what it prints
+	of   string   // the environment that it may ask, see teal.EnvironmentName
 }
 
 // commandResult is how a command ended.
@@ -59,7 +60,7 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
-	return e.execute(ctx, spec, redactor(nil).named(c.env))
+	return e.execute(ctx, spec, c.hide)
 }
 
 // remove deletes a command's folder. One that cannot be deleted is tried again when
@@ -164,21 +165,36 @@ func (s releaseTask) environment() string {
 	return teal.EnvironmentName(s.release.App, teal.VersionRef(s.release.To))
 }
 
-// variables are what every command is told about the release; they win over the
-// user's own.
-func (s releaseTask) variables(user map[string]string) map[string]string {
-	env := maps.Clone(user)
-	if env == nil {
-		env = map[string]string{}
+// program is what a check or a hook says of its command.
+type program struct {
+	argv   []string
+	code   string
+	env    map[string]string
+	masked []string // names in env; nil is all of them
+}
+
+// command returns a command about the release with what it is told: the variables of
+// the version's components, its own, and what Teal says, of which the later wins.
+func (s releaseTask) command(ctx context.Context, p program) (command, error) {
+	spec, err := s.examiner.cfg.Versions.Spec(ctx, s.release.App, s.release.To)
+	if err != nil {
+		return command{}, fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
+	env, masked := spec.CommandEnv(p.code)
+	hide := redactor(nil).named(env).masked(env, masked)
+	if p.masked == nil {
+		p.masked = slices.Collect(maps.Keys(p.env))
+	}
+	hide = hide.named(p.env).masked(p.env, p.masked)
+	maps.Copy(env, p.env)
 	env["TEAL_APP"] = s.release.App
 	env["TEAL_VERSION"] = strconv.Itoa(s.release.To)
 	env["TEAL_LIVE_VERSION"] = strconv.Itoa(s.release.From)
 	env["TEAL_RELEASE"] = s.release.ID
-	return env
+	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment()}, nil
 }
 
-// addresses adds the addresses at which green answers to a command's
+// addresses adds the addresses at which the new version answers to a command's
 // environment.
 func (s releaseTask) addresses(ctx context.Context, env map[string]string) error {
 	versions := s.examiner.cfg.Versions

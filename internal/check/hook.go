@@ -60,14 +60,15 @@ func (s releaseTask) notice(h teal.Hook) notice {
 
 func (s releaseTask) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(h.Command))
-	env := s.variables(h.Env)
-	env["TEAL_HOOK"] = string(h.Point)
-	if h.Point != teal.BeforeInstall { // there, green is not to be had yet
-		if err := s.addresses(ctx, env); err != nil {
-			return s.hookFinding(h, asked, teal.VerdictError, err.Error())
-		}
+	told, err := s.command(ctx, program{argv: h.Command, code: h.Code, env: h.Env, masked: h.Masked})
+	if err == nil && h.Point != teal.BeforeInstall { // there, green is not to be had yet
+		err = s.addresses(ctx, told.env)
 	}
-	end, err := s.examiner.run(ctx, command{argv: h.Command, code: h.Code, env: env, of: s.environment()})
+	if err != nil {
+		return s.hookFinding(h, asked, teal.VerdictError, err.Error())
+	}
+	told.env["TEAL_HOOK"] = string(h.Point)
+	end, err := s.examiner.run(ctx, told)
 	if err != nil {
 		return s.hookFinding(h, asked, teal.VerdictError, err.Error())
 	}

@@ -12,11 +12,14 @@ import (
 func (s releaseTask) integration(ctx context.Context, c teal.Check) teal.Finding {
 	name := "check " + c.Name
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(c.Command))
-	env := s.variables(c.Env)
-	if err := s.addresses(ctx, env); err != nil {
+	told, err := s.command(ctx, program{argv: c.Command, code: c.Code, env: c.Env, masked: c.Masked})
+	if err == nil {
+		err = s.addresses(ctx, told.env)
+	}
+	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}
-	end, err := s.examiner.run(ctx, command{argv: c.Command, code: c.Code, env: env, of: s.environment()})
+	end, err := s.examiner.run(ctx, told)
 	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}

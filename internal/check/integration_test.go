@@ -73,6 +73,35 @@ func TestOutputIsBounded(t *testing.T) {
 	wants(t, one, teal.VerdictPass, "ööö")
 }
 
+// The command of a check or a hook has the variables of the version's components, below
+// its own and Teal's, and what is masked of either is in no evidence, each line of it.
+//
+// Seen red without the components' variables, with Teal's below them, without the look
+// at masked names (their names sound like nothing), and with a secret of two lines
+// hidden as one.
+func TestCommandsHaveTheVariablesOfComponents(t *testing.T) {
+	t.Parallel()
+	g := run(t, func(http.ResponseWriter, *http.Request) {})
+	g.web = teal.Component{Service: &teal.Service{
+		Env:    map[string]string{"STAGE": "prod", "DSN": "postgres://u:p4ss@db/shop", "PEM": "-----BEGIN\nabcdefghij\n", "TEAL_APP": "other", "LEVEL": "debug"},
+		Masked: []string{"DSN", "PEM"},
+	}}
+	script := []string{"sh", "-c", `echo "$TEAL_APP $STAGE $LEVEL dsn=$DSN own=$OWN"; echo "$PEM"`}
+	own := map[string]string{"LEVEL": "info", "OWN": "from-the-vault"}
+	wanted := []string{"shop prod info dsn=[hidden] own=[hidden]\n", "[hidden]\n[hidden]\n"}
+	for name, f := range map[string]teal.Finding{
+		"a check": g.check(teal.Check{Command: script, Env: own, Masked: []string{"OWN"}}),
+		"a hook":  g.hook(teal.Hook{Command: script, Env: own, Masked: []string{"OWN"}}),
+	} {
+		wants(t, f, teal.VerdictPass, wanted...)
+		for _, secret := range []string{"p4ss", "abcdefghij", "from-the-vault"} {
+			if strings.Contains(fmt.Sprintf("%+v", f), secret) {
+				t.Errorf("%s shows %q: %+v", name, secret, f)
+			}
+		}
+	}
+}
+
 // hang is a command that starts children which start children, all deaf to
 // SIGTERM, and hangs.
 const hang = `trap '' TERM; (trap '' TERM; sh -c "trap '' TERM; sleep 1000" & sleep 1000) & echo started; sleep 1000`

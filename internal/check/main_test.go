@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"teal"
+	"teal/internal/await"
 	"teal/internal/check"
 	"teal/internal/process"
 )
@@ -37,6 +38,7 @@ type green struct {
 	mu       sync.Mutex
 	url      string // of every component; "": it does not run
 	routes   []teal.Route
+	web      teal.Component // one of the two
 	bundles  map[string]string
 	function func(ctx context.Context, event []byte) (teal.Answer, error)
 	frequent []teal.Request
@@ -101,7 +103,7 @@ func must(t testing.TB, err error) {
 func (g *green) Spec(context.Context, string, int) (teal.Spec, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return teal.Spec{App: "shop", Routes: g.routes, Components: map[string]teal.Component{"web": {}, "price-list": {}}}, nil
+	return teal.Spec{App: "shop", Routes: g.routes, Components: map[string]teal.Component{"web": g.web, "price-list": {}}}, nil
 }
 
 func (g *green) Address(_ string, _ int, component string) (string, error) {
@@ -155,7 +157,7 @@ func (g *green) begin(r teal.Release, key teal.TaskKey) {
 // outcome waits for a task's first verdict.
 func (g *green) outcome(key teal.TaskKey) check.Outcome {
 	g.t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(await.Patience)
 	for {
 		if o := g.examiner.Outcome("shop-7", key); o.Verdict != "" {
 			return o

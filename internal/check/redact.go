@@ -30,12 +30,26 @@ func (h redactor) named(values map[string]string) redactor {
 	return h
 }
 
-// value adds one secret.
-func (h redactor) value(secret string) redactor {
-	if len(secret) < minSecret {
-		return h
+// masked adds the values of the names that are masked, whatever they sound like.
+func (h redactor) masked(values map[string]string, names []string) redactor {
+	for _, name := range names {
+		h = h.value(values[name])
 	}
-	return append(slices.Clip(h), secret)
+	return h
+}
+
+// value adds one secret, and of one of several lines each line: an output is looked at
+// line by line. The longest comes first, so that no part of it is left where another
+// one is a part of it.
+func (h redactor) value(secret string) redactor {
+	h = slices.Clip(h)
+	for part := range strings.Lines(secret) {
+		if part = strings.TrimSpace(part); len(part) >= minSecret && !slices.Contains(h, part) {
+			h = append(h, part)
+		}
+	}
+	slices.SortStableFunc(h, func(a, b string) int { return len(b) - len(a) })
+	return h
 }
 
 // text returns a text without the secrets.

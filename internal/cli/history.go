@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,9 +22,10 @@ func (s *session) historyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "history APP [ID]",
 		Short: "List the releases of an app, newest first",
-		Long: "Lists the releases of an app, newest first. With --export: writes what was measured of both\n" +
-			"versions during the release ID, or during the newest one, and what its judge started with, as\n" +
-			"JSON Lines for `teal analyze`.",
+		Long: "Lists the releases of an app, newest first, and between them what people did without one: who\n" +
+			"moved an alias (`teal alias set`, AWS's tools), stopped, started, froze or unfroze the app. With\n" +
+			"--export: writes what was measured of both versions during the release ID, or during the newest\n" +
+			"one, and what its judge started with, as JSON Lines for `teal analyze`.",
 		Args: arguments(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -115,38 +117,71 @@ func (s *session) history(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	s.show(history{Releases: releases, Orders: status.Orders}, func() {
-		if len(releases)+len(status.Orders) == 0 {
+	changes, err := c.AliasChanges(ctx, app)
+	if err != nil {
+		return err
+	}
+	all := history{Releases: releases, Orders: status.Orders, Changes: changes}
+	s.show(all, func() {
+		rows := s.historyRows(all)
+		if len(rows) == 0 {
 			s.out.line("%s has never been released", app)
 			return
 		}
-		rows := [][]string{{"RELEASE", "FROM", "TO", "PHASE", "STARTED", "LIVE AFTER", "BY", "REASON"}}
-		s.out.table(append(rows, s.historyRows(releases, status.Orders)...))
+		s.out.table(slices.Insert(rows, 0, []string{"RELEASE", "FROM", "TO", "PHASE", "STARTED", "LIVE AFTER", "BY", "REASON"}))
 	})
 	return nil
 }
 
 // history is what `teal history --json` writes.
 type history struct {
-	Releases []api.ReleaseView `json:"releases"`
-	Orders   []teal.AppOrder   `json:"app_orders,omitempty"`
+	Releases []api.ReleaseView  `json:"releases"`
+	Orders   []teal.AppOrder    `json:"app_orders,omitempty"`
+	Changes  []teal.AliasChange `json:"alias_changes,omitempty"`
 }
 
-// historyRows returns releases and orders for the app, both oldest first, as rows,
-// newest first.
-func (s *session) historyRows(releases []api.ReleaseView, orders []teal.AppOrder) [][]string {
-	var rows [][]string
-	for len(releases)+len(orders) > 0 {
-		r, o := len(releases)-1, len(orders)-1
-		if o >= 0 && (r < 0 || orders[o].At.After(releases[r].CreatedAt)) {
-			rows = append(rows, []string{"-", "-", "-", s.appOrderText(orders[o]), s.timestamp(orders[o].At), "-", orders[o].By, orders[o].Why})
-			orders = orders[:o]
-			continue
-		}
-		rows = append(rows, s.historyRow(releases[r]))
-		releases = releases[:r]
+// historyRows returns everything as rows, newest first.
+func (s *session) historyRows(all history) [][]string {
+	type entry struct {
+		at  time.Time
+		row []string
+	}
+	var entries []entry
+	for _, r := range all.Releases {
+		entries = append(entries, entry{r.CreatedAt, s.historyRow(r)})
+	}
+	for _, o := range all.Orders {
+		entries = append(entries, entry{o.At, []string{"-", "-", "-", s.appOrderText(o), s.timestamp(o.At), "-", o.By, o.Why}})
+	}
+	for _, c := range all.Changes {
+		entries = append(entries, entry{c.At, []string{"-", shownTargets(c.From), shownTargets(c.To), aliasChangeText(c), s.timestamp(c.At), "-", c.By, ""}})
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return a.at.Compare(b.at) })
+	slices.Reverse(entries)
+	rows := make([][]string, len(entries))
+	for i, e := range entries {
+		rows[i] = e.row
 	}
 	return rows
+}
+
+// aliasChangeText says what somebody did with an alias.
+func aliasChangeText(c teal.AliasChange) string {
+	what := "moved"
+	switch {
+	case len(c.To) == 0:
+		what = "deleted"
+	case len(c.From) == 0:
+		what = "created"
+	}
+	return "alias " + c.Alias + " " + what
+}
+
+func shownTargets(targets []teal.Target) string {
+	if len(targets) == 0 {
+		return "-"
+	}
+	return teal.FormatTargets(targets)
 }
 
 func (s *session) historyRow(r api.ReleaseView) []string {

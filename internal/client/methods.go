@@ -135,6 +135,14 @@ func (c *Client) Aliases(ctx context.Context, app string) (map[string]api.AliasV
 	return all, err
 }
 
+// AliasChanges returns the last moves of an app's aliases that no release has made,
+// oldest first.
+func (c *Client) AliasChanges(ctx context.Context, app string) ([]teal.AliasChange, error) {
+	var out api.AliasChanges
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"apps", app, "alias-changes"}}, nil, &out)
+	return out.Changes, err
+}
+
 // SetAlias points an alias of an app to versions.
 func (c *Client) SetAlias(ctx context.Context, app, alias string, body api.AliasBody) (api.AliasView, error) {
 	var out api.AliasView

@@ -35,12 +35,31 @@ func (c *Control) SetAlias(ctx context.Context, set api.SetAlias) (api.AliasView
 			return api.AliasView{}, err
 		}
 	}
-	alias := teal.Alias{App: set.App, Name: set.Alias, Targets: set.Targets, UpdatedAt: time.Now(), UpdatedBy: set.By}
-	if err := c.cfg.Router.Set(ctx, alias, revision); err != nil {
+	alias := c.cfg.Router.Alias(set.App, set.Alias).Value // what it is described as stays
+	alias.App, alias.Name, alias.Targets, alias.UpdatedAt, alias.UpdatedBy = set.App, set.Alias, set.Targets, time.Now(), set.By
+	if err := c.cfg.Router.SetDescribed(ctx, alias, revision); err != nil {
 		return api.AliasView{}, err
 	}
 	record := c.cfg.Router.Alias(set.App, set.Alias)
 	return api.ViewAlias(record.Value, record.Revision), nil
+}
+
+// maxChangesShown is how many changes of aliases an app shows.
+const maxChangesShown = 100
+
+// AliasChanges implements [api.Aliaser].
+func (c *Control) AliasChanges(ctx context.Context, app string) ([]teal.AliasChange, error) {
+	record, err := c.cfg.Journal.App(ctx, app)
+	if err != nil {
+		return nil, err
+	}
+	var aliases []teal.Alias
+	revisions := map[string]uint64{}
+	for _, alias := range c.cfg.Router.Stored(app) {
+		aliases = append(aliases, alias.Value)
+		revisions[alias.Value.Name] = alias.Revision
+	}
+	return record.Value.AliasChanges(aliases, func(name string) uint64 { return revisions[name] }, maxChangesShown), nil
 }
 
 // CheckAlias refuses what cannot be set, and returns how long the app's versions

@@ -249,7 +249,7 @@ func TestLambdaConfigurationGoesWithItsAlias(t *testing.T) {
 
 	// The alias's record is gone, and what belongs to it is not, when the server ends.
 	must[*awssdk.PutFunctionEventInvokeConfigOutput](t, "events")(c.PutFunctionEventInvokeConfig(ctx, &awssdk.PutFunctionEventInvokeConfigInput{FunctionName: f, Qualifier: prod, MaximumRetryAttempts: aws.Int32(1)}))
-	if err := h.daemon.running.router.Remove(ctx, "f", "prod"); err != nil {
+	if err := h.daemon.running.router.Remove(ctx, "f", "prod", "ann"); err != nil {
 		t.Fatal(err)
 	}
 	h.stop()

@@ -13,6 +13,10 @@ import (
 
 var _ awslambda.Aliases = (*Backend)(nil)
 
+// byLambda is who has moved an alias through this interface, where the caller has no
+// name.
+const byLambda = "Lambda API"
+
 // aliasPatience is how long a version may take to become healthy before an alias
 // is not given to it: AWS's tools wait a minute for an answer.
 const aliasPatience = 50 * time.Second
@@ -39,7 +43,7 @@ func (b *Backend) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Ali
 
 // SetAlias implements [awslambda.Aliases].
 func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
-	alias.UpdatedAt, alias.UpdatedBy = time.Now(), access.CallerOf(ctx).By("Lambda API")
+	alias.UpdatedAt, alias.UpdatedBy = time.Now(), access.CallerOf(ctx).By(byLambda)
 	set := api.SetAlias{App: alias.App, Alias: alias.Name, Targets: alias.Targets, Revision: &revision, By: alias.UpdatedBy}
 	patience, err := b.checkAlias(ctx, set)
 	if err != nil {
@@ -132,7 +136,7 @@ func (b *Backend) DeleteAlias(ctx context.Context, ref awslambda.Ref, name strin
 			return err
 		}
 	}
-	if err := b.aliases.Remove(ctx, ref.App, name); err != nil {
+	if err := b.aliases.Remove(ctx, ref.App, name, access.CallerOf(ctx).By(byLambda)); err != nil {
 		return err
 	}
 	return b.forgetOfAll(ctx, ref.App, name)

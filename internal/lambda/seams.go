@@ -67,9 +67,9 @@ type Aliases interface {
 	// SetDescribed writes a whole alias at a revision, 0 for a new one. When it
 	// returns without an error, every request that starts follows it.
 	SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error
-	// Remove deletes an alias: when it returns without an error, no request that
-	// starts follows it.
-	Remove(ctx context.Context, app, name string) error
+	// Remove deletes an alias for somebody: when it returns without an error, no
+	// request that starts follows it.
+	Remove(ctx context.Context, app, name, by string) error
 }
 
 // Usage says who needs a version to run.

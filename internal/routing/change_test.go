@@ -198,7 +198,7 @@ func TestTheTableFollowsTheStore(t *testing.T) {
 					case 1:
 						r.gateway.Reroute(app)
 					case 2:
-						_ = r.Remove(t.Context(), app, teal.AliasLive)
+						_ = r.Remove(t.Context(), app, teal.AliasLive, "ann")
 					default:
 						if err := r.point(t, app, version); err == nil && r.answers("/"+app) != version {
 							t.Errorf("seed %d: %s was pointed to %d, a request gets %d", seed, app, version, r.answers("/"+app))

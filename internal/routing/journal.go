@@ -3,6 +3,7 @@ package routing
 import (
 	"context"
 	"errors"
+	"time"
 
 	"teal"
 	"teal/internal/release"
@@ -47,13 +48,51 @@ func (j Journal) IsIdle(ctx context.Context, name string) bool {
 // stopped or being deleted. An app without a record is neither.
 func (j Journal) CheckStarted(ctx context.Context, name string) error {
 	record, err := j.store.Apps.Get(ctx, name)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil //nolint:nilerr // whoever needs the record says so
-	case record.Value.Deleting:
-		return store.UnknownApp(name)
 	}
-	return store.CheckStarted(record.Value)
+	return checkRuns(record.Value)
+}
+
+func checkRuns(app teal.App) error {
+	if app.Deleting {
+		return store.UnknownApp(app.Name)
+	}
+	return store.CheckStarted(app)
+}
+
+// BeginMove is CheckStarted for who is about to write an alias that is at a revision.
+// It forgets a deletion of the alias that was noted and, because the server was killed,
+// did not take place: with the next revision nothing would tell it from one that did.
+func (j Journal) BeginMove(ctx context.Context, key store.AliasKey, revision uint64) error {
+	record, err := j.store.Apps.Get(ctx, key.App)
+	if err != nil {
+		return nil //nolint:nilerr // as in CheckStarted
+	}
+	if err := checkRuns(record.Value); err != nil || !record.Value.ForgetRemoval(key.Name, revision) {
+		return err
+	}
+	return j.change(ctx, key.App, func(a *teal.App) bool { return a.ForgetRemoval(key.Name, revision) })
+}
+
+// NoteRemoval notes in the record of an app that an alias of it is about to be deleted.
+func (j Journal) NoteRemoval(ctx context.Context, alias store.Record[teal.Alias], by string, at time.Time) error {
+	return j.change(ctx, alias.Value.App, func(a *teal.App) bool {
+		a.NoteRemoval(alias.Value, alias.Revision, by, at)
+		return true
+	})
+}
+
+// change changes the record of an app, if there is one, unless change says that there
+// is nothing to be changed.
+func (j Journal) change(ctx context.Context, app string, change func(*teal.App) bool) error {
+	_, err := j.store.Apps.Modify(ctx, app, func(a *teal.App) error {
+		if !change(a) {
+			return store.ErrUnchanged
+		}
+		return nil
+	})
+	return store.IgnoreMissing(err)
 }
 
 // Load implements [release.Journal].

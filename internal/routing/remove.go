@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"teal"
 	"teal/internal/store"
@@ -18,16 +19,19 @@ func (r *Router) Stored(app string) []store.Record[teal.Alias] {
 }
 
 // Remove deletes an alias: when it returns without an error, no request that
-// starts from now on follows it, at whichever node.
-func (r *Router) Remove(ctx context.Context, app, name string) error {
-	removed, err := r.remove(ctx, app, name)
+// starts from now on follows it, at whichever node. Who has deleted it, and how it moved
+// before, is noted in the record of the app first.
+func (r *Router) Remove(ctx context.Context, app, name, by string) error {
+	removed, err := r.remove(ctx, app, name, func(ctx context.Context, record store.Record[teal.Alias]) error {
+		return r.cfg.Journal.NoteRemoval(ctx, record, by, time.Now())
+	})
 	if err != nil {
 		return err
 	}
 	return r.awaitAll(ctx, removed, patience)
 }
 
-func (r *Router) remove(ctx context.Context, app, name string) (removed state, err error) {
+func (r *Router) remove(ctx context.Context, app, name string, note func(context.Context, store.Record[teal.Alias]) error) (removed state, err error) {
 	ctx = context.WithoutCancel(ctx) // see set
 	defer r.writing.Lock(app)()
 	key := store.AliasKey{App: app, Name: name}
@@ -35,14 +39,24 @@ func (r *Router) remove(ctx context.Context, app, name string) (removed state, e
 	if err != nil {
 		return state{}, err
 	}
+	if err := note(ctx, record); err != nil {
+		return state{}, err
+	}
 	err = r.change(ctx, key, nil, func() error { return r.cfg.Aliases.Delete(ctx, key, record.Revision) })
 	return state{key: key, revision: record.Revision, gone: true}, err
 }
 
+// unnoted is for the aliases of an app that goes altogether.
+func unnoted(context.Context, store.Record[teal.Alias]) error { return nil }
+
 // Forget deletes all aliases of an app.
 func (r *Router) Forget(ctx context.Context, app string) error {
 	for _, record := range r.Stored(app) {
-		if err := r.Remove(ctx, app, record.Value.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
+		removed, err := r.remove(ctx, app, record.Value.Name, unnoted)
+		if err == nil {
+			err = r.awaitAll(ctx, removed, patience)
+		}
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}

@@ -139,19 +139,35 @@ func (r *Router) Run(ctx context.Context) error {
 	}
 }
 
-// Set writes an alias; see SetDescribed. What it is described as stays.
+// Set writes an alias for a release; see SetDescribed. What it is described as, and the
+// changes that others have made of it, stay.
 func (r *Router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
-	return r.SetDescribed(ctx, alias, revision)
+	return r.put(ctx, alias, revision, kept)
 }
 
-// SetDescribed writes the whole alias: when it returns without an error, the alias
-// is durable and no request that starts from now on, at whichever node, follows an older
-// state. It refuses a version that does not run with teal.CodeVersionNotRunning, and
-// routes that another app has with teal.CodeRouteTaken; then nothing has changed. With
-// teal.CodeUnavailable the alias is written, and a gateway does not follow yet.
+// kept is the completion of a release's writes, which are in the release.
+func kept(alias, before teal.Alias) teal.Alias {
+	alias.Description, alias.Changes = before.Description, before.Changes
+	return alias
+}
+
+// SetDescribed writes the whole alias for somebody who is no release, and notes the
+// change: when it returns without an error, the alias is durable and no request that
+// starts from now on, at whichever node, follows an older state. It refuses a version
+// that does not run with teal.CodeVersionNotRunning, and routes that another app has
+// with teal.CodeRouteTaken; then nothing has changed. With teal.CodeUnavailable the alias
+// is written, and a gateway does not follow yet.
 func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
-	written, err := r.set(ctx, alias, revision)
+	return r.put(ctx, alias, revision, teal.Alias.Noted)
+}
+
+// completion returns an alias with what it has from the one whose place it takes.
+type completion func(alias, before teal.Alias) teal.Alias
+
+// put writes an alias, completed by what it takes the place of, and waits until the
+// gateways of all nodes follow it.
+func (r *Router) put(ctx context.Context, alias teal.Alias, revision uint64, complete completion) error {
+	written, err := r.set(ctx, alias, revision, complete)
 	if err != nil {
 		return err
 	}
@@ -159,7 +175,7 @@ func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision ui
 }
 
 // set writes an alias, and returns when the gateway of this node follows it.
-func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64) (written state, err error) {
+func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64, complete completion) (written state, err error) {
 	if err := teal.CheckTargets(alias.Targets); err != nil {
 		return state{}, err
 	}
@@ -167,7 +183,8 @@ func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64) (wr
 	// written. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
 	defer r.writing.Lock(alias.App)()
-	if err := r.cfg.Journal.CheckStarted(ctx, alias.App); err != nil {
+	written.key = store.AliasKey{App: alias.App, Name: alias.Name}
+	if err := r.cfg.Journal.BeginMove(ctx, written.key, revision); err != nil {
 		return state{}, err
 	}
 	for _, t := range alias.Targets {
@@ -175,7 +192,7 @@ func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64) (wr
 			return state{}, teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
 		}
 	}
-	written.key = store.AliasKey{App: alias.App, Name: alias.Name}
+	alias = complete(alias, r.Alias(alias.App, alias.Name).Value)
 	err = r.change(ctx, written.key, alias.Targets, func() error {
 		record, err := r.write(ctx, alias, revision)
 		written.revision = record.Revision

@@ -22,8 +22,7 @@ const togetherWithin = 100 * time.Millisecond
 
 // Set implements [release.Router].
 func (r urgent) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
-	written, err := r.set(store.WithUrgency(ctx, store.Back), alias, revision)
+	written, err := r.set(store.WithUrgency(ctx, store.Back), alias, revision, kept)
 	if err == nil {
 		_ = r.awaitAll(ctx, written, togetherWithin) // Observe says whether it holds
 	}

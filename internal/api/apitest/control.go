@@ -373,8 +373,21 @@ func (t *Teal) SetAlias(_ context.Context, set api.SetAlias) (api.AliasView, err
 	if set.Revision != nil && *set.Revision != a.revisions[set.Alias] {
 		return api.AliasView{}, teal.Errorf(teal.CodeConflict, "the alias %s has revision %d, not %d; read it again", set.Alias, a.revisions[set.Alias], *set.Revision)
 	}
+	before := a.aliases[set.Alias]
 	t.setAlias(a, set.Alias, set.Targets, set.By)
+	a.aliases[set.Alias] = a.aliases[set.Alias].Noted(before)
 	return api.ViewAlias(a.aliases[set.Alias], a.revisions[set.Alias]), nil
+}
+
+// AliasChanges implements api.Aliaser.
+func (t *Teal) AliasChanges(_ context.Context, app string) ([]teal.AliasChange, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(app)
+	if err != nil {
+		return nil, err
+	}
+	return a.record.AliasChanges(slices.Collect(maps.Values(a.aliases)), func(name string) uint64 { return a.revisions[name] }, 100), nil
 }
 
 // Status implements api.Catalog.

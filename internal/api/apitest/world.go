@@ -253,7 +253,7 @@ func (t *Teal) dropEnvironment(a *app, version int) {
 }
 
 func (t *Teal) setAlias(a *app, name string, targets []teal.Target, by string) {
-	alias := teal.Alias{App: a.record.Name, Name: name, Targets: targets, UpdatedAt: t.now, UpdatedBy: by}
+	alias := teal.Alias{App: a.record.Name, Name: name, Targets: targets, UpdatedAt: t.now, UpdatedBy: by, Changes: a.aliases[name].Changes}
 	a.aliases[name] = alias
 	a.revisions[name] = t.revision + 1
 	t.tell(api.EventAlias, alias.App, name, alias)
