@@ -39,6 +39,7 @@ const (
 	KindFunction ComponentKind = "function" // code that Teal runs per invocation
 	KindService  ComponentKind = "service"  // a long-running HTTP process that Teal runs
 	KindUpstream ComponentKind = "upstream" // an HTTP address that somebody else runs
+	KindStatic   ComponentKind = "static"   // files that Teal itself answers with
 )
 
 // Component is one part of an app. Exactly one field is set.
@@ -46,6 +47,7 @@ type Component struct {
 	Function *Function `json:"function,omitempty"`
 	Service  *Service  `json:"service,omitempty"`
 	Upstream *Upstream `json:"upstream,omitempty"`
+	Static   *Static   `json:"static,omitempty"`
 }
 
 // Function is code that Teal runs per invocation, as AWS Lambda does.
@@ -225,7 +227,7 @@ func (s Spec) Check() []Problem {
 	c := &checker{}
 	c.name("app", s.App, "app")
 	if len(s.Components) == 0 {
-		c.addf([]string{"app"}, "has no component; add one under functions, services or upstreams")
+		c.addf([]string{"app"}, "has no component; add one under functions, services, static or upstreams")
 	}
 	if len(s.Components) > MaxComponents {
 		c.addf([]string{"app"}, "has %d components; at most %d are allowed", len(s.Components), MaxComponents)
@@ -283,12 +285,12 @@ func AddressVariable(component string) string {
 
 func (c *checker) component(name string, comp Component) {
 	if comp.fields() > 1 {
-		c.addf([]string{"components", name}, "is more than one of a function, a service and an upstream")
+		c.addf([]string{"components", name}, "is more than one of a function, a service, static files and an upstream")
 		return
 	}
 	kind, ok := comp.kind()
 	if !ok {
-		c.addf([]string{"components", name}, "is neither a function, a service nor an upstream")
+		c.addf([]string{"components", name}, "is neither a function, a service, static files nor an upstream")
 		return
 	}
 	path := []string{kind.section, name}

@@ -56,6 +56,17 @@ var componentKinds = []componentKind{
 		is:    func(c Component) bool { return c.Upstream != nil },
 		check: func(c *checker, path []string, comp Component) { c.upstream(path, comp.Upstream) },
 	},
+	{
+		name: KindStatic, section: "static",
+		is:    func(c Component) bool { return c.Static != nil },
+		check: func(c *checker, path []string, comp Component) { c.static(path, comp.Static) },
+		code:  func(c Component) string { return c.Static.Code },
+		withCode: func(c Component, digest string) Component {
+			s := *c.Static
+			s.Code = digest
+			return Component{Static: &s}
+		},
+	},
 }
 
 // ComponentKinds returns every kind of component.

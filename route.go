@@ -51,6 +51,9 @@ func (s Spec) IsPlain() bool {
 		}
 	}
 	for _, c := range s.Components {
+		if c.Static != nil {
+			return false
+		}
 		if c.Service != nil && !c.Service.Health.isPlain() || c.Upstream != nil && (c.Upstream.Host != "" || !c.Upstream.Health.isPlain()) {
 			return false
 		}

@@ -79,17 +79,20 @@ var designed = rules{
 		"internal/removal":  {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
 		"internal/api":      {"internal/cron", "internal/freeze"},
 		"internal/client":   {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/manifest", "internal/scaffold", "internal/systemd/unit"},
+		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
+		// What it writes is read as a manifest before anybody gets it.
+		"internal/importer": {"internal/manifest", "internal/yamltree"},
 		"internal/systemd":  {"internal/atomicfile", "internal/process"}, // units are files; an installation runs useradd and systemctl
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},

@@ -123,7 +123,7 @@ func (s *session) root() *cobra.Command {
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
 		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.invokeCommand(), s.doctorCommand(),
-		s.validateCommand(), s.initCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
+		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root
 }

@@ -24,7 +24,7 @@ var texts = map[string]func(*script){
 	"teal": textsOfTeal, "deploy": textsOfDeploy, "promote": textsOfPromote, "rollback": textsOfRollback, "abort": textsOfAbort,
 	"pause": textsOfPause, "resume": textsOfResume, "approve": textsOfApprove, "status": textsOfStatus, "watch": textsOfWatch,
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
-	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit,
+	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"service": textsOfService, "completion": textsOfCompletion,
 }
@@ -913,6 +913,38 @@ func textsOfInit(s *script) {
 	s.teal("init", filepath.Join(s.dir, "pool"), "--upstream", "http://10.0.0.7:9000")
 	s.teal("init", s.dir)
 	s.teal("init", filepath.Join(s.dir, "other"), "--app", "No!")
+}
+
+func textsOfImport(s *script) {
+	s.title("Help")
+	s.teal("import", "--help")
+	s.teal("import", "sam", "--help")
+	s.teal("import", "serverless", "--help")
+	s.title("A SAM template, once more, elsewhere, and as JSON")
+	file := filepath.Join(s.dir, "stack", "template.yaml")
+	write(s.t, file, "Transform: AWS::Serverless-2016-10-31\nResources:\n  Orders:\n    Type: AWS::Serverless::Function\n    Properties:\n"+
+		"      {Runtime: python3.12, Handler: app.handler, CodeUri: orders, Environment: {Variables: {TABLE: !Ref Table}}}\n  Table: {Type: AWS::Serverless::SimpleTable}\n")
+	s.teal("import", "sam", file)
+	s.teal("import", "sam", file)
+	write(s.t, filepath.Join(s.dir, "stack", "orders", "app.py"), "def handler(event, context):\n    return 1\n")
+	s.teal("import", "sam", file, "--force", "--app", "orders")
+	s.teal("import", "sam", file, "--out", "-")
+	s.teal("import", "sam", file, "--out", filepath.Join(s.dir, "above.yaml"), "--json")
+	s.teal("import", "sam", file, "--out", "-", "--json")
+	s.title("A serverless.yml with patterns")
+	file = filepath.Join(s.dir, "service", "serverless.yml")
+	write(s.t, file, "service: parcels\nprovider: {name: aws, runtime: nodejs22.x}\npackage: {patterns: ['!tests/**']}\nfunctions:\n  track: {handler: src/track.handler, events: [{httpApi: GET /track}]}\n")
+	s.teal("import", "serverless", file)
+	s.title("What is none")
+	s.teal("import", "sam", file)
+	s.teal("import", "sam", filepath.Join(s.dir, "nowhere.yaml"))
+	s.teal("import", "sam", s.dir)
+	s.teal("import", "sam")
+	s.teal("import", "pulumi", file)
+	write(s.t, file, "service: [\n")
+	s.teal("import", "serverless", file)
+	write(s.t, file, "#"+strings.Repeat("x", 10<<20))
+	s.teal("import", "serverless", file)
 }
 
 func textsOfSchema(s *script) {

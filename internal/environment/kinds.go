@@ -8,6 +8,7 @@ import (
 	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/service"
+	"teal/internal/static"
 )
 
 // blueprint is what a part is made from.
@@ -24,6 +25,7 @@ var makers = map[teal.ComponentKind]func(*running, blueprint) (part, error){
 	teal.KindFunction: (*running).makeFunction,
 	teal.KindService:  (*running).makeEndpoints,
 	teal.KindUpstream: (*running).makeEndpoints,
+	teal.KindStatic:   (*running).makeSite,
 }
 
 func (r *running) makePart(b blueprint) (part, error) {
@@ -65,4 +67,11 @@ func (r *running) makeEndpoints(b blueprint) (part, error) {
 		return part{}, fmt.Errorf("%s: %w", b.name, err)
 	}
 	return endpointPart(b.name, set, cfg.HTTP2(), cfg.Upstream != nil), nil
+}
+
+func (r *running) makeSite(b blueprint) (part, error) {
+	return sitePart(b.name, static.New(static.Config{
+		Name: b.name, Static: *b.component.Static, Dir: b.dir.code, Modified: r.version.CreatedAt,
+		Memory: r.manager.files, Logger: r.logger(), OnChange: r.markDirty,
+	})), nil
 }

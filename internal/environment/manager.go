@@ -17,6 +17,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/process"
 	"teal/internal/release"
+	"teal/internal/static"
 )
 
 // Records keeps versions and environments.
@@ -129,8 +130,9 @@ type Config struct {
 // machine.
 type Manager struct {
 	interpreters function.Interpreters
-	blind        sync.Once     // that nobody can tell who calls has been logged
-	starting     chan struct{} // a place for each environment that may be starting
+	files        *static.Memory // of static components, which all share it
+	blind        sync.Once      // that nobody can tell who calls has been logged
+	starting     chan struct{}  // a place for each environment that may be starting
 
 	cfg       Config
 	recovered chan struct{}
@@ -152,7 +154,7 @@ func New(cfg Config) *Manager {
 		cfg.Fleet = NewFleet()
 	}
 	return &Manager{
-		cfg: cfg, recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
+		cfg: cfg, files: static.NewMemory(static.DefaultMemory), recovered: make(chan struct{}), Fleet: cfg.Fleet, starting: make(chan struct{}, max(4, 2*runtime.NumCPU())),
 	}
 }
 

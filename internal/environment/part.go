@@ -9,6 +9,7 @@ import (
 	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/service"
+	"teal/internal/static"
 )
 
 // part is one component of a running environment.
@@ -71,6 +72,18 @@ func endpointPart(name string, set *service.Set, http2, upstream bool) part {
 		},
 		recheck:   set.Recheck,
 		component: &gateway.Component{Name: name, Endpoints: endpoints{set}, HTTP2: http2},
+	}
+}
+
+func sitePart(name string, site *static.Site) part {
+	return part{
+		name: name,
+		run:  site.Run,
+		condition: func() condition {
+			s := site.State()
+			return condition{ready: s.Ready, failed: s.Failed, reason: s.Reason}
+		},
+		component: &gateway.Component{Name: name, Files: site},
 	}
 }
 

@@ -211,7 +211,7 @@ func (r *running) checked() (at time.Time, window time.Duration) {
 func (r *running) upstreams() map[string]release.Addresses {
 	var list map[string]release.Addresses
 	for _, p := range r.currentParts() {
-		if p.recheck == nil { // a function
+		if p.recheck == nil { // not service nor upstream
 			continue
 		}
 		if c := p.condition(); c.total > 0 {
@@ -407,7 +407,7 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 // instances and versions, and tells the component. A file in the way keeps no
 // component from starting.
 func (r *running) addState(b blueprint) error {
-	if r.manager.cfg.StateDir == "" || b.component.Kind() == teal.KindUpstream {
+	if kind := b.component.Kind(); r.manager.cfg.StateDir == "" || kind == teal.KindUpstream || kind == teal.KindStatic {
 		return nil
 	}
 	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)

@@ -38,13 +38,14 @@ type Function interface {
 }
 
 // Component is one part of an environment as the gateway sees it: something to
-// invoke, or something to proxy to. Exactly one of Function and Endpoints is
-// set.
+// invoke, something to proxy to, or files. Exactly one of Function, Endpoints and Files
+// is set.
 type Component struct {
 	Name      string
 	Function  Function
 	Payload   string // the format of a function's HTTP events: "2.0" or "1.0"
 	Endpoints Endpoints
+	Files     Files
 	HTTP2     bool  // what Endpoints hands out speaks HTTP/2: at once in cleartext, by ALPN over TLS
 	Meter     Meter // nil: what users do is not measured
 }

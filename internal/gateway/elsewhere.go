@@ -13,6 +13,11 @@ type NotAllowed struct {
 	Methods []string
 }
 
+// ErrNotAllowed returns the error for an address that is for some methods alone.
+func ErrNotAllowed(methods ...string) error {
+	return &NotAllowed{PublicErrorf(teal.CodeMethodNotAllowed, "this address is for %s", strings.Join(methods, ", ")), methods}
+}
+
 // Unwrap returns the error itself.
 func (e *NotAllowed) Unwrap() error { return e.error }
 

@@ -184,7 +184,7 @@ func (c *Claim) lead(a *asked) error {
 
 func (c *Claim) errNoRoute(a *asked) error {
 	if allowed := c.Env.routes.allowed(a); len(allowed) > 0 {
-		return &NotAllowed{Public(teal.Errorf(teal.CodeMethodNotAllowed, "this address is for %s", strings.Join(allowed, ", "))), allowed}
+		return ErrNotAllowed(allowed...)
 	}
 	return teal.Errorf(teal.CodeNoRoute, "version %s of app %q has no route for %s", c.Version, c.Env.app, a.String())
 }

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"archive/zip"
+	"cmp"
 	"errors"
 	"io/fs"
 	"maps"
@@ -26,16 +27,17 @@ func (r *reading) checkCode() {
 			continue
 		}
 		c := r.manifest.Spec.Components[name]
-		r.inCode([]string{c.Kind().Section(), name}, location, func(code code) { sections[c.Kind()].checkCode(r, name, c, code) })
+		section := sections[c.Kind()]
+		at := []string{c.Kind().Section(), name, cmp.Or(section.codeKey, "code")}
+		r.inCode(at, location, func(code code) { section.checkCode(r, name, c, code) })
 	}
 	for _, p := range r.programs {
-		r.inCode(p.at, r.manifest.Code[p.key], func(code code) { r.checkCommand(p.at, p.command, code) })
+		r.inCode(append(slices.Clone(p.at), "code"), r.manifest.Code[p.key], func(code code) { r.checkCommand(p.at, p.command, code) })
 	}
 }
 
-// inCode opens the code of what is described at a path and looks at it.
+// inCode opens the code whose place stands at a path and looks at it.
 func (r *reading) inCode(at []string, location string, look func(code)) {
-	at = append(slices.Clone(at), "code")
 	if r.covers(at) {
 		return
 	}
@@ -173,6 +175,15 @@ func (c code) offer(family string) string {
 		return "there is no " + endings[0] + " file at the top of it"
 	}
 	return "there is " + strings.Join(names, ", ")
+}
+
+// checkPages looks for the files that stand for others.
+func (r *reading) checkPages(name string, s *teal.Static, c code) {
+	for key, file := range map[string]string{"fallback": s.Fallback, "404": s.NotFound} {
+		if at := []string{"static", name, key}; file != "" && !r.covers(at) && c.file(file) == nil {
+			r.at(at, "%s is not in %s; expected a file of that folder", file, c.name)
+		}
+	}
 }
 
 // checkCommand looks for a program that is given by a relative path; one without

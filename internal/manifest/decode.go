@@ -259,6 +259,9 @@ func (d *decoder) structure(n *yamltree.Node, v reflect.Value, at place) {
 	known := fieldsOf(v.Type())
 	for _, p := range n.Pairs {
 		i, ok := known.index[p.Key]
+		if !ok && len(at.path) == 0 && strings.HasPrefix(p.Key, ownPrefix) {
+			continue
+		}
 		if !ok {
 			d.addf(p.At, append(slices.Clone(at.path), p.Key), "the key is not known; %s", known.suggest(p.Key))
 			continue
@@ -271,6 +274,10 @@ func (d *decoder) structure(n *yamltree.Node, v reflect.Value, at place) {
 		}
 	}
 }
+
+// ownPrefix is how keys at the top of a manifest begin that are for its writer alone,
+// such as a place for anchors. They mean nothing, and stand nowhere else.
+const ownPrefix = "x-"
 
 // setDefaults gives v the values of what a file leaves out.
 func setDefaults(v reflect.Value) {

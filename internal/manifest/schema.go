@@ -18,6 +18,7 @@ func Schema() ([]byte, error) {
 	root := structSchema(reflect.TypeFor[document](), defs)
 	root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	root["title"] = "teal.yaml"
+	root["patternProperties"] = map[string]any{"^" + ownPrefix: map[string]any{}}
 	root["$defs"] = defs
 	data, err := json.MarshalIndent(root, "", "  ")
 	if err != nil {

@@ -35,7 +35,7 @@ func (v validator) check(s map[string]any, value any) error {
 
 func (v validator) keyword(s map[string]any, keyword string, arg, value any) error {
 	switch keyword {
-	case "$schema", "$defs", "title", "description", "default", "properties":
+	case "$schema", "$defs", "title", "description", "default", "properties", "patternProperties":
 		return nil
 	case "$ref":
 		return v.check(v.defs[strings.TrimPrefix(arg.(string), "#/$defs/")].(map[string]any), value)
@@ -111,8 +111,14 @@ func (v validator) object(s map[string]any, keyword string, arg, value any) erro
 		}
 		return nil
 	}
+	patterns, _ := s["patternProperties"].(map[string]any)
 	for key, inner := range object {
 		schema, known := properties[key].(map[string]any)
+		for pattern, of := range patterns {
+			if !known && regexp.MustCompile(pattern).MatchString(key) {
+				schema, known = of.(map[string]any)
+			}
+		}
 		if !known {
 			schema, known = arg.(map[string]any)
 		}

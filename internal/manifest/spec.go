@@ -71,6 +71,7 @@ type section struct {
 	read func(r *reading, doc document)
 	// checkCode reports what is wrong with the code of a component; nil: it has none.
 	checkCode func(r *reading, name string, c teal.Component, code code)
+	codeKey   string // under which the code stands; "" is code
 }
 
 var sections = map[teal.ComponentKind]section{
@@ -81,6 +82,9 @@ var sections = map[teal.ComponentKind]section{
 		r.checkCommand([]string{teal.KindService.Section(), name}, c.Service.Command, code)
 	}},
 	teal.KindUpstream: {read: (*reading).upstreams},
+	teal.KindStatic: {read: (*reading).static, codeKey: "folder", checkCode: func(r *reading, name string, c teal.Component, code code) {
+		r.checkPages(name, c.Static, code)
+	}},
 }
 
 func (r *reading) components(doc document) {
@@ -106,6 +110,15 @@ func (r *reading) services(doc document) {
 		service.Env, service.Masked = r.componentEnvironment([]string{"services", name}, s.Env, s.EnvFile)
 		if r.component(teal.KindService, name, teal.Component{Service: service}) {
 			r.manifest.Code[name] = s.Code
+		}
+	}
+}
+
+func (r *reading) static(doc document) {
+	for _, name := range slices.Sorted(maps.Keys(doc.Static)) {
+		s := doc.Static[name]
+		if r.component(teal.KindStatic, name, teal.Component{Static: s.domain()}) {
+			r.manifest.Code[name] = s.Folder
 		}
 	}
 }

@@ -17,6 +17,7 @@ type document struct {
 	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
 	Functions map[string]*function `yaml:"functions" desc:"Code that Teal runs per invocation, by name."`
 	Services  map[string]*service  `yaml:"services" desc:"Long-running HTTP processes that Teal runs, by name."`
+	Static    map[string]*static   `yaml:"static" desc:"Files that Teal itself answers with, such as a built front end, by name."`
 	Upstreams map[string]*upstream `yaml:"upstreams" desc:"HTTP addresses that somebody else runs, by name."`
 	Routes    []route              `yaml:"routes" desc:"Which requests lead to which component. The longest path prefix wins."`
 	Release   release              `yaml:"release" desc:"How to release the app."`
@@ -69,6 +70,28 @@ type service struct {
 func (s *service) setDefaults() {
 	*s = service{Code: ".", Protocol: "http1", Instances: teal.DefaultInstances, Grace: teal.DefaultGrace}
 	s.Health.setDefaults()
+}
+
+type static struct {
+	Folder   string                     `yaml:"folder" need:"yes" desc:"The folder with the files, relative to this file, such as dist; or a .zip file."`
+	Index    string                     `yaml:"index" desc:"The file that a folder is answered with."`
+	Fallback string                     `yaml:"fallback" desc:"The file that a page which is not there is answered with, such as index.html, for applications that find their pages in the browser."`
+	NotFound string                     `yaml:"404" desc:"The file that comes with status 404, such as 404.html."`
+	Cache    map[string]text            `yaml:"cache" desc:"How long files may be cached, by pattern, such as *.svg or /assets/**: immutable, no-cache, no-store, or a time such as 1h. Left out: names with a hash are immutable, all else is no-cache."`
+	Headers  map[string]map[string]text `yaml:"headers" desc:"Further header fields, by pattern and name."`
+}
+
+func (s *static) setDefaults() { *s = static{Index: teal.DefaultIndex} }
+
+func (s *static) domain() *teal.Static {
+	out := &teal.Static{Index: s.Index, Fallback: s.Fallback, NotFound: s.NotFound, Cache: textMap(s.Cache)}
+	for pattern, fields := range s.Headers {
+		if out.Headers == nil {
+			out.Headers = map[string]map[string]string{}
+		}
+		out.Headers[pattern] = textMap(fields)
+	}
+	return out
 }
 
 type upstream struct {

@@ -28,8 +28,7 @@ func dump(n *Node) string {
 }
 
 // Tags that YAML does not know stay with what they are written at, whatever that is; in a
-// document that has none they are problems. Seen red with the tag set on the node that
-// an anchor shares: *a had it, too.
+// document that has none they are problems. Seen red with tags kept for everybody.
 func TestTags(t *testing.T) {
 	t.Parallel()
 	for source, want := range map[string]string{

@@ -96,6 +96,7 @@ type site struct {
 	callers  atomic.Int64      // whoever has been looked up
 	refuses  atomic.Int64      // what callers get, if not gateway.AdmitAll: so much less
 	lookup   chan struct{}     // takes as long as a send to it; nil for no time
+	files    files             // that answer "/files", of which they are not told
 }
 
 // admits is who the environment admits to its listeners.
@@ -144,6 +145,7 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		"none": {Endpoints: &endpoints{site: s}},
 		"own":  {Endpoints: &endpoints{site: s, host: s.instance.addr, ownHost: true}},
 		"two":  {Endpoints: &endpoints{site: s, host: speaksHTTP2(t)}, HTTP2: true},
+		"file": {Files: &s.files},
 	}
 	for name, component := range components {
 		s.meters[name] = &meter{}
@@ -154,6 +156,7 @@ func start(t *testing.T, c carrier, config exchange.Config) *site {
 		{Host: "shop.example", Path: "/dead", To: "dead"}, {Host: "shop.example", Path: "/none", To: "none"}, {Host: "shop.example", Path: "/two", To: "two"},
 		{Host: "shop.example", Path: "/caf%c3%a9", To: "none"},
 		{Host: "shop.example", Path: "/str%2fip", To: "web", Strip: true}, {Host: "only.example", Path: "/form", To: "web", Methods: []string{"GET", "POST"}},
+		{Host: "shop.example", Path: "/files", To: "file", Strip: true},
 		{Host: "shop.example", Path: "/own", To: "own"}, {Host: "*.shop.example", Path: "/wild", To: "none"},
 		{Host: "shop.example", Path: "/old", Redirect: &teal.Redirect{To: "https://new.example/x", Status: 308}}, {Host: "shop.example", Path: "/gone", Redirect: &teal.Redirect{To: "/", Exact: true}},
 	}})

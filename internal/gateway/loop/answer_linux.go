@@ -11,21 +11,37 @@ import (
 func (c *clientConn) fail(err error) {
 	t := c.exchange
 	c.leaveInstance(false)
+	c.endFile()
 	if t.begun {
 		c.abort()
 		return
 	}
+	t.answer = err
+	c.skipBody()
+}
+
+// skipBody gives the answer behind the rest of the request's body.
+func (c *clientConn) skipBody() {
+	t := c.exchange
 	if t.up.body.Done() && t.up.piece == 0 {
-		c.respond(err)
+		c.give()
 		return
 	}
-	t.answer = err
 	if t.request.ExpectContinue && !t.told && c.r == c.w {
 		t.closes = true // to read the body now would be to ask for it
-		c.respond(err)
+		c.give()
 		return
 	}
 	c.startSkipping()
+}
+
+// give gives the answer that has been decided.
+func (c *clientConn) give() {
+	if c.exchange.answer != nil {
+		c.respond(c.exchange.answer)
+	} else {
+		c.beginFile()
+	}
 }
 
 func (c *clientConn) startSkipping() {
@@ -69,8 +85,8 @@ func (c *clientConn) skip() bool {
 func (c *clientConn) skipOver(whole bool) {
 	t := c.exchange
 	t.closes = t.closes || !whole
-	if t.answer != nil {
-		c.respond(t.answer)
+	if t.answer != nil || t.file.due {
+		c.give()
 		return
 	}
 	c.afterAnswer(whole)
@@ -136,6 +152,7 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 	c.leaveInstance(false)
 	c.release()
 	t.body.Release()
+	c.endFile()
 	switch {
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()

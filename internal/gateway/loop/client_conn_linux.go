@@ -14,10 +14,11 @@ import (
 
 // clientConn is one connection of a client. It goes round:
 //
-//	reading → proxying ─────────────┐
-//	   ▲    → collecting → invoking ┤
-//	   │                            ▼
-//	   └── (next request) ◀──── answering ──→ lingering → gone
+//	reading → proxying ─────────────────┐
+//	   ▲    → collecting → invoking ────┤
+//	   │    → fetching ↔ sending a file ┤
+//	   │                                ▼
+//	   └── (next request) ◀──────── answering ──→ lingering → gone
 //
 // with admitting behind the first head where not everybody may come in, waiting before
 // proxying when an instance has all the requests that it takes, and skipping before an
@@ -39,15 +40,17 @@ type clientConn struct {
 type clientState uint8
 
 const (
-	clientReading    clientState = iota // a head
-	clientAdmitting                     // until it is known who it is
-	clientWaiting                       // for an instance to take one more request
-	clientProxying                      //
-	clientCollecting                    // the body of a request to a function
-	clientInvoking                      //
-	clientSkipping                      // the rest of a body
-	clientAnswering                     // with what is in out
-	clientLingering                     // until the client has seen the end
+	clientReading     clientState = iota // a head
+	clientAdmitting                      // until it is known who it is
+	clientWaiting                        // for an instance to take one more request
+	clientProxying                       //
+	clientCollecting                     // the body of a request to a function
+	clientInvoking                       //
+	clientFetching                       // what a file has, from a disk
+	clientSendingFile                    //
+	clientSkipping                       // the rest of a body
+	clientAnswering                      // with what is in out
+	clientLingering                      // until the client has seen the end
 	clientGone
 )
 
@@ -75,6 +78,8 @@ func (c *clientConn) proceed() {
 			more = c.skip()
 		case clientAnswering:
 			more = c.flushAnswer()
+		case clientSendingFile:
+			more = c.sendFile()
 		case clientLingering:
 			c.linger()
 			return
@@ -228,9 +233,12 @@ func (c *clientConn) start() {
 		c.fail(err)
 		return
 	}
-	if t.Claim.Component.Function != nil {
+	switch component := t.Claim.Component; {
+	case component.Function != nil:
 		c.startCollecting()
-	} else {
+	case component.Files != nil:
+		c.startFile()
+	default:
 		c.startProxying()
 	}
 }
@@ -273,7 +281,7 @@ func (c *clientConn) expired() {
 		c.fail(exchange.ErrStalled())
 	case clientSkipping:
 		c.skipOver(false)
-	case clientAnswering, clientLingering:
+	case clientAnswering, clientLingering, clientSendingFile:
 		c.close()
 	}
 }
@@ -287,8 +295,10 @@ func (c *clientConn) cancelled(cause error) {
 	case clientAdmitting:
 		c.exchange.closes = true // what has been asked must not answer for a later request
 		c.fail(cause)
-	case clientProxying, clientCollecting:
+	case clientProxying, clientCollecting, clientSendingFile:
 		c.fail(cause)
+	case clientFetching:
+		c.exchange.file.cause = cause
 	case clientReading, clientLingering:
 		c.close()
 	}
@@ -304,10 +314,16 @@ func (c *clientConn) refuseConnection(err error) {
 	c.respond(err)
 }
 
+// isItsOwn reports whether the connection can be ended: it is there, and no goroutine has
+// it.
+func (c *clientConn) isItsOwn() bool {
+	return c.state != clientGone && c.state != clientInvoking && c.state != clientFetching
+}
+
 // abort ends the connection at once, in a way that cannot be taken for the end
 // of an answer.
 func (c *clientConn) abort() {
-	if c.state == clientGone || c.state == clientInvoking {
+	if !c.isItsOwn() {
 		return
 	}
 	c.failure = unix.ECONNABORTED                                                            // so that TLS does not say that this was all
@@ -317,7 +333,7 @@ func (c *clientConn) abort() {
 
 // close ends the connection and gives back everything that it holds.
 func (c *clientConn) close() {
-	if c.state == clientGone || c.state == clientInvoking {
+	if !c.isItsOwn() {
 		return
 	}
 	if c.state == clientWaiting {
@@ -327,6 +343,7 @@ func (c *clientConn) close() {
 		c.leaveInstance(false)
 		c.release()
 		c.exchange.body.Release()
+		c.endFile()
 	}
 	c.closeNotify()
 	c.loop.drop(c.fd)

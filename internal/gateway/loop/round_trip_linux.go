@@ -42,7 +42,8 @@ type progress struct {
 	answer   error // to give when the body has been skipped
 	skipped  int64
 	body     exchange.Body // for a function
-	until    int64         // the whole body must be there then
+	file     fileAnswer
+	until    int64 // the whole body must be there then
 }
 
 // newRoundTrip returns one for the next request of a client.

@@ -60,6 +60,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.connect()
 	case x.Claim.Component.Function != nil:
 		x.invoke()
+	case x.Claim.Component.Files != nil:
+		x.file()
 	default:
 		x.proxy()
 	}

@@ -38,7 +38,7 @@ func (x *roundTrip) connect() {
 		x.fail(gateway.PublicErrorf(teal.CodeUnsupported, "the protocol %q in a CONNECT request is %w; use websocket", gateway.Excerpt(protocol, ""), exchange.ErrNotImplemented))
 		return
 	}
-	if c := x.Claim.Component; c.Function != nil || c.HTTP2 {
+	if c := x.Claim.Component; c.Endpoints == nil || c.HTTP2 {
 		x.fail(teal.Errorf(teal.CodeUnsupported, "a WebSocket to component %q is %w; route it to a service or upstream that speaks HTTP/1.1", c.Name, exchange.ErrNotImplemented))
 		return
 	}
