@@ -28,5 +28,6 @@ const (
 	AlertStoreReadOnly    AlertCode = "store_read_only"   // the store cannot be written
 	AlertDiskNearlyFull   AlertCode = "disk_nearly_full"  // writes will fail soon
 	AlertLogsDropped      AlertCode = "logs_dropped"      // the disk does not keep up with what is logged
+	AlertCertificate      AlertCode = "certificate"       // a host has no certificate, or it cannot be renewed
 	AlertPartUnavailable  AlertCode = "part_unavailable"  // a part of the server failed and is tried again
 )

@@ -2,11 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 
 	"teal"
+	"teal/internal/acme"
 	"teal/internal/cli"
 	"teal/internal/daemon"
 	"teal/internal/gateway/certificate"
@@ -15,7 +18,7 @@ import (
 
 // checkCertificates reports what would keep a server from serving TLS.
 func checkCertificates(edge daemon.EdgeConfig) error {
-	if edge.HTTPS == "" {
+	if len(edge.Certificates)+len(edge.Folders) == 0 {
 		return nil
 	}
 	_, err := certificate.Open(certificate.Config{Pairs: edge.Certificates, Folders: edge.Folders})
@@ -54,4 +57,24 @@ func accompany(ctx context.Context, server *daemon.Daemon, logger *slog.Logger) 
 		stop()
 		told.Wait()
 	}
+}
+
+// authorityOf returns from whom certificates are had, nil for nobody.
+func authorityOf(o *cli.ACMEOptions) (*acme.Config, error) {
+	if o == nil {
+		return nil, nil
+	}
+	c := &acme.Config{Directory: o.Directory, Email: o.Email}
+	if o.Roots == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(o.Roots)
+	if err != nil {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots cannot be read: %w", err)
+	}
+	c.Roots = x509.NewCertPool()
+	if !c.Roots.AppendCertsFromPEM(pem) {
+		return nil, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots: there is no certificate in %s; it has to be PEM", o.Roots)
+	}
+	return c, nil
 }

@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
+	"teal/internal/acme"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
+	"teal/internal/store"
 	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
@@ -19,8 +22,10 @@ import (
 type EdgeConfig struct {
 	HTTPS        string // address; "" for none
 	Certificates []certificate.Pair
-	Folders      []string // of certificates
-	AccessLog    string   // file; "-" is standard output, "" no log
+	Folders      []string    // of certificates
+	ACME         acme.Config // where certificates are had from; the server adds what is its own
+	HSTS         time.Duration
+	AccessLog    string // file; "-" is standard output, "" no log
 	Format       accesslog.Format
 	Sample       float64
 	Limits       gateway.Limits
@@ -29,21 +34,23 @@ type EdgeConfig struct {
 
 // edge is what stands between the gateway and the world besides its listener.
 type edge struct {
-	secure       net.Listener // nil without TLS
-	certificates *certificate.Files
-	log          *accesslog.Log  // nil: no access log
-	tracer       *tracing.Tracer // nil: exchanges are not traced
+	secure       net.Listener       // nil without TLS
+	certificates *certificate.Files // the operator's own, nil for none
+	log          *accesslog.Log     // nil: no access log
+	tracer       *tracing.Tracer    // nil: exchanges are not traced
 }
 
 func (d *Daemon) openEdge(parts *stages) (edge, error) {
 	cfg, logger := d.cfg.Edge, d.cfg.Logger
 	var e edge
 	var err error
-	if cfg.HTTPS != "" {
+	if len(cfg.Certificates)+len(cfg.Folders) > 0 {
 		e.certificates, err = certificate.Open(certificate.Config{Pairs: cfg.Certificates, Folders: cfg.Folders, Logger: logger})
 		if err != nil {
 			return e, err
 		}
+	}
+	if cfg.HTTPS != "" {
 		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
@@ -71,6 +78,21 @@ func (e edge) configure(cfg front.Config) front.Config {
 	return cfg
 }
 
+// newCertificates returns what has the certificates: the operator's own, and those of
+// an authority.
+func (s *server) newCertificates(kv store.KV) *acme.Manager {
+	c := s.daemon.cfg.Edge.ACME
+	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
+	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
+	if own := s.edge.certificates; own != nil { // a nil *Files in an interface would not be nil
+		c.Own = own
+	}
+	if s.edge.secure != nil {
+		c.Secure = s.edge.secure.Addr()
+	}
+	return acme.New(c)
+}
+
 // startWatching starts what outlives the gateway, which writes its last records
 // when it stops.
 func (e edge) startWatching(parts *stages) {
@@ -79,6 +101,9 @@ func (e edge) startWatching(parts *stages) {
 	}
 	if e.tracer != nil {
 		parts.start("traces", e.tracer.Run)
+	}
+	if e.certificates != nil {
+		parts.start("certificates of files", e.certificates.Run)
 	}
 }
 
@@ -92,11 +117,10 @@ func (s *server) serveGateway(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var serving sync.WaitGroup
-	errs := make([]error, 3)
+	errs := make([]error, 2)
 	for i, serve := range []func() error{
 		func() error { return s.web.Serve(ctx, s.front) },
-		func() error { return s.web.ServeTLS(ctx, e.secure, e.certificates.Certificate) },
-		func() error { return e.certificates.Run(ctx) },
+		func() error { return s.web.ServeTLS(ctx, e.secure, s.certificates.Certificate) },
 	} {
 		serving.Go(func() {
 			defer stop()
