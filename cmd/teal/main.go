@@ -86,10 +86,9 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
 	}
-	c.Redirect, c.HSTS = o.Redirect, time.Duration(o.HSTS)
 	var events event.Limits
 	var err error
-	if c.ACME, err = authorityOf(o.ACME); err != nil {
+	if c.ACME, err = authorityOf(o); err != nil {
 		return c, events, err
 	}
 	c.Limits, events, err = parseLimits(o.Limits)

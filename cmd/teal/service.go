@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"teal"
 	"teal/internal/acme"
@@ -59,22 +60,24 @@ func accompany(ctx context.Context, server *daemon.Daemon, logger *slog.Logger) 
 	}
 }
 
-// authorityOf returns from whom certificates are had, nil for nobody.
-func authorityOf(o *cli.ACMEOptions) (*acme.Config, error) {
-	if o == nil {
-		return nil, nil
-	}
-	c := &acme.Config{Directory: o.Directory, Email: o.Email}
-	if o.Roots == "" {
+// authorityOf returns from whom certificates are had, and what becomes of requests
+// without TLS.
+func authorityOf(o cli.EdgeOptions) (acme.Config, error) {
+	c := acme.Config{Redirect: o.Redirect, HSTS: time.Duration(o.HSTS), Automatic: o.ACME != nil}
+	if o.ACME == nil {
 		return c, nil
 	}
-	pem, err := os.ReadFile(o.Roots)
+	c.Directory, c.Email = o.ACME.Directory, o.ACME.Email
+	if o.ACME.Roots == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(o.ACME.Roots)
 	if err != nil {
-		return nil, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots cannot be read: %w", err)
+		return c, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots cannot be read: %w", err)
 	}
 	c.Roots = x509.NewCertPool()
 	if !c.Roots.AppendCertsFromPEM(pem) {
-		return nil, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots: there is no certificate in %s; it has to be PEM", o.Roots)
+		return c, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots: there is no certificate in %s; it has to be PEM", o.ACME.Roots)
 	}
 	return c, nil
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -41,11 +42,13 @@ type Config struct {
 	Hosts     func() []string // that are to have certificates, in lower case; asked often
 	Own       Certificates    // nil: none
 	Automatic bool            // an authority is asked; otherwise there is what Own has
-	// Origin returns where clients find a host over TLS, such as https://shop.example;
-	// nil: requests that come without TLS are not sent there.
-	Origin func(host string) string
-	Alerts *doctor.Alerts
-	Logger *slog.Logger // nil: nothing is logged
+	// Redirect sends requests that come without TLS, for hosts that have a certificate,
+	// to Secure, the address where they are served over TLS; nil: they are not.
+	Redirect bool
+	Secure   net.Addr
+	HSTS     time.Duration // how long browsers are to use TLS alone; 0: they are not told
+	Alerts   *doctor.Alerts
+	Logger   *slog.Logger // nil: nothing is logged
 
 	Every time.Duration    // between two looks at the hosts; 0 is 2 s
 	Now   func() time.Time // nil is time.Now
@@ -57,6 +60,7 @@ type Config struct {
 // Manager has the certificates. Its methods are for concurrent use.
 type Manager struct {
 	cfg    Config
+	port   string // of origins, ":8443"; "" for the usual one
 	client acmez.Client
 
 	accounts sync.Mutex // held while the account is looked up or made
@@ -83,7 +87,7 @@ func New(cfg Config) *Manager {
 	if cfg.Retry == nil {
 		cfg.Retry = patience
 	}
-	m := &Manager{cfg: cfg}
+	m := &Manager{cfg: cfg, port: portOf(cfg.Secure)}
 	m.client = acmez.Client{
 		Client: &acme.Client{Directory: cfg.Directory, UserAgent: "teal", HTTPClient: httpClient(cfg.Roots), Logger: slog.New(quiet{cfg.Logger.Handler()})},
 		ChallengeSolvers: map[string]acmez.Solver{

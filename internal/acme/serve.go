@@ -40,28 +40,29 @@ func (m *Manager) Challenge(host, path string) (answer string, asked bool) {
 // be sent: nowhere where there is no certificate for it. It takes no lock, and allocates
 // nothing unless there is.
 func (m *Manager) Instead(host string) (origin string, elsewhere bool) {
-	if m.cfg.Origin == nil || (*m.certificates.Load())[host] == nil && (m.cfg.Own == nil || !m.cfg.Own.Covers(host)) {
+	if !m.cfg.Redirect || m.cfg.Secure == nil {
 		return "", false
 	}
-	return m.cfg.Origin(host), true
-}
-
-// OriginAt returns what says where clients find a host over TLS when the server listens
-// at an address: with its port, unless it is the usual one.
-func OriginAt(address net.Addr) func(host string) string {
-	port := ""
-	if tcp, ok := address.(*net.TCPAddr); ok && tcp.Port != 443 {
-		port = fmt.Sprintf(":%d", tcp.Port)
+	if (*m.certificates.Load())[host] == nil && (m.cfg.Own == nil || !m.cfg.Own.Covers(host)) {
+		return "", false
 	}
-	return func(host string) string { return "https://" + host + port }
+	return "https://" + host + m.port, true
 }
 
-// TransportSecurity returns the value of Strict-Transport-Security for a time, "" for 0.
-func TransportSecurity(age time.Duration) string {
-	if age <= 0 {
+// portOf returns the port of an address as it stands in an origin.
+func portOf(address net.Addr) string {
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.Port != 443 {
+		return fmt.Sprintf(":%d", tcp.Port)
+	}
+	return ""
+}
+
+// TransportSecurity returns the value of Strict-Transport-Security, "" for none.
+func (m *Manager) TransportSecurity() string {
+	if m.cfg.HSTS < time.Second {
 		return ""
 	}
-	return fmt.Sprintf("max-age=%d", int64(age.Seconds()))
+	return fmt.Sprintf("max-age=%d", int64(m.cfg.HSTS.Seconds()))
 }
 
 // Certificate is what tls.Config.GetCertificate asks: the operator's own for that name,

@@ -167,22 +167,21 @@ type server struct {
 	processes *process.Runner
 	alerts    *doctor.Alerts
 	gateway   *gateway.Gateway
-	// certificates are those of the gateway, also where no authority is asked for any.
-	certificates *acme.Manager
-	web          *front.Server
-	meter        *meter.Meter
-	store        *store.Store
-	index        *index.Index
-	events       *event.Queue
-	journal      routing.Journal
-	router       *routing.Router
-	manager      *environment.Manager
-	engine       *release.Engine
-	control      *control.Control
+	web       *front.Server
+	meter     *meter.Meter
+	store     *store.Store
+	index     *index.Index
+	events    *event.Queue
+	journal   routing.Journal
+	router    *routing.Router
+	manager   *environment.Manager
+	engine    *release.Engine
+	control   *control.Control
 	// lambdaRecords are what lambda, and who removes what is not needed, works on.
 	lambdaRecords *lambda.Records
 	lambda        *lambda.Backend
 
+	acme       *acme.Manager
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recording.Store
@@ -250,11 +249,11 @@ func (s *server) assemble(ctx context.Context) error {
 	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
-	s.certificates = s.newCertificates(kv)
+	s.acme = s.newCertificates(kv)
 	s.web = front.New(s.edge.configure(front.Config{
 		Config: exchange.Config{
 			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
-			Certificates: s.certificates, TransportSecurity: acme.TransportSecurity(cfg.Edge.HSTS),
+			Certificates: s.acme, TransportSecurity: s.acme.TransportSecurity(),
 		},
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
@@ -290,7 +289,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.certificates.Load(ctx))
+	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.acme.Load(ctx))
 }
 
 // code returns where environments, checks and hooks find their code. Where what runs
@@ -358,7 +357,7 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 	parts.start("Lambda interface", s.lambda.Run)
 	parts.start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
-	parts.start("certificates", s.certificates.Run)
+	parts.start("certificates", s.acme.Run)
 	parts.start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()

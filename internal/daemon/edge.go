@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"time"
 
 	"teal/internal/acme"
 	"teal/internal/gateway"
@@ -24,8 +23,7 @@ type EdgeConfig struct {
 	Certificates []certificate.Pair
 	Folders      []string    // of certificates
 	ACME         acme.Config // where certificates are had from; the server adds what is its own
-	HSTS         time.Duration
-	AccessLog    string // file; "-" is standard output, "" no log
+	AccessLog    string      // file; "-" is standard output, "" no log
 	Format       accesslog.Format
 	Sample       float64
 	Limits       gateway.Limits
@@ -78,8 +76,7 @@ func (e edge) configure(cfg front.Config) front.Config {
 	return cfg
 }
 
-// newCertificates returns what has the certificates: the operator's own, and those of
-// an authority.
+// newCertificates returns what has certificates: files, and those of an authority.
 func (s *server) newCertificates(kv store.KV) *acme.Manager {
 	c := s.daemon.cfg.Edge.ACME
 	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
@@ -117,18 +114,15 @@ func (s *server) serveGateway(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var serving sync.WaitGroup
-	errs := make([]error, 2)
-	for i, serve := range []func() error{
-		func() error { return s.web.Serve(ctx, s.front) },
-		func() error { return s.web.ServeTLS(ctx, e.secure, s.certificates.Certificate) },
-	} {
-		serving.Go(func() {
-			defer stop()
-			errs[i] = serve()
-		})
-	}
+	var secure error
+	serving.Go(func() {
+		defer stop()
+		secure = s.web.ServeTLS(ctx, e.secure, s.acme.Certificate)
+	})
+	plain := s.web.Serve(ctx, s.front)
+	stop()
 	serving.Wait()
-	return errors.Join(errs...)
+	return errors.Join(plain, secure)
 }
 
 // announceSecure makes the address for TLS known.
