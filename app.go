@@ -27,8 +27,18 @@ type App struct {
 	// down: nobody sees it, and nothing of it is begun any more. The record goes
 	// last, so a server that starts again knows what is left to be done.
 	Deleting bool `json:"deleting,omitempty"`
+	// KeepState says of an app that is being deleted that what its components have
+	// stored in their state directories stays.
+	KeepState bool `json:"keep_state,omitempty"`
 	// Queue holds the IDs of the releases that wait for their turn, in its order.
 	Queue []string `json:"queue,omitempty"`
+	// Stopped is the order by which nothing of the app runs; nil when it may run. Like
+	// Active it is claimed by compare-and-swap: nothing is started of a stopped app.
+	Stopped *AppOrder `json:"stopped,omitempty"`
+	// Frozen is the newest freeze that somebody has ordered; see FrozenAt.
+	Frozen *AppOrder `json:"frozen,omitempty"`
+	// Orders are the last orders for the app, oldest first, at most MaxAppOrders.
+	Orders []AppOrder `json:"app_orders,omitempty"`
 }
 
 // ComponentKind says who runs a component.
@@ -64,6 +74,7 @@ type Function struct {
 	Env         map[string]string `json:"env,omitempty"`
 	Masked      []string          `json:"masked,omitempty"` // names in Env whose values no output shows
 	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
+	Async       *Async            `json:"async,omitempty"`  // nil: all defaults
 	// Attached is what an interface beside Teal's own keeps with a version of a
 	// function: a JSON object whose form is that interface's, and which Teal carries
 	// and compares as a part of the content, but does not read. See awslambda.
@@ -236,6 +247,7 @@ func (s Spec) Check() []Problem {
 		c.component(name, s.Components[name])
 	}
 	c.variables(s.Components)
+	c.selfDestinations(s)
 	c.routes(s)
 	return c.problems
 }
@@ -330,6 +342,9 @@ func (c *checker) function(path []string, f *Function) {
 	}
 	for _, layer := range f.Layers {
 		c.digest(at("layers"), layer)
+	}
+	if f.Async != nil {
+		c.async(at("async"), f.Async)
 	}
 	if Bytes(len(f.Attached)) > MaxAttached || (len(f.Attached) > 0 && (f.Attached[0] != '{' || !json.Valid(f.Attached))) {
 		c.addf(at("lambda"), "is not a JSON object of at most %s", MaxAttached)

@@ -275,8 +275,8 @@ func TestReservedEnvironment(t *testing.T) {
 func TestKindIsTheFieldThatIsSet(t *testing.T) {
 	t.Parallel()
 	s := validSpec()
-	got := []teal.ComponentKind{s.Components["hello"].Kind(), s.Components["web"].Kind(), s.Components["legacy"].Kind(), teal.Component{}.Kind()}
-	want := []teal.ComponentKind{teal.KindFunction, teal.KindService, teal.KindUpstream, ""}
+	got := []teal.ComponentKind{s.Components["hello"].Kind(), s.Components["web"].Kind(), s.Components["legacy"].Kind(), teal.Component{Static: &teal.Static{}}.Kind(), teal.Component{}.Kind()}
+	want := []teal.ComponentKind{teal.KindFunction, teal.KindService, teal.KindUpstream, teal.KindStatic, ""}
 	for i := range want {
 		if got[i] != want[i] {
 			t.Errorf("%q, want %q", got[i], want[i])
@@ -293,6 +293,7 @@ func TestCheckNeverPanics(t *testing.T) {
 				Function: rapid.Ptr(rapid.Make[teal.Function](), true).Draw(t, "function"),
 				Service:  rapid.Ptr(rapid.Make[teal.Service](), true).Draw(t, "service"),
 				Upstream: rapid.Ptr(rapid.Make[teal.Upstream](), true).Draw(t, "upstream"),
+				Static:   rapid.Ptr(rapid.Make[teal.Static](), true).Draw(t, "static"),
 			}
 		}
 		s.Routes = rapid.SliceOfN(rapid.Make[teal.Route](), 0, 3).Draw(t, "routes")

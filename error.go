@@ -38,6 +38,7 @@ const (
 	CodeUnauthorized        Code = "unauthorized"
 	CodeOverrideForbidden   Code = "override_forbidden"
 	CodeCallerForbidden     Code = "caller_forbidden"
+	CodeForbidden           Code = "forbidden"
 	CodeUnknownApp          Code = "unknown_app"
 	CodeUnknownVersion      Code = "unknown_version"
 	CodeUnknownAlias        Code = "unknown_alias"
@@ -62,6 +63,7 @@ const (
 	CodeTooLarge            Code = "too_large"
 	CodeThrottled           Code = "throttled"
 	CodeUnavailable         Code = "unavailable"
+	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
 	CodeDiskFull            Code = "disk_full"
 	CodeTimeout             Code = "timeout"
@@ -83,6 +85,7 @@ var kinds = map[Code]Kind{
 	CodeUnauthorized:        KindUnauthorized,
 	CodeOverrideForbidden:   KindForbidden,
 	CodeCallerForbidden:     KindForbidden,
+	CodeForbidden:           KindForbidden,
 	CodeUnknownApp:          KindNotFound,
 	CodeUnknownVersion:      KindNotFound,
 	CodeUnknownAlias:        KindNotFound,
@@ -107,6 +110,7 @@ var kinds = map[Code]Kind{
 	CodeTooLarge:            KindTooLarge,
 	CodeThrottled:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,
+	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,
 	CodeDiskFull:            KindUnavailable,
 	CodeTimeout:             KindTimeout,

@@ -51,7 +51,7 @@ func (s Spec) IsPlain() bool {
 		}
 	}
 	for _, c := range s.Components {
-		if c.Static != nil {
+		if c.Static != nil || c.Function != nil && c.Function.Async != nil {
 			return false
 		}
 		if c.Service != nil && !c.Service.Health.isPlain() || c.Upstream != nil && (c.Upstream.Host != "" || !c.Upstream.Health.isPlain()) {

@@ -90,9 +90,10 @@ func TestHandlers(t *testing.T) {
 	for _, c := range []struct{ folder, event, want string }{
 		{"hello/hello", `{}`, `{"statusCode": "200", "body": "Hello From Blue Deployment", "isBase64Encoded": false}`},
 		{"hello-green/hello", `{}`, `{"statusCode": "200", "body": "Hello From Green Deployment", "isBase64Encoded": false}`},
+		{"static/api", `{"rawPath":"/api/notes/7"}`, `{"statusCode": 200, "headers": {"content-type": "application/json", "cache-control": "no-store"}, "body": "{\"path\": \"/api/notes/7\", \"version\": \"7\"}"}`},
 		{"node/api", `{"requestContext":{"http":{"method":"GET","path":"/node/x"}}}`, `{"statusCode":200,"headers":{"content-type":"application/json"},"body":"{\"method\":\"GET\",\"path\":\"/node/x\",\"version\":\"7\",\"request\":\"r\",\"remaining_ms\":3000}"}`},
 	} {
-		if got, err := invoke(c.folder, c.event); err != nil || got != c.want {
+		if got, err := invoke(c.folder, c.event, "TEAL_VERSION=7"); err != nil || got != c.want {
 			t.Errorf("%s: got %s, %v\nwant %s", c.folder, got, err, c.want)
 		}
 	}

@@ -46,23 +46,27 @@ func (m *Manager) alertOf(name string, h *host) (teal.Alert, bool) {
 	default:
 		alert.Message = fmt.Sprintf("the certificate for %s, which ends on %s, cannot be renewed: %s", name, h.leaf.NotAfter.UTC().Format(time.DateTime), h.failure)
 	}
+	if !h.asked {
+		alert.Remedy = fmt.Sprintf("see that this server reaches %s, and trusts its certificate (--acme-ca-roots); it is tried again at %s", m.cfg.Directory, h.next.UTC().Format(time.DateTime))
+		return alert, true
+	}
 	alert.Remedy = fmt.Sprintf("see that %s leads to this server from the internet, on port 80 or 443, or put a certificate of your own into a folder of --tls-dir; it is tried again at %s",
 		name, h.next.UTC().Format(time.DateTime))
 	return alert, true
 }
 
 // words returns what an authority has said, else what went wrong on the way to it.
-func words(err error) string {
+func words(err error) (said string, asked bool) {
 	problem := acme.Problem{}
 	if !errors.As(err, &problem) {
-		return "the authority cannot be asked: " + err.Error()
+		return "the authority gives no answer of use: " + err.Error(), false
 	}
-	said := problem.Detail
+	said = problem.Detail
 	for _, sub := range problem.Subproblems {
 		said += "; " + sub.Detail
 	}
 	kind := problem.Type[strings.LastIndexByte(problem.Type, ':')+1:]
-	return fmt.Sprintf("the authority says: %s (%s)", said, kind)
+	return fmt.Sprintf("the authority says: %s (%s)", said, kind), true
 }
 
 // retryAfter is how long an authority that has had enough is left alone.

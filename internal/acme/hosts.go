@@ -18,6 +18,7 @@ type host struct {
 	leaf     *x509.Certificate // nil: none yet
 	failures int               // since the last certificate
 	failure  string            // of the last try, in the authority's words; "" for none
+	asked    bool              // the authority itself has failed the last try
 	next     time.Time         // not tried before
 	alerted  bool
 }

@@ -180,7 +180,7 @@ func (m *Manager) settle(ctx context.Context, hosts *hosts, o outcome) {
 		return // the server stops: nobody has failed
 	}
 	h.failures++
-	h.failure = words(o.err)
+	h.failure, h.asked = words(o.err)
 	h.next = m.cfg.Now().Add(max(m.cfg.Retry(h.failures), retryAfter(o.err)))
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 )
 
 // AliasList is the answer of GET /v1/apps/{app}/aliases.
@@ -21,7 +22,7 @@ type AliasList struct {
 type AliasBody struct {
 	Versions []teal.Target `json:"versions" minItems:"1" maxItems:"2" doc:"One version or two; the weights add up to 100."`
 	Revision *uint64       `json:"revision,omitempty" doc:"Write only if the alias has this revision; left out: whatever it has."`
-	By       string        `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By       string        `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 }
 
 type aliasInput struct {
@@ -65,9 +66,10 @@ func (s *Server) aliases(ctx context.Context, in *inList) (*body[AliasList], err
 }
 
 func (s *Server) setAlias(ctx context.Context, in *aliasInput) (*body[AliasView], error) {
+	access.OrderOf(ctx).Note("to %s", teal.FormatTargets(in.Body.Versions))
 	view, err := s.cfg.Control.SetAlias(ctx, SetAlias{
 		App: in.App, Alias: in.Alias, Targets: in.Body.Versions,
-		Revision: in.Body.Revision, By: or(in.Body.By, "alias set"),
+		Revision: in.Body.Revision, By: by(ctx, in.Body.By),
 	})
 	return &body[AliasView]{view}, err
 }

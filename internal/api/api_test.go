@@ -145,7 +145,7 @@ func TestBadRequests(t *testing.T) {
 		says                     string
 	}{
 		{"unknown path", "GET", "/v1/nothing", "", 404, "not_found", "/openapi.json"},
-		{"wrong method", "DELETE", "/v1/apps/hello", "", 405, "method_not_allowed", "use GET"},
+		{"wrong method", "PUT", "/v1/apps/hello", "", 405, "method_not_allowed", "use GET"},
 		{"unknown app", "GET", "/v1/apps/nope", "", 404, "unknown_app", `"nope"`},
 		{"name with store wildcard", "GET", "/v1/apps/*", "", 404, "unknown_app", `"*"`},
 		{"name with a dot", "GET", "/v1/apps/a.b/versions", "", 404, "unknown_app", `"a.b"`},
@@ -240,7 +240,7 @@ func TestSplitRollbackAndReleases(t *testing.T) {
 	c, _ := twoVersions(t)
 	var view api.AliasView
 	decode(t, c.call("PUT", "/v1/apps/hello/aliases/beta", `{"versions":[{"version":1,"weight":87.5},{"version":2,"weight":12.5}]}`).body, &view)
-	if view.Versions[1].Weight != 1250 || view.UpdatedBy != "alias set" {
+	if view.Versions[1].Weight != 1250 || view.UpdatedBy != "admin" {
 		t.Errorf("alias %+v", view)
 	}
 	swap := fmt.Sprintf(`{"versions":[{"version":1,"weight":100}],"revision":%d}`, view.Revision)
@@ -253,7 +253,7 @@ func TestSplitRollbackAndReleases(t *testing.T) {
 
 	var release api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/rollback", `{"why":"it smells","by":"ann"}`).body, &release)
-	if release.Phase != teal.PhaseRolledBack || release.Reason != `requested by ann ("it smells")` {
+	if release.Phase != teal.PhaseRolledBack || release.Reason != `requested by admin (ann) ("it smells")` {
 		t.Errorf("release %+v", release)
 	}
 	var releases api.ReleaseList
@@ -332,12 +332,12 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(operations)
 	want := []string{
-		"DELETE /v1/records/{key}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events",
-		"GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions",
-		"GET /v1/apps/{app}/versions/{version}", "GET /v1/events", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "HEAD /v1/bundles/{digest}",
-		"POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
-		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/versions",
-		"POST /v1/releases/{id}/hooks/{token}",
+		"DELETE /v1/apps/{app}", "DELETE /v1/records/{key}", "DELETE /v1/tokens/{name}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}",
+		"GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events", "GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/versions", "GET /v1/apps/{app}/versions/{version}",
+		"GET /v1/audit", "GET /v1/events", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "GET /v1/tokens", "GET /v1/whoami",
+		"HEAD /v1/bundles/{digest}", "POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/freeze", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
+		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/start", "POST /v1/apps/{app}/stop", "POST /v1/apps/{app}/unfreeze",
+		"POST /v1/apps/{app}/versions", "POST /v1/releases/{id}/hooks/{token}", "POST /v1/tokens",
 		"PUT /v1/apps/{app}/aliases/{alias}", "PUT /v1/bundles/{digest}",
 	}
 	if diff := cmp.Diff(want, operations); diff != "" {

@@ -4,12 +4,14 @@ import (
 	"context"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/cron"
 )
 
@@ -67,7 +69,7 @@ type DeployBody struct {
 	Spec    teal.Spec    `json:"spec" doc:"The whole content of the version. Its bundles must have been uploaded."`
 	Policy  *teal.Policy `json:"policy,omitempty" doc:"How to release; left out: the default policy."`
 	Release bool         `json:"release" doc:"false: record the version and release nothing"`
-	By      string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By      string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	// A reason is what overrides: there is no override without one.
 	Force    *string `json:"force,omitempty" minLength:"1" maxLength:"1000" doc:"Why judges, checks and approvals shall not stop the release; left out: they shall"`
 	Unfreeze *string `json:"unfreeze,omitempty" minLength:"1" maxLength:"1000" doc:"Why freeze windows shall not stop the release; left out: they shall"`
@@ -113,6 +115,7 @@ func (s *Server) apps(ctx context.Context, in *Page) (*body[AppList], error) {
 	if err != nil {
 		return nil, err // translated by register
 	}
+	all = slices.DeleteFunc(all, func(s Status) bool { return !access.CallerOf(ctx).Sees(s.App) })
 	page, next, err := cut(all, *in, byName("app", func(s Status) string { return s.App }))
 	return &body[AppList]{AppList{Apps: page, Next: next}}, err
 }
@@ -147,10 +150,36 @@ func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[DeployView]
 		return nil, err
 	}
 	deployed, err := s.cfg.Control.Deploy(ctx, Deploy{
-		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: or(in.Body.By, "deploy"),
+		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: by(ctx, in.Body.By),
 		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze),
 	})
+	noteDeploy(ctx, in.Body, deployed)
 	return &body[DeployView]{viewDeployed(deployed)}, err
+}
+
+// noteDeploy notes in the audit which version it is, and what it overrides.
+func noteDeploy(ctx context.Context, b DeployBody, d Deployed) {
+	order := access.OrderOf(ctx)
+	if d.Version.Number > 0 {
+		order.Note("%s", teal.VersionName(d.Version.Number))
+	}
+	if !b.Release {
+		order.Note("recorded without a release")
+	}
+	if b.Force != nil {
+		order.Note("force: %q", *b.Force)
+	}
+	if b.Unfreeze != nil {
+		order.Note("override freeze: %q", *b.Unfreeze)
+	}
+}
+
+// reason quotes why somebody did something; "" without a reason.
+func reason(why string) string {
+	if why == "" {
+		return ""
+	}
+	return strconv.Quote(why)
 }
 
 type inVersion struct {
@@ -227,11 +256,4 @@ func said(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func or(s, fallback string) string {
-	if s == "" {
-		return fallback
-	}
-	return s
 }

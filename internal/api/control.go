@@ -19,6 +19,7 @@ type Control interface {
 	Aliaser
 	Invoker
 	Watcher
+	Operator
 }
 
 // Deployer turns a spec into a version and, if asked, into a release.
@@ -86,6 +87,19 @@ type Invoker interface {
 	Invoke(ctx context.Context, call Invoke) (Invoked, error)
 }
 
+// Operator runs apps and takes them down, whatever is released of them.
+type Operator interface {
+	// OrderApp stops an app, starts it, freezes it, or ends that. Stop returns when no request reaches
+	// anything of the app, start when what is live is healthy. CodeReleaseInProgress
+	// says that a release has to end before the app can be stopped. What is so
+	// already is no error.
+	OrderApp(ctx context.Context, app string, order OrderApp) (Status, error)
+	// DeleteApp returns when no request reaches anything of the app and its routes
+	// are free; the rest goes in the background, whatever ends the server. One that
+	// was deleted already is no error; CodeReleaseInProgress is as for a stop.
+	DeleteApp(ctx context.Context, app string, d DeleteApp) (DeletedApp, error)
+}
+
 // Watcher tells what happens to an app.
 type Watcher interface {
 	// Watch sends the present records of the app, or of all apps when app is "",
@@ -110,6 +124,41 @@ type Logs interface {
 	// Read yields the lines that match, oldest first. With Follow it goes on
 	// until ctx ends. After an error it yields nothing more.
 	Read(ctx context.Context, q LogQuery) iter.Seq2[LogLine, error]
+}
+
+// OrderApp is an order for an app.
+type OrderApp struct {
+	Kind    teal.AppOrderKind
+	By, Why string
+	For     *teal.Duration // of a freeze: how long; nil is without an end
+}
+
+// At returns the order as it is recorded when it is given at a time.
+func (o OrderApp) At(now time.Time) teal.AppOrder {
+	order := teal.AppOrder{Kind: o.Kind, By: o.By, Why: o.Why, At: now}
+	if o.For != nil {
+		until := now.Add(o.For.Std())
+		order.Until = &until
+	}
+	return order
+}
+
+// DeleteApp says how an app is deleted.
+type DeleteApp struct {
+	By        string
+	WithState bool // what its components have stored goes, too
+}
+
+// DeletedApp is what became of a deletion.
+type DeletedApp struct {
+	App     string `json:"app"`
+	Already bool   `json:"already" doc:"It had been deleted before."`
+	// KeptState is the folder, on the server, with what the components have stored
+	// and which stays.
+	KeptState string `json:"kept_state,omitempty" doc:"Folder on the server with what the app's components have stored, which was not deleted"`
+	// RemovedState says that they had stored something, which an earlier deletion had
+	// kept and this one has deleted.
+	RemovedState bool `json:"removed_state,omitempty" doc:"What an earlier deletion of the app had kept is deleted now"`
 }
 
 // Deploy asks for a spec to be recorded and, with Release, released.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"teal/internal/access"
 )
 
 func (s *Server) registerEvents() {
@@ -43,14 +45,14 @@ func (s *Server) events(ctx context.Context, app string) (*huma.StreamResponse, 
 	return &huma.StreamResponse{Body: func(hctx huma.Context) {
 		defer end()
 		out := openStream(hctx, "text/event-stream")
-		s.streamEnded(app, sendEvents(ctx, out, changes, s.cfg.Heartbeat))
+		s.streamEnded(app, sendEvents(ctx, out, access.CallerOf(ctx).Sees, changes, s.cfg.Heartbeat))
 	}}, nil
 }
 
 // sendEvents writes events until the channel is closed, ctx ends or the client
 // is gone. The comments keep proxies from closing a silent connection and let
 // the client see that the server is there.
-func sendEvents(ctx context.Context, out *stream, changes <-chan Event, heartbeat time.Duration) error {
+func sendEvents(ctx context.Context, out *stream, sees func(app string) bool, changes <-chan Event, heartbeat time.Duration) error {
 	ticker := time.NewTicker(heartbeat)
 	defer ticker.Stop()
 	if err := out.send([]byte(": events\n\n")); err != nil {
@@ -63,6 +65,9 @@ func sendEvents(ctx context.Context, out *stream, changes <-chan Event, heartbea
 		case event, open := <-changes:
 			if !open {
 				return nil
+			}
+			if !sees(event.App) {
+				continue
 			}
 			frame, err := eventFrame(event)
 			if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -28,20 +27,8 @@ func (in *logsInput) validate() error {
 	if err := in.InApp.validate(); err != nil {
 		return err
 	}
-	_, err := in.since()
+	_, err := sinceOf(in.Since)
 	return err
-}
-
-// since returns the time from which on lines are wanted; zero for all.
-func (in *logsInput) since() (time.Time, error) {
-	if in.Since == "" {
-		return time.Time{}, nil
-	}
-	since, err := time.Parse(time.RFC3339Nano, in.Since)
-	if err != nil {
-		return since, teal.Errorf(teal.CodeInvalidInput, "since: %q is not a time such as 2026-01-02T15:04:05Z (RFC 3339; in a URL, + is %%2B)", in.Since)
-	}
-	return since, nil
 }
 
 // LogEntry is one line of a log stream: a LogLine or, as the last line, why the
@@ -69,7 +56,7 @@ func (s *Server) logs(ctx context.Context, in *logsInput) (*huma.StreamResponse,
 	if err := s.checkLogged(ctx, in); err != nil {
 		return nil, err // translated by register
 	}
-	since, err := in.since()
+	since, err := sinceOf(in.Since)
 	if err != nil {
 		return nil, err
 	}

@@ -1,18 +1,19 @@
 package api
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api/awslambda"
 )
 
@@ -100,20 +101,25 @@ func answersHook(path string) bool {
 	return release && hooks && path[i:] != "" && !strings.Contains(id, "/")
 }
 
-// authenticate asks for the token everywhere but on the open paths, and where a
+// authenticate asks for a token everywhere but on the open paths, and where a
 // hook answers, which has a token of its own and no other power.
 func (s *Server) authenticate(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.cfg.AWS != nil && awslambda.Owns(r.URL.Path) {
+		switch {
+		case s.cfg.AWS != nil && awslambda.Owns(r.URL.Path):
 			s.cfg.AWS.ServeHTTP(w, r)
 			return
-		}
-		if !isOpen(r.URL.Path) && !answersHook(r.URL.Path) && !s.authorized(r.Header.Get("Authorization")) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
-			s.refuse(w, problemOf(teal.Errorf(teal.CodeUnauthorized, "%s", unauthorized(r))))
+		case isOpen(r.URL.Path) || answersHook(r.URL.Path):
+			next.ServeHTTP(w, r)
 			return
 		}
-		next.ServeHTTP(w, r)
+		caller, err := s.identify(r)
+		if err != nil {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="teal"`)
+			s.refuse(w, problemOf(err))
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(access.WithCaller(r.Context(), caller)))
 	})
 }
 
@@ -121,21 +127,31 @@ func isOpen(path string) bool {
 	return path == "/healthz" || path == "/readyz" || path == "/openapi.json"
 }
 
-func unauthorized(r *http.Request) string {
-	problem := "the token is wrong"
-	if r.Header.Get("Authorization") == "" {
-		problem = "a token is needed"
+const whereTokensAre = "; the server's own is in DATA/admin.token: set TEAL_TOKEN to it, or send it as Authorization: Bearer TOKEN"
+
+// identify returns who has sent a request. Whoever tries tokens waits here.
+func (s *Server) identify(r *http.Request) (access.Caller, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return access.Caller{}, teal.Errorf(teal.CodeUnauthorized, "a token is needed%s", whereTokensAre)
 	}
-	return problem + "; the server keeps it in DATA/admin.token: set TEAL_TOKEN to it, or send it as Authorization: Bearer TOKEN"
+	scheme, token, _ := strings.Cut(header, " ")
+	caller, err := s.cfg.Access.Authenticate(token)
+	if err == nil && strings.EqualFold(scheme, "Bearer") {
+		return caller, nil
+	}
+	s.cfg.Logger.Warn("admin API: a wrong token", "from", r.RemoteAddr)
+	if !s.cfg.Attempts.Failed(r.Context(), peerOf(r)) {
+		return access.Caller{}, teal.Errorf(teal.CodeThrottled, "too many wrong tokens; try again in a second")
+	}
+	return access.Caller{}, teal.Errorf(teal.CodeUnauthorized, "%s%s", teal.MessageOf(cmp.Or(err, error(teal.Errorf(teal.CodeUnauthorized, "the token is wrong")))), whereTokensAre)
 }
 
-// authorized compares hashes, so that neither the content nor the length of the
-// token can be told from the time that it takes.
-func (s *Server) authorized(header string) bool {
-	scheme, token, _ := strings.Cut(header, " ")
-	given := sha256.Sum256([]byte(token))
-	same := subtle.ConstantTimeCompare(given[:], s.token[:]) == 1
-	return same && strings.EqualFold(scheme, "Bearer") && s.cfg.Token != ""
+// peerOf returns the address of who has sent a request; the zero address where it is
+// not known.
+func peerOf(r *http.Request) netip.Addr {
+	from, _ := netip.ParseAddrPort(r.RemoteAddr)
+	return from.Addr()
 }
 
 // refuse writes a problem without huma.

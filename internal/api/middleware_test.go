@@ -15,13 +15,14 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api"
 	"teal/internal/api/apitest"
 )
 
 func TestTokenIsAskedForEverywhereButOnTheOpenPaths(t *testing.T) {
 	t.Parallel()
-	c := serve(t, apitest.New(), api.Config{})
+	c := serve(t, apitest.New(), api.Config{Attempts: noLimit()})
 	open := map[string]bool{"/healthz": true, "/readyz": true, "/openapi.json": true}
 	paths := []string{"/", "/v1", "/v1/apps", "/V1/apps", "//v1/apps", "/v1/../v1/apps", "/%76%31/apps", "/v1/nothing", "/healthz", "/readyz", "/openapi.json"}
 	for _, authorization := range []string{"", "Bearer wrong", "Bearer ", "Basic " + apitest.Token, apitest.Token, "Bearer " + apitest.Token + "x"} {
@@ -41,6 +42,18 @@ func TestTokenIsAskedForEverywhereButOnTheOpenPaths(t *testing.T) {
 	if a := c.call("GET", "/v1/apps", "", "Authorization", "bearer "+apitest.Token); a.status != 200 {
 		t.Errorf("the scheme's case matters: %d", a.status)
 	}
+}
+
+// noLimit are attempts on a clock that gives everybody time enough.
+func noLimit() *access.Attempts {
+	var mu sync.Mutex
+	now := time.Time{}
+	return access.NewAttempts(func() time.Time {
+		mu.Lock()
+		defer mu.Unlock()
+		now = now.Add(time.Hour)
+		return now
+	})
 }
 
 func TestWithoutATokenNothingIsAllowed(t *testing.T) {
@@ -166,7 +179,7 @@ func TestPanicIsAProblem(t *testing.T) {
 
 func impatient(t *testing.T, control api.Control) *caller {
 	t.Helper()
-	server := api.New(api.Config{Control: control, Bundles: apitest.NewBundles(), Logs: apitest.New(), Token: apitest.Token})
+	server := api.New(api.Config{Control: control, Bundles: apitest.NewBundles(), Logs: apitest.New(), Access: apitest.Tokens(t, access.Config{})})
 	server.SetStall(50 * time.Millisecond)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"teal"
+	"teal/internal/access"
 )
 
 // newHuma returns huma on mux without the pages that huma would add itself: its
@@ -17,7 +18,7 @@ import (
 // page loads scripts from the network, and its $schema links are noise.
 func newHuma(mux *http.ServeMux, version string) huma.API {
 	cfg := huma.DefaultConfig("Teal", version)
-	cfg.Info.Description = "Blue-green releases of functions and HTTP services. Every path under /v1 needs the bearer token, which the server writes to DATA/admin.token."
+	cfg.Info.Description = "Blue-green releases of functions and HTTP services. Every path under /v1 needs a bearer token: one that an admin has made, or the server's own, which it writes to DATA/admin.token. What the token's role does not permit is a 403."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.CreateHooks = nil
 	cfg.RejectUnknownQueryParameters = true
@@ -72,6 +73,9 @@ func register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = maxJSON
 	}
+	if guard := s.guard(op); guard != nil {
+		op.Middlewares = append(op.Middlewares, guard)
+	}
 	// patientBody sets the deadlines.
 	op.BodyReadTimeout = -1
 	if op.Responses == nil {
@@ -86,15 +90,21 @@ func register[I, O any](s *Server, op huma.Operation, handle func(context.Contex
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		if v, ok := any(in).(validator); ok {
 			if err := v.validate(); err != nil {
-				return nil, problemOf(err)
+				return nil, refused(ctx, problemOf(err))
 			}
 		}
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, s.fail(ctx, op.OperationID, err)
+			return nil, refused(ctx, s.fail(ctx, op.OperationID, err))
 		}
 		return out, nil
 	})
+}
+
+// refused notes in the audit why an order was refused.
+func refused(ctx context.Context, problem *Problem) *Problem {
+	access.OrderOf(ctx).Failed(problem.Code, problem.Detail)
+	return problem
 }
 
 // fail translates an error and logs it when its cause stays hidden from the

@@ -8,19 +8,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 )
 
 // OrderBody is the body of POST /v1/apps/{app}/pause and of resume; it may be
 // left out.
 type OrderBody struct {
-	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
 }
 
 // ApproveBody is the body of POST /v1/apps/{app}/approve; it may be left out.
 type ApproveBody struct {
 	Step int    `json:"step,omitempty" minimum:"0" doc:"The step, from 1, that is approved; 0 or left out: the one that waits"`
-	By   string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By   string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	Why  string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
 }
 
@@ -69,7 +70,8 @@ func (s *Server) registerOrders() {
 }
 
 func (s *Server) command(ctx context.Context, app string, command teal.Command) (*body[ReleaseView], error) {
-	command.By = or(command.By, string(command.Kind))
+	command.By = by(ctx, command.By)
+	access.OrderOf(ctx).Note("%s", reason(command.Why))
 	release, err := s.cfg.Control.Command(ctx, app, command)
 	return &body[ReleaseView]{ViewRelease(release)}, err
 }

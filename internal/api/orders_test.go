@@ -53,7 +53,7 @@ func TestOrders(t *testing.T) {
 	fake.Advance(time.Minute)
 	var r api.ReleaseView
 	decode(t, c.call("POST", "/v1/apps/hello/pause", `{"by":"ann","why":"lunch"}`).body, &r)
-	want := &teal.Command{Kind: teal.CommandPause, By: "ann", Why: "lunch", At: fake.Now()}
+	want := &teal.Command{Kind: teal.CommandPause, By: "admin (ann)", Why: "lunch", At: fake.Now()}
 	if diff := cmp.Diff(want, r.Commands.Pause); diff != "" {
 		t.Error(diff)
 	}
@@ -69,7 +69,7 @@ func TestOrders(t *testing.T) {
 		t.Errorf("approve a step that is not there: %d %s", a.status, a.body)
 	}
 	decode(t, c.call("POST", "/v1/apps/hello/approve", `{"step":1}`).body, &r)
-	if diff := cmp.Diff([]teal.Command{{Kind: teal.CommandApprove, By: "approve", At: fake.Now(), Step: 1}}, r.Commands.Approvals); diff != "" {
+	if diff := cmp.Diff([]teal.Command{{Kind: teal.CommandApprove, By: "admin", At: fake.Now(), Step: 1}}, r.Commands.Approvals); diff != "" {
 		t.Error(diff)
 	}
 	decode(t, c.call("POST", "/v1/apps/hello/promote", `{"by":"ann"}`).body, &r)
@@ -241,7 +241,7 @@ func TestDeployCompilesAndOverrides(t *testing.T) {
 	var deployed api.DeployView
 	decode(t, c.call("POST", "/v1/apps/hello/versions", body).body, &deployed)
 	orders := deployed.Release.Commands
-	if orders.Force == nil || orders.Force.Why != "it is on fire" || orders.Force.By != "ann" || orders.Unfreeze == nil || orders.Unfreeze.Why != "boss said so" {
+	if orders.Force == nil || orders.Force.Why != "it is on fire" || orders.Force.By != "admin (ann)" || orders.Unfreeze == nil || orders.Unfreeze.Why != "boss said so" {
 		t.Errorf("orders %+v", orders)
 	}
 	want := []teal.Step{{Weight: teal.Percent(20), Hold: teal.Duration(3 * time.Minute)}}

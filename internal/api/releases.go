@@ -7,6 +7,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 )
 
 // ReleaseList is the answer of GET /v1/apps/{app}/releases.
@@ -17,19 +18,19 @@ type ReleaseList struct {
 
 // PromoteBody is the body of POST /v1/apps/{app}/promote; it may be left out.
 type PromoteBody struct {
-	By string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 }
 
 // RollbackBody is the body of POST /v1/apps/{app}/rollback; it may be left out.
 type RollbackBody struct {
 	To  int    `json:"to,omitempty" minimum:"0" doc:"Version to go back to; 0 or left out: where the traffic came from"`
-	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
 }
 
 // AbortBody is the body of POST /v1/apps/{app}/abort; it may be left out.
 type AbortBody struct {
-	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record"`
+	By  string `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
 	Why string `json:"why,omitempty" maxLength:"1000" doc:"Why, for the record"`
 }
 
@@ -84,11 +85,11 @@ func (s *Server) releases(ctx context.Context, in *inList) (*body[ReleaseList], 
 }
 
 func (s *Server) promote(ctx context.Context, in *promoteInput) (*body[ReleaseView], error) {
-	by := "promote"
+	order := PromoteBody{}
 	if in.Body != nil {
-		by = or(in.Body.By, by)
+		order = *in.Body
 	}
-	release, err := s.cfg.Control.Promote(ctx, in.App, by)
+	release, err := s.cfg.Control.Promote(ctx, in.App, by(ctx, order.By))
 	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 
@@ -97,7 +98,11 @@ func (s *Server) rollback(ctx context.Context, in *rollbackInput) (*body[Release
 	if in.Body != nil {
 		order = *in.Body
 	}
-	release, err := s.cfg.Control.Rollback(ctx, in.App, order.To, or(order.By, "rollback"), order.Why)
+	if order.To != 0 {
+		access.OrderOf(ctx).Note("to %s", teal.VersionName(order.To))
+	}
+	access.OrderOf(ctx).Note("%s", reason(order.Why))
+	release, err := s.cfg.Control.Rollback(ctx, in.App, order.To, by(ctx, order.By), order.Why)
 	return &body[ReleaseView]{ViewRelease(release)}, err
 }
 
@@ -106,6 +111,7 @@ func (s *Server) abort(ctx context.Context, in *abortInput) (*body[ReleaseView],
 	if in.Body != nil {
 		order = *in.Body
 	}
-	release, err := s.cfg.Control.Abort(ctx, in.App, or(order.By, "abort"), order.Why)
+	access.OrderOf(ctx).Note("%s", reason(order.Why))
+	release, err := s.cfg.Control.Abort(ctx, in.App, by(ctx, order.By), order.Why)
 	return &body[ReleaseView]{ViewRelease(release)}, err
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,16 +12,20 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"teal"
+	"teal/internal/access"
 )
 
-// Config is what a Server needs. Control, Bundles, Logs and Token are required.
+// Config is what a Server needs. Control, Bundles, Logs and Access are required.
 type Config struct {
 	Control Control
 	Bundles Bundles
 	Logs    Logs
-	// Token is the bearer token. With an empty one every request that needs a
-	// token is refused.
-	Token string
+	// Access knows the tokens. Without it every request that needs one is refused.
+	Access *access.Tokens
+	// Audit is where orders are noted; nil: nowhere.
+	Audit *access.Audit
+	// Attempts slows down who tries tokens; nil: those that this server sees alone.
+	Attempts *access.Attempts
 	// AWS answers what awslambda.Owns, with AWS's own signatures in place of the
 	// token; nil: there is no such interface.
 	AWS    http.Handler
@@ -64,7 +67,6 @@ const (
 // that only a listener can have.
 type Server struct {
 	cfg     Config
-	token   [sha256.Size]byte
 	mux     *http.ServeMux
 	api     huma.API
 	openAPI []byte
@@ -99,7 +101,13 @@ func New(cfg Config) *Server {
 	if cfg.Heartbeat == 0 {
 		cfg.Heartbeat = DefaultHeartbeat
 	}
-	s := &Server{cfg: cfg, token: sha256.Sum256([]byte(cfg.Token)), mux: http.NewServeMux(), stall: stallTimeout, rest: leftoverLimit}
+	if cfg.Access == nil {
+		cfg.Access = access.New(access.Config{})
+	}
+	if cfg.Attempts == nil {
+		cfg.Attempts = access.NewAttempts(nil)
+	}
+	s := &Server{cfg: cfg, mux: http.NewServeMux(), stall: stallTimeout, rest: leftoverLimit}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.api = newHuma(s.mux, cfg.Version)
 	s.registerAll()
@@ -114,15 +122,18 @@ func (s *Server) registerAll() {
 	s.registerAliases()
 	s.registerReleases()
 	s.registerOrders()
+	s.registerOperator()
 	s.registerIntervals()
 	s.registerInvoke()
 	s.registerBundles()
 	s.registerEvents()
 	s.registerLogs()
 	s.registerAlerts()
+	s.registerTokens()
+	s.registerAudit()
 	s.registerOpen()
 	if s.cfg.Metrics != nil {
-		s.mux.Handle("GET /metrics", s.cfg.Metrics)
+		s.mux.Handle("GET /metrics", s.permitted(teal.RoleViewer, s.cfg.Metrics))
 	}
 }
 
@@ -164,10 +175,34 @@ func (s *Server) Run(ctx context.Context, ln net.Listener) error {
 	return nil
 }
 
-// streaming returns a context for a stream: it ends with the request or with
-// the server. The caller must call the function when the stream ends.
+// tokenCheck is how often a stream looks whether its token still holds.
+const tokenCheck = 2 * time.Second
+
+// streaming returns a context for a stream: it ends with the request, with the
+// server, and when the client's token proves nothing any more. The caller must call
+// the function when the stream ends.
 func (s *Server) streaming(ctx context.Context) (context.Context, context.CancelFunc) {
+	caller := access.CallerOf(ctx)
 	ctx, cancel := context.WithCancel(ctx)
 	unhook := context.AfterFunc(s.stopping, cancel)
+	if !caller.Shared {
+		go s.endWithToken(ctx, caller, cancel)
+	}
 	return ctx, func() { unhook(); cancel() }
+}
+
+func (s *Server) endWithToken(ctx context.Context, caller access.Caller, end func()) {
+	ticker := time.NewTicker(tokenCheck)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if !s.cfg.Access.Holds(caller) {
+				end()
+				return
+			}
+		}
+	}
 }

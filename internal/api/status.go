@@ -19,6 +19,12 @@ type Status struct {
 	// Judgement is what the judge says of the active release at this moment; nil
 	// while there is nothing to judge.
 	Judgement *teal.Judgement `json:"judgement,omitempty"`
+	// Stopped is who has stopped the app; Frozen who has frozen it, as long as that
+	// holds. Freeze windows are the policy's.
+	Stopped *teal.AppOrder `json:"stopped,omitempty" doc:"Who has stopped the app; left out when it is not stopped"`
+	Frozen  *teal.AppOrder `json:"frozen,omitempty" doc:"Who has frozen the app, beside the freeze windows of its policy; left out when nobody has"`
+	// Orders are the last times that it was stopped, started, frozen and unfrozen.
+	Orders []teal.AppOrder `json:"app_orders,omitempty" doc:"The last times that somebody stopped, started, froze or unfroze the app, oldest first"`
 }
 
 // AliasView is an alias with the revision that a compare-and-swap names.
@@ -71,6 +77,9 @@ type Records struct {
 	Active       *teal.Release // nil: none
 	Last         *teal.Release // the newest release, active or not
 	Judgement    *teal.Judgement
+	Stopped      *teal.AppOrder
+	Frozen       *teal.AppOrder // nil when its end has passed
+	Orders       []teal.AppOrder
 }
 
 // NewStatus puts records together for users. Environments are ordered by
@@ -82,6 +91,10 @@ func NewStatus(r Records) Status {
 		Environments: make([]EnvironmentView, 0, len(r.Environments)),
 		Release:      viewIfAny(cmp.Or(r.Active, r.Last)),
 		Judgement:    r.Judgement,
+		Stopped:      r.Stopped, Frozen: r.Frozen, Orders: r.Orders,
+	}
+	if status.Release != nil && !status.Release.Phase.Ended() {
+		status.Release.Frozen = r.Frozen
 	}
 	var live teal.Alias
 	for _, a := range r.Aliases {

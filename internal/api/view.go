@@ -21,6 +21,10 @@ type AppView struct {
 	Active      string     `json:"active,omitempty"` // ID of the release that runs
 	Deleting    bool       `json:"deleting,omitempty"`
 	Queue       []string   `json:"queue,omitempty"` // IDs of the releases that wait
+
+	Stopped *teal.AppOrder  `json:"stopped,omitempty"`
+	Frozen  *teal.AppOrder  `json:"frozen,omitempty" doc:"The newest freeze that somebody has ordered; it may be over"`
+	Orders  []teal.AppOrder `json:"app_orders,omitempty"`
 }
 
 // VersionView is a version.
@@ -86,6 +90,8 @@ type ReleaseView struct {
 	DoubtUntil  *time.Time  `json:"doubt_until,omitempty" doc:"When it goes on, or back, without a verdict"`
 	OutageSince *time.Time  `json:"outage_since,omitempty" doc:"Since when neither version is healthy"`
 	Queued      bool        `json:"queued,omitempty" doc:"It waits for another release of its app to end"`
+	// Frozen is set in the status of an app alone.
+	Frozen *teal.AppOrder `json:"frozen,omitempty" doc:"Who has frozen the app, so that it moves no traffic on; only in the status of the app"`
 
 	Tasks    []TaskView        `json:"tasks,omitempty"`
 	Evidence []teal.Finding    `json:"evidence,omitempty" doc:"What decisions stand on, oldest first"`
@@ -187,6 +193,7 @@ func viewRecord(record any) any {
 		return AppView{
 			Name: r.Name, CreatedAt: r.CreatedAt, LastVersion: r.LastVersion, LastRelease: r.LastRelease,
 			Policy: ViewPolicy(r.Policy), Active: r.Active, Deleting: r.Deleting, Queue: r.Queue,
+			Stopped: r.Stopped, Frozen: r.Frozen, Orders: r.Orders,
 		}
 	case teal.Version:
 		return ViewVersion(r)

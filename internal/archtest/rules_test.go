@@ -50,13 +50,16 @@ const everyone = "*"
 var designed = rules{
 	only: map[string][]string{
 		"internal/acme":       {"internal/doctor", "internal/store"},
+		"internal/access":     {"internal/store"},
 		"internal/analysis":   {},
 		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
 		"internal/check":      {"internal/process", "internal/removal"},
 		"internal/atomicfile": {},
 		"internal/await":      {}, // for tests: waits with a limit
-		"internal/cron":       {},
-		"internal/doctor":     {},
+		// What nodes say of themselves: it knows no gateway and no environment.
+		"internal/cluster": {"internal/keylock", "internal/store"},
+		"internal/cron":    {},
+		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
@@ -64,11 +67,11 @@ var designed = rules{
 		"internal/gateway":  {"internal/http1"},
 		"internal/http1":    {},
 		"internal/keylock":  {},
-		"internal/lease":    {},
+		"internal/lease":    {"internal/store"},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":   {"internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
+		"internal/lambda":   {"internal/access", "internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":     {},
 		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
@@ -78,16 +81,18 @@ var designed = rules{
 		"internal/yamltree": {},
 		"internal/release":  {"internal/freeze"},
 		"internal/removal":  {},
+		"internal/roles":    {},
 		"internal/ports":    {},
 		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
 		"internal/static":   {"internal/gateway"}, // whom it answers
 		"internal/store":    {},
 		"internal/tracing":  {"internal/gateway"},
-		"internal/api":      {"internal/cron", "internal/freeze"},
-		"internal/client":   {"internal/api"},
+		// Its play-mate in tests has tokens in memory.
+		"internal/api":    {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
+		"internal/client": {"internal/api"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
+		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},
@@ -99,7 +104,7 @@ var designed = rules{
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},

@@ -57,7 +57,7 @@ func (s *session) aliasSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			body := api.AliasBody{Versions: targets, By: s.by("alias set")}
+			body := api.AliasBody{Versions: targets, By: s.by()}
 			if cmd.Flags().Changed("revision") {
 				body.Revision = &revision
 			}

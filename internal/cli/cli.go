@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,8 +122,9 @@ func (s *session) root() *cobra.Command {
 	})
 	root.AddCommand(
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
-		s.abortCommand(), s.rollbackCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
-		s.logsCommand(), s.aliasCommand(), s.invokeCommand(), s.doctorCommand(),
+		s.abortCommand(), s.rollbackCommand(), s.freezeCommand(), s.unfreezeCommand(), s.stopCommand(), s.startCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
+		s.logsCommand(), s.aliasCommand(), s.appCommand(), s.invokeCommand(), s.doctorCommand(),
+		s.tokenCommand(), s.auditCommand(),
 		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root
@@ -149,6 +151,8 @@ func arguments(low, high int) cobra.PositionalArgs {
 			return usagef(cmd, "%s: an argument is missing", cmd.CommandPath())
 		case len(args) > high:
 			return usagef(cmd, "%s: unexpected argument %q", cmd.CommandPath(), args[high])
+		case slices.Contains(args, ""): // as a script's variable is that nobody has set
+			return usagef(cmd, "%s: an argument is empty", cmd.CommandPath())
 		}
 		return nil
 	}

@@ -113,6 +113,25 @@ func (p *progress) seeOutage() []string {
 	return []string{r.Reason}
 }
 
+// seeFreeze tells that a freeze holds the release where it is, and that none does any
+// longer.
+func (p *progress) seeFreeze() []string {
+	r := p.release
+	if r.Queued || r.Phase.Ended() || r.Phase == teal.PhaseRollingBack {
+		return nil
+	}
+	r.Frozen = p.frozen
+	if text := heldByFreeze(r, p.now(), p.clock); text != "" {
+		p.said.once("frozen", "")
+		return p.said.once(text, "release %s is %s", r.ID, text)
+	}
+	if !p.said["frozen"] {
+		return nil
+	}
+	delete(p.said, "frozen")
+	return []string{"no longer frozen"}
+}
+
 // seeOrders tells what people asked for, except for a rollback, which is told as
 // its reason.
 func (p *progress) seeOrders() []string {

@@ -60,7 +60,7 @@ func (s *session) deployCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&flags.strategy, "strategy", "", "instead of the manifest's: all-at-once, canary, linear, or a name of CodeDeploy's")
 	cmd.Flags().Var(&flags.force, "force", "release although hooks, checks, warm-ups, judges or a missing approval would stop it; not although it is unhealthy, frozen or past its deadline; give a `reason`")
-	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release in a freeze window; give a `reason`")
+	cmd.Flags().Var(&flags.unfreeze, "override-freeze", "release although the app is frozen; give a `reason`")
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
@@ -106,18 +106,35 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	if err != nil {
 		return err
 	}
-	sent, err := s.upload(ctx, c, bundles)
-	if err != nil {
-		return interruptedUpload(err)
-	}
-	d, err := c.Deploy(ctx, api.DeployBody{
-		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by("deploy"),
+	d, sent, err := s.ship(ctx, c, bundles, api.DeployBody{
+		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by(),
 		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
 	})
 	if err != nil {
-		return interruptedDeploy(err, spec.App)
+		return err
 	}
 	return s.deployed(ctx, d, sent, waitOptions{until: until, ready: policy.ReadyWithin.Std()})
+}
+
+// shipTries bounds how often code is sent for one deploy: each further try means that
+// the server has removed some in between, because nothing needed it any more.
+const shipTries = 3
+
+// ship sends what the server does not have and orders the deploy. It returns how many
+// bytes were sent.
+func (s *session) ship(ctx context.Context, c *client.Client, bundles map[string]bundle, order api.DeployBody) (d api.DeployView, sent int64, err error) {
+	for range shipTries {
+		more, failed := s.upload(ctx, c, bundles)
+		sent += more
+		if failed != nil {
+			return d, sent, interruptedUpload(failed)
+		}
+		d, err = c.Deploy(ctx, order)
+		if !teal.IsCode(err, teal.CodeUnknownBundle) {
+			return d, sent, interruptedDeploy(err, order.Spec.App)
+		}
+	}
+	return d, sent, err
 }
 
 // override takes the strategy of the command line instead of the manifest's.

@@ -189,13 +189,21 @@ func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string)
 	case r.DoubtSince != nil:
 		return "waiting for a verdict since " + clock(*r.DoubtSince) + verdictDeadlineText(r, clock)
 	}
-	if f, until, frozen := freeze.Frozen(r.Policy.Freeze, now); frozen && r.Commands.Unfreeze == nil && share(r) != teal.All {
-		if until.IsZero() {
-			return "frozen" + quoted(f.Reason) + ", with no end in sight"
-		}
-		return "frozen until " + clock(until) + quoted(f.Reason)
+	return cmp.Or(heldByFreeze(r, now, clock), progressText(r, now, clock))
+}
+
+// heldByFreeze says which freeze keeps a release from moving traffic on, at a time;
+// "" when none does.
+func heldByFreeze(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
+	holding, frozen := freeze.InForce(r.Policy.Freeze, r.Frozen, now)
+	if !frozen || r.Commands.Unfreeze != nil || share(r) == teal.All {
+		return ""
 	}
-	return progressText(r, now, clock)
+	text := frozenText(holding, clock)
+	if holding.By != "" {
+		text += "; end it with `teal unfreeze " + r.App + "`"
+	}
+	return text
 }
 
 // progressText says what a release waits for that needs nobody.
@@ -274,7 +282,7 @@ func orderText(o teal.Command) string {
 		teal.CommandPromote: "promoted to 100 % at once", teal.CommandPause: "paused",
 		teal.CommandApprove:  fmt.Sprintf("step %d approved", o.Step),
 		teal.CommandForce:    "forced",
-		teal.CommandUnfreeze: "freeze windows overridden",
+		teal.CommandUnfreeze: "freeze overridden",
 	}[o.Kind]
 	text := what + " by " + orderedBy(o) + quoted(o.Why)
 	if o.Kind == teal.CommandForce {

@@ -26,11 +26,13 @@ type Env struct {
 	Getenv func(string) string
 	// Terminal says that Stdout is a terminal: colour, and a live view.
 	Terminal bool
-	Now      func() time.Time // its zone is the one that times are shown in
-	Version  string           // of Teal
-	Commit   string           // that it was built from, "" where that is not known
-	Date     string           // of that commit, likewise
-	User     string           // whom the process belongs to, "" where that is not known
+	// Asks says that somebody sits at both ends and can be asked.
+	Asks    bool
+	Now     func() time.Time // its zone is the one that times are shown in
+	Version string           // of Teal
+	Commit  string           // that it was built from, "" where that is not known
+	Date    string           // of that commit, likewise
+	User    string           // whom the process belongs to, "" where that is not known
 	// ServiceData is where a server that runs as this machine's service has its data;
 	// "" where there is no such place.
 	ServiceData string
@@ -68,6 +70,7 @@ func SystemEnv(serve func(ctx context.Context, o ServeOptions) error) Env {
 	env := Env{
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Getenv: os.Getenv,
 		Terminal: term.IsTerminal(int(os.Stdout.Fd())),
+		Asks:     term.IsTerminal(int(os.Stdout.Fd())) && term.IsTerminal(int(os.Stdin.Fd())),
 		Now:      time.Now,
 		User:     processUser(),
 

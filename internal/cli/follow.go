@@ -83,7 +83,7 @@ func parseWait(s string) (waitFor, error) {
 // follow tells how a release goes until it is live (or completed) and returns it
 // as it is then. A release that ends badly is an error with CodeReleaseFailed.
 func (s *session) follow(ctx context.Context, r api.ReleaseView, until waitFor) (api.ReleaseView, error) {
-	p := newProgress(r, until, s.clock)
+	p := newProgress(r, until, s.env.Now, s.clock)
 	err := s.events(ctx, r.App, func(e client.Event) bool {
 		for _, line := range p.see(e) {
 			s.say("%s", line)

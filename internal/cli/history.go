@@ -111,18 +111,42 @@ func (s *session) history(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	s.show(api.ReleaseList{Releases: releases}, func() {
-		if len(releases) == 0 {
+	status, err := c.Status(ctx, app)
+	if err != nil {
+		return err
+	}
+	s.show(history{Releases: releases, Orders: status.Orders}, func() {
+		if len(releases)+len(status.Orders) == 0 {
 			s.out.line("%s has never been released", app)
 			return
 		}
 		rows := [][]string{{"RELEASE", "FROM", "TO", "PHASE", "STARTED", "LIVE AFTER", "BY", "REASON"}}
-		for i := len(releases) - 1; i >= 0; i-- {
-			rows = append(rows, s.historyRow(releases[i]))
-		}
-		s.out.table(rows)
+		s.out.table(append(rows, s.historyRows(releases, status.Orders)...))
 	})
 	return nil
+}
+
+// history is what `teal history --json` writes.
+type history struct {
+	Releases []api.ReleaseView `json:"releases"`
+	Orders   []teal.AppOrder   `json:"app_orders,omitempty"`
+}
+
+// historyRows returns releases and orders for the app, both oldest first, as rows,
+// newest first.
+func (s *session) historyRows(releases []api.ReleaseView, orders []teal.AppOrder) [][]string {
+	var rows [][]string
+	for len(releases)+len(orders) > 0 {
+		r, o := len(releases)-1, len(orders)-1
+		if o >= 0 && (r < 0 || orders[o].At.After(releases[r].CreatedAt)) {
+			rows = append(rows, []string{"-", "-", "-", s.appOrderText(orders[o]), s.timestamp(orders[o].At), "-", orders[o].By, orders[o].Why})
+			orders = orders[:o]
+			continue
+		}
+		rows = append(rows, s.historyRow(releases[r]))
+		releases = releases[:r]
+	}
+	return rows
 }
 
 func (s *session) historyRow(r api.ReleaseView) []string {

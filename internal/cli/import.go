@@ -97,7 +97,9 @@ func (s *session) importResult(file string, result importer.Result, o importOpti
 			if _, err := s.out.Write(result.Manifest); err != nil {
 				return err
 			}
-			s.tell(out, file, func(format string, args ...any) { _, _ = fmt.Fprintln(s.env.Stderr, escapeControls(fmt.Sprintf(format, args...))) })
+			s.tell(out, file, func(format string, args ...any) {
+				_, _ = fmt.Fprintln(s.env.Stderr, escapeControls(fmt.Sprintf(format, args...)))
+			})
 			return nil
 		}
 		s.show(out, nil)

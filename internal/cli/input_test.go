@@ -18,6 +18,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/api/apitest"
+	"teal/internal/await"
 	"teal/internal/cli"
 	"teal/internal/nobody"
 )
@@ -30,7 +31,7 @@ func (w *world) until(texts []string, args ...string) (string, int) {
 	var out, errs buffer
 	done := make(chan int, 1)
 	go func() { done <- cli.Run(ctx, args, w.environment(&out, &errs, "")) }()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(await.Patience)
 	for !hasAll(out.String(), texts) {
 		if time.Now().After(deadline) {
 			w.t.Errorf("%v never says %q:\n%s%s", args, texts, out.String(), errs.String())
@@ -414,5 +415,18 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	}
 	if r.code != 0 {
 		t.Errorf("exit %d", r.code)
+	}
+}
+
+// An argument that is empty, as a variable of a script is that nobody has set, is
+// refused before anything is asked. Seen red without the look for it: the server's
+// redirect to a path without the empty part was told.
+func TestAnEmptyArgumentIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, args := range [][]string{{"stop", ""}, {"app", "delete", "", "--yes"}, {"status", ""}, {"alias", "set", "hello", "", "1"}, {"deploy", ""}} {
+		if r := w.run(args...); r.code != 2 || !strings.Contains(r.err, "an argument is empty") {
+			t.Errorf("teal %q: exit %d, %s%s", args, r.code, r.out, r.err)
+		}
 	}
 }

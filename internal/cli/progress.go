@@ -15,17 +15,19 @@ import (
 type progress struct {
 	release      api.ReleaseView
 	envs         map[teal.VersionRef]api.EnvironmentEvent // the last known, also of those that are gone
+	frozen       *teal.AppOrder                           // the freeze that somebody has ordered
+	now          func() time.Time
 	clock        func(time.Time) string
 	waitFor      waitFor
 	toldStarting bool   // "starting" has been said
 	toldLive     bool   // "is live" has been said
 	toldRollback bool   // "rolling back" has been said
 	lastTrouble  string // the last reason that was said
-	said         dedupe // what has been said of steps, tasks and orders
+	said         dedupe // what has been said of steps, tasks, orders and freezes
 }
 
-func newProgress(r api.ReleaseView, until waitFor, clock func(time.Time) string) *progress {
-	return &progress{release: r, envs: map[teal.VersionRef]api.EnvironmentEvent{}, waitFor: until, clock: clock}
+func newProgress(r api.ReleaseView, until waitFor, now func() time.Time, clock func(time.Time) string) *progress {
+	return &progress{release: r, envs: map[teal.VersionRef]api.EnvironmentEvent{}, waitFor: until, now: now, clock: clock}
 }
 
 // see takes an event and returns the lines that it is worth.
@@ -35,6 +37,10 @@ func (p *progress) see(e client.Event) []string {
 	}
 	if r, ok := e.Release(); ok && r.ID == p.release.ID {
 		return p.seeRelease(r)
+	}
+	if app, ok := e.AppRecord(); ok {
+		p.frozen = app.Frozen
+		return p.seeFreeze()
 	}
 	return nil
 }
@@ -72,6 +78,7 @@ func (p *progress) seeRelease(r api.ReleaseView) []string {
 	lines = append(lines, p.seeStep()...)
 	lines = append(lines, p.seeOutage()...)
 	lines = append(lines, p.seeOrders()...)
+	lines = append(lines, p.seeFreeze()...)
 	return append(lines, p.seePhase()...)
 }
 

@@ -38,7 +38,7 @@ func (s *session) promote(ctx context.Context, app string, until waitFor) error 
 	if err != nil {
 		return err
 	}
-	release, err := c.Promote(ctx, app, api.PromoteBody{By: s.by("promote")})
+	release, err := c.Promote(ctx, app, api.PromoteBody{By: s.by()})
 	if err != nil {
 		return interruptedDeploy(err, app)
 	}
@@ -82,7 +82,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 		return err
 	}
 	start := s.env.Now()
-	release, err := c.Rollback(ctx, app, api.RollbackBody{To: to, By: s.by("rollback"), Why: why})
+	release, err := c.Rollback(ctx, app, api.RollbackBody{To: to, By: s.by(), Why: why})
 	if err != nil {
 		return interruptedRequest(err, "rollback", app)
 	}
@@ -119,7 +119,7 @@ func (s *session) abort(ctx context.Context, app, why string) error {
 	if err != nil {
 		return err
 	}
-	release, err := c.Abort(ctx, app, api.AbortBody{By: s.by("abort"), Why: why})
+	release, err := c.Abort(ctx, app, api.AbortBody{By: s.by(), Why: why})
 	if err != nil {
 		return interruptedRequest(err, "abort", app)
 	}
@@ -153,19 +153,19 @@ func whoHasTraffic(r api.ReleaseView) string {
 
 func (s *session) pauseCommand() *cobra.Command {
 	return s.orderCommand(teal.CommandPause, "Hold the running release at its current step", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
-		return c.Pause(ctx, app, api.OrderBody{By: s.by("pause"), Why: why})
+		return c.Pause(ctx, app, api.OrderBody{By: s.by(), Why: why})
 	})
 }
 
 func (s *session) resumeCommand() *cobra.Command {
 	return s.orderCommand(teal.CommandResume, "Continue a paused release", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
-		return c.Resume(ctx, app, api.OrderBody{By: s.by("resume"), Why: why})
+		return c.Resume(ctx, app, api.OrderBody{By: s.by(), Why: why})
 	})
 }
 
 func (s *session) approveCommand() *cobra.Command {
 	return s.orderCommand(teal.CommandApprove, "Approve the step that the running release is waiting at", func(ctx context.Context, c *client.Client, app, why string) (api.ReleaseView, error) {
-		return c.Approve(ctx, app, api.ApproveBody{By: s.by("approve"), Why: why})
+		return c.Approve(ctx, app, api.ApproveBody{By: s.by(), Why: why})
 	})
 }
 

@@ -133,14 +133,15 @@ func dataDir(getenv func(string) string) (string, error) {
 	return "", teal.Errorf(teal.CodeInvalidInput, "neither TEAL_DATA, XDG_DATA_HOME nor HOME is set; set TEAL_DATA to the server's data directory")
 }
 
-// by says who asks, for the server's record.
-func (s *session) by(fallback string) string {
+// by says who asks, for the server's record: it writes it beside the name of its own
+// token, which several people have. "" where that is not known.
+func (s *session) by() string {
 	for _, user := range []string{s.env.Getenv("USER"), s.env.Getenv("LOGNAME"), s.env.User} {
 		if user != "" && len(user) <= 100 {
 			return user
 		}
 	}
-	return fallback
+	return ""
 }
 
 // local returns t in the zone that times are shown in.

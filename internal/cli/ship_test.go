@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"teal"
 )
 
 func TestDeployTellsWhatStaysBehind(t *testing.T) {
@@ -18,6 +20,27 @@ func TestDeployTellsWhatStaysBehind(t *testing.T) {
 		t.Errorf("%d %s%s", r.code, r.out, r.err)
 	}
 	if r := w.run("deploy", w.dir); strings.Contains(r.out, "not shipped") { // the server has the code
+		t.Errorf("%d %s%s", r.code, r.out, r.err)
+	}
+}
+
+// Code that the server removes between the look for it and the deploy is sent again, a
+// few times. Seen red without the second try.
+func TestDeploySendsCodeAgainThatWasRemovedMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	refuse := 2
+	w.fake.RefuseDeploy = func() error {
+		if refuse--; refuse < 0 {
+			return nil
+		}
+		return teal.Errorf(teal.CodeUnknownBundle, "the bundle has not been uploaded")
+	}
+	if r := w.run("deploy", w.dir); r.code != 0 || !strings.Contains(r.out, "v1 is live") {
+		t.Errorf("%d %s%s", r.code, r.out, r.err)
+	}
+	refuse = 100
+	if r := w.run("deploy", w.dir); r.code != 2 || !strings.Contains(r.err, "has not been uploaded") {
 		t.Errorf("%d %s%s", r.code, r.out, r.err)
 	}
 }

@@ -98,9 +98,15 @@ func releaseWord(r *api.ReleaseView) string {
 }
 
 func environmentWords(status api.Status) string {
-	words := make([]string, len(status.Environments))
-	for i, env := range status.Environments {
-		words[i] = fmt.Sprintf("%s %s", teal.VersionName(env.Version), env.State)
+	words := make([]string, 0, len(status.Environments)+2)
+	if status.Stopped != nil {
+		words = append(words, "stopped by "+status.Stopped.By)
+	}
+	for _, env := range status.Environments {
+		words = append(words, fmt.Sprintf("%s %s", teal.VersionName(env.Version), env.State))
+	}
+	if status.Frozen != nil {
+		words = append(words, "frozen by "+status.Frozen.By)
 	}
 	return strings.Join(words, ", ")
 }
@@ -114,6 +120,12 @@ func (s *session) statusText(status api.Status) string {
 	}
 	if _, ok := status.Aliases[teal.AliasLive]; !ok {
 		fmt.Fprintf(&b, "  %-8s  no live version: this app's routes return 404\n", teal.AliasLive)
+	}
+	if status.Stopped != nil {
+		fmt.Fprintf(&b, "  %s  %s; its routes answer 503 until `teal start %s`\n", s.out.paint(s.out.bad, "stopped "), strings.TrimPrefix(s.stoppedText(*status.Stopped), "stopped "), status.App)
+	}
+	if status.Frozen != nil {
+		fmt.Fprintf(&b, "  %-8s  %s\n", "frozen", strings.TrimPrefix(s.frozenByText(*status.Frozen), "frozen "))
 	}
 	for _, env := range status.Environments {
 		b.WriteString(s.environmentText(env, status.Release))

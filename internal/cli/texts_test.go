@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,8 +25,9 @@ var texts = map[string]func(*script){
 	"teal": textsOfTeal, "deploy": textsOfDeploy, "promote": textsOfPromote, "rollback": textsOfRollback, "abort": textsOfAbort,
 	"pause": textsOfPause, "resume": textsOfResume, "approve": textsOfApprove, "status": textsOfStatus, "watch": textsOfWatch,
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
+	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"token": textsOfToken, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"service": textsOfService, "completion": textsOfCompletion,
 }
 
@@ -349,6 +351,21 @@ func (s *script) deployFrozen() {
 	s.canaryApp("one")
 	s.endlessFreeze()
 	s.teal("deploy", s.dir)
+	s.scene("A release that somebody freezes")
+	s.canaryApp("one")
+	s.quietly("deploy DIR")
+	s.canaryApp("two")
+	s.fake.OnWatch = func(string) {
+		verify(s.fake)
+		s.fake.Step("hello")
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Advance(5 * time.Minute)
+		s.run("freeze", "hello", "--reason", "and longer")
+		s.run("unfreeze", "hello")
+		s.fake.Step("hello")
+		s.fake.GoLive("hello")
+	}
+	s.teal("deploy", s.dir)
 }
 
 // endlessFreeze writes the app with a freeze that never ends.
@@ -431,6 +448,106 @@ func textsOfAbort(s *script) {
 	s.scene("A first release")
 	s.started()
 	s.teal("abort", "hello")
+}
+
+func textsOfApp(s *script) {
+	s.title("Help")
+	s.teal("app", "--help")
+	s.teal("app", "delete", "--help")
+	s.scene("An app that is live")
+	s.teal("app", "delete", "hello")
+	s.quietly("deploy DIR")
+	s.teal("app", "delete", "hello")
+	s.tty = true
+	s.asked("jello\n", "app", "delete", "hello")
+	s.asked("", "app", "delete", "hello", "--with-state")
+	s.asked("hello\n", "app", "delete", "hello")
+	s.tty = false
+	s.teal("app", "delete", "hello", "--yes")
+	s.teal("status", "hello")
+	s.quietly("deploy DIR")
+	s.teal("app", "delete", "hello", "--yes", "--with-state")
+	s.teal("app", "delete", "nope", "--yes")
+	s.canary("A release that runs")
+	s.teal("app", "delete", "hello", "--yes")
+}
+
+// asked shows a command on a terminal on which somebody types an answer.
+func (s *script) asked(answer string, args ...string) {
+	s.t.Helper()
+	r := s.runWith(s.t.Context(), answer, args...)
+	fmt.Fprintf(&s.text, "$ teal %s   # typed: %q\n%s\n", s.stable(strings.Join(args, " ")), answer, s.stable(r.out))
+	for line := range strings.Lines(s.stable(r.err)) {
+		fmt.Fprintf(&s.text, "! %s", line)
+	}
+	if r.code != 0 {
+		fmt.Fprintf(&s.text, "(exit %d)\n", r.code)
+	}
+	s.text.WriteString("\n")
+}
+
+func textsOfStop(s *script) {
+	s.title("Help")
+	s.teal("stop", "--help")
+	s.scene("An app that is live")
+	s.quietly("deploy DIR")
+	s.teal("stop", "hello", "--reason", "too expensive")
+	s.teal("stop", "hello")
+	s.teal("status", "hello")
+	s.teal("status")
+	s.teal("deploy", s.dir)
+	s.quietly("start hello")
+	s.teal("history", "hello")
+	s.teal("stop", "nope")
+	s.canary("A release that runs")
+	s.teal("stop", "hello")
+}
+
+func textsOfStart(s *script) {
+	s.title("Help")
+	s.teal("start", "--help")
+	s.scene("An app that is stopped")
+	s.quietly("deploy DIR", "stop hello")
+	s.teal("start", "hello")
+	s.teal("start", "hello")
+	s.teal("status", "hello")
+	s.teal("start", "nope")
+}
+
+func textsOfFreeze(s *script) {
+	s.title("Help")
+	s.teal("freeze", "--help")
+	s.scene("An app that is live")
+	s.quietly("deploy DIR")
+	s.teal("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+	s.teal("status", "hello")
+	s.app("two")
+	s.teal("deploy", s.dir)
+	s.teal("freeze", "hello", "--reason", "we are at a fair")
+	s.teal("status", "hello")
+	s.teal("status")
+	s.teal("deploy", s.dir)
+	s.teal("deploy", s.dir, "--override-freeze", "the shop is down")
+	s.teal("freeze", "hello")
+	s.teal("freeze", "hello", "--for", "-1h", "--reason", "no")
+	s.teal("freeze", "nope", "--reason", "no")
+	s.canary("A release that runs")
+	s.teal("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+	s.teal("status", "hello")
+	s.teal("history", "hello")
+}
+
+func textsOfUnfreeze(s *script) {
+	s.title("Help")
+	s.teal("unfreeze", "--help")
+	s.scene("An app that is frozen")
+	s.quietly("deploy DIR", "freeze hello --reason fair")
+	s.teal("unfreeze", "hello", "--reason", "the fair is over")
+	s.teal("unfreeze", "hello")
+	s.canary("One whose policy freezes it, too")
+	s.fake.Advance(8 * time.Hour) // it is Friday evening
+	s.quietly("freeze hello --reason fair")
+	s.teal("unfreeze", "hello")
 }
 
 func textsOfPause(s *script) {
@@ -597,6 +714,16 @@ func textsOfWatch(s *script) {
 	s.tty = true
 	s.fake.OnWatch = nil
 	s.interrupt("for all of it", "watch", "hello")
+	s.canary("A release that somebody freezes")
+	s.fake.OnWatch = func(string) {
+		s.fake.OnWatch = nil
+		s.run("freeze", "hello", "--for", "2h", "--reason", "database maintenance")
+		s.fake.Doubt("hello", "too little traffic")
+		s.fake.Step("hello")
+		s.run("unfreeze", "hello")
+		s.fake.GoLive("hello")
+	}
+	s.interrupt("points to v2", "watch", "hello")
 }
 
 func textsOfHistory(s *script) {
@@ -887,6 +1014,67 @@ func textsOfDoctor(s *script) {
 	s.teal("doctor", "--json")
 	s.teal("doctor", "--set-aside", "apps.shop.app")
 	s.teal("doctor", "--set-aside", "apps.well.app")
+}
+
+// secrets are what a golden file cannot hold, because every run has others.
+var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+
+func textsOfToken(s *script) {
+	s.title("Help")
+	s.teal("token", "--help")
+	s.teal("token", "create", "--help")
+	s.title("Tokens of programs and people")
+	s.teal("token", "list")
+	s.teal("token", "create", "ci", "--role", "deployer", "--app", "hello", "--expires", "90d")
+	s.teal("token", "create", "terraform", "--role", "deployer", "--access-key")
+	s.teal("token", "create", "grafana", "--role", "viewer", "--expires", "1h", "--json")
+	s.fake.Advance(2 * time.Hour)
+	s.teal("token", "list")
+	s.teal("token", "list", "--json")
+	s.teal("token", "revoke", "ci")
+	s.title("What cannot be")
+	s.teal("token", "create", "ops")
+	s.teal("token", "create", "ops", "--role", "root")
+	s.teal("token", "create", "ops", "--role", "admin", "--app", "hello")
+	s.teal("token", "create", "terraform", "--role", "viewer")
+	s.teal("token", "create", "admin", "--role", "admin")
+	s.teal("token", "create", "ops", "--role", "viewer", "--expires", "soon")
+	s.teal("token", "create", "o/ps", "--role", "viewer")
+	s.teal("token", "revoke", "nobody")
+	s.title("A token that may not")
+	made := s.run("token", "create", "eve", "--role", "viewer", "--json")
+	var token api.NewToken
+	if err := json.Unmarshal([]byte(made.out), &token); err != nil {
+		s.t.Fatal(err)
+	}
+	s.quietly("deploy DIR")
+	s.env["TEAL_TOKEN"] = token.Token
+	s.teal("rollback", "hello")
+	s.teal("token", "list")
+	delete(s.env, "TEAL_TOKEN")
+	s.quietly("token revoke eve")
+	s.env["TEAL_TOKEN"] = token.Token
+	s.teal("status")
+}
+
+func textsOfAudit(s *script) {
+	s.title("Help")
+	s.teal("audit", "--help")
+	s.title("Orders")
+	s.teal("audit")
+	s.quietly("deploy DIR")
+	s.app("two")
+	s.quietly("deploy DIR")
+	s.teal("rollback", "hello", "--reason", "it smells")
+	s.teal("promote", "nothing")
+	s.quietly("token create ci --role viewer")
+	s.teal("audit")
+	s.teal("audit", "hello", "--limit", "1")
+	s.teal("audit", "hello", "--limit", "1", "--json")
+	s.teal("audit", "--by", "ci")
+	s.title("What cannot be")
+	s.teal("audit", "--since", "soon")
+	s.teal("audit", "--limit", "0")
 }
 
 func textsOfValidate(s *script) {

@@ -79,8 +79,12 @@ func (s *session) watchScreen(ctx context.Context, app string) func(client.Event
 // watchLines writes a line for each record that says something new.
 func (s *session) watchLines(app string) func(client.Event) error {
 	said := map[string]string{}
+	var frozen *teal.AppOrder
 	return func(e client.Event) error {
-		key, line, at := s.eventLine(e)
+		if app, ok := e.AppRecord(); ok {
+			frozen = app.Frozen
+		}
+		key, line, at := s.eventLine(e, frozen)
 		if line == "" || said[key] == line {
 			return nil
 		}
@@ -90,8 +94,9 @@ func (s *session) watchLines(app string) func(client.Event) error {
 	}
 }
 
-// eventLine returns what an event says, what it is about, and when that happened.
-func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
+// eventLine returns what an event says, what it is about, and when that happened. A
+// release is told of as it is under a freeze that somebody has ordered, nil for none.
+func (s *session) eventLine(e client.Event, frozen *teal.AppOrder) (about, line string, at time.Time) {
 	about = string(e.Kind) + " " + e.Name
 	if env, ok := e.Environment(); ok {
 		line = fmt.Sprintf("%s is %s", teal.VersionName(env.Version), env.State)
@@ -105,10 +110,15 @@ func (s *session) eventLine(e client.Event) (about, line string, at time.Time) {
 	}
 	if r, ok := e.Release(); ok {
 		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), reasonText(r))
+		r.Frozen = frozen
 		if text := waitingText(r, s.env.Now(), s.clock); text != "" {
 			line += "; " + text
 		}
 		return about, line, lastChange(r)
+	}
+	if app, ok := e.AppRecord(); ok && len(app.Orders) > 0 {
+		last := app.Orders[len(app.Orders)-1]
+		return about, s.appOrderText(last) + " by " + last.By + quoted(last.Why), last.At
 	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
 		version, _ := teal.ParseVersionRef(e.Name)

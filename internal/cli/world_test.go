@@ -101,7 +101,7 @@ func (w *world) runWith(ctx context.Context, stdin string, args ...string) resul
 
 func (w *world) environment(out, errs *buffer, stdin string) cli.Env {
 	return cli.Env{
-		Stdin: strings.NewReader(stdin), Stdout: out, Stderr: errs, Terminal: w.tty,
+		Stdin: strings.NewReader(stdin), Stdout: out, Stderr: errs, Terminal: w.tty, Asks: w.tty,
 		Getenv: func(name string) string { return w.env[name] },
 		Now:    w.fake.Now, Version: "0.1.0",
 	}
@@ -134,6 +134,7 @@ var (
 func (w *world) stable(text string) string {
 	text = strings.NewReplacer(w.addr, "ADDR", w.dir, "DIR", cmp.Or(w.env["TEAL_DATA"], w.dir), "DATA").Replace(text)
 	text = digest.ReplaceAllString(text, "DIGEST")
+	text = secrets.ReplaceAllString(text, "${1}${2}${3}SECRET")
 	return uploadSize.ReplaceAllStringFunc(text, func(found string) string {
 		if strings.HasPrefix(found, "uploaded ") {
 			return "uploaded N B"

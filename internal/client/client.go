@@ -202,6 +202,10 @@ func problem(resp *http.Response) error {
 		return teal.Errorf(teal.CodeNotFound, "%s does not exist on the server", resp.Request.URL.Path)
 	case http.StatusUnauthorized:
 		return teal.Errorf(teal.CodeUnauthorized, "the token is not the one of the server at %s; it is in the file admin.token of the server's data directory", resp.Request.URL.Host)
+	case http.StatusForbidden:
+		return teal.Errorf(teal.CodeForbidden, "the token may not do this on the server at %s; ask an admin for one with another role, or for this app (teal token create)", resp.Request.URL.Host)
+	case http.StatusTooManyRequests:
+		return teal.Errorf(teal.CodeThrottled, "the server at %s has no room for this now; try again in a second", resp.Request.URL.Host)
 	}
 	return notTeal(resp)
 }

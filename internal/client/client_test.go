@@ -120,7 +120,7 @@ func TestEveryMethod(t *testing.T) {
 		t.Errorf("rollback: %+v", r)
 	}
 	r := must[api.ReleaseView](t)(c.Promote(ctx, "hello", api.PromoteBody{By: "ann"}))
-	if r.To != 3 || r.CreatedBy != "ann" {
+	if r.To != 3 || r.CreatedBy != "admin (ann)" {
 		t.Errorf("promote: %+v", r)
 	}
 	if r := must[api.ReleaseView](t)(c.Abort(ctx, "hello", api.AbortBody{})); r.Phase != teal.PhaseRolledBack {

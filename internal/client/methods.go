@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"time"
 
 	"teal"
 	"teal/internal/api"
@@ -44,6 +45,55 @@ func (c *Client) Alerts(ctx context.Context) ([]teal.Alert, error) {
 // SetAside has the server do without a record that it cannot understand.
 func (c *Client) SetAside(ctx context.Context, key string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"records", key}}, nil, nil)
+}
+
+// Tokens returns the tokens of the server, by name.
+func (c *Client) Tokens(ctx context.Context) ([]api.TokenView, error) {
+	var out api.TokenList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"tokens"}}, nil, &out)
+	return out.Tokens, err
+}
+
+// CreateToken makes a token; nobody can read it again.
+func (c *Client) CreateToken(ctx context.Context, body api.TokenBody) (api.NewToken, error) {
+	var out api.NewToken
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"tokens"}}, body, &out)
+	return out, err
+}
+
+// RevokeToken has a token prove nothing any more.
+func (c *Client) RevokeToken(ctx context.Context, name string) error {
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"tokens", name}}, nil, nil)
+}
+
+// AuditQuery selects orders.
+type AuditQuery struct {
+	App, By string    // "" is all
+	Since   time.Time // zero is all
+	Before  uint64    // only with lower numbers; 0 is all
+	Limit   int       // at most so many, the newest; 0 is the server's choice
+}
+
+// Audit returns what has been ordered, oldest first.
+func (c *Client) Audit(ctx context.Context, q AuditQuery) ([]api.OrderView, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{"app": q.App, "by": q.By} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if !q.Since.IsZero() {
+		query.Set("since", q.Since.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Before > 0 {
+		query.Set("before", strconv.FormatUint(q.Before, 10))
+	}
+	if q.Limit > 0 {
+		query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	var out api.Orders
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"audit"}, query: query}, nil, &out)
+	return out.Orders, err
 }
 
 // Status returns the status of one app.
@@ -164,6 +214,32 @@ func (c *Client) Rollback(ctx context.Context, app string, body api.RollbackBody
 // Abort ends the active release of an app.
 func (c *Client) Abort(ctx context.Context, app string, body api.AbortBody) (api.ReleaseView, error) {
 	return c.order(ctx, app, "abort", body)
+}
+
+// OrderApp stops, starts or unfreezes an app: what says which of these.
+func (c *Client) OrderApp(ctx context.Context, app string, what teal.AppOrderKind, body api.OrderBody) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, string(what)}}, body, &out)
+	return out, err
+}
+
+// Freeze lets nothing of an app be released.
+func (c *Client) Freeze(ctx context.Context, app string, body api.FreezeBody) (api.Status, error) {
+	var out api.Status
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"apps", app, "freeze"}}, body, &out)
+	return out, err
+}
+
+// DeleteApp deletes an app. It returns when no request reaches anything of it.
+func (c *Client) DeleteApp(ctx context.Context, app string, d api.DeleteApp) (api.DeletedApp, error) {
+	query := url.Values{}
+	set(query, "by", d.By)
+	if d.WithState {
+		query.Set("state", "true")
+	}
+	var out api.DeletedApp
+	err := c.call(ctx, request{method: http.MethodDelete, path: []string{"apps", app}, query: query}, nil, &out)
+	return out, err
 }
 
 func (c *Client) order(ctx context.Context, app, what string, body any) (api.ReleaseView, error) {

@@ -36,6 +36,10 @@ func (e Event) Environment() (api.EnvironmentEvent, bool) {
 	return value[api.EnvironmentEvent](e, api.EventEnvironment)
 }
 
+// AppRecord returns the app that the event is about; false for another kind and for a
+// deletion.
+func (e Event) AppRecord() (api.AppView, bool) { return value[api.AppView](e, api.EventApp) }
+
 // Alias returns the alias that the event is about; false for another kind and
 // for a deletion.
 func (e Event) Alias() (api.AliasEvent, bool) { return value[api.AliasEvent](e, api.EventAlias) }

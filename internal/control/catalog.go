@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"teal"
 	"teal/internal/api"
@@ -22,7 +23,10 @@ func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
 
 // status returns the status of an app, from what is in memory.
 func (c *Control) status(app teal.App, environments []teal.Environment) api.Status {
-	records := api.Records{App: app.Name, Revisions: map[string]uint64{}}
+	records := api.Records{
+		App: app.Name, Revisions: map[string]uint64{},
+		Stopped: app.Stopped, Frozen: app.FrozenAt(time.Now()), Orders: app.Orders,
+	}
 	for _, alias := range c.cfg.Router.Aliases(app.Name) {
 		records.Aliases = append(records.Aliases, alias.Value)
 		records.Revisions[alias.Value.Name] = alias.Revision

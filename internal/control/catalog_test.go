@@ -15,7 +15,6 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/environment"
-	"teal/internal/gateway"
 	"teal/internal/release"
 	"teal/internal/routing"
 	"teal/internal/store"
@@ -69,10 +68,7 @@ func newCatalog(t testing.TB, kv store.KV, apps int) (*Control, *store.Store) {
 		}
 	}
 	journal := routing.NewJournal(s)
-	router := routing.New(routing.Config{Gateway: gateway.New(), Aliases: s.Aliases, Journal: journal, Fleet: environment.NewFleet(), Logger: slog.New(slog.DiscardHandler)})
-	if err := router.Load(ctx); err != nil {
-		t.Fatal(err)
-	}
+	router := routing.New(routing.Config{Known: known, Aliases: s.Aliases, Journal: journal, Fleet: environment.NewFleet(), Logger: slog.New(slog.DiscardHandler)})
 	return New(Config{Store: s, Known: known, Journal: journal, Router: router, Engine: release.New(release.Config{})}), s
 }
 

@@ -6,6 +6,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/environment"
 	"teal/internal/gateway"
+	"teal/internal/keylock"
 	"teal/internal/release"
 	"teal/internal/routing"
 	"teal/internal/store"
@@ -13,7 +14,12 @@ import (
 
 // Control answers the REST API: it turns orders into records, releases and
 // aliases. Safe for concurrent use.
-type Control struct{ cfg Config }
+type Control struct {
+	cfg Config
+	// halting is held for an app while it is stopped or started: what one of these
+	// takes down the other does not put up at the same time.
+	halting keylock.Locks[string]
+}
 
 // Config is what a Control needs.
 type Config struct {
@@ -38,9 +44,17 @@ type Config struct {
 	Deletions    Deletions
 	Garbage      Garbage
 	Alerts       Alerts
+	// Boundary, where set, is called between the steps of a stop and a start with a
+	// name for where it is: a test dies there.
+	Boundary func(name string)
 }
 
 // New returns what takes orders.
-func New(cfg Config) *Control { return &Control{cfg: cfg} }
+func New(cfg Config) *Control {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(string) {}
+	}
+	return &Control{cfg: cfg}
+}
 
 var _ api.Control = (*Control)(nil)

@@ -86,6 +86,9 @@ func (c *Control) checkDeploy(ctx context.Context, d api.Deploy) error {
 			return teal.Errorf(teal.CodeUnknownBundle, "the bundle %s has not been uploaded; PUT it to /v1/bundles/%s first", digest, digest)
 		}
 	}
+	if err := c.cfg.Journal.CheckStarted(ctx, d.Spec.App); err != nil {
+		return err
+	}
 	if err := c.cfg.Router.CheckRoutes(ctx, d.Spec); err != nil {
 		return err
 	}

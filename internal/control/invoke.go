@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 
 	"teal"
@@ -15,6 +16,9 @@ func (c *Control) Invoke(ctx context.Context, call api.Invoke) (api.Invoked, err
 		return api.Invoked{}, err
 	}
 	claim, err := c.claim(ctx, call)
+	if teal.IsCode(err, teal.CodeAppStopped) { // who may invoke may start it
+		err = cmp.Or(c.cfg.Journal.CheckStarted(ctx, call.App), err)
+	}
 	if err != nil {
 		return api.Invoked{}, err
 	}

@@ -67,4 +67,13 @@ type Garbage interface {
 type Deletions interface {
 	// Await blocks while an app of that name is being deleted.
 	Await(ctx context.Context, app string) error
+	// Begin deletes an app, and unless keepState says otherwise what its components
+	// have stored: when it returns without an error, nothing of it takes a request.
+	Begin(ctx context.Context, app string, keepState bool) error
+	// State returns the folder with what the components of an app have stored; ""
+	// when there is none.
+	State(app string) string
+	// RemoveState removes that folder of an app that was deleted, and reports whether
+	// there was one.
+	RemoveState(ctx context.Context, app string) (removed bool, err error)
 }

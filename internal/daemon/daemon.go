@@ -13,12 +13,14 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/acme"
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
 	"teal/internal/atomicfile"
 	"teal/internal/check"
+	"teal/internal/cluster"
 	"teal/internal/control"
 	"teal/internal/doctor"
 	"teal/internal/environment"
@@ -36,9 +38,11 @@ import (
 	"teal/internal/recording"
 	"teal/internal/release"
 	"teal/internal/retention"
+	"teal/internal/roles"
 	"teal/internal/routing"
 	"teal/internal/store"
 	"teal/internal/store/index"
+	"teal/internal/store/memkv"
 	"teal/internal/store/natskv"
 	"teal/internal/systemd"
 )
@@ -133,8 +137,8 @@ func (d *Daemon) AdminAddr() net.Addr { return d.adminAddr }
 // process that it started, and returns nil. It returns an error when the server
 // cannot start or a part of it fails.
 func (d *Daemon) Run(ctx context.Context) error {
-	parts := newStages(d.cfg.Logger)
-	defer parts.stop()
+	parts := roles.NewStack(d.cfg.Logger)
+	defer parts.Stop()
 	s, err := d.open(ctx, parts)
 	if err != nil {
 		return err
@@ -147,7 +151,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		d.cfg.Logger.Info("stopping: finishing the requests in flight")
 		return nil
-	case err := <-parts.failed:
+	case err := <-parts.Failed():
 		return fmt.Errorf("daemon: %w", err)
 	}
 }
@@ -158,6 +162,8 @@ type server struct {
 	data      *dataDir
 	token     string
 	urlKey    string
+	tokens    *access.Tokens
+	audit     *access.Audit
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -171,6 +177,8 @@ type server struct {
 	meter     *meter.Meter
 	store     *store.Store
 	index     *index.Index
+	node      *cluster.Node
+	routes    *routing.Gateway
 	events    *event.Queue
 	journal   routing.Journal
 	router    *routing.Router
@@ -192,27 +200,27 @@ type server struct {
 
 // open takes everything that another process could hold, before anything runs:
 // a server that cannot have its ports leaves its data alone.
-func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
+func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) {
 	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
 	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
-	parts.closer("data directory", s.data.Close)
+	parts.Closer("data directory", s.data.Close)
 	s.token = s.data.secret(s.alerts, tokenFile)
 	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
 	s.data.mend(s.alerts)
 	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
-	parts.closer("http port", func() error { return closeListener(s.front) })
+	parts.Closer("http port", func() error { return closeListener(s.front) })
 	if s.edge, err = d.openEdge(parts); err != nil {
 		return nil, err
 	}
 	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
 	}
-	parts.closer("admin port", func() error { return closeListener(s.admin) })
+	parts.Closer("admin port", func() error { return closeListener(s.admin) })
 	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
@@ -220,10 +228,12 @@ func (d *Daemon) open(ctx context.Context, parts *stages) (*server, error) {
 	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
 		return nil, s.data.wayOut(err)
 	}
-	parts.closer("store", s.db.Close)
+	parts.Closer("store", s.db.Close)
 	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
 	s.data.report(s.alerts, logDir, err)
-	parts.closer("logs", s.logs.Close)
+	parts.Closer("logs", s.logs.Close)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
+	s.data.report(s.alerts, auditDir, err)
 	return s, s.assemble(ctx)
 }
 
@@ -257,7 +267,7 @@ func (s *server) assemble(ctx context.Context) error {
 		},
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
-	s.router = routing.New(routing.Config{Gateway: s.gateway, Aliases: typed.Aliases, Journal: s.journal, Fleet: fleet, Logger: cfg.Logger})
+	s.assembleRoutes(fleet, wakeups)
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
@@ -271,7 +281,7 @@ func (s *server) assemble(ctx context.Context) error {
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, MinInstances: minInstances.Of,
 		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
+		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
 		Changed: wakeups.Wake,
 	})
@@ -284,12 +294,28 @@ func (s *server) assemble(ctx context.Context) error {
 	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Orders: func() release.Orders { return s.index.FollowReleases() }, Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
 		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	return errors.Join(s.router.Load(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.acme.Load(ctx))
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
+	// The node joins first: from then on switches wait for it, and what it reads is all.
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+}
+
+// assembleRoutes builds this node and its two roles that have to do with aliases: the
+// gateway's, which follows them, and the one that moves them.
+func (s *server) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
+	logger := s.daemon.cfg.Logger
+	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: logger})
+	table := routing.NewTable(s.gateway, s.index, fleet)
+	s.routes = routing.NewGateway(routing.GatewayConfig{
+		Table: table, Node: s.node, Follow: func() routing.Changes { return s.index.FollowRoutes() }, Refresh: s.index.RefreshAliases, Logger: logger,
+	})
+	s.router = routing.New(routing.Config{
+		Table: table, Known: s.index, Aliases: s.store.Aliases, Journal: s.journal, Fleet: fleet, Nodes: s.node, Changed: wakeups.Wake, Logger: logger,
+	})
 }
 
 // code returns where environments, checks and hooks find their code. Where what runs
@@ -314,13 +340,14 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir),
+		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
 		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
@@ -331,34 +358,38 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 
 // start starts the parts in the order of their needs. The gateway comes last:
 // until then its port is open and its clients wait.
-func (s *server) start(ctx context.Context, parts *stages) error {
+func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 	logger := s.daemon.cfg.Logger
 	s.edge.startWatching(parts)
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
 		s.db.MakeRoom() // for the folders of what is started again
 	}
-	parts.start("disk", func(ctx context.Context) error {
+	parts.Start("disk", func(ctx context.Context) error {
 		return s.db.Run(ctx, func(h natskv.Health) { h.Report(s.alerts) })
 	})
-	parts.start("processes", s.processes.Run)
-	parts.start("measurements", s.meter.Run)
-	parts.start("index", s.index.Run)
-	parts.start("environments", s.manager.Run)
-	select {
-	case <-s.manager.Recovered():
-	case err := <-parts.failed:
-		return fmt.Errorf("daemon: %w", err)
-	case <-ctx.Done():
-		return nil
+	parts.Start("processes", s.processes.Run)
+	parts.Start("measurements", s.meter.Run)
+	parts.Start("index", s.index.Run)
+	parts.Start("tokens", s.tokens.Run)
+	parts.Start("audit", s.audit.Run)
+	parts.Start("node", s.node.Run)
+	parts.Start("routes", s.routes.Run)
+	parts.Start("environments", s.manager.Run)
+	for _, ready := range []<-chan struct{}{s.routes.Ready(), s.manager.Recovered()} {
+		if err := parts.Await(ctx, ready); ctx.Err() != nil {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("daemon: %w", err)
+		}
 	}
-	parts.start("notifications", s.notifier.Run)
-	parts.start("recordings", s.recordings.Run)
-	parts.start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
-	parts.start("Lambda interface", s.lambda.Run)
-	parts.start("admin API", s.serveAdmin)
+	parts.Start("notifications", s.notifier.Run)
+	parts.Start("recordings", s.recordings.Run)
+	parts.Start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
+	parts.Start("Lambda interface", s.lambda.Run)
+	parts.Start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
-	parts.start("certificates", s.acme.Run)
-	parts.start("gateway", s.serveGateway)
+	parts.Start("certificates", s.acme.Run)
+	parts.Start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	s.announceSecure(parts)
@@ -371,24 +402,19 @@ func (s *server) start(ctx context.Context, parts *stages) error {
 
 // lead is the role of the controller: what only one server of a store may do.
 func (s *server) lead(ctx context.Context) error {
-	parts := newStages(s.daemon.cfg.Logger)
-	defer parts.stop()
-	parts.start("checks", s.examiner.Run)
-	parts.start("retention", s.retention.Run)
-	parts.start("removal of code", s.garbage.Run)
-	parts.start("deletions", s.deletions.Run)
-	parts.start("releases", s.engine.Run)
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-parts.failed:
-		return err
-	}
+	return roles.Run(ctx, s.daemon.cfg.Logger,
+		roles.Role{Name: "switches", Run: s.router.Run},
+		roles.Role{Name: "checks", Run: s.examiner.Run},
+		roles.Role{Name: "retention", Run: s.retention.Run},
+		roles.Role{Name: "removal of code", Run: s.garbage.Run},
+		roles.Role{Name: "deletions", Run: s.deletions.Run},
+		roles.Role{Name: "releases", Run: s.engine.Run},
+	)
 }
 
 // announce writes an address to a file for as long as the server runs. That it
 // cannot, on a full disk for one, is no reason not to serve.
-func (s *server) announce(parts *stages, file string, addr net.Addr) {
+func (s *server) announce(parts *roles.Stack, file string, addr net.Addr) {
 	path := s.data.join(file)
 	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
@@ -399,13 +425,13 @@ func (s *server) announce(parts *stages, file string, addr net.Addr) {
 		s.daemon.cfg.Logger.Warn("commands do not find this server by themselves; set TEAL_ADDR to its admin address", "error", err)
 		return
 	}
-	parts.closer(file, func() error { return os.Remove(path) })
+	parts.Closer(file, func() error { return os.Remove(path) })
 }
 
 func (s *server) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Token: s.token,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.admin)
@@ -420,6 +446,9 @@ func (s *server) isReady() (bool, string) {
 		return false, "the environments that were running are being started again"
 	}
 }
+
+// nodeName is that of a server which shares its store with no other one.
+const nodeName = "local"
 
 // instanceName tells this server's resources from those of another server on
 // the same machine.

@@ -17,6 +17,7 @@ const (
 	lockFile         = "lock"
 	tokenFile        = "admin.token"
 	urlKeyFile       = "url.key"    // the secret of the key for function URLs
+	accessKeyFile    = "access.key" // what the secrets of tokens' access keys are made from
 	adminAddressFile = "admin.addr" // where the server listens, while it runs
 	httpAddressFile  = "http.addr"
 	httpsAddressFile = "https.addr"
@@ -27,6 +28,7 @@ const (
 	workDir          = "work"
 	examDir          = "checks"
 	recordDir        = "recordings"
+	auditDir         = "audit"
 	stateDir         = "state" // what components keep, one folder for each app
 )
 
@@ -95,7 +97,7 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", tokenFile, urlKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir, stateDir} {
+	for _, name := range []string{"", tokenFile, urlKeyFile, accessKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir, auditDir, stateDir} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

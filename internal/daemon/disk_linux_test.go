@@ -19,6 +19,7 @@ import (
 	"teal/internal/artifact"
 	"teal/internal/await"
 	"teal/internal/recording"
+	"teal/internal/roles"
 )
 
 // smallDisk mounts a file system of 96 MiB of its own; fill writes until it is full
@@ -111,10 +112,10 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	}
 	h.wantFullDisk("1")
 	fill() // so that what a start makes free for other things is not enough
-	parts := newStages(slog.New(slog.DiscardHandler))
+	parts := roles.NewStack(slog.New(slog.DiscardHandler))
 	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr())
 	h.wantAddress("late.addr")
-	parts.stop()
+	parts.Stop()
 	empty()
 	await.True(h.t, "no alert", func() bool { return !h.blocked() })
 	h.deploy(examples+"hello-green", true, nil)

@@ -12,6 +12,7 @@ import (
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
+	"teal/internal/roles"
 	"teal/internal/store"
 	"teal/internal/systemd"
 	"teal/internal/tracing"
@@ -38,7 +39,7 @@ type edge struct {
 	tracer       *tracing.Tracer    // nil: exchanges are not traced
 }
 
-func (d *Daemon) openEdge(parts *stages) (edge, error) {
+func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 	cfg, logger := d.cfg.Edge, d.cfg.Logger
 	var e edge
 	var err error
@@ -52,7 +53,7 @@ func (d *Daemon) openEdge(parts *stages) (edge, error) {
 		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
-		parts.closer("https port", func() error { return closeListener(e.secure) })
+		parts.Closer("https port", func() error { return closeListener(e.secure) })
 	}
 	if cfg.AccessLog != "" {
 		e.log, err = accesslog.Open(accesslog.Config{Path: cfg.AccessLog, Stdout: os.Stdout, Format: cfg.Format, Sample: cfg.Sample, Logger: logger})
@@ -92,15 +93,15 @@ func (s *server) newCertificates(kv store.KV) *acme.Manager {
 
 // startWatching starts what outlives the gateway, which writes its last records
 // when it stops.
-func (e edge) startWatching(parts *stages) {
+func (e edge) startWatching(parts *roles.Stack) {
 	if e.log != nil {
-		parts.start("access log", e.log.Run)
+		parts.Start("access log", e.log.Run)
 	}
 	if e.tracer != nil {
-		parts.start("traces", e.tracer.Run)
+		parts.Start("traces", e.tracer.Run)
 	}
 	if e.certificates != nil {
-		parts.start("certificates of files", e.certificates.Run)
+		parts.Start("certificates of files", e.certificates.Run)
 	}
 }
 
@@ -126,7 +127,7 @@ func (s *server) serveGateway(ctx context.Context) error {
 }
 
 // announceSecure makes the address for TLS known.
-func (s *server) announceSecure(parts *stages) {
+func (s *server) announceSecure(parts *roles.Stack) {
 	if s.edge.secure == nil {
 		return
 	}

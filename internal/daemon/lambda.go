@@ -1,6 +1,9 @@
 package daemon
 
 import (
+	"context"
+
+	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
 	"teal/internal/artifact"
@@ -35,7 +38,9 @@ func (s *server) lambdaAPI() *awslambda.Handler {
 	aws := s.daemon.cfg.AWS
 	return awslambda.New(awslambda.Config{
 		Backend: s.lambda, Place: s.lambdaPlace(),
-		Secret: s.token, Buckets: aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
+		Secret: s.token, Keys: s.tokens, Audit: s.audit,
+		Standing: func(ctx context.Context, app string) string { return api.Standing(ctx, s.control, app) },
+		Buckets:  aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
 		FunctionURL: lambda.Addresses(aws.URLDomain, s.front.Addr()),
 	})
 }

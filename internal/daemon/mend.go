@@ -22,7 +22,7 @@ import (
 // back to him, and what is in the way of one is set aside. What cannot be mended is
 // reported; whoever needs the folder fails when it does.
 func (d *dataDir) mend(alerts *doctor.Alerts) {
-	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, examDir, workDir, stateDir} {
+	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, auditDir, examDir, workDir, stateDir} {
 		d.report(alerts, name, doctor.MendFolder(alerts, d.join(name)))
 	}
 }

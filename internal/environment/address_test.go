@@ -43,7 +43,7 @@ func TestAPreviewAnswersBeforeAnybodyPointsToIt(t *testing.T) {
 	c := newCity(t)
 	s := street{city: c, Server: front.New(front.Config{Config: exchange.Config{Gateway: gateway.New()}}), meter: &counter{}}
 	m := New(Config{
-		Records: s, Bundles: s, Processes: s, Siblings: s.Server, Logs: s, Usage: s, Meters: s,
+		Records: s, Bundles: s, Processes: s, Siblings: s.Server, Logs: s, Usage: s, DataPlane: s, Meters: s,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

@@ -74,7 +74,7 @@ type Use struct {
 	Release bool // a release that has not ended moves from it or to it
 }
 
-// Usage says who needs an environment, and makes the data plane follow.
+// Usage says who needs an environment.
 type Usage interface {
 	Uses(ctx context.Context, app string, version teal.VersionRef) (Use, error)
 	// HideUnused calls hide unless an alias points to the version, before one can be
@@ -82,11 +82,15 @@ type Usage interface {
 	// change of the app's aliases that is under way. The use is what it found.
 	HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (Use, error)
 	// Targets returns the versions that aliases point to, of all apps but those
-	// that are being deleted.
+	// that are stopped or being deleted.
 	Targets() []Target
-	// Deleted reports whether the app is being deleted, or nothing is left of it
-	// but what runs.
-	Deleted(ctx context.Context, app string) bool
+	// RunsNothing reports whether nothing of the app is to run: it is stopped or being
+	// deleted, or nothing is left of it but what runs.
+	RunsNothing(ctx context.Context, app string) bool
+}
+
+// DataPlane leads requests to what runs on this machine.
+type DataPlane interface {
 	// Reroute makes the data plane see which environments of the app there
 	// are, before it returns.
 	Reroute(app string)
@@ -102,6 +106,7 @@ type Config struct {
 	Siblings  Siblings
 	Logs      Logs
 	Usage     Usage
+	DataPlane DataPlane
 	Meters    Meters // nil: nothing is measured
 	WorkDir   string // private and writable; emptied at the start
 	// StateDir has a folder for every component of every app, TEAL_STATE_DIR, which
@@ -321,11 +326,11 @@ func (m *Manager) retire(ctx context.Context, app string, version teal.VersionRe
 			})
 		})
 		m.show(r)
-		m.cfg.Usage.Reroute(app) // which may have been done while it was out of sight
+		m.cfg.DataPlane.Reroute(app) // which may have been done while it was out of sight
 		return err
 	}
 	m.announce()
-	m.cfg.Usage.Reroute(app)
+	m.cfg.DataPlane.Reroute(app)
 	m.finish(r, drain)
 	return nil
 }
@@ -377,7 +382,7 @@ func (m *Manager) finish(r *running, drain time.Duration) {
 // tell makes the data plane, and then whoever waits, see that an environment of the
 // app has changed.
 func (m *Manager) tell(app string) {
-	m.cfg.Usage.Reroute(app)
+	m.cfg.DataPlane.Reroute(app)
 	m.cfg.Changed(app)
 }
 

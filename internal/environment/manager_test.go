@@ -140,8 +140,8 @@ func hideUnused(ctx context.Context, usage Usage, app string, version int, hide 
 	return use, err
 }
 
-func (w *world) Targets() []Target                        { return nil }
-func (w *world) Deleted(_ context.Context, _ string) bool { return false }
+func (w *world) Targets() []Target                            { return nil }
+func (w *world) RunsNothing(_ context.Context, _ string) bool { return false }
 
 func (w *world) Reroute(string) {
 	w.mu.Lock()
@@ -154,7 +154,7 @@ func startManager(t *testing.T) (*Manager, *world) {
 	t.Helper()
 	w := &world{code: t.TempDir(), envs: map[teal.VersionRef]teal.Environment{}, uses: func(teal.VersionRef) Use { return Use{} }}
 	m := New(Config{
-		Records: w, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w,
+		Records: w, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w, DataPlane: w,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) { w.mu.Lock(); defer w.mu.Unlock(); w.changed++ },
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -351,7 +351,7 @@ func TestNothingStartsAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	for range 50 {
 		w := &world{envs: map[teal.VersionRef]teal.Environment{}, uses: func(teal.VersionRef) Use { return Use{} }}
-		m := New(Config{Records: w, Usage: w, WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler)})
+		m := New(Config{Records: w, Usage: w, DataPlane: w, WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler)})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
 		go func() {

@@ -42,12 +42,15 @@ func (r Stored) Environments(ctx context.Context, app string) ([]teal.Environmen
 }
 
 // SetDesired implements [Records]. Nothing of an app is wanted any more once
-// it is being deleted: the manager's lock, under which this is called, is also
+// it is stopped or being deleted: the manager's lock, under which this is called, is also
 // taken to stop what runs, so what is written here is stopped or was refused.
 func (r Stored) SetDesired(ctx context.Context, e teal.Environment) error {
 	app, err := r.store.Apps.Get(ctx, e.App)
 	if app.Value.Deleting || errors.Is(err, store.ErrNotFound) {
 		return store.UnknownApp(e.App)
+	}
+	if err := store.CheckStarted(app.Value); err != nil {
+		return err
 	}
 	_, err = r.store.Environments.Replace(ctx, e)
 	if errors.Is(err, store.ErrNewer) {

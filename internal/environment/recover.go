@@ -43,7 +43,7 @@ type plan struct {
 // every version that an alias points to, whatever its record says. A record can say
 // that a version drains to which an alias has been given since, when the answer to
 // that write was lost; it can be missing. What live needs comes first.
-func planRecovery(records []teal.Environment, targets []Target, deleted func(app string) bool, now time.Time) []plan {
+func planRecovery(records []teal.Environment, targets []Target, idle func(app string) bool, now time.Time) []plan {
 	wanted := map[key]bool{} // true: by live
 	for _, t := range targets {
 		k := key{t.App, t.Version}
@@ -63,7 +63,7 @@ func planRecovery(records []teal.Environment, targets []Target, deleted func(app
 		known[k] = true
 		live, isTarget := wanted[k]
 		draining := e.State == teal.EnvironmentDraining
-		if !isTarget && (draining || deleted(e.App)) {
+		if !isTarget && (draining || idle(e.App)) {
 			plans = append(plans, plan{env: e, forget: true})
 			continue
 		}
@@ -105,12 +105,35 @@ func (m *Manager) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	deleted := func(app string) bool { return m.cfg.Usage.Deleted(ctx, app) }
-	for _, p := range planRecovery(records, m.cfg.Usage.Targets(), deleted, time.Now()) {
+	idle := func(app string) bool { return m.cfg.Usage.RunsNothing(ctx, app) }
+	for _, p := range planRecovery(records, m.cfg.Usage.Targets(), idle, time.Now()) {
 		if err := m.carryOut(ctx, p); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// Resume starts what aliases of the app point to and does not run: what was running
+// before it was stopped. Like [Manager.Run] it reports what cannot be started, and
+// starts the rest.
+func (m *Manager) Resume(ctx context.Context, app string) error {
+	ctx = context.WithoutCancel(ctx) // see ProvisionBeside
+	defer m.changing.Lock(app)()
+	records, err := m.cfg.Records.Environments(ctx, app)
+	if err != nil {
+		return err
+	}
+	targets := slices.DeleteFunc(m.cfg.Usage.Targets(), func(t Target) bool { return t.App != app })
+	for _, p := range planRecovery(records, targets, func(string) bool { return false }, time.Now()) {
+		if p.forget || m.find(app, p.env.Version) != nil { // it drains, and is forgotten then; or it runs
+			continue
+		}
+		if err := m.carryOut(ctx, p); err != nil {
+			return err
+		}
+	}
+	m.tell(app)
 	return nil
 }
 

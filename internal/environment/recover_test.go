@@ -97,7 +97,7 @@ func (l *ledger) wanted() bool {
 // life runs a manager over the ledger until stop is called.
 func (l *ledger) life(t *rapid.T, dir string) (m *Manager, stop func()) {
 	m = New(Config{
-		Records: l, Bundles: l, Processes: l, Siblings: l, Logs: l, Usage: l,
+		Records: l, Bundles: l, Processes: l, Siblings: l, Logs: l, Usage: l, DataPlane: l,
 		WorkDir: filepath.Join(dir, "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
 	})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -231,7 +231,7 @@ func TestOneVersionThatCannotBeReadKeepsNothingDown(t *testing.T) {
 	w := &world{code: t.TempDir(), envs: map[teal.VersionRef]teal.Environment{1: {App: shop, Version: 1}, 2: {App: shop, Version: 2}}, uses: func(teal.VersionRef) Use { return Use{} }}
 	told := &alerts{}
 	m := New(Config{
-		Records: torn{w}, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w, Alerts: told,
+		Records: torn{w}, Bundles: w, Processes: w, Siblings: w, Logs: w, Usage: w, DataPlane: w, Alerts: told,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

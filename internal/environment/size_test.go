@@ -71,7 +71,7 @@ func newCity(t *testing.T) *city {
 func (c *city) open(t *testing.T) (*Manager, func()) {
 	t.Helper()
 	m := New(Config{
-		Records: c, Bundles: c, Processes: c, Siblings: c, Logs: c, Usage: c,
+		Records: c, Bundles: c, Processes: c, Siblings: c, Logs: c, Usage: c, DataPlane: c,
 		WorkDir: filepath.Join(t.TempDir(), "work"), Logger: slog.New(slog.DiscardHandler), Changed: func(string) {},
 	})
 	ctx, cancel := context.WithCancel(context.Background())

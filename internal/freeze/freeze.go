@@ -3,6 +3,7 @@
 package freeze
 
 import (
+	"fmt"
 	"time"
 
 	"teal"
@@ -42,14 +43,58 @@ func Active(f teal.Freeze, now time.Time) (until time.Time, frozen bool) {
 // some freezes have no end.
 const maxWindows = 1500
 
-// Frozen returns the freeze that holds at now, and until when it does, as Active
-// has it; of several the one that holds longest.
-func Frozen(list []teal.Freeze, now time.Time) (f teal.Freeze, until time.Time, frozen bool) {
-	for _, one := range list {
-		end, holds := Active(one, now)
-		if holds && (!frozen || end.IsZero() || !until.IsZero() && end.After(until)) {
-			f, until, frozen = one, end, true
+// Holding is a freeze that holds: why, who has ordered it ("" is a window), and
+// until when. A zero Until has no end in sight.
+type Holding struct {
+	Reason, By string
+	Until      time.Time
+}
+
+// InForce returns the freeze that holds at now: a window of the list, or the order
+// that a person gave, which may be nil; of several the one that holds longest.
+func InForce(list []teal.Freeze, order *teal.AppOrder, now time.Time) (h Holding, frozen bool) {
+	keep := func(one Holding) {
+		if !frozen || one.Until.IsZero() || !h.Until.IsZero() && one.Until.After(h.Until) {
+			h, frozen = one, true
 		}
 	}
-	return f, until, frozen
+	for _, window := range list {
+		if until, holds := Active(window, now); holds {
+			keep(Holding{Reason: window.Reason, Until: until})
+		}
+	}
+	if order = (teal.App{Frozen: order}).FrozenAt(now); order != nil {
+		one := Holding{Reason: order.Why, By: order.By}
+		if order.Until != nil {
+			one.Until = *order.Until
+		}
+		keep(one)
+	}
+	return h, frozen
+}
+
+// Refusal is the sentence with which a release of the app is refused meanwhile.
+func (h Holding) Refusal(app string) string {
+	text, wait := app+" is frozen", "wait, "
+	if h.By != "" {
+		text += " by " + h.By
+	}
+	if h.Reason != "" {
+		text += fmt.Sprintf(" (%q)", h.Reason)
+	}
+	switch {
+	case !h.Until.IsZero():
+		text += " until " + h.Until.Format("2006-01-02 15:04 MST")
+	case h.By == "":
+		text, wait = text+", with no end in sight", ""
+	default:
+		wait = ""
+	}
+	if h.By != "" {
+		wait += fmt.Sprintf("end it with `teal unfreeze %s`, ", app)
+	}
+	if wait != "" {
+		wait += "or "
+	}
+	return text + "; " + wait + "release anyway with `teal deploy --override-freeze REASON`"
 }

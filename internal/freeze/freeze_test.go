@@ -81,19 +81,51 @@ func TestFrozenTellsTheLongest(t *testing.T) {
 		{Cron: "0 18 * * *", For: teal.Duration(time.Hour), Reason: "short"},
 		{Cron: "0 18 * * FRI", For: teal.Duration(62 * time.Hour), Reason: "weekend"},
 	}
-	f, until, frozen := freeze.Frozen(list, now)
-	if !frozen || f.Reason != "weekend" || !until.Equal(at(t, "2026-01-05T08:00:00Z")) {
-		t.Errorf("%+v until %s, %t", f, until, frozen)
+	h, frozen := freeze.InForce(list, nil, now)
+	if !frozen || h.Reason != "weekend" || !h.Until.Equal(at(t, "2026-01-05T08:00:00Z")) {
+		t.Errorf("%+v, %t", h, frozen)
 	}
 	// Seen red when the end of the last window that is looked at was the end.
 	endless := teal.Freeze{Cron: "0 0 * * *", For: teal.Duration(48 * time.Hour), Reason: "closed"}
 	for _, list := range [][]teal.Freeze{{endless}, append([]teal.Freeze{endless}, list...), append(list[:len(list):len(list)], endless)} {
-		if f, until, frozen := freeze.Frozen(list, now); !frozen || f != endless || !until.IsZero() {
-			t.Errorf("a freeze without an end: %+v until %s, frozen %t", f, until, frozen)
+		if h, frozen := freeze.InForce(list, nil, now); !frozen || h != (freeze.Holding{Reason: "closed"}) {
+			t.Errorf("a freeze without an end: %+v, frozen %t", h, frozen)
 		}
 	}
-	if f, until, frozen := freeze.Frozen(list[:1], now); frozen || f != (teal.Freeze{}) || !until.IsZero() {
-		t.Errorf("%+v until %s, %t", f, until, frozen)
+	if h, frozen := freeze.InForce(list[:1], nil, now); frozen || h != (freeze.Holding{}) {
+		t.Errorf("%+v, %t", h, frozen)
+	}
+}
+
+// A freeze that a person has ordered holds like a window, until its end, if it has
+// one. Seen red without the look at the order, and when its end counted as in it.
+func TestAnOrderedFreezeHolds(t *testing.T) {
+	t.Parallel()
+	now := at(t, "2026-01-02T18:30:00Z")
+	order := func(until string) *teal.AppOrder {
+		o := &teal.AppOrder{Kind: teal.OrderFreeze, By: "ann", Why: "audit"}
+		if until != "" {
+			end := at(t, until)
+			o.Until = &end
+		}
+		return o
+	}
+	weekend := []teal.Freeze{{Cron: "0 18 * * FRI", For: teal.Duration(62 * time.Hour), Reason: "weekend"}}
+	for _, tt := range []struct {
+		name  string
+		list  []teal.Freeze
+		order *teal.AppOrder
+		want  string // the refusal; "" is none
+	}{
+		{"one that is over", nil, order("2026-01-02T18:30:00Z"), ""},
+		{"one with an end", nil, order("2026-01-02T18:31:00Z"), `shop is frozen by ann ("audit") until 2026-01-02 18:31 UTC; wait, end it with ` + "`teal unfreeze shop`, or release anyway with `teal deploy --override-freeze REASON`"},
+		{"one without", weekend, order(""), `shop is frozen by ann ("audit"); end it with ` + "`teal unfreeze shop`, or release anyway with `teal deploy --override-freeze REASON`"},
+		{"a window that is longer", weekend, order("2026-01-02T18:31:00Z"), `shop is frozen ("weekend") until 2026-01-05 08:00 UTC; wait, ` + "or release anyway with `teal deploy --override-freeze REASON`"},
+	} {
+		h, frozen := freeze.InForce(tt.list, tt.order, now)
+		if got := h.Refusal("shop"); frozen != (tt.want != "") || frozen && got != tt.want {
+			t.Errorf("%s: frozen %t\ngot  %s\nwant %s", tt.name, frozen, got, tt.want)
+		}
 	}
 }
 

@@ -42,6 +42,29 @@ func (g *Gateway) Update(change func(*Table) (*Table, error)) error {
 	return nil
 }
 
+// Shut makes Claim and ClaimQualifier refuse every request with teal.CodeUnavailable until
+// Open: what the table says may not be true any more. The table can be updated meanwhile.
+func (g *Gateway) Shut() { g.setShut(true) }
+
+// Open ends what Shut has begun. It costs nothing where that has not been called.
+func (g *Gateway) Open() { g.setShut(false) }
+
+// IsShut reports whether Shut has been called, and Open not since.
+func (g *Gateway) IsShut() bool { return g.table.Load().shut }
+
+func (g *Gateway) setShut(shut bool) {
+	if g.IsShut() == shut {
+		return
+	}
+	_ = g.Update(func(t *Table) (*Table, error) { // never fails
+		next := *t
+		next.shut = shut
+		return &next, nil
+	})
+}
+
+var errShut = Public(teal.Errorf(teal.CodeUnavailable, "this server has lost touch with the others and takes no requests; try again"))
+
 // Head is what a request says about where it wants to go.
 type Head struct {
 	Host string // as sent: any case, with or without port
@@ -90,7 +113,8 @@ const claimAttempts = 64
 // not in normal form.
 //
 // Errors carry teal.CodeNoRoute, CodeVersionNotRunning, CodeUnknownAlias,
-// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), or CodeUnavailable;
+// CodeMethodNotAllowed, CodeInvalidInput (of an override or a path), CodeAppStopped, or
+// CodeUnavailable;
 // or are a *Redirection, where the route leads elsewhere.
 func (g *Gateway) Claim(h Head, point teal.Weight) (Claim, error) {
 	by, err := h.selector()
@@ -139,7 +163,11 @@ func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
 	var claim Claim
 	var err error
 	for range claimAttempts {
-		claim, err = look(g.table.Load())
+		t := g.table.Load()
+		if t.shut {
+			return Claim{}, errShut
+		}
+		claim, err = look(t)
 		if err != nil {
 			return Claim{Version: claim.Version}, err
 		}
@@ -202,6 +230,9 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
+	}
+	if r.Stopped {
+		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
 		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)

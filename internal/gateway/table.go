@@ -20,6 +20,9 @@ type App struct {
 	// have no environment yet. Requests for them are answered "try again"
 	// instead of "no such route".
 	Starting map[teal.VersionRef][]teal.Route
+	// Stopped says that nothing of the app runs because somebody wants that. Its
+	// routes, which are in Starting, are its own all the same.
+	Stopped bool
 }
 
 // Table says which app, version and component answers which request. It is
@@ -35,6 +38,7 @@ type App struct {
 type Table struct {
 	apps  shards[string, *record]
 	nodes shards[place, node]
+	shut  bool // every request is refused, see Gateway.Shut
 }
 
 // record is one app and the places that it claims.
@@ -76,7 +80,7 @@ func (t *Table) with(next *record) (*Table, error) {
 	}
 	apps := t.apps.edit()
 	apps.set(next.Name, next)
-	return &Table{apps: apps.done(), nodes: nodes}, nil
+	return &Table{apps: apps.done(), nodes: nodes, shut: t.shut}, nil
 }
 
 // Without returns a table that does not know the app.
@@ -91,7 +95,7 @@ func (t *Table) Without(app string) *Table {
 	}
 	apps := t.apps.edit()
 	apps.delete(app)
-	return &Table{apps: apps.done(), nodes: edit.done()}
+	return &Table{apps: apps.done(), nodes: edit.done(), shut: t.shut}
 }
 
 // App returns what the table knows of an app. The caller must not change it.

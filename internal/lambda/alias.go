@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 )
@@ -38,7 +39,7 @@ func (b *Backend) Aliases(_ context.Context, ref awslambda.Ref) ([]awslambda.Ali
 
 // SetAlias implements [awslambda.Aliases].
 func (b *Backend) SetAlias(ctx context.Context, alias teal.Alias, revision uint64) (awslambda.Alias, error) {
-	alias.UpdatedAt, alias.UpdatedBy = time.Now(), "Lambda API"
+	alias.UpdatedAt, alias.UpdatedBy = time.Now(), access.CallerOf(ctx).By("Lambda API")
 	set := api.SetAlias{App: alias.App, Alias: alias.Name, Targets: alias.Targets, Revision: &revision, By: alias.UpdatedBy}
 	patience, err := b.checkAlias(ctx, set)
 	if err != nil {

@@ -23,7 +23,7 @@ func (b *Backend) Delete(ctx context.Context, ref awslambda.Ref) error {
 	if len(now.spec.Components) > 1 {
 		return teal.Errorf(teal.CodeConflict, "%s is a part of the app %s, which is not deleted with it; deploy the app without it", ref.Component, ref.App)
 	}
-	return b.cfg.Deletions.Begin(ctx, ref.App)
+	return b.cfg.Deletions.Begin(ctx, ref.App, false)
 }
 
 // DeleteVersion implements [awslambda.Functions]. The record goes first: from

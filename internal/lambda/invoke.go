@@ -23,6 +23,9 @@ func (b *Backend) Invoke(ctx context.Context, call awslambda.Call) (awslambda.Re
 		qualifier = call.Version.String()
 	}
 	claim, err := b.cfg.Activator.claim(ctx, call.Ref, qualifier)
+	if teal.IsCode(err, teal.CodeAppStopped) { // no moment's trouble, which clients would try again
+		err = cmp.Or(b.cfg.Apps.CheckStarted(ctx, call.Ref.App), err)
+	}
 	if err != nil {
 		return awslambda.Result{Version: claim.Version}, err
 	}

@@ -60,6 +60,13 @@ func (r *Records) StoredDraft(ctx context.Context, app string) (spec teal.Spec, 
 // DraftSpecs returns what all drafts are made of.
 func (r *Records) DraftSpecs() []teal.Spec { return r.drafts.specs() }
 
+// WhileUnchanged runs f while nobody changes the draft, the settings or the function
+// of an app: who looks at the app after it sees what f has done.
+func (r *Records) WhileUnchanged(app string, f func() error) error {
+	defer r.changing.Lock(app)()
+	return f()
+}
+
 // Layers returns all versions of layers.
 func (r *Records) Layers() []awslambda.Layer { return r.layers.list("") }
 

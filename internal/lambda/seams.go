@@ -21,6 +21,9 @@ type Apps interface {
 	// CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app
 	// has not ended.
 	CheckNoRelease(ctx context.Context, app string) error
+	// CheckStarted returns teal.CodeConflict, and who it was, for an app that somebody
+	// has stopped.
+	CheckStarted(ctx context.Context, app string) error
 }
 
 // Orders are what can be ordered of apps beside what is Lambda's alone.
@@ -43,9 +46,9 @@ type Orders interface {
 type Deletions interface {
 	// Await blocks while an app of that name is being deleted, but not for ever.
 	Await(ctx context.Context, app string) error
-	// Begin deletes an app: when it returns without an error, nothing of it takes a
-	// request.
-	Begin(ctx context.Context, app string) error
+	// Begin deletes an app, and unless keepState says otherwise what its components
+	// have stored: when it returns without an error, nothing of it takes a request.
+	Begin(ctx context.Context, app string, keepState bool) error
 }
 
 // Alias reads one alias.

@@ -155,7 +155,8 @@ func (u *URLs) serve(w http.ResponseWriter, r *http.Request, to functionURL, nex
 	claim, err := u.cfg.Activator.claim(r.Context(), to.ref, to.qualifier)
 	if err != nil {
 		u.cfg.Logger.Warn("a function URL cannot be served", "app", to.ref.App, "qualifier", to.qualifier, "error", err)
-		refuseURL(w, r, http.StatusBadGateway, "Internal Server Error")
+		status, message := notServed(err)
+		refuseURL(w, r, status, message)
 		return
 	}
 	u.cfg.Activator.touch(to.ref.App, claim.Version)
@@ -215,6 +216,18 @@ func refusalOf(err error) (status int, message string) {
 		return http.StatusServiceUnavailable, teal.MessageOf(err)
 	}
 	return http.StatusForbidden, errForbidden.Error()
+}
+
+// notServed returns what is told of a URL whose function cannot be called: one that is
+// being deleted is none, as it will be when that is done.
+func notServed(err error) (status int, message string) {
+	switch {
+	case teal.IsCode(err, teal.CodeAppStopped):
+		return http.StatusServiceUnavailable, teal.MessageOf(err)
+	case teal.IsCode(err, teal.CodeUnknownApp), teal.IsCode(err, teal.CodeUnknownAlias):
+		return http.StatusForbidden, errForbidden.Error()
+	}
+	return http.StatusBadGateway, "Internal Server Error"
 }
 
 // restTimeout is for what is left of a request that is refused.

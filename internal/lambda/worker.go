@@ -19,8 +19,7 @@ import (
 
 // What AWS does with events, unless the function's configuration says otherwise.
 const (
-	eventRetries   = 2
-	eventMaxAge    = 6 * time.Hour
+	eventMaxAge    = time.Duration(teal.DefaultAsyncMaxAge)
 	deliverTimeout = 15 * time.Second
 	// reportMaxAge is how long after its acceptance an event's destination is still
 	// told: an event may run until eventMaxAge, and its report then has as long.
@@ -53,7 +52,7 @@ func (w *worker) Work(ctx context.Context, e event.Event) (next event.Event, don
 	if len(e.Report) > 0 {
 		return w.deliver(ctx, e)
 	}
-	rules := w.rules(e)
+	rules := w.rules(ctx, e)
 	now := time.Now()
 	if now.Sub(e.AcceptedAt) > rules.maxAge {
 		return w.end(e, rules.onFailure, outcome{condition: conditionAge})
@@ -103,11 +102,16 @@ type eventRules struct {
 	onSuccess, onFailure string
 }
 
-func (w *worker) rules(e event.Event) eventRules {
-	r := eventRules{retries: eventRetries, maxAge: eventMaxAge}
+// rules returns what is configured for the qualifier by which the function was called,
+// or, where nothing is, what the version says that the event runs on.
+func (w *worker) rules(ctx context.Context, e event.Event) eventRules {
+	r := eventRules{retries: teal.DefaultAsyncRetries, maxAge: eventMaxAge}
 	x := w.backend.settings.of(refOf(e))
 	config, ok := x.Events[cmp.Or(e.Qualifier, teal.DraftName)]
 	if !ok {
+		if own, err := w.backend.contentOf(ctx, refOf(e), e.Version); err == nil && own.Function.Async != nil {
+			r.apply(*own.Function.Async)
+		}
 		return r
 	}
 	if config.Retries != nil {
@@ -118,6 +122,16 @@ func (w *worker) rules(e event.Event) eventRules {
 	}
 	r.onSuccess, r.onFailure = config.OnSuccess, config.OnFailure
 	return r
+}
+
+func (r *eventRules) apply(own teal.Async) {
+	if own.Retries != nil {
+		r.retries = *own.Retries
+	}
+	if own.MaxAge != 0 {
+		r.maxAge = time.Duration(own.MaxAge)
+	}
+	r.onSuccess, r.onFailure = own.OnSuccess, own.OnFailure
 }
 
 // outcome is what became of an event in the end.

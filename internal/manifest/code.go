@@ -10,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"teal"
@@ -30,6 +31,10 @@ func (r *reading) checkCode() {
 		section := sections[c.Kind()]
 		at := []string{c.Kind().Section(), name, cmp.Or(section.codeKey, "code")}
 		r.inCode(at, location, func(code code) { section.checkCode(r, name, c, code) })
+		for i := range c.Layers() {
+			at := []string{c.Kind().Section(), name, "layers", strconv.Itoa(i)}
+			r.inCode(at, r.manifest.Code[layerKey(name, i)], func(code) {})
+		}
 	}
 	for _, p := range r.programs {
 		r.inCode(append(slices.Clone(p.at), "code"), r.manifest.Code[p.key], func(code code) { r.checkCommand(p.at, p.command, code) })

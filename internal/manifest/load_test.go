@@ -194,3 +194,39 @@ FILE:12:38: release.hooks.BeforeInstall.0.command.0: "./backup" is not in .; exp
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
+
+// Seen red with the folder looked for under code, and with layers not looked for.
+func TestFoldersOfFilesAndLayersAreLookedFor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, folder := range []string{"dist", "one"} {
+		if err := os.Mkdir(filepath.Join(dir, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "dist", "index.html"), "x", 0o600)
+	write(t, filepath.Join(dir, "app.py"), "def handler(event, context): pass", 0o600)
+	write(t, filepath.Join(dir, "teal.yaml"), `app: site
+static:
+  a: {folder: dist, fallback: index.html, 404: none.html}
+  b: {folder: build}
+  c: {folder: /dist, fallback: gone.html}
+functions:
+  f: {runtime: python3, handler: app.handler, layers: [one, two]}
+`, 0o600)
+	_, err := Load(dir, Variables{})
+	want := []string{
+		"teal.yaml:3:48: static.a.404: none.html is not in dist; expected a file of that folder",
+		"teal.yaml:4:15: static.b.folder: build does not exist; expected a folder or a .zip file",
+		"teal.yaml:5:15: static.c.folder: \"/dist\" is not a place for code; expected a folder or a .zip file, relative to the manifest",
+		"teal.yaml:7:61: functions.f.layers.1: two does not exist; expected a folder or a .zip file",
+	}
+	for _, line := range want {
+		if err == nil || !strings.Contains(err.Error(), line) {
+			t.Errorf("%q is not in\n%v", line, err)
+		}
+	}
+	if err == nil || strings.Count(err.Error(), "\n") != len(want)-1 {
+		t.Errorf("%v", err)
+	}
+}

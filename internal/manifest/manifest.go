@@ -18,6 +18,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"teal"
@@ -35,10 +36,11 @@ type Manifest struct {
 	// Stepped says that the steps of the policy are the manifest's own, not those
 	// of a strategy's name.
 	Stepped bool
-	// Code maps each function and service, and each check and hook that is a
-	// command, to its code: a folder or a .zip file, relative to Dir. A component
-	// has its name as key, a check and a hook that of its task: "check/smoke",
-	// "check/1/smoke", "hook/AfterInstall/migrate".
+	// Code maps each function and service, the files of each static component, each
+	// layer, and each check and hook that is a command, to its code: a folder or a .zip
+	// file, relative to Dir. A component has its name as key, a layer that of its
+	// function with its place, and a check and a hook that of its task:
+	// "layer/hello/0", "check/smoke", "check/1/smoke", "hook/AfterInstall/migrate".
 	Code map[string]string
 	// Dir is the folder that the file is in.
 	Dir string
@@ -117,7 +119,14 @@ func (m *Manifest) Resolve(digests map[string]string) (teal.Spec, teal.Policy, e
 func withCode(spec teal.Spec, digest func(component string) string) teal.Spec {
 	spec.Components = maps.Clone(spec.Components)
 	for name, c := range spec.Components {
-		spec.Components[name] = c.WithCode(digest(name))
+		c = c.WithCode(digest(name))
+		if c.Function != nil {
+			c.Function.Layers = slices.Clone(c.Function.Layers)
+			for i := range c.Function.Layers {
+				c.Function.Layers[i] = digest(layerKey(name, i))
+			}
+		}
+		spec.Components[name] = c
 	}
 	return spec
 }

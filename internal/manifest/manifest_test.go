@@ -225,6 +225,45 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+// Seen red with a destination of the app left as it is written.
+func TestLayersAndAsynchronousSettings(t *testing.T) {
+	t.Parallel()
+	m, err := Parse("teal.yaml", read1(t, "testdata/good/async.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Code["layer/work/0"] != "layers/common" || m.Code["layer/work/1"] != "deps.zip" || len(m.Code) != 5 {
+		t.Errorf("the code is %v", m.Code)
+	}
+	all := digests(m)
+	all["layer/work/1"] = strings.Replace(anyDigest, "0", "1", 1)
+	spec, _, err := m.Resolve(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	none := 0
+	for name, want := range map[string]struct {
+		layers []string
+		async  teal.Async
+	}{
+		"work": {[]string{anyDigest, all["layer/work/1"]}, teal.Async{Retries: &none, MaxAge: teal.Duration(90 * time.Minute), OnSuccess: "https://hooks.example.com/done", OnFailure: "jobs-dead:live"}},
+		"dead": {nil, teal.Async{OnFailure: "alerts-notify:live"}},
+		"jobs": {nil, teal.Async{OnSuccess: "jobs-work:$LATEST", OnFailure: "other:7"}},
+	} {
+		f := spec.Components[name].Function
+		if !slices.Equal(f.Layers, want.layers) || !cmp.Equal(*f.Async, want.async) {
+			t.Errorf("%s: %v %+v", name, f.Layers, *f.Async)
+		}
+	}
+	if m.Spec.Components["work"].Function.Layers[0] != "" {
+		t.Error("Resolve changed the manifest")
+	}
+	delete(all, "layer/work/0")
+	if _, _, err := m.Resolve(all); teal.CodeOf(err) != teal.CodeInvalidInput || !strings.Contains(err.Error(), "layers/common") {
+		t.Errorf("without a layer: %v", err)
+	}
+}
+
 func TestReleaseSectionIsTakenWhole(t *testing.T) {
 	t.Parallel()
 	m, err := Parse("teal.yaml", read1(t, "testdata/good/release.yaml"))

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"teal"
@@ -98,9 +99,56 @@ func (r *reading) functions(doc document) {
 		f := doc.Functions[name]
 		function := f.domain()
 		function.Env, function.Masked = r.componentEnvironment([]string{"functions", name}, f.Env, f.EnvFile)
+		if len(f.Layers) > 0 {
+			function.Layers = make([]string, len(f.Layers)) // Resolve fills them in
+		}
+		function.Async = r.async(doc, name, f.Async)
 		r.component(teal.KindFunction, name, teal.Component{Function: function})
 		r.manifest.Code[name] = f.Code
+		for i, layer := range f.Layers {
+			r.manifest.Code[layerKey(name, i)] = layer
+		}
 	}
+}
+
+// layerKey is the key of a function's layer in Manifest.Code.
+func layerKey(function string, i int) string { return "layer/" + function + "/" + strconv.Itoa(i) }
+
+// async reads what becomes of the asynchronous invocations of a function.
+func (r *reading) async(doc document, function string, a *async) *teal.Async {
+	if a == nil {
+		return nil
+	}
+	to := func(key, destination string) string {
+		return r.destination(doc, []string{"functions", function, "async", key}, destination)
+	}
+	return &teal.Async{
+		Retries: a.Retries, MaxAge: a.MaxAge,
+		OnSuccess: to("on_success", a.OnSuccess), OnFailure: to("on_failure", a.OnFailure),
+	}
+}
+
+// destination returns a destination as the server knows it: a function of the app by its
+// whole name, and any function with an alias, live unless there is another one.
+func (r *reading) destination(doc document, at []string, to string) string {
+	name, qualifier, qualified := strings.Cut(to, ":")
+	if to == "" || strings.HasPrefix(qualifier, "//") {
+		return to
+	}
+	_, isService := doc.Services[name]
+	_, isStatic := doc.Static[name]
+	_, isUpstream := doc.Upstreams[name]
+	if isService || isStatic || isUpstream {
+		r.at(at, "%q is not a function; name a function, or write the URL of the service", name)
+		return ""
+	}
+	if _, own := doc.Functions[name]; own {
+		name = teal.FunctionName(doc.App, name)
+	}
+	if !qualified {
+		qualifier = teal.AliasLive
+	}
+	return name + ":" + qualifier
 }
 
 func (r *reading) services(doc document) {

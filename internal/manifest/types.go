@@ -35,6 +35,15 @@ type function struct {
 	Payload     text            `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
 	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
 	EnvFile     string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
+	Layers      []string        `yaml:"layers" desc:"Folders or .zip files with what the code needs beside it, relative to this file. They are laid over each other, the last one on top, in the folder that stands for /opt: $LAMBDA_LAYERS."`
+	Async       *async          `yaml:"async" desc:"What becomes of asynchronous invocations."`
+}
+
+type async struct {
+	Retries   *int          `yaml:"retries" desc:"How often an invocation that has failed is tried again: 0, 1 or 2, which it is when left out." min:"0" max:"2"`
+	MaxAge    teal.Duration `yaml:"max_age" desc:"How old an invocation may be that is still run, from 1m to 6h, which it is when left out."`
+	OnSuccess string        `yaml:"on_success" desc:"Who is told of an invocation that has succeeded: a URL, a function of this app, or one of this server as AWS's tools name it, such as APP-FUNCTION or APP-FUNCTION:ALIAS."`
+	OnFailure string        `yaml:"on_failure" desc:"Who is told of an invocation that has failed for good; written as on_success is."`
 }
 
 func (f *function) setDefaults() {

@@ -25,7 +25,7 @@ type Observation struct {
 	SampledAt time.Time
 	Unsaved   bool              // the judge knows more than the record
 	Baseline  *teal.Measurement // what live did lately; nil once the record has it
-	Waiting   bool              // another release waits for this one to end
+	Standing  Standing          // of the app; only in the phases that look at it
 }
 
 // Route is an alias and whether what it says is in force.
@@ -35,6 +35,8 @@ type Route struct {
 	// Holds is false while some part of the data plane may still send requests
 	// by an older state of the alias.
 	Holds bool
+	// Behind names the nodes that may do so.
+	Behind []string
 }
 
 // Health is how an environment is. The zero value is one that is not running
@@ -189,7 +191,7 @@ func decideQueued(r teal.Release, o Observation) Decision {
 		}
 		return Decision{Next: teal.PhaseAborted, Reason: reason}
 	}
-	if until, frozen := frozen(r, o.Now); frozen {
+	if until, frozen := frozen(r, o); frozen {
 		return Decision{Until: until}
 	}
 	if d, passed := requireHooks(r, o, teal.BeforeInstall); !passed {

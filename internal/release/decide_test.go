@@ -213,13 +213,23 @@ func startingSince(d time.Duration) release.Health {
 	h.Since = start.Add(d)
 	return h
 }
+
+// frozenUntil is a freeze that somebody has ordered; until 0 it has no end.
+func frozenUntil(d time.Duration) func(*situation) {
+	return func(s *situation) {
+		s.Standing.Frozen = &teal.AppOrder{Kind: teal.OrderFreeze, By: "ann", At: start}
+		if end := start.Add(d); d != 0 {
+			s.Standing.Frozen.Until = &end
+		}
+	}
+}
 func queued(s *situation) { s.Queued, s.Release.From = true, 0 }
 func rolling(s *situation) {
 	s.Rollback, s.Release.Reason = &teal.RollbackTimes{DecidedAt: start}, "why it was decided"
 }
 func notBegun(s *situation) { s.Phases = nil }
 func doubtful(s *situation) { s.Judgement.Doubtful = true }
-func next(s *situation)     { s.Waiting = true }
+func next(s *situation)     { s.Standing.Waiting = true }
 func answeredAt(key teal.TaskKey, v teal.Verdict, d time.Duration) func(*situation) {
 	return func(s *situation) {
 		s.Observation.Tasks = map[teal.TaskKey]release.Outcome{key: {
@@ -347,6 +357,8 @@ func TestDecide(t *testing.T) {
 		reason string // a part of it
 	}{
 		{"a queued release starts green", in("queued", green(stopped)), "provision 2, be provisioning", "starting v2"},
+		{"in a freeze that somebody has ordered it waits", in("queued", green(stopped), frozenUntil(0)), "wait", ""},
+		{"a frozen one can be rolled back", in("queued", green(stopped), frozenUntil(0), rollback), "be aborted", ""},
 		{"a first release starts green", in("queued", first, green(stopped)), "provision 2, be provisioning", ""},
 		{"a queued release that is rolled back ends", in("queued", green(stopped), rollback), "be aborted", `by ann ("why not")`},
 		{"green that runs for another reason stays", in("queued", rollback), "be aborted", ""},
@@ -438,6 +450,9 @@ func TestDecide(t *testing.T) {
 		{"a share is held", in("shifting", canary, split, atStep(1)), "wait until 5m0s", ""},
 		{"then comes the next one", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass)), "shift to 2 at 50 % replacing 7", "step 2 of 2"},
 		{"after the last one green gets everything", in("shifting", canary, half, atStep(2), after(5*time.Minute), says(pass)), "shift to 2 replacing 7", ""},
+		{"unless somebody has frozen the app", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), frozenUntil(2*time.Hour)), "wait until 2h0m0s", ""}, // seen red without the look of frozen at the order
+		{"however long", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), frozenUntil(0)), "wait", ""},
+		{"and that is over", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(pass), frozenUntil(5*time.Minute)), "shift to 2 at 50 % replacing 7", "step 2 of 2"},
 		{"without enough data it waits", in("shifting", canary, split, atStep(1), after(5*time.Minute), says(inconclusive)), "note the doubt", "it is inconclusive"},
 		{"and goes on waiting", in("shifting", canary, split, atStep(1), after(time.Hour), says(inconclusive), doubted), "wait", ""},
 		{"unless the policy says to go back", in("shifting", canary, split, atStep(1), after(7*time.Minute), says(inconclusive), doubted, onDoubt(teal.DoubtRollback)), "shift to 1 replacing 7, be rolling-back", "no verdict within 2m"},

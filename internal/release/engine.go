@@ -26,6 +26,8 @@ type Config struct {
 	// Wakeups tell the engine what has changed about an app; nil are its own, see
 	// [Engine.Wake].
 	Wakeups *Wakeups
+	// Orders returns the news of what others have recorded about releases; nil is none.
+	Orders func() Orders
 	// Changed are called after a release has entered a phase. They must not block.
 	Changed Listeners
 	// Judging, where set, is called when the judge of a release begins, with what
@@ -81,7 +83,13 @@ func (e *Engine) Run(ctx context.Context) error {
 		running.Go(func() { e.drive(ctx, id, w) })
 	})
 	defer e.setSpawn(nil)
-	// Only now: a release that Start records from here on is begun by Start.
+	var orders Orders = noOrders{}
+	if e.cfg.Orders != nil {
+		orders = e.cfg.Orders()
+	}
+	defer orders.Stop()
+	// Only now: a release that is recorded from here on is begun by Start, or is among the
+	// orders.
 	unfinished, err := e.cfg.Journal.Unfinished(ctx)
 	if err != nil {
 		return fmt.Errorf("release: list unfinished releases: %w", err)
@@ -90,8 +98,32 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.cfg.Logger.Info("resuming release", "release", id)
 		e.begin(id)
 	}
-	<-ctx.Done()
+	e.takeOrders(ctx, orders)
 	return nil
+}
+
+// noOrders is the news of a server that shares its store with no other one.
+type noOrders struct{}
+
+func (noOrders) Changed() <-chan struct{} { return nil }
+func (noOrders) Take() []string           { return nil }
+func (noOrders) Stop()                    {}
+
+// takeOrders begins and wakes the releases that others have recorded something about: one
+// that was ordered at another server, or a command to one that runs here. It returns when
+// ctx ends.
+func (e *Engine) takeOrders(ctx context.Context, orders Orders) {
+	for {
+		for _, id := range orders.Take() {
+			e.begin(id)
+			e.Wake(teal.AppOfRelease(id))
+		}
+		select {
+		case <-orders.Changed():
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (e *Engine) setSpawn(spawn func(id string)) {
@@ -121,7 +153,7 @@ type Request struct {
 // teal.CodeNothingToPromote when the alias belongs to the version already, and
 // with teal.CodeFrozen in a freeze window.
 func (e *Engine) Start(ctx context.Context, req Request) (teal.Release, error) {
-	if err := checkFreeze(req); err != nil {
+	if err := e.checkFreeze(ctx, req); err != nil {
 		return teal.Release{}, err
 	}
 	for {
@@ -191,27 +223,19 @@ func newRelease(req Request, from int) teal.Release {
 	return r
 }
 
-// checkFreeze refuses to start a release in a freeze window. A rollback is never
-// refused.
-func checkFreeze(req Request) error {
+// checkFreeze refuses to start a release in a freeze. A rollback is never refused.
+func (e *Engine) checkFreeze(ctx context.Context, req Request) error {
 	if req.Unfreeze != "" || req.Back {
 		return nil
 	}
-	window, until, frozen := freeze.Frozen(req.Policy.Freeze, req.At)
-	if !frozen {
-		return nil
+	standing, err := e.cfg.Journal.Standing(ctx, req.App)
+	if err != nil {
+		return err
 	}
-	how := "; wait, or release"
-	switch {
-	case until.IsZero():
-		how = ", with no end in sight; release"
-	default:
-		how = " until " + until.Format("2006-01-02 15:04 MST") + how
+	if holding, frozen := freeze.InForce(req.Policy.Freeze, standing.Frozen, req.At); frozen {
+		return teal.Errorf(teal.CodeFrozen, "%s", holding.Refusal(req.App))
 	}
-	if window.Reason != "" {
-		how = fmt.Sprintf(" (%q)", window.Reason) + how
-	}
-	return teal.Errorf(teal.CodeFrozen, "%s is frozen%s anyway with `teal deploy --override-freeze REASON`", req.App, how)
+	return nil
 }
 
 // errQueue says that a release has to wait for its turn.

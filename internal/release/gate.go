@@ -335,12 +335,12 @@ func orSaveJudge(r teal.Release, o Observation, d Decision) Decision {
 	return d
 }
 
-// frozen returns until when freeze windows keep the release from moving traffic
-// on.
-func frozen(r teal.Release, now time.Time) (until time.Time, is bool) {
+// frozen returns until when a freeze keeps the release from moving traffic on: a
+// window, or one that somebody has ordered.
+func frozen(r teal.Release, o Observation) (until time.Time, is bool) {
 	if r.Commands.Unfreeze != nil || r.Back {
 		return time.Time{}, false
 	}
-	_, until, is = freeze.Frozen(r.Policy.Freeze, now)
-	return until, is
+	holding, is := freeze.InForce(r.Policy.Freeze, o.Standing.Frozen, o.Now)
+	return holding.Until, is
 }

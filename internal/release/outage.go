@@ -79,7 +79,7 @@ func decideUnhealthyLive(r teal.Release, o Observation, reason string) (d Decisi
 		return Decision{}, false
 	}
 	d = decideDown(r, o, reason)
-	if !d.Waits() || o.From.ready() || r.Commands.Finish == nil && !o.Waiting {
+	if !d.Waits() || o.From.ready() || r.Commands.Finish == nil && !o.Standing.Waiting {
 		return d, true
 	}
 	// Somebody waits for the end, perhaps with the cure.

@@ -36,12 +36,27 @@ type Journal interface {
 	// already, because no other one is any more. A full queue is
 	// teal.CodeReleaseInProgress.
 	Enqueue(ctx context.Context, r teal.Release) (queued teal.Release, active bool, err error)
-	// Waiting reports whether a release is in the app's queue.
-	Waiting(ctx context.Context, app string) (bool, error)
+	// Standing returns what else the app's record says that releases look at.
+	Standing(ctx context.Context, app string) (Standing, error)
 	// Unfinished returns the active release IDs of all apps.
 	Unfinished(ctx context.Context) ([]string, error)
 	// Conflict reports whether err is a lost compare-and-swap.
 	Conflict(err error) bool
+}
+
+// Orders are the news of records of releases that others have written.
+type Orders interface {
+	// Changed has a value when there may be something to take.
+	Changed() <-chan struct{}
+	// Take returns the releases since the last Take, by ID. It does not block.
+	Take() []string
+	Stop()
+}
+
+// Standing is what an app's record says beside its active release.
+type Standing struct {
+	Waiting bool           // a release is in the app's queue
+	Frozen  *teal.AppOrder // the newest freeze that somebody has ordered; it may be over
 }
 
 // Runner runs environments. Its methods are idempotent: each may be called

@@ -142,7 +142,7 @@ func canShift(r teal.Release, o Observation) (d Decision, may bool) {
 	if pause := r.Commands.Pause; pause != nil {
 		return awaitPerson(r, o, orderedBy("paused", pause)), false
 	}
-	if until, is := frozen(r, o.Now); is {
+	if until, is := frozen(r, o); is {
 		return Decision{Until: until}, false
 	}
 	if r.WaitsSince != nil && r.Commands.Pause == nil && !awaitsApproval(r) {

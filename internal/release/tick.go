@@ -166,8 +166,10 @@ func (e *Engine) observe(ctx context.Context, r teal.Release, w *worker) (Observ
 			o.Tasks[key] = outcome
 		}
 	}
-	if r.Phase == teal.PhaseWatching {
-		o.Waiting, errs[4] = e.cfg.Journal.Waiting(ctx, r.App)
+	switch r.Phase {
+	case teal.PhaseQueued, teal.PhaseShifting, teal.PhaseWatching:
+		o.Standing, errs[4] = e.cfg.Journal.Standing(ctx, r.App)
+	case teal.PhaseProvisioning, teal.PhaseWarming, teal.PhaseVerifying, teal.PhaseCompleted, teal.PhaseAborted, teal.PhaseRollingBack, teal.PhaseRolledBack:
 	}
 	if r.Phase == teal.PhaseVerifying && r.From != 0 && r.Policy.Judge.Judges() {
 		o.Baseline, errs[3] = e.baseline(ctx, r)

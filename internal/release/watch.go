@@ -34,7 +34,7 @@ func decideWatching(r teal.Release, o Observation) Decision {
 		return orSaveJudge(r, o, decideConfidencePeriod(r, o))
 	case r.Commands.Finish != nil:
 		return finish(r, o, requested(r.Commands.Finish))
-	case o.Waiting:
+	case o.Standing.Waiting:
 		return finish(r, o, "superseded by the next release in the queue")
 	}
 	return orSaveJudge(r, o, decideConfidencePeriod(r, o))

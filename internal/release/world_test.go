@@ -76,6 +76,7 @@ type appRecord struct {
 	active string
 	queue  []string
 	last   int
+	frozen *teal.AppOrder
 }
 
 type releaseRecord struct {
@@ -459,16 +460,16 @@ func (p *process) Enqueue(ctx context.Context, r teal.Release) (queued teal.Rele
 	return r, active, err
 }
 
-func (p *process) Waiting(ctx context.Context, app string) (waiting bool, err error) {
-	err = p.do(ctx, "waiting "+app, func() error {
+func (p *process) Standing(ctx context.Context, app string) (standing release.Standing, err error) {
+	err = p.do(ctx, "standing "+app, func() error {
 		a := p.w.apps[app]
 		if a.gone {
 			return teal.Errorf(teal.CodeUnknownApp, "there is no app %s", app)
 		}
-		waiting = len(a.queue) > 0
+		standing = release.Standing{Waiting: len(a.queue) > 0, Frozen: a.frozen}
 		return nil
 	})
-	return waiting, err
+	return standing, err
 }
 
 func (p *process) Unfinished(ctx context.Context) (ids []string, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -47,10 +48,16 @@ type AppsConfig struct {
 	Alerts       *doctor.Alerts
 	Logger       *slog.Logger
 	StateDir     string // has the folder that the components of an app keep their state in; "" is none
+	// Boundary, where set, is called between the steps of a deletion with a name for
+	// where it is: a test dies there.
+	Boundary func(name string)
 }
 
 // NewApps returns what takes down deleted apps. It starts nothing.
 func NewApps(cfg AppsConfig) *Apps {
+	if cfg.Boundary == nil {
+		cfg.Boundary = func(string) {}
+	}
 	return &Apps{cfg: cfg, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 }
 
@@ -93,14 +100,18 @@ func (t *Tombstones) any(ctx context.Context) (bool, error) {
 }
 
 // Begin deletes an app: when it returns without an error, no alias leads to it,
-// nothing of it takes a request, and the rest goes in the background.
-func (d *Apps) Begin(ctx context.Context, app string) error {
+// nothing of it takes a request, and the rest goes in the background; what its
+// components have stored goes only without keepState. An app that is being deleted
+// is deleted once more: who wants its state to go, too, may still say so.
+func (d *Apps) Begin(ctx context.Context, app string, keepState bool) error {
 	ctx = store.WithUrgency(ctx, store.Running) // it makes room
 	defer d.Nudge()                             // also after an error: the answer to the write may be all that was lost
-	if err := d.mark(ctx, app); err != nil {
+	if err := d.mark(ctx, app, keepState); err != nil {
 		return err
 	}
-	if err := d.stop(ctx, app); err != nil {
+	err := d.stop(ctx, app)
+	d.cfg.Boundary("delete:stopped")
+	if err != nil {
 		d.cfg.Logger.Warn("an app that was deleted could not be stopped at once; it is tried again", "app", app, "error", err)
 	}
 	return nil
@@ -108,20 +119,25 @@ func (d *Apps) Begin(ctx context.Context, app string) error {
 
 // mark records that an app is deleted, unless a release of it moves or waits. One
 // that is claimed after the look has changed the record's revision.
-func (d *Apps) mark(ctx context.Context, app string) error {
+func (d *Apps) mark(ctx context.Context, app string, keepState bool) error {
 	for {
-		record, err := d.cfg.Journal.App(ctx, app)
-		if err != nil {
+		record, err := d.cfg.Store.Apps.Get(ctx, app)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return store.UnknownApp(app)
+		case err != nil:
 			return err
+		case record.Value.Deleting && (keepState || !record.Value.KeepState):
+			return nil
+		case !record.Value.Deleting:
+			if err := d.cfg.Journal.CheckSettled(ctx, record.Value); err != nil {
+				return err
+			}
 		}
-		if err := d.cfg.Journal.CheckNoRelease(ctx, app); err != nil {
-			return err
-		}
-		if len(record.Value.Queue) > 0 {
-			return teal.Errorf(teal.CodeReleaseInProgress, "a release of %s is about to begin; end it with `teal abort %s`, or wait for it", app, app)
-		}
-		record.Value.Deleting, record.Value.Active = true, ""
+		record.Value.Deleting, record.Value.Active, record.Value.KeepState = true, "", keepState
+		d.cfg.Boundary("delete:decided")
 		_, err = d.cfg.Store.Apps.Update(ctx, record.Value, record.Revision)
+		d.cfg.Boundary("delete:recorded")
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -270,12 +286,15 @@ func (d *Apps) TakeDown(ctx context.Context, app string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.removeKept(app, record.Value.LastRelease); err != nil {
+	d.cfg.Boundary("delete:drained")
+	if err := d.removeKept(record.Value); err != nil {
 		return err
 	}
+	d.cfg.Boundary("delete:files")
 	if err := d.removeRecords(ctx, app); err != nil {
 		return err
 	}
+	d.cfg.Boundary("delete:records")
 	if err := d.removeApp(ctx, record); err != nil {
 		return err
 	}
@@ -317,13 +336,42 @@ func (d *Apps) piecesOf(ctx context.Context, app teal.App) ([]string, error) {
 }
 
 // removeKept removes what is kept of an app beside its records.
-func (d *Apps) removeKept(app string, lastRelease int) error {
-	d.cfg.Meter.ForgetApp(app)
-	err := errors.Join(d.cfg.Logs.Remove(app, 0), d.cfg.Recordings.ForgetApp(app, lastRelease))
-	if d.cfg.StateDir != "" {
-		err = errors.Join(err, removal.Tree(filepath.Join(d.cfg.StateDir, app)))
+func (d *Apps) removeKept(app teal.App) error {
+	d.cfg.Meter.ForgetApp(app.Name)
+	err := errors.Join(d.cfg.Logs.Remove(app.Name, 0), d.cfg.Recordings.ForgetApp(app.Name, app.LastRelease))
+	if d.cfg.StateDir != "" && !app.KeepState {
+		err = errors.Join(err, removal.Tree(filepath.Join(d.cfg.StateDir, app.Name)))
 	}
 	return err
+}
+
+// State returns the folder in which the components of an app keep what they store;
+// "" when they have stored nothing.
+func (d *Apps) State(app string) string {
+	dir := filepath.Join(d.cfg.StateDir, app)
+	if _, err := os.Stat(dir); d.cfg.StateDir == "" || err != nil {
+		return ""
+	}
+	return dir
+}
+
+// RemoveState removes what the components of an app have stored that was deleted, and
+// reports whether there was something. An app that is there, or is being made anew, keeps
+// it.
+func (d *Apps) RemoveState(ctx context.Context, app string) (removed bool, err error) {
+	err = d.cfg.Environments.WhileNothingStarts(app, func() error {
+		_, err := d.cfg.Store.Apps.Get(ctx, app)
+		if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		dir := d.State(app)
+		if dir == "" {
+			return nil
+		}
+		removed = true
+		return removal.Tree(dir)
+	})
+	return removed, err
 }
 
 // removeRecords deletes every record of an app but its own, those too that cannot
@@ -332,13 +380,19 @@ func (d *Apps) removeRecords(ctx context.Context, app string) error {
 	if err := d.cfg.Events.Forget(ctx, app); err != nil {
 		return err
 	}
-	for _, kind := range []string{"lambda.event." + app, "lambda.function." + app, "lambda.draft." + app, "apps." + app + ".release", "apps." + app + ".alias", "apps." + app + ".version"} {
-		if err := d.removeAll(ctx, kind+".*"); err != nil {
-			return err
+	err := d.cfg.Unversioned.WhileUnchanged(app, func() error { // what was begun before the app was deleted is written then
+		for _, kind := range []string{"lambda.event." + app, "lambda.function." + app, "lambda.draft." + app, "apps." + app + ".release", "apps." + app + ".alias", "apps." + app + ".version"} {
+			if err := d.removeAll(ctx, kind+".*"); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	// Whoever has drained an environment deletes its record under the same lock.
-	err := d.cfg.Environments.WhileNothingStarts(app, func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
+	err = d.cfg.Environments.WhileNothingStarts(app, func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })
 	d.cfg.Unversioned.ForgetApp(app)
 	return err
 }
@@ -362,6 +416,5 @@ func (d *Apps) removeApp(ctx context.Context, app store.Record[teal.App]) error 
 	if err := d.cfg.Tombstones.put(ctx, app.Value); err != nil {
 		return err
 	}
-	d.cfg.Aliases.Forgotten(app.Value.Name)
 	return store.IgnoreMissing(d.cfg.Store.Apps.Delete(ctx, app.Value.Name, app.Revision))
 }

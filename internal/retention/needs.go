@@ -10,13 +10,11 @@ import (
 	"teal/internal/store"
 )
 
-// Aliases are the app's aliases and its place in the routing table.
+// Aliases are the app's aliases.
 type Aliases interface {
 	Aliases(app string) []store.Record[teal.Alias]
 	// Forget deletes all aliases of an app.
 	Forget(ctx context.Context, app string) error
-	// Forgotten takes an app that has no alias and runs nothing out of the table.
-	Forgotten(app string)
 }
 
 // Environments is what runs on this machine.
@@ -48,6 +46,8 @@ type Unversioned interface {
 	Layers() []awslambda.Layer
 	// StoredDraft returns what the record of an app's draft says.
 	StoredDraft(ctx context.Context, app string) (teal.Spec, bool)
+	// WhileUnchanged runs f while nobody changes any of them for an app.
+	WhileUnchanged(app string, f func() error) error
 	// ForgetApp drops what is held in memory of an app whose records are gone.
 	ForgetApp(app string)
 }

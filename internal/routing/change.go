@@ -2,125 +2,98 @@ package routing
 
 import (
 	"context"
-	"errors"
-	"maps"
 	"slices"
+	"time"
 
 	"teal"
-	"teal/internal/gateway"
 	"teal/internal/store"
 )
 
 // change makes one alias point to targets, or go for nil, in three steps. The
 // caller holds writing of the app.
 //
-//  1. Under mu: the routes that the app will have are claimed, so that no other
-//     app is given them meanwhile. What the table could not follow is refused.
-//  2. Without mu: write makes the change durable, however long that takes. A crash
-//     before leaves everything as it was; after it, the next start reads it.
-//  3. Under mu: the table follows. Nobody is told of the change before that.
+//  1. The routes that the app will have are claimed, so that no other app is given them
+//     meanwhile. What the table could not follow is refused.
+//  2. write makes the change durable, however long that takes. A crash before leaves
+//     everything as it was; after it, the next start reads it.
+//  3. The gateway of this node reads the record and follows. What is claimed is given
+//     back then, and not before.
 //
-// Whichever way it ends, the table is as the store is.
-func (r *Router) change(ctx context.Context, key store.AliasKey, targets []teal.Target, write func() (store.Record[teal.Alias], error)) error {
-	if err := r.claim(key, targets); err != nil {
+// Whichever way it ends, this node's gateway follows what the store has.
+func (r *Router) change(ctx context.Context, key store.AliasKey, targets []teal.Target, write func() error) error {
+	if err := r.cfg.Table.claim(key, targets); err != nil {
 		return err
 	}
-	record, err := write()
-	if err != nil {
-		record = r.afterFailure(ctx, key)
+	defer r.cfg.Table.settle(key.App)
+	before := r.Alias(key.App, key.Name).Revision
+	err := write()
+	if err != nil { // possibly only seemingly: what is known is to be what the store has
+		_, _ = r.cfg.Aliases.Get(ctx, key)
 	}
-	r.settle(key, record)
+	now := r.Alias(key.App, key.Name).Revision
+	if now == before && err != nil {
+		return err // nothing has changed
+	}
+	at := state{key: key, revision: max(now, before), gone: now == 0}
+	behind := r.await(ctx, at, patience, func(behind []string) bool { return !slices.Contains(behind, r.cfg.Nodes.Name()) })
+	if err == nil && slices.Contains(behind, r.cfg.Nodes.Name()) {
+		err = notFollowed(at, behind)
+	}
 	return err
 }
 
-// claim is the first step of a change.
-func (r *Router) claim(key store.AliasKey, targets []teal.Target) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	next := maps.Clone(r.apps[key.App])
-	if next == nil {
-		next = aliases{}
-	}
-	if next[key.Name] = (store.Record[teal.Alias]{Value: teal.Alias{Targets: targets}}); targets == nil {
-		delete(next, key.Name)
-	}
-	if _, err := r.claimed.Claiming(r.app(key.App, next)); err != nil {
-		return err
-	}
-	r.pending[key.App] = next[teal.AliasLive].Value.Targets
-	r.reclaim(key.App)
-	return nil
+// patience is how long an order waits for gateways. Those that are well take
+// milliseconds, and who is dead is not waited for once its heartbeat is old.
+const patience = 15 * time.Second
+
+// state is one state of an alias.
+type state struct {
+	key      store.AliasKey
+	revision uint64
+	gone     bool // after it the alias has been removed
 }
 
-// afterFailure returns the alias as the store has it after a write that failed,
-// possibly only seemingly; as the table has it when the store does not say.
-func (r *Router) afterFailure(ctx context.Context, key store.AliasKey) store.Record[teal.Alias] {
-	record, err := r.aliases.Get(ctx, key)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return r.Alias(key.App, key.Name)
-	}
-	return record
-}
-
-// settle is the last step of a change: the record is how the alias is now, with
-// revision 0 when there is none.
-func (r *Router) settle(key store.AliasKey, record store.Record[teal.Alias]) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if record.Revision != 0 {
-		r.keep(record)
-	} else {
-		delete(r.apps[key.App], key.Name)
-		r.acks.Applied(here, key, 0)
-	}
-	delete(r.pending, key.App)
-	r.follow(key.App)
-}
-
-// Reroute implements [environment.Usage].
-func (r *Router) Reroute(app string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.follow(app)
-}
-
-// follow swaps in a table in which the app is as its aliases and its environments
-// are now. The caller holds mu.
-func (r *Router) follow(app string) {
-	state := r.app(app, r.apps[app])
-	_, err := r.claimed.Claiming(state)
-	if err == nil {
-		// No route is another app's: what is claimed holds all that the table has.
-		err = r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) { return t.With(state) })
-	}
-	if err != nil {
-		r.logger.Error("routes of app cannot be used", "app", app, "error", err)
-	} else {
-		for name, record := range r.apps[app] {
-			r.acks.Applied(here, store.AliasKey{App: app, Name: name}, record.Revision)
+// await blocks until enough says so of the nodes whose gateway does not follow a state of
+// an alias, and returns them; or until limit is over or ctx ends, and then those that it
+// has waited for in vain.
+func (r *Router) await(ctx context.Context, at state, limit time.Duration, enough func(behind []string) bool) []string {
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	for {
+		changed := r.cfg.Nodes.Changed()
+		behind := r.cfg.Nodes.Behind(at.key, at.revision, at.gone)
+		if enough(behind) {
+			return behind
+		}
+		select {
+		case <-changed:
+		case <-over.C:
+			return behind
+		case <-ctx.Done():
+			return behind
 		}
 	}
-	r.reclaim(app)
 }
 
-// reclaim claims for an app what the table has of it, and what it gets when its
-// pending change is durable. While nothing is pending, what is claimed is the table
-// itself, and takes no memory twice. The caller holds mu.
-func (r *Router) reclaim(app string) {
-	if len(r.pending) == 0 {
-		r.claimed = r.gateway.Table()
-		return
+// awaitAll is await for every live node; it returns an error that names those that do not
+// follow.
+func (r *Router) awaitAll(ctx context.Context, at state, limit time.Duration) error {
+	if err := r.cfg.Nodes.Look(ctx); err != nil {
+		return teal.Errorf(teal.CodeUnavailable, "the alias %s of %s is written, and it is not known which servers are to follow it: %w", at.key.Name, at.key.App, err)
 	}
-	have, _ := r.gateway.Table().App(app)
-	both := r.app(app, nil)
-	both.Aliases[teal.AliasLive] = slices.DeleteFunc(slices.Concat(have.Aliases[teal.AliasLive], r.pending[app]),
-		func(t teal.Target) bool { return t.Weight == 0 })
-	maps.Copy(both.Environments, have.Environments)
-	maps.Copy(both.Starting, have.Starting)
-	claimed, err := r.claimed.Claiming(both)
-	if err != nil { // the two do not take anything from others, each by itself
-		r.logger.Error("routes of app cannot be claimed", "app", app, "error", err)
-		return
+	behind := r.await(ctx, at, limit, func(behind []string) bool { return len(behind) == 0 })
+	if len(behind) == 0 {
+		return nil
 	}
-	r.claimed = claimed
+	return notFollowed(at, behind)
+}
+
+func notFollowed(at state, behind []string) error {
+	what := "has changed"
+	if at.gone {
+		what = "has been removed"
+	}
+	return teal.Errorf(teal.CodeUnavailable,
+		"the alias %s of %s %s, and %s still sends requests by what it was before. Nothing needs to be ordered again: it follows as soon as it can, or is not waited for once it is known to be dead",
+		at.key.Name, at.key.App, what, gatewaysOf(behind))
 }

@@ -2,7 +2,6 @@ package routing
 
 import (
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -43,24 +42,22 @@ func (f *twoEach) Running(app string) []environment.Running {
 
 func (f *twoEach) Runs(_ string, version teal.VersionRef) bool { return version == 1 || version == 2 }
 
-func newRouter(t *testing.T, kv store.KV) *Router {
+// newRouter returns the router of a node whose gateway follows, alone.
+func newRouter(t *testing.T, kv store.KV) *nodeRoles {
 	t.Helper()
-	typed := store.New(kv)
-	r := New(Config{Gateway: gateway.New(), Aliases: typed.Aliases, Journal: NewJournal(typed), Fleet: &twoEach{}, Logger: slog.New(slog.DiscardHandler)})
-	if err := r.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return r
+	n := newNode(t, "only", kv, memkv.New())
+	n.start(t)
+	return n
 }
 
 // point moves live of an app.
-func (r *Router) point(t *testing.T, app string, version int) error {
+func (r *nodeRoles) point(t *testing.T, app string, version int) error {
 	return r.Set(t.Context(), teal.Alias{App: app, Name: teal.AliasLive, Targets: teal.Only(version)}, r.Alias(app, teal.AliasLive).Revision)
 }
 
 // answers returns the version that a request gets; 0 for none.
-func (r *Router) answers(path string) int {
-	claim, err := r.gateway.Claim(gateway.Head{Host: "any", Path: path}, 0)
+func (r *nodeRoles) answers(path string) int {
+	claim, err := r.table.gateway.Claim(gateway.Head{Host: "any", Path: path}, 0)
 	if err != nil {
 		return 0
 	}
@@ -108,8 +105,8 @@ func TestAStalledWriteHoldsUpNoOtherApp(t *testing.T) {
 		}
 	})
 	soon(t, "a look", func() {
-		r.Reroute("b")
-		r.Reroute("stalled")
+		r.gateway.Reroute("b")
+		r.gateway.Reroute("stalled")
 		if len(r.Aliases("stalled")) != 0 || r.answers("/stalled") != 0 {
 			t.Error("what is not durable is seen")
 		}
@@ -199,7 +196,7 @@ func TestTheTableFollowsTheStore(t *testing.T) {
 					case 0:
 						kv.Fail(memkv.Fault{Op: memkv.OpAnyWrite, Key: "apps." + app + ".alias.*", Mode: memkv.Mode(random.IntN(3))})
 					case 1:
-						r.Reroute(app)
+						r.gateway.Reroute(app)
 					case 2:
 						_ = r.Remove(t.Context(), app, teal.AliasLive)
 					default:
@@ -219,7 +216,7 @@ func TestTheTableFollowsTheStore(t *testing.T) {
 	}
 }
 
-func (r *Router) checkAgainst(t *testing.T, when string, kv store.KV, apps []string) {
+func (r *nodeRoles) checkAgainst(t *testing.T, when string, kv store.KV, apps []string) {
 	t.Helper()
 	shared := 0
 	for _, app := range apps {
@@ -237,7 +234,7 @@ func (r *Router) checkAgainst(t *testing.T, when string, kv store.KV, apps []str
 	if shared > 1 {
 		t.Errorf("%s: %d apps have the same route in the store", when, shared)
 	}
-	if len(r.pending) != 0 || r.claimed != r.gateway.Table() {
+	if len(r.table.pending) != 0 || r.table.claimed != r.table.gateway.Table() {
 		t.Errorf("%s: something is claimed that nobody has", when)
 	}
 }

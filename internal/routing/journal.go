@@ -36,6 +36,26 @@ func (j Journal) IsDeleting(ctx context.Context, name string) bool {
 	return err == nil && record.Value.Deleting
 }
 
+// IsIdle reports whether the app is known to run nothing: it is stopped, or on its
+// way out.
+func (j Journal) IsIdle(ctx context.Context, name string) bool {
+	record, err := j.store.Apps.Get(ctx, name)
+	return err == nil && (record.Value.Deleting || record.Value.Stopped != nil)
+}
+
+// CheckStarted refuses, with its sentence, to begin something for an app that is
+// stopped or being deleted. An app without a record is neither.
+func (j Journal) CheckStarted(ctx context.Context, name string) error {
+	record, err := j.store.Apps.Get(ctx, name)
+	switch {
+	case err != nil:
+		return nil //nolint:nilerr // whoever needs the record says so
+	case record.Value.Deleting:
+		return store.UnknownApp(name)
+	}
+	return store.CheckStarted(record.Value)
+}
+
 // Load implements [release.Journal].
 func (j Journal) Load(ctx context.Context, id string) (teal.Release, uint64, error) {
 	record, err := j.store.Releases.Get(ctx, id)
@@ -77,6 +97,9 @@ func (j Journal) Claim(ctx context.Context, r teal.Release, previous string) (te
 	ctx = beginning(ctx, r)
 	app, err := j.App(ctx, r.App)
 	if err != nil {
+		return teal.Release{}, err
+	}
+	if err := store.CheckStarted(app.Value); err != nil {
 		return teal.Release{}, err
 	}
 	if app.Value.Active != previous {
@@ -128,6 +151,9 @@ func (j Journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 		if a.Deleting {
 			return store.UnknownApp(r.App)
 		}
+		if err := store.CheckStarted(*a); err != nil {
+			return err
+		}
 		if len(a.Queue) >= teal.MaxQueue {
 			return teal.Errorf(teal.CodeReleaseInProgress, "%d releases of %s wait already; let some of them end first", len(a.Queue), r.App)
 		}
@@ -147,10 +173,10 @@ func (j Journal) Enqueue(ctx context.Context, r teal.Release) (queued teal.Relea
 	return record.Value, active, err
 }
 
-// Waiting implements [release.Journal].
-func (j Journal) Waiting(ctx context.Context, app string) (bool, error) {
+// Standing implements [release.Journal].
+func (j Journal) Standing(ctx context.Context, app string) (release.Standing, error) {
 	record, err := j.App(ctx, app)
-	return len(record.Value.Queue) > 0, err
+	return release.Standing{Waiting: len(record.Value.Queue) > 0, Frozen: record.Value.Frozen}, err
 }
 
 // Unfinished implements [release.Journal].
@@ -189,6 +215,23 @@ func (j Journal) Moving(ctx context.Context, app string) (*teal.Release, error) 
 		return nil, nil
 	}
 	return &r, nil
+}
+
+// CheckSettled refuses to take an app down while a release of it has not ended, or
+// waits to begin.
+func (j Journal) CheckSettled(ctx context.Context, app teal.App) error {
+	moving, err := j.Moving(ctx, app.Name)
+	switch {
+	case err != nil:
+		return err
+	case moving != nil && moving.Phase == teal.PhaseWatching:
+		return teal.Errorf(teal.CodeReleaseInProgress, "release %s still monitors v%d of %s; wait until it has completed, or end it first with `teal abort %s`, which goes back to v%d", moving.ID, moving.To, app.Name, app.Name, moving.From)
+	case moving != nil:
+		return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s is %s; end it first with `teal abort %s`, or wait for it", moving.ID, app.Name, moving.Phase, app.Name)
+	case len(app.Queue) > 0:
+		return teal.Errorf(teal.CodeReleaseInProgress, "a release of %s is about to begin; end it first with `teal abort %s`, or wait for it", app.Name, app.Name)
+	}
+	return nil
 }
 
 // CheckNoRelease returns teal.CodeReleaseInProgress while a release of the app has

@@ -3,63 +3,48 @@ package routing
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
 	"teal"
-	"teal/internal/gateway"
 	"teal/internal/store"
 )
 
 // Stored returns the aliases of an app that have a record, by name.
 func (r *Router) Stored(app string) []store.Record[teal.Alias] {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.SortedFunc(maps.Values(r.apps[app]), func(a, b store.Record[teal.Alias]) int {
+	return slices.SortedFunc(slices.Values(r.cfg.Known.AliasesOf(app)), func(a, b store.Record[teal.Alias]) int {
 		return strings.Compare(a.Value.Name, b.Value.Name)
 	})
 }
 
 // Remove deletes an alias: when it returns without an error, no request that
-// starts from now on follows it.
+// starts from now on follows it, at whichever node.
 func (r *Router) Remove(ctx context.Context, app, name string) error {
-	defer r.writing.Lock(app)()
-	return r.remove(ctx, app, name)
-}
-
-// remove is Remove for callers that hold writing of the app.
-func (r *Router) remove(ctx context.Context, app, name string) error {
-	ctx = context.WithoutCancel(ctx) // see Set
-	key := store.AliasKey{App: app, Name: name}
-	record, err := r.aliases.Get(ctx, key)
+	removed, err := r.remove(ctx, app, name)
 	if err != nil {
 		return err
 	}
-	return r.change(ctx, key, nil, func() (store.Record[teal.Alias], error) {
-		return store.Record[teal.Alias]{}, r.aliases.Delete(ctx, key, record.Revision)
-	})
+	return r.awaitAll(ctx, removed, patience)
+}
+
+func (r *Router) remove(ctx context.Context, app, name string) (removed state, err error) {
+	ctx = context.WithoutCancel(ctx) // see set
+	defer r.writing.Lock(app)()
+	key := store.AliasKey{App: app, Name: name}
+	record, err := r.cfg.Aliases.Get(ctx, key)
+	if err != nil {
+		return state{}, err
+	}
+	err = r.change(ctx, key, nil, func() error { return r.cfg.Aliases.Delete(ctx, key, record.Revision) })
+	return state{key: key, revision: record.Revision, gone: true}, err
 }
 
 // Forget deletes all aliases of an app.
 func (r *Router) Forget(ctx context.Context, app string) error {
-	defer r.writing.Lock(app)()
 	for _, record := range r.Stored(app) {
-		if err := r.remove(ctx, app, record.Value.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := r.Remove(ctx, app, record.Value.Name); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}
 	return nil
-}
-
-// Forgotten takes an app that has no alias and runs nothing out of the table.
-func (r *Router) Forgotten(app string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.apps[app]) > 0 || len(r.fleet.Running(app)) > 0 {
-		return
-	}
-	delete(r.apps, app)
-	_ = r.gateway.Update(func(t *gateway.Table) (*gateway.Table, error) { return t.Without(app), nil }) // never fails
-	r.claimed = r.claimed.Without(app)
 }

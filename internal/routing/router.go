@@ -3,7 +3,6 @@ package routing
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"log/slog"
 	"maps"
@@ -19,111 +18,72 @@ import (
 	"teal/internal/store"
 )
 
-// Fleet is what runs on this machine.
-type Fleet interface {
-	Running(app string) []environment.Running
-	Runs(app string, version teal.VersionRef) bool
+// Nodes are the gateways of all nodes, as far as they have said what they follow.
+type Nodes interface {
+	Name() string // of this node
+	// Look reads which nodes there are: afterwards Behind knows all that had joined before.
+	Look(ctx context.Context) error
+	// Behind returns the live nodes whose gateway may still follow an older state of an
+	// alias than the revision; gone asks about one that had it and has been removed.
+	Behind(key store.AliasKey, revision uint64, gone bool) []string
+	// Changed returns a channel that is closed at the next news of any node.
+	Changed() <-chan struct{}
 }
 
-// Router keeps the gateway's table equal to the aliases in the store. It is the
-// only writer of both, so the copy of the aliases that it holds is never behind.
+// Router moves aliases. It is their only writer on this node, and what it knows of them
+// is never behind what it has written.
 type Router struct {
-	gateway *gateway.Gateway
-	aliases *store.Table[store.AliasKey, teal.Alias]
-	journal Journal
-	logger  *slog.Logger
-	fleet   Fleet
-	acks    *Acknowledgements
+	cfg Config
 
-	// writing is held for an app from the look at what a change needs until the
-	// table has followed the store: the changes of one app's aliases come one after
+	// writing is held for an app from the look at what a change needs until this node's
+	// gateway has followed the store: the changes of one app's aliases come one after
 	// the other, and wait for those of no other app.
 	writing keylock.Locks[string]
 
-	// mu guards what follows, and orders the changes of the table. It is never held
-	// across I/O, and no request takes it.
 	mu      sync.Mutex
-	apps    map[string]aliases       // as the table has them
-	pending map[string][]teal.Target // what live gets when the change of the app is durable
-	claimed *gateway.Table           // what apps have, and will have after what is pending
+	waiting map[store.AliasKey]bool // whose switch somebody has seen not to hold yet
 }
-
-// aliases are the records of an app's aliases, by name.
-type aliases map[string]store.Record[teal.Alias]
 
 // Config is what a Router needs.
 type Config struct {
-	Gateway *gateway.Gateway
+	Table   *Table
+	Known   Known
 	Aliases *store.Table[store.AliasKey, teal.Alias]
 	Journal Journal
 	Fleet   Fleet
+	Nodes   Nodes
+	// Changed is called when an alias of the app holds of which [Router.Observe] has said
+	// that it does not; nil is nobody. It must not block.
+	Changed func(app string)
 	Logger  *slog.Logger
-	// Acknowledgements are of the gateways that follow the same store; nil is of
-	// this one alone.
-	Acknowledgements *Acknowledgements
 }
 
-// here is the gateway of this process among those that acknowledge.
-const here = "here"
-
-// New returns a router without aliases; see [Router.Load].
+// New returns a router. It starts nothing.
 func New(cfg Config) *Router {
-	if cfg.Acknowledgements == nil {
-		cfg.Acknowledgements = NewAcknowledgements(time.Now)
+	if cfg.Changed == nil {
+		cfg.Changed = func(string) {}
 	}
-	cfg.Acknowledgements.Live(here, time.Time{})
-	return &Router{
-		gateway: cfg.Gateway, aliases: cfg.Aliases, journal: cfg.Journal, fleet: cfg.Fleet, logger: cfg.Logger,
-		acks: cfg.Acknowledgements, apps: map[string]aliases{}, pending: map[string][]teal.Target{}, claimed: cfg.Gateway.Table(),
-	}
+	return &Router{cfg: cfg, waiting: map[store.AliasKey]bool{}}
 }
 
 var (
-	_ release.Router    = (*Router)(nil)
+	_ release.Router    = urgent{}
 	_ environment.Usage = (*Router)(nil)
 )
 
-// Load reads every alias from the store.
-func (r *Router) Load(ctx context.Context) error {
-	list, _, err := r.aliases.Readable(ctx, "") // an app without its alias answers nobody; the others do
-	if err != nil {
-		return fmt.Errorf("router: load aliases: %w", err)
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.apps = map[string]aliases{}
-	for _, record := range list {
-		r.keep(record)
-		r.acks.Applied(here, store.AliasKey{App: record.Value.App, Name: record.Value.Name}, record.Revision) // nothing is served yet
-	}
-	return nil
-}
-
-func (r *Router) keep(record store.Record[teal.Alias]) {
-	app := record.Value.App
-	if r.apps[app] == nil {
-		r.apps[app] = aliases{}
-	}
-	r.apps[app][record.Value.Name] = record
-}
-
 // Alias returns an alias and its revision; a zero record when there is none.
 func (r *Router) Alias(app, name string) store.Record[teal.Alias] {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.apps[app][name]
+	record, ok := r.cfg.Known.Alias(store.AliasKey{App: app, Name: name})
+	if !ok {
+		return store.Record[teal.Alias]{}
+	}
+	return record
 }
 
 // Aliases returns the stored aliases of an app and, derived, its preview.
 func (r *Router) Aliases(app string) []store.Record[teal.Alias] {
-	running := r.fleet.Running(app)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	var list []store.Record[teal.Alias]
-	for _, record := range r.apps[app] {
-		list = append(list, record)
-	}
-	if version, since := preview(r.apps[app][teal.AliasLive].Value, running); version != 0 {
+	list := r.cfg.Known.AliasesOf(app)
+	if version, since := preview(r.Alias(app, teal.AliasLive).Value, r.cfg.Fleet.Running(app)); version != 0 {
 		list = append(list, store.Record[teal.Alias]{Value: teal.Alias{
 			App: app, Name: teal.AliasPreview, Targets: teal.Only(version), UpdatedAt: since, UpdatedBy: "teal",
 		}})
@@ -131,59 +91,113 @@ func (r *Router) Aliases(app string) []store.Record[teal.Alias] {
 	return list
 }
 
-// Observe implements [release.Router]. An alias holds when every gateway that is
-// live has acknowledged it; the one of this process has when Set returns.
-func (r *Router) Observe(_ context.Context, app, alias string) (release.Route, error) {
+// Observe implements [release.Router]. An alias holds when the gateway of every node that
+// lives has acknowledged it.
+func (r *Router) Observe(ctx context.Context, app, alias string) (release.Route, error) {
+	key := store.AliasKey{App: app, Name: alias}
+	r.expect(key, true) // first: what is acknowledged from here on is told
 	record := r.Alias(app, alias)
-	holds := r.acks.Hold(store.AliasKey{App: app, Name: alias}, record.Revision)
-	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: holds}, nil
+	if err := r.cfg.Nodes.Look(ctx); err != nil {
+		return release.Route{}, err
+	}
+	behind := r.cfg.Nodes.Behind(key, record.Revision, false)
+	if len(behind) == 0 {
+		r.expect(key, false)
+	}
+	return release.Route{Alias: record.Value, Revision: record.Revision, Holds: len(behind) == 0, Behind: behind}, nil
 }
 
-// Set implements [release.Router]. What an alias is described as stays.
+func (r *Router) expect(key store.AliasKey, waits bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.waiting, key); waits {
+		r.waiting[key] = true
+	}
+}
+
+func (r *Router) expected() []store.AliasKey {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.waiting))
+}
+
+// Run tells Config.Changed when what did not hold does, until ctx ends.
+func (r *Router) Run(ctx context.Context) error {
+	for {
+		changed := r.cfg.Nodes.Changed()
+		for _, key := range r.expected() {
+			if len(r.cfg.Nodes.Behind(key, r.Alias(key.App, key.Name).Revision, false)) == 0 {
+				r.expect(key, false)
+				r.cfg.Changed(key.App)
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Set writes an alias; see SetDescribed. What it is described as stays.
 func (r *Router) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
 	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
 	return r.SetDescribed(ctx, alias, revision)
 }
 
 // SetDescribed writes the whole alias: when it returns without an error, the alias
-// is durable and no request that starts from now on follows an older state. It
-// refuses a version that does not run with teal.CodeVersionNotRunning, and
-// routes that another app has with teal.CodeRouteTaken; then nothing has
-// changed.
+// is durable and no request that starts from now on, at whichever node, follows an older
+// state. It refuses a version that does not run with teal.CodeVersionNotRunning, and
+// routes that another app has with teal.CodeRouteTaken; then nothing has changed. With
+// teal.CodeUnavailable the alias is written, and a gateway does not follow yet.
 func (r *Router) SetDescribed(ctx context.Context, alias teal.Alias, revision uint64) error {
-	if err := teal.CheckTargets(alias.Targets); err != nil {
+	written, err := r.set(ctx, alias, revision)
+	if err != nil {
 		return err
 	}
-	// A caller who goes away in the middle must not leave the table behind the
-	// store. The store bounds how long a write takes.
+	return r.awaitAll(ctx, written, patience)
+}
+
+// set writes an alias, and returns when the gateway of this node follows it.
+func (r *Router) set(ctx context.Context, alias teal.Alias, revision uint64) (written state, err error) {
+	if err := teal.CheckTargets(alias.Targets); err != nil {
+		return state{}, err
+	}
+	// A caller who goes away in the middle must not leave it open whether the alias was
+	// written. The store bounds how long a write takes.
 	ctx = context.WithoutCancel(ctx)
 	defer r.writing.Lock(alias.App)()
-	if r.journal.IsDeleting(ctx, alias.App) {
-		return store.UnknownApp(alias.App)
+	if err := r.cfg.Journal.CheckStarted(ctx, alias.App); err != nil {
+		return state{}, err
 	}
 	for _, t := range alias.Targets {
-		if !r.fleet.Runs(alias.App, t.Version) {
-			return teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
+		if !r.cfg.Fleet.Runs(alias.App, t.Version) {
+			return state{}, teal.Errorf(teal.CodeVersionNotRunning, "%s %s is not running, so %s cannot point to it", alias.App, teal.VersionName(t.Version), alias.Name)
 		}
 	}
-	key := store.AliasKey{App: alias.App, Name: alias.Name}
-	return r.change(ctx, key, alias.Targets, func() (store.Record[teal.Alias], error) { return r.write(ctx, alias, revision) })
+	written.key = store.AliasKey{App: alias.App, Name: alias.Name}
+	err = r.change(ctx, written.key, alias.Targets, func() error {
+		record, err := r.write(ctx, alias, revision)
+		written.revision = record.Revision
+		return err
+	})
+	return written, err
 }
 
 func (r *Router) write(ctx context.Context, alias teal.Alias, revision uint64) (store.Record[teal.Alias], error) {
 	if revision != 0 {
-		return r.aliases.Update(ctx, alias, revision)
+		return r.cfg.Aliases.Update(ctx, alias, revision)
 	}
-	record, err := r.aliases.Create(ctx, alias)
+	record, err := r.cfg.Aliases.Create(ctx, alias)
 	if !errors.Is(err, store.ErrExists) {
 		return record, err
 	}
-	if _, bad := r.aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name}); !errors.Is(bad, store.ErrUnreadable) {
+	if _, bad := r.cfg.Aliases.Get(ctx, store.AliasKey{App: alias.App, Name: alias.Name}); !errors.Is(bad, store.ErrUnreadable) {
 		return record, err
 	}
 	// The record that is there cannot be understood, so nobody could name its
 	// revision. A copy of it is kept.
-	return r.aliases.Replace(ctx, alias)
+	return r.cfg.Aliases.Replace(ctx, alias)
 }
 
 // CheckRoutes returns teal.CodeRouteTaken when the routes of a spec, were it
@@ -199,21 +213,18 @@ func (r *Router) CheckRoutes(ctx context.Context, spec teal.Spec) error {
 		Aliases:  map[string][]teal.Target{teal.AliasLive: teal.Only(trial)},
 		Starting: map[teal.VersionRef][]teal.Route{trial: spec.Routes},
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, err := r.claimed.Claiming(app)
-	return err
+	return r.cfg.Table.check(app)
 }
 
 // checkMoving keeps the routes of both ends of every release that is under way:
 // a release that has been begun must be able to go on, and to go back.
 func (r *Router) checkMoving(ctx context.Context, spec teal.Spec) error {
-	ids, err := r.journal.Unfinished(ctx)
+	ids, err := r.cfg.Journal.Unfinished(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		release, _, err := r.journal.Load(ctx, id)
+		release, _, err := r.cfg.Journal.Load(ctx, id)
 		if store.IsLost(err) || release.App == spec.App || release.Phase.Ended() {
 			continue
 		}
@@ -234,7 +245,7 @@ func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 	if number == 0 {
 		return nil
 	}
-	version, err := r.journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
+	version, err := r.cfg.Journal.store.Versions.Get(ctx, store.VersionKey{App: app, Number: number})
 	if store.IsLost(err) {
 		return nil // what cannot be read cannot be made live
 	}
@@ -249,35 +260,13 @@ func (r *Router) checkEnd(ctx context.Context, spec teal.Spec, app string, numbe
 	return nil
 }
 
-// app returns what the table is to know of an app.
-func (r *Router) app(name string, aliases aliases) gateway.App {
-	app := gateway.App{
-		Name:         name,
-		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
-		Environments: map[teal.VersionRef]*gateway.Environment{},
-		Starting:     map[teal.VersionRef][]teal.Route{},
-	}
-	for alias, record := range aliases {
-		app.Aliases[alias] = record.Value.Targets
-	}
-	running := r.fleet.Running(name)
-	for _, e := range running {
-		if e.Handle == nil {
-			app.Starting[e.Version] = e.Routes
-		} else {
-			app.Environments[e.Version] = e.Handle
-		}
-	}
-	if version, _ := preview(aliases[teal.AliasLive].Value, running); version != 0 {
-		app.Aliases[teal.AliasPreview] = teal.Only(version)
-	}
-	return app
-}
-
 // LiveTargets yields every app and version that live sends requests to.
 func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
 	return func(yield func(string, teal.VersionRef) bool) {
 		for _, live := range r.lives() {
+			if r.cfg.Journal.IsIdle(context.Background(), live.App) {
+				continue
+			}
 			for _, t := range live.Targets {
 				if t.Weight > 0 && !yield(live.App, t.Version) {
 					return
@@ -288,11 +277,9 @@ func (r *Router) LiveTargets() iter.Seq2[string, teal.VersionRef] {
 }
 
 func (r *Router) lives() []teal.Alias {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	var list []teal.Alias
-	for _, aliases := range r.apps {
-		list = append(list, aliases[teal.AliasLive].Value)
+	for _, app := range r.cfg.Known.AliasedApps() {
+		list = append(list, r.Alias(app, teal.AliasLive).Value)
 	}
 	return list
 }
@@ -323,16 +310,14 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 	if !ok {
 		return environment.Use{}, nil
 	}
-	active, err := r.journal.Moving(ctx, app)
+	active, err := r.cfg.Journal.Moving(ctx, app)
 	if teal.IsCode(err, teal.CodeUnknownApp) {
 		err = nil // without a record of the app no release moves
 	}
 	use := environment.Use{Release: active != nil && (active.From == version || active.To == version)}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for name, record := range r.apps[app] {
+	for _, record := range r.cfg.Known.AliasesOf(app) {
 		switch {
-		case name == teal.AliasLive && record.Value.Weight(version) > 0:
+		case record.Value.Name == teal.AliasLive && record.Value.Weight(version) > 0:
 			use.Live = true
 		case record.Value.PointsTo(version):
 			use.Alias = true
@@ -343,7 +328,11 @@ func (r *Router) Uses(ctx context.Context, app string, ref teal.VersionRef) (env
 
 // HideUnused implements [environment.Usage].
 func (r *Router) HideUnused(ctx context.Context, app string, version teal.VersionRef, hide func()) (environment.Use, error) {
-	defer r.writing.Lock(app)() // no alias is given to it between the look and the hiding
+	defer r.writing.Lock(app)()         // no alias is given to it between the look and the hiding
+	if r.cfg.Journal.IsIdle(ctx, app) { // what its aliases say is for when it is started again
+		hide()
+		return environment.Use{}, nil
+	}
 	use, err := r.Uses(ctx, app, version)
 	if err == nil && !use.Live && !use.Alias {
 		hide()
@@ -360,8 +349,8 @@ func (r *Router) InUse(ctx context.Context, app string, version teal.VersionRef)
 // Targets implements [environment.Usage].
 func (r *Router) Targets() []environment.Target {
 	var targets []environment.Target
-	for _, app := range r.routed() {
-		if r.journal.IsDeleting(context.Background(), app) {
+	for _, app := range r.cfg.Known.AliasedApps() {
+		if r.cfg.Journal.IsIdle(context.Background(), app) {
 			continue
 		}
 		for _, record := range r.Stored(app) {
@@ -373,19 +362,12 @@ func (r *Router) Targets() []environment.Target {
 	return targets
 }
 
-// routed returns the apps that have aliases.
-func (r *Router) routed() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.Collect(maps.Keys(r.apps))
-}
-
-// Deleted implements [environment.Usage]. An app whose record is missing while an
+// RunsNothing implements [environment.Usage]. An app whose record is missing while an
 // alias of it is there has lost it.
-func (r *Router) Deleted(ctx context.Context, app string) bool {
-	record, err := r.journal.store.Apps.Get(ctx, app)
+func (r *Router) RunsNothing(ctx context.Context, app string) bool {
+	record, err := r.cfg.Journal.store.Apps.Get(ctx, app)
 	if errors.Is(err, store.ErrNotFound) {
 		return len(r.Stored(app)) == 0
 	}
-	return err == nil && record.Value.Deleting
+	return err == nil && (record.Value.Deleting || record.Value.Stopped != nil)
 }

@@ -3,7 +3,6 @@ package routing
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -63,11 +62,9 @@ func TestSwitchWhoseCallerGoesAway(t *testing.T) {
 	for version := 1; version <= 2; version++ {
 		kv := memkv.New()
 		ctx, leave := context.WithCancel(t.Context())
-		typed := store.New(leaving{kv, leave})
-		r := New(Config{Gateway: gateway.New(), Aliases: typed.Aliases, Journal: NewJournal(typed), Fleet: newTwoRun(), Logger: slog.New(slog.DiscardHandler)})
-		if err := r.Load(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		caller := &leaving{kv, leave}
+		r := newNodeWith(t, "only", caller, memkv.New(), newTwoRun())
+		r.start(t)
 		revision := uint64(0)
 		if version == 2 { // the alias exists
 			if err := r.Set(t.Context(), teal.Alias{App: "shop", Name: teal.AliasLive, Targets: teal.Only(1)}, 0); err != nil {
@@ -75,14 +72,14 @@ func TestSwitchWhoseCallerGoesAway(t *testing.T) {
 			}
 			revision = r.Alias("shop", teal.AliasLive).Revision
 			ctx, leave = context.WithCancel(t.Context())
-			r.aliases = store.New(leaving{kv, leave}).Aliases
+			caller.leave = leave
 		}
 		err := r.Set(ctx, teal.Alias{App: "shop", Name: teal.AliasLive, Targets: teal.Only(version)}, revision)
 		stored, getErr := store.New(kv).Aliases.Get(t.Context(), store.AliasKey{App: "shop", Name: teal.AliasLive})
 		if getErr != nil {
 			t.Fatal(getErr)
 		}
-		claim, claimErr := r.gateway.Claim(gateway.Head{Host: "shop", Path: "/"}, 0)
+		claim, claimErr := r.table.gateway.Claim(gateway.Head{Host: "shop", Path: "/"}, 0)
 		if claimErr != nil || claim.Version != stored.Value.Primary() {
 			t.Errorf("the store says version %d, requests get version %d (%v); Set: %v", stored.Value.Primary(), claim.Version, claimErr, err)
 			continue

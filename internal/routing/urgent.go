@@ -2,6 +2,7 @@ package routing
 
 import (
 	"context"
+	"time"
 
 	"teal"
 	"teal/internal/release"
@@ -14,7 +15,17 @@ func (r *Router) ForReleases() release.Router { return urgent{r} }
 
 type urgent struct{ *Router }
 
+// togetherWithin is how long a release waits for the gateways of other nodes in its act
+// of moving the alias. Those that are well have followed by then, and the outcome is
+// recorded with the act; for the others it waits as [release.Route] says.
+const togetherWithin = 100 * time.Millisecond
+
 // Set implements [release.Router].
 func (r urgent) Set(ctx context.Context, alias teal.Alias, revision uint64) error {
-	return r.Router.Set(store.WithUrgency(ctx, store.Back), alias, revision)
+	alias.Description = r.Alias(alias.App, alias.Name).Value.Description
+	written, err := r.set(store.WithUrgency(ctx, store.Back), alias, revision)
+	if err == nil {
+		_ = r.awaitAll(ctx, written, togetherWithin) // Observe says whether it holds
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package scaffold
 
 import (
-	"encoding/json"
 	"io/fs"
 	"path"
 	"regexp"
@@ -49,13 +48,8 @@ var nodeHandler = regexp.MustCompile(`(?m)^\s*(?:module\.)?exports\.(handler)\s*
 // node takes what package.json starts, or a handler.
 func node(dir fs.FS) *component {
 	files := sources(dir, ".js", ".mjs", ".cjs")
-	var pkg struct {
-		Main    string            `json:"main"`
-		Scripts map[string]string `json:"scripts"`
-		Needs   map[string]string `json:"dependencies"`
-	}
-	found := exists(dir, "package.json")
-	if found && json.Unmarshal([]byte(text(dir, "package.json")), &pkg) != nil {
+	pkg, found, ok := readPackage(dir)
+	if !ok {
 		return nil
 	}
 	if start := pkg.Scripts["start"]; start != "" {

@@ -43,7 +43,7 @@ func Folder(dir fs.FS, name string) (App, error) {
 	if err := teal.CheckName("app", name); err != nil {
 		return App{}, err
 	}
-	for _, look := range []func(fs.FS) *component{procfile, bootstrap, node, python, golang} {
+	for _, look := range []func(fs.FS) *component{procfile, bootstrap, frontEnd, node, python, golang, pages} {
 		if c := look(dir); c != nil {
 			return write(name, *c), nil
 		}

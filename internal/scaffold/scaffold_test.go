@@ -118,6 +118,52 @@ func TestFolder(t *testing.T) {
 	}
 }
 
+// Seen red with the front end looked for behind the service, and with what renders its
+// pages itself taken for files.
+func TestFrontEnds(t *testing.T) {
+	t.Parallel()
+	const page = "<!doctype html>"
+	for name, c := range map[string]struct {
+		held  map[string]string
+		want  string // folder, fallback, 404; "" for none of static
+		build string // what the advice makes
+	}{
+		"vite":           {held: map[string]string{"package.json": `{"scripts":{"dev":"vite","build":"vite build"},"devDependencies":{"vite":"7"}}`, "index.html": page}, want: "dist index.html ", build: "dist/index.html"},
+		"vite built":     {held: map[string]string{"package.json": `{"scripts":{"start":"vite preview"},"devDependencies":{"vite":"7"}}`, "dist/index.html": page}, want: "dist index.html "},
+		"vite beside":    {held: map[string]string{"package.json": `{"scripts":{"start":"node server.js"},"devDependencies":{"vite":"7"}}`, "server.js": "", "index.html": page}},
+		"react-scripts":  {held: map[string]string{"package.json": `{"scripts":{"start":"react-scripts start"},"dependencies":{"react-scripts":"5"}}`}, want: "build index.html ", build: "build/index.html"},
+		"angular":        {held: map[string]string{"package.json": `{"scripts":{"start":"ng serve"},"devDependencies":{"@angular/cli":"20"}}`, "dist/shop/browser/index.html": page}, want: "dist/shop/browser index.html "},
+		"next export":    {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: \"export\" }", "out/index.html": page, "out/404.html": page}, want: "out  404.html"},
+		"next":           {held: map[string]string{"package.json": `{"scripts":{"start":"next start"},"dependencies":{"next":"15"}}`, "next.config.mjs": "export default { output: 'standalone' }", "node_modules/.bin/next*": "#!/bin/sh\n"}},
+		"svelte kit":     {held: map[string]string{"package.json": `{"scripts":{"start":"node build"},"devDependencies":{"vite":"7","@sveltejs/kit":"2"}}`, "build/index.js": ""}},
+		"svelte kit dev": {held: map[string]string{"package.json": `{"scripts":{"dev":"vite dev"},"devDependencies":{"vite":"7","@sveltejs/kit":"2"}}`}},
+		"pages":          {held: map[string]string{"index.html": page, "404.html": page}, want: ".  404.html"},
+		"built pages":    {held: map[string]string{"package.json": `{"scripts":{"build":"make"}}`, "dist/index.html": page, "index.html": page}, want: "dist  "},
+		"python pages":   {held: map[string]string{"index.html": page, "main.py": "app = Flask(__name__)\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app, err := Folder(folder(c.held), "shop")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.build != "" {
+				if !strings.Contains(app.Todo, "npm run build") {
+					t.Errorf("to do: %q", app.Todo)
+				}
+				c.held[c.build] = page
+			}
+			got := ""
+			if s := load(t, c.held, app).Spec.Components["web"].Static; s != nil {
+				got = load(t, c.held, app).Code["web"] + " " + s.Fallback + " " + s.NotFound
+			}
+			if got != c.want {
+				t.Errorf("%q, want %q\n%s", got, c.want, app.Files[0].Data)
+			}
+		})
+	}
+}
+
 func TestUpstreams(t *testing.T) {
 	t.Parallel()
 	urls := []string{"http://10.0.0.7:9000", "https://legacy.example.com"}

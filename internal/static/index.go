@@ -81,7 +81,7 @@ func (s *scanner) folder(name string, above []fs.FileInfo) error {
 	above = append(above[:len(above):len(above)], info)
 	for _, item := range items {
 		below := path.Join(name, item.Name())
-		if teal.IsHiddenFile(below) && below != ".well-known" {
+		if isPrivate(below) {
 			continue
 		}
 		if err := s.item(below, above); err != nil {
@@ -89,6 +89,12 @@ func (s *scanner) folder(name string, above []fs.FileInfo) error {
 		}
 	}
 	return nil
+}
+
+// isPrivate reports whether a file or folder is not for those who ask: what begins with a
+// dot, and the manifest of an app that is its own folder of files.
+func isPrivate(name string) bool {
+	return teal.IsHiddenFile(name) && name != ".well-known" || name == "teal.yaml" || name == "teal.yml"
 }
 
 // atRoot returns a path as the root has it.

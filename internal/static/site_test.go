@@ -140,7 +140,7 @@ var app = map[string]string{
 	"index.html": "<h1>app</h1>", "404.html": "<h1>none</h1>", "about.html": "about", "docs/index.html": "docs", "docs/a b.txt": "space", "empty/x.bin": "x",
 	"assets/index-BxY12a9_.js": "console.log(1)", "assets/index-BxY12a9_.js.br": "BR", "assets/index-BxY12a9_.js.gz": "GZ", "assets/logo.svg": "<svg/>",
 	"assets/link.svg": "-> logo.svg", "assets/round": "-> ..", "assets/dead": "-> nothing", "outside": "-> ../../../../../../etc", "host": "-> /etc/hostname",
-	".env": "SECRET", ".git/config": "x", "docs/.hidden": "x", ".well-known/security.txt": "contact", ".well-known/.secret": "x", "übung.txt": "ü", "UPPER.txt": "A", "zero.txt": "",
+	".env": "SECRET", "teal.yaml": "SECRET", "docs/teal.yaml": "docs", ".git/config": "x", "docs/.hidden": "x", ".well-known/security.txt": "contact", ".well-known/.secret": "x", "übung.txt": "ü", "UPPER.txt": "A", "zero.txt": "",
 }
 
 // pathCases are requests, the status, and the body or where they lead.
@@ -168,6 +168,8 @@ var pathCases = []struct {
 	{"/index.html/", "", 404, ""},
 	{"/.env", browser, 404, ""},
 	{"/.git/config", "", 404, ""},
+	{"/teal.yaml", "", 404, ""},
+	{"/docs/teal.yaml", "", 200, "docs"},
 	{"/docs/.hidden", "", 404, ""},
 	{"/.well-known/security.txt", "", 200, "contact"},
 	{"/.well-known/.secret", "", 404, ""},
@@ -541,7 +543,7 @@ func TestAPageThatIsNotThere(t *testing.T) {
 
 // Whatever is asked for, the answer is a file of the folder with that very name.
 //
-// Seen red with the name joined to the folder by path.Clean.
+// Seen red with dot files looked at.
 func FuzzPathsStayInTheFolder(f *testing.F) {
 	for _, tt := range pathCases {
 		f.Add(tt.path)
@@ -552,7 +554,7 @@ func FuzzPathsStayInTheFolder(f *testing.F) {
 	site := serve(f, Config{Dir: folder(f, app)})
 	known := map[string]bool{}
 	for name := range app {
-		known[name] = !teal.IsHiddenFile(name) || strings.HasPrefix(name, ".well-known/s")
+		known[name] = name == ".well-known/security.txt" || name != "teal.yaml" && !strings.HasPrefix(name, ".") && !strings.Contains(name, "/.")
 	}
 	f.Fuzz(func(t *testing.T, path string) {
 		answer, err := site.Answer(gateway.FileRequest{Method: "GET", Path: path, Sent: path})
@@ -569,7 +571,7 @@ func FuzzPathsStayInTheFolder(f *testing.F) {
 	})
 }
 
-// Seen red with a request's texts joined on the way.
+// Seen red with the texts of a request joined on the way.
 func TestAnswersAllocateNothing(t *testing.T) {
 	site := serve(t, Config{Dir: folder(t, app), Memory: NewMemory(1 << 20)})
 	ask(t, site, gateway.FileRequest{Path: "/assets/index-BxY12a9_.js"})

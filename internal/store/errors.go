@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"fmt"
 
 	"teal"
 )
@@ -16,6 +17,19 @@ func UnknownApp(app string) error {
 // still runs.
 func StillDeleting(app string) error {
 	return teal.Errorf(teal.CodeConflict, "the app %s has been deleted and still finishes what it was doing; try again in a moment", app)
+}
+
+// CheckStarted returns the error for an app of which nothing is started, because
+// somebody has stopped it; nil for any other.
+func CheckStarted(app teal.App) error {
+	if app.Stopped == nil {
+		return nil
+	}
+	why := ""
+	if app.Stopped.Why != "" {
+		why = fmt.Sprintf(" (%q)", app.Stopped.Why)
+	}
+	return teal.Errorf(teal.CodeConflict, "%s was stopped by %s%s; start it first with `teal start %s`", app.Name, app.Stopped.By, why, app.Name)
 }
 
 // IgnoreMissing returns nil for the error of a record that is not there, and any

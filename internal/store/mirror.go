@@ -24,6 +24,10 @@ type Mirror[T any] struct {
 	kept   map[string]mirrored[T]
 	gone   map[string]uint64 // what was deleted here and the watch may still show
 	change uint64
+	groups map[string]map[string]bool // the keys that are kept, by groupOf
+	subs   map[*Subscription]bool
+	// showing: what changes now has been written by somebody else.
+	showing bool
 }
 
 // mirrored is an entry as it was read, and the revision that wrote it.
@@ -45,14 +49,25 @@ type Trim[T any] func(key string, value T, have func(key string) (T, bool)) (nee
 
 // NewTrimmedMirror is NewMirror of records of which only some are worth their memory.
 func NewTrimmedMirror[T any](kv KV, pattern string, read func(Entry) (T, error), trim Trim[T]) *Mirror[T] {
-	return &Mirror[T]{KV: kv, pattern: pattern, read: read, trim: trim, kept: map[string]mirrored[T]{}, gone: map[string]uint64{}}
+	return &Mirror[T]{
+		KV: kv, pattern: pattern, read: read, trim: trim,
+		kept: map[string]mirrored[T]{}, gone: map[string]uint64{}, groups: map[string]map[string]bool{}, subs: map[*Subscription]bool{},
+	}
 }
 
 // keep keeps a value. The caller holds the lock.
 func (m *Mirror[T]) keep(key string, value mirrored[T]) {
 	m.kept[key] = value
-	m.change++
+	m.join(key)
+	m.changed(key)
 	m.trimFor(key)
+}
+
+// drop lets go of a key. The caller holds the lock.
+func (m *Mirror[T]) drop(key string) {
+	delete(m.kept, key)
+	m.leave(key)
+	m.changed(key)
 }
 
 // trimFor lets go what is needless since key has its value. The caller holds the lock.
@@ -102,8 +117,8 @@ func (m *Mirror[T]) Load(ctx context.Context) (*Watch, error) {
 			delete(kept, key)
 		}
 	}
-	m.seen, m.kept = max(m.seen, seen), kept
-	m.change++
+	m.replace(kept)
+	m.seen = max(m.seen, seen)
 	for _, key := range slices.Sorted(maps.Keys(kept)) {
 		m.trimFor(key)
 	}
@@ -153,12 +168,14 @@ func (m *Mirror[T]) show(event Event) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.seen = max(m.seen, event.Revision)
+	m.showing = true
+	defer func() { m.showing = false }()
 	have, ok := m.kept[event.Key]
 	switch {
 	case ok && have.revision >= event.Revision: // newer, or the same
+	case event.Deleted && ok:
+		m.drop(event.Key)
 	case event.Deleted:
-		delete(m.kept, event.Key)
-		m.change++
 	case event.Revision > m.gone[event.Key]:
 		m.keep(event.Key, mirrored[T]{value, event.Revision})
 	}
@@ -168,10 +185,17 @@ func (m *Mirror[T]) show(event Event) error {
 
 // wrote takes a write that has been done through the mirror.
 func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
+	m.learn(Entry{Key: key, Value: value, Revision: revision}, false)
+}
+
+// learn takes a value that the store has, or had a moment ago; shown is that nobody has
+// written it through the mirror.
+func (m *Mirror[T]) learn(e Entry, shown bool) {
+	key, revision := e.Key, e.Revision
 	if !Match(m.pattern, key) || m.hasAt(key, revision) {
 		return
 	}
-	read, err := m.read(Entry{Key: key, Value: value, Revision: revision})
+	read, err := m.read(e)
 	if err != nil {
 		return // whoever wrote this reads it, too, and says so
 	}
@@ -180,6 +204,8 @@ func (m *Mirror[T]) wrote(key string, value []byte, revision uint64) {
 	if revision <= m.seen || revision <= m.gone[key] || revision <= m.kept[key].revision {
 		return
 	}
+	m.showing = shown
+	defer func() { m.showing = false }()
 	m.keep(key, mirrored[T]{read, revision})
 }
 
@@ -189,6 +215,50 @@ func (m *Mirror[T]) hasAt(key string, revision uint64) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.kept[key].revision >= revision || m.gone[key] >= revision
+}
+
+// Get implements [KV]. What it finds is in memory afterwards: who asks because a write
+// had no answer need not wait for the watch.
+func (m *Mirror[T]) Get(ctx context.Context, key string) (Entry, error) {
+	before := m.Revision(key)
+	entry, err := m.KV.Get(ctx, key)
+	switch {
+	case err == nil:
+		m.learn(entry, true)
+	case before != 0 && errors.Is(err, ErrNotFound):
+		m.deleted(key, before, true)
+	}
+	return entry, err
+}
+
+// Revision returns the revision of what is kept of a key; 0 when there is nothing.
+func (m *Mirror[T]) Revision(key string) uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.kept[key].revision
+}
+
+// Refresh reads from the store what matches the pattern: what is in memory afterwards is
+// not older than the call, whatever has become of the watch.
+func (m *Mirror[T]) Refresh(ctx context.Context) error {
+	m.mu.Lock()
+	gone := make(map[string]uint64, len(m.kept))
+	for key, have := range m.kept {
+		gone[key] = have.revision
+	}
+	m.mu.Unlock()
+	list, err := m.List(ctx, m.pattern)
+	if err != nil {
+		return err
+	}
+	for _, entry := range list {
+		delete(gone, entry.Key)
+		m.learn(entry, true)
+	}
+	for key, revision := range gone {
+		m.deleted(key, revision, true)
+	}
+	return nil
 }
 
 // Create implements [KV].
@@ -212,17 +282,22 @@ func (m *Mirror[T]) Update(ctx context.Context, key string, value []byte, revisi
 // Delete implements [KV].
 func (m *Mirror[T]) Delete(ctx context.Context, key string, revision uint64) error {
 	err := m.KV.Delete(ctx, key, revision)
-	if err != nil || !Match(m.pattern, key) {
-		return err
+	if err == nil && Match(m.pattern, key) {
+		m.deleted(key, revision, false)
 	}
+	return err
+}
+
+// deleted takes that what a revision wrote is there no more; shown as in learn.
+func (m *Mirror[T]) deleted(key string, revision uint64, shown bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.showing = shown
+	defer func() { m.showing = false }()
 	if have, ok := m.kept[key]; ok && have.revision <= revision {
-		delete(m.kept, key)
-		m.change++
+		m.drop(key)
 	}
 	m.gone[key] = max(m.gone[key], revision) // until the watch has shown something newer
-	return nil
 }
 
 // Value returns what is kept of a key.

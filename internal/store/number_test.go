@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"teal"
 	"teal/internal/store"
@@ -64,6 +65,7 @@ func everyTable(t *testing.T, kv store.KV) []tableCase {
 		caseOf(t, s.Aliases, store.AliasKey{App: "shop", Name: "live"}, teal.Alias{App: "shop", Name: "live", Targets: teal.Only(1)}, func(a *teal.Alias) { a.Description += "x" }),
 		caseOf(t, s.Environments, one.Environment(), teal.Environment{App: "shop", Version: 1}, func(e *teal.Environment) { e.Reason += "x" }),
 		caseOf(t, s.Releases, "shop-1", teal.Release{ID: "shop-1", App: "shop", Phase: teal.PhaseQueued}, func(r *teal.Release) { r.Reason += "x" }),
+		caseOf(t, s.Tokens, "ci", teal.Token{Name: "ci", Role: teal.RoleViewer}, func(v *teal.Token) { v.CreatedBy += "x" }),
 		caseOf(t, side, store.SideKey{App: "shop", Name: "n"}, note{"shop", "n", "text"}, func(n *note) { n.Text += "x" }),
 	}
 	tables := 0
@@ -233,6 +235,45 @@ func TestAVersionHasTheNumberThatItNeeds(t *testing.T) {
 			t.Fatal(err)
 		}
 		entry, err := kv.Get(t.Context(), path)
+		if want := `{"schema":` + tt.number + ","; err != nil || !strings.HasPrefix(string(entry.Value), want) {
+			t.Errorf("%s: %s, %v; want %s", name, entry.Value, err, want)
+		}
+	}
+}
+
+// An app that somebody has stopped or frozen, or whose deletion keeps what it has
+// stored, has a number that an earlier Teal does not read: that one would drop the mark
+// with its next write. Every other app keeps the number that it does read, also once
+// the orders are history.
+//
+// Seen red with one number for all apps.
+func TestAnAppHasTheNumberThatItNeeds(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 1, 2, 10, 0, 0, 0, time.UTC)
+	given := func(kinds ...teal.AppOrderKind) teal.App {
+		app := teal.App{Name: "shop"}
+		for _, kind := range kinds {
+			app.Give(teal.AppOrder{Kind: kind, By: "ann", At: at})
+		}
+		return app
+	}
+	for name, tt := range map[string]struct {
+		app    teal.App
+		number string
+	}{
+		"plain":       {given(), "1"},
+		"stopped":     {given(teal.OrderStop), "2"},
+		"started":     {given(teal.OrderStop, teal.OrderStart), "1"},
+		"frozen":      {given(teal.OrderFreeze), "2"},
+		"unfrozen":    {given(teal.OrderFreeze, teal.OrderUnfreeze), "1"},
+		"deleted":     {teal.App{Name: "shop", Deleting: true}, "1"},
+		"kept partly": {teal.App{Name: "shop", Deleting: true, KeepState: true}, "2"},
+	} {
+		kv := memkv.New()
+		if _, err := store.New(kv).Apps.Create(t.Context(), tt.app); err != nil {
+			t.Fatal(err)
+		}
+		entry, err := kv.Get(t.Context(), "apps.shop.app")
 		if want := `{"schema":` + tt.number + ","; err != nil || !strings.HasPrefix(string(entry.Value), want) {
 			t.Errorf("%s: %s, %v; want %s", name, entry.Value, err, want)
 		}

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"teal"
 )
@@ -17,6 +18,7 @@ const (
 	KindAlias       Kind = "alias"
 	KindEnvironment Kind = "environment"
 	KindRelease     Kind = "release"
+	KindToken       Kind = "token"
 )
 
 // Store is the typed view of a KV. It holds no state of its own: any number may
@@ -27,6 +29,7 @@ type Store struct {
 	Aliases      *Table[AliasKey, teal.Alias]
 	Environments *Table[EnvironmentKey, teal.Environment]
 	Releases     *Table[string, teal.Release] // by ID: "hello-3"
+	Tokens       *Table[string, teal.Token]   // by name; they belong to no app
 
 	kv KV
 }
@@ -39,12 +42,20 @@ func New(kv KV) *Store {
 		Aliases:      newTable(kv, aliases),
 		Environments: newTable(kv, environments),
 		Releases:     newTable(kv, releases),
+		Tokens:       newTable(kv, tokens),
 		kv:           kv,
 	}
 }
 
 var apps = schema[string, teal.App]{
-	kind: KindApp,
+	kind:   KindApp,
+	number: 2,
+	needs: func(v teal.App) int {
+		if v.Stopped == nil && v.Frozen == nil && !v.KeepState {
+			return firstSchema // what is left is history, which an earlier Teal may drop
+		}
+		return 2 // an earlier Teal would run it, release it, or delete what it has stored
+	},
 	key:  func(v teal.App) string { return v.Name },
 	path: appPath,
 	name: func(k string) string { return "app " + k },
@@ -112,6 +123,23 @@ var releases = schema[string, teal.Release]{
 	name: func(k string) string { return "release " + k },
 	missing: func(k string) *teal.Error {
 		return teal.Errorf(teal.CodeUnknownRelease, "There is no release %s; `teal history APP` lists an app's releases.", k)
+	},
+}
+
+// TokenPattern matches the keys of all tokens.
+const TokenPattern = "access.token.*"
+
+var tokens = schema[string, teal.Token]{
+	kind: KindToken,
+	key:  func(v teal.Token) string { return v.Name },
+	path: func(name string) (string, error) {
+		return strings.TrimSuffix(TokenPattern, "*") + name, teal.CheckName("token", name)
+	},
+	name:    func(k string) string { return "token " + k },
+	valid:   teal.Token.Validate,
+	pattern: func(string) string { return TokenPattern },
+	missing: func(k string) *teal.Error {
+		return teal.Errorf(teal.CodeNotFound, "There is no token %s; `teal token list` lists those that exist.", k)
 	},
 }
 

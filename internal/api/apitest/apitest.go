@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api"
+	"teal/internal/store/memkv"
 )
 
 // Token is the bearer token of every server that Serve starts.
@@ -25,6 +27,9 @@ type Teal struct {
 	// RefuseWatch, when set, is asked before every watch and says why it is refused; nil
 	// for not.
 	RefuseWatch func() error
+	// RefuseDeploy, when set, is asked before every deploy and says why it is refused; nil
+	// for not.
+	RefuseDeploy func() error
 	// Script moves a release as soon as it is recorded; nil leaves it queued.
 	Script func(t *Teal, r teal.Release)
 
@@ -32,6 +37,7 @@ type Teal struct {
 	now      time.Time
 	revision uint64
 	apps     map[string]*app
+	deleted  map[string]bool // apps
 	lines    []api.LogLine
 	more     chan struct{} // closed when a line is added
 	watchers map[*watcher]bool
@@ -53,6 +59,7 @@ func New() *Teal {
 	return &Teal{
 		now:      time.Date(2026, 1, 2, 10, 32, 0, 0, time.UTC),
 		apps:     map[string]*app{},
+		deleted:  map[string]bool{},
 		more:     make(chan struct{}),
 		watchers: map[*watcher]bool{},
 	}
@@ -72,6 +79,33 @@ func (t *Teal) Advance(d time.Duration) {
 	t.now = t.now.Add(d)
 }
 
+// Tokens returns tokens in memory, of which Token is the server's own. Fields of cfg
+// that are not set get a working value.
+func Tokens(tb testing.TB, cfg access.Config) *access.Tokens {
+	tb.Helper()
+	cfg.KV, cfg.Admin, cfg.KeySecret = memkv.New(), Token, "of-access-keys"
+	tokens := access.New(cfg)
+	if err := tokens.Load(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	return tokens
+}
+
+// audit is an empty audit on the clock of t.
+func audit(tb testing.TB, t *Teal) *access.Audit {
+	tb.Helper()
+	made, err := access.OpenAudit(access.AuditConfig{Dir: tb.TempDir(), Now: t.Now})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := made.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return made
+}
+
 // Serve runs the API over a socket of the kernel's choice until the test ends,
 // and returns its address. Fields of cfg that are not set get a working value.
 func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
@@ -85,8 +119,11 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	if cfg.Bundles == nil {
 		cfg.Bundles = NewBundles()
 	}
-	if cfg.Token == "" {
-		cfg.Token = Token
+	if cfg.Access == nil {
+		cfg.Access = Tokens(tb, access.Config{Now: t.Now})
+	}
+	if cfg.Audit == nil {
+		cfg.Audit = audit(tb, t)
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

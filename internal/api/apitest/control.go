@@ -37,8 +37,17 @@ func (a *app) active() *teal.Release {
 
 // Deploy implements api.Deployer.
 func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
+	if t.RefuseDeploy != nil {
+		if err := t.RefuseDeploy(); err != nil {
+			return api.Deployed{}, err
+		}
+	}
 	t.mu.Lock()
 	a := t.create(d.Spec.App)
+	if stopped := a.record.Stopped; stopped != nil {
+		t.mu.Unlock()
+		return api.Deployed{}, teal.Errorf(teal.CodeConflict, "%s was stopped by %s; start it first with `teal start %s`", d.Spec.App, stopped.By, d.Spec.App)
+	}
 	version, created := t.version(a, d.Spec)
 	out := api.Deployed{Version: version, Created: created}
 	out.Live = a.aliases[teal.AliasLive].IsOnly(version.Number)
@@ -50,9 +59,9 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 		t.mu.Unlock()
 		return out, nil
 	}
-	if f, until, frozen := freeze.Frozen(d.Policy.Freeze, t.now); frozen && d.Unfreeze == "" {
+	if holding, frozen := freeze.InForce(d.Policy.Freeze, a.record.Frozen, t.now); frozen && d.Unfreeze == "" {
 		t.mu.Unlock()
-		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "%s is frozen (%q)%s release anyway with `teal deploy --override-freeze REASON`", d.Spec.App, f.Reason, untilWhen(until))
+		return api.Deployed{}, teal.Errorf(teal.CodeFrozen, "%s", holding.Refusal(d.Spec.App))
 	}
 	release, err := t.start(a, version.Number, d.Policy, d.By)
 	if err == nil {
@@ -65,13 +74,6 @@ func (t *Teal) Deploy(_ context.Context, d api.Deploy) (api.Deployed, error) {
 	out.Release = &release
 	t.script(release)
 	return out, nil
-}
-
-func untilWhen(until time.Time) string {
-	if until.IsZero() {
-		return ", with no end in sight;"
-	}
-	return " until " + until.UTC().Format("2006-01-02 15:04 MST") + "; wait, or"
 }
 
 // overrides records the reasons for which a new release stops for less.
@@ -300,6 +302,61 @@ func (t *Teal) Intervals(_ context.Context, id string) (io.ReadCloser, error) {
 	return io.NopCloser(bytes.NewReader(a.intervals[id])), nil
 }
 
+// OrderApp implements api.Operator. What it starts is healthy at once.
+func (t *Teal) OrderApp(_ context.Context, name string, given api.OrderApp) (api.Status, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		return api.Status{}, err
+	}
+	if r := a.active(); r != nil && given.Kind == teal.OrderStop {
+		return api.Status{}, settled(*r)
+	}
+	if a.record.Give(given.At(t.now)) {
+		t.tell(api.EventApp, name, "", a.record)
+		switch given.Kind {
+		case teal.OrderStop:
+			for version := range a.environments {
+				t.dropEnvironment(a, version)
+			}
+		case teal.OrderStart:
+			for _, target := range a.aliases[teal.AliasLive].Targets {
+				t.setEnvironment(a, int(target.Version), teal.EnvironmentReady, "", "")
+			}
+		case teal.OrderFreeze, teal.OrderUnfreeze:
+		}
+	}
+	return a.status(t.now), nil
+}
+
+func settled(r teal.Release) error {
+	return teal.Errorf(teal.CodeReleaseInProgress, "release %s of %s is %s; end it first with `teal abort %s`, or wait for it", r.ID, r.App, r.Phase, r.App)
+}
+
+// DeleteApp implements api.Operator.
+func (t *Teal) DeleteApp(_ context.Context, name string, d api.DeleteApp) (api.DeletedApp, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := api.DeletedApp{App: name}
+	a, err := t.find(name)
+	if err != nil {
+		if out.Already = t.deleted[name]; out.Already {
+			return out, nil
+		}
+		return out, err
+	}
+	if r := a.active(); r != nil {
+		return out, settled(*r)
+	}
+	delete(t.apps, name)
+	t.deleted[name] = true
+	if !d.WithState {
+		out.KeptState = "/var/lib/teal/state/" + name
+	}
+	return out, nil
+}
+
 // SetAlias implements api.Aliaser.
 func (t *Teal) SetAlias(_ context.Context, set api.SetAlias) (api.AliasView, error) {
 	t.mu.Lock()
@@ -328,14 +385,15 @@ func (t *Teal) Status(_ context.Context, name string) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	return a.status(), nil
+	return a.status(t.now), nil
 }
 
-func (a *app) status() api.Status {
+func (a *app) status(now time.Time) api.Status {
 	r := api.Records{
 		App: a.record.Name, Revisions: a.revisions, Active: a.active(), Judgement: a.judgement,
 		Aliases:      slices.Collect(maps.Values(a.aliases)),
 		Environments: slices.Collect(maps.Values(a.environments)),
+		Stopped:      a.record.Stopped, Frozen: a.record.FrozenAt(now), Orders: a.record.Orders,
 	}
 	if n := len(a.releases); n > 0 {
 		last := a.releases[n-1]
@@ -350,7 +408,7 @@ func (t *Teal) Apps(context.Context) ([]api.Status, error) {
 	defer t.mu.Unlock()
 	all := []api.Status{}
 	for _, name := range slices.Sorted(maps.Keys(t.apps)) {
-		all = append(all, t.apps[name].status())
+		all = append(all, t.apps[name].status(t.now))
 	}
 	return all, nil
 }

@@ -17,17 +17,22 @@ import (
 	"github.com/google/uuid"
 
 	"teal"
+	"teal/internal/access"
 	"teal/internal/api/sigv4"
 )
 
-// KeyID is the access key id that the API knows; its secret is the admin token.
+// KeyID is the id of the server's own access key; its secret is the server's own token.
 const KeyID = "teal"
 
 // Config is what a Handler needs.
 type Config struct {
 	Backend Backend
 	Place   Place
-	Secret  string // of the access key; with an empty one everybody is refused
+	Secret  string // of the server's own access key; with an empty one nobody has it
+	Keys    Keys   // of others; nil: there are none
+	// Audit is where orders are noted, with where the app stands; nil: nowhere.
+	Audit    *access.Audit
+	Standing func(ctx context.Context, app string) string
 	// Buckets is a folder whose folders stand for S3 buckets; "" is none.
 	Buckets string
 	// Unproven is what all bodies together may hold of clients whose signature
@@ -127,7 +132,8 @@ func answerUnread(w http.ResponseWriter) {
 }
 
 func (h *Handler) serve(w http.ResponseWriter, q *request) error {
-	signature, err := h.key.Parse(q.http, h.cfg.Now())
+	key, caller := h.keyOf(q.http)
+	signature, err := key.Parse(q.http, h.cfg.Now())
 	if err != nil {
 		return err
 	}
@@ -136,7 +142,7 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	if op != nil && op.bodyLimit > 0 {
 		limit = op.bodyLimit
 	}
-	proven, err := h.key.VerifyHead(signature)
+	proven, err := key.VerifyHead(signature)
 	if err != nil {
 		return err
 	}
@@ -148,7 +154,7 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 	if q.body, err = read.whole(q.http); err != nil {
 		return err
 	}
-	if err := h.key.Verify(signature, q.body); err != nil {
+	if err := key.Verify(signature, q.body); err != nil {
 		return err
 	}
 	if op == nil {
@@ -158,7 +164,13 @@ func (h *Handler) serve(w http.ResponseWriter, q *request) error {
 		return unavailablef("%s: %s", op.name, op.refused)
 	}
 	q.op, q.params = op.name, params
+	ended, err := h.permit(q, op, caller)
+	if err != nil {
+		return err
+	}
+	q.ctx = access.WithCaller(q.ctx, caller)
 	answer, err := op.run(h, q)
+	ended(err)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,16 @@ import (
 	"time"
 )
 
+// KeyID returns the id of the access key that a request says it is signed with; "" for
+// none. Nothing of it is proven.
+func KeyID(r *http.Request) string {
+	s, err := parse(r)
+	if err != nil {
+		return ""
+	}
+	return s.id
+}
+
 // parse takes a request's signature apart without judging it.
 func parse(r *http.Request) (*Signature, error) {
 	authorization := r.Header.Get("Authorization")

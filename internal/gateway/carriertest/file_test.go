@@ -200,7 +200,7 @@ const waiting = 24
 
 // A disk that has to be waited for holds up nobody else.
 //
-// Seen red with the file read on the loop, and with it opened there.
+// Seen red with files opened and read on the loop.
 func TestASlowDiskHoldsUpNobodyElse(t *testing.T) {
 	for _, opening := range []bool{true, false} {
 		t.Run(fmt.Sprintf("opening=%v", opening), func(t *testing.T) {
@@ -272,8 +272,7 @@ func TestADiskThatFails(t *testing.T) {
 
 // What is on its way when the drain deadline has passed is cut off.
 //
-// Seen red with the state left out of what is cancelled, and with what was cancelled
-// while the disk was waited for forgotten.
+// Seen red with what was cancelled while the disk was waited for forgotten.
 func TestFilesEndWithTheirEnvironment(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		f := &slow{content: large, asked: make(chan struct{}), answers: make(chan struct{})}

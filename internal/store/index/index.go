@@ -1,5 +1,5 @@
-// Package index knows in memory which apps and versions there are, what runs, and the
-// releases that a status tells of.
+// Package index knows in memory which apps and versions there are, what runs, where
+// aliases point, and the releases that a status tells of.
 //
 // What asks for all of them, or is asked by every request, reads nothing from the
 // store and does not wait for its disk. An [Index] is never behind what has been
@@ -19,13 +19,14 @@ import (
 	"teal/internal/store"
 )
 
-// Index mirrors the records of apps, versions and environments, and of releases those
+// Index mirrors the records of apps, versions, environments and aliases, and of releases those
 // that have not ended and the newest of each app. It is safe for concurrent use, and
 // empty until it is loaded.
 type Index struct {
 	apps         *store.Mirror[teal.App]
 	versions     *store.Mirror[Version]
 	environments *store.Mirror[teal.Environment]
+	aliases      *store.Mirror[store.Record[teal.Alias]]
 	releases     *store.Mirror[*teal.Release]
 	newest       map[string]string // the key of each app's newest release; under the lock of releases
 	typed        *store.Store      // over all of them
@@ -38,7 +39,9 @@ type mirror interface {
 	Follow(ctx context.Context, watch *store.Watch) error
 }
 
-func (i *Index) mirrors() []mirror { return []mirror{i.apps, i.versions, i.environments, i.releases} }
+func (i *Index) mirrors() []mirror {
+	return []mirror{i.apps, i.versions, i.environments, i.aliases, i.releases}
+}
 
 // Version is a version that there is. Its record is kept as it was stored, which is
 // smaller.
@@ -67,7 +70,11 @@ func New(kv store.KV, pieces func(teal.Spec) []string) *Index {
 		found, _ := decode.Environments.Decode(e) // likewise
 		return found.Value, nil
 	})
-	i.releases = store.NewTrimmedMirror(i.environments, "apps.*.release.*", func(e store.Entry) (*teal.Release, error) {
+	i.aliases = store.NewMirror(i.environments, "apps.*.alias.*", func(e store.Entry) (store.Record[teal.Alias], error) {
+		found, _ := decode.Aliases.Decode(e) // likewise: an app without its alias answers nobody, the others do
+		return found, nil
+	})
+	i.releases = store.NewTrimmedMirror(i.aliases, "apps.*.release.*", func(e store.Entry) (*teal.Release, error) {
 		found, err := decode.Releases.Decode(e)
 		if err != nil {
 			return nil, nil //nolint:nilerr // likewise
@@ -187,14 +194,27 @@ func (i *Index) Environments() map[string][]teal.Environment {
 // EnvironmentsOf returns the environments of an app, its draft's among them, in no
 // order.
 func (i *Index) EnvironmentsOf(app string) []teal.Environment {
-	var found []teal.Environment
-	i.environments.Each(func(e teal.Environment) {
-		if e.App == app {
-			found = append(found, e)
-		}
-	})
-	return found
+	return slices.DeleteFunc(i.environments.Group(app), func(e teal.Environment) bool { return e.App != app }) // those cannot be understood
 }
+
+// Alias returns the record of an alias; false when there is none, or it cannot be
+// understood.
+func (i *Index) Alias(key store.AliasKey) (store.Record[teal.Alias], bool) {
+	path, err := i.typed.Aliases.Path(key)
+	if err != nil {
+		return store.Record[teal.Alias]{}, false
+	}
+	record, ok := i.aliases.Value(path)
+	return record, ok && record.Value.App != ""
+}
+
+// AliasesOf returns the aliases of an app that can be understood, in no order.
+func (i *Index) AliasesOf(app string) []store.Record[teal.Alias] {
+	return slices.DeleteFunc(i.aliases.Group(app), func(r store.Record[teal.Alias]) bool { return r.Value.App != app })
+}
+
+// AliasedApps returns the apps that have a record of an alias, in no order.
+func (i *Index) AliasedApps() []string { return i.aliases.Groups() }
 
 // Release returns a release that has not ended or is the newest of its app; false for
 // any other one, and for one that there is not or that cannot be understood.

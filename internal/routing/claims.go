@@ -1,0 +1,189 @@
+package routing
+
+import (
+	"maps"
+	"slices"
+	"sync"
+
+	"teal"
+	"teal/internal/environment"
+	"teal/internal/gateway"
+	"teal/internal/store"
+)
+
+// Fleet is what runs on this machine.
+type Fleet interface {
+	Running(app string) []environment.Running
+	Runs(app string, version teal.VersionRef) bool
+}
+
+// Known are the records of aliases, in memory, and never behind what has been written
+// through this server.
+type Known interface {
+	// Alias returns an alias; false when there is none, or it cannot be understood.
+	Alias(key store.AliasKey) (store.Record[teal.Alias], bool)
+	// AliasesOf returns the aliases of an app, in no order.
+	AliasesOf(app string) []store.Record[teal.Alias]
+	// AliasedApps returns the apps that have aliases, in no order.
+	AliasedApps() []string
+	// App returns the record of an app; false when there is none.
+	App(name string) (teal.App, bool)
+}
+
+// Table is the gateway's table of this node, and which routes are taken in it: by what
+// the table has, and by what is about to be written. It is made before the [Gateway] role,
+// which alone changes the table, and the [Router], which has routes promised. Safe for
+// concurrent use; it does no I/O, and no request takes its lock.
+type Table struct {
+	gateway *gateway.Gateway
+	known   Known
+	fleet   Fleet
+
+	// mu orders the changes of the table, and guards what follows.
+	mu      sync.Mutex
+	pending map[string][]teal.Target // what live gets when the change of the app is durable
+	claimed *gateway.Table           // what apps have, and will have after what is pending
+	stopped map[string]stoppedRoutes // of the apps of which nothing is to run
+}
+
+// NewTable returns the table of a gateway in which nothing is routed yet.
+func NewTable(g *gateway.Gateway, known Known, fleet Fleet) *Table {
+	return &Table{gateway: g, known: known, fleet: fleet, pending: map[string][]teal.Target{}, claimed: g.Table(), stopped: map[string]stoppedRoutes{}}
+}
+
+// claim takes the routes that an app will have with an alias changed, so that no other
+// app is given them meanwhile; no targets are that the alias goes.
+func (t *Table) claim(key store.AliasKey, targets []teal.Target) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	next := t.state(key.App)
+	if next.Aliases[key.Name] = targets; targets == nil {
+		delete(next.Aliases, key.Name)
+	}
+	if _, err := t.claimed.Claiming(next); err != nil {
+		return err
+	}
+	t.pending[key.App] = next.Aliases[teal.AliasLive]
+	t.reclaim(key.App)
+	return nil
+}
+
+// settle ends what an app has had claimed: the table has it, or it will not come.
+func (t *Table) settle(app string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.pending, app)
+	t.reclaim(app)
+}
+
+// check returns teal.CodeRouteTaken when the app, as given, would take requests away from
+// another one.
+func (t *Table) check(app gateway.App) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, err := t.claimed.Claiming(app)
+	return err
+}
+
+// follow swaps in a table in which the app is as its aliases and its environments are
+// now. It returns the revisions of the aliases that requests follow from here on.
+func (t *Table) follow(app string) (map[string]uint64, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.followLocked(app)
+}
+
+// setStopped says that nothing of an app is to run, and which routes it keeps; nil is that
+// it is not stopped. The table follows before it returns.
+func (t *Table) setStopped(app string, routes stoppedRoutes) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped[app] = routes; routes == nil {
+		delete(t.stopped, app)
+	}
+	_, _ = t.followLocked(app) // the gateway's role says what is wrong with it
+}
+
+// followLocked is follow for callers that hold mu.
+func (t *Table) followLocked(app string) (map[string]uint64, error) {
+	defer t.reclaim(app)
+	revisions := map[string]uint64{}
+	for _, record := range t.known.AliasesOf(app) {
+		revisions[record.Value.Name] = record.Revision
+	}
+	if _, known := t.known.App(app); !known {
+		delete(t.stopped, app)
+	}
+	state := t.state(app)
+	if t.isForgotten(app, state) {
+		t.claimed = t.claimed.Without(app)
+		return nil, t.gateway.Update(func(has *gateway.Table) (*gateway.Table, error) { return has.Without(app), nil })
+	}
+	if _, err := t.claimed.Claiming(state); err != nil {
+		return nil, err
+	}
+	// No route is another app's: what is claimed holds all that the table has.
+	return revisions, t.gateway.Update(func(has *gateway.Table) (*gateway.Table, error) { return has.With(state) })
+}
+
+// isForgotten reports whether nothing is left of an app. The caller holds mu.
+func (t *Table) isForgotten(app string, state gateway.App) bool {
+	_, known := t.known.App(app)
+	return !known && len(state.Aliases) == 0 && len(state.Environments) == 0 && len(state.Starting) == 0
+}
+
+// reclaim claims for an app what the table has of it, and what it gets when its
+// pending change is durable. While nothing is pending, what is claimed is the table
+// itself, and takes no memory twice. The caller holds mu.
+func (t *Table) reclaim(app string) {
+	if len(t.pending) == 0 {
+		t.claimed = t.gateway.Table()
+		return
+	}
+	have, _ := t.gateway.Table().App(app)
+	both := t.with(app, nil)
+	both.Aliases[teal.AliasLive] = slices.DeleteFunc(slices.Concat(have.Aliases[teal.AliasLive], t.pending[app]),
+		func(target teal.Target) bool { return target.Weight == 0 })
+	maps.Copy(both.Environments, have.Environments)
+	maps.Copy(both.Starting, have.Starting)
+	// The two take nothing from others, each by itself.
+	if claimed, err := t.claimed.Claiming(both); err == nil {
+		t.claimed = claimed
+	}
+}
+
+// state returns what the table is to know of an app now. The caller holds mu.
+func (t *Table) state(name string) gateway.App { return t.with(name, t.known.AliasesOf(name)) }
+
+// with returns what the table is to know of an app with these aliases.
+func (t *Table) with(name string, aliases []store.Record[teal.Alias]) gateway.App {
+	app := gateway.App{
+		Name:         name,
+		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
+		Environments: map[teal.VersionRef]*gateway.Environment{},
+		Starting:     map[teal.VersionRef][]teal.Route{},
+	}
+	var live teal.Alias
+	for _, record := range aliases {
+		app.Aliases[record.Value.Name] = record.Value.Targets
+		if record.Value.Name == teal.AliasLive {
+			live = record.Value
+		}
+	}
+	running := t.fleet.Running(name)
+	for _, e := range running {
+		if e.Handle == nil {
+			app.Starting[e.Version] = e.Routes
+		} else {
+			app.Environments[e.Version] = e.Handle
+		}
+	}
+	if routes, stopped := t.stopped[name]; stopped {
+		app.Stopped = true
+		maps.Copy(app.Starting, routes)
+	}
+	if version, _ := preview(live, running); version != 0 {
+		app.Aliases[teal.AliasPreview] = teal.Only(version)
+	}
+	return app
+}
