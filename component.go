@@ -12,6 +12,9 @@ type componentKind struct {
 	withCode func(comp Component, digest string) Component
 	code     func(Component) string
 	layers   func(Component) []string // nil: it has none
+	// states are those that its instances can be in; nil: it has none.
+	states    []InstanceState
+	processes bool // the instances are processes of Teal's own
 	// shown returns the component without masked values; nil: it has none.
 	shown func(Component) Component
 }
@@ -20,6 +23,7 @@ type componentKind struct {
 var componentKinds = []componentKind{
 	{
 		name: KindFunction, section: "functions",
+		states: []InstanceState{InstanceStarting, InstanceIdle, InstanceBusy}, processes: true,
 		is:    func(c Component) bool { return c.Function != nil },
 		check: func(c *checker, path []string, comp Component) { c.function(path, comp.Function) },
 		code:  func(c Component) string { return c.Function.Code },
@@ -37,6 +41,7 @@ var componentKinds = []componentKind{
 	},
 	{
 		name: KindService, section: "services",
+		states: []InstanceState{InstanceStarting, InstanceHealthy, InstanceUnhealthy, InstanceDown}, processes: true,
 		is:    func(c Component) bool { return c.Service != nil },
 		check: func(c *checker, path []string, comp Component) { c.service(path, comp.Service) },
 		code:  func(c Component) string { return c.Service.Code },
@@ -53,8 +58,9 @@ var componentKinds = []componentKind{
 	},
 	{
 		name: KindUpstream, section: "upstreams",
-		is:    func(c Component) bool { return c.Upstream != nil },
-		check: func(c *checker, path []string, comp Component) { c.upstream(path, comp.Upstream) },
+		states: []InstanceState{InstanceStarting, InstanceHealthy, InstanceUnhealthy},
+		is:     func(c Component) bool { return c.Upstream != nil },
+		check:  func(c *checker, path []string, comp Component) { c.upstream(path, comp.Upstream) },
 	},
 	{
 		name: KindStatic, section: "static",

@@ -72,6 +72,40 @@ const (
 	RolePreview Role = "preview" // reachable by header or by another alias
 )
 
+// VersionRole says what a version is for the users of its app: which one they have, and
+// which one they are to get. It is derived, never stored.
+type VersionRole string
+
+// The roles of versions. One that is none of these has no role: a preview, or one that
+// a user's alias keeps running.
+const (
+	VersionCurrent VersionRole = "current" // what users have
+	VersionNew     VersionRole = "new"     // what the active release leads to, until it has ended
+	VersionStandby VersionRole = "standby" // what that release would go back to, without traffic
+	VersionOther   VersionRole = ""
+)
+
+// VersionRoleOf returns the role of a version, given the app's live alias and its
+// active release (nil for none). Without a release, the second version of a live alias
+// that somebody has set by hand is the new one: promote would move to it.
+func VersionRoleOf(version int, live Alias, active *Release) VersionRole {
+	if active != nil && !active.Phase.Ended() && active.Phase != PhaseQueued {
+		switch {
+		case version == active.To:
+			return VersionNew
+		case version == active.From && active.Phase == PhaseWatching:
+			return VersionStandby
+		}
+	}
+	switch {
+	case live.Primary() == VersionRef(version):
+		return VersionCurrent
+	case live.PointsTo(version):
+		return VersionNew
+	}
+	return VersionOther
+}
+
 // RoleOf returns what the environment of version does, given the app's live
 // alias and its active release (nil for none).
 func RoleOf(version int, live Alias, active *Release) Role {

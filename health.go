@@ -67,37 +67,66 @@ func (c *checker) health(path []string, h Health) {
 	if h.Failures < 1 {
 		c.addf(at("failures"), "is %d; expected at least 1", h.Failures)
 	}
-	name := h.Host
-	if host, port, has := strings.Cut(h.Host, ":"); has && host != "" && port != "" && strings.Trim(port, "0123456789") == "" {
-		name = host // applications that look at the port exist
-	}
-	if err := checkRequestHost(name); err != nil {
+	if err := checkHealthHost(h.Host); err != nil {
 		c.addf(at("host"), "%s", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(h.Headers)) {
-		if err := checkHealthHeader(name, h.Headers[name]); err != nil {
-			c.addf(at("headers"), "%s", err)
-		}
-	}
+	c.requestHeaders(at("headers"), h.Headers)
 	for _, e := range h.Expect {
-		if !expectPattern.MatchString(e) {
+		switch {
+		case !expectPattern.MatchString(e):
 			c.addf(at("expect"), "%q is not a status; use one such as 200, or a class of them such as 2xx", e)
+		case e[0] == '1':
+			c.addf(at("expect"), "%q is no answer: another status follows it; use one from 200 on", e)
 		}
 	}
 }
 
-func checkHealthHeader(name, value string) error {
-	switch {
-	case !tokenPattern.MatchString(name):
-		return fmt.Errorf("%q is not the name of a header", name)
-	case strings.EqualFold(name, "Host"):
-		return fmt.Errorf("%s is the name of the host; write it under host", name)
-	case reservedHeader(name):
-		return fmt.Errorf("%s is set by Teal and cannot be changed", name)
-	case strings.ContainsAny(value, "\r\n\x00"):
-		return fmt.Errorf("%s has a value with a line break or a NUL byte", name)
+// checkHealthHost returns an error that says what is wrong with the host of health
+// checks, or nil. It may have a port: applications that look at it exist.
+func checkHealthHost(host string) error {
+	name, port, has := strings.Cut(host, ":")
+	if !has || name == "" || port == "" || strings.Trim(port, "0123456789") != "" {
+		return checkRequestHost(host)
 	}
-	return nil
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%q has the port %s; ports go from 1 to 65535", host, port)
+	}
+	return checkRequestHost(name)
+}
+
+// requestHeaders looks at the headers of a request of Teal's own.
+func (c *checker) requestHeaders(path []string, headers map[string]string) {
+	c.headers(path, headers)
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		switch {
+		case strings.EqualFold(name, "Host"):
+			c.addf(path, "%s is the name of the host; write it under host", name)
+		case reservedHeader(name):
+			c.addf(path, "%s is set by Teal and cannot be changed", name)
+		}
+	}
+}
+
+// headers looks at headers: their names are compared without regard to case.
+func (c *checker) headers(path []string, headers map[string]string) {
+	seen := map[string]string{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		c.headerName(path, name)
+		if strings.ContainsFunc(headers[name], func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+			c.addf(path, "%s has a value with a control character, such as a line break or a NUL byte", name)
+		}
+		lower := strings.ToLower(name)
+		if first, again := seen[lower]; again {
+			c.addf(path, "%s and %s are one header; keep one of them", first, name)
+		}
+		seen[lower] = name
+	}
+}
+
+func (c *checker) headerName(path []string, name string) {
+	if !tokenPattern.MatchString(name) {
+		c.addf(path, "%q is not the name of a header", name)
+	}
 }
 
 // checkRequestHost returns an error that says what is wrong with the host that a request

@@ -22,6 +22,9 @@ func checkHost(host string) error {
 		return fmt.Errorf("%q is not a host name: it is an IPv6 address; leave host out, which is any host", host)
 	case strings.Contains(host, ":"):
 		name, _, _ := strings.Cut(lower, ":")
+		if name == "" {
+			return fmt.Errorf("%q is not a host name: it is a port, and nothing is before it", host)
+		}
 		return fmt.Errorf("%q is not a host name: it has a port; write %q, which is served on every port", host, name)
 	case strings.ContainsFunc(host, func(r rune) bool { return r > 0x7f }):
 		return fmt.Errorf("%q is not a host name: it is not ASCII; write its labels as DNS has them, with xn-- in front", host)

@@ -333,21 +333,7 @@ func (c *policyChecker) request(at []string, r Request) {
 	if err := checkRequestHost(r.Host); err != nil {
 		c.addf(below(at, "host"), "%s", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Headers)) {
-		c.header(below(at, "headers"), name, r.Headers[name])
-		if reservedHeader(name) {
-			c.addf(below(at, "headers"), "%s is set by Teal and cannot be changed", name)
-		}
-	}
-}
-
-func (c *policyChecker) header(path []string, name, value string) {
-	if !tokenPattern.MatchString(name) {
-		c.addf(path, "%q is not the name of a header", name)
-	}
-	if strings.ContainsAny(value, "\r\n\x00") {
-		c.addf(path, "%s has a value with a line break or a NUL byte", name)
-	}
+	c.requestHeaders(below(at, "headers"), r.Headers)
 }
 
 // reservedHeader reports whether a header decides which version is asked, or
@@ -364,9 +350,7 @@ func (c *policyChecker) expect(at []string, e Expect) {
 	if e.Status != 0 {
 		c.whole(below(at, "status"), e.Status, 100, 599)
 	}
-	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		c.header(below(at, "headers"), name, e.Headers[name])
-	}
+	c.headers(below(at, "headers"), e.Headers)
 	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
 		c.jsonPath(below(at, "json"), path)
 	}
@@ -419,7 +403,7 @@ func (c *policyChecker) capture(at []string, name, from string) {
 	case "json":
 		c.jsonPath(below(at, name), what)
 	case "header":
-		c.header(below(at, name), what, "")
+		c.headerName(below(at, name), what)
 	case "regexp":
 		switch re, err := regexp.Compile(what); {
 		case err != nil:

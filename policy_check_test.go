@@ -131,7 +131,7 @@ func TestBadPolicies(t *testing.T) {
 		{func(p *teal.Policy) { p.Checks[0].Request.Path = "/a b" }, `release.checks.0.request.path: "/a b" holds a character`},
 		{func(p *teal.Policy) { p.Checks[0].Request.Host = "A:80" }, `release.checks.0.request.host: "A:80" is not a host name`},
 		{func(p *teal.Policy) { p.Checks[0].Request.Headers = map[string]string{"a b": ""} }, `release.checks.0.request.headers: "a b" is not the name of a header`},
-		{func(p *teal.Policy) { p.Checks[0].Request.Headers = map[string]string{"a": "b\r\nc: d"} }, "release.checks.0.request.headers: a has a value with a line break"},
+		{func(p *teal.Policy) { p.Checks[0].Request.Headers = map[string]string{"a": "b\r\nc: d"} }, "release.checks.0.request.headers: a has a value with a control character"},
 		{func(p *teal.Policy) { p.Checks[0].Request.Headers = map[string]string{"teal-version": "1"} }, "release.checks.0.request.headers: teal-version is set by Teal"},
 		{func(p *teal.Policy) { p.Checks[0].Expect.Status = 99 }, "release.checks.0.expect.status: is 99; expected 100 to 599"},
 		{func(p *teal.Policy) { p.Checks[0].Expect.Within = -1 }, "release.checks.0.expect.within: is -1ns"},

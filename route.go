@@ -153,7 +153,7 @@ func (c *checker) routes(s Spec) {
 			c.addf(at("path"), "%s", err)
 		}
 		c.methods(at("methods"), r.Methods)
-		c.leads(s, r, at)
+		c.leads(s, i, at)
 		for _, method := range methodsOf(r) {
 			key := [3]string{r.Host, path, method}
 			if first, dup := seen[key]; dup {
@@ -186,14 +186,16 @@ func (c *checker) methods(at []string, methods []string) {
 	}
 }
 
-// leads checks where a route leads.
-func (c *checker) leads(s Spec, r Route, at func(key string) []string) {
+// leads checks where the i-th route leads.
+func (c *checker) leads(s Spec, i int, at func(key string) []string) {
+	r := s.Routes[i]
 	_, known := s.Components[r.To]
 	switch {
 	case r.Redirect != nil && r.To != "":
 		c.addf(at("redirect"), "leads elsewhere, and to leads to %q; use one of them", r.To)
 	case r.Redirect != nil:
 		c.redirect(*r.Redirect, at)
+		c.returns(s.Routes, i, at)
 		if r.Strip {
 			c.addf(at("strip"), "is for routes that lead to a component; a redirect has keep_path")
 		}
@@ -202,6 +204,19 @@ func (c *checker) leads(s Spec, r Route, at func(key string) []string) {
 	case !known:
 		c.addf(at("to"), "leads to %q, which is not a component of the app; it has %s", r.To, strings.Join(slices.Sorted(maps.Keys(s.Components)), ", "))
 	}
+}
+
+// returns refuses a redirect whose clients come back to it.
+func (c *checker) returns(routes []Route, i int, at func(key string) []string) {
+	way := loop(routes, i)
+	if len(way) == 0 || way[0] != i {
+		return
+	}
+	by := ""
+	for _, next := range way[1 : len(way)-1] {
+		by += fmt.Sprintf(" by route %d (%s)", next, routes[next].Path)
+	}
+	c.addf(at("redirect"), "%q leads back to this route%s, so a client would be redirected for ever; name a path that another route has, or an address on another host", routes[i].Redirect.To, by)
 }
 
 func (c *checker) redirect(r Redirect, at func(key string) []string) {

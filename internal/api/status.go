@@ -19,6 +19,8 @@ type Status struct {
 	// Judgement is what the judge says of the active release at this moment; nil
 	// while there is nothing to judge.
 	Judgement *teal.Judgement `json:"judgement,omitempty"`
+	// Traffic is that of all versions together.
+	Traffic *TrafficView `json:"traffic,omitempty"`
 	// Stopped is who has stopped the app; Frozen who has frozen it, as long as that
 	// holds. Freeze windows are the policy's.
 	Stopped *teal.AppOrder `json:"stopped,omitempty" doc:"Who has stopped the app; left out when it is not stopped"`
@@ -51,13 +53,23 @@ const (
 
 // EnvironmentView is a version that is running.
 type EnvironmentView struct {
-	Version      int        `json:"version"`
-	Slot         teal.Slot  `json:"slot,omitempty"`
-	State        State      `json:"state"`
-	Reason       string     `json:"reason,omitempty"`
-	Output       string     `json:"output,omitempty"` // the last lines of what failed
-	Since        time.Time  `json:"since"`
-	StandbyUntil *time.Time `json:"standby_until,omitempty"` // when a standby is retired
+	Version int       `json:"version"`
+	Slot    teal.Slot `json:"slot,omitempty"`
+	State   State     `json:"state"`
+	// Role says which version users have, and which one a release leads to; empty for
+	// neither.
+	Role teal.VersionRole `json:"role,omitempty"`
+	// Failing says what fails of it at least as often as not, whatever its state is;
+	// left out while nothing does.
+	Failing string       `json:"failing,omitempty"`
+	Traffic *TrafficView `json:"traffic,omitempty"`
+	// Components are in the status of a single app alone, while the version runs on
+	// this server.
+	Components   []ComponentView `json:"components,omitempty"`
+	Reason       string          `json:"reason,omitempty"`
+	Output       string          `json:"output,omitempty"` // the last lines of what failed
+	Since        time.Time       `json:"since"`
+	StandbyUntil *time.Time      `json:"standby_until,omitempty"` // when a standby is retired
 	// Instances counts the instances of each component, where that is known.
 	Instances map[string]Instances `json:"instances,omitempty"`
 }
@@ -77,6 +89,8 @@ type Records struct {
 	Active       *teal.Release // nil: none
 	Last         *teal.Release // the newest release, active or not
 	Judgement    *teal.Judgement
+	Traffic      *teal.AppTraffic      // nil: nothing measures
+	Running      []teal.RunningVersion // nil: nobody asks
 	Stopped      *teal.AppOrder
 	Frozen       *teal.AppOrder // nil when its end has passed
 	Orders       []teal.AppOrder
@@ -104,10 +118,31 @@ func NewStatus(r Records) Status {
 		}
 	}
 	for _, env := range r.Environments {
-		status.Environments = append(status.Environments, ViewEnvironment(env, live, r.Active))
+		view := ViewEnvironment(env, live, r.Active)
+		view.measured(env.Version, r)
+		status.Environments = append(status.Environments, view)
+	}
+	if r.Traffic != nil {
+		traffic := viewTraffic(r.Traffic.Traffic)
+		status.Traffic = &traffic
 	}
 	slices.SortFunc(status.Environments, func(a, b EnvironmentView) int { return cmp.Compare(a.Version, b.Version) })
 	return status
+}
+
+// measured adds what is measured of the version.
+func (v *EnvironmentView) measured(version teal.VersionRef, r Records) {
+	var components []teal.ComponentTraffic
+	if r.Traffic != nil {
+		traffic := r.Traffic.Versions[version]
+		view := viewTraffic(traffic.Traffic)
+		v.Traffic, v.Failing, components = &view, failing(traffic), traffic.Components
+	}
+	for _, running := range r.Running {
+		if running.Version == version && (v.Components == nil || !running.Draining) {
+			v.Components = viewComponents(components, running.Components)
+		}
+	}
 }
 
 // ViewAlias returns an alias as the API shows it.
@@ -122,6 +157,7 @@ func ViewEnvironment(env teal.Environment, live teal.Alias, active *teal.Release
 	version, _ := env.Version.Number() // a draft is nothing that an app shows
 	view := EnvironmentView{
 		Version: version, Slot: env.Slot, Reason: env.Reason, Output: env.Output, Since: env.StateAt,
+		Role: teal.VersionRoleOf(version, live, active),
 	}
 	switch env.State {
 	case teal.EnvironmentStarting:

@@ -64,8 +64,9 @@ var designed = rules{
 		"internal/event":    {"internal/doctor", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1", "internal/removal"},
-		"internal/gateway":  {"internal/http1"},
+		"internal/gateway":  {"internal/http1", "internal/http2"},
 		"internal/http1":    {},
+		"internal/http2":    {},
 		"internal/keylock":  {},
 		"internal/lease":    {"internal/store"},
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
@@ -119,15 +120,16 @@ var designed = rules{
 		"internal/gateway":          {},
 		"internal/gateway/payload":  {"internal/http1"}, // which headers are a server's alone is the codec's to say
 		"internal/gateway/exchange": {"internal/gateway", "internal/gateway/payload", "internal/http1"},
-		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
-		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
+		"internal/gateway/carried":  {"internal/gateway"}, // what one carrier lets another one answer
+		"internal/gateway/loop":     {"internal/gateway", "internal/gateway/carried", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1", "internal/http2"},
+		"internal/gateway/nethttp":  {"internal/gateway", "internal/gateway/carried", "internal/gateway/exchange", "internal/gateway/payload", "internal/gateway/xconnect", "internal/http1"},
 		"internal/gateway/front":    {"internal/gateway", "internal/gateway/exchange", "internal/gateway/loop", "internal/gateway/nethttp"},
 		// What stands beside that way.
 		"internal/gateway/accesslog":   {"internal/gateway"},
 		"internal/gateway/certificate": {},
 		"internal/gateway/xconnect":    {},
 	},
-	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1"},
+	pure:     []string{"internal/gateway", "internal/gateway/exchange", "internal/gateway/payload", "internal/http1", "internal/http2"},
 	carriers: []string{"internal/gateway/nethttp", "internal/gateway/front"},
 	written: map[string][]string{
 		"internal/gateway/exchange": {
@@ -139,6 +141,7 @@ var designed = rules{
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
 		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them
+		"golang.org/x/net/http2/hpack":   {"internal/http2"},
 		"github.com/charmbracelet/":      {"internal/cli"},
 		"golang.org/x/term":              {"internal/cli"},
 		"github.com/goccy/go-yaml":       {"internal/yamltree"},

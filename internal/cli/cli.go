@@ -143,7 +143,8 @@ func usagef(cmd *cobra.Command, format string, args ...any) error {
 	return teal.Errorf(teal.CodeInvalidInput, "%s\nUsage: %s", fmt.Sprintf(format, args...), cmd.UseLine())
 }
 
-// arguments checks the number of arguments and says how the command is used.
+// arguments checks the number of arguments, none of which is empty, and says how the
+// command is used.
 func arguments(low, high int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		switch {

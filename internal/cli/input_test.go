@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -415,6 +416,33 @@ func TestHelpListsEveryCommand(t *testing.T) {
 	}
 	if r.code != 0 {
 		t.Errorf("exit %d", r.code)
+	}
+}
+
+func hasAny(text string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
+}
+
+// What cannot be asked for is said, and not blamed on the server. Seen red with empty
+// arguments taken: teal watch "" followed all apps.
+func TestWhatCannotBeAskedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, command := range [][]string{
+		{"invoke", ""}, {"status", ""}, {"watch", ""}, {"history", ""}, {"versions", ""}, {"logs", ""}, {"promote", ""}, {"rollback", ""},
+		{"abort", ""}, {"pause", ""}, {"resume", ""}, {"approve", ""}, {"alias", "list", ""}, {"alias", "set", "hello", "", "1"}, {"release", "show", ""},
+		{"invoke", ".."}, {"status", "."}, {"release", "show", ".."}, {"invoke", ":live"},
+	} {
+		r := w.run(command...)
+		if r.code != 2 || !hasAny(r.err, "an argument is empty", "is no name; write that of an app", "is not a valid") {
+			t.Errorf("teal %q: exit %d\n%s%s", command, r.code, r.out, r.err)
+		}
+	}
+	long := strings.Repeat("x", 100<<10)
+	for _, command := range [][]string{{"logs", "hello", "--grep", long}, {"status", long}, {"invoke", "hello", "--component", long}} {
+		if r := w.run(command...); r.code != 2 || !strings.Contains(r.err, "too long for the server") {
+			t.Errorf("teal %s with 100 KB: exit %d\n%.300s", command[0], r.code, r.err)
+		}
 	}
 }
 

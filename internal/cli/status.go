@@ -17,7 +17,7 @@ import (
 func (s *session) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [APP]",
-		Short: "Show which version is live, what runs, and what the release is doing and why",
+		Short: "Show which version is live, how what runs is doing, and what the release is doing and why",
 		Args:  arguments(0, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -73,11 +73,15 @@ func (s *session) statusOfAll(ctx context.Context) error {
 			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
 			return
 		}
-		rows := [][]string{{"APP", "LIVE", "RELEASE", "RUNNING"}}
-		for _, status := range apps {
-			rows = append(rows, []string{status.App, liveText(status), releaseWord(status.Release), environmentWords(status)})
+		rows := [][]string{{"APP", "LIVE", "REQ/S", "ERRORS", "P99", "RELEASE", "RUNNING"}}
+		for _, status := range problemsFirst(apps) {
+			traffic := trafficCells(status.Traffic)
+			rows = append(rows, []string{
+				status.App, liveText(status), traffic[0], traffic[1], traffic[3], releaseWord(status.Release), environmentWords(status),
+			})
 		}
 		s.out.table(rows)
+		s.out.line("REQ/S, ERRORS and P99 are of the last minute")
 	})
 	return nil
 }
@@ -103,7 +107,11 @@ func environmentWords(status api.Status) string {
 		words = append(words, "stopped by "+status.Stopped.By)
 	}
 	for _, env := range status.Environments {
-		words = append(words, fmt.Sprintf("%s %s", teal.VersionName(env.Version), env.State))
+		state := string(env.State)
+		if env.Failing != "" {
+			state = "failing"
+		}
+		words = append(words, fmt.Sprintf("%s %s%s", teal.VersionName(env.Version), state, parenthesized(roleWord(env.Role))))
 	}
 	if status.Frozen != nil {
 		words = append(words, "frozen by "+status.Frozen.By)
@@ -128,8 +136,9 @@ func (s *session) statusText(status api.Status) string {
 		fmt.Fprintf(&b, "  %-8s  %s\n", "frozen", strings.TrimPrefix(s.frozenByText(*status.Frozen), "frozen "))
 	}
 	for _, env := range status.Environments {
-		b.WriteString(s.environmentText(env, status.Release))
+		b.WriteString(s.environmentText(env))
 	}
+	b.WriteString(s.measuredText(status))
 	b.WriteString(s.releaseText(status.Release))
 	b.WriteString(s.judgementText(status))
 	return escapeControls(b.String())
@@ -143,7 +152,7 @@ func aliasOrder(aliases map[string]api.AliasView) []string {
 	return names
 }
 
-func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) string {
+func (s *session) environmentText(env api.EnvironmentView) string {
 	state := string(env.State)
 	switch env.State {
 	case api.StateServing:
@@ -152,6 +161,9 @@ func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) s
 		state = s.out.paint(s.out.bad, state)
 	case api.StateStandby, api.StatePreview, api.StateStarting, api.StateDraining:
 	}
+	if env.Failing != "" {
+		state = fmt.Sprintf("%s, %s: %s", env.State, s.out.paint(s.out.bad, "failing"), env.Failing)
+	}
 	line := fmt.Sprintf("  %-8s  %s", teal.VersionName(env.Version), state)
 	if env.StandbyUntil != nil {
 		line += " until " + s.clock(*env.StandbyUntil)
@@ -159,7 +171,7 @@ func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) s
 	for _, name := range slices.Sorted(maps.Keys(env.Instances)) {
 		line += fmt.Sprintf(", %s %d/%d", name, env.Instances[name].Healthy, env.Instances[name].Total)
 	}
-	line += parenthesized(strings.Join(environmentLabels(env, r), ", "))
+	line += parenthesized(strings.Join(environmentLabels(env), ", "))
 	reason, more, _ := strings.Cut(env.Reason, "\n")
 	if reason != "" {
 		line += ": " + reason
@@ -167,17 +179,19 @@ func (s *session) environmentText(env api.EnvironmentView, r *api.ReleaseView) s
 	return line + "\n" + indent(more) + indent(env.Output)
 }
 
-// environmentLabels says what an environment is in the release that moves traffic, and its
-// slot.
-func environmentLabels(env api.EnvironmentView, r *api.ReleaseView) []string {
+// roleWord says what a version is for the users. That a standby is one its state says.
+func roleWord(role teal.VersionRole) string {
+	if role == teal.VersionStandby {
+		return ""
+	}
+	return string(role)
+}
+
+// environmentLabels says what a version is for the users, and its slot.
+func environmentLabels(env api.EnvironmentView) []string {
 	var list []string
-	if r != nil && !r.Phase.Ended() && r.Phase != teal.PhaseWatching && r.From != 0 {
-		switch env.Version {
-		case r.From:
-			list = append(list, "current")
-		case r.To:
-			list = append(list, "new")
-		}
+	if word := roleWord(env.Role); word != "" {
+		list = append(list, word)
 	}
 	if env.Slot != "" {
 		list = append(list, string(env.Slot))

@@ -597,6 +597,7 @@ func textsOfStatus(s *script) {
 	s.app("three")
 	s.quietly("deploy DIR --no-release", "alias set hello stable 1")
 	s.teal("status", "hello")
+	s.statusOfTraffic()
 	s.statusOfReleases()
 	s.statusOfTrouble()
 }
@@ -647,6 +648,42 @@ func (s *script) statusOfReleases() {
 	s.fake.Step("hello")
 	s.fake.Advance(8 * time.Hour)
 	s.teal("status", "hello")
+}
+
+// lately is what is measured of a version of one component in the last minute.
+func lately(requests, errors int64, failing ...teal.RouteErrors) teal.VersionTraffic {
+	t := teal.Traffic{
+		Window: time.Minute, Requests: requests, Errors: errors, InFlight: 1, P50: 3100 * time.Microsecond, P99: 48 * time.Millisecond,
+	}
+	return teal.VersionTraffic{Traffic: t, Components: []teal.ComponentTraffic{{Component: "hello", Traffic: t, Failing: failing}}}
+}
+
+func (s *script) statusOfTraffic() {
+	run := func(version teal.VersionRef, restarts int, memory teal.Bytes, last *teal.ErrorLine) teal.RunningVersion {
+		u := teal.Usage{Memory: memory, CPU: 40 * time.Second, Load: 0.034}
+		return teal.RunningVersion{App: "hello", Version: version, Components: []teal.RunningComponent{{
+			Component: "hello", Kind: teal.KindFunction, Restarts: restarts, Usage: u, LastError: last,
+			Instances: []teal.Instance{{Name: "hello/3", State: teal.InstanceIdle, Usage: u}},
+		}}}
+	}
+	s.scene("What is measured, and a new version that fails")
+	s.canaryApp("one")
+	s.quietly("deploy DIR")
+	good := lately(2160, 2, teal.RouteErrors{Route: "/", What: "status 500", Errors: 2})
+	s.fake.Lately("hello", &teal.AppTraffic{Traffic: good.Traffic, Versions: map[teal.VersionRef]teal.VersionTraffic{1: good}}, run(1, 0, 43_000_000, nil))
+	s.teal("status", "hello")
+	s.canaryApp("two")
+	s.started()
+	verify(s.fake)
+	s.fake.Step("hello")
+	s.fake.Advance(time.Minute)
+	bad := lately(240, 240, teal.RouteErrors{Route: "/", What: "function error", Errors: 238}, teal.RouteErrors{What: "timeout", Errors: 2})
+	both := good.Traffic
+	both.Requests, both.Errors = 2400, 242
+	s.fake.Lately("hello", &teal.AppTraffic{Traffic: both, Versions: map[teal.VersionRef]teal.VersionTraffic{1: good, 2: bad}},
+		run(1, 0, 43_000_000, nil), run(2, 3, 51_000_000, &teal.ErrorLine{At: s.fake.Now(), Instance: "hello/3", Text: "[ERROR] KeyError: 'price'"}))
+	s.teal("status", "hello")
+	s.teal("status")
 }
 
 func (s *script) statusOfTrouble() {

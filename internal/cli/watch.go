@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,8 +18,8 @@ func (s *session) watchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "watch APP",
 		Short: "Follow what happens to an app, until Ctrl-C",
-		Long: "On a terminal: the live status. Elsewhere: one line per change; with --json, one JSON\n" +
-			"document per event.",
+		Long: "On a terminal: the status with what is measured, drawn again every two seconds.\n" +
+			"Elsewhere: one line per change; with --json, one JSON document per event.",
 		Args: arguments(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.watch(cmd.Context(), args[0])
@@ -41,7 +42,9 @@ func (s *session) watch(ctx context.Context, app string) error {
 	case s.json:
 		see = s.watchRecords
 	case s.out.terminal:
-		see = s.watchScreen(ctx, app)
+		screen := &screen{session: s, app: app}
+		see = func(client.Event) error { return screen.draw(ctx) }
+		defer screen.keepFresh(ctx)()
 	}
 	var failed error
 	err = s.events(ctx, app, func(e client.Event) bool {
@@ -60,19 +63,47 @@ func (s *session) watchRecords(e client.Event) error {
 	return s.out.failed()
 }
 
-// watchScreen draws the status again for every event.
-func (s *session) watchScreen(ctx context.Context, app string) func(client.Event) error {
-	return func(client.Event) error {
-		status, err := s.client.Status(ctx, app)
-		if err != nil {
-			if teal.IsCode(err, teal.CodeUnavailable) || ctx.Err() != nil {
-				return nil //nolint:nilerr // the stream ends too, and says why
-			}
-			return err
+// redrawEvery is how often the live status is drawn again when nothing has happened:
+// what is measured changes all the time.
+const redrawEvery = 2 * time.Second
+
+// screen is the status of an app on a terminal.
+type screen struct {
+	*session
+	app string
+
+	mu sync.Mutex // one drawing at a time, so that an older one never comes last
+}
+
+// draw draws the status as it is now.
+func (s *screen) draw(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	status, err := s.client.Status(ctx, s.app)
+	if err != nil {
+		if teal.IsCode(err, teal.CodeUnavailable) || ctx.Err() != nil {
+			return nil //nolint:nilerr // the stream ends too, and says why
 		}
-		// From the top, each line cleared to its end, then the rest of the screen.
-		s.out.write("\x1b[H\x1b[2J"+s.statusText(status), false)
-		return nil
+		return err
+	}
+	// From the top, each line cleared to its end, then the rest of the screen.
+	s.out.write("\x1b[H\x1b[2J"+s.statusText(status), false)
+	return nil
+}
+
+// keepFresh draws now and then until ctx ends or the returned function is called, which
+// waits for the last drawing.
+func (s *screen) keepFresh(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		for sleep(ctx, redrawEvery); ctx.Err() == nil; sleep(ctx, redrawEvery) {
+			_ = s.draw(ctx) // the next event says what is wrong
+		}
+	})
+	return func() {
+		cancel()
+		drawing.Wait()
 	}
 }
 

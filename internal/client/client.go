@@ -118,6 +118,12 @@ func (c *Client) url(r request) string {
 
 // send returns a response with a status below 300; the caller closes its body.
 func (c *Client) send(ctx context.Context, r request) (*http.Response, error) {
+	for _, segment := range r.path {
+		switch segment {
+		case "", ".", "..": // a path would be read as another one
+			return nil, teal.Errorf(teal.CodeInvalidInput, "%q is no name; write that of an app, a version, an alias or a release", segment)
+		}
+	}
 	req, err := http.NewRequestWithContext(ctx, r.method, c.url(r), r.body)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the request cannot be made: %w", err)
@@ -197,7 +203,9 @@ func problem(resp *http.Response) error {
 	if err == nil && p.Code != "" {
 		return &teal.Error{Code: p.Code, Message: p.Detail}
 	}
-	switch resp.StatusCode { // the answer to a HEAD has no body
+	switch resp.StatusCode { // the answer to a HEAD has no body, and one too long is not looked at
+	case http.StatusRequestHeaderFieldsTooLarge, http.StatusRequestURITooLong:
+		return teal.Errorf(teal.CodeTooLarge, "what was asked for is too long for the server at %s: %d bytes of a path and a query; shorten it", resp.Request.URL.Host, len(resp.Request.URL.RequestURI()))
 	case http.StatusNotFound:
 		return teal.Errorf(teal.CodeNotFound, "%s does not exist on the server", resp.Request.URL.Path)
 	case http.StatusUnauthorized:

@@ -18,11 +18,15 @@ func (c *Control) Status(ctx context.Context, app string) (api.Status, error) {
 	if err != nil {
 		return api.Status{}, err
 	}
-	return c.status(record.Value, c.cfg.Known.EnvironmentsOf(app)), nil
+	records := c.records(record.Value, c.cfg.Known.EnvironmentsOf(app))
+	if c.cfg.Manager != nil {
+		records.Running = c.cfg.Manager.RunningOf(app)
+	}
+	return api.NewStatus(records), nil
 }
 
-// status returns the status of an app, from what is in memory.
-func (c *Control) status(app teal.App, environments []teal.Environment) api.Status {
+// records returns what the status of an app is made of, from what is in memory.
+func (c *Control) records(app teal.App, environments []teal.Environment) api.Records {
 	records := api.Records{
 		App: app.Name, Revisions: map[string]uint64{},
 		Stopped: app.Stopped, Frozen: app.FrozenAt(time.Now()), Orders: app.Orders,
@@ -42,7 +46,19 @@ func (c *Control) status(app teal.App, environments []teal.Environment) api.Stat
 	if last, ok := c.cfg.Known.NewestRelease(app.Name); ok {
 		records.Last = &last
 	}
-	return api.NewStatus(records)
+	if c.cfg.Traffic != nil {
+		traffic := c.cfg.Traffic.Lately(app.Name, versionsOf(records.Environments))
+		records.Traffic = &traffic
+	}
+	return records
+}
+
+func versionsOf(environments []teal.Environment) []teal.VersionRef {
+	list := make([]teal.VersionRef, len(environments))
+	for i, e := range environments {
+		list[i] = e.Version
+	}
+	return list
 }
 
 // Apps implements [api.Catalog]. It reads nothing from the store: who shows all apps
@@ -55,7 +71,7 @@ func (c *Control) Apps(context.Context) ([]api.Status, error) {
 	environments := c.cfg.Known.Environments()
 	list := make([]api.Status, 0, len(apps))
 	for _, app := range apps {
-		list = append(list, c.status(app, environments[app.Name]))
+		list = append(list, api.NewStatus(c.records(app, environments[app.Name])))
 	}
 	return list, nil
 }

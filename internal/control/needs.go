@@ -21,6 +21,13 @@ type Known interface {
 	NewestRelease(app string) (teal.Release, bool)
 }
 
+// Traffic is what users ask of versions, and how that goes.
+type Traffic interface {
+	// Lately reads memory alone: whoever shows all apps asks for each of them, again
+	// and again.
+	Lately(app string, versions []teal.VersionRef) teal.AppTraffic
+}
+
 // Bundles is the code that has been uploaded.
 type Bundles interface{ Has(digest string) bool }
 

@@ -271,8 +271,9 @@ func (s *server) assemble(ctx context.Context) error {
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
+	roles := control.NewRoles(s.index, s.router)
 	s.meter = meter.New(meter.Config{
-		Slot:   fleet.Slot,
+		Slot: fleet.Slot, Role: roles.Of, Running: fleet.All, Releases: roles.Releases,
 		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
 	})
 	s.manager = environment.New(environment.Config{
@@ -346,7 +347,7 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
-		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter,
 		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)

@@ -25,6 +25,8 @@ func TestLambdaNotFoundInAWSsWords(t *testing.T) {
 		warm     = "/2019-09-30/functions/"
 		notFound = "ResourceNotFoundException"
 		invalid  = "InvalidParameterValueException"
+
+		validation = "ValidationException"
 	)
 	permission := `{"StatementId":"s","Action":"lambda:InvokeFunction","Principal":"s3.amazonaws.com"}`
 	for _, c := range []struct {
@@ -77,12 +79,80 @@ func TestLambdaNotFoundInAWSsWords(t *testing.T) {
 		{"an alias to delete", "DELETE", v1 + "no?Qualifier=beta", "", 400, invalid, "Deletion of aliases is not currently supported."},
 		{"a version of none", "DELETE", v1 + "no?Qualifier=3", "", 404, notFound, "Function not found: " + at + "no"},
 		{"a version to delete", "DELETE", v1 + "f?Qualifier=1233", "", 204, "", ""},
+
+		{"an alias to change", "PUT", v1 + "f/aliases/beta", "{}", 404, notFound, "Alias not found: " + at + "f:beta"},
+		{"a share", "POST", v1 + "f/aliases", `{"Name":"a","FunctionVersion":"1","RoutingConfig":{"AdditionalVersionWeights":{"2":2}}}`, 400, validation, "1 validation error detected: Value '{2=2.0}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value greater than or equal to 0.0, Member must not be null]"},
+		{"nothing about events", "PUT", events + "no/event-invoke-config", "{}", 400, invalid, "You must specify at least one of error handling or destination setting."},
+		{"a destination elsewhere", "PUT", events + "f/event-invoke-config", `{"DestinationConfig":{"OnSuccess":{"Destination":"arn:aws:iam:us-east-1:000000000000:function:f"}}}`, 400, invalid, "The provided destination config DestinationConfig(onSuccess=OnSuccess(destination=arn:aws:iam:us-east-1:000000000000:function:f), onFailure=null) is invalid."},
+		{"a destination's form", "PUT", events + "f/event-invoke-config", `{"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:_:us-east-1:000000000000:function:f"}}}`, 400, validation, `1 validation error detected: Value 'arn:aws:_:us-east-1:000000000000:function:f' at 'destinationConfig.onFailure.destination' failed to satisfy constraint: Member must satisfy regular expression pattern: $|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)`},
+		{"$LATEST to reserve for", "PUT", "/2017-10-31/functions/f%3A%24LATEST/concurrency", `{"ReservedConcurrentExecutions":1}`, 400, invalid, "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN."},
+		{"more than there is", "PUT", warm + "f/provisioned-concurrency?Qualifier=1", `{"ProvisionedConcurrentExecutions":1001}`, 400, invalid, "Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [1000]."},
+		{"almost all there is", "PUT", warm + "f/provisioned-concurrency?Qualifier=1", `{"ProvisionedConcurrentExecutions":901}`, 400, invalid, "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100]."},
+		{"a principal", "POST", v1 + "f/policy", `{"StatementId":"s","Action":"lambda:InvokeFunction","Principal":"invalid.nonaws.com"}`, 400, invalid, "The provided principal was invalid. Please check the principal and try again."},
+		{"an event source", "GET", "/2015-03-31/event-source-mappings/0", "", 404, notFound, "The resource you requested does not exist."},
+		{"an event source to tag", "GET", "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Aevent-source-mapping%3A10e8a47e-8815-4b77-83c8-35c518200000", "", 404, notFound, "Event source mapping not found: arn:aws:lambda:us-east-1:000000000000:event-source-mapping:10e8a47e-8815-4b77-83c8-35c518200000"},
+		{"a layer without its version", "PUT", v1 + "f/configuration", `{"Layers":["arn:aws:lambda:us-east-1:000000000000:layer:l"]}`, 400, validation, `1 validation error detected: Value '[arn:aws:lambda:us-east-1:000000000000:layer:l]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 2048, Member must have length greater than or equal to 1, Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+), Member must not be null]`},
 	} {
 		status, code, message := h.raw(c.method, c.path, c.body)
 		if status != c.status || code != c.code || message != c.says {
 			t.Errorf("%s: %d %s %q\nwant %d %s %q", c.what, status, code, message, c.status, c.code, c.says)
 		}
 	}
+}
+
+// What answers have, and what they leave out, is what AWS's have.
+//
+// Seen red with each of: the mode of a URL always said, empty lists of a layer left
+// out, levels of JSON logs left out, ready instances counted in the answer to who asks
+// for them, and a policy's own revision alone taken.
+func TestLambdaAnswersAsAWSsAre(t *testing.T) {
+	h := startDaemon(t, t.TempDir())
+	c, ctx := h.awsClient(), t.Context()
+	f, one, beta := aws.String("f"), aws.String("1"), aws.String("beta")
+	made := create(t, c, "f", python(t, "return 1"), func(in *awssdk.CreateFunctionInput) {
+		in.Publish = true
+		in.LoggingConfig = &types.LoggingConfig{LogFormat: types.LogFormatJson}
+	})
+	if l := made.LoggingConfig; l.ApplicationLogLevel != types.ApplicationLogLevelInfo || l.SystemLogLevel != types.SystemLogLevelInfo {
+		t.Errorf("logging: %+v", l)
+	}
+	url := must[*awssdk.CreateFunctionUrlConfigOutput](t, "url")(c.CreateFunctionUrlConfig(ctx, &awssdk.CreateFunctionUrlConfigInput{FunctionName: f, AuthType: types.FunctionUrlAuthTypeNone}))
+	changed := must[*awssdk.UpdateFunctionUrlConfigOutput](t, "change it")(c.UpdateFunctionUrlConfig(ctx, &awssdk.UpdateFunctionUrlConfigInput{FunctionName: f, AuthType: types.FunctionUrlAuthTypeAwsIam}))
+	got := must[*awssdk.GetFunctionUrlConfigOutput](t, "get it")(c.GetFunctionUrlConfig(ctx, &awssdk.GetFunctionUrlConfigInput{FunctionName: f}))
+	if url.InvokeMode != "" || changed.InvokeMode != "" || got.InvokeMode != types.InvokeModeBuffered {
+		t.Errorf("a URL: %q, %q, then %q", url.InvokeMode, changed.InvokeMode, got.InvokeMode)
+	}
+	layer := must[*awssdk.PublishLayerVersionOutput](t, "layer")(c.PublishLayerVersion(ctx, &awssdk.PublishLayerVersionInput{
+		LayerName: aws.String("l"), Content: &types.LayerVersionContentInput{ZipFile: python(t, "return 1")}, CompatibleRuntimes: []types.Runtime{},
+	}))
+	if layer.CompatibleRuntimes == nil || layer.CompatibleArchitectures != nil {
+		t.Errorf("a layer: %#v, %#v", layer.CompatibleRuntimes, layer.CompatibleArchitectures)
+	}
+	invoke(t, c, "f", "1", "{}") // an instance of it stands ready
+	warm := must[*awssdk.PutProvisionedConcurrencyConfigOutput](t, "keep warm")(c.PutProvisionedConcurrencyConfig(ctx, &awssdk.PutProvisionedConcurrencyConfigInput{FunctionName: f, Qualifier: one, ProvisionedConcurrentExecutions: aws.Int32(1)}))
+	if warm.Status != types.ProvisionedConcurrencyStatusEnumInProgress || *warm.AllocatedProvisionedConcurrentExecutions != 0 || *warm.AvailableProvisionedConcurrentExecutions != 0 {
+		t.Errorf("kept warm: %+v", warm)
+	}
+	alias := must[*awssdk.CreateAliasOutput](t, "alias")(c.CreateAlias(ctx, &awssdk.CreateAliasInput{FunctionName: f, Name: beta, FunctionVersion: one}))
+	permit := func(sid string, revision *string) error {
+		_, err := c.AddPermission(ctx, &awssdk.AddPermissionInput{
+			FunctionName: f, Qualifier: beta, StatementId: &sid, Action: aws.String("lambda:InvokeFunction"), Principal: aws.String("s3.amazonaws.com"), RevisionId: revision,
+		})
+		return err
+	}
+	wantFault(t, "a revision that never was", permit("s", aws.String("wrong")), "PreconditionFailedException")
+	if err := permit("s", alias.RevisionId); err != nil {
+		t.Errorf("the alias's revision, before there is a policy: %v", err)
+	}
+	wantFault(t, "it, when there is one", permit("s2", alias.RevisionId), "PreconditionFailedException")
+	policy := must[*awssdk.GetPolicyOutput](t, "policy")(c.GetPolicy(ctx, &awssdk.GetPolicyInput{FunctionName: f, Qualifier: beta}))
+	if err := permit("s2", policy.RevisionId); err != nil {
+		t.Errorf("the policy's revision: %v", err)
+	}
+	_, err := c.CreateFunction(ctx, &awssdk.CreateFunctionInput{
+		FunctionName: aws.String("g"), Role: aws.String(role), Handler: aws.String("app.handler"), Runtime: types.RuntimePython312, Code: &types.FunctionCode{ZipFile: make([]byte, 50<<20+1)},
+	})
+	wantFault(t, "a zip of more than 50 MB", err, "RequestEntityTooLargeException")
 }
 
 // An alias that no route uses is given to what does not start, and the first call

@@ -120,12 +120,12 @@ func TestOnlyUsersAreCounted(t *testing.T) {
 	invoke("live")
 
 	want := map[string]string{
-		`teal_requests_total{app="counted",code="2xx",component="front",slot="blue",version="1"}`:             "3",
-		`teal_requests_total{app="counted",code="5xx",component="front",slot="blue",version="1"}`:             "1",
-		`teal_request_errors_total{app="counted",component="front",fault="function",slot="blue",version="1"}`: "1",
-		`teal_requests_total{app="counted",code="2xx",component="back",slot="blue",version="1"}`:              "2",
-		`teal_requests_in_flight{app="counted",component="front",slot="blue",version="1"}`:                    "0",
-		`teal_request_duration_seconds_count{app="counted",component="front",slot="blue",version="1"}`:        "4",
+		`teal_requests_total{app="counted",code="2xx",component="front",role="current",slot="blue",version="1"}`:             "3",
+		`teal_requests_total{app="counted",code="5xx",component="front",role="current",slot="blue",version="1"}`:             "1",
+		`teal_request_errors_total{app="counted",component="front",fault="function",role="current",slot="blue",version="1"}`: "1",
+		`teal_requests_total{app="counted",code="2xx",component="back",role="current",slot="blue",version="1"}`:              "2",
+		`teal_requests_in_flight{app="counted",component="front",role="current",slot="blue",version="1"}`:                    "0",
+		`teal_request_duration_seconds_count{app="counted",component="front",role="current",slot="blue",version="1"}`:        "4",
 	}
 	check := func() (wrong []string) {
 		for series, value := range want {

@@ -33,7 +33,9 @@ func (r *running) makePart(b blueprint) (part, error) {
 	if !known {
 		return part{}, fmt.Errorf("%s is of no known kind", b.name)
 	}
-	return maker(r, b)
+	p, err := maker(r, b)
+	p.kind = b.component.Kind()
+	return p, err
 }
 
 func (r *running) makeFunction(b blueprint) (part, error) {

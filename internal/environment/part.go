@@ -21,6 +21,9 @@ type part struct {
 	size      sizable        // nil where the version alone says the size
 	pool      *function.Pool // of a function; nil for others
 	recheck   func()         // of what has checks; nil for others
+	kind      teal.ComponentKind
+	// inspect tells of its instances; nil where it has none.
+	inspect func() (instances []teal.Instance, restarts int, usage teal.Usage)
 }
 
 // condition is how one component is.
@@ -42,8 +45,8 @@ type condition struct {
 func functionPart(name string, pool *function.Pool, f *teal.Function, called gateway.Function) part {
 	return part{
 		name: name,
-		pool: pool,
-		run:  pool.Run,
+		pool: pool, inspect: pool.Inspect,
+		run: pool.Run,
 		condition: func() condition {
 			s := pool.State()
 			return condition{
@@ -58,8 +61,8 @@ func functionPart(name string, pool *function.Pool, f *teal.Function, called gat
 
 func endpointPart(name string, set *service.Set, http2, upstream bool) part {
 	return part{
-		name: name,
-		run:  set.Run,
+		name: name, inspect: set.Inspect,
+		run: set.Run,
 		condition: func() condition {
 			s := set.State()
 			c := condition{ready: s.Ready, failed: s.Failed, output: s.Output, crashed: s.Crashed}

@@ -50,6 +50,8 @@ type running struct {
 
 	warming sync.Mutex // one rewarm at a time
 
+	troubles sync.Map // the last *teal.ErrorLine of each component, by its name
+
 	recheckSince atomic.Pointer[time.Time] // since when a check is asked for that has not been passed; nil: none is
 }
 
@@ -425,8 +427,10 @@ func (r *running) addState(b blueprint) error {
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {
 	return func(instance, requestID, stream, text string) {
+		now := time.Now()
+		r.noteTrouble(name, instance, stream, text, now)
 		r.manager.cfg.Logs.Write(logs.Line{
-			At: time.Now(), App: r.version.App, Version: r.ref, Component: name,
+			At: now, App: r.version.App, Version: r.ref, Component: name,
 			Instance: instance, RequestID: requestID, Stream: stream, Text: text,
 		})
 	}

@@ -85,6 +85,43 @@ func TestTheNextCallerIsNotHit(t *testing.T) {
 	}
 }
 
+// An alarm, and a limit, that an invocation has set end nobody who comes later.
+//
+// Seen red with a bootstrap that looks at neither: the next caller got
+// Runtime.ExitError, of SIGALRM and of SIGKILL.
+func TestWhatACallerSetsForLaterEndsNobodyElse(t *testing.T) {
+	t.Parallel()
+	for set, next := range map[string]string{`{"do":"alarm"}`: `{"do":"touch","seconds":1.5,"file":"/dev/null"}`, `{"do":"limit"}`: `{"do":"burn","seconds":2}`} {
+		t.Run(set, func(t *testing.T) {
+			t.Parallel()
+			r := start(t, python("app.act"))
+			r.ok(set)
+			r.ok(next)
+		})
+	}
+}
+
+// A caller who ends the process again and again is told so each time, and the others are
+// served by a new one: nobody gets the error of somebody else's invocation.
+//
+// Seen red with crashes of invocations that delay the next start like those of a start:
+// the sixth caller got the error of the fifth, and so did who sent another event.
+func TestACallerWhoEndsTheProcessEndsNobodyElses(t *testing.T) {
+	t.Parallel()
+	both(t, "", func(t *testing.T, r *running) {
+		for n := range 8 {
+			out, err := r.invoke(`{"do":"exit"}`)
+			if !teal.IsCode(err, teal.CodeFunctionFailed) || out.Duration == 0 {
+				t.Errorf("round %d: the invocation was not begun: %s, %v", n, out.Payload, err)
+			}
+		}
+		r.ok("{}")
+		if s := r.State(); s.Failing {
+			t.Errorf("the function is taken for one that cannot be started: %+v", s)
+		}
+	})
+}
+
 // What an invocation leaves behind and ends the process later, a thread that exits or a
 // promise that is rejected, does not fail whoever is served then; the instance is
 // replaced after that one.

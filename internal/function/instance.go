@@ -49,6 +49,7 @@ const (
 // instance is one process, its Runtime API and its place in the pool.
 type instance struct {
 	pool     *Pool
+	number   int
 	name     string
 	scratch  string
 	tail     tail
@@ -81,6 +82,7 @@ func newInstance(p *Pool, number int) *instance {
 	id := strconv.Itoa(number)
 	i := &instance{
 		pool:       p,
+		number:     number,
 		name:       p.cfg.Name + "/" + id,
 		scratch:    filepath.Join(p.cfg.WorkDir, "instance-"+id),
 		ready:      make(chan struct{}),
@@ -258,7 +260,8 @@ func (i *instance) settle(failed *failure) {
 	}
 	i.disarmLocked()
 	p.mu.Unlock()
-	if c := i.abandon(); c != nil {
+	c := i.abandon()
+	if c != nil {
 		i.crash(c, exit, now)
 	}
 	if wished {
@@ -266,6 +269,7 @@ func (i *instance) settle(failed *failure) {
 	}
 	if failed == nil {
 		failed = crashFailure(exit)
+		failed.ofCall = c != nil
 	}
 	failed.about(i)
 	if failed.init {

@@ -244,6 +244,7 @@ type failure struct {
 	reason   string // a sentence
 	output   string // the last lines of what failed
 	init     bool   // it happened before the instance was ready
+	ofCall   bool   // an invocation had the instance: its caller knows, and it is no other caller's
 	// document is what invocations get that find nothing but the failure; nil:
 	// made of errorType and message with the invocation's id.
 	document  []byte

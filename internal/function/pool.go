@@ -26,9 +26,10 @@ const (
 // that it got turn out to have died while they were idle.
 const maxDeliveries = 5
 
-// Back-off after an instance ended by itself although an invocation has been
-// finished since the last time: the function works, some events crash it. It is
-// started again soon, but not as fast as events may ask for.
+// Back-off after an invocation has ended its instance, or an instance ended by itself
+// although an invocation has been finished since the last time: the function works,
+// some events crash it. It is started again soon, but not as fast as events may ask
+// for.
 const (
 	crashDelay    = 50 * time.Millisecond
 	crashMaxDelay = 500 * time.Millisecond
@@ -124,7 +125,9 @@ type Pool struct {
 	slow         process.Backoff // while it does not work
 	quick        process.Backoff // while it does
 	sequence     int
-	shown        State // what OnChange was last called for
+	restarts     int           // instances that have ended by themselves, or did not come up
+	spent        time.Duration // CPU time of the instances that are gone
+	shown        State         // what OnChange was last called for
 }
 
 // New checks cfg and returns a pool that does nothing before Run.
@@ -288,7 +291,7 @@ func (p *Pool) freeLocked(i *instance, now time.Time) *call {
 // delayLocked returns how long the next start is to wait after an instance that
 // was up for so long has failed.
 func (p *Pool) delayLocked(f *failure, up time.Duration) time.Duration {
-	if !p.works || f.init {
+	if f.init || !p.works && !f.ofCall {
 		return p.slow.Next(up)
 	}
 	p.works, p.slow = false, process.Backoff{}
@@ -300,10 +303,11 @@ func (p *Pool) delayLocked(f *failure, up time.Duration) time.Duration {
 func (p *Pool) failed(f *failure, up time.Duration) {
 	now := time.Now()
 	p.mu.Lock()
+	p.restarts++
 	delay := p.delayLocked(f, up)
 	p.notBefore = now.Add(delay)
 	p.failure = f
-	if f.init || delay > p.cfg.QueueTimeout {
+	if f.init || delay > p.cfg.QueueTimeout && !f.ofCall {
 		p.failing = true
 	}
 	if p.failing && p.liveLocked() == 0 {
@@ -439,6 +443,9 @@ func (p *Pool) forget(i *instance) {
 	p.mu.Lock()
 	p.counts[i.stage]--
 	delete(p.instances, i)
+	if i.process != nil {
+		p.spent += i.process.Usage().CPU
+	}
 	p.mu.Unlock()
 	p.nudge()
 }

@@ -84,15 +84,21 @@ type places[T any] interface {
 }
 
 // match returns what a request is led to, and the path of the place that it was found
-// at. An encoded slash is one where a route has it, and else a slash: a route for /a
-// gets /a%2Fb as well as /a/b, so that no spelling goes round it.
+// at. It looks among the places of the very host, then among those of a wildcard, then
+// among those of any host.
 func match[T any, P places[T]](all P, a *asked) (found T, prefix string, ok bool) {
 	if !strings.HasPrefix(a.path, "/") {
 		return found, "", false
 	}
-	found, prefix, ok = matchHosts(all, a.host, a.path)
-	if a.slashes != "" && !strings.Contains(prefix, encodedSlash) {
-		found, prefix, ok = matchHosts(all, a.host, a.slashes)
+	for _, host := range hostsFor(a.host) {
+		if found, prefix, ok = matchHost(all, host, a); ok {
+			break
+		}
+	}
+	if rest, is := strings.CutPrefix(a.readAsSlashes(), challenges); is && (rest == "" || rest[0] == '/') && len(prefix) < len(challenges) {
+		if general, at, there := matchHost(all, "", a); there && len(at) >= len(challenges) {
+			return general, at, true
+		}
 	}
 	return found, prefix, ok
 }
@@ -102,20 +108,19 @@ func match[T any, P places[T]](all P, a *asked) (found T, prefix string, ok bool
 // shorter routes of their own.
 const challenges = "/.well-known/acme-challenge"
 
-// matchHosts looks among the places of the very host, then among those of a wildcard,
-// then among those of any host.
-func matchHosts[T any, P places[T]](all P, host, path string) (found T, prefix string, ok bool) {
-	for _, candidate := range hostsFor(host) {
-		if found, prefix, ok = longest(all, candidate, path); ok {
-			break
-		}
+// matchHost looks among the places of one host. An encoded slash is one where a route has
+// it, and else a slash: a route for /a gets /a%2Fb as well as /a/b. The longer of the two
+// counts, so that no spelling goes round a route: /a%2Fb/c is for /a/b/c before /a%2Fb.
+func matchHost[T any, P places[T]](all P, host string, a *asked) (found T, prefix string, ok bool) {
+	found, prefix, ok = longest(all, host, a.path)
+	if a.slashes == "" {
+		return found, prefix, ok
 	}
-	if rest, is := strings.CutPrefix(path, challenges); is && (rest == "" || rest[0] == '/') && len(prefix) < len(challenges) {
-		if general, at, there := longest(all, "", path); there && len(at) >= len(challenges) {
-			return general, at, true
-		}
+	other, at, there := longest(all, host, a.slashes)
+	if encoded := strings.Count(prefix, encodedSlash); ok && encoded > 0 && len(prefix)-2*encoded >= len(at) {
+		return found, prefix, ok
 	}
-	return found, prefix, ok
+	return other, at, there
 }
 
 // hostsFor returns the hosts of the places that a host may match, the most specific one

@@ -251,3 +251,68 @@ func TestLocations(t *testing.T) {
 		}
 	}
 }
+
+// A route with an encoded slash takes nothing from a longer one that the slash leads to,
+// nor from one of the very host.
+//
+// Seen red with the literal reading taken wherever a route with an encoded slash matches.
+func TestEncodedSlashesLeadPastNoRoute(t *testing.T) {
+	list := []teal.Route{
+		route("", "/", "root"), route("", "/x%2Fadmin", "odd"), route("", "/x/admin/deep", "deep"),
+		route("a.example", "/x/admin", "guard"), route("*.b.example", "/x", "wild"), route("c.example", "/x%2Fadmin", "own"), route("c.example", "/x", "below"),
+	}
+	for asked, want := range map[string]string{
+		"z /x%2Fadmin": "odd by /x%2Fadmin", "z /x%2Fadmin/y": "odd by /x%2Fadmin", "z /x/admin": "root by /",
+		"z /x%2Fadmin/deep": "deep by /x/admin/deep", "z /x%2fadmin%2Fdeep/y": "deep by /x/admin/deep", "z /x%2Fadmin/deeper": "odd by /x%2Fadmin",
+		"a.example /x%2Fadmin": "guard by /x/admin", "a.example /x%2Fadmin/y": "guard by /x/admin", "a.example /y%2Fz": "root by /",
+		"w.b.example /x%2Fadmin": "wild by /x", "c.example /x%2Fadmin": "own by /x%2Fadmin", "c.example /x%2Fother": "below by /x",
+	} {
+		host, path, _ := strings.Cut(asked, " ")
+		if got := routed(t, list, Head{Host: host, Path: path}); got != want {
+			t.Errorf("%s: %s; want %s", asked, got, want)
+		}
+	}
+}
+
+// Allow has the methods of every route on the way, of the host's and of any host's.
+//
+// Seen red with those of the longest place alone.
+func TestAllowHasAllMethods(t *testing.T) {
+	methods := func(host, path, to string, methods ...string) teal.Route {
+		return teal.Route{Host: host, Path: path, To: to, Methods: methods}
+	}
+	env := testEnvironment("shop", 1, methods("", "/", "root", "GET"), methods("", "/a", "a", "POST"), methods("h.example", "/a/b", "b", "PUT"), methods("h.example", "/a", "c", "PATCH"), methods("", "/a/b/c", "c", "TRACE"))
+	for asked, want := range map[string][]string{
+		"h.example /a/b": {"GET", "HEAD", "PATCH", "POST", "PUT"}, "h.example /a%2Fb": {"GET", "HEAD", "PATCH", "POST", "PUT"},
+		"x /a/b": {"GET", "HEAD", "POST"}, "x /": {"GET", "HEAD"},
+	} {
+		host, path, _ := strings.Cut(asked, " ")
+		_, err := env.Preview(Head{Host: host, Path: path, Method: "DELETE"})
+		only := (*NotAllowed)(nil)
+		if !errors.As(err, &only) || !slices.Equal(only.Methods, want) {
+			t.Errorf("%s: %v", asked, err)
+		}
+		for _, method := range want {
+			if _, err := env.Preview(Head{Host: host, Path: path, Method: method}); err != nil {
+				t.Errorf("%s %s is allowed: %v", method, asked, err)
+			}
+		}
+	}
+}
+
+// For a host that no route has, two redirects to different addresses are two.
+//
+// Seen red with their components compared, of which they have none.
+func TestRedirectsOfSeveralHosts(t *testing.T) {
+	to := func(host, address string) teal.Route {
+		return teal.Route{Host: host, Path: "/", Redirect: &teal.Redirect{To: address}}
+	}
+	_, err := testEnvironment("shop", 1, to("a.example", "https://one.example"), to("b.example", "https://two.example")).Preview(Head{Host: "127.0.0.1", Path: "/"})
+	if redirection := (*Redirection)(nil); err == nil || errors.As(err, &redirection) {
+		t.Errorf("two addresses: %v", err)
+	}
+	_, err = testEnvironment("shop", 1, to("a.example", "https://one.example"), to("b.example", "https://one.example")).Preview(Head{Host: "127.0.0.1", Path: "/"})
+	if redirection := (*Redirection)(nil); !errors.As(err, &redirection) {
+		t.Errorf("one address: %v", err)
+	}
+}

@@ -144,18 +144,12 @@ func (r routes) match(a *asked) *target {
 }
 
 // allowed returns the methods for which there is a route where a request finds none for
-// its own; none when there is no route at all.
+// its own: those of all places on its way. None when there is no route at all.
 func (r routes) allowed(a *asked) []string {
-	_, prefix, ok := match(routesFor{r, ""}, a)
-	if !ok {
-		return nil
-	}
 	methods := map[string]bool{}
 	for _, host := range hostsFor(a.host) {
-		for _, t := range r[place{host, prefix}] {
-			for _, method := range t.methods {
-				methods[method] = true
-			}
+		for _, path := range [...]string{a.path, a.slashes} {
+			r.addMethods(methods, host, path)
 		}
 	}
 	if methods["GET"] {
@@ -164,9 +158,24 @@ func (r routes) allowed(a *asked) []string {
 	return slices.Sorted(maps.Keys(methods))
 }
 
+// addMethods adds the methods of the routes of a host that a path leads to.
+func (r routes) addMethods(methods map[string]bool, host, path string) {
+	for end := 0; end >= 0; end = nextSegment(path, end) {
+		targets, known := r[place{host, path[:end]}]
+		if !known {
+			return
+		}
+		for _, t := range targets {
+			for _, method := range t.methods {
+				methods[method] = true
+			}
+		}
+	}
+}
+
 // matchAnyHost is match for a request whose host no route has: the longest prefix
 // among the routes of all hosts. It is nil, with the hosts to choose from, when
-// that leads to several components.
+// that leads to several components or addresses.
 func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
 	several := false
 	for _, host := range r.hosts() {
@@ -179,13 +188,21 @@ func (r routes) matchAnyHost(a *asked) (best *target, hosts []string) {
 		if best == nil || len(found.prefix) > len(best.prefix) {
 			best, hosts, several = found, nil, false
 		}
-		several = several || found.component != best.component
+		several = several || !found.leadsAs(best)
 		hosts = append(hosts, shownHost(host))
 	}
 	if several {
 		return nil, hosts
 	}
 	return best, hosts
+}
+
+// leadsAs reports whether two routes lead to one component, or to one address.
+func (t *target) leadsAs(other *target) bool {
+	if t.redirect != nil && other.redirect != nil {
+		return *t.redirect == *other.redirect
+	}
+	return t.component == other.component && t.redirect == nil && other.redirect == nil
 }
 
 // hosts returns the hosts of the routes, sorted.

@@ -35,6 +35,14 @@ func isAlphanumeric(c byte) bool {
 // IsToken reports whether a method or the name of a field can be one (RFC 9110, 5.6.2).
 func IsToken(text string) bool { return isToken([]byte(text)) }
 
+// IsHost reports whether text can be the host of a request: HOST or HOST:PORT, or "" for
+// none.
+func IsHost(text string) bool { return isHost([]byte(text)) }
+
+// IsTarget reports whether text can be in a request's target: printable ASCII without a
+// space and a number sign.
+func IsTarget(text string) bool { return isAll([]byte(text), targetByte) }
+
 func isToken(text []byte) bool { return len(text) > 0 && isAll(text, tokenByte) }
 
 func isAll(text []byte, of uint8) bool {

@@ -56,16 +56,19 @@ func (a *Activator) claim(ctx context.Context, ref awslambda.Ref, qualifier stri
 			return claim, err
 		}
 		if version == 0 { // the gateway does not say which one does not run
-			if version, err = a.follow(ref.App, qualifier, point); err != nil {
+			followed, err := a.follow(ref.App, qualifier, point)
+			if err != nil {
 				return claim, err
 			}
+			version = followed
 		}
 		if err := a.startForCall(ctx, ref.App, version); err != nil {
 			return claim, err
 		}
 		qualifier = version.String() // an alias has been followed once; that counts
 	}
-	return claim, err
+	// There is such a version: it could be started. An event of it is kept.
+	return claim, teal.Errorf(teal.CodeUnavailable, "%s of %s is stopped each time that it has been started; try again: %w", qualifier, ref.App, err)
 }
 
 // ClaimDraft claims a function of an app's $LATEST, which it starts where it does not

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -75,6 +76,26 @@ func TestACallWaitsForAVersionThatIsStarting(t *testing.T) {
 		claim.Release()
 		<-env.Retire() // nobody has forgotten to go
 	})
+}
+
+// stopping is a server in which nothing starts any more, and nobody is told so.
+type stopping struct{ Environments }
+
+func (stopping) ProvisionUnslotted(context.Context, string, teal.VersionRef) error { return nil }
+func (stopping) Started(context.Context, string, teal.VersionRef) error            { return nil }
+
+// A call of what is stopped each time it has been started is refused, and as one that
+// may be tried again: an event is kept.
+//
+// Seen red with the error of the last try forgotten: a claim of nothing,
+// which whoever had asked for it took for one, and the server died.
+func TestACallOfWhatDoesNotRunIsRefused(t *testing.T) {
+	t.Parallel()
+	a := NewActivator(gateway.New(), nil, stopping{})
+	claim, err := a.claim(t.Context(), awslambda.Ref{App: "shop", Component: "hello"}, "1")
+	if !teal.IsCode(err, teal.CodeUnavailable) || claim.Env != nil {
+		t.Errorf("%+v, %v", claim, err)
+	}
 }
 
 // Function URLs are claimed so for every request.

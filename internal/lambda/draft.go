@@ -26,6 +26,9 @@ type draft struct {
 	Change awslambda.Change `json:",omitempty"`
 	// Changed is the component that the change was of.
 	Changed string `json:",omitempty"`
+	// Published is the version that was published while the change was going on: it is
+	// told to be in the making for as long. 0 is none.
+	Published int `json:",omitempty"`
 }
 
 // DefaultSettle is how long a function is told to be changing after a change of its
@@ -155,6 +158,18 @@ func (c current) content(ref awslambda.Ref) (awslambda.Content, error) {
 		made.Change, made.Settles = c.change, c.settles
 	}
 	return made, err
+}
+
+// inTheMaking returns the content of a version as it is told at this time: still being
+// made, where it was published with a change of the draft that is still going on.
+func (d *drafts) inTheMaking(ref awslambda.Ref, made awslambda.Content) awslambda.Content {
+	number, _ := made.Version.Number()
+	record, ok := d.of(ref.App)
+	if r := record.Value; ok && r.Published == number && r.Changed == ref.Component && r.changing(d.settle, time.Now()) != "" {
+		made.Revision = awslambda.RevisionID(made.Revision, string(awslambda.Creating))
+		made.Change, made.Settles = awslambda.Creating, r.settles(d.settle)
+	}
+	return made
 }
 
 // own returns what a record stands for while a change is going on; "" for none.

@@ -77,7 +77,8 @@ func (b *Backend) Version(ctx context.Context, ref awslambda.Ref, number int) (a
 	if err != nil {
 		return awslambda.Content{}, err
 	}
-	return versionContent(ref, record.Value)
+	made, err := versionContent(ref, record.Value)
+	return b.drafts.inTheMaking(ref, made), err
 }
 
 // contentOf returns a version or the draft.
@@ -191,10 +192,14 @@ func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(aw
 		return c, err
 	}
 	d := draft{App: ref.App, After: version.Number, Spec: now.spec, CreatedAt: now.app.CreatedAt, ModifiedAt: now.at, Change: now.change, Changed: now.changed}
+	if now.change != "" {
+		d.Published = version.Number
+	}
 	if err := b.drafts.write(ctx, d); err != nil {
 		return c, err
 	}
-	return versionContent(ref, version)
+	made, err := versionContent(ref, version)
+	return b.drafts.inTheMaking(ref, made), err
 }
 
 // lastContent returns the newest version of a function; nil for none.

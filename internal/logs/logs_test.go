@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -217,6 +218,8 @@ func TestBoundAndRestart(t *testing.T) {
 	})
 }
 
+// diskUse returns how large the files are. One that the store removes meanwhile has no
+// size.
 func diskUse(t testing.TB, dir string) (size int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error {
@@ -224,7 +227,12 @@ func diskUse(t testing.TB, dir string) (size int64) {
 			return err
 		}
 		info, err := e.Info()
-		size += info.Size()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			size += info.Size()
+		}
 		return err
 	})
 	if err != nil {

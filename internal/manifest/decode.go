@@ -266,13 +266,52 @@ func (d *decoder) structure(n *yamltree.Node, v reflect.Value, at place) {
 			d.addf(p.At, append(slices.Clone(at.path), p.Key), "the key is not known; %s", known.suggest(p.Key))
 			continue
 		}
-		d.decode(p.Value, v.Field(i), at.below(p.Key, p.At))
+		below := at.below(p.Key, p.At)
+		d.decode(p.Value, v.Field(i), below)
+		d.empty(p.Value, v.Type().Field(i), below)
 	}
 	for _, key := range known.needed {
 		if !n.Has(key) {
 			d.addf(at.key, append(slices.Clone(at.path), key), "is missing; expected %s", wanted(v.Field(known.index[key]).Type()))
 		}
 	}
+}
+
+// empty refuses a value that says nothing where leaving its key out says something: who
+// writes methods: [] does not mean all.
+func (d *decoder) empty(n *yamltree.Node, field reflect.StructField, at place) {
+	meaning := field.Tag.Get("zero")
+	switch {
+	case meaning == "yes" || !nothing(n, field.Type):
+	case meaning != "":
+		d.addf(n.At, at.path, "is %s; expected %s. Leave the key out for %s", written(n), wanted(field.Type), meaning)
+	case field.Type.Kind() == reflect.String && field.Type != textType && field.Tag.Get("need") != "yes": // the domain has more to say of those
+		d.addf(n.At, at.path, "is empty; write text, or leave the key out")
+	}
+}
+
+// nothing reports whether a value of that type is empty or 0.
+func nothing(n *yamltree.Node, t reflect.Type) bool {
+	switch {
+	case n.Kind == yamltree.List:
+		return len(n.Items) == 0
+	case t.Kind() == reflect.String || t.Kind() == reflect.Slice:
+		return n.Kind == yamltree.Text && n.Text == ""
+	case n.Kind == yamltree.Int:
+		return strings.Trim(n.Text, "0+-_xob") == ""
+	case n.Kind == yamltree.Text && isText(t):
+		number := strings.TrimRight(n.Text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZµμ ")
+		return number != "" && strings.Trim(number, "0.+hmsnuµ") == ""
+	}
+	return false
+}
+
+// written says what an empty value is written as.
+func written(n *yamltree.Node) string {
+	if n.Kind == yamltree.List || n.Text == "" {
+		return "empty"
+	}
+	return n.Text
 }
 
 // ownPrefix is how keys at the top of a manifest begin that are for its writer alone,

@@ -121,7 +121,7 @@ func TestLoadChecksCode(t *testing.T) {
 		{"{runtime: python3, handler: app.fn, code: nope}", "2:43: functions.c.code: nope does not exist; expected a folder or a .zip file"},
 		{"{runtime: python3, handler: app.fn, code: text.txt}", "2:43: functions.c.code: text.txt is neither a folder nor a .zip file"},
 		{"{runtime: python3, handler: app.fn, code: broken.zip}", "2:43: functions.c.code: broken.zip cannot be read as a zip"},
-		{"{runtime: python3, handler: app.fn, code: ''}", `2:43: functions.c.code: "" is not a place for code`},
+		{"{runtime: python3, handler: app.fn, code: ''}", "2:43: functions.c.code: is empty; write text"},
 		{"{runtime: python3, handler: app.fn, code: /srv}", `2:43: functions.c.code: "/srv" is not a place for code`},
 		{"{command: [./nope], code: app}", `2:12: services.c.command.0: "./nope" is not in app; expected a program in the code folder`},
 		{"{command: [./plain], code: app}", "2:12: services.c.command.0: app/plain is not executable; run chmod +x on it"},

@@ -86,11 +86,12 @@ func (r *reading) checks(path []string, list []check, step int) []teal.Check {
 		}
 		k.Env, k.Masked = r.programEnvironment(append(slices.Clone(at), "env"), c.Env)
 		if c.Request != nil {
-			request := c.Request.domain()
+			request := r.request(append(slices.Clone(at), "request"), *c.Request)
 			k.Request = &request
 		}
-		for _, x := range c.Transaction {
-			k.Transaction = append(k.Transaction, teal.Exchange{Request: x.Request.domain(), Expect: x.Expect.domain(), Capture: textMap(x.Capture)})
+		for j, x := range c.Transaction {
+			in := append(slices.Clone(at), "transaction", strconv.Itoa(j), "request")
+			k.Transaction = append(k.Transaction, teal.Exchange{Request: r.request(in, x.Request), Expect: x.Expect.domain(), Capture: textMap(x.Capture)})
 		}
 		if len(c.Command) > 0 {
 			k.Timeout = orStandard(c.Timeout, teal.DefaultTestTimeout)
@@ -112,8 +113,9 @@ func (r *reading) program(key teal.TaskKey, at, command []string, code string) {
 	}
 }
 
-func (q request) domain() teal.Request {
-	return teal.Request{Method: q.Method, Path: q.Path, Host: q.Host, Headers: textMap(q.Headers), Body: q.Body}
+func (r *reading) request(at []string, q request) teal.Request {
+	host := r.host(append(slices.Clone(at), "host"), q.Host)
+	return teal.Request{Method: q.Method, Path: q.Path, Host: host, Headers: textMap(q.Headers), Body: q.Body}
 }
 
 func (e expect) domain() teal.Expect {
@@ -149,8 +151,8 @@ func (r *reading) warm(w warm) teal.Warm {
 	if w.Timeout != nil && *w.Timeout == 0 {
 		r.at(append(at, "timeout"), "must be more than 0s")
 	}
-	for _, q := range w.Requests {
-		out.Requests = append(out.Requests, q.domain())
+	for i, q := range w.Requests {
+		out.Requests = append(out.Requests, r.request(append(slices.Clone(at), "requests", strconv.Itoa(i)), q))
 	}
 	return out
 }

@@ -24,6 +24,15 @@ func (r *reading) route(i int, read route) teal.Route {
 	return out
 }
 
+// hostPort is host for one that may have a port.
+func (r *reading) hostPort(at []string, host string) string {
+	name, port, has := strings.Cut(host, ":")
+	if !has || strings.Contains(port, ":") {
+		return r.host(at, host)
+	}
+	return r.host(at, name) + ":" + port
+}
+
 // host returns a host as DNS has it, when it is written as people write it: bücher.example
 // is xn--bcher-kva.example.
 func (r *reading) host(at []string, host string) string {

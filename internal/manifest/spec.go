@@ -155,6 +155,7 @@ func (r *reading) services(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Services)) {
 		s := doc.Services[name]
 		service := s.domain(r.protocol("services", name, s.Protocol))
+		service.Health = r.health([]string{"services", name, "health"}, s.Health)
 		service.Env, service.Masked = r.componentEnvironment([]string{"services", name}, s.Env, s.EnvFile)
 		if r.component(teal.KindService, name, teal.Component{Service: service}) {
 			r.manifest.Code[name] = s.Code
@@ -175,7 +176,7 @@ func (r *reading) upstreams(doc document) {
 	for _, name := range slices.Sorted(maps.Keys(doc.Upstreams)) {
 		u := doc.Upstreams[name]
 		r.component(teal.KindUpstream, name, teal.Component{Upstream: &teal.Upstream{
-			URLs: u.URLs, Health: u.Health.domain(), Protocol: r.protocol("upstreams", name, u.Protocol), Host: strings.TrimPrefix(u.Host, "client"),
+			URLs: u.URLs, Health: r.health([]string{"upstreams", name, "health"}, u.Health), Protocol: r.protocol("upstreams", name, u.Protocol), Host: strings.TrimPrefix(u.Host, "client"),
 		}})
 	}
 }
@@ -213,15 +214,15 @@ func (f *function) domain() *teal.Function {
 
 func (s *service) domain(protocol teal.Protocol) *teal.Service {
 	return &teal.Service{
-		Command: texts(s.Command), Health: s.Health.domain(), Protocol: protocol, Instances: s.Instances,
+		Command: texts(s.Command), Protocol: protocol, Instances: s.Instances,
 		Memory: s.Memory, Grace: s.Grace, Writable: s.Writable,
 	}
 }
 
-func (h health) domain() teal.Health {
+func (r *reading) health(at []string, h health) teal.Health {
 	return teal.Health{
 		Path: h.Path, Interval: h.Interval, Timeout: h.Timeout, Failures: h.Failures,
-		Host: h.Host, Headers: textMap(h.Headers), Expect: texts(h.Expect),
+		Host: r.hostPort(append(slices.Clone(at), "host"), h.Host), Headers: textMap(h.Headers), Expect: texts(h.Expect),
 	}
 }
 

@@ -12,6 +12,8 @@ import "teal"
 //	enum      allowed values, for editors
 //	min, max  of a number, for editors
 //	std       the default of a field that is left out as nil or ""
+//	zero      what leaving the key out means, where writing nothing or 0 would silently
+//	          mean that too: then it is refused. Of text it always is; "yes" takes it
 
 type document struct {
 	App       string               `yaml:"app" need:"yes" desc:"The name of the app." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
@@ -69,7 +71,7 @@ type service struct {
 	Health    health          `yaml:"health" desc:"How to ask an instance whether it can take requests."`
 	Protocol  string          `yaml:"protocol" desc:"What it speaks: http1, or h2c, which is HTTP/2 without TLS and what gRPC needs." enum:"http1,h2c"`
 	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
-	Memory    teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
+	Memory    teal.Bytes      `yaml:"memory" zero:"no limit" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
 	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
 	Writable  bool            `yaml:"writable" desc:"true gives every instance a copy of the code that it may write to, and that goes with it. Without it the code is read-only; $TMPDIR and $TEAL_STATE_DIR are there to be written to."`
 	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
@@ -122,7 +124,7 @@ type health struct {
 	Failures int             `yaml:"failures" desc:"How many checks in a row must fail before an instance gets no more requests." min:"1"`
 	Host     string          `yaml:"host" desc:"The Host header of the checks. Left out: the address that is asked."`
 	Headers  map[string]text `yaml:"headers" desc:"Header fields of the checks."`
-	Expect   statuses        `yaml:"expect" desc:"Which status is healthy: one such as 200, a class such as 2xx, or a list of them. Left out: 200 to 399."`
+	Expect   statuses        `yaml:"expect" zero:"200 to 399" desc:"Which status is healthy: one such as 200, a class such as 2xx, or a list of them. Left out: 200 to 399."`
 }
 
 func (h *health) setDefaults() {
@@ -135,11 +137,11 @@ func (h *health) setDefaults() {
 type route struct {
 	Host     string   `yaml:"host" desc:"A host name, or *.example.com for every one with one label more than example.com. Left out: any host."`
 	Path     string   `yaml:"path" need:"yes" desc:"A path prefix; /a matches /a and /a/b, not /ab. It may be written with or without percent-encoding." pattern:"^/"`
-	Methods  []string `yaml:"methods" desc:"The methods that the route is for, such as [GET, POST]; GET is HEAD, too. Left out: all."`
+	Methods  []string `yaml:"methods" zero:"all methods" desc:"The methods that the route is for, such as [GET, POST]; GET is HEAD, too. Left out: all."`
 	To       string   `yaml:"to" need:"one" desc:"The name of a component."`
 	Strip    bool     `yaml:"strip" desc:"true leaves path out of what the component is asked for; X-Forwarded-Prefix says so."`
 	Redirect string   `yaml:"redirect" need:"one" desc:"In place of to: where clients are sent, https://… or a path."`
-	Status   int      `yaml:"status" desc:"Of a redirect: 301, 302 (which it is when left out), 303, 307 or 308."`
+	Status   int      `yaml:"status" zero:"302" desc:"Of a redirect: 301, 302 (which it is when left out), 303, 307 or 308."`
 	KeepPath *bool    `yaml:"keep_path" desc:"Of a redirect: whether what the request has below path, and its query, are added. Left out: true."`
 }
 

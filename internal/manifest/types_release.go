@@ -9,7 +9,7 @@ type release struct {
 	Hooks        hooks         `yaml:"hooks" desc:"What of yours runs at which point of the release, and must succeed."`
 	Warm         warm          `yaml:"warm" desc:"How the new version is made warm before it is checked."`
 	Watch        watch         `yaml:"watch" desc:"When the new version counts as worse, and how long it is monitored after the switch."`
-	Deadline     teal.Duration `yaml:"deadline" desc:"The new version must have all traffic by then, or the release is rolled back; such as 2h. Left out: no limit."`
+	Deadline     teal.Duration `yaml:"deadline" zero:"no limit" desc:"The new version must have all traffic by then, or the release is rolled back; such as 2h. Left out: no limit."`
 	MaxPause     teal.Duration `yaml:"max_pause" desc:"How long a release may wait for a person before it is rolled back, such as 24h; 0s is for ever."`
 	OnNewVersion string        `yaml:"on_new_version" desc:"What becomes of a deploy while a release runs." enum:"reject,queue,replace" std:"reject"`
 	Freeze       []freeze      `yaml:"freeze" desc:"Windows in which nothing is released."`
@@ -44,7 +44,7 @@ type check struct {
 	Timeout     *teal.Duration  `yaml:"timeout" desc:"How long one attempt may take; 10s, of a command 5m."`
 	Retries     int             `yaml:"retries" desc:"Further attempts after one that failed." min:"0" max:"100"`
 	Repeat      int             `yaml:"repeat" desc:"How often it must pass in a row." min:"0" max:"1000"`
-	Every       teal.Duration   `yaml:"every" desc:"Ask again this often while the new version is shifted and watched, such as 30s. Not for a command."`
+	Every       teal.Duration   `yaml:"every" zero:"once" desc:"Ask again this often while the new version is shifted and watched, such as 30s. Not for a command."`
 }
 
 type request struct {
@@ -52,15 +52,15 @@ type request struct {
 	Path    string          `yaml:"path" need:"yes" desc:"The path, with its query." pattern:"^/"`
 	Host    string          `yaml:"host" desc:"The host name that is asked for. Left out: that of the first route."`
 	Headers map[string]text `yaml:"headers" desc:"Headers to send."`
-	Body    string          `yaml:"body" desc:"The body to send."`
+	Body    string          `yaml:"body" zero:"yes" desc:"The body to send."`
 }
 
 type expect struct {
-	Status  int             `yaml:"status" desc:"The HTTP status. Left out: 200 to 399." min:"100" max:"599"`
+	Status  int             `yaml:"status" zero:"200 to 399" desc:"The HTTP status. Left out: 200 to 399." min:"100" max:"599"`
 	Body    string          `yaml:"body" desc:"Text that the body must contain."`
 	Headers map[string]text `yaml:"headers" desc:"Headers that the answer must have, with these values."`
 	JSON    map[string]text `yaml:"json" desc:"Values that the body must have, by path, such as items.0.name."`
-	Within  teal.Duration   `yaml:"within" desc:"How long the answer may take, such as 500ms."`
+	Within  teal.Duration   `yaml:"within" zero:"no limit" desc:"How long the answer may take, such as 500ms."`
 }
 
 type exchange struct {

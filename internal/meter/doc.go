@@ -31,5 +31,6 @@
 // last minute and of ten seconds for the nine before: typically tens of
 // kilobytes, under 1 MiB for a version that takes a thousand requests a second
 // spread over eight powers of two. Error groups are at most 256 of at most 5 KiB
-// for a version, frequent requests at most 256 of at most 2.3 KiB.
+// for a version, kinds of errors on routes at most 64 of 1 KiB for a component, frequent
+// requests at most 256 of at most 2.3 KiB.
 package meter

@@ -161,7 +161,7 @@ func (f *follower) take() []cell {
 			seen = &counts{}
 			f.seen[r] = seen
 		}
-		cells = seen.take(r.all, cells)
+		cells = seen.take(r, cells)
 	}
 	return cells
 }

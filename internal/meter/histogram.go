@@ -81,19 +81,20 @@ func (h *histogram) add(p cellIndex) {
 // counts is what a reader has seen in histograms that are read as one.
 type counts [int(outcomeCount) * octaves]*[octaveCells]uint64
 
-// cell is how often one cell was hit.
+// cell is how often one cell of a recorder was hit.
 type cell struct {
 	index cellIndex
+	of    uint16 // which recorder of its version
 	n     uint32
 }
 
-// take appends to cells what the histograms have counted since the last take,
-// and remembers it.
-func (c *counts) take(histograms []*histogram, cells []cell) []cell {
+// take appends to cells what the recorder has counted since the last take, and
+// remembers it.
+func (c *counts) take(r *Recorder, cells []cell) []cell {
 	for i := range c {
 		var sum [octaveCells]uint64
 		any := false
-		for _, h := range histograms {
+		for _, h := range r.all {
 			if o := h[i].Load(); o != nil {
 				any = true
 				for j := range o {
@@ -110,7 +111,7 @@ func (c *counts) take(histograms []*histogram, cells []cell) []cell {
 		for j, n := range sum {
 			for more := n - c[i][j]; more > 0; {
 				part := min(more, math.MaxUint32)
-				cells = append(cells, cell{cellIndex(i<<cellBits | j), uint32(part)})
+				cells = append(cells, cell{cellIndex(i<<cellBits | j), r.number, uint32(part)})
 				more -= part
 			}
 		}
@@ -119,12 +120,12 @@ func (c *counts) take(histograms []*histogram, cells []cell) []cell {
 	return cells
 }
 
-// merge sorts cells and joins those of the same place.
+// merge sorts cells and joins those of the same place of a recorder.
 func merge(cells []cell) []cell {
-	slices.SortFunc(cells, func(a, b cell) int { return cmp.Compare(a.index, b.index) })
+	slices.SortFunc(cells, func(a, b cell) int { return cmp.Or(cmp.Compare(a.of, b.of), cmp.Compare(a.index, b.index)) })
 	out := cells[:0]
 	for _, c := range cells {
-		if last := len(out) - 1; last >= 0 && out[last].index == c.index && out[last].n <= math.MaxUint32-c.n {
+		if last := len(out) - 1; last >= 0 && out[last].of == c.of && out[last].index == c.index && out[last].n <= math.MaxUint32-c.n {
 			out[last].n += c.n
 			continue
 		}

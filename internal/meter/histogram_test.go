@@ -53,7 +53,7 @@ func TestQuantilesOfMergedHistogramsAreWithinOnePercent(t *testing.T) {
 		for i, l := range latencies {
 			histograms[i%3].add(cellIndexOf(l, []outcome{failed, answered}[i%2]))
 		}
-		m := measurement((&counts{}).take(histograms, nil))
+		m := measurement((&counts{}).take(&Recorder{all: histograms}, nil))
 		slices.Sort(latencies)
 		rank := int(q*float64(len(latencies))+0.9999999) - 1
 		want, got := latencies[min(max(rank, 0), len(latencies)-1)], quantile(m, q)

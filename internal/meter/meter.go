@@ -17,6 +17,13 @@ import (
 type Config struct {
 	// Slot returns the slot of a version, and whether it runs. Nil: none does.
 	Slot func(app string, version teal.VersionRef) (teal.Slot, bool)
+	// Role returns what a version is to the users of its app. Nil: nothing.
+	Role func(app string, version teal.VersionRef) teal.VersionRole
+	// Running returns what runs, for metrics. Nil: it is not shown.
+	Running func() []teal.RunningVersion
+	// Releases returns one release of each app that has had any, for metrics: the
+	// active one, else the newest. Nil: none is shown.
+	Releases func() []teal.Release
 	// Alerts returns what is wrong with the server, for its metrics. Nil:
 	// nothing.
 	Alerts func() []teal.Alert
@@ -38,10 +45,7 @@ type Disk struct {
 
 // Meter measures all versions on this machine. It is safe for concurrent use.
 type Meter struct {
-	slot   func(app string, version teal.VersionRef) (teal.Slot, bool)
-	alerts func() []teal.Alert
-	lost   func() map[string]int64
-	disk   func() Disk
+	cfg    Config
 	picker *shardPicker
 	wake   chan struct{} // capacity 1: a feed is dirty
 
@@ -70,38 +74,42 @@ type version struct {
 	requests  int       // since the last tick
 	active    time.Time // when something was last found to be recorded
 	slot      teal.Slot // the last one that it ran in
+
+	// What Lately last told, of the window as it was rolled at summarized.
+	lastSummary summary
+	lastTraffic teal.VersionTraffic
+	summarized  time.Time
 }
 
 // New returns a meter that has measured nothing.
 func New(cfg Config) *Meter {
-	m := &Meter{
-		slot: cfg.Slot, alerts: cfg.Alerts, lost: cfg.Lost, disk: cfg.Disk, picker: newShardPicker(min(runtime.GOMAXPROCS(0), maxShards)), wake: make(chan struct{}, 1),
+	if cfg.Slot == nil {
+		cfg.Slot = func(string, teal.VersionRef) (teal.Slot, bool) { return teal.SlotNone, false }
+	}
+	if cfg.Role == nil {
+		cfg.Role = func(string, teal.VersionRef) teal.VersionRole { return teal.VersionOther }
+	}
+	return &Meter{
+		cfg: cfg, picker: newShardPicker(min(runtime.GOMAXPROCS(0), maxShards)), wake: make(chan struct{}, 1),
 		versions: map[key]*version{}, feeds: map[*Feed]struct{}{},
 	}
-	if m.slot == nil {
-		m.slot = func(string, teal.VersionRef) (teal.Slot, bool) { return teal.SlotNone, false }
-	}
-	if m.alerts == nil {
-		m.alerts = func() []teal.Alert { return nil }
-	}
-	if m.lost == nil {
-		m.lost = func() map[string]int64 { return nil }
-	}
-	return m
 }
 
-// Recorder returns the recorder of a component: the same one for as long as the
-// meter lives, so that a version which is started again goes on counting.
+// Recorder returns the recorder of a component that is being started: the same one
+// for as long as the meter lives, so that a version which is started again goes on
+// counting. What [Meter.Lately] tells begins anew.
 func (m *Meter) Recorder(app string, number teal.VersionRef, component string) *Recorder {
 	v := m.version(app, number)
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, r := range v.recorders {
 		if r.component == component {
+			r.since = time.Now()
 			return r
 		}
 	}
 	r := newRecorder(component, v, m.picker)
+	r.number, r.since = uint16(len(v.recorders)), time.Now()
 	v.recorders = append(slices.Clip(v.recorders), r)
 	return r
 }
@@ -122,10 +130,10 @@ func (m *Meter) version(app string, number teal.VersionRef) *version {
 }
 
 // known returns a version, or nil.
-func (m *Meter) known(app string, number int) *version {
+func (m *Meter) known(app string, number teal.VersionRef) *version {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.versions[key{app, teal.VersionRef(number)}]
+	return m.versions[key{app, number}]
 }
 
 // list returns all versions in a stable order.
@@ -200,8 +208,9 @@ func (v *version) roll(now time.Time) {
 	for _, r := range v.recorders {
 		// What is recorded from here on sets the mark again.
 		if r.changed.Load() && r.changed.Swap(false) {
-			cells = r.rolled.take(r.all, cells)
+			cells = r.rolled.take(r, cells)
 		}
+		r.routes.roll(now)
 	}
 	for _, c := range cells {
 		v.requests += int(c.n)
@@ -228,7 +237,7 @@ func (v *version) lately(within time.Duration) teal.Measurement {
 // of which ten minutes are remembered: teal.Usual says what is left out. Of a
 // version that is not known that is nothing. It never fails.
 func (m *Meter) Baseline(_ context.Context, app string, number int, window time.Duration) (teal.Measurement, error) {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return teal.Measurement{}, nil
 	}
@@ -248,7 +257,7 @@ const enoughFor95 = 20
 // not exceed; of the last ten minutes when a minute has too few. It reports false
 // when those have fewer than twenty.
 func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return 0, false
 	}
@@ -264,7 +273,7 @@ func (m *Meter) Latency95(app string, number int) (time.Duration, bool) {
 // has served most often lately, the most frequent first. Their only header is
 // Host.
 func (m *Meter) Frequent(app string, number, n int) []teal.Request {
-	v := m.known(app, number)
+	v := m.known(app, teal.VersionRef(number))
 	if v == nil {
 		return nil
 	}

@@ -22,7 +22,7 @@ var bounds = []time.Duration{
 }
 
 var (
-	labels       = []string{"app", "component", "version", "slot"}
+	labels       = []string{"app", "component", "version", "slot", "role"}
 	requestsDesc = describeMetric("teal_requests_total", "Requests of users that have ended, by class of status; none: there was no answer before the client gave up.", "code")
 	errorsDesc   = describeMetric("teal_request_errors_total", "Requests of users that the version failed, by fault.", "fault")
 	durationDesc = describeMetric("teal_request_duration_seconds", "Time from a request of a user to the first byte of its answer; requests without an answer are not in it.")
@@ -60,7 +60,7 @@ var _ prometheus.Collector = (*Meter)(nil)
 
 // Describe implements [prometheus.Collector].
 func (m *Meter) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc} {
+	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc, instancesDesc, restartsDesc, memoryDesc, cpuDesc, phaseDesc, waitingDesc} {
 		to <- d
 	}
 	for _, d := range diskDescs {
@@ -71,29 +71,41 @@ func (m *Meter) Describe(to chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector].
 func (m *Meter) Collect(to chan<- prometheus.Metric) {
 	m.collectAlerts(to)
-	for kind, n := range m.lost() {
-		to <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), kind)
-	}
+	m.collectLost(to)
 	m.collectDisk(to)
+	m.collectRunning(to)
+	m.collectReleases(to)
 	for _, v := range m.list() {
-		slot, runs := m.slot(v.app, v.number)
+		slot, runs := m.cfg.Slot(v.app, v.number)
 		slot, recorders, show := v.shown(slot, runs, time.Now())
 		if !show {
 			continue
 		}
 		for _, r := range recorders {
-			r.collect(to, []string{v.app, r.component, v.number.String(), string(slot)})
+			r.collect(to, []string{v.app, r.component, v.number.String(), string(slot), string(m.cfg.Role(v.app, v.number))})
 		}
 	}
 }
 
+func (m *Meter) collectLost(to chan<- prometheus.Metric) {
+	if m.cfg.Lost == nil {
+		return
+	}
+	for kind, n := range m.cfg.Lost() {
+		to <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), kind)
+	}
+}
+
 func (m *Meter) collectAlerts(to chan<- prometheus.Metric) {
+	if m.cfg.Alerts == nil {
+		return
+	}
 	type kind struct {
 		code     teal.AlertCode
 		blocking bool
 	}
 	counts := map[kind]int{}
-	for _, f := range m.alerts() {
+	for _, f := range m.cfg.Alerts() {
 		counts[kind{f.Code, f.Blocking}]++
 	}
 	for k, n := range counts {
@@ -102,10 +114,10 @@ func (m *Meter) collectAlerts(to chan<- prometheus.Metric) {
 }
 
 func (m *Meter) collectDisk(to chan<- prometheus.Metric) {
-	if m.disk == nil {
+	if m.cfg.Disk == nil {
 		return
 	}
-	d := m.disk()
+	d := m.cfg.Disk()
 	writable := 0.0
 	if d.Writable {
 		writable = 1
@@ -151,7 +163,7 @@ func (r *Recorder) collect(to chan<- prometheus.Metric, values []string) {
 	for fault := FaultStatus; fault < faultCount; fault++ {
 		counter(errorsDesc, faults[fault], fault.String())
 	}
-	count, buckets := classicHistogram(measurement((&counts{}).take(r.all, nil)))
+	count, buckets := classicHistogram(measurement((&counts{}).take(r, nil)))
 	to <- prometheus.MustNewConstHistogram(durationDesc, count, time.Duration(nanos).Seconds(), buckets, values...)
 	to <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(r.inFlight()), values...)
 }

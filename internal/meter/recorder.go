@@ -59,7 +59,10 @@ type Recorder struct {
 	shards    []shard
 	all       []*histogram // those of the shards
 	changed   atomic.Bool  // something was recorded since the window was rolled
-	rolled    counts       // what the window has seen; guarded by version.mu
+	routes    routeErrors
+	number    uint16    // among those of the version
+	rolled    counts    // what the window has seen; guarded by version.mu
+	since     time.Time // when the component was started last; likewise
 }
 
 // codeClasses are those of HTTP, and 0 for no answer.
@@ -100,6 +103,7 @@ func (r *Recorder) Record(s Sample) {
 	switch {
 	case how == failed:
 		r.version.errors.note(r.component, &s)
+		r.routes.note(&s)
 	case how == answered && s.Status < 400:
 		r.version.frequent.offer(&s)
 	}

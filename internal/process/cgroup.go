@@ -155,6 +155,29 @@ func (g *cgroup) peak() teal.Bytes {
 	return 0
 }
 
+// memory returns what the cgroup holds without the page cache that the kernel takes
+// back first; false when it cannot say.
+func (g *cgroup) memory() (teal.Bytes, bool) {
+	file, inactive := "memory.current", "inactive_file"
+	if g.in.version == 1 {
+		file, inactive = "memory.usage_in_bytes", "total_inactive_file"
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(g.read(file)), 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	return teal.Bytes(max(0, n-field(g.read("memory.stat"), inactive))), true
+}
+
+// cpu returns what was used of the processors in the cgroup; 0 when it cannot say, as
+// that of memory alone of cgroup v1.
+func (g *cgroup) cpu() time.Duration {
+	if g == nil || g.in.version == 1 {
+		return 0
+	}
+	return time.Duration(field(g.read("cpu.stat"), "usage_usec")) * time.Microsecond
+}
+
 // kill sends SIGKILL to every process in the cgroup. Without cgroup.kill, one
 // that is forked meanwhile may be missed: call it until remove succeeds.
 func (g *cgroup) kill() {

@@ -36,7 +36,8 @@ type Process struct {
 	kill     sync.Once
 	killed   chan struct{} // closed by Kill
 
-	most atomic.Int64 // the peak seen so far
+	most  atomic.Int64 // the peak seen so far
+	usage usage
 
 	mu     sync.Mutex // held while a signal is sent, so that it cannot hit a successor
 	reaped bool
@@ -188,6 +189,7 @@ func (p *Process) supervise() {
 	p.grant()
 	p.signalGroup(syscall.SIGKILL)
 	p.notePeak(p.group.peak())
+	p.usage.end(p.group.cpu())
 	kills := p.group.oomKills()
 	if err := p.group.destroy(cgroupEmptyTimeout); err != nil {
 		r.log.Warn("a cgroup is still in use; it is tried again when the server ends", "pid", p.pid, "error", err)
@@ -213,6 +215,7 @@ func (p *Process) reap() Exit {
 	if p.group == nil && err == nil {
 		p.notePeak(rusagePeak(&usage))
 	}
+	p.usage.end(rusageCPU(&usage))
 	p.reapMembers()
 	exit := Exit{Code: status.ExitStatus(), Memory: p.memory}
 	if err != nil {

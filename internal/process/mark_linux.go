@@ -35,7 +35,15 @@ func (m mark) inherited(fork func() error) (unmarked, err error) {
 // marked returns the running processes with the marks that are chosen. It sees
 // those of this program's user, and as root all. What this program has started
 // itself is known to it, and not meant.
-func marked(chosen func(mark) bool) []int {
+func marked(chosen func(mark) bool) (list []int) {
+	for _, pids := range markedBy(chosen) {
+		list = append(list, pids...)
+	}
+	return list
+}
+
+// markedBy is marked, for each mark.
+func markedBy(chosen func(mark) bool) map[mark][]int {
 	folder, err := os.Open("/proc")
 	if err != nil {
 		return nil
@@ -46,7 +54,7 @@ func marked(chosen func(mark) bool) []int {
 		return nil
 	}
 	adopts := adoptsOrphans()
-	var list []int
+	list := map[mark][]int{}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil || pid == os.Getpid() {
@@ -57,7 +65,7 @@ func marked(chosen func(mark) bool) []int {
 			continue
 		}
 		if state, parent := stateOf(pid); running(state) && (adopts || parent != os.Getpid()) {
-			list = append(list, pid)
+			list[mark(limit.Cur)] = append(list[mark(limit.Cur)], pid)
 		}
 	}
 	return list

@@ -106,6 +106,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	defer stop()
 	var helpers sync.WaitGroup
 	helpers.Go(func() { r.keepGuard(background) })
+	helpers.Go(func() { r.measure(background) })
 	if r.reaper {
 		helpers.Go(func() { r.reapOrphans(background) })
 	}
@@ -187,7 +188,7 @@ func (r *Runner) start(path string, spec Spec) (_ *Process, err error) {
 	number := r.sequence.Add(1)
 	p := &Process{
 		runner: r, owner: spec.Owner, memory: spec.Memory, mark: r.marks.of(number),
-		killed: make(chan struct{}), done: make(chan struct{}),
+		killed: make(chan struct{}), done: make(chan struct{}), usage: usage{began: time.Now()},
 	}
 	if r.cgroups != nil {
 		if p.group, err = r.cgroups.create(number, spec.Memory); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -124,6 +125,40 @@ func residentPeak(pid int) teal.Bytes {
 		}
 	}
 	return 0
+}
+
+// resident returns what is resident of a process.
+func resident(pid int) teal.Bytes {
+	if f := strings.Fields(readText("/proc/" + strconv.Itoa(pid) + "/statm")); len(f) > 1 {
+		if pages, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+			return teal.Bytes(pages) * teal.Bytes(os.Getpagesize())
+		}
+	}
+	return 0
+}
+
+// clockTick is the unit of times in /proc: USER_HZ, which is 100 on every machine that
+// Go runs on.
+const clockTick = time.Second / 100
+
+// cpuTime returns what a process and those of its children that it has waited for have
+// used of the processors.
+func cpuTime(pid int) time.Duration {
+	stat := readText("/proc/" + strconv.Itoa(pid) + "/stat")
+	f := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	const utime, cstime = 11, 14 // counted from the state
+	if len(f) <= cstime {
+		return 0
+	}
+	var ticks int64
+	for _, field := range f[utime : cstime+1] {
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * clockTick
 }
 
 // rusagePeak returns the most memory of a reaped process that was resident.

@@ -77,5 +77,9 @@ func pipe() (r, w int, err error) {
 // residentPeak returns 0: it is known when the process has ended.
 func residentPeak(int) teal.Bytes { return 0 }
 
+// resident and cpuTime return 0: this system is not asked.
+func resident(int) teal.Bytes   { return 0 }
+func cpuTime(int) time.Duration { return 0 }
+
 // rusagePeak returns the most memory of a reaped process that was resident.
 func rusagePeak(u *syscall.Rusage) teal.Bytes { return teal.Bytes(u.Maxrss) }

@@ -7,12 +7,9 @@ import (
 	"time"
 
 	"teal"
-	"teal/internal/store"
 	"teal/internal/store/memkv"
 	"teal/internal/store/storetest"
 )
-
-var liveOfA = store.AliasKey{App: "a", Name: teal.AliasLive}
 
 // holds reports whether live of the app a holds everywhere, and who is behind.
 func (n *nodeRoles) holds(t *testing.T) (bool, string) {

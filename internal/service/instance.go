@@ -79,6 +79,9 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 			s.cfg.Logger.Warn("a port's reservation could not be given back", "port", port.port, "error", err)
 		}
 	}()
+	s.mu.Lock()
+	sl.starts++
+	s.mu.Unlock()
 	began := time.Now()
 	dirs, err := s.makeDirs(sl)
 	defer s.removeDirs(dirs)
@@ -91,6 +94,8 @@ func (s *Set) live(ctx context.Context, sl *slot, keep bool) runResult {
 		s.notStarted(sl, err)
 		return runResult{}
 	}
+	s.has(sl, proc)
+	defer s.spent(sl, proc)
 	wasHealthy := s.superviseSlot(ctx, sl, proc, port.port)
 	return runResult{upFor: time.Since(began), healthy: wasHealthy}
 }

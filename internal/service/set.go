@@ -89,14 +89,17 @@ type slot struct {
 
 	// Guarded by Set.mu.
 	health       health
-	endpoint     *Endpoint // nil while down
-	trouble      string    // what the last check said; "" while healthy or down
-	exit         string    // how the last life ended, until a check has passed
-	ends         int       // lives that ended since a check passed
-	crashed      bool      // the last life ended while nothing was wrong with its checks
-	checkedAt    time.Time // when the last check began
-	passed       time.Time // when the last check began that was passed
-	recheckAsked bool      // Recheck asked for one, and none has been passed since
+	endpoint     *Endpoint        // nil while down
+	trouble      string           // what the last check said; "" while healthy or down
+	exit         string           // how the last life ended, until a check has passed
+	ends         int              // lives that ended since a check passed
+	crashed      bool             // the last life ended while nothing was wrong with its checks
+	checkedAt    time.Time        // when the last check began
+	passed       time.Time        // when the last check began that was passed
+	recheckAsked bool             // Recheck asked for one, and none has been passed since
+	process      *process.Process // nil while there is none, and of an upstream
+	starts       int              // how often it has been tried to start it
+	spent        time.Duration    // CPU time of the lives before
 
 	retry chan struct{} // capacity 1: start again at once
 }

@@ -252,6 +252,10 @@ func TestTheOthersServeWhenOneDies(t *testing.T) {
 	if st := h.State(); st.Reason != "" || st.Output != "" {
 		t.Errorf("state %+v", st)
 	}
+	// Seen red with the first start counted.
+	if instances, restarts, _ := h.Inspect(); restarts != 1 || len(instances) != 2 || instances[0].Restarts+instances[1].Restarts != 1 || instances[0].State != teal.InstanceHealthy {
+		t.Errorf("%d restarts, %+v", restarts, instances)
+	}
 }
 
 // The second end in a row is followed by 200 ms of back-off, in which only the

@@ -18,13 +18,9 @@ import (
 	"github.com/summerwind/h2spec/config"
 )
 
-// known are the cases that net/http's server does not pass, each with why that
-// is accepted.
+// known are the cases that do not pass, each with why that is accepted.
 var known = map[string]string{
-	"http2/3.5 Sends invalid connection preface":                                                                 "in cleartext the port speaks HTTP/1.1 too, and says 400 in that",
-	"http2/6.5.3 Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE":                                          "a setting that comes twice is taken for an attack",
-	"http2/8.1.2.2 Sends a HEADERS frame that contains the connection-specific header field":                     "answered with 400, which RFC 9113, 8.1.1, allows",
-	`http2/8.1.2.2 Sends a HEADERS frame that contains the TE header field with any value other than "trailers"`: "likewise",
+	"http2/3.5 Sends invalid connection preface": "in cleartext the port speaks HTTP/1.1 too, and says 400 in that",
 }
 
 func TestH2Spec(t *testing.T) {

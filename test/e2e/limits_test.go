@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -149,6 +150,33 @@ func TestSixMegabytes(t *testing.T) {
 	}
 	if code, body := s.post("/odd?do=length", strings.NewReader(strings.Repeat("x", sixMegabytes+1))); code != http.StatusRequestEntityTooLarge || !strings.Contains(body, "6MiB") {
 		t.Errorf("a body of 6 MB and one byte: %d %.300s", code, body)
+	}
+}
+
+// curl uploads far more than is taken, and prints the answer over both protocols.
+//
+// Seen red with a refusal after which the stream of HTTP/2 is reset: curl ended with
+// "Stream error in the HTTP/2 framing layer" and had no status.
+func TestARefusedUploadIsToldWhy(t *testing.T) {
+	defer contained(t)
+	t.Parallel()
+	curl, err := exec.LookPath("curl")
+	if err != nil {
+		t.Skip("curl is not here, scripts/need installs it")
+	}
+	s := startServer(t)
+	s.ok("deploy", newOdd(t, "odd", ", timeout: 30s").dir)
+	file := filepath.Join(t.TempDir(), "body")
+	if err := os.WriteFile(file, make([]byte, 20<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, protocol := range []string{"--http1.1", "--http2-prior-knowledge"} {
+		for range 3 {
+			out, err := exec.CommandContext(t.Context(), curl, "-sS", "--max-time", "60", protocol, "-w", " %{http_code}", "--data-binary", "@"+file, s.url("/odd")).CombinedOutput()
+			if err != nil || !strings.HasSuffix(string(out), " 413") || !strings.Contains(string(out), "6MiB") {
+				t.Errorf("%s: %v, %.500s", protocol, err, out)
+			}
+		}
 	}
 }
 

@@ -52,6 +52,8 @@ type app struct {
 	releases     []teal.Release
 	judgement    *teal.Judgement
 	intervals    map[string][]byte // JSON Lines, by release
+	traffic      *teal.AppTraffic
+	running      []teal.RunningVersion
 }
 
 // New returns an empty Teal. Its clock says 10:32 on 2 January 2026, UTC.

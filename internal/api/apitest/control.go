@@ -399,6 +399,7 @@ func (a *app) status(now time.Time) api.Status {
 		last := a.releases[n-1]
 		r.Last = &last
 	}
+	r.Traffic, r.Running = a.traffic, a.running
 	return api.NewStatus(r)
 }
 

@@ -136,6 +136,17 @@ func (t *Teal) Measured(name string, interval teal.Interval) {
 	})
 }
 
+// Lately is what is measured of an app's versions, and what runs of them, from now on.
+func (t *Teal) Lately(name string, traffic *teal.AppTraffic, running ...teal.RunningVersion) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	a, err := t.find(name)
+	if err != nil {
+		panic("apitest: there is no app " + name)
+	}
+	a.traffic, a.running = traffic, running
+}
+
 // side is a line of what is kept of a release.
 type side struct {
 	At   time.Time `json:"at"`

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -172,6 +173,9 @@ func (h *Handler) updateAlias(q *request) (any, error) {
 	}
 	defer end()
 	t, ref, a, err := h.alias(q, in.mistakes())
+	if f := asFault(err); f != nil && f.Code == codeNotFound && ref != (Ref{}) {
+		return nil, faultf(codeNotFound, "Alias not found: %s", h.cfg.Place.arn(t.name, q.params["Name"]))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +264,7 @@ func (h *Handler) targets(ctx context.Context, t target, ref Ref, in aliasInput,
 	case extra == nil:
 		return []teal.Target{{Version: primary, Weight: teal.All}}, nil
 	case primary == teal.Draft:
-		return nil, invalidf("$LATEST is not supported for an alias pointing to more than 1 version")
+		return nil, invalidf("$LATEST is not supported for an alias pointing to more than 1 version").withoutType()
 	case extra.Version == primary:
 		return nil, invalidf("Invalid function version %s. Function version %s is already included in routing configuration.", primary, primary)
 	}
@@ -310,4 +314,11 @@ func (h *Handler) checkVersion(ctx context.Context, t target, ref Ref, label str
 	return err
 }
 
-func formatShare(share float64) string { return strconv.FormatFloat(share, 'g', -1, 64) }
+// formatShare writes a share as AWS does: always with a fraction.
+func formatShare(share float64) string {
+	text := strconv.FormatFloat(share, 'g', -1, 64)
+	if !strings.ContainsAny(text, ".eNI") {
+		text += ".0"
+	}
+	return text
+}

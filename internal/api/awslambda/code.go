@@ -46,7 +46,7 @@ func (h *Handler) takeCode(q *request, in codeInput, check func(names []string) 
 		return stored{}, err
 	}
 	if len(data) > maxZip {
-		return stored{}, faultf(codeTooLarge, "Zipped size must be smaller than %d bytes", maxZip)
+		return stored{}, faultf(codeBodyTooLarge, "Zipped size must be smaller than %d bytes", maxZip)
 	}
 	if err := checkZip(data, check); err != nil {
 		return stored{}, err

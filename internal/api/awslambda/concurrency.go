@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"teal"
@@ -27,17 +28,20 @@ func (h *Handler) putConcurrency(q *request) (any, error) {
 	if err != nil {
 		return nil, or404(err, h.noFunction(target{t.name, teal.DraftName}))
 	}
+	if strings.HasSuffix(q.params["FunctionName"], ":"+teal.DraftName) {
+		return nil, onlyFunctions()
+	}
 	others, err := h.reservedByOthers(q, ref)
 	if err != nil {
 		return nil, err
 	}
 	if others+*in.ReservedConcurrentExecutions > accountConcurrency-unreservedAtLeast {
-		return nil, invalidf("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", unreservedAtLeast)
+		return nil, invalidf("Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", unreservedAtLeast).withoutType()
 	}
 	x, err := h.cfg.Backend.ChangeExtras(q.ctx, ref, func(x *Extras) error {
 		for _, p := range x.Provisioned {
 			if p.Requested > *in.ReservedConcurrentExecutions {
-				return invalidf("ReservedConcurrentExecutions %d should not be lower than function's total provisioned concurrency [%d].", *in.ReservedConcurrentExecutions, p.Requested)
+				return invalidf(" ReservedConcurrentExecutions  %d should not be lower than function's total provisioned concurrency [%d].", *in.ReservedConcurrentExecutions, p.Requested).withoutType()
 			}
 		}
 		x.Reserved = in.ReservedConcurrentExecutions
@@ -144,6 +148,10 @@ func (h *Handler) putProvisioned(q *request) (any, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case *in.ProvisionedConcurrentExecutions > accountConcurrency:
+		return nil, invalidf("Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [%d].", accountConcurrency).withoutType()
+	case *in.ProvisionedConcurrentExecutions > accountConcurrency-unreservedAtLeast:
+		return nil, invalidf("Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [%d].", unreservedAtLeast).withoutType()
 	case *in.ProvisionedConcurrentExecutions > maxInstances:
 		return nil, unavailablef("ProvisionedConcurrentExecutions %d: at most %d instances of a version stand ready on one machine.", *in.ProvisionedConcurrentExecutions, maxInstances)
 	}
@@ -166,7 +174,7 @@ func (h *Handler) putProvisioned(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.viewProvisioned(q, ref, t.qualifier, wanted)
+	return pending(wanted), nil
 }
 
 // checkProvisioned refuses an alias with weights, and a version that an alias of
@@ -195,13 +203,16 @@ func (h *Handler) checkProvisioned(q *request, t target, ref Ref) error {
 	return nil
 }
 
+// pending is what AWS answers to who asks for instances, however many are ready.
+func pending(p Provisioned) ProvisionedView {
+	return ProvisionedView{RequestedProvisionedConcurrentExecutions: p.Requested, Status: "IN_PROGRESS", LastModified: p.ModifiedAt.UTC().Format(timeFormat)}
+}
+
 func (h *Handler) viewProvisioned(q *request, ref Ref, qualifier string, p Provisioned) (ProvisionedView, error) {
 	ready, err := h.cfg.Backend.Warm(q.ctx, ref, qualifier)
 	ready = min(ready, p.Requested)
-	view := ProvisionedView{
-		RequestedProvisionedConcurrentExecutions: p.Requested, AvailableProvisionedConcurrentExecutions: ready,
-		AllocatedProvisionedConcurrentExecutions: ready, Status: "IN_PROGRESS", LastModified: p.ModifiedAt.UTC().Format(timeFormat),
-	}
+	view := pending(p)
+	view.AvailableProvisionedConcurrentExecutions, view.AllocatedProvisionedConcurrentExecutions = ready, ready
 	if ready == p.Requested {
 		view.Status = "READY"
 	}

@@ -207,6 +207,10 @@ func (h *Handler) describe(name, qualifier string, c Content) FunctionConfigurat
 	if s.Logging != nil {
 		view.LoggingConfig = *s.Logging
 		view.LoggingConfig.LogGroup = or(s.Logging.LogGroup, "/aws/lambda/"+name)
+		if s.Logging.LogFormat == "JSON" { // which alone has levels
+			view.LoggingConfig.ApplicationLogLevel = or(s.Logging.ApplicationLogLevel, "INFO")
+			view.LoggingConfig.SystemLogLevel = or(s.Logging.SystemLogLevel, "INFO")
+		}
 	}
 	if len(f.Env) > 0 {
 		view.Environment = &EnvironmentView{teal.MaskEnv(f.Env, f.Masked)}

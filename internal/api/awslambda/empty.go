@@ -6,6 +6,9 @@ func (h *Handler) noSourceMappings(*request) (any, error) {
 	return struct{ EventSourceMappings []struct{} }{[]struct{}{}}, nil
 }
 
+// noSourceMapping says so of one of them.
+func (h *Handler) noSourceMapping(*request) (any, error) { return nil, noResource() }
+
 // noCodeSigning says that a function has no code signing; Terraform asks.
 func (h *Handler) noCodeSigning(q *request) (any, error) {
 	t, _, err := h.unqualified(q)

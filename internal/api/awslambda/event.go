@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strings"
 
 	"teal"
 )
@@ -68,11 +69,11 @@ func (h *Handler) changeEvents(q *request, keep bool) (any, error) {
 		return nil, err
 	}
 	t, ref, err := h.eventTarget(q, in.mistakes(), noSuchFunction)
+	if f := asFault(err); (err == nil || f != nil && f.Code == codeNotFound) && in.isEmpty() {
+		return nil, invalidf("You must specify at least one of error handling or destination setting.")
+	}
 	if err != nil {
 		return nil, err
-	}
-	if in.MaximumRetryAttempts == nil && in.MaximumEventAgeInSeconds == nil && in.DestinationConfig == nil {
-		return nil, invalidf("You must specify at least one of error handling or destination setting.")
 	}
 	if err := h.checkEvents(q, t, in); err != nil {
 		return nil, err
@@ -100,6 +101,10 @@ func (h *Handler) changeEvents(q *request, keep bool) (any, error) {
 	return h.viewEvents(t, t.qualifier, now), err
 }
 
+func (in eventConfigInput) isEmpty() bool {
+	return in.MaximumRetryAttempts == nil && in.MaximumEventAgeInSeconds == nil && in.DestinationConfig == nil
+}
+
 func (in eventConfigInput) apply(c *EventConfig) {
 	if in.MaximumRetryAttempts != nil {
 		c.Retries = in.MaximumRetryAttempts
@@ -123,8 +128,32 @@ func (in eventConfigInput) mistakes() violations {
 	var v violations
 	checkRange(&v, "maximumRetryAttempts", in.MaximumRetryAttempts, 0, 2)
 	checkRange(&v, "maximumEventAgeInSeconds", in.MaximumEventAgeInSeconds, 60, 21600)
+	if d := in.DestinationConfig; d != nil {
+		d.OnSuccess.check(&v, "destinationConfig.onSuccess.destination")
+		d.OnFailure.check(&v, "destinationConfig.onFailure.destination")
+	}
 	return v
 }
+
+// destinationRule is of those destinations that AWS has; Teal has HTTP URLs beside them.
+var destinationRule = newRule(0, 350, `$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:(`+regionForm+`)?:(\d{12})?:(.*)`)
+
+func (d *DestinationTarget) check(v *violations, member string) {
+	if d != nil && strings.HasPrefix(d.Destination, "arn:") {
+		destinationRule.check(v, member, d.Destination)
+	}
+}
+
+// shown writes a destination as AWS does.
+func (d *DestinationTarget) shown(kind string) string {
+	if d == nil {
+		return "null"
+	}
+	return kind + "(destination=" + d.Destination + ")"
+}
+
+// destinationServices are those that can be told about an event on AWS.
+var destinationServices = []string{"lambda", "sqs", "sns", "events", "s3"}
 
 func (h *Handler) checkEvents(q *request, t target, in eventConfigInput) error {
 	if in.DestinationConfig == nil {
@@ -133,6 +162,10 @@ func (h *Handler) checkEvents(q *request, t target, in eventConfigInput) error {
 	for _, d := range []*DestinationTarget{in.DestinationConfig.OnSuccess, in.DestinationConfig.OnFailure} {
 		if d == nil || d.Destination == "" {
 			continue
+		}
+		if parts := strings.Split(d.Destination, ":"); parts[0] == "arn" && !slices.Contains(destinationServices, parts[2]) {
+			return invalidf("The provided destination config DestinationConfig(onSuccess=%s, onFailure=%s) is invalid.",
+				in.DestinationConfig.OnSuccess.shown("OnSuccess"), in.DestinationConfig.OnFailure.shown("OnFailure"))
 		}
 		if err := h.checkDestination(q, t, d.Destination); err != nil {
 			return err

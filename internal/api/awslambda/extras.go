@@ -144,10 +144,12 @@ func (h *Handler) tagged(q *request, further violations) (Ref, error) {
 	if err := further.err(); err != nil {
 		return Ref{}, err
 	}
-	if strings.Contains(resource, ":layer:") || strings.Contains(resource, ":capacity-provider:") {
-		return Ref{}, unavailablef("Tags of %s: functions alone have tags.", resource)
-	}
-	if strings.Contains(resource, ":event-source-mapping:") || strings.Contains(resource, ":code-signing-config:") {
+	switch kind := strings.Split(resource, ":")[5]; kind {
+	case "event-source-mapping":
+		return Ref{}, faultf(codeNotFound, "Event source mapping not found: %s", resource)
+	case "capacity-provider":
+		return Ref{}, faultf(codeNotFound, "Capacity provider not found: %s", resource)
+	case "layer", "code-signing-config":
 		return Ref{}, unavailablef("Tags of %s: functions alone have tags.", resource)
 	}
 	t, err := h.cfg.Place.parseFunction(resource)

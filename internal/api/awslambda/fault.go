@@ -20,6 +20,7 @@ type Fault struct {
 	// missing says that the fault is about a function, a version or an alias of the
 	// request that is not there.
 	missing bool
+	untyped bool // AWS does not say whose mistake it is
 }
 
 // Error returns the message.
@@ -34,7 +35,8 @@ const (
 	codeValidation       = "ValidationException"
 	codeSerialization    = "SerializationException"
 	codeContent          = "InvalidRequestContentException"
-	codeTooLarge         = "RequestTooLargeException"
+	codeTooLarge         = "RequestTooLargeException"       // of an event
+	codeBodyTooLarge     = "RequestEntityTooLargeException" // of everything else
 	codeThrottled        = "TooManyRequestsException"
 	codeMediaType        = "UnsupportedMediaTypeException"
 	codeService          = "ServiceException"
@@ -69,6 +71,7 @@ var faultShapes = map[string]faultShape{
 	codeRecursion:        {http.StatusBadRequest, "Message"},
 	// What AWS's front end says of any service is not in the service's model.
 	codeValidation:       {http.StatusBadRequest, "message"},
+	codeBodyTooLarge:     {http.StatusRequestEntityTooLarge, "message"},
 	codeSerialization:    {http.StatusBadRequest, "message"},
 	codeUnknownOperation: {http.StatusNotFound, "message"},
 	codeAccessDenied:     {http.StatusForbidden, "Message"},
@@ -80,6 +83,12 @@ func faultf(code, format string, args ...any) *Fault {
 
 func invalidf(format string, args ...any) *Fault {
 	return faultf(codeInvalidParameter, format, args...)
+}
+
+// withoutType returns the fault as AWS writes a few: without whose mistake it is.
+func (f *Fault) withoutType() *Fault {
+	f.untyped = true
+	return f
 }
 
 func stale(kind string) *Fault {
@@ -115,7 +124,7 @@ func faultOf(err error) (f *Fault, report bool) {
 	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
-		return faultf(codeTooLarge, "Request must be smaller than %d bytes", tooLarge.Limit), false
+		return faultf(codeBodyTooLarge, "Request must be smaller than %d bytes", tooLarge.Limit), false
 	}
 	message := teal.MessageOf(err)
 	switch code := teal.CodeOf(err); code.Kind() {
@@ -161,8 +170,10 @@ func (f *Fault) write(w http.ResponseWriter) {
 	document := map[string]string{}
 	shape, known := faultShapes[f.Code]
 	switch {
-	case !known, f.Code == codeValidation, f.Code == codeSerialization, f.Code == codeUnknownOperation, f.Code == codeAccessDenied:
+	case !known, f.Code == codeValidation, f.Code == codeSerialization, f.Code == codeUnknownOperation, f.Code == codeAccessDenied, f.Code == codeBodyTooLarge:
 		document["message"] = f.Message
+	case f.untyped:
+		document[shape.key] = f.Message
 	default:
 		document["Type"] = kind
 		document[shape.key] = f.Message

@@ -156,11 +156,15 @@ func (h *Handler) unqualifiedOf(q *request, further violations) (target, Ref, er
 		return t, Ref{}, err
 	}
 	if t.qualifier != "" && t.qualifier != teal.DraftName {
-		return t, Ref{}, invalidf("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
+		return t, Ref{}, onlyFunctions()
 	}
 	t.qualifier = ""
 	ref, err := h.find(q.ctx, t)
 	return t, ref, err
+}
+
+func onlyFunctions() error {
+	return invalidf("This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify either a function name or an unqualified function ARN.")
 }
 
 func (h *Handler) updateFunctionCode(q *request) (any, error) {

@@ -187,10 +187,14 @@ const (
 )
 
 func tooLargeFault(limit int64, operation string) *Fault {
+	code := codeBodyTooLarge
+	if strings.HasPrefix(operation, "Invoke") {
+		code = codeTooLarge
+	}
 	if operation == "Invoke" {
 		operation = "InvokeFunction" // as AWS calls it there
 	}
-	return faultf(codeTooLarge, "Request must be smaller than %d bytes for the %s operation", limit, operation)
+	return faultf(code, "Request must be smaller than %d bytes for the %s operation", limit, operation)
 }
 
 // send writes an answer in the operation's form.

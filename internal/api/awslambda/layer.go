@@ -31,14 +31,15 @@ type Layer struct {
 
 // Limits of AWS's on layers.
 const (
-	maxLicense         = 512
-	maxLayerRuntimes   = 15
-	maxLayerPage       = 50
-	layerNameForm      = `(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`
-	layerVersionForm   = `(arn:(aws[a-zA-Z-]*)?:lambda:` + regionForm + `:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)`
-	layerAction        = "lambda:GetLayerVersion"
-	noLayerVersion     = "The resource you requested does not exist."
-	layerPrincipalForm = `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`
+	maxLicense             = 512
+	maxLayerRuntimes       = 15
+	maxLayerPage           = 50
+	layerNameForm          = `(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+`
+	layerVersionForm       = `(arn:(aws[a-zA-Z-]*)?:lambda:` + regionForm + `:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)`
+	layerVersionConstraint = "Member must satisfy regular expression pattern: " + layerVersionForm
+	layerAction            = "lambda:GetLayerVersion"
+	noLayerVersion         = "The resource you requested does not exist."
+	layerPrincipalForm     = `\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root`
 )
 
 var (
@@ -95,7 +96,7 @@ func (p Place) checkLayerPlace(arn, region, account string) error {
 func (p Place) parseLayerVersion(arn, member string) (name string, number int, err error) {
 	match := layerVersionPattern.FindStringSubmatch(arn)
 	if match == nil || len(arn) > 140 {
-		return "", 0, invalid(arn, member, "Member must satisfy regular expression pattern: "+layerVersionForm)
+		return "", 0, invalid(arn, member, layerVersionConstraint)
 	}
 	if err := p.checkLayerPlace(arn, match[1], match[2]); err != nil {
 		return "", 0, err
@@ -216,7 +217,20 @@ func (h *Handler) publishLayer(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.describeWholeLayer(q, layer), nil
+	view := h.describeWholeLayer(q, layer)
+	return struct {
+		LayerVersionView
+		CompatibleRuntimes      *[]string `json:",omitempty"` // as on AWS, who publishes is told of an empty list
+		CompatibleArchitectures *[]string `json:",omitempty"`
+	}{view, said(in.CompatibleRuntimes), said(in.CompatibleArchitectures)}, nil
+}
+
+// said returns a list that was sent, be it empty; nil for none.
+func said(list []string) *[]string {
+	if list == nil {
+		return nil
+	}
+	return &list
 }
 
 // layerFiles refuses what a layer may hold on AWS and nothing here would start.
@@ -349,7 +363,7 @@ func (h *Handler) layersFor(q *request, name string) ([]Layer, error) {
 	runtime, architecture := q.query.Get("CompatibleRuntime"), q.query.Get("CompatibleArchitecture")
 	var v violations
 	if runtime != "" && isNoRuntime(runtime) {
-		v.add(runtime, "compatibleRuntime", "Member must satisfy enum value set: ["+runtimesOfAWS+"]")
+		v.add(runtime, "compatibleRuntime", "Member must satisfy enum value set: ["+runtimesEver+"]")
 	}
 	checkEnum(&v, "compatibleArchitecture", architecture, architectures...)
 	if n, err := strconv.Atoi(q.query.Get("MaxItems")); err == nil {

@@ -2,6 +2,7 @@ package awslambda
 
 import (
 	"context"
+	"strings"
 
 	"teal"
 )
@@ -25,6 +26,9 @@ func (h *Handler) chooseLayers(ctx context.Context, arns *[]string) (*chosenLaye
 	seen := map[string]int{}
 	for _, arn := range *arns {
 		name, number, err := h.cfg.Place.parseLayerVersion(arn, "layers")
+		if f := asFault(err); f != nil && f.Code == codeValidation {
+			return nil, invalid("["+strings.Join(*arns, ", ")+"]", "layers", "Member must satisfy constraint: [Member must have length less than or equal to 2048, Member must have length greater than or equal to 1, "+layerVersionConstraint+", Member must not be null]")
+		}
 		if err != nil {
 			return nil, err
 		}

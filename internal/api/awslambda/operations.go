@@ -83,9 +83,9 @@ var operations = []operation{
 
 	{name: "CreateEventSourceMapping", method: post, path: "/2015-03-31/event-source-mappings", status: 202, refused: noSources},
 	{name: "ListEventSourceMappings", method: get, path: "/2015-03-31/event-source-mappings", status: 200, run: (*Handler).noSourceMappings},
-	{name: "GetEventSourceMapping", method: get, path: "/2015-03-31/event-source-mappings/{UUID}", status: 200, refused: noSources},
-	{name: "UpdateEventSourceMapping", method: put, path: "/2015-03-31/event-source-mappings/{UUID}", status: 202, refused: noSources},
-	{name: "DeleteEventSourceMapping", method: remove, path: "/2015-03-31/event-source-mappings/{UUID}", status: 202, refused: noSources},
+	{name: "GetEventSourceMapping", method: get, path: "/2015-03-31/event-source-mappings/{UUID}", status: 200, run: (*Handler).noSourceMapping},
+	{name: "UpdateEventSourceMapping", method: put, path: "/2015-03-31/event-source-mappings/{UUID}", status: 202, run: (*Handler).noSourceMapping},
+	{name: "DeleteEventSourceMapping", method: remove, path: "/2015-03-31/event-source-mappings/{UUID}", status: 202, run: (*Handler).noSourceMapping},
 
 	{name: "CreateCodeSigningConfig", method: post, path: "/2020-04-22/code-signing-configs", status: 201, refused: noImages},
 	{name: "ListCodeSigningConfigs", method: get, path: "/2020-04-22/code-signing-configs", status: 200, refused: noImages},

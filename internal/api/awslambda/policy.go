@@ -1,6 +1,7 @@
 package awslambda
 
 import (
+	"context"
 	"encoding/json"
 	"maps"
 	"regexp"
@@ -97,6 +98,25 @@ func principal(name string) json.RawMessage {
 	return data
 }
 
+// hasPrincipal reports whether there can be such a principal: a service's name ends
+// in a domain of AWS's.
+func (in permissionInput) hasPrincipal() bool {
+	name := in.Principal
+	return name == "*" || rootPattern.MatchString(name) || strings.HasPrefix(name, "arn:") || strings.HasSuffix(name, ".amazonaws.com") ||
+		strings.HasSuffix(name, ".amazonaws.com.cn") || strings.HasSuffix(name, ".amazon.com")
+}
+
+// revisionOf returns the revision of what a policy is about: before it has one, that
+// is what a client knows.
+func (h *Handler) revisionOf(ctx context.Context, t target, ref Ref) (string, error) {
+	if _, isVersion := versionOfQualifier(t.qualifier); !isVersion && t.qualifier != "" {
+		a, err := h.cfg.Backend.Alias(ctx, ref, t.qualifier)
+		return aliasRevision(a), err
+	}
+	c, err := h.contentOf(ctx, ref, t.qualifier)
+	return c.Revision, err
+}
+
 func (p Policy) document() string {
 	statements := p.Statements
 	if statements == nil {
@@ -137,8 +157,20 @@ func (h *Handler) addPermission(q *request) (any, error) {
 	if err != nil {
 		return nil, or404(err, h.noAlias(t))
 	}
+	if !in.hasPrincipal() {
+		return nil, invalidf("The provided principal was invalid. Please check the principal and try again.")
+	}
 	s := in.statement(h.cfg.Place.arn(t.name, t.qualifier))
-	err = h.changePolicy(q, ref, t, in.RevisionId, func(p *Policy) error {
+	first, err := h.revisionOf(q.ctx, t, ref)
+	if err != nil {
+		return nil, err
+	}
+	revision := in.RevisionId
+	err = h.changePolicy(q, ref, t, "", func(p *Policy) error {
+		stands := p.revision(s.Resource)
+		if revision != "" && revision != stands && (p.Revision > 0 || revision != first) {
+			return stale("GetPolicy")
+		}
 		return p.add(s)
 	})
 	if err != nil {
@@ -175,7 +207,7 @@ type PolicyView struct{ Policy, RevisionId string }
 func (h *Handler) getPolicy(q *request) (any, error) {
 	t, ref, err := h.policied(q, nil)
 	if err != nil {
-		return nil, or404(err, faultf(codeNotFound, "The resource you requested does not exist."))
+		return nil, or404(err, noResource())
 	}
 	x, err := h.cfg.Backend.Extras(q.ctx, ref)
 	if err != nil {
@@ -183,7 +215,7 @@ func (h *Handler) getPolicy(q *request) (any, error) {
 	}
 	p := x.Policies[t.qualifier]
 	if len(p.Statements) == 0 {
-		return nil, faultf(codeNotFound, "The resource you requested does not exist.")
+		return nil, noResource()
 	}
 	return PolicyView{p.document(), p.revision(h.cfg.Place.arn(t.name, t.qualifier))}, nil
 }

@@ -17,7 +17,7 @@ type URLConfig struct {
 	Cors             *Cors `json:",omitempty"`
 	CreationTime     string
 	LastModifiedTime string
-	InvokeMode       string
+	InvokeMode       string `json:",omitempty"`
 }
 
 type urlInput struct {
@@ -118,8 +118,9 @@ func (h *Handler) createURL(q *request) (any, error) {
 	return struct {
 		FunctionUrl, FunctionArn, AuthType string
 		Cors                               *Cors `json:",omitempty"`
-		CreationTime, InvokeMode           string
-	}{view.FunctionUrl, view.FunctionArn, view.AuthType, view.Cors, view.CreationTime, view.InvokeMode}, nil
+		CreationTime                       string
+		InvokeMode                         *string `json:",omitempty"` // as on AWS, only of those who have said it
+	}{view.FunctionUrl, view.FunctionArn, view.AuthType, view.Cors, view.CreationTime, in.InvokeMode}, nil
 }
 
 func (h *Handler) changeURLs(q *request, ref Ref, change func(map[string]URL) error) error {
@@ -143,10 +144,11 @@ func newURLID() string {
 // noFunctionForURL is what those say who would make, change or list URLs.
 func noFunctionForURL() error { return faultf(codeNotFound, "Function does not exist") }
 
-func noURL() error { return faultf(codeNotFound, "The resource you requested does not exist.") }
+// noResource is what several operations say of what they are about.
+func noResource() error { return faultf(codeNotFound, "The resource you requested does not exist.") }
 
 func (h *Handler) getURL(q *request) (any, error) {
-	t, ref, err := h.addressed(q, nil, noURL())
+	t, ref, err := h.addressed(q, nil, noResource())
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +158,7 @@ func (h *Handler) getURL(q *request) (any, error) {
 	}
 	u, ok := x.URLs[t.qualifier]
 	if !ok {
-		return nil, noURL()
+		return nil, noResource()
 	}
 	return h.viewURL(t, t.qualifier, u), nil
 }
@@ -174,7 +176,7 @@ func (h *Handler) updateURL(q *request) (any, error) {
 	err = h.changeURLs(q, ref, func(urls map[string]URL) error {
 		u, ok := urls[t.qualifier]
 		if !ok {
-			return noURL()
+			return noResource()
 		}
 		in.apply(&u)
 		u.ModifiedAt = h.cfg.Now()
@@ -184,17 +186,21 @@ func (h *Handler) updateURL(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.viewURL(t, t.qualifier, now), nil
+	view := h.viewURL(t, t.qualifier, now)
+	if in.InvokeMode == nil {
+		view.InvokeMode = "" // as on AWS, which tells it to those who have said it
+	}
+	return view, nil
 }
 
 func (h *Handler) deleteURL(q *request) (any, error) {
-	t, ref, err := h.addressed(q, nil, noURL())
+	t, ref, err := h.addressed(q, nil, noResource())
 	if err != nil {
 		return nil, err
 	}
 	return nil, h.changeURLs(q, ref, func(urls map[string]URL) error {
 		if _, ok := urls[t.qualifier]; !ok {
-			return noURL()
+			return noResource()
 		}
 		delete(urls, t.qualifier)
 		return nil

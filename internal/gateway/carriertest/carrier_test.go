@@ -59,6 +59,8 @@ var carriers = []carrier{
 	{name: "nethttp TLS", major: 1, tls: true, plain: true},
 	{name: "HTTP2", major: 2, tls: true},
 	{name: "h2c", major: 2},
+	{name: "nethttp HTTP2", major: 2, tls: true, plain: true},
+	{name: "nethttp h2c", major: 2, plain: true},
 }
 
 // inside are the listeners of an environment. They lead to the same components, and
@@ -67,9 +69,11 @@ var inside = []carrier{
 	{name: "preview", major: 1, at: preview},
 	{name: "preview nethttp", major: 1, at: preview, plain: true},
 	{name: "preview h2c", major: 2, at: preview},
+	{name: "preview nethttp h2c", major: 2, at: preview, plain: true},
 	{name: "component", major: 1, at: component},
 	{name: "component nethttp", major: 1, at: component, plain: true},
 	{name: "component h2c", major: 2, at: component},
+	{name: "component nethttp h2c", major: 2, at: component, plain: true},
 }
 
 // scheme returns what the client speaks.

@@ -167,9 +167,16 @@ func (h *http2Conn) send(a ask) {
 			list = append(list, field{"content-length", strconv.Itoa(len(a.body))})
 		}
 		h.encode(list)
-		return h.framer.WriteHeaders(http2.HeadersFrameParam{
-			StreamID: h.id, BlockFragment: h.block.Bytes(), EndHeaders: true, EndStream: a.body == "" && !a.open && !a.chunked,
+		const frame = 16 << 10
+		block := h.block.Bytes()
+		first := min(len(block), frame)
+		err := h.framer.WriteHeaders(http2.HeadersFrameParam{
+			StreamID: h.id, BlockFragment: block[:first], EndHeaders: first == len(block), EndStream: a.body == "" && !a.open && !a.chunked,
 		})
+		if rest := block[first:]; err == nil && len(rest) > 0 {
+			err = h.framer.WriteContinuation(h.id, true, rest)
+		}
+		return err
 	})
 	if a.body != "" {
 		h.more(a.body)
@@ -181,7 +188,7 @@ func (h *http2Conn) send(a ask) {
 
 func (h *http2Conn) encode(list fields) {
 	for _, x := range list {
-		_ = h.encoder.WriteField(hpack.HeaderField{Name: strings.ToLower(x.name), Value: x.value}) // into memory
+		_ = h.encoder.WriteField(hpack.HeaderField{Name: strings.ToLower(x.name), Value: strings.TrimSpace(x.value)}) // into memory; no value has space around it (RFC 9113, 8.2.1)
 	}
 }
 

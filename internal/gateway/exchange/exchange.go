@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/gateway"
+	"teal/internal/http1"
 )
 
 // Exchange is one request and its answer, as far as they are the same whatever carries
@@ -70,6 +71,21 @@ func (x *Exchange) Watch() {
 		parent, state := strings.Clone(Get(x.in, headerTraceParent)), strings.Clone(Get(x.in, headerTraceState))
 		x.span = p.tracer.Start(parent, state, x.start)
 	}
+}
+
+// CheckLine refuses what HTTP/2 lets through and a request over HTTP/1.1 cannot say, so
+// that no instance can be asked for it. The codec has looked at what comes over HTTP/1.1.
+func (x *Exchange) CheckLine() error {
+	line := x.in.Line()
+	switch {
+	case !http1.IsToken(line.Method):
+		return gateway.PublicErrorf(teal.CodeInvalidInput, "the method is not a token")
+	case !http1.IsHost(line.Host):
+		return gateway.PublicErrorf(teal.CodeInvalidInput, "the host is not HOST or HOST:PORT")
+	case !http1.IsTarget(line.Target):
+		return gateway.PublicErrorf(teal.CodeInvalidInput, "the path or the query has a character that must be percent-encoded")
+	}
+	return nil
 }
 
 // Answered notes that the answer begins.

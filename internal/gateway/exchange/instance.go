@@ -8,6 +8,9 @@ import (
 	"teal"
 )
 
+// MostInterim bounds the interim responses to one request.
+const MostInterim = 16
+
 // The ways in which an instance fails a request. A cause, which may have the instance's
 // address, is for the log alone.
 

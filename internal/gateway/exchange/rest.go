@@ -9,6 +9,11 @@ import "time"
 // see the response too.
 const LingerTime = 500 * time.Millisecond
 
+// StreamLingerTime is how long the rest of a body on a stream of HTTP/2 is, at most,
+// while the client goes on sending it: it has the whole answer, and looks at it when it
+// pauses, or has sent all.
+const StreamLingerTime = 30 * time.Second
+
 // A short rest of a body is read to keep the connection usable.
 const (
 	RestTime  = 20 * time.Millisecond

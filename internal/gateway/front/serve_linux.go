@@ -20,7 +20,7 @@ func (s *Server) serve(ctx context.Context, l net.Listener, at nethttp.Listener)
 	if !ok || at.IsPublic() && s.middleware.Owns == nil {
 		return s.http.Serve(ctx, l, at)
 	}
-	on := loop.Listener{Entrypoint: at.Entrypoint, TLS: at.TLS, Handoff: s.http.NewHandoff(l.Addr(), at)}
+	on := loop.Listener{Entrypoint: at.Entrypoint, TLS: at.TLS, HTTP2: true, Handoff: s.http.NewHandoff(l.Addr(), at)}
 	if at.IsPublic() {
 		on.Elsewhere, on.Claim = s.middleware.Owns, s.middleware.Claim
 	} else {

@@ -85,6 +85,9 @@ func (c *rawClient) ask(open bool, fields ...string) (string, []*http2.MetaHeade
 		default:
 			continue
 		}
+		if last := len(seen) - 1; last >= 0 && seen[last] == name && name == "DATA" {
+			seen = seen[:last] // how a body is cut into frames means nothing
+		}
 		if ended {
 			name += "."
 		}
@@ -132,7 +135,7 @@ var longerAnswers = []answerOf{
 		_, _ = io.WriteString(w, "message")
 		w.Header().Set(http.TrailerPrefix+"Grpc-Status", "5")
 	}, "HEADERS DATA HEADERS.", "grpc-status", "5"},
-	{"a body", "POST", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "body") }, "HEADERS DATA DATA.", ":status", "200"},
+	{"a body", "POST", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "body") }, "HEADERS DATA.", ":status", "200"},
 }
 
 // Instances that do not come to an end.

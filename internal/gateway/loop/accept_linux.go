@@ -92,7 +92,14 @@ func (l *loop) admit(fd int, peer netip.AddrPort, s *tlsState) {
 	}
 	l.clients = append(l.clients, c)
 	c.deadline = l.at(l.policy.Limits.Head)
+	if s != nil && s.http2 {
+		c.startSession()
+	}
 	if int(l.all.open.Load()) > l.policy.Limits.Connections {
+		if c.session != nil {
+			c.close() // one too many
+			return
+		}
 		c.refuseConnection(gateway.PublicErrorf(teal.CodeUnavailable, "the server has all the connections that it takes; try again"))
 	}
 	l.serve(c)

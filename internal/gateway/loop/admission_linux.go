@@ -20,6 +20,11 @@ type admission struct {
 // it hears of the answer.
 func (c *clientConn) askAdmission() {
 	c.state, c.deadline = clientAdmitting, forever
+	c.lookUp(c.admitted)
+}
+
+// lookUp looks up who has opened the connection and calls then, on the loop.
+func (c *clientConn) lookUp(then func(gateway.Admission)) {
 	l, client, server := c.loop, c.client, localAddress(c.fd)
 	l.spawned = true
 	l.all.beside.Go(func() {
@@ -28,7 +33,7 @@ func (c *clientConn) askAdmission() {
 			if v := recover(); v != nil { // costs this client its answer and nobody else theirs
 				l.all.policy.LogPanic(v)
 			}
-			l.post(func() { c.admitted(granted) })
+			l.post(func() { then(granted) })
 		}()
 		granted = l.all.at.Admission(client, server)
 	})

@@ -23,7 +23,7 @@ func (c *clientConn) fail(err error) {
 // skipBody gives the answer behind the rest of the request's body.
 func (c *clientConn) skipBody() {
 	t := c.exchange
-	if t.up.body.Done() && t.up.piece == 0 {
+	if c.stream != nil || t.up.body.Done() && t.up.piece == 0 {
 		c.give()
 		return
 	}
@@ -96,6 +96,10 @@ func (c *clientConn) skipOver(whole bool) {
 func (c *clientConn) respond(err error) {
 	t := c.exchange
 	answer := t.Fail(err)
+	if c.stream != nil {
+		c.respondOnStream(answer)
+		return
+	}
 	w := c.loop.headWriter(http1.AppendStatusLine(c.loop.buffers.get(smallBuffer)[:0], answer.Status, nil))
 	answer.WriteHead(w)
 	c.answer(c.complete(w.out, answer.Body))
@@ -154,6 +158,8 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 	t.body.Release()
 	c.endFile()
 	switch {
+	case c.stream != nil:
+		c.detach()
 	case !bodyRead || t.closes && c.r < c.w:
 		c.startLingering()
 	case t.closes || c.loop.stopping:

@@ -51,6 +51,9 @@ func (f *flow) pump(l *loop, from, to *socket) flowState {
 			to.send(l, nil) // what came before it is good
 			return flowMalformed
 		}
+		if to.stream != nil {
+			to.stream.last = f.body.Done() && !hasTrailer(f.body.Trailer(), f.trailer)
+		}
 		n := to.send(l, from.in[from.r:from.r+f.piece])
 		from.r, f.piece, f.passed = from.r+n, f.piece-n, f.passed+int64(n)
 		switch {
@@ -112,9 +115,16 @@ func (f *flow) gather(l *loop, from, to *socket) bool {
 	f.starved = f.starved || from.r == from.w
 	if f.body.Done() && f.piece == 0 && !f.closed {
 		f.closed = true
-		if f.chunked {
+		trailer := f.body.Trailer()
+		if from.stream != nil {
+			trailer = from.stream.trailer.Trailer()
+		}
+		switch {
+		case f.chunked:
 			to.room(l, smallBuffer)
-			to.out = http1.AppendTrailer(to.out, f.body.Trailer(), f.trailer)
+			to.out = http1.AppendTrailer(to.out, trailer, f.trailer)
+		case to.stream != nil:
+			to.stream.finish(trailer, f.trailer)
 		}
 	}
 	return true

@@ -10,6 +10,7 @@ import (
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
+	"teal/internal/http2"
 )
 
 // clientConn is one connection of a client. It goes round:
@@ -35,6 +36,7 @@ type clientConn struct {
 	deadline  int64
 	requests  int
 	exchange  *roundTrip // nil while nothing of a request has arrived
+	session   *session   // nil for HTTP/1.1, and for a stream
 }
 
 type clientState uint8
@@ -50,6 +52,9 @@ const (
 	clientSendingFile                    //
 	clientSkipping                       // the rest of a body
 	clientAnswering                      // with what is in out
+	clientOpening                        // a stream of HTTP/2 whose head has been read
+	clientCarried                        // a stream that goes on elsewhere
+	clientConversing                     // in HTTP/2, whose streams are clients of their own
 	clientLingering                      // until the client has seen the end
 	clientGone
 )
@@ -67,6 +72,10 @@ func (c *clientConn) uses(env *gateway.Environment) bool {
 // proceed goes on to where everything would block.
 func (c *clientConn) proceed() {
 	for more := true; more; {
+		if c.stream != nil && c.reset {
+			c.abort()
+			return
+		}
 		switch c.state {
 		case clientReading:
 			more = c.readHead()
@@ -87,6 +96,14 @@ func (c *clientConn) proceed() {
 			more = c.stillThere()
 		case clientInvoking:
 			c.noteLeaving()
+			return
+		case clientOpening:
+			c.open()
+		case clientConversing:
+			c.converse()
+			return
+		case clientCarried:
+			c.relayCarried()
 			return
 		default:
 			return
@@ -172,16 +189,16 @@ func (c *clientConn) parseHead() (more, done bool) {
 	return true, true
 }
 
-// http2Preface is how a client begins that speaks HTTP/2 without having asked
-// (RFC 9113, section 3.4): no HTTP/1.1 request begins so.
-const http2Preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-// refuseHead answers what cannot be read, or gives a client that speaks another
-// protocol to the front that may know it.
+// refuseHead answers what cannot be read, or goes on in HTTP/2 with a client that begins
+// with its preface (RFC 9113, section 3.4): no HTTP/1.1 request begins so.
 func (c *clientConn) refuseHead(err error) {
 	const first = len("PRI * HTTP/2.0\r\n") // what of the preface looks like a request
-	if c.w >= first && string(c.in[:first]) == http2Preface[:first] {
-		c.handOver()
+	if c.w >= first && string(c.in[:first]) == http2.Preface[:first] {
+		if c.loop.all.at.HTTP2 {
+			c.startSession()
+		} else {
+			c.handOver()
+		}
 		return
 	}
 	c.exchange.Watch()
@@ -198,7 +215,11 @@ func (c *clientConn) begin() {
 		return
 	}
 	if !c.admission.known {
-		c.askAdmission()
+		if c.stream != nil {
+			c.stream.session.askAdmission(c)
+		} else {
+			c.askAdmission()
+		}
 		return
 	}
 	c.exchange.Watch()
@@ -229,7 +250,11 @@ func (c *clientConn) beginElsewhere(host string) {
 func (c *clientConn) start() {
 	t := c.exchange
 	c.loop.watch(t.Claim.Env)
-	if err := t.CheckInFlight(); err != nil {
+	err := t.CheckInFlight()
+	if err == nil {
+		err = c.checkConnect()
+	}
+	if err != nil {
 		c.fail(err)
 		return
 	}
@@ -283,6 +308,10 @@ func (c *clientConn) expired() {
 		c.skipOver(false)
 	case clientAnswering, clientLingering, clientSendingFile:
 		c.close()
+	case clientConversing:
+		c.session.expired()
+	case clientCarried:
+		c.reset = true // the client takes nothing
 	}
 }
 
@@ -317,17 +346,23 @@ func (c *clientConn) refuseConnection(err error) {
 // isItsOwn reports whether the connection can be ended: it is there, and no goroutine has
 // it.
 func (c *clientConn) isItsOwn() bool {
-	return c.state != clientGone && c.state != clientInvoking && c.state != clientFetching
+	return c.state != clientGone && c.state != clientInvoking && c.state != clientFetching && c.state != clientCarried
 }
 
 // abort ends the connection at once, in a way that cannot be taken for the end
 // of an answer.
 func (c *clientConn) abort() {
+	if c.state == clientCarried {
+		c.leaveCarried()
+		return
+	}
 	if !c.isItsOwn() {
 		return
 	}
-	c.failure = unix.ECONNABORTED                                                            // so that TLS does not say that this was all
-	_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // else it is closed politely
+	c.failure = unix.ECONNABORTED // so that TLS does not say that this was all
+	if c.stream == nil {
+		_ = unix.SetsockoptLinger(c.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}) // else it is closed politely
+	}
 	c.close()
 }
 
@@ -345,14 +380,22 @@ func (c *clientConn) close() {
 		c.exchange.body.Release()
 		c.endFile()
 	}
-	c.closeNotify()
-	c.loop.drop(c.fd)
+	if c.session != nil && !c.session.over {
+		c.session.drop()
+	}
+	if c.stream == nil {
+		c.closeNotify()
+		c.loop.drop(c.fd)
+	}
 	c.detach()
 }
 
 // detach takes the client out of the loop.
 func (c *clientConn) detach() {
 	l := c.loop
+	if c.stream != nil {
+		c.endStream()
+	}
 	c.rest()
 	last := len(l.clients) - 1
 	l.clients[c.index] = l.clients[last]
@@ -360,6 +403,10 @@ func (c *clientConn) detach() {
 	l.clients[last] = nil
 	l.clients = l.clients[:last]
 	c.state, c.deadline = clientGone, forever
+	if c.stream != nil {
+		l.recycle(c)
+		return
+	}
 	l.gone()
 }
 

@@ -41,7 +41,7 @@ func (c *clientConn) beginFile() {
 	t := c.exchange
 	t.file.due = false
 	if !t.file.HasBody {
-		c.answer(c.fileHead())
+		c.sendBareFileHead()
 		return
 	}
 	if kept := t.file.File.Kept(); kept != nil {
@@ -71,8 +71,24 @@ func (c *clientConn) fileHead() []byte {
 	return append(out, "\r\n"...)
 }
 
+// sendBareFileHead answers with a head alone.
+func (c *clientConn) sendBareFileHead() {
+	if c.stream == nil {
+		c.answer(c.fileHead())
+	} else if c.fileHeadOnStream() {
+		c.answerOnStream(nil)
+	}
+}
+
 func (c *clientConn) sendFileHead() {
-	c.answer(c.fileHead())
+	if c.stream == nil {
+		c.answer(c.fileHead())
+	} else if !c.fileHeadOnStream() {
+		return
+	} else {
+		c.stream.session.codec.EndHead(&c.stream.Stream, false)
+		c.deadline = c.loop.at(c.limits().WriteStall)
+	}
 	c.exchange.begun = true
 	c.state = clientSendingFile
 }
@@ -82,6 +98,9 @@ func (c *clientConn) sendFile() bool {
 	f := &c.exchange.file
 	for {
 		before := c.progress()
+		if c.stream != nil {
+			c.stream.last = f.left == 0
+		}
 		n := c.send(c.loop, f.piece)
 		f.piece = f.piece[n:]
 		c.exchange.out += int64(n)

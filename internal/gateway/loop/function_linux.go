@@ -62,6 +62,10 @@ func (c *clientConn) collect() bool {
 			c.awaitBody()
 			continue
 		}
+		if c.ended && t.up.body.UntilClose() && c.failure == 0 {
+			t.up.body.Reset(0)
+			continue
+		}
 		if c.ended {
 			t.closes = true
 			c.fail(exchange.ErrNotWhole(errBodyCut))
@@ -82,8 +86,10 @@ type invocation struct {
 	env     *gateway.Environment
 	life    context.Context
 	closes  bool
-	secure  bool             // the answer has to be encrypted, which is the loop's to do
-	status  int              // of the answer
+	secure  bool // the answer has to be encrypted, which is the loop's to do
+	stream  bool // the answer is a stream's, which is the loop's to write
+	status  int  // of the answer
+	result  exchange.FunctionAnswer
 	failure *gateway.Failure // what the function said if it failed
 }
 
@@ -97,7 +103,7 @@ func (c *clientConn) invoke() {
 	t.closes = t.closes || c.loop.stopping
 	call := &invocation{
 		Invocation: t.Invocation(c.loop.all.port, t.body.Bytes(), time.Now()),
-		client:     c, fd: c.fd, env: t.Claim.Env, life: c.loop.all.life, closes: t.closes, secure: c.tls != nil,
+		client:     c, fd: c.fd, env: t.Claim.Env, life: c.loop.all.life, closes: t.closes, secure: c.tls != nil, stream: c.stream != nil,
 	}
 	c.loop.spawned = true
 	go call.run()
@@ -118,7 +124,7 @@ func (k *invocation) run() {
 	answered := time.Now()
 	written := 0
 	var errno syscall.Errno
-	if err == nil && !k.secure && k.client.loop.all.life.Err() == nil {
+	if err == nil && !k.secure && !k.stream && k.client.loop.all.life.Err() == nil {
 		written, errno = writeSocket(k.fd, head, body)
 	}
 	if errno != 0 {
@@ -130,6 +136,10 @@ func (k *invocation) run() {
 		t.Result.Failure = k.failure
 		t.Result.Status, t.Result.Answered = k.status, answered
 		t.out = int64(len(body))
+		if k.stream && err == nil {
+			k.client.invokedOnStream(&k.result)
+			return
+		}
 		k.client.invoked(head[inHead:], body[written-inHead:], err, errno)
 	})
 }
@@ -149,6 +159,10 @@ func (k *invocation) answer() (head, body []byte, err error) {
 		return nil, nil, exchange.ExplainEnd(ctx, err)
 	}
 	k.status = answer.Status
+	if k.stream {
+		k.result = answer
+		return nil, answer.Body, nil
+	}
 	return k.head(&answer), answer.Body, nil
 }
 

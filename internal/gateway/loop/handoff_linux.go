@@ -7,6 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teal/internal/gateway"
+	"teal/internal/gateway/carried"
+	"teal/internal/gateway/exchange"
 )
 
 // Handoff takes over the connections that the loops do not serve.
@@ -20,6 +22,10 @@ type Handoff interface {
 	// request in that; nil for neither. A connection over TLS whose handshake has been
 	// made is a *tls.Conn. Give does not block.
 	Give(c net.Conn, read []byte, claim *gateway.Claim)
+	// Carry answers one request of HTTP/2, with its claim, nil for none, on a goroutine
+	// of its own, and calls done when it has. What the request's texts lie in is the
+	// caller's again when Carry has returned. life ends what is in flight.
+	Carry(life context.Context, in exchange.Request, from carried.From, claim *gateway.Claim, on *carried.Stream, done func())
 }
 
 // BlockingConn is a connection that is read and written on a goroutine of its own.
@@ -32,6 +38,10 @@ type BlockingConn = interface {
 // handOver gives the connection, with what has been read of it and what has been
 // claimed, to who serves what the loops do not.
 func (c *clientConn) handOver() {
+	if c.stream != nil {
+		c.carry()
+		return
+	}
 	c.leaveInstance(true)
 	claim := c.exchange.Leave() // net/http keeps the record
 	l := c.loop

@@ -31,6 +31,7 @@ type Listener struct {
 	TLS     *tls.Config // nil: cleartext
 	Handoff Handoff     // gets what the loops do not serve
 	Loops   int         // how many there are; 0 for one for each processor
+	HTTP2   bool        // the loops speak it; else its connections are handed over
 	// Elsewhere says for which hosts, in lower case and without port, all requests are
 	// handed over; nil is none. It is asked on the path of every request and must not
 	// block.

@@ -29,15 +29,19 @@ type loop struct {
 	pools    map[poolKey]*pool
 	watched  map[*gateway.Environment]func() bool // stops watching for its end
 	again    []*clientConn                        // could go on, but others had to get their turn
+	resumed  []*clientConn                        // room for the next of again
 	closing  []int                                // descriptors to close when no event of this round can mean them any more
 	freed    []*pool                              // have something for those who wait
 	earliest int64                                // no deadline is before this
 	count    atomic.Int64                         // of clients, for those who share connections out
 
-	buffers bufferStock
-	spare   []*roundTrip
-	date    dateLine
-	head    headWriter
+	buffers      bufferStock
+	spare        []*roundTrip
+	unflushed    []*session // have something to write
+	spareStreams []*clientConn
+	date         dateLine
+	dateSpace    []byte
+	head         headWriter
 
 	accepting bool
 	paused    int64 // when to accept again; 0 for not paused
@@ -91,6 +95,7 @@ func (l *loop) run() {
 			l.sweep()
 		}
 		l.serveWaiting()
+		l.flushSessions()
 		l.closeSockets()
 		l.yield()
 	}
@@ -145,6 +150,9 @@ func (l *loop) serve(c *clientConn) {
 	defer l.rescue(c)
 	l.readsLeft = readsInARow
 	c.proceed()
+	if c.stream != nil {
+		c.stream.session.settle(c)
+	}
 }
 
 // rescue is deferred wherever a client is worked for: a defect costs that client
@@ -153,19 +161,24 @@ func (l *loop) rescue(c *clientConn) {
 	if v := recover(); v != nil {
 		l.policy.LogPanic(v)
 		c.abort()
+		if c.stream != nil { // it may have been in the middle of a frame
+			c.stream.session.client.abort()
+		}
 	}
 }
 
 // resume goes on with those who had to wait for others.
 func (l *loop) resume() {
 	waiting := l.again
-	l.again = nil
+	l.again = l.resumed[:0]
 	for _, c := range waiting {
 		c.again = false
 		if c.state != clientGone {
 			l.serve(c)
 		}
 	}
+	clear(waiting)
+	l.resumed = waiting
 }
 
 // later lets others go first.
@@ -233,12 +246,7 @@ func (l *loop) closeSockets() {
 // at returns the time after a duration, and remembers that something is to be
 // done then.
 func (l *loop) at(after time.Duration) int64 {
-	// The sweep looks at every connection, so it is not to happen for each
-	// deadline by itself.
-	const coarse = int64(5 * time.Millisecond)
-	when := l.now + int64(after)
-	l.earliest = min(l.earliest, when+coarse)
-	return when
+	return l.until(l.now + int64(after))
 }
 
 // sweep ends what has taken too long. It looks at every connection, but only
@@ -277,6 +285,9 @@ func (l *loop) expire(c *clientConn) {
 	l.readsLeft = readsInARow
 	c.expired()
 	c.proceed()
+	if c.stream != nil {
+		c.stream.session.settle(c)
+	}
 }
 
 // watch makes the loop hear when an environment has drained, and when what is
@@ -321,7 +332,10 @@ func (l *loop) stop() {
 	l.stopping = true
 	l.stopAccepting()
 	for _, c := range append([]*clientConn(nil), l.clients...) {
-		if c.isIdle() {
+		switch {
+		case c.session != nil:
+			c.session.leave()
+		case c.isIdle():
 			c.close()
 		}
 	}
@@ -344,6 +358,15 @@ func (l *loop) end() {
 	l.poll.close()
 }
 
+// until remembers that something is to be done at a time.
+func (l *loop) until(when int64) int64 {
+	// The sweep looks at every connection, so it is not to happen for each
+	// deadline by itself.
+	const coarse = int64(5 * time.Millisecond)
+	l.earliest = min(l.earliest, when+coarse)
+	return when
+}
+
 // dateLine is the Date header, made once a second.
 type dateLine struct {
 	second int64
@@ -351,6 +374,14 @@ type dateLine struct {
 }
 
 func (l *loop) appendDate(to []byte) []byte { return l.date.append(to, time.Now()) }
+
+// dateText returns the value of the header, for now.
+func (l *loop) dateText() string {
+	const name, end = len("Date: "), len("\r\n")
+	line := l.date.append(l.dateSpace[:0], time.Now())
+	l.dateSpace = line
+	return view(line[name : len(line)-end])
+}
 
 func (d *dateLine) append(to []byte, now time.Time) []byte {
 	if second := now.Unix(); d.second != second {

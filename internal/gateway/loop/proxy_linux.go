@@ -348,6 +348,10 @@ func (c *clientConn) relayExpired() {
 // whether it wants it.
 func (c *clientConn) tellContinue() {
 	c.exchange.told = true
+	if c.stream != nil {
+		c.stream.tellContinue()
+		return
+	}
 	c.room(c.loop, smallBuffer/4)
 	c.out = append(c.out, "HTTP/1.1 100 Continue\r\n\r\n"...)
 	c.send(c.loop, nil)
@@ -357,7 +361,7 @@ func (c *clientConn) tellContinue() {
 // whole. Framing says so, unless the end of the connection is all the framing
 // there is.
 func (c *clientConn) cut() {
-	if c.exchange.down.chunked || c.exchange.request.Minor > 0 {
+	if c.stream == nil && (c.exchange.down.chunked || c.exchange.request.Minor > 0) {
 		c.close()
 	} else {
 		c.abort()
@@ -370,7 +374,7 @@ func (c *clientConn) finish() {
 	t.Whole = true
 	u := t.upstream
 	c.leaveInstance(t.sent && !t.response.Close() && !u.hungUp && !u.ended && u.failure == 0 && u.r == u.w)
-	if t.up.body.Done() && t.up.piece == 0 {
+	if c.stream != nil || t.up.body.Done() && t.up.piece == 0 {
 		c.afterAnswer(true)
 		return
 	}

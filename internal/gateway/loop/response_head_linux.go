@@ -61,9 +61,6 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 	c.redial()
 }
 
-// maxInterim bounds the interim responses to one request.
-const maxInterim = 16
-
 // takeHead passes on a head of the instance; false means that the request has
 // ended.
 func (c *clientConn) takeHead() bool {
@@ -74,16 +71,12 @@ func (c *clientConn) takeHead() bool {
 		return c.startTunnel()
 	case r.Interim():
 		t.interim++
-		if t.interim > maxInterim {
+		if t.interim > exchange.MostInterim {
 			c.fail(t.Misbehaved("sends interim answers without end"))
 			return false
 		}
 		if t.request.Minor > 0 && !(r.Status == 100 && t.told) {
-			c.room(c.loop, t.upstream.r+smallBuffer/4)
-			w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
-			exchange.PassInterim(w, fields{&r.Fields})
-			c.out = append(w.out, "\r\n"...)
-			c.send(c.loop, nil)
+			c.passInterim()
 			t.told = t.told || r.Status == 100
 		}
 		r.Reset()
@@ -91,6 +84,20 @@ func (c *clientConn) takeHead() bool {
 	}
 	c.beginResponse()
 	return true
+}
+
+// passInterim passes on the head of an interim response.
+func (c *clientConn) passInterim() {
+	if c.stream != nil {
+		c.interimOnStream()
+		return
+	}
+	r := &c.exchange.response
+	c.room(c.loop, c.exchange.upstream.r+smallBuffer/4)
+	w := c.loop.headWriter(http1.AppendStatusLine(c.out, r.Status, r.Reason))
+	exchange.PassInterim(w, fields{&r.Fields})
+	c.out = append(w.out, "\r\n"...)
+	c.send(c.loop, nil)
 }
 
 // beginResponse passes on the head of the final response.
@@ -104,6 +111,11 @@ func (c *clientConn) beginResponse() {
 	toHead := string(t.request.Method) == "HEAD"
 	length := r.Length(toHead)
 	framed := length
+	if c.stream != nil {
+		c.beginOnStream(length, toHead)
+		t.down.reset(length, false)
+		return
+	}
 	if length < 0 && t.request.Minor > 0 {
 		framed = http1.Chunked
 	} else if length < 0 {
@@ -139,18 +151,26 @@ func (c *clientConn) startTunnel() bool {
 		c.fail(t.Misbehaved("changed the protocol without being asked to"))
 		return false
 	}
+	if c.stream != nil {
+		return c.startStreamTunnel()
+	}
 	protocol, _ := t.response.Get("upgrade")
 	c.room(c.loop, t.upstream.r+smallBuffer/4)
 	w := c.loop.headWriter(http1.AppendStatusLine(c.out, 101, t.response.Reason))
 	t.PassResponse(w, fields{&t.response.Fields})
 	out := append(w.out, "Connection: Upgrade\r\nUpgrade: "...)
 	c.out = append(append(out, protocol...), "\r\n\r\n"...)
+	t.Begins(101, fields{&t.response.Fields})
+	t.startTunnel()
+	return true
+}
+
+// startTunnel makes the bodies those of a tunnel.
+func (t *roundTrip) startTunnel() {
 	t.begun, t.tunnel, t.closes = true, true, true
 	t.Instance, t.Whole = t.endpoint.Address().Host, true
-	t.Begins(101, fields{&t.response.Fields})
 	t.up.reset(http1.UntilClose, false)
 	t.down.reset(http1.UntilClose, false)
-	return true
 }
 
 // relayTunnel moves bytes both ways until both have ended.
@@ -161,6 +181,8 @@ func (c *clientConn) relayTunnel() {
 	switch {
 	case up == flowEnded || down == flowEnded || up == flowUndelivered || down == flowUndelivered, up == flowDone && down == flowDone:
 		c.close()
+	case c.stream != nil && down == flowDone:
+		c.close() // the instance has said its last; the client is told to stop
 	case up == flowAgain || down == flowAgain:
 		c.loop.later(c)
 	case down == flowAwaitsTo:

@@ -32,6 +32,8 @@ type progress struct {
 	told     bool    // to go on: 100 has been sent
 	closes   bool    // the connection ends with this request
 	tunnel   bool    // the two have gone on in another protocol
+	http2    bool    // it is a stream of HTTP/2
+	connect  bool    // …that is to become a tunnel
 	interim  int     // responses
 	moved    int64   // what had been moved when the deadline was set
 	queued   *pool   // that it waits for; nil for none
@@ -89,12 +91,16 @@ func (r received) Field(i int) (name, value string, endToEnd bool) {
 // Line implements exchange.Request.
 func (r received) Line() exchange.Line {
 	if r.head == 0 {
-		return exchange.Line{Protocol: protocolOf(&r.request)}
+		return exchange.Line{Protocol: r.protocol()}
 	}
 	q := &r.request
+	method := view(q.Method)
+	if r.connect {
+		method = "CONNECT"
+	}
 	return exchange.Line{
-		Method: view(q.Method), Host: view(q.Host), Target: view(q.Target()),
-		Path: view(q.Path), RawQuery: view(q.RawQuery()), Protocol: protocolOf(q),
+		Method: method, Host: view(q.Host), Target: view(q.Target()),
+		Path: view(q.Path), RawQuery: view(q.RawQuery()), Protocol: r.protocol(),
 	}
 }
 
@@ -106,8 +112,11 @@ func (f fields) Field(i int) (name, value string, endToEnd bool) {
 	return view(f.Name(i)), view(f.Value(i)), f.Kind(i) == http1.EndToEnd
 }
 
-func protocolOf(r *http1.Request) string {
-	if r.Minor == 0 {
+func (t *roundTrip) protocol() string {
+	switch {
+	case t.http2:
+		return "HTTP/2.0"
+	case t.request.Minor == 0:
 		return "HTTP/1.0"
 	}
 	return "HTTP/1.1"

@@ -13,6 +13,7 @@ import (
 type socket struct {
 	fd       int
 	tls      *tlsState // nil without TLS
+	stream   *stream   // nil unless it is a stream of a connection, and no socket at all
 	readable bool      // as far as is known; so is writable
 	writable bool
 	hungUp   bool // the peer will send nothing more; what it has sent may still be there to read
@@ -55,6 +56,9 @@ func (s *socket) unread() []byte { return s.in[s.r:s.w] }
 func (s *socket) fill(l *loop, want int64) bool {
 	if !s.readable || s.ended {
 		return false
+	}
+	if s.stream != nil {
+		return s.fillStream()
 	}
 	if s.tls != nil {
 		return s.fillTLS(l, want)
@@ -139,7 +143,10 @@ func (s *socket) room(l *loop, n int) {
 // send writes what waits, and piece behind it. It returns how much of piece has
 // been written.
 func (s *socket) send(l *loop, piece []byte) (written int) {
-	if s.tls != nil {
+	switch {
+	case s.stream != nil:
+		return s.sendStream(l, piece)
+	case s.tls != nil:
 		return s.sendTLS(l, piece)
 	}
 	for s.failure == 0 && s.writable && len(s.out)-s.sent+len(piece)-written > 0 {
@@ -189,6 +196,10 @@ func (s *socket) forget(l *loop) {
 
 // shutdownWrite tells the peer that nothing more comes.
 func (s *socket) shutdownWrite() {
+	if s.stream != nil {
+		s.stream.finish(&http1.Fields{}, nil)
+		return
+	}
 	s.closeNotify()
 	if s.tls != nil {
 		s.tls.raw.giveBack() // nothing can be written any more

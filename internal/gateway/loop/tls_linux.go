@@ -23,8 +23,9 @@ import (
 // what the loop reads and writes. The handshake blocks, on a goroutine of its
 // own; after it the connection belongs to a loop.
 type tlsState struct {
-	conn *tls.Conn
-	raw  *tlsConn
+	conn  *tls.Conn
+	raw   *tlsConn
+	http2 bool // is what has been agreed on
 }
 
 // tlsConn is what a tls.Conn runs on: a connection that blocks, during the handshake
@@ -209,7 +210,10 @@ func (s *socket) encrypt(p []byte) int {
 
 // progress changes whenever the peer has made room for more.
 func (s *socket) progress() int64 {
-	if s.tls != nil {
+	switch {
+	case s.stream != nil:
+		return s.stream.Sent()
+	case s.tls != nil:
 		return s.tls.raw.taken
 	}
 	return int64(s.sent)
@@ -232,7 +236,8 @@ func (a *loops) handshake(fd int, peer netip.AddrPort) {
 		return
 	}
 	w := secure.NetConn().(*tlsConn)
-	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+	agreed := secure.ConnectionState().NegotiatedProtocol == "h2"
+	if agreed && !a.at.HTTP2 {
 		plain.gone = a.countOut
 		if int(a.open.Load()) > a.policy.Limits.Connections {
 			_ = secure.Close() // one too many
@@ -249,7 +254,7 @@ func (a *loops) handshake(fd int, peer netip.AddrPort) {
 		a.policy.Logger.Warn("a TLS connection could not be given to an event loop", "error", err)
 		return
 	}
-	a.assign(nil, own, peer, &tlsState{conn: secure, raw: w})
+	a.assign(nil, own, peer, &tlsState{conn: secure, raw: w, http2: agreed})
 }
 
 // negotiate returns the connection when its handshake is over, and what is below it.

@@ -9,10 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"teal"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
-	"teal/internal/http1"
 )
 
 // handler handles the requests of one listener.
@@ -45,7 +43,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.Begin(h.policy, &h.at.Entrypoint, &x.peer, received{x})
 	x.Watch()
 	x.body = newRequestBody(r, x.carrier, x.bodyStall())
-	defer x.body.finish()
+	defer x.leave()
 	if x.body != nil {
 		// Otherwise net/http reads the rest of the body, without a deadline,
 		// before it lets the response begin.
@@ -68,6 +66,14 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.Whole = true
 }
 
+// leave ends the body of a request that has been answered and measured.
+func (x *roundTrip) leave() {
+	x.body.finish()
+	if x.refused {
+		x.body.linger()
+	}
+}
+
 // admit claims the component that the request is for, or returns why it may not come
 // in. Who has opened the connection is looked up with its first request: the listener
 // goes on accepting meanwhile.
@@ -84,8 +90,8 @@ func (x *roundTrip) admit(c *conn) error {
 	if err := x.CheckFields(received{x}.Len()); err != nil {
 		return err
 	}
-	if !http1.IsToken(x.in.Method) { // HTTP/2 lets any text through, and no instance can be asked with it
-		return gateway.PublicErrorf(teal.CodeInvalidInput, "the method is not a token")
+	if err := x.CheckLine(); err != nil {
+		return err
 	}
 	if err := x.claim(); err != nil {
 		return err
@@ -128,6 +134,7 @@ type roundTrip struct {
 	peer      exchange.Peer
 	carrier   carrier
 	body      *requestBody     // nil for none
+	refused   bool             // the gateway has answered, and the client has the whole answer
 	endpoint  gateway.Endpoint // of the attempt that goes on; nil for none
 	collected exchange.Body    // for a function
 	out       int64            // bytes of the answer's body

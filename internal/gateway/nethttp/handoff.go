@@ -12,9 +12,10 @@ import (
 // Handoff is the listener through which net/http gets from another carrier what that
 // cannot serve, each connection from its first unanswered byte.
 type Handoff struct {
-	server *Server
-	at     Listener
-	addr   net.Addr
+	server   *Server
+	at       Listener
+	addr     net.Addr
+	carrying carrying
 
 	mu     sync.Mutex
 	more   sync.Cond

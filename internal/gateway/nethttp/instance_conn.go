@@ -1,12 +1,14 @@
 package nethttp
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 
+	"teal/internal/gateway/exchange"
 	"teal/internal/http1"
 )
 
@@ -27,7 +29,11 @@ type instanceConn struct {
 	body   http1.Body
 	state  instanceState
 	failed error // what every further read ends with
+
+	interim int // responses to the present request
 }
+
+var errInterim = errors.New("there are interim answers without end")
 
 type instanceState uint8
 
@@ -149,7 +155,11 @@ func (c *instanceConn) takeHead() {
 		c.state = instanceThrough
 	case c.head.Interim():
 		c.head.Reset()
+		if c.interim++; c.interim > exchange.MostInterim {
+			c.refuse(errInterim)
+		}
 	default:
+		c.interim = 0
 		c.state = instanceBody
 		c.body.Reset(c.head.Length(toHead))
 		c.next()

@@ -30,6 +30,9 @@ func (x *roundTrip) fail(err error) {
 	x.w.WriteHeader(answer.Status)
 	if answer.Body != nil {
 		_, _ = x.w.Write(answer.Body) // the client may have gone; nobody is left to tell
+		if x.body != nil && x.carrier.shared() {
+			x.refused = http.NewResponseController(x.w).Flush() == nil
+		}
 	}
 }
 

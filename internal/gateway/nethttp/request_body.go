@@ -45,6 +45,7 @@ type requestBody struct {
 	severed bool // sever was called, or the instance takes no more
 	left    bool // the instance takes no more
 	over    bool // finish was called
+	coming  bool // when it was, more could be read
 	bytes   int64
 	failure error
 }
@@ -262,11 +263,12 @@ func (b *requestBody) finish() bool {
 		return b.ended
 	}
 	b.over = true
+	untouched := b.expects && !b.started // to read now would tell the client to send it
 	if b.carrier.shared() {
+		b.coming = !b.ended && !untouched && !b.reading && (b.failure == nil || b.tooLarge() != nil)
 		b.ended = true // an unread rest is the library's to refuse
 		return true
 	}
-	untouched := b.expects && !b.started // to read now would tell the client to send it
 	if !b.ended && !untouched && !b.reading && b.failure == nil {
 		b.ended = b.skipRest()
 	}
@@ -274,6 +276,23 @@ func (b *requestBody) finish() bool {
 		b.carrier.Spend()
 	}
 	return b.ended
+}
+
+// linger reads and throws away what still comes of a body that is finished on a stream,
+// until the client pauses for exchange.LingerTime, or for exchange.StreamLingerTime.
+// net/http resets the stream when the handler returns, and a client that is sending does
+// not look at the answer then: curl and Python's h2 are two. b may be nil.
+func (b *requestBody) linger() {
+	if b == nil || !b.coming {
+		return
+	}
+	rest := make([]byte, exchange.RestBytes)
+	for end := time.Now().Add(exchange.StreamLingerTime); time.Now().Before(end); {
+		_ = b.carrier.SetReadDeadline(time.Now().Add(exchange.LingerTime))
+		if _, err := b.source.Read(rest); err != nil {
+			return // at its end, or the client has gone
+		}
+	}
 }
 
 func (b *requestBody) skipRest() bool {

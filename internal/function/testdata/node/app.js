@@ -36,6 +36,7 @@ exports.object = { inner: async () => 'inner' };
 exports.value = 42;
 exports.act = async (event) => {
   switch (event.do) {
+    case 'exit': process.exit(3);
     case 'close': process.stdout.destroy(); break;
     case 'closefd': require('node:fs').closeSync(event.fd); break;
     case 'clear': for (const name of Object.keys(process.env)) delete process.env[name]; break;

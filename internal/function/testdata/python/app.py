@@ -3,6 +3,8 @@
 import decimal
 import logging
 import os
+import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -118,6 +120,15 @@ def act(event, ctx):
         return os.getcwd()
     if what == "mute":
         raise Mute()
+    if what == "alarm":
+        signal.alarm(1)
+    if what == "limit":
+        resource.setrlimit(resource.RLIMIT_CPU, (1, 1))
+        return os.getpid()
+    if what == "burn":
+        end = time.process_time() + event["seconds"]
+        while time.process_time() < end:
+            pass
     if what == "exit when":
         def leave():
             while not os.path.exists(event["file"]):
