@@ -28,6 +28,7 @@ const (
 	AlertStoreReadOnly    AlertCode = "store_read_only"   // the store cannot be written
 	AlertDiskNearlyFull   AlertCode = "disk_nearly_full"  // writes will fail soon
 	AlertLogsDropped      AlertCode = "logs_dropped"      // the disk does not keep up with what is logged
+	AlertCertificate      AlertCode = "certificate"       // a host has no certificate, or it cannot be renewed
 	AlertAuditIncomplete  AlertCode = "audit_incomplete"  // orders are carried out that the audit does not have
 	AlertPartUnavailable  AlertCode = "part_unavailable"  // a part of the server failed and is tried again
 )

@@ -88,6 +88,9 @@ func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
 	}
 	var events event.Limits
 	var err error
+	if c.ACME, err = authorityOf(o); err != nil {
+		return c, events, err
+	}
 	c.Limits, events, err = parseLimits(o.Limits)
 	return c, events, err
 }

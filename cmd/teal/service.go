@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
+	"time"
 
 	"teal"
+	"teal/internal/acme"
 	"teal/internal/cli"
 	"teal/internal/daemon"
 	"teal/internal/gateway/certificate"
@@ -15,7 +19,7 @@ import (
 
 // checkCertificates reports what would keep a server from serving TLS.
 func checkCertificates(edge daemon.EdgeConfig) error {
-	if edge.HTTPS == "" {
+	if len(edge.Certificates)+len(edge.Folders) == 0 {
 		return nil
 	}
 	_, err := certificate.Open(certificate.Config{Pairs: edge.Certificates, Folders: edge.Folders})
@@ -54,4 +58,26 @@ func accompany(ctx context.Context, server *daemon.Daemon, logger *slog.Logger) 
 		stop()
 		told.Wait()
 	}
+}
+
+// authorityOf returns from whom certificates are had, and what becomes of requests
+// without TLS.
+func authorityOf(o cli.EdgeOptions) (acme.Config, error) {
+	c := acme.Config{Redirect: o.Redirect, HSTS: time.Duration(o.HSTS), Automatic: o.ACME != nil}
+	if o.ACME == nil {
+		return c, nil
+	}
+	c.Directory, c.Email = o.ACME.Directory, o.ACME.Email
+	if o.ACME.Roots == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(o.ACME.Roots)
+	if err != nil {
+		return c, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots cannot be read: %w", err)
+	}
+	c.Roots = x509.NewCertPool()
+	if !c.Roots.AppendCertsFromPEM(pem) {
+		return c, teal.Errorf(teal.CodeInvalidInput, "--acme-ca-roots: there is no certificate in %s; it has to be PEM", o.ACME.Roots)
+	}
+	return c, nil
 }

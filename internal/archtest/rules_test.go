@@ -49,6 +49,7 @@ const everyone = "*"
 
 var designed = rules{
 	only: map[string][]string{
+		"internal/acme":       {"internal/doctor", "internal/store"},
 		"internal/access":     {"internal/store"},
 		"internal/analysis":   {},
 		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
@@ -159,6 +160,7 @@ var designed = rules{
 		"pgregory.net/rapid":             {"internal/store/storetest"},
 
 		"github.com/coreos/go-systemd/": {"internal/systemd"},
+		"github.com/mholt/acmez/":       {"internal/acme"},
 		// A module of its own: none of these is in the program.
 		"github.com/goreleaser/nfpm/":             {"packaging"},
 		"github.com/google/go-containerregistry/": {"packaging"},

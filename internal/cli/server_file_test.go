@@ -43,6 +43,12 @@ trusted_proxies: [10.0.0.0/8, ::1]
 underscores_in_headers: true
 certificates: [{cert: a, key: b}, {cert: c, key: d}]
 tls_dir: [e]
+tls: auto
+acme_directory: https://ca.example/dir
+acme_email: ops@shop.example
+acme_ca_roots: /r
+https_redirect: true
+hsts: 1h
 access_log: "-"
 access_log_format: combined
 access_log_sample: 50%
@@ -55,7 +61,8 @@ function_url_domain: fn.example
 	byFlags := []string{
 		"--data", "/d", "--http", ":1", "--https", ":2", "--admin", "10.0.0.1:3", "--admin-insecure", "--log-level", "warn", "--max-bundle", "1MiB",
 		"--override-from", "", "--trusted-proxies", "10.0.0.0/8,::1", "--underscores-in-headers", "--tls-cert", "a", "--tls-key", "b", "--tls-cert", "c", "--tls-key", "d",
-		"--tls-dir", "e", "--access-log", "-", "--access-log-format", "combined", "--access-log-sample", "50%", "--limit", "head=5s", "--limit", "streams=9",
+		"--tls-dir", "e", "--tls", "auto", "--acme-directory", "https://ca.example/dir", "--acme-email", "ops@shop.example", "--acme-ca-roots", "/r",
+		"--https-redirect", "--hsts", "1h", "--access-log", "-", "--access-log-format", "combined", "--access-log-sample", "50%", "--limit", "head=5s", "--limit", "streams=9",
 		"--aws-region", "eu-west-1", "--aws-account", "123456789012", "--aws-buckets", "/b", "--function-url-domain", "fn.example",
 	}
 	want, code, errs := w.serverWith(byFlags...)
@@ -74,7 +81,7 @@ function_url_domain: fn.example
 	if code != 0 || cmp.Diff(want, got, same) != "" {
 		t.Errorf("exit %d %s %s", code, errs, cmp.Diff(want, got, same))
 	}
-	if where := got.Edge.Limits[0].Where + got.Edge.Limits[2].Where; where != file+":16:16: limits.head--limit" {
+	if where := got.Edge.Limits[0].Where + got.Edge.Limits[2].Where; where != file+":22:16: limits.head--limit" {
 		t.Errorf("limits were said at %q", where)
 	}
 }
@@ -88,11 +95,14 @@ func TestAnErrorNamesItsPlaceInTheFile(t *testing.T) {
 		"http: nope":                        ":1:7: http: \"nope\" is not an address",
 		"\nadmin: 0.0.0.0:1":                ":2:8: admin: 0.0.0.0:1 is reachable",
 		"trusted_proxies: [1]":              ":1:1: trusted_proxies: \"1\" is not a network",
-		"https: \":1\"":                     ":1:8: https requires --tls-cert/--tls-key or --tls-dir",
+		"https: \":1\"":                     ":1:8: https requires --tls-cert/--tls-key, --tls-dir or --tls auto",
 		"log_level: loud":                   ":1:12: log_level: \"loud\" is not a level",
 		"max_bundle: 5":                     ":1:13: max_bundle: ",
 		"access_log_sample: 2":              ":1:20: access_log_sample: \"2\" is not a share",
 		"aws_region: x":                     ":1:13: aws_region: \"x\" is not a region",
+		"tls: manual":                       ":1:6: tls: \"manual\" is not known",
+		"hsts: 1h":                          ":1:7: hsts: it is about HTTPS",
+		"acme_email: a@b.c":                 ":1:13: acme_email: it is about certificates",
 		"htp: x":                            ":1:1: htp: the key is not known; did you mean \"http\"?",
 		"certificates: [{cert: a, key: b}]": "--https requires ",
 	} {

@@ -14,6 +14,7 @@ import (
 
 	"teal"
 	"teal/internal/access"
+	"teal/internal/acme"
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/artifact"
@@ -188,6 +189,7 @@ type server struct {
 	lambdaRecords *lambda.Records
 	lambda        *lambda.Backend
 
+	acme       *acme.Manager
 	examiner   *check.Examiner
 	notifier   *notify.Notifier
 	recordings *recording.Store
@@ -257,9 +259,11 @@ func (s *server) assemble(ctx context.Context) error {
 	s.store = typed
 	s.journal = routing.NewJournal(typed)
 	s.gateway = gateway.New()
+	s.acme = s.newCertificates(kv)
 	s.web = front.New(s.edge.configure(front.Config{
 		Config: exchange.Config{
 			Gateway: s.gateway, Logger: cfg.Logger, Override: cfg.Override, Trusted: cfg.Trusted, Limits: cfg.Edge.Limits, Underscores: cfg.Edge.Underscores,
+			Certificates: s.acme, TransportSecurity: s.acme.TransportSecurity(),
 		},
 	}))
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
@@ -298,7 +302,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.assembleControl(kv, minInstances, ended)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
 }
 
 // assembleRoutes builds this node and its two roles that have to do with aliases: the
@@ -385,6 +389,7 @@ func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("Lambda interface", s.lambda.Run)
 	parts.Start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
+	parts.Start("certificates", s.acme.Run)
 	parts.Start("gateway", s.serveGateway)
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()

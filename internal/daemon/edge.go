@@ -7,11 +7,13 @@ import (
 	"os"
 	"sync"
 
+	"teal/internal/acme"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
 	"teal/internal/roles"
+	"teal/internal/store"
 	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
@@ -20,8 +22,9 @@ import (
 type EdgeConfig struct {
 	HTTPS        string // address; "" for none
 	Certificates []certificate.Pair
-	Folders      []string // of certificates
-	AccessLog    string   // file; "-" is standard output, "" no log
+	Folders      []string    // of certificates
+	ACME         acme.Config // where certificates are had from; the server adds what is its own
+	AccessLog    string      // file; "-" is standard output, "" no log
 	Format       accesslog.Format
 	Sample       float64
 	Limits       gateway.Limits
@@ -30,21 +33,23 @@ type EdgeConfig struct {
 
 // edge is what stands between the gateway and the world besides its listener.
 type edge struct {
-	secure       net.Listener // nil without TLS
-	certificates *certificate.Files
-	log          *accesslog.Log  // nil: no access log
-	tracer       *tracing.Tracer // nil: exchanges are not traced
+	secure       net.Listener       // nil without TLS
+	certificates *certificate.Files // the operator's own, nil for none
+	log          *accesslog.Log     // nil: no access log
+	tracer       *tracing.Tracer    // nil: exchanges are not traced
 }
 
 func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 	cfg, logger := d.cfg.Edge, d.cfg.Logger
 	var e edge
 	var err error
-	if cfg.HTTPS != "" {
+	if len(cfg.Certificates)+len(cfg.Folders) > 0 {
 		e.certificates, err = certificate.Open(certificate.Config{Pairs: cfg.Certificates, Folders: cfg.Folders, Logger: logger})
 		if err != nil {
 			return e, err
 		}
+	}
+	if cfg.HTTPS != "" {
 		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
@@ -72,6 +77,20 @@ func (e edge) configure(cfg front.Config) front.Config {
 	return cfg
 }
 
+// newCertificates returns what has certificates: files, and those of an authority.
+func (s *server) newCertificates(kv store.KV) *acme.Manager {
+	c := s.daemon.cfg.Edge.ACME
+	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
+	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
+	if own := s.edge.certificates; own != nil { // a nil *Files in an interface would not be nil
+		c.Own = own
+	}
+	if s.edge.secure != nil {
+		c.Secure = s.edge.secure.Addr()
+	}
+	return acme.New(c)
+}
+
 // startWatching starts what outlives the gateway, which writes its last records
 // when it stops.
 func (e edge) startWatching(parts *roles.Stack) {
@@ -80,6 +99,9 @@ func (e edge) startWatching(parts *roles.Stack) {
 	}
 	if e.tracer != nil {
 		parts.Start("traces", e.tracer.Run)
+	}
+	if e.certificates != nil {
+		parts.Start("certificates of files", e.certificates.Run)
 	}
 }
 
@@ -93,19 +115,15 @@ func (s *server) serveGateway(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var serving sync.WaitGroup
-	errs := make([]error, 3)
-	for i, serve := range []func() error{
-		func() error { return s.web.Serve(ctx, s.front) },
-		func() error { return s.web.ServeTLS(ctx, e.secure, e.certificates.Certificate) },
-		func() error { return e.certificates.Run(ctx) },
-	} {
-		serving.Go(func() {
-			defer stop()
-			errs[i] = serve()
-		})
-	}
+	var secure error
+	serving.Go(func() {
+		defer stop()
+		secure = s.web.ServeTLS(ctx, e.secure, s.acme.Certificate)
+	})
+	plain := s.web.Serve(ctx, s.front)
+	stop()
 	serving.Wait()
-	return errors.Join(errs...)
+	return errors.Join(plain, secure)
 }
 
 // announceSecure makes the address for TLS known.

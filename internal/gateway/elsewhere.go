@@ -27,6 +27,12 @@ type Redirection struct {
 	prefix   string // of the route
 }
 
+// Securely is the redirection of a request to the same path over TLS, at origin, such as
+// https://shop.example: for good, and with its method.
+func Securely(origin string) *Redirection {
+	return &Redirection{redirect: teal.Redirect{To: origin, Status: 308}}
+}
+
 // Error implements error.
 func (r *Redirection) Error() string { return "the route leads to " + r.redirect.To }
 

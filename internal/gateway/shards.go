@@ -32,6 +32,18 @@ func (s shards[K, V]) get(key K) (V, bool) {
 	return v, ok
 }
 
+// each calls visit with every value, in no order.
+func (s shards[K, V]) each(visit func(V)) {
+	if s.array == nil {
+		return
+	}
+	for _, shard := range s.array {
+		for _, v := range shard {
+			visit(v)
+		}
+	}
+}
+
 // edit starts a changed copy. The map itself stays as it is.
 func (s shards[K, V]) edit() *shardsEdit[K, V] {
 	e := &shardsEdit[K, V]{array: new([shardCount]map[K]V), own: map[uint64]struct{}{}}

@@ -106,6 +106,20 @@ func (t *Table) App(name string) (App, bool) {
 	return App{}, false
 }
 
+// LiveHosts returns the hosts of routes by which live sends requests somewhere, in lower
+// case and sorted; a wildcard begins with "*.".
+func (t *Table) LiveHosts() []string {
+	seen := map[string]bool{}
+	t.apps.each(func(r *record) {
+		for at, live := range r.claims {
+			if live && at.host != "" {
+				seen[shownHost(at.host)] = true
+			}
+		}
+	})
+	return slices.Sorted(maps.Keys(seen))
+}
+
 // changeClaims returns the nodes after an app's claims have changed. It touches
 // only the places whose claim is different.
 func (t *Table) changeClaims(app string, before, after map[place]bool) (shards[place, node], error) {

@@ -30,6 +30,13 @@ type serverFile struct {
 	Certificates []certificateFiles `yaml:"certificates"`
 	Folders      []text             `yaml:"tls_dir"`
 
+	TLS       text `yaml:"tls"`
+	Directory text `yaml:"acme_directory"`
+	Email     text `yaml:"acme_email"`
+	Roots     text `yaml:"acme_ca_roots"`
+	Redirect  bool `yaml:"https_redirect"`
+	HSTS      text `yaml:"hsts"`
+
 	AccessLog text `yaml:"access_log"`
 	Format    text `yaml:"access_log_format"`
 	Sample    text `yaml:"access_log_sample"`

@@ -87,6 +87,18 @@ func (f *Files) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error
 	return f.current.Load().pick(hello), nil
 }
 
+// Named returns the certificate for the name that the client gives, nil for none.
+func (f *Files) Named(hello *tls.ClientHelloInfo) *tls.Certificate {
+	return f.current.Load().named(hello)
+}
+
+// Default returns the first certificate of all.
+func (f *Files) Default() *tls.Certificate { return f.current.Load().first }
+
+// Covers reports whether there is a certificate for a host, which may be a wildcard, in
+// lower case.
+func (f *Files) Covers(host string) bool { return len(f.current.Load().of(host)) > 0 }
+
 // look reads the files once and uses what has changed and fits. What cannot be
 // read or used is left as it was, and said once.
 func (f *Files) look() {

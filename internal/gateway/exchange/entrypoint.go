@@ -83,6 +83,11 @@ func (x *Exchange) claim(head gateway.Head) (gateway.Claim, error) {
 	case env != nil:
 		return env.Preview(head)
 	}
+	if !x.at.Secure && x.policy.certificates != nil {
+		if err := x.beforeRoutes(head.Host, head.Path); err != nil {
+			return gateway.Claim{}, err
+		}
+	}
 	head.Version, head.Alias = overrides(x.in)
 	if (head.Version != "" || head.Alias != "") && !x.policy.mayOverride(x.peer.Addr, x.in) {
 		return gateway.Claim{}, gateway.PublicErrorf(teal.CodeOverrideForbidden, "this client may not choose a version with %s or %s", headerVersion, headerAlias)

@@ -31,6 +31,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &elsewhere):
 		return elsewhere.Status()
+	case isProof(err):
+		return statusOK
 	case teal.IsCode(err, teal.CodeMethodNotAllowed):
 		return statusMethodNotAllowed
 	case errors.Is(err, ErrBodyStalled), errors.Is(err, errHeadStalled):

@@ -13,6 +13,7 @@ type FileAnswer struct {
 	HasBody bool // false for HEAD, too
 
 	version string
+	secure  string // of Strict-Transport-Security; "" for none
 }
 
 // File decides what is answered by a component that has files.
@@ -22,7 +23,7 @@ func (x *Exchange) File() (FileAnswer, error) {
 	if err != nil {
 		return FileAnswer{}, err
 	}
-	return FileAnswer{FileAnswer: answer, HasBody: answer.Length > 0 && q.Method != "HEAD", version: x.Claim.Env.Label()}, nil
+	return FileAnswer{FileAnswer: answer, HasBody: answer.Length > 0 && q.Method != "HEAD", version: x.Claim.Env.Label(), secure: x.transportSecurity()}, nil
 }
 
 // fileRequest reads what of the request is about files. Of a list that stands in several
@@ -100,6 +101,7 @@ func (a *FileAnswer) WriteHead(to Fields) {
 	if a.Location != "" {
 		to.Add("Location", a.Location)
 	}
+	addTransportSecurity(to, a.secure)
 	to.Add(headerVersion, a.version)
 }
 

@@ -18,12 +18,13 @@ type Invocation struct {
 	policy  *Policy
 	claim   gateway.Claim
 	request payload.Request
+	secure  string // of Strict-Transport-Security; "" for none
 }
 
 // Invocation returns the invocation that the request asks for. port is the listener's,
 // "" for none.
 func (x *Exchange) Invocation(port string, body []byte, now time.Time) Invocation {
-	return Invocation{policy: x.policy, claim: x.Claim, request: x.event(port, body, now)}
+	return Invocation{policy: x.policy, claim: x.Claim, request: x.event(port, body, now), secure: x.transportSecurity()}
 }
 
 // Request returns what the event says.
@@ -114,11 +115,12 @@ type FunctionAnswer struct {
 
 	head    functionHead
 	version string
+	secure  string // of Strict-Transport-Security; "" for none
 }
 
 // Answer returns an answer of the function as the client gets it.
 func (i *Invocation) Answer(r payload.Response) FunctionAnswer {
-	a := FunctionAnswer{Status: r.Status, Body: r.Body, Length: int64(len(r.Body)), head: functionHead(r), version: i.claim.Env.Label()}
+	a := FunctionAnswer{Status: r.Status, Body: r.Body, Length: int64(len(r.Body)), head: functionHead(r), version: i.claim.Env.Label(), secure: i.secure}
 	if r.Status == statusNoContent || r.Status == statusNotModified {
 		a.Length = -1
 	}
@@ -130,7 +132,7 @@ func (i *Invocation) Answer(r payload.Response) FunctionAnswer {
 
 // WriteHead writes the fields of the answer, as Exchange.PassResponse does.
 func (a *FunctionAnswer) WriteHead(to Fields) (dated bool) {
-	return passResponse(to, &a.head, a.version)
+	return passResponse(to, &a.head, a.version, a.secure)
 }
 
 // functionHead is the head of a function's response.

@@ -24,9 +24,15 @@ type Config struct {
 	// they could be taken for what Teal or a trusted peer says. Behind WSGI and CGI
 	// X_Real_IP and X-Real-IP are the same.
 	Underscores bool
-	Limits      gateway.Limits
-	Log         gateway.Log    // nil: exchanges are not logged
-	Tracer      gateway.Tracer // nil: exchanges are not traced
+	// Certificates, if set, is asked about requests that come to everybody's listeners
+	// without TLS.
+	Certificates Certificates
+	// TransportSecurity is the value of Strict-Transport-Security in what is answered
+	// over TLS; "" is none.
+	TransportSecurity string
+	Limits            gateway.Limits
+	Log               gateway.Log    // nil: exchanges are not logged
+	Tracer            gateway.Tracer // nil: exchanges are not traced
 }
 
 // ConnectAttempts bounds how many endpoints are tried for one request when
@@ -46,6 +52,10 @@ type Policy struct {
 	rules    headerRules
 	log      gateway.Log
 	tracer   gateway.Tracer
+
+	certificates      Certificates // nil for none
+	transportSecurity string
+
 	bodies   *budget
 	failures failureBudget
 }
@@ -61,6 +71,9 @@ func NewPolicy(config Config) *Policy {
 		rules:    headerRules{underscores: config.Underscores},
 		log:      config.Log,
 		tracer:   config.Tracer,
+
+		certificates:      config.Certificates,
+		transportSecurity: config.TransportSecurity,
 	}
 	p.bodies = newBudget(int64(p.Limits.FunctionBodies))
 	nobody := func(netip.Addr) bool { return false }

@@ -31,6 +31,7 @@ type Answer struct {
 
 	failure failure
 	grpc    bool
+	secure  string // of Strict-Transport-Security; "" for none
 }
 
 // failure is a request that Teal itself answers with an error.
@@ -42,6 +43,7 @@ type failure struct {
 	method    string
 	path      string
 	location  string // where the client is sent instead; "" for nowhere
+	proof     *proof // what the client, a certificate authority, is told; nil for nothing
 }
 
 // Fail decides what is answered to a request for which there is no answer of a
@@ -50,8 +52,9 @@ func (x *Exchange) Fail(err error) Answer {
 	err = x.Claim.Explain(err)
 	f := x.failureOf(err)
 	a := answerOf(f)
+	a.secure = x.transportSecurity()
 	x.Answered(a.Status)
-	if f.location == "" {
+	if f.location == "" && f.proof == nil {
 		x.code = teal.CodeOf(err)
 	}
 	x.Result.Fault = faultOf(err, a.Status)
@@ -67,8 +70,11 @@ func (x *Exchange) Fail(err error) Answer {
 
 func answerOf(f failure) Answer {
 	status := statusOf(f.err)
-	if f.location != "" {
+	switch {
+	case f.location != "":
 		return Answer{Status: status, Body: []byte{}, failure: f}
+	case f.proof != nil:
+		return Answer{Status: status, Body: []byte(f.proof.text), failure: f}
 	}
 	return Answer{Status: status, Body: f.document(status), failure: f}
 }
@@ -84,6 +90,7 @@ const retryAfter = "1"
 
 // WriteHead writes the fields of the answer, without framing.
 func (a Answer) WriteHead(to Fields) {
+	addTransportSecurity(to, a.secure)
 	if version := a.failure.claim.Version; version > 0 {
 		to.Add(headerVersion, version.String())
 	}
@@ -100,6 +107,10 @@ func (a Answer) WriteHead(to Fields) {
 	}
 	if a.failure.location != "" {
 		to.Add("Location", a.failure.location)
+		return
+	}
+	if a.failure.proof != nil {
+		to.Add(headerContentType, "application/octet-stream")
 		return
 	}
 	if only := (*gateway.NotAllowed)(nil); errors.As(a.failure.err, &only) {
@@ -137,6 +148,7 @@ func (x *Exchange) failureOf(err error) failure {
 	if elsewhere := (*gateway.Redirection)(nil); errors.As(err, &elsewhere) {
 		f.location = elsewhere.Location(f.path, strings.Clone(line.RawQuery))
 	}
+	f.proof, _ = errors.AsType[*proof](err)
 	return f
 }
 

@@ -20,18 +20,24 @@ func (x *Exchange) Begins(status int, head Head) {
 // which version has answered. Framing is the carrier's, and so is the Date of a
 // response that has none: dated reports whether it has (RFC 9110, section 6.6.1).
 func (x *Exchange) PassResponse(to Fields, from Head) (dated bool) {
-	return passResponse(to, from, x.Claim.Env.Label())
+	return passResponse(to, from, x.Claim.Env.Label(), x.transportSecurity())
 }
 
-func passResponse(to Fields, from Head, version string) (dated bool) {
+func passResponse(to Fields, from Head, version, secure string) (dated bool) {
 	for i := range from.Len() {
 		name, value, endToEnd := from.Field(i)
 		if !endToEnd || isName(name, headerVersion) {
 			continue
 		}
 		to.Add(name, value)
-		dated = dated || isName(name, headerDate)
+		switch {
+		case isName(name, headerDate):
+			dated = true
+		case secure != "" && isName(name, headerTransportSecurity):
+			secure = "" // the application has said more
+		}
 	}
+	addTransportSecurity(to, secure)
 	to.Add(headerVersion, version)
 	return dated
 }

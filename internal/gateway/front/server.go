@@ -77,7 +77,9 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 func (s *Server) ServeTLS(ctx context.Context, l net.Listener, certificate func(*tls.ClientHelloInfo) (*tls.Certificate, error)) error {
 	secure := &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
+		// The last is for a certificate authority that asks who has a host (RFC 8737): it
+		// sees a certificate and goes.
+		NextProtos: []string{"h2", "http/1.1", "acme-tls/1"},
 		// Small records would reach a client's parser earlier on slow links; they
 		// cost a system call each.
 		DynamicRecordSizingDisabled: true,
