@@ -377,9 +377,11 @@ func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
 	for _, ready := range []<-chan struct{}{s.routes.Ready(), s.manager.Recovered()} {
-		if err := parts.Await(ctx, ready); ctx.Err() != nil {
-			return nil
-		} else if err != nil {
+		err := parts.Await(ctx, ready)
+		switch {
+		case ctx.Err() != nil:
+			return nil //nolint:nilerr // it was told to end
+		case err != nil:
 			return fmt.Errorf("daemon: %w", err)
 		}
 	}

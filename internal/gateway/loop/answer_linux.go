@@ -158,6 +158,8 @@ func (c *clientConn) afterAnswer(bodyRead bool) {
 	t.body.Release()
 	c.endFile()
 	switch {
+	case c.stream != nil && !bodyRead && c.stream.isComing():
+		c.lingerOnStream()
 	case c.stream != nil:
 		c.detach()
 	case !bodyRead || t.closes && c.r < c.w:
@@ -190,6 +192,12 @@ func (c *clientConn) startLingering() {
 }
 
 func (c *clientConn) linger() {
+	if c.stream != nil {
+		if c.stream.isOver() {
+			c.detach()
+		}
+		return
+	}
 	for c.loop.readsLeft > 0 {
 		c.loop.readsLeft--
 		c.base, c.head, c.r, c.w = 0, nil, 0, 0

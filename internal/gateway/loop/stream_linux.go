@@ -36,6 +36,7 @@ type stream struct {
 	done     bool            // they have said all
 	pushed   int64           // bytes of the body that have arrived
 	given    int64           // …that have been given back to the windows
+	lingers  int64           // when the rest of the body is not waited for any more
 	text     []byte          // of the trailer
 	trailer  http1.Body
 }
@@ -226,6 +227,13 @@ func (c *clientConn) receive(piece []byte) {
 	case clientAnswering, clientFetching, clientSendingFile, clientGone:
 		st.session.codec.Use(&st.Stream, len(piece)) // nobody wants it
 		return
+	case clientLingering:
+		st.session.codec.Use(&st.Stream, len(piece))
+		if !c.loop.stopping {
+			c.deadline = min(c.loop.at(exchange.LingerTime), st.lingers)
+		}
+		c.loop.later(c)
+		return
 	}
 	if st.refused != nil {
 		st.session.codec.Use(&st.Stream, len(piece))
@@ -362,6 +370,25 @@ func hasTrailer(trailer *http1.Fields, pass func(name []byte) bool) bool {
 		}
 	}
 	return false
+}
+
+// isComing reports whether the client has the whole answer and has not ended its side.
+func (s *stream) isComing() bool { return s.Ended() && !s.isOver() && !s.Received() }
+
+// lingerOnStream throws away what still comes of a body that was refused. A client that
+// is sending takes a reset for a failure, and does not look at the answer that it has:
+// its stream is only reset when it pauses, or goes on for exchange.StreamLingerTime.
+func (c *clientConn) lingerOnStream() {
+	st := c.stream
+	if left := st.pushed - st.given; left > 0 {
+		st.session.codec.Use(&st.Stream, int(left))
+		st.given = st.pushed
+	}
+	c.rest()
+	c.state = clientLingering
+	st.lingers = c.loop.at(exchange.StreamLingerTime)
+	c.deadline = c.loop.at(exchange.LingerTime)
+	st.session.touch()
 }
 
 // endStream takes a stream out of its session. One that has not ended on both sides is
