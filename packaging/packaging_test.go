@@ -40,7 +40,6 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// Seen red with the time of now in the tarball, and with the machine's name in the rpm.
 func TestTheSameCommitMakesTheSameFiles(t *testing.T) {
 	paths, err := filepath.Glob(filepath.Join(built, "*"))
 	if err != nil || len(paths) != 4 {
@@ -84,8 +83,7 @@ var parts = []string{
 	"/usr/share/zsh/vendor-completions/_teal", "/usr/share/fish/vendor_completions.d/teal.fish", "/usr/share/doc/teal/operations.md",
 }
 
-// dpkg installs, upgrades, removes and purges it, in a system of its own. Seen red with
-// settings that are no conffile, with data removed at once, and without purge.
+// dpkg installs, upgrades, removes and purges it, in a system of its own.
 func TestTheDebInstalled(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can install a package, also in a folder")
@@ -168,8 +166,7 @@ func TestTheRPM(t *testing.T) {
 	command(t, "rpm", "--checksig", "--nosignature", of(t, "*.rpm"))
 }
 
-// Everything in the tarball can be read to its end. Seen red with the end of the
-// compression missing.
+// Everything in the tarball can be read to its end.
 func TestTheTarball(t *testing.T) {
 	f, err := os.Open(of(t, "*.tar.gz"))
 	if err != nil {

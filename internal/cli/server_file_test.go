@@ -25,8 +25,6 @@ func (w *world) serverWith(args ...string) (got cli.ServeOptions, code int, errs
 	return got, code, err.String()
 }
 
-// Seen red with the file applied over flags, with the limits of the file after those
-// of the command line, and with the key of a pair taken from the file.
 func TestFlagsWinOverTheFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -86,7 +84,7 @@ function_url_domain: fn.example
 	}
 }
 
-// What is wrong is told where it was given. Seen red with origins that know nothing.
+// What is wrong is told where it was given.
 func TestAnErrorNamesItsPlaceInTheFile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -117,8 +115,7 @@ func TestAnErrorNamesItsPlaceInTheFile(t *testing.T) {
 	}
 }
 
-// Where this user has no server, the machine's is meant. Seen red with the user's own
-// directory taken although it does not exist.
+// Where this user has no server, the machine's is meant.
 func TestTheServiceOfTheMachineIsFound(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -141,8 +138,7 @@ func TestTheServiceOfTheMachineIsFound(t *testing.T) {
 	}
 }
 
-// What a flag says can stand in the file, but for what is about the file itself. Seen
-// red with a flag more, and with a key left out.
+// What a flag says can stand in the file, but for what is about the file itself.
 func TestEveryFlagHasAKey(t *testing.T) {
 	t.Parallel()
 	root := cli.Commands()

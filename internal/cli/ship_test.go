@@ -25,7 +25,7 @@ func TestDeployTellsWhatStaysBehind(t *testing.T) {
 }
 
 // Code that the server removes between the look for it and the deploy is sent again, a
-// few times. Seen red without the second try.
+// few times. Seen red with one try.
 func TestDeploySendsCodeAgainThatWasRemovedMeanwhile(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -73,7 +73,7 @@ func TestCrashInTheMiddle(t *testing.T) {
 			r.logs.find(t, "\tStatus: error\tError Type: Runtime.ExitError")
 			// The next one waits for the instance that comes in its place.
 			r.ok("{}")
-			eventually(t, "the restart is counted", func() bool { // seen red with nothing counted in failed
+			eventually(t, "the restart is counted", func() bool {
 				instances, restarts, _ := r.Inspect()
 				return restarts == 1 && len(instances) == 1 && instances[0].Restarts == 0
 			})

@@ -83,10 +83,9 @@ var leavesOut = []string{"env", "headers", "json", "capture", "body", "routes", 
 // zeroIsDefault lists keys whose default is what 0 means, as their descriptions say.
 var zeroIsDefault = []string{"hold", "retries", "repeat", "replay", "doubt_after", "approval", "slack", "strip", "writable"}
 
-// Every key of every kind of section is given every hostile value: it is refused, with a
-// line and a sentence, or it is taken and what comes of it passes the domain. What is
-// empty is never taken for what leaving the key out means, when that is not empty. Seen
-// red with methods: [] taken for all methods, and status: 0 for 200 to 399.
+// Every key of every kind of section is given every hostile value: it is refused, with
+// a line and a sentence, or it is taken and what comes of it passes the domain. What is
+// empty is never taken for what leaving the key out means, when that is not empty.
 func TestEveryKeyStandsHostileValues(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{}

@@ -11,8 +11,6 @@ import (
 	"teal"
 )
 
-// Seen red with keys sorted, with a list's first value alone, and with one place for
-// all limits.
 func TestSettingsOfAServer(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "teal-server.conf")

@@ -10,8 +10,6 @@ import (
 	"time"
 )
 
-// Seen red without each of the messages, with the signs of life ending when the server
-// begins to stop, and with a server that stops before it was ready called ready.
 func TestWhatTheServiceManagerIsTold(t *testing.T) {
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "notify"), Net: "unixgram"})
 	if err != nil {

@@ -96,9 +96,8 @@ func (s *server) awaitMeasured(app, what string, before func(), ok func(failing 
 }
 
 // A function that fails all of its requests, and a service that ends, are seen where a
-// person looks first, within seconds and in the words of both. Seen red with a status
-// that tells the state alone, with a service's starts not counted, and with the raw path
-// in the place of the route.
+// person looks first, within seconds and in the words of both. Seen red with traffic left
+// out of the status.
 func TestWhatFailsIsSeenInStatus(t *testing.T) {
 	defer contained(t)
 	t.Parallel()

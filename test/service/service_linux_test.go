@@ -135,9 +135,7 @@ func (m *manager) hears(want string) {
 	}
 }
 
-// A request that comes before the server does is answered by it. Seen red with an
-// address of the server's own beside the socket (the request waited for ever), without
-// any of the messages, and with capabilities left to children.
+// A request that comes before the server does is answered by it.
 func TestTheServerAsAService(t *testing.T) {
 	t.Parallel()
 	m := newManager(t)
@@ -190,8 +188,7 @@ func (m *manager) checkCapabilities(pid int) {
 	}
 }
 
-// A socket that nobody would serve keeps the server from starting. Seen red with each
-// case taken.
+// A socket that nobody would serve keeps the server from starting.
 func TestSocketsThatDoNotFit(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{

@@ -46,8 +46,6 @@ func carryOut(t *testing.T, steps []Step, err error) (says []string) {
 	return says
 }
 
-// Seen red with settings that are replaced, with the user added twice, and with a unit
-// that starts the packaged program.
 func TestInstallAndUninstall(t *testing.T) {
 	t.Parallel()
 	target := system(t)
@@ -97,7 +95,7 @@ func TestAPackagedServiceIsLeftAlone(t *testing.T) {
 	}
 }
 
-// Systemd itself reads the units. Seen red with Type=notifyy and with WatchdogSecs.
+// Systemd itself reads the units.
 func TestTheUnitsAreRight(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
