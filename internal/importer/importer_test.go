@@ -113,6 +113,11 @@ func deployable(t testing.TB, result Result, variables map[string]string) *manif
 			t.Fatal(err)
 		}
 	}
+	for name, folder := range m.Code {
+		if m.Spec.Components[name].Function == nil {
+			write(folder + "/of-the-layer")
+		}
+	}
 	for name, c := range m.Spec.Components {
 		code := m.Code[name]
 		if strings.HasSuffix(code, ".zip") { // packed code is the artifact package's matter

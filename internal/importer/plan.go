@@ -37,6 +37,9 @@ type function struct {
 	memory   leaf
 	timeout  leaf
 	min, max leaf // of concurrency
+	layers   []leaf
+	retries  leaf // of events
+	age      leaf // of events, at most
 	payload  leaf
 	env      []variable
 }

@@ -186,6 +186,7 @@ func (s *sam) resource(p yamltree.Pair, at place) {
 		s.functionResource(p, at)
 	case kind == "AWS::Serverless::Api", kind == "AWS::Serverless::HttpApi":
 		s.leave(at, "Teal's gateway takes its place: routes are made of the functions' events, and stages, authorizers, CORS and domains of the API are not taken")
+	case kind == layerType: // taken with the functions that have it
 	case kind == "AWS::Lambda::Function":
 		s.leave(at, "only functions of the type %s are imported", functionType)
 	default:

@@ -170,6 +170,8 @@ var samProperties = map[string]func(f *samFunction, p property){
 	"ProvisionedConcurrencyConfig": (*samFunction).provisioned,
 	"Environment":                  (*samFunction).environment,
 	"Events":                       (*samFunction).events,
+	"EventInvokeConfig":            (*samFunction).eventInvokeConfig,
+	"Layers":                       (*samFunction).layers,
 	"FunctionUrlConfig":            (*samFunction).functionURL,
 	"AutoPublishAlias":             (*samFunction).autoPublishAlias,
 	"DeploymentPreference":         (*samFunction).deploymentPreference,
@@ -199,9 +201,7 @@ var samReasons = map[string]string{
 	"Description":              "Teal keeps no descriptions",
 	"VersionDescription":       "Teal keeps no descriptions",
 	"KmsKeyArn":                "variables are kept as they are, in the server's data directory",
-	"EventInvokeConfig":        asynchronous,
 	"DeadLetterQueue":          "Teal has no dead letter queues; an on-failure destination does that",
-	"Layers":                   layers,
 	"SnapStart":                "Teal keeps instances warm instead: concurrency.min",
 	"RuntimeManagementConfig":  "the server's own interpreters are what runs",
 }
@@ -210,8 +210,8 @@ const (
 	alarms       = "Teal compares the errors and latencies of both versions itself; what else counts can be asked of Prometheus (release.watch.queries)"
 	signedURL    = "signed function URLs are made with `aws lambda create-function-url-config` against Teal; a route would be open to everybody"
 	credentials  = "functions run as the server does; credentials for AWS are given to them in env"
-	asynchronous = "set it with `aws lambda put-function-event-invoke-config` against Teal"
-	layers       = "put what the layer holds into the code, or add the layer with AWS's tools against Teal"
+	destinations = "name a URL or a function as on_success or on_failure of async in teal.yaml"
+	layers       = "fetch the layer and name its folder or .zip under layers in teal.yaml, or add it with AWS's tools against Teal"
 )
 
 // leaf reads a text that has to be known here and now.

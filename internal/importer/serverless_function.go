@@ -77,7 +77,7 @@ func (f *slsFunction) complete(n *yamltree.Node) (reason string) {
 var functionReasons = map[string]string{
 	"role": credentials, "iamRoleStatements": credentials, "vpc": providerReasons["vpc"], "tracing": providerReasons["tracing"],
 	"architecture": providerReasons["architecture"], "tags": "Teal has no tags", "description": "Teal keeps no descriptions",
-	"layers": layers, "destinations": asynchronous, "maximumRetryAttempts": asynchronous, "maximumEventAge": asynchronous,
+	"layers": layers, "destinations": destinations,
 	"onError": samReasons["DeadLetterQueue"], "ephemeralStorageSize": samReasons["EphemeralStorage"], "snapStart": samReasons["SnapStart"],
 	"fileSystemConfig": samReasons["FileSystemConfigs"], "logRetentionInDays": providerReasons["logRetentionInDays"], "disableLogs": providerReasons["logs"],
 }
@@ -93,6 +93,10 @@ func (f *slsFunction) key(key string, n *yamltree.Node, at place) {
 		f.memory = f.number(n, at, f.report.memory)
 	case "timeout":
 		f.timeout = f.number(n, at, f.report.timeout)
+	case "maximumRetryAttempts":
+		f.function.retries = f.number(n, at, f.report.retries)
+	case "maximumEventAge":
+		f.function.age = f.number(n, at, f.report.age)
 	case "reservedConcurrency":
 		f.max = f.number(n, at, f.count)
 	case "provisionedConcurrency":

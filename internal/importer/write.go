@@ -44,23 +44,39 @@ func (f *function) write(b *strings.Builder) {
 			fmt.Fprintf(b, "    %s: %s\n", line.key, scalar(line.text))
 		}
 	}
-	var bounds []string
-	for _, bound := range []struct {
-		key string
-		leaf
-	}{{"min", f.min}, {"max", f.max}} {
-		if bound.text != "" {
-			bounds = append(bounds, bound.key+": "+bound.text)
+	flow(b, "concurrency", pair{"min", f.min}, pair{"max", f.max})
+	if len(f.layers) > 0 {
+		folders := make([]string, len(f.layers))
+		for i, l := range f.layers {
+			folders[i] = scalar(l.text)
 		}
+		fmt.Fprintf(b, "    layers: [%s]\n", strings.Join(folders, ", "))
 	}
-	if len(bounds) > 0 {
-		fmt.Fprintf(b, "    concurrency: {%s}\n", strings.Join(bounds, ", "))
-	}
+	flow(b, "async", pair{"retries", f.retries}, pair{"max_age", f.age})
 	if len(f.env) > 0 {
 		b.WriteString("    env:\n")
 	}
 	for _, v := range f.env {
 		fmt.Fprintf(b, "      %s: %s\n", scalar(v.name), quoted(v.value.text))
+	}
+}
+
+// pair is one key of a mapping and its value.
+type pair struct {
+	key string
+	leaf
+}
+
+// flow writes a mapping of a function in one line; nothing where no value is known.
+func flow(b *strings.Builder, key string, pairs ...pair) {
+	var known []string
+	for _, p := range pairs {
+		if p.text != "" {
+			known = append(known, p.key+": "+p.text)
+		}
+	}
+	if len(known) > 0 {
+		fmt.Fprintf(b, "    %s: {%s}\n", key, strings.Join(known, ", "))
 	}
 }
 
