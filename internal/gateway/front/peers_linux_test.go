@@ -490,6 +490,36 @@ func TestARequestIsSentOnceMoreWhenThatIsSafe(t *testing.T) {
 	}
 }
 
+// The second try goes to another instance: for one that has been killed the kernel may
+// still accept connections, which come to nothing.
+//
+// Seen red with redial in the place of tryAnother (502).
+func TestTheSecondTryGoesToAnotherInstance(t *testing.T) {
+	var dying atomic.Bool
+	first := rawBackend(t, func(c net.Conn, r *bufio.Reader) {
+		for {
+			if _, err := http.ReadRequest(r); err != nil || dying.Load() {
+				return
+			}
+			_, _ = io.WriteString(c, ok)
+		}
+	})
+	second := backend(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	for _, method := range []string{"GET", "PUT"} {
+		dying.Store(false)
+		s := start(t, service(first, second), exchange.Config{})
+		c, r := s.dialRaw("")
+		for i := range 3 { // in turn: the third is for the first instance again
+			dying.Store(i == 2)
+			send(t, c, method+" / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ndata")
+			if response, body := readResponse(t, r, method); response.StatusCode != 200 || i == 2 && body != "data" {
+				t.Errorf("%s %d: %d %q", method, i, response.StatusCode, body)
+			}
+		}
+		s.nothingInFlight()
+	}
+}
+
 // What is more than the limits waits, and what is more than may wait is refused
 // at once.
 //

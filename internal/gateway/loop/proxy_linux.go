@@ -186,6 +186,33 @@ func (c *clientConn) redial() {
 	c.dial(u.pool)
 }
 
+// tryAnother sends the request once more, on a new connection: to another instance where
+// there is one, because the one that broke may be ending, and the kernel may go on
+// accepting connections for it.
+func (c *clientConn) tryAnother() {
+	t := c.exchange
+	other, err := t.Claim.Component.Endpoints.Claim()
+	if err != nil {
+		c.redial()
+		return
+	}
+	if to := other.Address(); to.Scheme != "http" || to.Host == t.endpoint.Address().Host {
+		other.Done(false)
+		c.redial()
+		return
+	}
+	u := t.upstream
+	t.upstream = nil
+	u.close()
+	t.endpoint.Done(false)
+	t.endpoint = other
+	if p := c.loop.poolFor(t.Claim.Env, other.Address().Host); p.isFull() {
+		c.queue(p)
+	} else {
+		c.dial(p)
+	}
+}
+
 // relay moves what can be moved between the client and the instance, both ways.
 func (c *clientConn) relay() bool {
 	t := c.exchange

@@ -58,7 +58,7 @@ func (c *clientConn) instanceBroke(u *upstreamConn) {
 	t.resent, t.sent = true, false
 	c.r = t.head
 	t.up.reset(t.request.Length(), t.request.Length() == http1.Chunked)
-	c.redial()
+	c.tryAnother()
 }
 
 // takeHead passes on a head of the instance; false means that the request has
