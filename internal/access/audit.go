@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"teal"
 )
@@ -72,6 +73,8 @@ type Audit struct {
 	size int64
 	seq  uint64
 	torn bool // the file ends in half a line
+
+	refusals map[string]refusals // by who gave the orders
 }
 
 // AuditConfig is what an Audit needs. Dir is required.
@@ -90,7 +93,7 @@ type AuditConfig struct {
 // each order tries again.
 func OpenAudit(cfg AuditConfig) (*Audit, error) {
 	a := &Audit{
-		dir: cfg.Dir, most: cmp.Or(cfg.FileSize, auditFileSize), failing: cfg.Failing, now: cfg.Now, dirty: make(chan struct{}, 1),
+		dir: cfg.Dir, most: cmp.Or(cfg.FileSize, auditFileSize), failing: cfg.Failing, now: cfg.Now, dirty: make(chan struct{}, 1), refusals: map[string]refusals{},
 	}
 	if a.failing == nil {
 		a.failing = func(error) {}
@@ -210,15 +213,70 @@ func (o *Order) End(done bool, after string) {
 	a.write(e.bounded())
 }
 
-// bounded returns the entry with texts of bounded lengths.
+// bounded returns the entry with texts of bounded lengths, in which nothing looks like
+// another entry: strangers choose some of them.
 func (e Entry) bounded() Entry {
-	for _, text := range []*string{&e.By, &e.From, &e.Note, &e.Before, &e.After, &e.Message} {
-		if len(*text) > maxAuditText {
-			*text = strings.ToValidUTF8((*text)[:maxAuditText], "") + "…"
-		}
+	for _, text := range []*string{&e.By, &e.From, &e.Order, &e.Note, &e.Before, &e.After, &e.Message} {
+		*text = plain(*text, maxAuditText)
 	}
+	e.App = plain(e.App, teal.MaxNameLength)
 	return e
 }
+
+// plain returns the beginning of a text without what a terminal obeys or hides: control
+// characters and those that change the direction of writing.
+func plain(text string, most int) string {
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// Refuse notes an order that its caller may not give. A caller has so many of them noted
+// at once, and one more each minute; what is beyond that is counted, so that nobody can
+// push out of the audit what others have done.
+func (a *Audit) Refuse(e Entry, code teal.Code, message string) {
+	e.At, e.Outcome, e.Code, e.Message = a.now(), OutcomeRefused, code, message
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	r := a.refusals[e.By]
+	if r.at.IsZero() {
+		r.left = freeRefusals
+	}
+	r.left = min(freeRefusals, r.left+float64(e.At.Sub(r.at))/float64(refusalEvery))
+	r.at = e.At
+	if r.left < 1 {
+		r.skipped++
+		a.refusals[e.By] = r
+		return
+	}
+	if r.skipped > 0 {
+		e.Message = fmt.Sprintf("%s (and %d more since the last that was noted)", plain(e.Message, maxAuditText/2), r.skipped)
+	}
+	r.left, r.skipped = r.left-1, 0
+	a.refusals[e.By] = r
+	a.seq++
+	e.Seq = a.seq
+	a.write(e.bounded())
+}
+
+// refusals are those of one caller.
+type refusals struct {
+	left    float64 // that may still be noted, as of at
+	at      time.Time
+	skipped int // that were not noted
+}
+
+// Bounds of what is noted of refused orders. There are no more callers than tokens.
+const (
+	freeRefusals = 20
+	refusalEvery = time.Minute
+)
 
 // write appends an entry. The caller holds the lock.
 func (a *Audit) write(e Entry) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"teal"
 	"teal/internal/access"
@@ -219,5 +220,35 @@ func TestOrdersAtTheSameTime(t *testing.T) {
 	}
 	if len(got) != 400 {
 		t.Errorf("%d orders", len(got))
+	}
+}
+
+// Who may do nothing cannot push out of the audit what others have done, nor write what
+// looks like somebody else's order. Seen red with refused orders noted like others, and
+// without plain.
+func TestRefusedOrdersAreBounded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	audit := openAudit(t, access.AuditConfig{Dir: t.TempDir(), Now: func() time.Time { return now }})
+	audit.Begin(access.Entry{By: "ann", Order: "rollback", App: "shop"}).End(true, "")
+	forged := "x\n2026-03-04 05:06:07  delete-app other\n  by ann\x1b[8m\u202e" + strings.Repeat("y", 60_000)
+	for range 1000 {
+		audit.Refuse(access.Entry{By: "eve", Order: "stop-app", App: forged, Note: forged}, teal.CodeForbidden, "no")
+	}
+	got := read(t, audit, access.AuditQuery{})
+	if len(got) != 21 || got[0].By != "ann" {
+		t.Fatalf("%d entries, the first by %s", len(got), got[0].By)
+	}
+	for _, e := range got {
+		if len(e.App) > 200 || strings.ContainsAny(e.App+e.Note, "\n\x1b\u202e") {
+			t.Errorf("%.200q, %.200q", e.App, e.Note)
+		}
+	}
+	now = now.Add(time.Minute)
+	audit.Refuse(access.Entry{By: "eve", Order: "stop-app"}, teal.CodeForbidden, "no")
+	audit.Refuse(access.Entry{By: "bob", Order: "stop-app"}, teal.CodeForbidden, "no")
+	got = read(t, audit, access.AuditQuery{})
+	if n := len(got); n != 23 || got[n-2].Message != "no (and 980 more since the last that was noted)" || got[n-1].Message != "no" {
+		t.Errorf("%d: %+v", n, got[n-2:])
 	}
 }

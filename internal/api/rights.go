@@ -91,28 +91,26 @@ func (s *Server) guard(op huma.Operation) func(huma.Context, func(huma.Context))
 		panic("api: rights has no line for " + op.OperationID)
 	}
 	return func(ctx huma.Context, next func(huma.Context)) {
-		app := appOf(op, ctx)
-		caller := access.CallerOf(ctx.Context())
-		var order *access.Order
-		if right.order && s.cfg.Audit != nil {
-			order = s.cfg.Audit.Begin(access.Entry{
-				By: caller.By(""), Role: caller.Role, From: hostOf(ctx.RemoteAddr()), Order: op.OperationID, App: app,
-				Note: noteOf(op, ctx), Before: s.standing(ctx.Context(), app),
-			})
-			ctx = huma.WithContext(ctx, access.WithOrder(ctx.Context(), order))
-		}
-		err := right.allows(caller, app)
-		if err != nil {
+		caller, app := access.CallerOf(ctx.Context()), appOf(op, ctx)
+		noted := right.order && s.cfg.Audit != nil
+		entry := access.Entry{By: caller.By(""), Role: caller.Role, From: hostOf(ctx.RemoteAddr()), Order: op.OperationID, App: app, Note: noteOf(op, ctx)}
+		if err := right.allows(caller, app); err != nil {
 			problem := problemOf(err)
-			order.Failed(problem.Code, problem.Detail)
+			if noted {
+				s.cfg.Audit.Refuse(entry, problem.Code, problem.Detail)
+			}
 			_, w := humago.Unwrap(ctx)
 			s.refuse(w, problem)
-		} else {
+			return
+		}
+		if !noted {
 			next(ctx)
+			return
 		}
-		if order != nil {
-			order.End(err == nil && ctx.Status() < http.StatusBadRequest, s.standing(ctx.Context(), app))
-		}
+		entry.Before = s.standing(ctx.Context(), app)
+		order := s.cfg.Audit.Begin(entry)
+		next(huma.WithContext(ctx, access.WithOrder(ctx.Context(), order)))
+		order.End(ctx.Status() < http.StatusBadRequest, s.standing(ctx.Context(), app))
 	}
 }
 

@@ -78,11 +78,24 @@ func (s *session) importFile(file string, o importOptions, read func(importer.So
 			return err
 		}
 	}
+	if isOneFile(file, o.out) {
+		return teal.Errorf(teal.CodeInvalidInput, "%s is what is imported; write elsewhere with --out", file)
+	}
 	result, err := read(source)
 	if err != nil {
 		return err
 	}
 	return s.importResult(file, result, o)
+}
+
+// isOneFile reports whether two names lead to one file that there is.
+func isOneFile(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }
 
 // importResult writes what was made of a file and says what it is.

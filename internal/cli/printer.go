@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -76,20 +77,35 @@ func (p *printer) line(format string, args ...any) {
 
 // controlCharacters finds what a terminal obeys; colours come first, to be told from the
 // rest.
-var controlCharacters = regexp.MustCompile(`\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}]`)
+var controlCharacters = regexp.MustCompile(`\x1b\[[0-9;]*m|[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}\x{202a}-\x{202e}\x{2066}-\x{2069}]`)
+
+const (
+	plainAgain = "\x1b[0m"
+	concealed  = "8" // among the numbers of a colour: what follows is not shown
+)
 
 // escapeControls makes control characters visible, all but colours: much of what is shown
-// was written by the components, and must not move a cursor or rename a window.
+// was written by the components, and must not move a cursor, rename a window, hide
+// anything, or colour what comes after it.
 func escapeControls(text string) string {
-	return controlCharacters.ReplaceAllStringFunc(text, func(found string) string {
+	coloured := false
+	text = controlCharacters.ReplaceAllStringFunc(text, func(found string) string {
 		switch {
 		case strings.HasSuffix(found, "m"):
+			if slices.Contains(strings.Split(found[2:len(found)-1], ";"), concealed) {
+				return fmt.Sprintf("%+q", found)
+			}
+			coloured = found != plainAgain
 			return found
 		case found == "\r":
 			return ""
 		}
 		return fmt.Sprintf(`\x%02x`, []rune(found)[0])
 	})
+	if coloured {
+		text += plainAgain
+	}
+	return text
 }
 
 // progress writes a line that the next one replaces; only on a terminal.

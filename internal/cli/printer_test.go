@@ -6,6 +6,9 @@ func TestTame(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain\ttext\nżółć ✓":                "plain\ttext\nżółć ✓",
 		"\x1b[1;31mred\x1b[0m":               "\x1b[1;31mred\x1b[0m",
+		"\x1b[31mred":                        "\x1b[31mred\x1b[0m",
+		"\x1b[8mgone":                        `"\x1b[8m"gone`,
+		"a\u202eb":                           `a\x202eb`,
 		"\x1b[2J\x1b[H":                      `\x1b[2J\x1b[H`,
 		"\x1b]0;title\x07":                   `\x1b]0;title\x07`,
 		"windows\r\n":                        "windows\n",

@@ -99,7 +99,9 @@ func (c *Control) drain(ctx context.Context, app string) time.Duration {
 // start records that an app is not stopped any more, and starts what its aliases point
 // to. A server that ends in between does so when it starts again.
 func (c *Control) start(ctx context.Context, app string, order teal.AppOrder) error {
-	if err := c.cfg.Writable(); err != nil {
+	// What could be stopped on a full disk must be able to serve again.
+	ctx = store.WithUrgency(ctx, store.Running)
+	if err := c.cfg.Writable(); err != nil && !teal.IsCode(err, teal.CodeDiskFull) {
 		return err
 	}
 	defer c.halting.Lock(app)()

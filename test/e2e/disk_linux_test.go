@@ -169,4 +169,9 @@ func TestFullDiskAndAFunction(t *testing.T) {
 		s.kill()
 		s.start()
 	}
+	s.ok("stop", "odd")
+	s.ok("start", "odd") // seen red with a start that wants a disk with room
+	if code, version, body := s.get("/odd"); code != before || version != "1" {
+		t.Errorf("stopped and started, version %s answers %d %s; it was %d", version, code, body, before)
+	}
 }

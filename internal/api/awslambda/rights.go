@@ -47,40 +47,34 @@ func (op *operation) role() (role teal.TokenRole, order bool) {
 // is to be called with what became of it.
 func (h *Handler) permit(q *request, op *operation, caller access.Caller) (ended func(error), err error) {
 	role, order := op.role()
-	ended = func(error) {}
 	app := ""
 	if order || len(caller.Apps) > 0 {
 		app = h.appOf(q, op)
 	}
-	if order && h.cfg.Audit != nil {
-		ended = h.noted(q, op, app, caller)
-	}
+	entry := access.Entry{By: caller.By("Lambda API"), Role: caller.Role, From: hostOf(q.http), Order: op.name, App: app, Note: q.named()}
+	noted := order && h.cfg.Audit != nil
 	if err := caller.Permit(role, app); err != nil {
-		err = faultf(codeAccessDenied, "%s", teal.MessageOf(err))
-		ended(err)
-		return nil, err
+		if noted {
+			h.cfg.Audit.Refuse(entry, codeAccessDenied, teal.MessageOf(err))
+		}
+		return nil, faultf(codeAccessDenied, "%s", teal.MessageOf(err))
 	}
-	return ended, nil
+	if !noted {
+		return func(error) {}, nil
+	}
+	return h.begin(q, entry), nil
 }
 
-// noted notes an order in the audit before it is carried out.
-func (h *Handler) noted(q *request, op *operation, app string, caller access.Caller) func(error) {
+// begin notes an order in the audit before it is carried out.
+func (h *Handler) begin(q *request, entry access.Entry) (ended func(error)) {
 	standing := func() string {
 		if h.cfg.Standing == nil {
 			return ""
 		}
-		return h.cfg.Standing(q.ctx, app)
+		return h.cfg.Standing(q.ctx, entry.App)
 	}
-	note := q.params["FunctionName"]
-	for _, more := range []string{q.params["Name"], q.query.Get("Qualifier"), q.params["LayerName"], q.params["VersionNumber"], q.params["Resource"]} {
-		if more != "" {
-			note = strings.TrimPrefix(note+" "+more, " ")
-		}
-	}
-	host, _, _ := net.SplitHostPort(q.http.RemoteAddr) // net/http's own has both
-	noted := h.cfg.Audit.Begin(access.Entry{
-		By: caller.By("Lambda API"), Role: caller.Role, From: host, Order: op.name, App: app, Note: note, Before: standing(),
-	})
+	entry.Before = standing()
+	noted := h.cfg.Audit.Begin(entry)
 	return func(err error) {
 		if err != nil {
 			fault, _ := faultOf(err)
@@ -88,6 +82,22 @@ func (h *Handler) noted(q *request, op *operation, app string, caller access.Cal
 		}
 		noted.End(err == nil, standing())
 	}
+}
+
+// named returns what the path and the query of a request name.
+func (q *request) named() string {
+	var names []string
+	for _, name := range []string{q.params["FunctionName"], q.params["Name"], q.query.Get("Qualifier"), q.params["LayerName"], q.params["VersionNumber"], q.params["Resource"]} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func hostOf(r *http.Request) string {
+	host, _, _ := net.SplitHostPort(r.RemoteAddr) // net/http's own has both
+	return host
 }
 
 // appOf returns the app that a request is about; "" where it names none.
