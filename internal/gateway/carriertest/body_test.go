@@ -252,6 +252,9 @@ func TestBodiesThatStall(t *testing.T) {
 }
 
 // What a client does not end is not taken for whole, and costs the version nothing.
+//
+// Seen red, on a busy machine, with every read of net/http's that ran out of time taken
+// for a client that stalls: the deadline is also how a read ends whose client has gone.
 func TestBodiesThatAreCutOff(t *testing.T) {
 	each(t, exchange.Config{}, func(t *testing.T, s *site) {
 		arrived := make(chan error, 8)

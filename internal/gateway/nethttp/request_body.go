@@ -126,6 +126,9 @@ func (b *requestBody) end(n int, err error) error {
 		return errBodyLeft // no failure of the client's
 	}
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		if b.severed {
+			return err // its context has ended, and that says why
+		}
 		err = exchange.ErrBodyStalled
 	}
 	if b.failure == nil {
