@@ -21,7 +21,7 @@ func (s *session) measuredText(status api.Status) string {
 			about := teal.VersionName(env.Version) + " " + c.Component
 			rows = append(rows, componentRow(env.Version, c))
 			for _, r := range c.FailingRoutes {
-				routes = append(routes, fmt.Sprintf("%s  %s: %s, %s", about, cmp.Or(r.Route, "calls without a route"), count(int(r.Errors), "error"), r.What))
+				routes = append(routes, fmt.Sprintf("%s  %s: %s, %s", about, cmp.Or(r.Route, "/, or called directly"), count(int(r.Errors), "error"), r.What))
 			}
 			if e := c.LastError; e != nil {
 				lines = append(lines, fmt.Sprintf("%s  %s %s", about, s.clock(e.At), e.Text))
