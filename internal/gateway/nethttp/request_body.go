@@ -41,11 +41,12 @@ type requestBody struct {
 	mu      sync.Mutex
 	started bool
 	reading bool
-	ended   bool // read to its end, or never there
-	severed bool // sever was called, or the instance takes no more
-	left    bool // the instance takes no more
-	over    bool // finish was called
-	coming  bool // when it was, more could be read
+	ended   bool      // read to its end, or never there
+	severed bool      // sever was called, or the instance takes no more
+	left    bool      // the instance takes no more
+	late    time.Time // when the read that goes on, or was the last, has taken too long; zero for never
+	over    bool      // finish was called
+	coming  bool      // when it was, more could be read
 	bytes   int64
 	failure error
 }
@@ -97,6 +98,7 @@ func (b *requestBody) begin(by *attempt) bool {
 	if stalled := time.Now().Add(b.stall); b.stall > 0 && (deadline.IsZero() || stalled.Before(deadline)) {
 		deadline = stalled
 	}
+	b.late = deadline
 	_ = b.carrier.SetReadDeadline(deadline) // a closed connection fails the read itself
 	return true
 }
@@ -126,8 +128,8 @@ func (b *requestBody) end(n int, err error) error {
 		return errBodyLeft // no failure of the client's
 	}
 	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
-		if b.severed {
-			return err // its context has ended, and that says why
+		if b.severed && (b.late.IsZero() || time.Now().Before(b.late)) {
+			return err // its context has ended it, and says why
 		}
 		err = exchange.ErrBodyStalled
 	}
