@@ -443,8 +443,8 @@ func freezable(t *testing.T) (dir string, freeze, thaw func()) {
 // is writable by itself.
 //
 // Seen to fail when nobody looked how long a write takes (the store called itself
-// writable for as long as the disk was frozen), and when Run told it only after it
-// had tried to write.
+// writable for as long as the disk was frozen), and when Run did itself what waits
+// for the disk and had nobody left to tell it.
 func TestADiskThatStallsIsSaid(t *testing.T) {
 	dir, freeze, thaw := freezable(t)
 	db := open(t, dir)
@@ -464,10 +464,13 @@ func TestADiskThatStallsIsSaid(t *testing.T) {
 	if _, err := db.Create(ctx, "before", nil); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Remove(filepath.Join(dir, "ballast")); err != nil && !errors.Is(err, os.ErrNotExist) { // Run is to make it again, and to wait for the disk
+		t.Fatal(err)
+	}
 	freeze()
 	late := make(chan error, 1)
 	go func() {
-		patient, cancel := context.WithTimeout(ctx, 3100*time.Millisecond) // soon after the store notices
+		patient, cancel := context.WithTimeout(ctx, 5*time.Second) // the store notices after three
 		defer cancel()
 		_, err := db.Create(patient, "meanwhile", nil)
 		late <- err

@@ -60,17 +60,26 @@ func (db *DB) MakeRoom() bool { return db.disk.ballast.release(store.Back) }
 const lookEvery = time.Second
 
 // Run makes the store writable again whenever it can be, keeps the ballast whole,
-// and tells changed how things are, each time that it has looked. It blocks until
-// ctx ends.
+// and tells changed how things are: each time that it has done what there was to
+// do, and every second for as long as the disk keeps it from that. It blocks until
+// ctx ends, and until the disk has answered.
 func (db *DB) Run(ctx context.Context, changed func(Health)) error {
 	ticker := time.NewTicker(lookEvery)
 	defer ticker.Stop()
 	for {
-		if db.disk.stalls() {
-			changed(db.Health()) // what follows may wait for the disk, too
+		tended := make(chan struct{})
+		go func() {
+			defer close(tended)
+			db.tend(ctx)
+		}()
+		for waiting := true; waiting; {
+			select {
+			case <-tended:
+				waiting = false
+			case <-ticker.C:
+			}
+			changed(db.Health())
 		}
-		db.tend(ctx)
-		changed(db.Health())
 		select {
 		case <-ctx.Done():
 			return nil
