@@ -310,7 +310,7 @@ func (s *server) assemble(ctx context.Context) error {
 func (s *server) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
 	logger := s.daemon.cfg.Logger
 	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: logger})
-	table := routing.NewTable(s.gateway, s.index, fleet)
+	table := routing.NewTable(s.gateway, s.index, fleet, s.alerts)
 	s.routes = routing.NewGateway(routing.GatewayConfig{
 		Table: table, Node: s.node, Follow: func() routing.Changes { return s.index.FollowRoutes() }, Refresh: s.index.RefreshAliases, Logger: logger,
 	})
