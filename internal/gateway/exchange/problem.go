@@ -57,7 +57,7 @@ func (x *Exchange) Fail(err error) Answer {
 	if f.location == "" && f.proof == nil {
 		x.code = teal.CodeOf(err)
 	}
-	x.Result.Fault = faultOf(err, a.Status)
+	x.Result.Fault, x.Result.Refused = faultOf(err, a.Status), errors.Is(err, ErrNotImplemented)
 	if partial := (partialBody{}); errors.As(err, &partial) {
 		x.Result.Gone = true
 	}
