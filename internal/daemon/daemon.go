@@ -302,7 +302,7 @@ func (s *server) assemble(ctx context.Context) error {
 	s.assembleControl(kv, minInstances, ended)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
 }
 
 // assembleRoutes builds this node and its two roles that have to do with aliases: the

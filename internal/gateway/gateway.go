@@ -228,11 +228,11 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 		}
 		version = Pick(targets, point)
 	}
+	if r.Stopped { // also where something of it still runs: nothing that comes now is begun
+		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
+	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
-	}
-	if r.Stopped {
-		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
 		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)

@@ -20,8 +20,8 @@ type App struct {
 	// have no environment yet. Requests for them are answered "try again"
 	// instead of "no such route".
 	Starting map[teal.VersionRef][]teal.Route
-	// Stopped says that nothing of the app runs because somebody wants that. Its
-	// routes, which are in Starting, are its own all the same.
+	// Stopped says that the app takes no requests because somebody wants that. Its
+	// routes, which are in Starting unless they run, are its own all the same.
 	Stopped bool
 }
 
