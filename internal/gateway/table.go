@@ -285,3 +285,11 @@ func (r *record) versions() string {
 	}
 	return "running: " + joinVersions(slices.Sorted(maps.Keys(r.Environments)))
 }
+
+func joinVersions(versions []teal.VersionRef) string {
+	text := make([]string, len(versions))
+	for i, v := range versions {
+		text[i] = v.String()
+	}
+	return strings.Join(text, ", ")
+}
