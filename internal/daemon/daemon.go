@@ -52,7 +52,7 @@ type Daemon struct {
 	ready chan struct{} // closed when both addresses answer
 
 	httpAddr, httpsAddr, adminAddr net.Addr // set before ready is closed
-	running                        *running  // likewise; tests look into it
+	running                        *running // likewise; tests look into it
 }
 
 // New returns a server. It opens nothing and starts nothing.
