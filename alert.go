@@ -30,5 +30,6 @@ const (
 	AlertLogsDropped      AlertCode = "logs_dropped"      // the disk does not keep up with what is logged
 	AlertCertificate      AlertCode = "certificate"       // a host has no certificate, or it cannot be renewed
 	AlertAuditIncomplete  AlertCode = "audit_incomplete"  // orders are carried out that the audit does not have
+	AlertRouteWithheld    AlertCode = "route_withheld"    // two apps have one route; the younger one does without
 	AlertPartUnavailable  AlertCode = "part_unavailable"  // a part of the server failed and is tried again
 )

@@ -34,15 +34,58 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *Duration) UnmarshalText(text []byte) error {
-	v, err := time.ParseDuration(string(text))
+	v, err := ParseDuration(string(text))
 	if err != nil {
-		return Errorf(CodeInvalidInput, "%q is not a duration; write a number with a unit, such as 300ms, 30s, 5m or 1h", text)
-	}
-	if v < 0 {
-		return Errorf(CodeInvalidInput, "the duration %q is negative", text)
+		return err
 	}
 	*d = Duration(v)
 	return nil
+}
+
+// ParseDuration reads a duration that is not negative, as everything of Teal takes it: as
+// [time.ParseDuration] does, and with weeks (w) and days (d) before the hours, which are
+// of 24 hours whatever the clocks do: "2w", "1d12h", "300ms". The error carries
+// CodeInvalidInput.
+func ParseDuration(text string) (time.Duration, error) {
+	days, rest, ok := cutDays(text)
+	if !ok {
+		return 0, notADuration(text)
+	}
+	if rest == "" && days > 0 {
+		return days, nil
+	}
+	v, err := time.ParseDuration(rest)
+	if err != nil || days > 0 && (v < 0 || v > math.MaxInt64-days || strings.HasPrefix(rest, "+")) {
+		return 0, notADuration(text)
+	}
+	if v < 0 {
+		return 0, Errorf(CodeInvalidInput, "the duration %q is negative", text)
+	}
+	return days + v, nil
+}
+
+// cutDays reads the weeks and days at the beginning of a duration.
+func cutDays(text string) (days time.Duration, rest string, ok bool) {
+	rest = text
+	for _, unit := range []struct {
+		name string
+		is   time.Duration
+	}{{"w", 7 * 24 * time.Hour}, {"d", 24 * time.Hour}} {
+		number, after, found := strings.Cut(rest, unit.name)
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(number, 10, 31)
+		if err != nil || n == 0 || time.Duration(n) > (math.MaxInt64-days)/unit.is {
+			return 0, "", false
+		}
+		days, rest = days+time.Duration(n)*unit.is, after
+	}
+	return days, rest, true
+}
+
+func notADuration(text string) error {
+	return Errorf(CodeInvalidInput, "%q is not a duration; write a number with a unit, such as 300ms, 30s, 5m, 1h or 2d", text)
 }
 
 // Bytes is a size in bytes that is written as text ("128MiB") in JSON and YAML.

@@ -25,7 +25,12 @@ func TestDurationText(t *testing.T) {
 			t.Errorf("%v is written %q, want %q", want, got, text)
 		}
 	}
-	for _, bad := range []string{"", "30", "30 s", "-1s", "1d", "s", "1e3s", "99999999h"} {
+	for text, want := range map[string]time.Duration{"2d": 48 * time.Hour, "1w": 168 * time.Hour, "1w1d1h": 193 * time.Hour, "1d0s": 24 * time.Hour, "106751d23h": 2562047 * time.Hour} {
+		if got, err := teal.ParseDuration(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, bad := range []string{"", "30", "30 s", "-1s", "d", "1.5d", "-1d", "+1d", "1d-1h", "1d+1h", "1h1d", "1d1w", "0d", "99999999999999d", "106751d24h", "s", "1e3s", "99999999h"} {
 		d := teal.Duration(7)
 		if err := d.UnmarshalText([]byte(bad)); !teal.IsCode(err, teal.CodeInvalidInput) || d != 7 {
 			t.Errorf("%q: %v, %v", bad, d, err)

@@ -46,7 +46,7 @@ func CacheControl(value string) (string, error) {
 	case CacheNo, CacheNoStore:
 		return value, nil
 	}
-	d, err := time.ParseDuration(value)
+	d, err := ParseDuration(value)
 	if err != nil || d < time.Second || d%time.Second != 0 || d > 10*365*24*time.Hour {
 		return "", Errorf(CodeInvalidInput, "%q does not say how to cache; use immutable, no-cache, no-store, or a time in whole seconds such as 1h", value)
 	}

@@ -74,7 +74,7 @@ func (s *session) order(ctx context.Context, kind teal.AppOrderKind, app string,
 }
 
 func (s *session) freezeCommand() *cobra.Command {
-	var length time.Duration
+	var length durationFlag
 	var why reasonFlag
 	cmd := &cobra.Command{
 		Use: "freeze APP --reason TEXT", Short: "Release nothing of an app, for a time or until it is unfrozen",
@@ -89,8 +89,7 @@ func (s *session) freezeCommand() *cobra.Command {
 				if length <= 0 {
 					return usagef(cmd, "--for must be more than 0; leave it out for a freeze without an end")
 				}
-				length := teal.Duration(length)
-				body.For = &length
+				body.For = (*teal.Duration)(&length)
 			}
 			if body.Why == "" {
 				return usagef(cmd, "a freeze needs a reason, for those whose release is refused")
@@ -100,7 +99,7 @@ func (s *session) freezeCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&length, "for", 0, "for how long, a `duration` such as 2h; left out: until it is unfrozen")
+	cmd.Flags().Var(&length, "for", "for how long, a `duration` such as 2h or 3d; left out: until it is unfrozen")
 	cmd.Flags().Var(&why, "reason", "the `reason`, for those whose release is refused")
 	return cmd
 }
@@ -154,4 +153,20 @@ func (s *session) appOrderText(order teal.AppOrder) string {
 		text += " until " + s.clock(*order.Until)
 	}
 	return text
+}
+
+// durationFlag is a flag that wants a duration, see [teal.ParseDuration].
+type durationFlag time.Duration
+
+// String implements pflag.Value.
+func (d *durationFlag) String() string { return teal.Duration(*d).String() }
+
+// Type implements pflag.Value.
+func (d *durationFlag) Type() string { return "duration" }
+
+// Set implements pflag.Value.
+func (d *durationFlag) Set(text string) error {
+	length, err := teal.ParseDuration(text)
+	*d = durationFlag(length)
+	return err
 }

@@ -46,7 +46,7 @@ func (s *session) logsCommand() *cobra.Command {
 	cmd.Flags().StringVar(&version, "version", "", "only this version")
 	cmd.Flags().StringVar(&q.Component, "component", "", "only this component")
 	cmd.Flags().StringVar(&q.Instance, "instance", "", "only this instance, as lines name it")
-	cmd.Flags().StringVar(&since, "since", "", "only lines of the last DURATION (10m, 2h), or from TIME on\n(15:04, 2006-01-02, \"2006-01-02 15:04:05\", 2006-01-02T15:04:05Z)")
+	cmd.Flags().StringVar(&since, "since", "", "only lines of the last DURATION (10m, 2h, 3d), or from TIME on\n(15:04, 2006-01-02, \"2006-01-02 15:04:05\", 2006-01-02T15:04:05Z)")
 	cmd.Flags().StringVar(&q.Text, "grep", "", "only lines that contain this TEXT, in the same case")
 	cmd.Flags().StringVar(&q.RequestID, "request", "", "only this request ID")
 	cmd.Flags().IntVar(&q.Tail, "tail", 0, "only the last so many lines")
@@ -57,7 +57,7 @@ func (s *session) logsCommand() *cobra.Command {
 // are in that of now.
 func sinceWhen(text string, now time.Time) (time.Time, error) {
 	var since time.Time
-	if ago, err := time.ParseDuration(text); err == nil {
+	if ago, err := teal.ParseDuration(text); err == nil {
 		since = now.Add(-ago)
 	} else if clock, err := time.ParseInLocation("15:04", text, now.Location()); err == nil {
 		since = time.Date(now.Year(), now.Month(), now.Day(), clock.Hour(), clock.Minute(), 0, 0, now.Location())

@@ -38,21 +38,21 @@ func (s *session) status(ctx context.Context, app string) error {
 		return err
 	}
 	s.show(status, func() {
-		s.warnBlocked(ctx, c)
+		s.warn(ctx, c, status.App)
 		s.out.write(s.statusText(status), false)
 	})
 	return nil
 }
 
-// warnBlocked says first why the server takes no orders, when it does not. A server
-// that does not know is none that says so.
-func (s *session) warnBlocked(ctx context.Context, c *client.Client) {
+// warn says first why the server takes no orders, when it does not, and what is wrong with
+// the app itself; "" is any. A server that does not know is none that says so.
+func (s *session) warn(ctx context.Context, c *client.Client, app string) {
 	alerts, err := c.Alerts(ctx)
 	if err != nil {
 		return
 	}
 	for _, a := range alerts {
-		if a.Blocking {
+		if a.Blocking || a.Subject == app {
 			s.out.line("%s; see `teal doctor`", strings.TrimSuffix(a.Message, "."))
 		}
 	}
@@ -68,7 +68,7 @@ func (s *session) statusOfAll(ctx context.Context) error {
 		return err
 	}
 	s.show(api.AppList{Apps: apps}, func() {
-		s.warnBlocked(ctx, c)
+		s.warn(ctx, c, "")
 		if len(apps) == 0 {
 			s.out.line("no apps yet; deploy one with `teal deploy`, or write one with `teal init`")
 			return

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -56,13 +55,12 @@ func (s *session) tokenCreateCommand() *cobra.Command {
 	return cmd
 }
 
-// parseLife reads how long a token is good for: a duration, or days.
+// maxLife bounds how long a token is good for.
+const maxLife = 3650 * 24 * time.Hour
+
+// parseLife reads how long a token is good for.
 func parseLife(text string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(text, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n > 0 && n <= 3650 {
-			return time.Duration(n) * 24 * time.Hour, nil
-		}
-	} else if life, err := time.ParseDuration(text); err == nil && life > 0 {
+	if life, err := teal.ParseDuration(text); err == nil && life > 0 && life <= maxLife {
 		return life, nil
 	}
 	return 0, fmt.Errorf("%q is not how long a token is good for, such as 90d or 12h, at most 3650d", text)

@@ -250,7 +250,7 @@ func (s *running) newCertificates(kv store.KV) *acme.Manager {
 func (s *running) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
 	logger := s.daemon.cfg.Logger
 	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: logger})
-	table := routing.NewTable(s.gateway, s.index, fleet)
+	table := routing.NewTable(s.gateway, s.index, fleet, s.alerts)
 	s.routes = routing.NewGateway(routing.GatewayConfig{
 		Table: table, Node: s.node, Follow: func() routing.Changes { return s.index.FollowRoutes() }, Refresh: s.index.RefreshAliases, Logger: logger,
 	})

@@ -128,7 +128,7 @@ func limitName(field string) string {
 func setField(field reflect.Value, name, value string) error {
 	switch limit := field.Addr().Interface().(type) {
 	case *time.Duration:
-		d, err := time.ParseDuration(value)
+		d, err := teal.ParseDuration(value)
 		if err != nil || d <= 0 {
 			return teal.Errorf(teal.CodeInvalidInput, "the limit %s is %q; write a duration such as 500ms, 30s or 5m", name, value)
 		}

@@ -31,6 +31,9 @@ type Result struct {
 	// Status was meant for it. A Meter is told status 0 then, unless it is known
 	// that the version failed the request.
 	Gone bool
+	// Refused says that a status of 500 and above is about what the client has asked
+	// for, and no fault.
+	Refused bool
 	// Answered is when the first byte of the answer was there; zero when none
 	// was before the end.
 	Answered time.Time
@@ -111,7 +114,7 @@ func (c Claim) Report(r Result) {
 	if r.Answered.IsZero() {
 		r.Answered = time.Now()
 	}
-	if r.Fault == FaultNone && r.Status >= serverErrors {
+	if r.Fault == FaultNone && r.Status >= serverErrors && !r.Refused {
 		r.Fault = FaultStatus
 	}
 	if r.Gone && r.Fault == FaultNone {

@@ -23,6 +23,9 @@ type App struct {
 	// Stopped says that the app takes no requests because somebody wants that. Its
 	// routes, which are in Starting unless they run, are its own all the same.
 	Stopped bool
+	// Withheld are places, as [Table.Conflict] names them, that the app does not get
+	// although its live version has a route there.
+	Withheld map[string]bool
 }
 
 // Table says which app, version and component answers which request. It is
@@ -67,6 +70,37 @@ func (t *Table) Claiming(app App) (*Table, error) {
 		return t, nil
 	}
 	return t.with(next)
+}
+
+// Conflict returns a place that a live route of the app and one of another app have, and
+// that app. Of several it is always the same one.
+func (t *Table) Conflict(app App) (at, other string, found bool) {
+	next := newRecord(app)
+	var before map[place]bool
+	if old, ok := t.apps.get(app.Name); ok {
+		before = old.claims
+	}
+	for _, p := range difference(next.claims, before) {
+		if n, _ := t.nodes.get(p); next.claims[p] && n.live != "" && n.live != app.Name {
+			return p.String(), n.live, true
+		}
+	}
+	return "", "", false
+}
+
+// HasLive reports whether live requests of a place, as [Table.Conflict] names it, are the
+// app's.
+func (t *Table) HasLive(app, place string) bool {
+	r, ok := t.apps.get(app)
+	if !ok {
+		return false
+	}
+	for at, live := range r.claims {
+		if live && at.String() == place {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Table) with(next *record) (*Table, error) {
@@ -169,6 +203,11 @@ func newRecord(app App) *record {
 	for version, list := range app.Starting {
 		for _, route := range list {
 			r.claims[placeOf(route)] = r.claims[placeOf(route)] || live[version]
+		}
+	}
+	if len(app.Withheld) > 0 {
+		for at, live := range r.claims {
+			r.claims[at] = live && !app.Withheld[at.String()]
 		}
 	}
 	return r

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	xhttp2 "golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -528,6 +529,58 @@ func TestFloods(t *testing.T) {
 }
 
 // What a client does that works is no flood, however long it does it.
+// A frame of 16 KiB names the windows of streams 2730 times. What that costs must not be
+// that many walks over all streams: 64 such frames a second took a processor.
+// Seen red with resize called for each setting instead of once for the frame.
+func TestManySettingsInAFrameCostWhatOneDoes(t *testing.T) {
+	limits := testLimits
+	limits.Streams = 5000
+	p := newPeer(t, limits)
+	for id := range uint32(limits.Streams) {
+		p.request(2*id+1, true, get...)
+	}
+	if _, err := p.take(); err != nil {
+		t.Fatal(err)
+	}
+	cost := func(settings int) time.Duration {
+		least := time.Duration(1<<63 - 1)
+		for i := range uint32(5) {
+			var all []xhttp2.Setting
+			for n := range uint32(settings) {
+				all = append(all, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1 + n%2 + 2*(i%2)})
+			}
+			_ = p.framer.WriteSettings(all...)
+			begun := time.Now()
+			if _, err := p.take(); err != nil {
+				t.Fatal(err)
+			}
+			least = min(least, time.Since(begun))
+		}
+		return least
+	}
+	const many = 2730
+	if one, all := cost(1), cost(many); all > many/4*one {
+		t.Errorf("%d settings in a frame took %s, one took %s", many, all, one)
+	}
+	for id, s := range p.streams {
+		if want := int64(2); s.room != want {
+			t.Fatalf("the window of stream %d is %d, not %d, the last that has been named", id, s.room, want)
+		}
+	}
+}
+
+// What is in force between two settings of one frame overflows, too.
+func TestAWindowThatOverflowsWithinAFrame(t *testing.T) {
+	p := newPeer(t, testLimits)
+	p.request(1, true, get...)
+	_ = p.framer.WriteWindowUpdate(1, 1)
+	_ = p.framer.WriteSettings(
+		xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: maxStream}, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+	if _, err := p.take(); !errors.Is(err, errWindowOverflow) {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestNoFloods(t *testing.T) {
 	p := newPeer(t, testLimits)
 	for i := range 30_000 {

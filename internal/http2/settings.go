@@ -57,10 +57,14 @@ func (c *Conn) takeSettings(f *frame) (Event, *Error) {
 		return Event{}, errFrameSize
 	}
 	before := c.peerWindow
+	window := resizing{to: before, most: before}
 	for p := f.payload; len(p) > 0; p = p[6:] {
-		if err := c.takeSetting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
+		if err := c.takeSetting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:]), &window); err != nil {
 			return Event{}, err
 		}
+	}
+	if err := c.resize(window); err != nil {
+		return Event{}, err
 	}
 	c.Out = appendFrameHead(c.Out, frameSettings, flagAck, 0, 0)
 	if c.peerWindow > before {
@@ -69,7 +73,7 @@ func (c *Conn) takeSettings(f *frame) (Event, *Error) {
 	return Event{}, nil
 }
 
-func (c *Conn) takeSetting(id uint16, value uint32) *Error {
+func (c *Conn) takeSetting(id uint16, value uint32, window *resizing) *Error {
 	switch id {
 	case settingPush:
 		if value > 1 {
@@ -83,7 +87,8 @@ func (c *Conn) takeSetting(id uint16, value uint32) *Error {
 		if value > maxStream {
 			return errSettingsWindow
 		}
-		return c.resize(int64(value))
+		window.to = int64(value)
+		window.most = max(window.most, window.to)
 	case settingFrame:
 		if value < maxFrame || value > 1<<24-1 {
 			return errSettingsFrame
@@ -97,17 +102,24 @@ func (c *Conn) takeSetting(id uint16, value uint32) *Error {
 // others on the connection get their turn behind it.
 const largestFrame = 32 << 10
 
+// resizing is what one frame makes of the windows of streams. It may name them thousands
+// of times: what is done for each stream is done once, at its end.
+type resizing struct{ to, most int64 }
+
 // resize changes the windows of all streams.
-func (c *Conn) resize(window int64) *Error {
-	change := window - c.peerWindow
+func (c *Conn) resize(window resizing) *Error {
+	before := c.peerWindow
+	if window.to == before && window.most == before {
+		return nil
+	}
 	for _, s := range c.streams {
-		if s.room+change > maxStream {
+		if s.room+window.most-before > maxStream {
 			return errWindowOverflow
 		}
 	}
 	for _, s := range c.streams {
-		s.room += change
+		s.room += window.to - before
 	}
-	c.peerWindow = window
+	c.peerWindow = window.to
 	return nil
 }

@@ -46,7 +46,7 @@ func schemaOf(t reflect.Type, defs map[string]any) map[string]any {
 		one := schemaOf(textType, defs)
 		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}
 	case t == reflect.TypeFor[teal.Duration]():
-		return map[string]any{"type": "string", "pattern": `^\+?([0-9]*\.?[0-9]*(ns|us|µs|μs|ms|s|m|h))+$`}
+		return map[string]any{"type": "string", "pattern": `^\+?([0-9]*\.?[0-9]*(w|d|ns|us|µs|μs|ms|s|m|h))+$`}
 	case t == reflect.TypeFor[teal.Bytes]():
 		return map[string]any{"type": "string", "pattern": `^.*[0-9.] *(KiB|MiB|GiB|kB|KB|MB|GB|B)$`}
 	}

@@ -40,16 +40,24 @@ type Table struct {
 	gateway *gateway.Gateway
 	known   Known
 	fleet   Fleet
+	alerts  Alerts
 
 	// mu orders the changes of the table, and guards what follows.
 	mu      sync.Mutex
 	pending map[string][]teal.Target // what live gets when the change of the app is durable
 	claimed *gateway.Table           // what apps have, and will have after what is pending
+	// withheld are routes that more than one app has.
+	withheld withheld
+	told     map[string]bool // the apps of which alerts know that
 }
 
 // NewTable returns the table of a gateway in which nothing is routed yet.
-func NewTable(g *gateway.Gateway, known Known, fleet Fleet) *Table {
-	return &Table{gateway: g, known: known, fleet: fleet, pending: map[string][]teal.Target{}, claimed: g.Table()}
+func NewTable(g *gateway.Gateway, known Known, fleet Fleet, alerts Alerts) *Table {
+	return &Table{
+		gateway: g, known: known, fleet: fleet, alerts: alerts,
+		pending: map[string][]teal.Target{}, claimed: g.Table(),
+		withheld: withheld{}, told: map[string]bool{},
+	}
 }
 
 // claim takes the routes that an app will have with an alias changed, so that no other
@@ -95,6 +103,12 @@ const ofApp = ""
 func (t *Table) follow(app string) (map[string]uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	return t.followLocked(app)
+}
+
+// followLocked is follow for callers that hold mu.
+func (t *Table) followLocked(app string) (map[string]uint64, error) {
+	defer t.giveBack(app)
 	defer t.reclaim(app)
 	revisions := map[string]uint64{}
 	if record, known := t.known.AppRecord(app); known {
@@ -106,13 +120,22 @@ func (t *Table) follow(app string) (map[string]uint64, error) {
 	state := t.state(app)
 	if t.isForgotten(app, state) {
 		t.claimed = t.claimed.Without(app)
+		delete(t.withheld, app)
+		t.tell(app)
 		return nil, t.gateway.Update(func(has *gateway.Table) (*gateway.Table, error) { return has.Without(app), nil })
 	}
-	if _, err := t.claimed.Claiming(state); err != nil {
+	state, err := t.fit(app)
+	t.tell(app)
+	if err != nil {
 		return nil, err
 	}
-	// No route is another app's: what is claimed holds all that the table has.
-	return revisions, t.gateway.Update(func(has *gateway.Table) (*gateway.Table, error) { return has.With(state) })
+	return revisions, t.replace(state)
+}
+
+// replace swaps in a table in which an app is as given. No route may be another app's:
+// what is claimed holds all that the table has.
+func (t *Table) replace(state gateway.App) error {
+	return t.gateway.Update(func(has *gateway.Table) (*gateway.Table, error) { return has.With(state) })
 }
 
 // isForgotten reports whether nothing is left of an app. The caller holds mu.
@@ -151,6 +174,7 @@ func (t *Table) with(name string, aliases []store.Record[teal.Alias]) gateway.Ap
 		Aliases:      make(map[string][]teal.Target, len(aliases)+1),
 		Environments: map[teal.VersionRef]*gateway.Environment{},
 		Starting:     map[teal.VersionRef][]teal.Route{},
+		Withheld:     t.withheld.places(name),
 	}
 	var live teal.Alias
 	for _, record := range aliases {

@@ -11,6 +11,7 @@ import (
 
 	"teal"
 	"teal/internal/cluster"
+	"teal/internal/doctor"
 	"teal/internal/gateway"
 	"teal/internal/release"
 	"teal/internal/store"
@@ -26,6 +27,7 @@ type nodeRoles struct {
 	gateway *Gateway
 	woken   chan string // apps of which the engine has been told
 	wakeups *release.Wakeups
+	alerts  *doctor.Alerts
 	stop    func()
 }
 
@@ -41,10 +43,10 @@ func newNode(t testing.TB, name string, kv, observed store.KV) *nodeRoles {
 func newNodeWith(t testing.TB, name string, kv, observed store.KV, fleet Fleet) *nodeRoles {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	n := &nodeRoles{woken: make(chan string, 1000), wakeups: release.NewWakeups()}
+	n := &nodeRoles{alerts: doctor.New(logger, nil), woken: make(chan string, 1000), wakeups: release.NewWakeups()}
 	n.index = index.New(kv, func(teal.Spec) []string { return nil })
 	n.node = cluster.New(cluster.Config{Name: name, KV: observed, TTL: ttl, Logger: logger})
-	n.table = NewTable(gateway.New(), n.index, fleet)
+	n.table = NewTable(gateway.New(), n.index, fleet, n.alerts)
 	n.gateway = NewGateway(GatewayConfig{
 		Table: n.table, Node: n.node, Follow: func() Changes { return n.index.FollowRoutes() }, Refresh: n.index.RefreshAliases, Logger: logger,
 	})

@@ -35,7 +35,11 @@ const (
 	asItself   role = iota // to its own path
 	asFallback             // in place of a page that is not there
 	asNotFound             // with status 404
+	asOtherwise            // likewise, where other requests get a page in its place
 )
+
+// isMissing reports whether the answer says that there is no file.
+func (r role) isMissing() bool { return r == asNotFound || r == asOtherwise }
 
 // encodings are those of the files that may lie beside one, by their endings, the best
 // first.
@@ -95,8 +99,8 @@ func (c *compiler) resource(name string, as role) *resource {
 // varyOf says which fields of a request the answer depends on.
 func varyOf(as role, compressed bool) string {
 	var names []string
-	if as == asFallback {
-		names = append(names, "Accept")
+	if as == asFallback || as == asOtherwise { // see isNavigation
+		names = append(names, "Accept", "Sec-Fetch-Dest")
 	}
 	if compressed {
 		names = append(names, "Accept-Encoding")
@@ -113,7 +117,7 @@ func (c *compiler) describe(r *representation, name string, as role, vary string
 	if vary != "" {
 		always = append(always, gateway.HeaderField{Name: "Vary", Value: vary})
 	}
-	if as != asNotFound {
+	if !as.isMissing() {
 		always = append(always, gateway.HeaderField{Name: "Etag", Value: r.etag})
 	}
 	kind, isOwn := own["Content-Type"]
@@ -129,7 +133,7 @@ func (c *compiler) describe(r *representation, name string, as role, vary string
 	if r.encoding != "" {
 		r.fields = append(r.fields, gateway.HeaderField{Name: "Content-Encoding", Value: r.encoding})
 	}
-	if as != asNotFound {
+	if !as.isMissing() {
 		r.fields = append(r.fields,
 			gateway.HeaderField{Name: "Last-Modified", Value: r.modified}, gateway.HeaderField{Name: "Accept-Ranges", Value: "bytes"})
 	}
@@ -154,7 +158,7 @@ func (c *compiler) ownHeaders(name string) map[string]string {
 // name has a hash, else not without asking. A page that stands for others is asked for
 // again whatever its own name says.
 func (c *compiler) cacheControl(name string, as role) string {
-	if as == asNotFound {
+	if as.isMissing() {
 		return teal.CacheNo
 	}
 	value := teal.CacheNo

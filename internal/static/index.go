@@ -165,6 +165,10 @@ func (x *index) open(name string) (*openFile, error) { return openRegular(x.root
 // compile makes what is answered of what has been found.
 func (x *index) compile(cfg Config, blobs map[string]*blob) error {
 	c := newCompiler(cfg, blobs)
+	missing := asNotFound
+	if cfg.Static.Fallback != "" {
+		missing = asOtherwise
+	}
 	for name := range blobs {
 		x.files[name] = c.resource(name, asItself)
 	}
@@ -172,7 +176,7 @@ func (x *index) compile(cfg Config, blobs map[string]*blob) error {
 		name string
 		role role
 		to   **resource
-	}{{cfg.Static.Fallback, asFallback, &x.fallback}, {cfg.Static.NotFound, asNotFound, &x.notFound}} {
+	}{{cfg.Static.Fallback, asFallback, &x.fallback}, {cfg.Static.NotFound, missing, &x.notFound}} {
 		if page.name == "" {
 			continue
 		}

@@ -271,8 +271,8 @@ func TestFields(t *testing.T) {
 		{"/assets/logo.svg", "br", "200 image/svg+xml|public, max-age=3600|||DENY|" + deployedText},
 		{"/assets/link.svg", "br", "200 image/svg+xml|no-store|||DENY|" + deployedText},
 		{"/UPPER.txt", "", "200 text/plain|no-cache|||SAMEORIGIN|" + deployedText},
-		{"/users", "", "200 text/html; charset=utf-8|no-cache|Accept||DENY|" + deployedText},
-		{"/none.css", "", "404 text/html; charset=utf-8|no-cache|||DENY|"},
+		{"/users", "", "200 text/html; charset=utf-8|no-cache|Accept, Sec-Fetch-Dest||DENY|" + deployedText},
+		{"/none.css", "", "404 text/html; charset=utf-8|no-cache|Accept, Sec-Fetch-Dest||DENY|"},
 	} {
 		got := ask(t, site, gateway.FileRequest{Path: tt.path, AcceptEncoding: tt.encodings, Accept: browser})
 		say := fmt.Sprintf("%d %s|%s|%s|%s|%s|%s", got.Status, got.field("Content-Type"), got.field("Cache-Control"), got.field("Vary"), got.field("Content-Encoding"), got.field("X-Frame-Options"), got.field("Last-Modified"))

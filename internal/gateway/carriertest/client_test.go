@@ -73,19 +73,29 @@ type reply struct {
 }
 
 // String returns it as the cases have it: status, fields in order of their names,
-// framing, trailer, body. A problem is its code and what it says.
+// framing, trailer, body. A problem is its code and what it says; that no cache may keep it
+// is understood.
 func (r reply) String() string {
 	var lines []string
+	body, isProblem := r.problem()
+	isHead := r.body == "" && r.fields.get("content-type") == "application/problem+json" && strings.HasPrefix(r.framing, "length ")
+	cacheable := isProblem || isHead
 	for _, x := range r.fields {
+		if cacheable && x == (field{"cache-control", "no-store"}) {
+			cacheable = false
+			continue
+		}
 		if at, err := http.ParseTime(x.value); x.name == "date" && err == nil && time.Since(at).Abs() < time.Minute {
 			x.value = "now"
 		}
 		lines = append(lines, x.name+": "+x.value)
 	}
+	if cacheable {
+		lines = append(lines, "may be kept by caches")
+	}
 	framing := r.framing
-	body, isProblem := r.problem()
 	switch {
-	case r.body == "" && r.fields.get("content-type") == "application/problem+json" && strings.HasPrefix(framing, "length "):
+	case isHead:
 		framing = "the length of the problem"
 	case isProblem && framing == "length "+strconv.Itoa(len(r.body)):
 		framing = "" // the length is that of an id

@@ -106,7 +106,7 @@ func TestFail(t *testing.T) {
 			answer := x.Fail(c.err)
 			var head lines
 			answer.WriteHead(&head)
-			want := slices.Concat([]string{"Teal-Version: 7"}, c.head, []string{"Content-Type: application/problem+json"})
+			want := slices.Concat([]string{"Teal-Version: 7"}, c.head, []string{"Cache-Control: no-store", "Content-Type: application/problem+json"})
 			if answer.Status != c.status || x.Result.Status != c.status || x.Result.Fault != c.fault || x.Result.Gone != c.gone || len(answer.Body) == 0 || !slices.Equal(head, want) {
 				t.Errorf("%d %v, %+v", answer.Status, head, x.Result)
 			}

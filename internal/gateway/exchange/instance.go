@@ -55,6 +55,16 @@ func (x *Exchange) Stalled(since time.Duration) error {
 	return x.failedBy(teal.CodeTimeout, fmt.Sprintf("sent nothing for %s in the middle of its answer", since), nil)
 }
 
+// CheckTunnel refuses an answer of an instance that has not agreed to a WebSocket in a
+// stream, and yet has a status by which the client would take its stream for one (RFC
+// 8441, section 4): it would read a page as frames.
+func (x *Exchange) CheckTunnel(status int) error {
+	if status/100 != 2 {
+		return nil
+	}
+	return teal.Errorf(teal.CodeUnsupported, "a WebSocket is %w at this path of component %q, which has answered it as a plain request", ErrNotImplemented, x.Claim.Component.Name)
+}
+
 func (x *Exchange) failedBy(code teal.Code, how string, cause error) error {
 	return &teal.Error{Code: code, Message: fmt.Sprintf("component %q of version %s %s", x.Claim.Component.Name, x.Claim.Version, how), Err: cause}
 }

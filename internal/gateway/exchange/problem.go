@@ -57,7 +57,7 @@ func (x *Exchange) Fail(err error) Answer {
 	if f.location == "" && f.proof == nil {
 		x.code = teal.CodeOf(err)
 	}
-	x.Result.Fault = faultOf(err, a.Status)
+	x.Result.Fault, x.Result.Refused = faultOf(err, a.Status), errors.Is(err, ErrNotImplemented)
 	if partial := (partialBody{}); errors.As(err, &partial) {
 		x.Result.Gone = true
 	}
@@ -116,6 +116,9 @@ func (a Answer) WriteHead(to Fields) {
 	if only := (*gateway.NotAllowed)(nil); errors.As(a.failure.err, &only) {
 		to.Add("Allow", strings.Join(only.Methods, ", "))
 	}
+	// A cache may keep a 404 or a 405 for as long as it likes (RFC 9111, 4.2.2); the next
+	// version may have what this one has not.
+	to.Add("Cache-Control", "no-store")
 	to.Add(headerContentType, "application/problem+json")
 }
 

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"errors"
 
 	"teal"
 	"teal/internal/gateway"
@@ -33,8 +34,8 @@ func faultOf(err error, status int) gateway.Fault {
 	if teal.IsCode(err, teal.CodeThrottled) {
 		return gateway.FaultStatus
 	}
-	if status < statusInternalServerError {
-		return gateway.FaultNone
+	if status < statusInternalServerError || errors.Is(err, ErrNotImplemented) {
+		return gateway.FaultNone // the client's, who could make any version look bad by asking
 	}
 	switch teal.CodeOf(err) {
 	case teal.CodeFunctionFailed, teal.CodeBadAnswer:

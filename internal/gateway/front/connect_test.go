@@ -173,6 +173,8 @@ func TestWebSocketInAStream(t *testing.T) {
 	}
 }
 
+// Seen red without CheckTunnel in takeHead of the loops ("agreed to": a page is taken for
+// a tunnel), and without Refused in Report (a fault of the version).
 func TestTunnelsThatAreRefused(t *testing.T) {
 	refuses := service(backend(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
@@ -183,6 +185,7 @@ func TestTunnelsThatAreRefused(t *testing.T) {
 		w.Header().Set("Connection", "Upgrade")
 		w.WriteHeader(http.StatusSwitchingProtocols)
 	}))
+	page := service(backend(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "a page") }))
 	for name, c := range map[string]struct {
 		web      *gateway.Component
 		protocol string
@@ -191,12 +194,15 @@ func TestTunnelsThatAreRefused(t *testing.T) {
 	}{
 		"by the instance":    {refuses, "websocket", 403, ""},
 		"by a false answer":  {lies, "websocket", 502, teal.CodeUpstreamFailed},
+		"by a page":          {page, "websocket", 501, teal.CodeUnsupported},
 		"no instance":        {service(), "websocket", 503, teal.CodeNoHealthyInstance},
 		"HTTP/2":             {http2Backend(t, nil), "websocket", 501, teal.CodeUnsupported},
 		"a function":         {says(`"hi"`), "websocket", 501, teal.CodeUnsupported},
 		"for what it is for": {refuses, "connect-udp", 501, teal.CodeUnsupported},
 	} {
 		t.Run(name, func(t *testing.T) {
+			meter := &recorder{}
+			c.web.Meter = meter
 			s := start(t, c.web, exchange.Config{})
 			response, conn := connectThrough(t, tunnelClient(t), s.addr, c.protocol)
 			if conn != nil {
@@ -212,6 +218,9 @@ func TestTunnelsThatAreRefused(t *testing.T) {
 				t.Errorf("%q", body)
 			}
 			s.nothingInFlight()
+			if fault := meter.samples[0].Fault; c.status == 501 && fault != gateway.FaultNone {
+				t.Errorf("what the client must not ask for counts as fault %v of the version", fault)
+			}
 		})
 	}
 }

@@ -81,6 +81,11 @@ func (c *clientConn) takeHead() bool {
 		}
 		r.Reset()
 		return true
+	case t.connect:
+		if err := t.CheckTunnel(r.Status); err != nil {
+			c.fail(err)
+			return false
+		}
 	}
 	c.beginResponse()
 	return true

@@ -368,8 +368,8 @@ func (s *session) end() {
 func (s *session) drop() {
 	s.over = true
 	l := s.client.loop
-	for _, c := range l.clients {
-		if c.stream != nil && c.stream.session == s {
+	for i := 0; i < len(l.clients) && s.open > 0; i++ { // a look at every client only for those that are there
+		if c := l.clients[i]; c.stream != nil && c.stream.session == s {
 			c.reset = true
 			l.later(c)
 		}

@@ -51,6 +51,10 @@ func (x *roundTrip) connect() {
 		return
 	}
 	defer func() { _ = response.Body.Close() }()
+	if err := x.CheckTunnel(response.StatusCode); err != nil {
+		x.fail(err)
+		return
+	}
 	h := x.w.Header()
 	x.passResponse(response, headOf(response.Header))
 	maps.Copy(h, response.Header)
