@@ -21,6 +21,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 
 test: ## every test, with the race detector
 	@./scripts/need python3 node npm boto3 aws
+	@timeout 300 ./scripts/need gunicorn psycopg2 psql || echo "the tests that want them are skipped"
 	go test -race -count=1 -timeout 25m ./...
 
 test-long: ## every record and every file of a data directory damaged in every way; some 15 minutes
@@ -44,6 +45,7 @@ bin/prometheus: internal/check/testdata/prometheus/go.mod ## the server that the
 
 e2e: ## only the tests that drive the real binary
 	@./scripts/need python3 node npm boto3 aws
+	@timeout 300 ./scripts/need gunicorn psycopg2 psql || echo "the tests that want them are skipped"
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
 
 bench: build ## the numbers of docs/benchmarks.md

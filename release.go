@@ -49,6 +49,9 @@ type Release struct {
 	// OutageSince is since when neither version is healthy. The release is on
 	// hold until that is over.
 	OutageSince *time.Time `json:"outage_since,omitempty"`
+	// Behind names the nodes whose gateways the release waits for: they still send
+	// requests by an older state of the alias.
+	Behind []string `json:"behind,omitempty"`
 	// Observed is how much time a running server has looked after the release. It
 	// is the clock by which the release holds, watches and waits: time in which
 	// nobody looked, and jumps of the wall clock, are not on it. ObservedAt is when

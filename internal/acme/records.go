@@ -16,18 +16,19 @@ import (
 
 // record is a certificate in the store.
 type record struct {
-	Schema int    `json:"schema,omitempty"` // none is 1
-	Host   string `json:"host"`
-	Chain  string `json:"chain"` // PEM, the host's own first
-	Key    string `json:"key"`   // PEM
+	Host  string `json:"host"`
+	Chain string `json:"chain"` // PEM, the host's own first
+	Key   string `json:"key"`   // PEM
 }
 
 // accountRecord is an account with an authority.
 type accountRecord struct {
-	Schema   int    `json:"schema,omitempty"` // none is 1
 	Location string `json:"location"`
 	Key      string `json:"key"` // PEM
 }
+
+// schema is the number of both kinds of record.
+const schema = 1
 
 // recordKey returns where the certificate of a host is: names have no underscores.
 func recordKey(host string) string { return "certificate." + strings.ReplaceAll(host, ".", "_") }
@@ -63,12 +64,12 @@ func (m *Manager) Load(ctx context.Context) error {
 
 // decode returns the certificate of a record, and its host.
 func decode(value []byte) (string, *tls.Certificate, error) {
+	if err := store.CheckNumber(value, schema); err != nil {
+		return "", nil, err
+	}
 	var r record
 	if err := json.Unmarshal(value, &r); err != nil {
 		return "", nil, err
-	}
-	if r.Schema > 1 {
-		return "", nil, errors.New("a newer Teal has written it")
 	}
 	certificate, err := r.certificate()
 	return r.Host, certificate, err
@@ -82,7 +83,8 @@ func (m *Manager) unreadable(key string, err error) {
 	})
 }
 
-// load reads a record; found is false for none, and for one that is none.
+// load reads a record; found is false for none, and for one that is none. One that a
+// newer Teal has written is an error.
 func (m *Manager) load(ctx context.Context, key string, into any) (found bool, err error) {
 	entry, err := m.cfg.KV.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
@@ -91,20 +93,34 @@ func (m *Manager) load(ctx context.Context, key string, into any) (found bool, e
 	if err != nil {
 		return false, err
 	}
+	if err := checkNewer(key, entry); err != nil {
+		return false, err
+	}
 	return json.Unmarshal(entry.Value, into) == nil, nil
 }
 
-// save writes a record, whatever is there.
+// checkNewer refuses a record that a newer Teal has written.
+func checkNewer(key string, entry store.Entry) error {
+	if err := store.CheckNumber(entry.Value, schema); errors.Is(err, store.ErrNewer) {
+		return fmt.Errorf("a newer Teal wrote %s, and this one leaves it as it is; `teal doctor --set-aside %s` does without it: %w", key, key, err)
+	}
+	return nil
+}
+
+// save writes a record, whatever is there, unless a newer Teal has written that.
 func (m *Manager) save(ctx context.Context, key string, r any) error {
 	value, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
+	value = store.WithNumber(value, schema)
 	entry, err := m.cfg.KV.Get(ctx, key)
 	if errors.Is(err, store.ErrNotFound) {
 		_, err = m.cfg.KV.Create(ctx, key, value)
 	} else if err == nil {
-		_, err = m.cfg.KV.Update(ctx, key, value, entry.Revision)
+		if err = checkNewer(key, entry); err == nil {
+			_, err = m.cfg.KV.Update(ctx, key, value, entry.Revision)
+		}
 	}
 	if err == nil {
 		m.cfg.Alerts.Resolve(teal.AlertRecordUnreadable, key)

@@ -89,6 +89,7 @@ type ReleaseView struct {
 	DoubtSince  *time.Time  `json:"doubt_since,omitempty" doc:"Since when it could go on if the judge had a verdict"`
 	DoubtUntil  *time.Time  `json:"doubt_until,omitempty" doc:"When it goes on, or back, without a verdict"`
 	OutageSince *time.Time  `json:"outage_since,omitempty" doc:"Since when neither version is healthy"`
+	Behind      []string    `json:"behind,omitempty" doc:"The nodes that it waits for: their gateways do not follow the alias yet"`
 	Queued      bool        `json:"queued,omitempty" doc:"It waits for another release of its app to end"`
 	// Frozen is set in the status of an app alone.
 	Frozen *teal.AppOrder `json:"frozen,omitempty" doc:"Who has frozen the app, so that it moves no traffic on; only in the status of the app"`
@@ -123,7 +124,7 @@ func ViewRelease(r teal.Release) ReleaseView {
 	v := ReleaseView{
 		ID: r.ID, App: r.App, Alias: r.Alias, From: r.From, To: r.To, Policy: ViewPolicy(r.Policy), Back: r.Back,
 		Phase: r.Phase, Reason: r.Reason, Commands: r.Commands, Step: r.Step, StepAt: r.StepAt, Share: r.Share,
-		WaitsSince: r.WaitsSince, DoubtSince: r.DoubtSince, OutageSince: r.OutageSince, Queued: r.Queued,
+		WaitsSince: r.WaitsSince, DoubtSince: r.DoubtSince, OutageSince: r.OutageSince, Behind: r.Behind, Queued: r.Queued,
 		Evidence: r.Evidence, Baseline: r.Baseline,
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedBy, ReadyBy: r.ReadyBy, ShiftedAt: r.ShiftedAt,
 		WatchUntil: r.WatchUntil, EndedAt: r.EndedAt, Rollback: r.Rollback, Phases: r.Phases,

@@ -88,6 +88,9 @@ func (p *progress) seeStep() []string {
 		line += ", holding " + step.Hold.String()
 	}
 	lines := p.said.once(at, "%s …", line)
+	if len(r.Behind) > 0 {
+		lines = append(lines, p.said.once("behind "+at, "waiting for %s to follow", teal.GatewaysOf(r.Behind))...)
+	}
 	if r.DoubtSince != nil {
 		lines = append(lines, p.said.once("doubt "+at, "%s", r.Reason)...)
 	}

@@ -175,7 +175,11 @@ func rollbackText(r api.ReleaseView) string {
 // that a person would ask about.
 func waitingText(r api.ReleaseView, now time.Time, clock func(time.Time) string) string {
 	switch {
-	case r.Phase.Ended() || r.Phase == teal.PhaseRollingBack:
+	case r.Phase.Ended():
+		return ""
+	case len(r.Behind) > 0:
+		return "waiting for " + teal.GatewaysOf(r.Behind) + " to follow"
+	case r.Phase == teal.PhaseRollingBack:
 		return ""
 	case r.Queued:
 		return "queued behind another release of " + r.App

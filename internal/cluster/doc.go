@@ -6,7 +6,8 @@
 // a write to a disk. The records are
 //
 //	heartbeat.<node>        the node lives: its incarnation, and a number that grows
-//	applied.<node>.<app>    the revisions of the app's aliases that its gateway follows
+//	applied.<node>.<app>    the revisions of the app's aliases, and under "" of its own
+//	                        record, that its gateway follows
 //
 // A node is believed for as long as its heartbeat keeps changing, by the clock of who
 // looks: clocks of two machines are never compared. What an earlier incarnation of a node

@@ -17,7 +17,7 @@ type heartbeat struct {
 type applied struct {
 	Node        string            `json:"node"`
 	Incarnation string            `json:"incarnation"`
-	Revisions   map[string]uint64 `json:"revisions"` // by alias
+	Revisions   map[string]uint64 `json:"revisions"` // by alias; "": of the app's own record
 }
 
 // follows reports whether no request that the gateway takes follows an older state of an

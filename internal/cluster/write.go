@@ -16,6 +16,7 @@ func put[T any](ctx context.Context, n *Node, m *store.Mirror[T], key string, va
 	if err != nil {
 		return fmt.Errorf("cluster: write %s: %w", key, err)
 	}
+	data = store.WithNumber(data, 1)
 	defer n.writing.Lock(key)()
 	for {
 		if revision := m.Revision(key); revision == 0 {

@@ -41,13 +41,12 @@ func (c *Control) stop(ctx context.Context, app string, order teal.AppOrder) err
 	ctx = store.WithUrgency(ctx, store.Running) // it makes room
 	defer c.halting.Lock(app)()
 	c.cfg.Boundary("stop:decided")
-	if err := c.recordStop(ctx, app, order); err != nil {
+	revision, err := c.recordStop(ctx, app, order)
+	if err != nil {
 		return err
 	}
 	c.cfg.Boundary("stop:recorded")
-	if err := c.cfg.Router.Stop(ctx, app); err != nil {
-		return err
-	}
+	behind := c.cfg.Router.AwaitApp(ctx, app, revision) // what runs here ends all the same
 	c.cfg.Boundary("stop:routed")
 	var running []teal.VersionRef
 	_ = c.cfg.Manager.WhileNothingStarts(app, func() error { // what was begun before is in sight then
@@ -63,26 +62,27 @@ func (c *Control) stop(ctx context.Context, app string, order teal.AppOrder) err
 	}
 	c.cfg.Boundary("stop:retired")
 	c.cfg.Logger.Info("app stopped", "app", app, "by", order.By, "reason", order.Why)
-	return nil
+	return behind
 }
 
 // recordStop writes the order, unless a release moves or waits: one that is claimed
-// after the look has changed the record's revision.
-func (c *Control) recordStop(ctx context.Context, app string, order teal.AppOrder) error {
+// after the look has changed the record's revision. It returns the revision of a record
+// that says that the app is stopped.
+func (c *Control) recordStop(ctx context.Context, app string, order teal.AppOrder) (uint64, error) {
 	for {
 		record, err := c.cfg.Journal.App(ctx, app)
 		if err != nil {
-			return err
+			return 0, err
 		}
 		if record.Value.Stopped == nil {
 			err = c.cfg.Journal.CheckSettled(ctx, record.Value)
 		}
 		if err != nil || !record.Value.Give(order) {
-			return err
+			return record.Revision, err
 		}
-		_, err = c.cfg.Store.Apps.Update(ctx, record.Value, record.Revision)
+		record, err = c.cfg.Store.Apps.Update(ctx, record.Value, record.Revision)
 		if !errors.Is(err, store.ErrConflict) {
-			return err
+			return record.Revision, err
 		}
 	}
 }
@@ -105,14 +105,14 @@ func (c *Control) start(ctx context.Context, app string, order teal.AppOrder) er
 		return err
 	}
 	defer c.halting.Lock(app)()
-	if err := c.give(ctx, app, order); err != nil {
+	revision, err := c.give(ctx, app, order)
+	if err != nil {
 		return err
 	}
 	c.cfg.Boundary("resume:recorded")
-	defer c.cfg.Router.Restart(app)
-	err := c.cfg.Manager.Resume(ctx, app)
+	err = c.cfg.Manager.Resume(ctx, app)
 	c.cfg.Boundary("resume:begun")
-	return err
+	return errors.Join(err, c.cfg.Router.AwaitApp(ctx, app, revision))
 }
 
 // awaitLive waits until the versions that live sends requests to are healthy.
@@ -133,26 +133,31 @@ func (c *Control) awaitLive(ctx context.Context, app string) error {
 // freeze records that releases of an app are frozen, or no longer. What waits for that
 // looks at once.
 func (c *Control) freeze(ctx context.Context, app string, order teal.AppOrder) error {
-	err := c.give(ctx, app, order)
+	_, err := c.give(ctx, app, order)
 	c.cfg.Engine.Wake(app)
 	return err
 }
 
-// give records an order for an app. One that changes nothing is not recorded.
-func (c *Control) give(ctx context.Context, app string, order teal.AppOrder) error {
-	_, err := c.cfg.Store.Apps.Modify(ctx, app, func(a *teal.App) error {
-		switch {
-		case a.Deleting:
+// give records an order for an app, and returns the revision of the record. An order that
+// changes nothing is not recorded, and has none.
+func (c *Control) give(ctx context.Context, app string, order teal.AppOrder) (revision uint64, err error) {
+	given := false
+	record, err := c.cfg.Store.Apps.Modify(ctx, app, func(a *teal.App) error {
+		if a.Deleting {
 			return store.UnknownApp(app)
-		case a.Give(order):
-			return nil
 		}
-		return store.ErrUnchanged
+		if given = a.Give(order); !given {
+			return store.ErrUnchanged
+		}
+		return nil
 	})
-	if errors.Is(err, store.ErrNotFound) {
-		return store.UnknownApp(app)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return 0, store.UnknownApp(app)
+	case err != nil || !given:
+		return 0, err
 	}
-	return err
+	return record.Revision, nil
 }
 
 // DeleteApp implements [api.Operator]. Who deletes what was deleted already has got

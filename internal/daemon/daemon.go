@@ -1,22 +1,19 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"syscall"
-	"time"
 
 	"teal"
 	"teal/internal/access"
 	"teal/internal/acme"
 	"teal/internal/analysis"
 	"teal/internal/api"
+	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/atomicfile"
 	"teal/internal/check"
@@ -25,12 +22,10 @@ import (
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/event"
-	"teal/internal/function"
 	"teal/internal/gateway"
 	"teal/internal/gateway/exchange"
 	"teal/internal/gateway/front"
 	"teal/internal/lambda"
-	"teal/internal/lease"
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
@@ -47,52 +42,6 @@ import (
 	"teal/internal/systemd"
 )
 
-// Config is what a server is told from outside.
-type Config struct {
-	Data  string // directory; created where needed, owned by one server at a time
-	HTTP  string // address of the gateway
-	Admin string // address of the REST API
-	// Sockets take the place of addresses.
-	Sockets systemd.Sockets
-	// Override says who may choose a version with a request header; nil is
-	// nobody.
-	Override func(client netip.Addr) bool
-	// Trusted says whose X-Forwarded headers are believed; nil is nobody.
-	Trusted   func(client netip.Addr) bool
-	MaxBundle teal.Bytes // unpacked; 0 is artifact's default
-	Guard     []string   // the command that runs process.Guard; empty: no guard
-	Version   string     // of Teal, shown to API clients
-	Logger    *slog.Logger
-	LogLost   func() int64 // lines that Logger has dropped; nil: none
-	Edge      EdgeConfig
-	// RecoveryPatience is how long the gateway's port stays closed for the
-	// environments that live needs, after a restart; clients wait in the
-	// kernel's queue meanwhile. 0 is the default of 10 s.
-	RecoveryPatience time.Duration
-	AWS              AWS
-
-	// around, where set, is what the store is seen through. Tests have it stall.
-	around func(store.KV) store.KV
-	lease  lease.Lease // nil is the static one; tests take it away
-}
-
-// AWS says how the server presents itself to AWS's tools.
-type AWS struct {
-	Region  string // "" is us-east-1
-	Account string // twelve digits; "" is 000000000000
-	Buckets string // a folder whose folders stand for S3 buckets; "" is none
-	// RetryDelay is how long after a function has failed at an event it is tried
-	// again, and half of the time after the second failure; 0 is AWS's minute.
-	RetryDelay time.Duration
-	// Settle is how long a function that was made or changed is told to be changing;
-	// 0 is lambda.DefaultSettle.
-	Settle   time.Duration
-	Unproven teal.Bytes // see awslambda.Config; 0 is its default
-	// Events bounds what waits of one function.
-	Events    event.Limits
-	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
-}
-
 // GuardArgument is the one argument with which the server's own program runs
 // process.Guard on its standard input.
 const GuardArgument = "guard"
@@ -103,25 +52,12 @@ type Daemon struct {
 	ready chan struct{} // closed when both addresses answer
 
 	httpAddr, httpsAddr, adminAddr net.Addr // set before ready is closed
-	running                        *server  // likewise; tests look into it
+	running                        *running // likewise; tests look into it
 }
 
 // New returns a server. It opens nothing and starts nothing.
 func New(cfg Config) *Daemon {
-	cfg.AWS.Region = cmp.Or(cfg.AWS.Region, function.DefaultRegion)
-	cfg.AWS.URLDomain = cmp.Or(cfg.AWS.URLDomain, lambda.DefaultDomain)
-	cfg.AWS.RetryDelay = cmp.Or(cfg.AWS.RetryDelay, time.Minute)
-	cfg.AWS.Account = cmp.Or(cfg.AWS.Account, function.DefaultAccount)
-	if cfg.lease == nil {
-		cfg.lease = lease.Static{}
-	}
-	if cfg.around == nil {
-		cfg.around = func(kv store.KV) store.KV { return kv }
-	}
-	if cfg.RecoveryPatience == 0 {
-		cfg.RecoveryPatience = 10 * time.Second
-	}
-	return &Daemon{cfg: cfg, ready: make(chan struct{})}
+	return &Daemon{cfg: cfg.withDefaults(), ready: make(chan struct{})}
 }
 
 // Ready is closed once both addresses answer.
@@ -129,6 +65,10 @@ func (d *Daemon) Ready() <-chan struct{} { return d.ready }
 
 // HTTPAddr returns the gateway's address; valid once Ready is closed.
 func (d *Daemon) HTTPAddr() net.Addr { return d.httpAddr }
+
+// HTTPSAddr returns the gateway's address for TLS, nil without one; valid once
+// Ready is closed.
+func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }
 
 // AdminAddr returns the REST API's address; valid once Ready is closed.
 func (d *Daemon) AdminAddr() net.Addr { return d.adminAddr }
@@ -156,8 +96,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 }
 
-// server is everything that a running daemon is made of.
-type server struct {
+// running is everything that a daemon that runs is made of.
+type running struct {
 	daemon    *Daemon
 	data      *dataDir
 	token     string
@@ -200,8 +140,8 @@ type server struct {
 
 // open takes everything that another process could hold, before anything runs:
 // a server that cannot have its ports leaves its data alone.
-func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) {
-	s := &server{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
+func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error) {
+	s := &running{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
 	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
@@ -214,7 +154,7 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) 
 		return nil, err
 	}
 	parts.Closer("http port", func() error { return closeListener(s.front) })
-	if s.edge, err = d.openEdge(parts); err != nil {
+	if s.edge, err = d.cfg.Edge.open(d.cfg.Sockets, d.cfg.Version, d.cfg.Logger, parts); err != nil {
 		return nil, err
 	}
 	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
@@ -237,16 +177,8 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*server, error) 
 	return s, s.assemble(ctx)
 }
 
-// closeListener closes a listener that its server may have closed already.
-func closeListener(l net.Listener) error {
-	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
 // assemble connects the parts with each other.
-func (s *server) assemble(ctx context.Context) error {
+func (s *running) assemble(ctx context.Context) error {
 	cfg := s.daemon.cfg
 	var err error
 	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: instanceName(s.data.path)})
@@ -274,7 +206,7 @@ func (s *server) assemble(ctx context.Context) error {
 	roles := control.NewRoles(s.index, s.router)
 	s.meter = meter.New(meter.Config{
 		Slot: fleet.Slot, Role: roles.Of, Running: fleet.All, Releases: roles.Releases,
-		Alerts: s.alerts.List, Lost: s.telemetryLost, Disk: s.diskGauges,
+		Alerts: s.alerts.List, Lost: s.telemetry().lost, Disk: func() meter.Disk { return diskGauges(s.db.Health()) },
 	})
 	s.manager = environment.New(environment.Config{
 		Fleet:   fleet,
@@ -302,12 +234,20 @@ func (s *server) assemble(ctx context.Context) error {
 	s.assembleControl(kv, minInstances, ended)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.router.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+}
+
+// newCertificates returns what has the certificates for the hosts of live routes.
+func (s *running) newCertificates(kv store.KV) *acme.Manager {
+	c := s.daemon.cfg.Edge.ACME
+	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
+	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
+	return s.edge.newCertificates(c)
 }
 
 // assembleRoutes builds this node and its two roles that have to do with aliases: the
 // gateway's, which follows them, and the one that moves them.
-func (s *server) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
+func (s *running) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeups) {
 	logger := s.daemon.cfg.Logger
 	s.node = cluster.New(cluster.Config{Name: nodeName, KV: memkv.New(), Logger: logger})
 	table := routing.NewTable(s.gateway, s.index, fleet, s.alerts)
@@ -321,7 +261,7 @@ func (s *server) assembleRoutes(fleet *environment.Fleet, wakeups *release.Wakeu
 
 // code returns where environments, checks and hooks find their code. Where what runs
 // could change it, it is read and compared each time that it is asked for.
-func (s *server) code() environment.Bundles {
+func (s *running) code() environment.Bundles {
 	if s.processes.Protects() == nil {
 		return s.bundles
 	}
@@ -330,7 +270,7 @@ func (s *server) code() environment.Bundles {
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
+func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
 	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
@@ -357,9 +297,26 @@ func (s *server) assembleControl(kv store.KV, minInstances *lambda.MinInstances,
 	})
 }
 
+// assembleLambda builds what AWS's tools see, and the gateway's server with function
+// URLs before its routes.
+func (s *running) assembleLambda(activator *lambda.Activator, minInstances *lambda.MinInstances, zips artifact.Zips) {
+	cfg := s.daemon.cfg
+	urls := lambda.NewURLs(lambda.URLConfig{
+		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: cfg.AWS.keyOfURLs(s.urlKey), Read: s.web.ReadBody, Logger: cfg.Logger,
+	})
+	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
+	s.lambda = lambda.New(lambda.Config{
+		Records: s.lambdaRecords, Index: s.index, Activator: activator, MinInstances: minInstances, Events: s.events,
+		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,
+		Aliases: s.router, Usage: s.router, Environments: s.manager, Instances: s.manager,
+		Bundles: s.bundles, Zips: zips, Code: s.garbage, Logs: s.logs,
+		Place: cfg.AWS.place(), RetryDelay: cfg.AWS.RetryDelay, Logger: cfg.Logger,
+	})
+}
+
 // start starts the parts in the order of their needs. The gateway comes last:
 // until then its port is open and its clients wait.
-func (s *server) start(ctx context.Context, parts *roles.Stack) error {
+func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	logger := s.daemon.cfg.Logger
 	s.edge.startWatching(parts)
 	if teal.IsCode(s.db.Writable(), teal.CodeDiskFull) {
@@ -392,10 +349,13 @@ func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("admin API", s.serveAdmin)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.Start("certificates", s.acme.Run)
-	parts.Start("gateway", s.serveGateway)
+	parts.Start("gateway", func(ctx context.Context) error { return s.edge.serve(ctx, s.web, s.front, s.acme) })
 	s.daemon.running = s
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
-	s.announceSecure(parts)
+	if secure := s.edge.secure; secure != nil {
+		s.daemon.httpsAddr = secure.Addr()
+		s.announce(parts, httpsAddressFile, secure.Addr())
+	}
 	s.announce(parts, adminAddressFile, s.admin.Addr())
 	s.announce(parts, httpAddressFile, s.front.Addr())
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
@@ -404,7 +364,7 @@ func (s *server) start(ctx context.Context, parts *roles.Stack) error {
 }
 
 // lead is the role of the controller: what only one server of a store may do.
-func (s *server) lead(ctx context.Context) error {
+func (s *running) lead(ctx context.Context) error {
 	return roles.Run(ctx, s.daemon.cfg.Logger,
 		roles.Role{Name: "switches", Run: s.router.Run},
 		roles.Role{Name: "checks", Run: s.examiner.Run},
@@ -417,7 +377,7 @@ func (s *server) lead(ctx context.Context) error {
 
 // announce writes an address to a file for as long as the server runs. That it
 // cannot, on a full disk for one, is no reason not to serve.
-func (s *server) announce(parts *roles.Stack, file string, addr net.Addr) {
+func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
 	path := s.data.join(file)
 	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
@@ -431,7 +391,7 @@ func (s *server) announce(parts *roles.Stack, file string, addr net.Addr) {
 	parts.Closer(file, func() error { return os.Remove(path) })
 }
 
-func (s *server) serveAdmin(ctx context.Context) error {
+func (s *running) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
@@ -440,8 +400,24 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	}).Run(ctx, s.admin)
 }
 
+// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
+func (s *running) lambdaAPI() *awslambda.Handler {
+	aws := s.daemon.cfg.AWS
+	return awslambda.New(awslambda.Config{
+		Backend: s.lambda, Place: aws.place(),
+		Secret: s.token, Keys: s.tokens, Audit: s.audit,
+		Standing: func(ctx context.Context, app string) string { return api.Standing(ctx, s.control, app) },
+		Buckets:  aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
+		FunctionURL: lambda.Addresses(aws.URLDomain, s.front.Addr()),
+	})
+}
+
+func (s *running) telemetry() telemetry {
+	return telemetry{s.logs, s.daemon.cfg.LogLost, s.edge}
+}
+
 // isReady reports whether the gateway serves.
-func (s *server) isReady() (bool, string) {
+func (s *running) isReady() (bool, string) {
 	select {
 	case <-s.daemon.ready:
 		return true, ""

@@ -22,6 +22,7 @@ import (
 	"teal/internal/await"
 	"teal/internal/client"
 	"teal/internal/manifest"
+	"teal/internal/store"
 )
 
 func TestMain(m *testing.M) {
@@ -50,6 +51,13 @@ func startDaemon(t *testing.T, data string, change ...func(*Config)) *harness {
 	}
 	for _, c := range change {
 		c(&cfg)
+	}
+	around := cfg.around
+	cfg.around = func(kv store.KV) store.KV {
+		if around != nil {
+			kv = around(kv)
+		}
+		return onlyNumbered{kv, t}
 	}
 	d := New(cfg)
 	end := serving(t, d)

@@ -94,7 +94,7 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.awaitPhase("hello", teal.PhaseCompleted)
 	h.deploy(examples+"hello-green", true, nil)
 	h.awaitPhase("hello", teal.PhaseWatching)
-	await.True(h.t, "the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	await.True(h.t, "the ballast", func() bool { return h.daemon.running.db.Health().Ballast == 96<<20/32 })
 	empty := fill()
 	await.True(h.t, "an alert", h.blocked)
 	h.wantFullDisk("2")
@@ -130,7 +130,7 @@ func TestDeletingOnAFullDisk(t *testing.T) {
 	h := startDaemon(t, filepath.Join(dir, "data"))
 	h.deploy(examples+"hello", true, func(p *teal.Policy) { p.Confidence = 0 })
 	h.awaitPhase("hello", teal.PhaseCompleted)
-	await.True(h.t, "the ballast", func() bool { d := h.daemon.running.diskGauges(); return d.Reserve == 96<<20/32 })
+	await.True(h.t, "the ballast", func() bool { return h.daemon.running.db.Health().Ballast == 96<<20/32 })
 	fill()
 	await.True(h.t, "an alert", h.blocked)
 	if err := h.daemon.running.lambda.Delete(t.Context(), awslambda.Ref{App: "hello", Component: "hello"}); err != nil {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"os"
 	"sync"
@@ -13,7 +14,6 @@ import (
 	"teal/internal/gateway/certificate"
 	"teal/internal/gateway/front"
 	"teal/internal/roles"
-	"teal/internal/store"
 	"teal/internal/systemd"
 	"teal/internal/tracing"
 )
@@ -39,8 +39,8 @@ type edge struct {
 	tracer       *tracing.Tracer    // nil: exchanges are not traced
 }
 
-func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
-	cfg, logger := d.cfg.Edge, d.cfg.Logger
+// open takes what the edge needs of the machine.
+func (cfg EdgeConfig) open(sockets systemd.Sockets, version string, logger *slog.Logger, parts *roles.Stack) (edge, error) {
 	var e edge
 	var err error
 	if len(cfg.Certificates)+len(cfg.Folders) > 0 {
@@ -50,7 +50,7 @@ func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 		}
 	}
 	if cfg.HTTPS != "" {
-		if e.secure, err = d.cfg.Sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
+		if e.secure, err = sockets.Listen(systemd.HTTPS, cfg.HTTPS); err != nil {
 			return e, err
 		}
 		parts.Closer("https port", func() error { return closeListener(e.secure) })
@@ -61,7 +61,7 @@ func (d *Daemon) openEdge(parts *roles.Stack) (edge, error) {
 			return e, err
 		}
 	}
-	e.tracer, err = tracing.New(tracing.Config{Getenv: os.Getenv, Version: d.cfg.Version, Logger: logger})
+	e.tracer, err = tracing.New(tracing.Config{Getenv: os.Getenv, Version: version, Logger: logger})
 	return e, err
 }
 
@@ -78,15 +78,12 @@ func (e edge) configure(cfg front.Config) front.Config {
 }
 
 // newCertificates returns what has certificates: files, and those of an authority.
-func (s *server) newCertificates(kv store.KV) *acme.Manager {
-	c := s.daemon.cfg.Edge.ACME
-	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
-	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
-	if own := s.edge.certificates; own != nil { // a nil *Files in an interface would not be nil
-		c.Own = own
+func (e edge) newCertificates(c acme.Config) *acme.Manager {
+	if e.certificates != nil { // a nil *Files in an interface would not be nil
+		c.Own = e.certificates
 	}
-	if s.edge.secure != nil {
-		c.Secure = s.edge.secure.Addr()
+	if e.secure != nil {
+		c.Secure = e.secure.Addr()
 	}
 	return acme.New(c)
 }
@@ -105,12 +102,11 @@ func (e edge) startWatching(parts *roles.Stack) {
 	}
 }
 
-// serveGateway serves the gateway's addresses until ctx ends, all of them with
-// the same grace for what is in flight, or until one fails.
-func (s *server) serveGateway(ctx context.Context) error {
-	e := s.edge
+// serve serves the gateway's addresses until ctx ends, all of them with the same
+// grace for what is in flight, or until one fails.
+func (e edge) serve(ctx context.Context, web *front.Server, listener net.Listener, certificates *acme.Manager) error {
 	if e.secure == nil {
-		return s.web.Serve(ctx, s.front)
+		return web.Serve(ctx, listener)
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -118,23 +114,18 @@ func (s *server) serveGateway(ctx context.Context) error {
 	var secure error
 	serving.Go(func() {
 		defer stop()
-		secure = s.web.ServeTLS(ctx, e.secure, s.acme.Certificate)
+		secure = web.ServeTLS(ctx, e.secure, certificates.Certificate)
 	})
-	plain := s.web.Serve(ctx, s.front)
+	plain := web.Serve(ctx, listener)
 	stop()
 	serving.Wait()
 	return errors.Join(plain, secure)
 }
 
-// announceSecure makes the address for TLS known.
-func (s *server) announceSecure(parts *roles.Stack) {
-	if s.edge.secure == nil {
-		return
+// closeListener closes a listener that its server may have closed already.
+func closeListener(l net.Listener) error {
+	if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	s.daemon.httpsAddr = s.edge.secure.Addr()
-	s.announce(parts, httpsAddressFile, s.daemon.httpsAddr)
+	return nil
 }
-
-// HTTPSAddr returns the gateway's address for TLS, nil without one; valid once
-// Ready is closed.
-func (d *Daemon) HTTPSAddr() net.Addr { return d.httpsAddr }

@@ -1,53 +1,50 @@
 package daemon
 
 import (
-	"context"
+	"cmp"
+	"time"
 
-	"teal/internal/api"
+	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/api/sigv4"
-	"teal/internal/artifact"
-	"teal/internal/gateway/front"
+	"teal/internal/event"
+	"teal/internal/function"
 	"teal/internal/lambda"
 )
 
-// assembleLambda builds what AWS's tools see, and the gateway's server with function
-// URLs before its routes.
-func (s *server) assembleLambda(activator *lambda.Activator, minInstances *lambda.MinInstances, zips artifact.Zips) {
-	cfg := s.daemon.cfg
-	urls := lambda.NewURLs(lambda.URLConfig{
-		Records: s.lambdaRecords, Activator: activator, Domain: cfg.AWS.URLDomain, Key: s.keyOfURLs(), Read: s.web.ReadBody, Logger: cfg.Logger,
-	})
-	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
-	s.lambda = lambda.New(lambda.Config{
-		Records: s.lambdaRecords, Index: s.index, Activator: activator, MinInstances: minInstances, Events: s.events,
-		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,
-		Aliases: s.router, Usage: s.router, Environments: s.manager, Instances: s.manager,
-		Bundles: s.bundles, Zips: zips, Code: s.garbage, Logs: s.logs,
-		Place: s.lambdaPlace(), RetryDelay: cfg.AWS.RetryDelay, Logger: cfg.Logger,
-	})
+// AWS says how the server presents itself to AWS's tools.
+type AWS struct {
+	Region  string // "" is us-east-1
+	Account string // twelve digits; "" is 000000000000
+	Buckets string // a folder whose folders stand for S3 buckets; "" is none
+	// RetryDelay is how long after a function has failed at an event it is tried
+	// again, and half of the time after the second failure; 0 is AWS's minute.
+	RetryDelay time.Duration
+	// Settle is how long a function that was made or changed is told to be changing;
+	// 0 is lambda.DefaultSettle.
+	Settle   time.Duration
+	Unproven teal.Bytes // see awslambda.Config; 0 is its default
+	// Events bounds what waits of one function.
+	Events    event.Limits
+	URLDomain string // what the host names of function URLs end in; "" is lambda-url.localhost
 }
 
-// lambdaPlace is how this server's functions are named.
-func (s *server) lambdaPlace() awslambda.Place {
-	return awslambda.Place{Region: s.daemon.cfg.AWS.Region, Account: s.daemon.cfg.AWS.Account}
+func (aws AWS) withDefaults() AWS {
+	aws.Region = cmp.Or(aws.Region, function.DefaultRegion)
+	aws.URLDomain = cmp.Or(aws.URLDomain, lambda.DefaultDomain)
+	aws.RetryDelay = cmp.Or(aws.RetryDelay, time.Minute)
+	aws.Account = cmp.Or(aws.Account, function.DefaultAccount)
+	return aws
 }
 
-// lambdaAPI returns the part of the admin API that speaks to AWS's tools.
-func (s *server) lambdaAPI() *awslambda.Handler {
-	aws := s.daemon.cfg.AWS
-	return awslambda.New(awslambda.Config{
-		Backend: s.lambda, Place: s.lambdaPlace(),
-		Secret: s.token, Keys: s.tokens, Audit: s.audit,
-		Standing: func(ctx context.Context, app string) string { return api.Standing(ctx, s.control, app) },
-		Buckets:  aws.Buckets, Unproven: aws.Unproven, Logger: s.daemon.cfg.Logger,
-		FunctionURL: lambda.Addresses(aws.URLDomain, s.front.Addr()),
-	})
+// place is how this server's functions are named.
+func (aws AWS) place() awslambda.Place {
+	return awslambda.Place{Region: aws.Region, Account: aws.Account}
 }
 
 // keyOfURLs is what signatures of requests to function URLs are made with. It is
 // good for nothing else, and the admin's key not for function URLs: who may call
 // a function need not be one who may deploy.
-func (s *server) keyOfURLs() sigv4.Key {
-	return sigv4.Key{ID: lambda.KeyID, Secret: s.urlKey, Region: s.daemon.cfg.AWS.Region, Service: "lambda"}
+func (aws AWS) keyOfURLs(secret string) sigv4.Key {
+	return sigv4.Key{ID: lambda.KeyID, Secret: secret, Region: aws.Region, Service: "lambda"}
 }

@@ -113,7 +113,7 @@ func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 	if starts < workers*each || prints < workers*each {
 		t.Errorf("%d lines START and %d that were printed have come to the log, of %d each: %v", starts, prints, workers*each, lines.Err())
 	}
-	if lost := h.daemon.running.telemetryLost(); lost["component_log_lines"] != 0 {
+	if lost := h.daemon.running.telemetry().lost(); lost["component_log_lines"] != 0 {
 		t.Errorf("lost %v", lost)
 	}
 }

@@ -1,9 +1,6 @@
 package gateway
 
-import (
-	"net/netip"
-	"slices"
-)
+import "net/netip"
 
 // Admission is what whoever has opened a connection to a listener of an
 // environment may do there.
@@ -21,26 +18,3 @@ const (
 // server are the ends of the connection; not valid where they have no address. It is
 // asked once for each connection, and may block.
 type AdmitFunc func(client, server netip.AddrPort, component string) Admission
-
-// AnswersTo reports whether a host is this machine's loopback, or stands in the
-// environment's routes.
-func (e *Environment) AnswersTo(host string) bool {
-	host = NormalHost(host)
-	if address, err := netip.ParseAddr(host); err == nil {
-		return address.IsLoopback()
-	}
-	candidates := hostsFor(host)
-	return host == "localhost" || slices.ContainsFunc(candidates[:], func(own string) bool {
-		_, routed := e.routes[place{host: own}]
-		return own != "" && routed
-	})
-}
-
-// Admit says what whoever has opened a connection to the listener of a component, ""
-// for the preview, may do there, as AdmitFunc does.
-func (e *Environment) Admit(client, server netip.AddrPort, component string) Admission {
-	if e.admit == nil {
-		return AdmitAll
-	}
-	return e.admit(client, server, component)
-}

@@ -3,7 +3,10 @@ package gateway
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -301,4 +304,35 @@ func (e *Environment) OnDrained(f func()) {
 	if over {
 		f()
 	}
+}
+
+// AnswersTo reports whether a host is this machine's loopback, or stands in the
+// environment's routes.
+func (e *Environment) AnswersTo(host string) bool {
+	host = NormalHost(host)
+	if address, err := netip.ParseAddr(host); err == nil {
+		return address.IsLoopback()
+	}
+	candidates := hostsFor(host)
+	return host == "localhost" || slices.ContainsFunc(candidates[:], func(own string) bool {
+		_, routed := e.routes[place{host: own}]
+		return own != "" && routed
+	})
+}
+
+// Admit says what whoever has opened a connection to the listener of a component, ""
+// for the preview, may do there, as AdmitFunc does.
+func (e *Environment) Admit(client, server netip.AddrPort, component string) Admission {
+	if e.admit == nil {
+		return AdmitAll
+	}
+	return e.admit(client, server, component)
+}
+
+func quoteAll(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		quoted[i] = strconv.Quote(w)
+	}
+	return strings.Join(quoted, ", ")
 }

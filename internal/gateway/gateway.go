@@ -2,8 +2,6 @@ package gateway
 
 import (
 	"math/rand/v2"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -64,17 +62,6 @@ func (g *Gateway) setShut(shut bool) {
 }
 
 var errShut = Public(teal.Errorf(teal.CodeUnavailable, "this server has lost touch with the others and takes no requests; try again"))
-
-// Head is what a request says about where it wants to go.
-type Head struct {
-	Host string // as sent: any case, with or without port
-	Path string // as sent, percent-encoded; starts with "/"
-	// Method is what the routes are asked for; "" is any.
-	Method string
-	// Version and Alias are the values of the override headers, "" for none.
-	Version string
-	Alias   string
-}
 
 // Claim is one request's hold on an environment: as long as it is held, the
 // environment is not stopped (before the drain deadline). Give it back exactly
@@ -228,11 +215,11 @@ func (r *record) choose(by selector, point teal.Weight) (Claim, error) {
 		}
 		version = Pick(targets, point)
 	}
+	if r.Stopped { // also where something of it still runs: nothing that comes now is begun
+		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
+	}
 	if env, ok := r.Environments[version]; ok {
 		return Claim{Env: env, Version: version, Alias: alias}, nil
-	}
-	if r.Stopped {
-		return Claim{Version: version}, PublicErrorf(teal.CodeAppStopped, "this service has been stopped by those who run it; it answers again when they start it")
 	}
 	if _, starting := r.Starting[version]; starting || alias == teal.AliasLive {
 		return Claim{Version: version}, teal.Errorf(teal.CodeUnavailable, "version %s of app %q is starting; try again in a moment", version, r.Name)
@@ -251,67 +238,4 @@ func Pick(targets []teal.Target, point teal.Weight) teal.VersionRef {
 		return targets[1].Version
 	}
 	return targets[0].Version
-}
-
-// selector says how the version is chosen: by number, by the named alias, or,
-// as its zero value, by live.
-type selector struct {
-	version teal.VersionRef
-	alias   string
-}
-
-func (s selector) overrides() bool { return s != selector{} }
-
-func (s selector) aliasName() string {
-	if s.alias == "" {
-		return teal.AliasLive
-	}
-	return s.alias
-}
-
-func selectorOf(qualifier string) selector {
-	if version, ok := teal.ParseVersionRef(qualifier); ok {
-		return selector{version: version}
-	}
-	return selector{alias: qualifier}
-}
-
-func (h Head) selector() (selector, error) {
-	switch {
-	case h.Version == "":
-		return selector{alias: h.Alias}, nil
-	case h.Alias != "":
-		return selector{}, PublicErrorf(teal.CodeInvalidInput, "the request asks for a version and for an alias; ask for one of them")
-	}
-	by := selectorOf(h.Version)
-	if by.version == 0 {
-		return selector{}, PublicErrorf(teal.CodeInvalidInput, "%q is not a version number; versions start at 1", h.Version)
-	}
-	return by, nil
-}
-
-// Excerpt returns what a client asked for, short enough for a sentence.
-func Excerpt(host, path string) string {
-	const enough = 200
-	asked := host + path
-	if len(asked) > enough {
-		asked = asked[:enough] + "…"
-	}
-	return asked
-}
-
-func joinVersions(versions []teal.VersionRef) string {
-	text := make([]string, len(versions))
-	for i, v := range versions {
-		text[i] = v.String()
-	}
-	return strings.Join(text, ", ")
-}
-
-func quoteAll(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = strconv.Quote(w)
-	}
-	return strings.Join(quoted, ", ")
 }

@@ -20,21 +20,8 @@ type Meter interface {
 	Done()
 }
 
-// Fault says what was wrong with a request on the side of the version that
-// answered it. What a client does wrong, going away included, is no fault.
-type Fault uint8
-
 // serverErrors is the first status that says that the server is to blame.
 const serverErrors = 500
-
-// The faults.
-const (
-	FaultNone       Fault = iota
-	FaultStatus           // a 5xx that is none of the others
-	FaultFunction         // the function failed, or its answer made no sense
-	FaultTimeout          // no answer in time
-	FaultConnection       // no instance took the request, or it broke the connection
-)
 
 // Result is how a request went, as its front end saw it.
 type Result struct {

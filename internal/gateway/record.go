@@ -60,3 +60,16 @@ type Span interface {
 	// End says how it went.
 	End(r *Record)
 }
+
+// Fault says what was wrong with a request on the side of the version that
+// answered it. What a client does wrong, going away included, is no fault.
+type Fault uint8
+
+// The faults.
+const (
+	FaultNone       Fault = iota
+	FaultStatus           // a 5xx that is none of the others
+	FaultFunction         // the function failed, or its answer made no sense
+	FaultTimeout          // no answer in time
+	FaultConnection       // no instance took the request, or it broke the connection
+)

@@ -20,8 +20,8 @@ type App struct {
 	// have no environment yet. Requests for them are answered "try again"
 	// instead of "no such route".
 	Starting map[teal.VersionRef][]teal.Route
-	// Stopped says that nothing of the app runs because somebody wants that. Its
-	// routes, which are in Starting, are its own all the same.
+	// Stopped says that the app takes no requests because somebody wants that. Its
+	// routes, which are in Starting unless they run, are its own all the same.
 	Stopped bool
 	// Withheld are places, as [Table.Conflict] names them, that the app does not get
 	// although its live version has a route there.
@@ -323,4 +323,12 @@ func (r *record) versions() string {
 		return "none is"
 	}
 	return "running: " + joinVersions(slices.Sorted(maps.Keys(r.Environments)))
+}
+
+func joinVersions(versions []teal.VersionRef) string {
+	text := make([]string, len(versions))
+	for i, v := range versions {
+		text[i] = v.String()
+	}
+	return strings.Join(text, ", ")
 }

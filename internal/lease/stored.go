@@ -171,6 +171,8 @@ func (s Stored) write(ctx context.Context, beat int, revision uint64) (uint64, e
 	if err != nil {
 		return 0, err
 	}
+	// A lease of a newer Teal is taken over like any other: nothing of it is to be kept.
+	data = store.WithNumber(data, 1)
 	if revision == 0 {
 		return s.cfg.KV.Create(ctx, s.cfg.Key, data)
 	}

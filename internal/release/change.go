@@ -17,6 +17,7 @@ type Change struct {
 	Waits    *time.Time        // since when a person is waited for; zero: not any more
 	Doubt    *time.Time        // since when a verdict is missing; zero: not any more
 	Outage   *time.Time        // since when neither version is healthy; zero: not any more
+	Behind   *[]string         // the nodes that are waited for
 	Decided  time.Time         // when what led to a rollback was seen
 	Back     bool              // green has nothing any more
 	Baseline *teal.Measurement // what live did before
@@ -25,7 +26,7 @@ type Change struct {
 }
 
 func (c Change) none() bool {
-	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil && c.Outage == nil &&
+	return c.From == nil && c.Task == nil && len(c.Findings) == 0 && c.Step == 0 && c.Waits == nil && c.Doubt == nil && c.Outage == nil && c.Behind == nil &&
 		c.Decided.IsZero() && !c.Back && c.Baseline == nil && !c.Judging && !c.Clock
 }
 
@@ -59,6 +60,9 @@ func (c Change) apply(r *teal.Release, now time.Time) {
 			r.BeginOutage(*c.Outage)
 		}
 		r.Judging, r.JudgingAt = nil, nil // what was measured while everything failed says nothing about green
+	}
+	if c.Behind != nil {
+		r.Behind = *c.Behind
 	}
 	if !c.Decided.IsZero() && r.Rollback == nil {
 		r.Rollback = &teal.RollbackTimes{DecidedAt: c.Decided}

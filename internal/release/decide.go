@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"teal"
@@ -129,7 +130,7 @@ func (d Decision) Waits() bool {
 // nothing says that green is worse, and an environment is only retired once the
 // alias is seen to hold elsewhere.
 func Decide(r teal.Release, o Observation) Decision {
-	d := decide(r, o)
+	d := noteBehind(r, o, decide(r, o))
 	if by, limited := deadline(r, o); limited && d.Waits() && o.Now.Before(by) {
 		d.Until = soonest(d.Until, by)
 	}
@@ -382,7 +383,24 @@ func pastDeadline(r teal.Release, o Observation) (reason string, late bool) {
 	if !limited || o.Now.Before(by) {
 		return "", false
 	}
-	return fmt.Sprintf("v%d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline), true
+	reason = fmt.Sprintf("v%d did not have all traffic within the deadline of %s", r.To, r.Policy.Deadline)
+	if len(o.Route.Behind) > 0 {
+		reason += ": " + teal.GatewaysOf(o.Route.Behind) + " did not follow"
+	}
+	return reason, true
+}
+
+// noteBehind adds to a decision which nodes the release waits for, where that has
+// changed. That none is any more can wait for the next record.
+func noteBehind(r teal.Release, o Observation, d Decision) Decision {
+	switch behind := o.Route.Behind; {
+	case r.Phase.BeforeTraffic() || slices.Equal(behind, r.Behind):
+	case !d.Waits():
+		d.Change.Behind = &behind
+	case len(behind) > 0:
+		d.Change.Behind, d.Reason = &behind, r.Reason
+	}
+	return d
 }
 
 // deadline returns when Policy.Deadline passes: counted from the start of green,

@@ -94,6 +94,6 @@ func notFollowed(at state, behind []string) error {
 		what = "has been removed"
 	}
 	return teal.Errorf(teal.CodeUnavailable,
-		"the alias %s of %s %s, and %s still sends requests by what it was before. Nothing needs to be ordered again: it follows as soon as it can, or is not waited for once it is known to be dead",
-		at.key.Name, at.key.App, what, gatewaysOf(behind))
+		"the alias %s of %s %s, which is not followed yet by %s. Nothing needs to be ordered again: a gateway follows as soon as it can, and is not waited for once it is known to be dead",
+		at.key.Name, at.key.App, what, teal.GatewaysOf(behind))
 }

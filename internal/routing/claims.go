@@ -17,8 +17,8 @@ type Fleet interface {
 	Runs(app string, version teal.VersionRef) bool
 }
 
-// Known are the records of aliases, in memory, and never behind what has been written
-// through this server.
+// Known are the records that the table is made of, in memory, and never behind what has
+// been written through this server.
 type Known interface {
 	// Alias returns an alias; false when there is none, or it cannot be understood.
 	Alias(key store.AliasKey) (store.Record[teal.Alias], bool)
@@ -26,8 +26,10 @@ type Known interface {
 	AliasesOf(app string) []store.Record[teal.Alias]
 	// AliasedApps returns the apps that have aliases, in no order.
 	AliasedApps() []string
-	// App returns the record of an app; false when there is none.
-	App(name string) (teal.App, bool)
+	// AppRecord returns the record of an app; false when there is none.
+	AppRecord(name string) (store.Record[teal.App], bool)
+	// RoutesOf returns the routes of a version, also of one that does not run.
+	RoutesOf(key store.VersionKey) []teal.Route
 }
 
 // Table is the gateway's table of this node, and which routes are taken in it: by what
@@ -44,7 +46,6 @@ type Table struct {
 	mu      sync.Mutex
 	pending map[string][]teal.Target // what live gets when the change of the app is durable
 	claimed *gateway.Table           // what apps have, and will have after what is pending
-	stopped map[string]stoppedRoutes // of the apps of which nothing is to run
 	// withheld are routes that more than one app has.
 	withheld withheld
 	told     map[string]bool // the apps of which alerts know that
@@ -54,7 +55,7 @@ type Table struct {
 func NewTable(g *gateway.Gateway, known Known, fleet Fleet, alerts Alerts) *Table {
 	return &Table{
 		gateway: g, known: known, fleet: fleet, alerts: alerts,
-		pending: map[string][]teal.Target{}, claimed: g.Table(), stopped: map[string]stoppedRoutes{},
+		pending: map[string][]teal.Target{}, claimed: g.Table(),
 		withheld: withheld{}, told: map[string]bool{},
 	}
 }
@@ -93,23 +94,16 @@ func (t *Table) check(app gateway.App) error {
 	return err
 }
 
-// follow swaps in a table in which the app is as its aliases and its environments are
-// now. It returns the revisions of the aliases that requests follow from here on.
+// ofApp stands for the record of an app itself among the revisions of its aliases.
+const ofApp = ""
+
+// follow swaps in a table in which the app is as its records and its environments are
+// now. It returns the revisions of its aliases, and under ofApp that of its own record,
+// that requests follow from here on.
 func (t *Table) follow(app string) (map[string]uint64, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.followLocked(app)
-}
-
-// setStopped says that nothing of an app is to run, and which routes it keeps; nil is that
-// it is not stopped. The table follows before it returns.
-func (t *Table) setStopped(app string, routes stoppedRoutes) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.stopped[app] = routes; routes == nil {
-		delete(t.stopped, app)
-	}
-	_, _ = t.followLocked(app) // the gateway's role says what is wrong with it
 }
 
 // followLocked is follow for callers that hold mu.
@@ -117,11 +111,11 @@ func (t *Table) followLocked(app string) (map[string]uint64, error) {
 	defer t.giveBack(app)
 	defer t.reclaim(app)
 	revisions := map[string]uint64{}
+	if record, known := t.known.AppRecord(app); known {
+		revisions[ofApp] = record.Revision
+	}
 	for _, record := range t.known.AliasesOf(app) {
 		revisions[record.Value.Name] = record.Revision
-	}
-	if _, known := t.known.App(app); !known {
-		delete(t.stopped, app)
 	}
 	state := t.state(app)
 	if t.isForgotten(app, state) {
@@ -146,7 +140,7 @@ func (t *Table) replace(state gateway.App) error {
 
 // isForgotten reports whether nothing is left of an app. The caller holds mu.
 func (t *Table) isForgotten(app string, state gateway.App) bool {
-	_, known := t.known.App(app)
+	_, known := t.known.AppRecord(app)
 	return !known && len(state.Aliases) == 0 && len(state.Environments) == 0 && len(state.Starting) == 0
 }
 
@@ -197,12 +191,30 @@ func (t *Table) with(name string, aliases []store.Record[teal.Alias]) gateway.Ap
 			app.Environments[e.Version] = e.Handle
 		}
 	}
-	if routes, stopped := t.stopped[name]; stopped {
-		app.Stopped = true
-		maps.Copy(app.Starting, routes)
-	}
+	t.keepRoutes(&app)
 	if version, _ := preview(live, running); version != 0 {
 		app.Aliases[teal.AliasPreview] = teal.Only(version)
 	}
 	return app
+}
+
+// keepRoutes adds the routes of what aliases of an app point to and what does not run
+// here, or not yet: while the app is stopped, or its environments are begun again, nobody
+// else is given them. An app on its way out has none but those of what still runs.
+func (t *Table) keepRoutes(app *gateway.App) {
+	record, _ := t.known.AppRecord(app.Name)
+	if record.Value.Deleting {
+		return
+	}
+	app.Stopped = record.Value.Stopped != nil
+	for _, targets := range app.Aliases {
+		for _, target := range targets {
+			number, isNumber := target.Version.Number()
+			_, starts := app.Starting[target.Version]
+			_, runs := app.Environments[target.Version]
+			if isNumber && !starts && !runs {
+				app.Starting[target.Version] = t.known.RoutesOf(store.VersionKey{App: app.Name, Number: number})
+			}
+		}
+	}
 }

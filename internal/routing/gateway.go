@@ -2,10 +2,8 @@ package routing
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
-	"strings"
 	"time"
 )
 
@@ -13,7 +11,8 @@ import (
 // wait for it.
 type Reporter interface {
 	// Applied says that no request follows older states of the app's aliases than these
-	// revisions, by name; nil takes everything back that was said of the app.
+	// revisions, by name, nor, under "", of its own record; nil takes everything back that
+	// was said of the app.
 	Applied(ctx context.Context, app string, revisions map[string]uint64) error
 	// Lapsed reports whether the other nodes may go on without this one.
 	Lapsed() bool
@@ -176,12 +175,4 @@ func (g *Gateway) Reroute(app string) {
 	if _, err := g.cfg.Table.follow(app); err != nil {
 		g.cfg.Logger.Error("routes of app cannot be used", "app", app, "error", err)
 	}
-}
-
-// gatewaysOf names the gateways of nodes, for people.
-func gatewaysOf(nodes []string) string {
-	if len(nodes) == 1 {
-		return "the gateway of node " + nodes[0]
-	}
-	return fmt.Sprintf("%d gateways (of nodes %s)", len(nodes), strings.Join(nodes, ", "))
 }

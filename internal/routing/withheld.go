@@ -72,12 +72,12 @@ func (t *Table) fit(app string) (gateway.App, error) {
 
 // isBefore reports whether app a was made before app b. One without a record is the last.
 func (t *Table) isBefore(a, b string) bool {
-	recordA, knownA := t.known.App(a)
-	recordB, knownB := t.known.App(b)
+	recordA, knownA := t.known.AppRecord(a)
+	recordB, knownB := t.known.AppRecord(b)
 	if knownA != knownB {
 		return knownA
 	}
-	if order := recordA.CreatedAt.Compare(recordB.CreatedAt); order != 0 {
+	if order := recordA.Value.CreatedAt.Compare(recordB.Value.CreatedAt); order != 0 {
 		return order < 0
 	}
 	return a < b

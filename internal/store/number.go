@@ -15,8 +15,9 @@ const firstSchema = 1
 // before there were numbers goes on reading what it understands.
 var numberPrefix = []byte(`{"schema":`)
 
-// withNumber returns the JSON object with the number of its schema.
-func withNumber(object []byte, number int) []byte {
+// WithNumber returns the JSON object with the number of its schema, for who writes records
+// past a [Table].
+func WithNumber(object []byte, number int) []byte {
 	out := make([]byte, 0, len(numberPrefix)+len(object)+8)
 	out = append(out, numberPrefix...)
 	out = strconv.AppendInt(out, int64(number), 10)
@@ -49,8 +50,8 @@ func withoutNumber(record []byte) []byte {
 	return object
 }
 
-// checkNumberOf refuses a record of a higher schema than the given one.
-func checkNumberOf(record []byte, highest int) error {
+// CheckNumber refuses a record of a higher schema than the given one, with [ErrNewer].
+func CheckNumber(record []byte, highest int) error {
 	digits, _ := splitNumber(record)
 	if digits == nil {
 		return nil // from before there were numbers

@@ -168,7 +168,7 @@ func (t *Table[K, T]) encode(key K, value T) (path string, data []byte, err erro
 	if t.schema.needs != nil {
 		number = t.schema.needs(value)
 	}
-	return path, withNumber(data, number), nil
+	return path, WithNumber(data, number), nil
 }
 
 func (t *Table[K, T]) sameKey(key K, value T) error {
@@ -219,7 +219,7 @@ func (t *Table[K, T]) explain(op string, key K, err error) error {
 // to is told, wraps ErrUnreadable.
 func (t *Table[K, T]) Decode(entry Entry) (Record[T], error) {
 	record := Record[T]{Revision: entry.Revision}
-	err := checkNumberOf(entry.Value, t.schema.number)
+	err := CheckNumber(entry.Value, t.schema.number)
 	if err == nil {
 		err = json.Unmarshal(entry.Value, &record.Value)
 	}

@@ -23,7 +23,7 @@ import (
 // that have not ended and the newest of each app. It is safe for concurrent use, and
 // empty until it is loaded.
 type Index struct {
-	apps         *store.Mirror[teal.App]
+	apps         *store.Mirror[store.Record[teal.App]]
 	versions     *store.Mirror[Version]
 	environments *store.Mirror[teal.Environment]
 	aliases      *store.Mirror[store.Record[teal.Alias]]
@@ -57,9 +57,9 @@ type Version struct {
 func New(kv store.KV, pieces func(teal.Spec) []string) *Index {
 	i := &Index{newest: map[string]string{}}
 	decode := store.New(kv)
-	i.apps = store.NewMirror(kv, "apps.*.app", func(e store.Entry) (teal.App, error) {
+	i.apps = store.NewMirror(kv, "apps.*.app", func(e store.Entry) (store.Record[teal.App], error) {
 		app, _ := decode.Apps.Decode(e) // one that cannot be understood has been reported, and is in no list
-		return app.Value, nil
+		return app, nil
 	})
 	i.versions = store.NewMirror(i.apps, "apps.*.version.*", func(e store.Entry) (Version, error) {
 		found, _ := decode.Versions.Decode(e) // likewise
@@ -166,9 +166,15 @@ func (i *Index) Run(ctx context.Context) error {
 
 // App returns the record of an app, also of one that is being deleted.
 func (i *Index) App(name string) (teal.App, bool) {
+	record, ok := i.AppRecord(name)
+	return record.Value, ok
+}
+
+// AppRecord is App with the revision of the record; 0 where it cannot be understood.
+func (i *Index) AppRecord(name string) (store.Record[teal.App], bool) {
 	path, err := i.typed.Apps.Path(name)
 	if err != nil {
-		return teal.App{}, false
+		return store.Record[teal.App]{}, false
 	}
 	return i.apps.Value(path)
 }
@@ -176,7 +182,7 @@ func (i *Index) App(name string) (teal.App, bool) {
 // Apps returns all apps, those that are being deleted among them, in no order.
 func (i *Index) Apps() []teal.App {
 	var apps []teal.App
-	i.apps.Each(func(app teal.App) { apps = append(apps, app) })
+	i.apps.Each(func(app store.Record[teal.App]) { apps = append(apps, app.Value) })
 	return apps
 }
 
@@ -249,6 +255,20 @@ func (i *Index) Version(key store.VersionKey) (Version, bool) {
 		return Version{}, false
 	}
 	return i.versions.Value(path)
+}
+
+// RoutesOf returns the routes of a version; none of one that there is not or that
+// cannot be understood.
+func (i *Index) RoutesOf(key store.VersionKey) []teal.Route {
+	found, ok := i.Version(key)
+	if !ok || found.Number != key.Number {
+		return nil
+	}
+	version, err := found.Content()
+	if err != nil {
+		return nil
+	}
+	return version.Spec.Routes
 }
 
 // Versions returns the versions of each app, sorted by their numbers.
