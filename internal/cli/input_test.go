@@ -315,7 +315,7 @@ func TestServerOptions(t *testing.T) {
 		"--aws-region", "eu-west-1", "--aws-account", "123456789012", "--aws-buckets", "/b", "--function-url-domain", "fn.example"); code != 0 || cmp.Diff(want, got, same) != "" {
 		t.Errorf("exit %d %s %s", code, errs, cmp.Diff(want, got, same))
 	}
-	for _, args := range [][]string{{"--http", "nope"}, {"--admin", "8081"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--override-from", "everyone"}, {"--trusted-proxies", "10.0.0.0/33"}, {"--max-bundle", "250"},
+	for _, args := range [][]string{{"--http", "nope"}, {"--http", ":99999"}, {"--https", ":65536", "--tls-dir", "e"}, {"--admin", "8081"}, {"--log-level", "loud"}, {"--log-level", "info+1"}, {"--override-from", "everyone"}, {"--trusted-proxies", "10.0.0.0/33"}, {"--max-bundle", "250"},
 		{"--https", "8443", "--tls-dir", "e"}, {"--https", ":8443"}, {"--tls-dir", "e"}, {"--https", ":1", "--tls-cert", "a"},
 		{"--access-log-sample", "101%"}, {"--access-log-sample", "some"}, {"--limit", "head"}, {"--aws-region", "here"}, {"--aws-account", "1"}, {"--function-url-domain", "A:1"}, {"extra"}} {
 		if code, errs := run(args...); code != 2 {

@@ -96,7 +96,7 @@ func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, e
 
 func checkAddresses(o ServeOptions, from origins) error {
 	for flag, address := range map[string]string{"http": o.HTTP, "admin": o.Admin} {
-		if _, _, err := net.SplitHostPort(address); err != nil {
+		if !isAddress(address) {
 			return from.wrong(flag, "%q is not an address; write HOST:PORT or :PORT", address)
 		}
 	}
@@ -104,6 +104,17 @@ func checkAddresses(o ServeOptions, from origins) error {
 		return from.wrong("admin", "%s is reachable from other machines, and the admin API is plain HTTP: anyone on the path can read the token and take over. Use 127.0.0.1 and connect through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a TLS proxy on this machine; in a private network, such as a container's own, pass --admin-insecure", o.Admin)
 	}
 	return nil
+}
+
+// isAddress reports whether something can be listened on: its port is a number that there
+// is, or the name of one.
+func isAddress(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	_, err = net.LookupPort("tcp", port)
+	return err == nil
 }
 
 // isLoopback reports whether an address is this machine's own, and nobody else's.

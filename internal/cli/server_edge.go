@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"net"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -77,7 +76,7 @@ func (f *edgeFlags) register(cmd *cobra.Command) {
 
 func (f *edgeFlags) options(from origins) (EdgeOptions, error) {
 	o := EdgeOptions{HTTPS: f.https, Folders: f.dirs, AccessLog: f.log, Format: f.format, Underscores: f.underscores}
-	if _, _, err := net.SplitHostPort(f.https); f.https != "" && err != nil {
+	if f.https != "" && !isAddress(f.https) {
 		return o, from.wrong("https", "%q is not an address; write HOST:PORT or :PORT", f.https)
 	}
 	if len(f.certs) != len(f.keys) {

@@ -569,6 +569,20 @@ func TestManySettingsInAFrameCostWhatOneDoes(t *testing.T) {
 	}
 }
 
+// Seen red with uint32(limit): the list is said to be 320 bytes, which no request is.
+func TestLimitsThatNoSettingHolds(t *testing.T) {
+	c := New(Limits{Streams: 1 << 33, HeaderBytes: 4<<30 + 320, StreamWindow: 1 << 18, ConnectionWindow: 1 << 20})
+	f, err := xhttp2.NewFramer(nil, bytes.NewReader(c.Out)).ReadFrame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []xhttp2.SettingID{xhttp2.SettingMaxConcurrentStreams, xhttp2.SettingMaxHeaderListSize} {
+		if got, ok := f.(*xhttp2.SettingsFrame).Value(id); !ok || got != 1<<32-1 {
+			t.Errorf("%s is %d", id, got)
+		}
+	}
+}
+
 // What is in force between two settings of one frame overflows, too.
 func TestAWindowThatOverflowsWithinAFrame(t *testing.T) {
 	p := newPeer(t, testLimits)

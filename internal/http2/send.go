@@ -59,6 +59,10 @@ func (c *Conn) split(s *Stream, flags uint8) {
 	c.Out = append(appendFrameHead(c.Out, kind, flagEndHeaders, s.id, len(block)), block...)
 }
 
+// Window returns how many bytes of content the connection's own window lets go out now, on
+// all streams together.
+func (c *Conn) Window() int { return int(max(c.room, 0)) }
+
 // Room returns how many bytes of content the windows let go out on a stream now.
 func (c *Conn) Room(s *Stream) int { return int(max(min(s.room, c.room), 0)) }
 

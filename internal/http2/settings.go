@@ -34,8 +34,8 @@ func (l *Limits) appendSettings(to []byte) []byte {
 		id    uint16
 		value uint32
 	}{
-		{settingStreams, uint32(l.Streams)}, {settingWindow, uint32(l.StreamWindow)},
-		{settingList, uint32(l.HeaderBytes)}, {settingConnect, 1},
+		{settingStreams, atMost32(l.Streams)}, {settingWindow, uint32(l.StreamWindow)},
+		{settingList, atMost32(l.HeaderBytes)}, {settingConnect, 1},
 	}
 	to = appendFrameHead(to, frameSettings, 0, 0, 6*len(settings))
 	for _, s := range settings {
@@ -44,6 +44,10 @@ func (l *Limits) appendSettings(to []byte) []byte {
 	}
 	return to
 }
+
+// atMost32 returns a limit as a setting can say it. One that is larger is said to be the
+// largest: what is left of it would have clients hold back.
+func atMost32(limit int) uint32 { return uint32(min(int64(limit), 1<<32-1)) }
 
 // takeSettings takes what the peer says.
 func (c *Conn) takeSettings(f *frame) (Event, *Error) {

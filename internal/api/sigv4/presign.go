@@ -31,6 +31,6 @@ func (k Key) Presign(u *url.URL, now time.Time, life time.Duration) string {
 		request:   &http.Request{Method: http.MethodGet, URL: &signed, Host: u.Host},
 		headers:   []string{"host"},
 	}
-	signed.RawQuery += "&X-Amz-Signature=" + k.sign(date, s.canonical(hashOf(nil)))
+	signed.RawQuery += "&X-Amz-Signature=" + k.sign(date, s.canonical(signed.EscapedPath(), hashOf(nil)))
 	return signed.String()
 }

@@ -115,6 +115,31 @@ func TestAcceptsWhatAWSSigns(t *testing.T) {
 	}
 }
 
+// Most of AWS's signers sign the path in its normal form, whatever they send. The forms
+// are those of botocore's normalize_url_path.
+//
+// Seen red without normalPath in verify (the six whose forms differ), and with a
+// normalPath that drops the last slash ("/a/./b/").
+func TestAcceptsPathsInTheirNormalForm(t *testing.T) {
+	t.Parallel()
+	for sent, normal := range map[string]string{
+		"/a//b": "/a/b", "/a/../b": "/b", "/a/./b/": "/a/b/", "//": "/", "/../..": "/", "/a/..": "/", "/a/%2E%2E/b": "/a/%2E%2E/b", "/a/b": "/a/b",
+	} {
+		for _, path := range []string{sent, normal} {
+			r := signed(t, "", now, func(r *http.Request) { r.URL.Path, r.URL.RawPath = unescape(path), path })
+			r.URL.Path, r.URL.RawPath = unescape(sent), sent
+			if err := verify(key, r, "", now); err != nil {
+				t.Errorf("%s signed as %s: %v", sent, path, err)
+			}
+		}
+		r := signed(t, "", now, func(r *http.Request) { r.URL.Path = "/other" })
+		r.URL.Path, r.URL.RawPath = unescape(sent), sent
+		if err := verify(key, r, "", now); err == nil {
+			t.Errorf("%s signed as /other is accepted", sent)
+		}
+	}
+}
+
 func TestAcceptsWhatAWSPresigns(t *testing.T) {
 	t.Parallel()
 	empty := sha256.Sum256(nil)

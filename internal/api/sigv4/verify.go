@@ -105,11 +105,19 @@ func (k Key) Verify(s *Signature, body []byte) error {
 }
 
 func (k Key) verify(s *Signature, payload string) error {
-	// A server without a secret accepts nobody.
-	if k.Secret == "" || !hmac.Equal([]byte(k.sign(s.date, s.canonical(payload))), []byte(s.signature)) {
+	sent := s.request.URL.EscapedPath()
+	// A server without a secret accepts nobody. Python's, JavaScript's and Java's signers
+	// sign the path without dot segments and empty ones, as AWS's rules say; Go's and
+	// curl's sign it as it is sent.
+	if k.Secret == "" || !k.made(s, sent, payload) && !k.made(s, normalPath(sent), payload) {
 		return errMismatch
 	}
 	return nil
+}
+
+// made reports whether the signature is the key's, of a request for that path.
+func (k Key) made(s *Signature, path, payload string) bool {
+	return hmac.Equal([]byte(k.sign(s.date, s.canonical(path, payload))), []byte(s.signature))
 }
 
 func hashOf(body []byte) string {
@@ -172,11 +180,11 @@ func (s *Signature) checkSigned() error {
 
 // canonical returns the canonical request, in which the payload stands as its
 // hash.
-func (s *Signature) canonical(payload string) string {
+func (s *Signature) canonical(path, payload string) string {
 	var b strings.Builder
 	b.WriteString(s.request.Method)
 	b.WriteByte('\n')
-	b.WriteString(canonicalPath(s.request.URL))
+	b.WriteString(canonicalPath(path))
 	b.WriteByte('\n')
 	b.WriteString(canonicalQuery(s.request.URL.RawQuery, s.presigned))
 	b.WriteByte('\n')
@@ -236,14 +244,32 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// canonicalPath returns the path as it was sent, encoded once more: services
+// canonicalPath returns a path that is encoded already, encoded once more: services
 // other than S3 sign it so.
-func canonicalPath(u *url.URL) string {
-	sent := u.EscapedPath()
-	if sent == "" {
+func canonicalPath(path string) string {
+	if path == "" {
 		return "/"
 	}
-	return escape(sent, true)
+	return escape(path, true)
+}
+
+// normalPath returns a path without dot segments and empty segments.
+func normalPath(path string) string {
+	var kept []string
+	for segment := range strings.SplitSeq(path, "/") {
+		switch {
+		case segment == "" || segment == ".":
+		case segment != "..":
+			kept = append(kept, segment)
+		case len(kept) > 0:
+			kept = kept[:len(kept)-1]
+		}
+	}
+	normal := "/" + strings.Join(kept, "/")
+	if len(kept) > 0 && strings.HasSuffix(path, "/") {
+		normal += "/"
+	}
+	return normal
 }
 
 // canonicalQuery returns the parameters sorted and encoded, without the signature

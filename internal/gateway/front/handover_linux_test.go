@@ -86,6 +86,28 @@ func TestTheLoopsGiveHTTP2Away(t *testing.T) {
 	}
 }
 
+// A client begins with HTTP/2 or not at all.
+//
+// Seen red without c.requests in refuseHead: the connection goes on in HTTP/2.
+func TestNoPrefaceBehindARequest(t *testing.T) {
+	s := start(t, says(`"hi"`), exchange.Config{})
+	const ask = "GET / HTTP/1.1\r\nHost: shop\r\n\r\n"
+	c, r := s.dialRaw(ask)
+	if response, _ := readResponse(t, r, "GET"); response.StatusCode != 200 {
+		t.Fatal(response.StatusCode)
+	}
+	send(t, c, http2.ClientPreface)
+	if response, _ := readResponse(t, r, "PRI"); response.StatusCode != 505 || !response.Close {
+		t.Errorf("behind an answer: %d, closes %v", response.StatusCode, response.Close)
+	}
+	_, r = s.dialRaw(ask + http2.ClientPreface)
+	for _, want := range []int{200, 505} {
+		if response, _ := readResponse(t, r, "GET"); response.StatusCode != want {
+			t.Errorf("in one piece: %d, not %d", response.StatusCode, want)
+		}
+	}
+}
+
 // A connection may have come far in the loops before it must leave them.
 //
 // Seen red with loops that speak HTTP/1.1 to every instance.

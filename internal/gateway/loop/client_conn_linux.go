@@ -190,10 +190,12 @@ func (c *clientConn) parseHead() (more, done bool) {
 }
 
 // refuseHead answers what cannot be read, or goes on in HTTP/2 with a client that begins
-// with its preface (RFC 9113, section 3.4): no HTTP/1.1 request begins so.
+// with its preface (RFC 9113, section 3.4): no HTTP/1.1 request begins so. Behind a
+// request it is none: a proxy sends requests of several people on one connection, and what
+// one of them slips in must not change the protocol of the others.
 func (c *clientConn) refuseHead(err error) {
 	const first = len("PRI * HTTP/2.0\r\n") // what of the preface looks like a request
-	if c.w >= first && string(c.in[:first]) == http2.Preface[:first] {
+	if c.requests == 0 && c.w >= first && string(c.in[:first]) == http2.Preface[:first] {
 		if c.loop.all.at.HTTP2 {
 			c.startSession()
 		} else {

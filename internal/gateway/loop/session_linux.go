@@ -172,13 +172,19 @@ func (s *session) take(e *http2.Event) {
 }
 
 // wake lets the streams go on that have something to say: first who has waited longest.
-// Those whose own windows are shut stay.
+// Those whose own windows are shut stay, and so do those for whom the connection's has no
+// byte: a client must not get hundreds of streams looked at for each ping or byte of room.
+// What is left when the first have spoken is for the others, at the next flush.
 func (s *session) wake() {
+	most := s.codec.Window()
+	if most == 0 {
+		return
+	}
 	slices.SortFunc(s.blocked, byTurn)
 	kept := s.blocked[:0]
 	woken := 0
 	for _, c := range s.blocked {
-		if !c.stream.Over() && !c.stream.IsOpen() {
+		if !c.stream.Over() && (!c.stream.IsOpen() || woken >= most) {
 			kept = append(kept, c)
 			continue
 		}
