@@ -205,7 +205,7 @@ func (c *conn) stream(current string, flow *Flow) error {
 
 // exitPatience is how long a streamed answer without an end waits for the end of
 // its process, which says more.
-const exitPatience = 200 * time.Millisecond
+const exitPatience = 2 * time.Second
 
 // cutShort ends an invocation whose streamed answer ended before its end. What
 // has been passed on cannot be taken back, so the runtime gets no second try.
