@@ -319,6 +319,9 @@ func (c *checker) function(path []string, f *Function) {
 	if family == "" {
 		c.addf(at("runtime"), "%q is not a runtime; use python3, nodejs or provided, or one of AWS's names such as python3.12, nodejs22.x, provided.al2023", f.Runtime)
 	}
+	if strings.ContainsRune(f.Handler, 0) {
+		c.addf(at("handler"), "contains a NUL byte")
+	}
 	if family != "provided" && family != "" && !handlerPattern.MatchString(f.Handler) {
 		c.addf(at("handler"), "%q is not a handler; write file.function, such as app.lambda_handler", f.Handler)
 	}
@@ -356,9 +359,7 @@ func (c *checker) function(path []string, f *Function) {
 
 func (c *checker) service(path []string, s *Service) {
 	at := func(key string) []string { return append(slices.Clone(path), key) }
-	if len(s.Command) == 0 || s.Command[0] == "" {
-		c.addf(at("command"), "is empty; write the program and its arguments, such as [\"./web\"]")
-	}
+	c.command(at("command"), s.Command, "./web")
 	c.digest(at("code"), s.Code)
 	c.health(at("health"), s.Health)
 	if s.Instances < 1 || s.Instances > MaxInstances {
@@ -444,6 +445,16 @@ func (c *checker) digest(path []string, digest string) {
 func (c *checker) memory(path []string, b Bytes) {
 	if b < MinMemory || b > MaxMemory {
 		c.addf(path, "is %s; expected %s to %s", b, MinMemory, MaxMemory)
+	}
+}
+
+// command looks at a program and its arguments; such is an example of one.
+func (c *checker) command(path []string, command []string, such string) {
+	if len(command) == 0 || command[0] == "" {
+		c.addf(path, "is empty; write the program and its arguments, such as [%q]", such)
+	}
+	if slices.ContainsFunc(command, func(arg string) bool { return strings.ContainsRune(arg, 0) }) {
+		c.addf(path, "contains a NUL byte")
 	}
 }
 

@@ -73,6 +73,7 @@ var refusals = []struct {
 	function("runtime", "ruby", func(f *teal.Function) { f.Runtime = "ruby" }),
 	function("handler", "not a handler", func(f *teal.Function) { f.Handler = "" }),
 	function("handler", "not a handler", func(f *teal.Function) { f.Handler = "handler" }),
+	function("handler", "contains a NUL byte", func(f *teal.Function) { f.Handler = "a\x00.b" }), // seen red without its rule
 	function("code", "digest", func(f *teal.Function) { f.Code = "sha256:x" }),
 	function("memory", "16MiB to 64GiB", func(f *teal.Function) { f.Memory = teal.MinMemory - 1 }),
 	function("memory", "16MiB to 64GiB", func(f *teal.Function) { f.Memory = teal.MaxMemory + 1 }),
@@ -92,6 +93,7 @@ var refusals = []struct {
 
 	service("command", "is empty", func(w *teal.Service) { w.Command = nil }),
 	service("command", "is empty", func(w *teal.Service) { w.Command = []string{""} }),
+	service("command", "contains a NUL byte", func(w *teal.Service) { w.Command = []string{"./web", "a\x00b"} }), // seen red without the rule of commands of checks
 	service("code", "digest", func(w *teal.Service) { w.Code = "" }),
 	service("instances", "1 to 100", func(w *teal.Service) { w.Instances = 0 }),
 	service("instances", "1 to 100", func(w *teal.Service) { w.Instances = 101 }),

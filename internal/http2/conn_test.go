@@ -581,6 +581,41 @@ func TestAWindowThatOverflowsWithinAFrame(t *testing.T) {
 	}
 }
 
+// A client that lets the server have a smaller table than the default must be told in the
+// next block that it is, once (RFC 7541, section 4.2): nghttp2, and what is built on it,
+// such as Node's http2, ends the connection with COMPRESSION_ERROR otherwise.
+// Seen red without appendUpdate, and with due kept instead of said.
+func TestASmallerTableIsAgreedTo(t *testing.T) {
+	for _, c := range []struct {
+		sizes []uint32
+		first bool
+	}{{[]uint32{0}, true}, {[]uint32{100}, true}, {[]uint32{0, 8192}, true}, {[]uint32{4096}, false}, {[]uint32{1 << 20}, false}, {nil, false}} {
+		p := newPeer(t, testLimits)
+		var settings []xhttp2.Setting
+		for _, size := range c.sizes {
+			settings = append(settings, xhttp2.Setting{ID: xhttp2.SettingHeaderTableSize, Val: size})
+		}
+		_ = p.framer.WriteSettings(settings...)
+		p.request(1, true, get...)
+		p.request(3, true, get...)
+		if _, err := p.take(); err != nil {
+			t.Fatal(err)
+		}
+		p.frames()
+		for i, id := range []uint32{1, 3} {
+			p.conn.BeginHead(p.streams[id], 200)
+			p.conn.EndHead(p.streams[id], true)
+			agreed := p.conn.Out[frameHead] == 0x20
+			if want := c.first && i == 0; agreed != want {
+				t.Errorf("after tables of %v block %d begins with an update: %v", c.sizes, i+1, agreed)
+			}
+			if got, want := p.frames(), fmt.Sprintf("head %d true :status=200", id); len(got) != 1 || got[0] != want {
+				t.Errorf("after tables of %v: %q", c.sizes, got)
+			}
+		}
+	}
+}
+
 func TestNoFloods(t *testing.T) {
 	p := newPeer(t, testLimits)
 	for i := range 30_000 {

@@ -7,7 +7,36 @@ import "strconv"
 // kept. So nothing of one answer is left for another one to be compared with (RFC 7541,
 // section 7.1), nothing is copied to be kept, and it costs no memory.
 type encoder struct {
-	start int // of the frame in Out whose block is being written
+	start int  // of the frame in Out whose block is being written
+	table sent // that there is none
+}
+
+// sent is how far something is that is said once, where it must be.
+type sent uint8
+
+const (
+	unneeded sent = iota
+	due
+	said
+)
+
+// limit is told how large a table the peer lets the encoder have. One that is smaller
+// than what both begin with must be agreed to in the next block, or the peer takes the
+// block for broken (RFC 7541, section 4.2; nghttp2 insists on it).
+func (e *encoder) limit(bytes uint32) {
+	if bytes < tableBytes && e.table == unneeded {
+		e.table = due
+	}
+}
+
+// appendUpdate says, at the beginning of a block, that there is no table, when that is
+// due.
+func (e *encoder) appendUpdate(to []byte) []byte {
+	if e.table != due {
+		return to
+	}
+	e.table = said
+	return append(to, 0x20)
 }
 
 // appendStatus writes a status.

@@ -15,7 +15,7 @@ func (c *Conn) BeginTrailer(s *Stream) { c.beginBlockOut(s) }
 
 func (c *Conn) beginBlockOut(s *Stream) {
 	c.encoder.start = len(c.Out)
-	c.Out = appendFrameHead(c.Out, frameHeaders, 0, s.id, 0)
+	c.Out = c.encoder.appendUpdate(appendFrameHead(c.Out, frameHeaders, 0, s.id, 0))
 }
 
 // Add adds a field. Its name is written in lower case; both must have been checked.

@@ -16,7 +16,8 @@ const (
 // defaultWindow is what a window holds before anybody has said otherwise.
 const defaultWindow = 65535
 
-// tableBytes is the dynamic table of HPACK of what comes in: the default.
+// tableBytes is the dynamic table of HPACK of what comes in, and what the peer expects of
+// what goes out before it has said otherwise: the default.
 const tableBytes = 4096
 
 // Limits bounds what a client may do on one connection.
@@ -75,6 +76,8 @@ func (c *Conn) takeSettings(f *frame) (Event, *Error) {
 
 func (c *Conn) takeSetting(id uint16, value uint32, window *resizing) *Error {
 	switch id {
+	case settingTable:
+		c.encoder.limit(value)
 	case settingPush:
 		if value > 1 {
 			return errSettingsPush
@@ -95,7 +98,7 @@ func (c *Conn) takeSetting(id uint16, value uint32, window *resizing) *Error {
 		}
 		c.peerFrame = int(min(value, largestFrame))
 	}
-	return nil // the table is not used, and nothing is pushed
+	return nil // nothing is pushed
 }
 
 // largestFrame bounds a frame of DATA that goes out, however large the peer takes them:

@@ -27,8 +27,9 @@ func (k Key) Presign(u *url.URL, now time.Time, life time.Duration) string {
 	}
 	signed.RawQuery = strings.Join(parts, "&")
 	s := &Signature{
-		request: &http.Request{Method: http.MethodGet, URL: &signed, Host: u.Host},
-		headers: []string{"host"},
+		presigned: true,
+		request:   &http.Request{Method: http.MethodGet, URL: &signed, Host: u.Host},
+		headers:   []string{"host"},
 	}
 	signed.RawQuery += "&X-Amz-Signature=" + k.sign(date, s.canonical(hashOf(nil)))
 	return signed.String()

@@ -201,6 +201,7 @@ func TestRefuses(t *testing.T) {
 		"another day":            {tamper: replace("Authorization", "20260304", "20260305"), code: mismatch, message: "does not match YYYYMMDD"},
 		"too old":                {at: now.Add(6 * time.Minute), code: mismatch, message: "Signature expired"},
 		"from the future":        {at: now.Add(-6 * time.Minute), code: mismatch, message: "not yet current"},
+		"a signature parameter":  {tamper: func(r *http.Request) { r.URL.RawQuery += "&X-Amz-Signature=0" }, code: mismatch}, // seen red with it left out of what is signed
 		"a forged signature":     {tamper: replace("Authorization", "Signature=", "Signature=0"), code: mismatch, message: "we calculated"},
 		"another body":           {body: `{"a":2}`, code: mismatch},
 		"a header changed":       {tamper: func(r *http.Request) { r.Header.Set("X-Amz-Invocation-Type", "RequestResponse") }, code: mismatch},

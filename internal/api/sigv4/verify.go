@@ -178,7 +178,7 @@ func (s *Signature) canonical(payload string) string {
 	b.WriteByte('\n')
 	b.WriteString(canonicalPath(s.request.URL))
 	b.WriteByte('\n')
-	b.WriteString(canonicalQuery(s.request.URL.RawQuery))
+	b.WriteString(canonicalQuery(s.request.URL.RawQuery, s.presigned))
 	b.WriteByte('\n')
 	for _, name := range s.headers {
 		b.WriteString(name)
@@ -246,9 +246,10 @@ func canonicalPath(u *url.URL) string {
 	return escape(sent, true)
 }
 
-// canonicalQuery returns the parameters sorted and encoded, without the
-// signature itself.
-func canonicalQuery(raw string) string {
+// canonicalQuery returns the parameters sorted and encoded, without the signature
+// itself where it is one of them: where it is in a header, a parameter of that name is
+// the client's.
+func canonicalQuery(raw string, presigned bool) string {
 	if raw == "" {
 		return ""
 	}
@@ -256,7 +257,7 @@ func canonicalQuery(raw string) string {
 	for part := range strings.SplitSeq(raw, "&") {
 		name, value, _ := strings.Cut(part, "=")
 		name, value = unescape(name), unescape(value)
-		if part != "" && name != "X-Amz-Signature" {
+		if part != "" && !(presigned && name == "X-Amz-Signature") {
 			pairs = append(pairs, escape(name, false)+"="+escape(value, false))
 		}
 	}
