@@ -10,11 +10,11 @@ type tally struct {
 }
 
 // per counts events of so many trials each.
-func (t tally) per(lump float64) tally {
-	if lump == 1 {
+func (t tally) per(dispersion float64) tally {
+	if dispersion == 1 {
 		return t
 	}
-	return tally{int64(float64(t.N) / lump), int64(math.Ceil(float64(t.Bad) / lump))}
+	return tally{int64(float64(t.N) / dispersion), int64(math.Ceil(float64(t.Bad) / dispersion))}
 }
 
 func (t tally) plus(u tally) tally  { return tally{t.N + u.N, t.Bad + u.Bad} }

@@ -21,8 +21,8 @@ func draw(random *rand.Rand, n int64, p float64) int64 {
 
 // Two equal versions, judged every second for ten minutes, with a base rate that
 // changes all the time. make bench-judge has the whole table; this keeps anybody
-// from breaking it. Seen red with stakes that are put in anew without being paid
-// for (30 of 200 runs), and with each failure of green counted twice (all).
+// from breaking it. Seen red with e-processes that begin anew at 1 without their share of
+// α being given up (30 of 200 runs), and with each failure of green counted twice (all).
 func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 	t.Parallel()
 	const runs, alpha = 200, 0.05
@@ -56,7 +56,7 @@ func TestEqualVersionsAreSeldomWorse(t *testing.T) {
 	}
 }
 
-// Errors come in lumps of five, on both sides alike: one lump is one event,
+// Errors come in clusters of five, on both sides alike: one cluster is one event,
 // and live shows it. Seen red with lump always 1 (30 of 100 runs).
 func TestLumpsAreSingleEvents(t *testing.T) {
 	t.Parallel()

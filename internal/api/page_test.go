@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -183,5 +184,35 @@ func TestEventsOfAllApps(t *testing.T) {
 		if e := next(); e.App != want {
 			t.Errorf("an event of %q, want %q: %+v", e.App, want, e)
 		}
+	}
+}
+
+// boundedLists are the lists that come whole, with what bounds them.
+var boundedLists = map[string]string{
+	"list-alerts 200":        "one for each thing that is wrong",
+	"list-alias-changes 200": "an alias and an app remember so many",
+	"list-tokens 200":        "access.MaxTokens",
+	"read-audit 200":         "the query's limit",
+}
+
+// Every list comes in pages, or has a bound of its own. Seen red without an entry of
+// boundedLists.
+func TestEveryListIsBounded(t *testing.T) {
+	t.Parallel()
+	lists := 0
+	for name, of := range api.New(api.Config{Control: apitest.New()}).Responses() {
+		if !strings.HasSuffix(name, " 200") || !strings.HasPrefix(name, "list-") && !strings.HasPrefix(name, "read-") {
+			continue
+		}
+		for of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		lists++
+		if _, paged := of.FieldByName("Next"); !paged && boundedLists[name] == "" {
+			t.Errorf("%s is neither in pages nor bounded", name)
+		}
+	}
+	if lists < len(boundedLists)+3 {
+		t.Errorf("found %d lists", lists)
 	}
 }

@@ -52,17 +52,19 @@ func (s *session) deleteApp(ctx context.Context, app string, yes, state bool) er
 	if err != nil {
 		return interruptedRequest(err, "deletion", app)
 	}
-	s.show(deleted, func() {
-		if deleted.Already {
-			s.out.line("%s: had been deleted already%s", app, also(deleted.RemovedState, "; what its components had stored is deleted now"))
-		} else {
-			s.out.line("%s: deleted; its routes are free, and what still runs of it finishes its requests", app)
-		}
-		if deleted.KeptState != "" {
-			s.out.line("kept: what its components have stored, in %s on the server", deleted.KeptState)
-		}
-	})
+	s.show(deleted, func() { s.tellDeleted(deleted) })
 	return nil
+}
+
+func (s *session) tellDeleted(deleted api.DeletedApp) {
+	if deleted.Already {
+		s.out.line("%s: had been deleted already%s", deleted.App, also(deleted.RemovedState, "; what its components had stored is deleted now"))
+	} else {
+		s.out.line("%s: deleted; its routes are free, and what still runs of it finishes its requests", deleted.App)
+	}
+	if deleted.KeptState != "" {
+		s.out.line("kept: what its components have stored, in %s on the server", deleted.KeptState)
+	}
 }
 
 // confirmDeletion says what would be deleted and asks for the app's name.

@@ -146,12 +146,7 @@ func (p *progress) failed() error {
 	var text string
 	switch r.Phase {
 	case teal.PhaseAborted:
-		text = fmt.Sprintf("release %s failed: %s", r.ID, p.reason())
-		if r.From != 0 {
-			text += fmt.Sprintf("\nv%d still has all traffic", r.From)
-		} else {
-			text += fmt.Sprintf("\nthis was the first release: no version of %s is live; fix it and deploy again", r.App)
-		}
+		text = fmt.Sprintf("release %s failed: %s\n%s", r.ID, p.reason(), trafficAfterAbort(r))
 	case teal.PhaseRolledBack:
 		text = fmt.Sprintf("release %s was rolled back: %s\nv%d has all traffic again", r.ID, p.reason(), r.From)
 	case teal.PhaseCompleted:
@@ -166,6 +161,14 @@ func (p *progress) failed() error {
 		text += fmt.Sprintf("\nsee `teal release show %s` for the evidence", r.ID)
 	}
 	return &failure{cause: teal.Errorf(teal.CodeReleaseFailed, "%s", text), release: r}
+}
+
+// trafficAfterAbort says who has the traffic after a release that moved none.
+func trafficAfterAbort(r api.ReleaseView) string {
+	if r.From != 0 {
+		return fmt.Sprintf("v%d still has all traffic", r.From)
+	}
+	return fmt.Sprintf("this was the first release: no version of %s is live; fix it and deploy again", r.App)
 }
 
 // reason returns the release's reason, with the new version's last output unless the

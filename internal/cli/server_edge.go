@@ -92,14 +92,19 @@ func (f *edgeFlags) options(from origins) (EdgeOptions, error) {
 	if o.Sample, err = parseShare(from, f.sample); err != nil {
 		return o, err
 	}
+	o.Limits, err = f.limitsOf(from)
+	return o, err
+}
+
+func (f *edgeFlags) limitsOf(from origins) (limits []Limit, err error) {
 	for _, text := range f.limits {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok {
-			return o, from.wrong("limit", "%q is not a limit; write NAME=VALUE", text)
+			return nil, from.wrong("limit", "%q is not a limit; write NAME=VALUE", text)
 		}
-		o.Limits = append(o.Limits, Limit{Name: name, Value: value, Where: from.limit(text)})
+		limits = append(limits, Limit{Name: name, Value: value, Where: from.limit(text)})
 	}
-	return o, nil
+	return limits, nil
 }
 
 // secure sets what is about TLS.

@@ -153,18 +153,7 @@ func aliasOrder(aliases map[string]api.AliasView) []string {
 }
 
 func (s *session) environmentText(env api.EnvironmentView) string {
-	state := string(env.State)
-	switch env.State {
-	case api.StateServing:
-		state = s.out.paint(s.out.good, state)
-	case api.StateDegraded, api.StateFailed:
-		state = s.out.paint(s.out.bad, state)
-	case api.StateStandby, api.StatePreview, api.StateStarting, api.StateDraining:
-	}
-	if env.Failing != "" {
-		state = fmt.Sprintf("%s, %s: %s", env.State, s.out.paint(s.out.bad, "failing"), env.Failing)
-	}
-	line := fmt.Sprintf("  %-8s  %s", teal.VersionName(env.Version), state)
+	line := fmt.Sprintf("  %-8s  %s", teal.VersionName(env.Version), s.stateText(env))
 	if env.StandbyUntil != nil {
 		line += " until " + s.clock(*env.StandbyUntil)
 	}
@@ -177,6 +166,22 @@ func (s *session) environmentText(env api.EnvironmentView) string {
 		line += ": " + reason
 	}
 	return line + "\n" + indent(more) + indent(env.Output)
+}
+
+// stateText says how an environment is.
+func (s *session) stateText(env api.EnvironmentView) string {
+	state := string(env.State)
+	switch env.State {
+	case api.StateServing:
+		state = s.out.paint(s.out.good, state)
+	case api.StateDegraded, api.StateFailed:
+		state = s.out.paint(s.out.bad, state)
+	case api.StateStandby, api.StatePreview, api.StateStarting, api.StateDraining:
+	}
+	if env.Failing != "" {
+		return fmt.Sprintf("%s, %s: %s", env.State, s.out.paint(s.out.bad, "failing"), env.Failing)
+	}
+	return state
 }
 
 // roleWord says what a version is for the users. That a standby is one its state says.

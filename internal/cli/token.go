@@ -132,15 +132,19 @@ func (s *session) tokenList(ctx context.Context) error {
 		}
 		rows := [][]string{{"NAME", "ROLE", "APPS", "GOOD", "CREATED", "BY", "ACCESS KEY"}}
 		for _, t := range tokens {
-			apps := "every app"
-			if len(t.Apps) > 0 {
-				apps = strings.Join(t.Apps, ", ")
-			}
-			rows = append(rows, []string{t.Name, string(t.Role), apps, s.untilText(t), s.timestamp(t.CreatedAt), t.CreatedBy, t.AccessKeyID})
+			rows = append(rows, []string{t.Name, string(t.Role), appsText(t), s.untilText(t), s.timestamp(t.CreatedAt), t.CreatedBy, t.AccessKeyID})
 		}
 		s.out.table(rows)
 	})
 	return nil
+}
+
+// appsText says what a token is good for.
+func appsText(t api.TokenView) string {
+	if len(t.Apps) == 0 {
+		return "every app"
+	}
+	return strings.Join(t.Apps, ", ")
 }
 
 func (s *session) tokenRevokeCommand() *cobra.Command {

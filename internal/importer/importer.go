@@ -156,13 +156,17 @@ func (r *report) result(p *plan) (Result, error) {
 		}
 	}
 	slices.SortFunc(out.Variables, func(a, b Variable) int { return strings.Compare(a.Name, b.Name) })
-	for _, remarks := range []*[]Remark{&out.LeftOut, &out.Changed} {
-		slices.SortStableFunc(*remarks, func(a, b Remark) int {
-			return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
-		})
-		*remarks = slices.Compact(*remarks) // what all functions have is found with each
-	}
+	out.LeftOut, out.Changed = inOrder(out.LeftOut), inOrder(out.Changed)
 	return out, nil
+}
+
+// inOrder returns remarks in the order of the lines that they are about, each once: what
+// all functions have is found with each.
+func inOrder(remarks []Remark) []Remark {
+	slices.SortStableFunc(remarks, func(a, b Remark) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), strings.Compare(a.Path, b.Path), strings.Compare(a.Reason, b.Reason))
+	})
+	return slices.Compact(remarks)
 }
 
 func (r *report) sorted() manifest.Errors {

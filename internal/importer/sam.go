@@ -115,20 +115,24 @@ func (s *sam) section(p yamltree.Pair, at place) {
 	case "Conditions":
 		s.conditions = p.Value
 	case "Globals":
-		s.globals = p.Value
-		for _, kind := range s.pairs(p.Value, at) {
-			here := at.below(kind.Key, kind.At)
-			if kind.Key == "Function" {
-				s.global, s.globalAt = kind.Value, here
-				continue
-			}
-			s.leave(here, "is about APIs, tables and state machines of AWS; routes are made of the functions' events")
-		}
+		s.readGlobals(p.Value, at)
 	case "Outputs":
 		s.leave(at, "Teal has no outputs; `teal status` shows what is served")
 	case "Resources", "AWSTemplateFormatVersion", "Transform", "Description", "Metadata":
 	default:
 		s.leave(at, "teal.yaml has nothing for it")
+	}
+}
+
+func (s *sam) readGlobals(n *yamltree.Node, at place) {
+	s.globals = n
+	for _, kind := range s.pairs(n, at) {
+		here := at.below(kind.Key, kind.At)
+		if kind.Key == "Function" {
+			s.global, s.globalAt = kind.Value, here
+			continue
+		}
+		s.leave(here, "is about APIs, tables and state machines of AWS; routes are made of the functions' events")
 	}
 }
 

@@ -86,16 +86,8 @@ func (f *samFunction) apiProperty(e *endpoint, key string, value *yamltree.Node,
 // closed reports whether an event of an API is only for callers that are authorized, by
 // itself or by its API.
 func (f *samFunction) closed(kind string, event *yamltree.Node) bool {
-	if auth, _ := event.Child("Auth"); auth != nil {
-		if one, _ := auth.Child("Authorizer"); one != nil {
-			return one.Text != "NONE"
-		}
-		if one, _ := auth.Child("ApiKeyRequired"); one != nil {
-			return one.Text != "false"
-		}
-		if auth.Has("ResourcePolicy") || auth.Has("AuthorizationScopes") {
-			return true
-		}
+	if demands, said := saysAuth(event); said {
+		return demands
 	}
 	id, _ := event.Child(map[string]string{"Api": "RestApiId", "HttpApi": "ApiId"}[kind])
 	if id != nil {
@@ -110,6 +102,23 @@ func (f *samFunction) closed(kind string, event *yamltree.Node) bool {
 	}
 	global, _ := f.globals.Child(kind)
 	return demandsAuth(global)
+}
+
+// saysAuth reports whether an event demands that callers prove who they are, if it says
+// anything about that.
+func saysAuth(event *yamltree.Node) (demands, said bool) {
+	auth, _ := event.Child("Auth")
+	if auth == nil {
+		return false, false
+	}
+	if one, _ := auth.Child("Authorizer"); one != nil {
+		return one.Text != "NONE", true
+	}
+	if one, _ := auth.Child("ApiKeyRequired"); one != nil {
+		return one.Text != "false", true
+	}
+	demands = auth.Has("ResourcePolicy") || auth.Has("AuthorizationScopes")
+	return demands, demands
 }
 
 // demandsAuth reports whether an API lets nobody in without an authorizer's word.

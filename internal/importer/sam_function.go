@@ -61,21 +61,25 @@ func merged(global, own *yamltree.Node) *yamltree.Node {
 		return &out
 	case own.Kind == yamltree.Mapping:
 		out := *own
-		out.Pairs = nil
-		for _, p := range global.Pairs {
-			if value, at := own.Child(p.Key); value != nil {
-				p = yamltree.Pair{Key: p.Key, At: at, Value: merged(p.Value, value)}
-			}
-			out.Pairs = append(out.Pairs, p)
-		}
-		for _, p := range own.Pairs {
-			if !global.Has(p.Key) {
-				out.Pairs = append(out.Pairs, p)
-			}
-		}
+		out.Pairs = mergedPairs(global, own)
 		return &out
 	}
 	return own
+}
+
+func mergedPairs(global, own *yamltree.Node) (pairs []yamltree.Pair) {
+	for _, p := range global.Pairs {
+		if value, at := own.Child(p.Key); value != nil {
+			p = yamltree.Pair{Key: p.Key, At: at, Value: merged(p.Value, value)}
+		}
+		pairs = append(pairs, p)
+	}
+	for _, p := range own.Pairs {
+		if !global.Has(p.Key) {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs
 }
 
 // read takes the function into the plan, unless Teal cannot run it.
@@ -314,10 +318,8 @@ func (f *samFunction) deploymentPreference(p property) {
 		f.leave(p.at, "only a deploy of the stack knows it (%s); write release into teal.yaml", describeCall(p.value))
 		return
 	}
-	if off, _ := p.value.Child("Enabled"); off != nil {
-		if text, ok := f.silently(off); ok && strings.EqualFold(text, "false") {
-			return
-		}
+	if f.isOff(p.value) {
+		return
 	}
 	for _, pair := range f.pairs(p.value, p.at) {
 		at := p.at.below(pair.Key, pair.At)
@@ -338,6 +340,16 @@ func (f *samFunction) deploymentPreference(p property) {
 	}
 }
 
+// isOff reports whether a property says that it is not enabled.
+func (f *samFunction) isOff(n *yamltree.Node) bool {
+	off, _ := n.Child("Enabled")
+	if off == nil {
+		return false
+	}
+	text, ok := f.silently(off)
+	return ok && strings.EqualFold(text, "false")
+}
+
 func (f *samFunction) hooksOf(n *yamltree.Node, at place) {
 	points := map[string]teal.HookPoint{"PreTraffic": teal.BeforeAllowTraffic, "PostTraffic": teal.AfterAllowTraffic}
 	for _, pair := range f.pairs(n, at) {
@@ -351,16 +363,23 @@ func (f *samFunction) hooksOf(n *yamltree.Node, at place) {
 		if value == nil {
 			continue
 		}
-		name, argument := call(value)
-		id := argument.Text
-		if name == "GetAtt" {
-			id = strings.TrimSuffix(id, ".Arn")
-		}
-		component := f.components[id]
-		if name == "" || component == "" {
+		component := f.componentOf(value)
+		if component == "" {
 			f.leave(here, "%s is not a function of this template", describeCall(value))
 			continue
 		}
 		f.plan.hook(hook{point, component, here})
+	}
+}
+
+// componentOf returns the component that a reference names; "" for none.
+func (f *samFunction) componentOf(n *yamltree.Node) string {
+	switch name, argument := call(n); name {
+	case "":
+		return ""
+	case "GetAtt":
+		return f.components[strings.TrimSuffix(argument.Text, ".Arn")]
+	default:
+		return f.components[argument.Text]
 	}
 }

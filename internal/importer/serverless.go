@@ -283,10 +283,9 @@ func (s *serverless) patterns(n *yamltree.Node, at place, exclude bool) (lines [
 		if !ok {
 			continue
 		}
-		pattern, out := strings.CutPrefix(text, "!")
-		pattern = strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/")
+		pattern, out := patternOf(text)
 		switch {
-		case strings.ContainsAny(pattern, "{}()\n\r\\") || strings.HasPrefix(pattern, "#") || strings.HasPrefix(pattern, "../") || strings.TrimSpace(pattern) == "" || strings.Count(pattern, "[") != strings.Count(pattern, "]"):
+		case !isPattern(pattern):
 			s.leave(place{at.path, item.At}, "%q is not a pattern of a .tealignore; write one", text)
 		case out || exclude:
 			lines = append(lines, pattern)
@@ -295,4 +294,16 @@ func (s *serverless) patterns(n *yamltree.Node, at place, exclude bool) (lines [
 		}
 	}
 	return lines
+}
+
+// patternOf returns a pattern as a .tealignore has it, and whether it takes something out.
+func patternOf(text string) (pattern string, out bool) {
+	pattern, out = strings.CutPrefix(text, "!")
+	return strings.TrimSuffix(strings.TrimPrefix(pattern, "./"), "/"), out
+}
+
+// isPattern reports whether a .tealignore has such patterns.
+func isPattern(text string) bool {
+	return !strings.ContainsAny(text, "{}()\n\r\\") && !strings.HasPrefix(text, "#") && !strings.HasPrefix(text, "../") &&
+		strings.TrimSpace(text) != "" && strings.Count(text, "[") == strings.Count(text, "]")
 }

@@ -207,6 +207,16 @@ func (d *drafts) current(ctx context.Context, app string) (current, error) {
 	return now, nil
 }
 
+// contentOf returns the draft of an app and what it has of a function.
+func (d *drafts) contentOf(ctx context.Context, ref awslambda.Ref) (current, awslambda.Content, error) {
+	now, err := d.current(ctx, ref.App)
+	if err != nil {
+		return now, awslambda.Content{}, err
+	}
+	c, err := now.content(ref)
+	return now, c, err
+}
+
 func ownRevision(own store.Record[draft]) string {
 	return awslambda.RevisionID("draft", own.Value.App, fmt.Sprint(own.Revision))
 }

@@ -50,11 +50,8 @@ func content(version teal.VersionRef, ref awslambda.Ref, spec teal.Spec, at time
 
 // Draft implements [awslambda.Functions].
 func (b *Backend) Draft(ctx context.Context, ref awslambda.Ref) (awslambda.Content, error) {
-	now, err := b.drafts.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	return now.content(ref)
+	_, c, err := b.drafts.contentOf(ctx, ref)
+	return c, err
 }
 
 // written returns the draft as it was just written: with its change going on, however
@@ -131,11 +128,7 @@ func (b *Backend) Create(ctx context.Context, ref awslambda.Ref, f teal.Function
 // Change implements [awslambda.Functions].
 func (b *Backend) Change(ctx context.Context, ref awslambda.Ref, change func(awslambda.Content) (teal.Function, error)) (awslambda.Content, error) {
 	defer b.records.changing.Lock(ref.App)()
-	now, err := b.drafts.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	c, err := now.content(ref)
+	now, c, err := b.drafts.contentOf(ctx, ref)
 	if err != nil {
 		return c, err
 	}
@@ -168,11 +161,7 @@ func withFunction(spec teal.Spec, component string, f teal.Function) teal.Spec {
 // Publish implements [awslambda.Functions].
 func (b *Backend) Publish(ctx context.Context, ref awslambda.Ref, decide func(awslambda.Content, *awslambda.Content) (*teal.Function, error)) (awslambda.Content, error) {
 	defer b.records.changing.Lock(ref.App)()
-	now, err := b.drafts.current(ctx, ref.App)
-	if err != nil {
-		return awslambda.Content{}, err
-	}
-	c, err := now.content(ref)
+	now, c, err := b.drafts.contentOf(ctx, ref)
 	if err != nil {
 		return c, err
 	}

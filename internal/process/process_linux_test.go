@@ -671,6 +671,6 @@ func TestProcessesHaveTheirOwnViewOfFiles(t *testing.T) {
 		}
 	}
 	if got := done(t, r.start(process.Spec{Path: "/bin/sh", Args: []string{"-c", "echo theirs >" + file}})).String(); got != "exit status 0" {
-		t.Errorf("a process without the wish: %s", got)
+		t.Errorf("a process that does not ask for it: %s", got)
 	}
 }

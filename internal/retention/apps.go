@@ -73,7 +73,8 @@ type Tombstones struct {
 	table *store.Table[store.SideKey, tombstone]
 }
 
-// NewTombstones returns the tombstones in a store.
+// NewTombstones returns the tombstones in a store. Their keys have another word for them:
+// that of the records that there are.
 func NewTombstones(kv store.KV) *Tombstones {
 	return &Tombstones{store.NewSide(kv, "lambda", "grave", func(t tombstone) store.SideKey { return store.AppKey(t.App) })}
 }

@@ -25,9 +25,9 @@ type State struct {
 	Output  string // the last lines, 20 at most, that the instance which Reason speaks of has written
 }
 
-// hopeless is how many lives of an instance that has never been healthy make a
+// maxFailedStarts is how many lives of an instance that has never been healthy make a
 // failed start. The first may have ended for want of a port, see runService.
-const hopeless = 4
+const maxFailedStarts = 4
 
 // State returns how the endpoints are now. It does not block.
 func (s *Set) State() State {
@@ -50,7 +50,7 @@ func (s *Set) stateLocked() State {
 			crashed = crashed && sl.crashed
 		}
 		state.Ready = state.Ready && (sl.health.ever || s.cfg.Upstream != nil && sl.trouble != "")
-		state.Failed = state.Failed || (!sl.health.ever && sl.ends >= hopeless)
+		state.Failed = state.Failed || (!sl.health.ever && sl.ends >= maxFailedStarts)
 	}
 	state.Ready = state.Ready && state.Healthy > 0
 	state.Crashed = crashed && state.Healthy < state.Total

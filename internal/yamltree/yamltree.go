@@ -84,11 +84,10 @@ func (r *reader) document(data []byte) *Node {
 	if body == nil {
 		return nil
 	}
-	root := r.read(body, nil)
-	if r.exploded {
-		return nil
+	if root := r.read(body, nil); !r.exploded {
+		return root
 	}
-	return root
+	return nil
 }
 
 // checkText refuses what is not text in UTF-8.
@@ -376,17 +375,22 @@ func (r *reader) merge(n, m *Node, seen map[string]Position, path []string) {
 			r.addf(item.At, path, "<< names %s; expected mappings", item.Kind)
 		}
 	case Mapping:
-		for _, p := range m.Pairs {
-			if _, own := seen[p.Key]; own {
-				continue
-			}
-			seen[p.Key] = p.At
-			n.Pairs = append(n.Pairs, p)
-			if !r.grow(n, p.Value.size, path) {
-				return
-			}
-		}
+		r.mergePairs(n, m.Pairs, seen, path)
 	default:
 		r.addf(m.At, path, "<< names %s; expected a mapping", m.Kind)
+	}
+}
+
+// mergePairs adds the pairs whose keys have not been seen.
+func (r *reader) mergePairs(n *Node, pairs []Pair, seen map[string]Position, path []string) {
+	for _, p := range pairs {
+		if _, own := seen[p.Key]; own {
+			continue
+		}
+		seen[p.Key] = p.At
+		n.Pairs = append(n.Pairs, p)
+		if !r.grow(n, p.Value.size, path) {
+			return
+		}
 	}
 }

@@ -128,7 +128,7 @@ func rivalCells() []*cell {
 }
 
 // edgeCells are those in which green is as much worse as the tolerance allows:
-// there the bets are barely fair.
+// there the e-values are barely fair.
 func edgeCells() []*cell {
 	var list []*cell
 	for _, split := range []float64{0.1, 0.5} {

@@ -163,7 +163,23 @@ func statusOf(code string) int {
 
 // write sends the fault.
 func (f *Fault) write(w http.ResponseWriter) {
-	status, kind := statusOf(f.Code), "User"
+	status := statusOf(f.Code)
+	data, err := json.Marshal(f.document(status))
+	if err != nil {
+		data = []byte("{}") // a map of strings is always encoded
+	}
+	if f.Code == codeThrottled {
+		w.Header().Set("Retry-After", strconv.Itoa(1))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("X-Amzn-ErrorType", f.Code)
+	w.WriteHeader(status)
+	_, _ = w.Write(data) // whoever has gone needs no answer
+}
+
+// document returns the members that AWS has in the answer.
+func (f *Fault) document(status int) map[string]string {
+	kind := "User"
 	if status >= http.StatusInternalServerError {
 		kind = "Service"
 	}
@@ -180,14 +196,6 @@ func (f *Fault) write(w http.ResponseWriter) {
 	}
 	if f.Code == codeThrottled {
 		document["Reason"] = f.Reason
-		w.Header().Set("Retry-After", strconv.Itoa(1))
 	}
-	data, err := json.Marshal(document)
-	if err != nil {
-		data = []byte("{}") // a map of strings is always encoded
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("X-Amzn-ErrorType", f.Code)
-	w.WriteHeader(status)
-	_, _ = w.Write(data) // whoever has gone needs no answer
+	return document
 }

@@ -62,23 +62,26 @@ func (in urlInput) mistakes() violations {
 	if in.InvokeMode != nil {
 		checkEnum(&v, "invokeMode", or(*in.InvokeMode, "null"), ResponseStream, Buffered)
 	}
-	if in.Cors == nil {
-		return v
+	if in.Cors != nil {
+		in.Cors.addMistakes(&v)
 	}
-	for _, method := range in.Cors.AllowMethods {
+	return v
+}
+
+func (c *Cors) addMistakes(v *violations) {
+	for _, method := range c.AllowMethods {
 		if !slices.Contains([]string{"GET", "PUT", "HEAD", "POST", "PATCH", "DELETE", "*"}, method) {
 			v.add(method, "cors.allowMethods", "Member must satisfy constraint: [Member must have length less than or equal to 6, Member must be an HTTP method or *]")
 		}
 	}
-	checkRange(&v, "cors.maxAge", &in.Cors.MaxAge, 0, 86400)
-	for _, list := range [][]string{in.Cors.AllowHeaders, in.Cors.ExposeHeaders, in.Cors.AllowOrigins} {
+	checkRange(v, "cors.maxAge", &c.MaxAge, 0, 86400)
+	for _, list := range [][]string{c.AllowHeaders, c.ExposeHeaders, c.AllowOrigins} {
 		for _, value := range list {
 			if strings.ContainsAny(value, "\r\n,") {
 				v.add(value, "cors", "Member must be one header or origin")
 			}
 		}
 	}
-	return v
 }
 
 func (in urlInput) apply(u *URL) {

@@ -133,7 +133,7 @@ func TestRecordsInPieces(t *testing.T) {
 // An answer that was cut off must not look whole, and one that is must: TLS says
 // that nothing more comes only when that is so.
 //
-// Seen red with an abort that says farewell.
+// Seen red with an abort that sends close_notify.
 func TestTheEndOverTLS(t *testing.T) {
 	cut := rawBackend(t, func(c net.Conn, r *bufio.Reader) {
 		_, _ = http.ReadRequest(r)

@@ -63,11 +63,9 @@ func (c *clientConn) skip() bool {
 			return true
 		case n > 0:
 			continue
-		case c.loop.readsLeft == 0:
-			c.loop.later(c)
+		case !c.mayRead():
 			return false
 		}
-		c.loop.readsLeft--
 		if c.fill(c.loop, 0) {
 			continue
 		}

@@ -111,6 +111,17 @@ func (c *clientConn) proceed() {
 	}
 }
 
+// mayRead takes one of the reads that a connection has in a row. Without one the
+// connection goes on when others have had their turn.
+func (c *clientConn) mayRead() bool {
+	if c.loop.readsLeft == 0 {
+		c.loop.later(c)
+		return false
+	}
+	c.loop.readsLeft--
+	return true
+}
+
 // readHead reads the head of the next request.
 func (c *clientConn) readHead() bool {
 	c.sendRest()
@@ -120,11 +131,9 @@ func (c *clientConn) readHead() bool {
 				return more
 			}
 		}
-		if c.loop.readsLeft == 0 {
-			c.loop.later(c)
+		if !c.mayRead() {
 			return false
 		}
-		c.loop.readsLeft--
 		if c.fill(c.loop, 0) {
 			continue
 		}

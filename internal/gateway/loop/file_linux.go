@@ -116,11 +116,9 @@ func (c *clientConn) sendFile() bool {
 		case f.left == 0:
 			c.afterAnswer(c.exchange.up.body.Done() && c.exchange.up.piece == 0)
 			return true
-		case c.loop.readsLeft == 0:
-			c.loop.later(c)
+		case !c.mayRead():
 			return false
 		}
-		c.loop.readsLeft--
 		if !c.readFile() {
 			return false
 		}

@@ -53,11 +53,9 @@ func (c *clientConn) collect() bool {
 			return true
 		case n > 0:
 			continue
-		case c.loop.readsLeft == 0:
-			c.loop.later(c)
+		case !c.mayRead():
 			return false
 		}
-		c.loop.readsLeft--
 		if c.fill(c.loop, t.up.body.Left()) {
 			c.awaitBody()
 			continue

@@ -56,13 +56,12 @@ func (c *clientConn) handOver() {
 	c.detach()
 	if err == nil {
 		l.all.handOver(conn, read, claim)
+		return
 	}
-	if err != nil {
-		if claim != nil {
-			claim.Release()
-		}
-		l.policy.Logger.Warn("a connection could not be handed over", "error", err)
+	if claim != nil {
+		claim.Release()
 	}
+	l.policy.Logger.Warn("a connection could not be handed over", "error", err)
 }
 
 // blocking returns the connection as net/http takes it, on another descriptor of

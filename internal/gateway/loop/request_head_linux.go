@@ -23,17 +23,23 @@ func (c *clientConn) appendRequest(to []byte) []byte {
 		to = append(to, "Te: trailers\r\n"...)
 	}
 	if t.upgrades() {
-		to = append(to, "Connection: Upgrade\r\n"...)
-		for i := range r.Len() {
-			if r.Kind(i) == http1.Upgrade {
-				to = http1.AppendField(to, []byte("Upgrade"), r.Value(i))
-			}
-		}
+		to = appendUpgrade(to, r)
 	}
 	if length := r.Length(); length != 0 || r.HasLength() {
 		to = http1.AppendLength(to, length)
 	}
 	return append(to, "\r\n"...)
+}
+
+// appendUpgrade asks the instance for what the client asks for.
+func appendUpgrade(to []byte, r *http1.Request) []byte {
+	to = append(to, "Connection: Upgrade\r\n"...)
+	for i := range r.Len() {
+		if r.Kind(i) == http1.Upgrade {
+			to = http1.AppendField(to, []byte("Upgrade"), r.Value(i))
+		}
+	}
+	return to
 }
 
 func acceptsTrailers(r *http1.Request) bool {

@@ -95,12 +95,10 @@ func (c *clientConn) converse() {
 			s.touch()
 			return
 		}
-		if c.loop.readsLeft == 0 {
-			c.loop.later(c)
+		if !c.mayRead() {
 			s.touch()
 			return
 		}
-		c.loop.readsLeft--
 		if c.fill(c.loop, 0) {
 			s.heard, s.asked = c.loop.now, 0
 			continue
