@@ -72,22 +72,23 @@ var designed = rules{
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":   {"internal/access", "internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
-		"internal/logs":     {},
-		"internal/meter":    {"internal/gateway", "internal/release"}, // who is measured, and who asks
-		"internal/manifest": {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
-		"internal/nobody":   {},                                       // for tests: an address that refuses connections
-		"internal/notify":   {},
-		"internal/process":  {},
-		"internal/yamltree": {},
-		"internal/release":  {"internal/freeze"},
-		"internal/removal":  {},
-		"internal/roles":    {},
-		"internal/ports":    {},
-		"internal/service":  {"internal/ports", "internal/process", "internal/removal"},
-		"internal/static":   {"internal/gateway"}, // whom it answers
-		"internal/store":    {},
-		"internal/tracing":  {"internal/gateway"},
+		"internal/lambda":    {"internal/access", "internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
+		"internal/logs":      {},
+		"internal/meter":     {"internal/gateway", "internal/release"}, // who is measured, and who asks
+		"internal/manifest":  {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
+		"internal/wholebody": {},                                       // for tests: an HTTP client for AWS's SDK
+		"internal/nobody":    {},                                       // for tests: an address that refuses connections
+		"internal/notify":    {},
+		"internal/process":   {},
+		"internal/yamltree":  {},
+		"internal/release":   {"internal/freeze"},
+		"internal/removal":   {},
+		"internal/roles":     {},
+		"internal/ports":     {},
+		"internal/service":   {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":    {"internal/gateway"}, // whom it answers
+		"internal/store":     {},
+		"internal/tracing":   {"internal/gateway"},
 		// Its play-mate in tests has tokens in memory.
 		"internal/api":    {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
 		"internal/client": {"internal/api"},

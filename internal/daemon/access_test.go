@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -16,6 +15,7 @@ import (
 	"teal/internal/access"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/wholebody"
 )
 
 // as returns a client that has a token.
@@ -42,9 +42,7 @@ func (h *harness) token(body api.TokenBody) api.NewToken {
 func (h *harness) awsClientOf(token api.NewToken) *awssdk.Client {
 	h.t.Helper()
 	options := h.awsClient().Options()
-	transport := &http.Transport{}
-	h.t.Cleanup(transport.CloseIdleConnections)
-	options.HTTPClient = &http.Client{Transport: transport}
+	options.HTTPClient = wholebody.New(h.t)
 	options.Credentials = aws.NewCredentialsCache(aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: token.AccessKeyID, SecretAccessKey: token.SecretAccessKey}, nil
 	}))

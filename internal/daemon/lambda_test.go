@@ -22,6 +22,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/await"
+	"teal/internal/wholebody"
 )
 
 const role = "arn:aws:iam::000000000000:role/any"
@@ -33,14 +34,12 @@ func (h *harness) awsClient() *awssdk.Client {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	transport := &http.Transport{}
-	h.t.Cleanup(transport.CloseIdleConnections)
 	return awssdk.New(awssdk.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://" + h.daemon.AdminAddr().String()),
 		Credentials: aws.CredentialsProviderFunc(func(_ context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "teal", SecretAccessKey: strings.TrimSpace(string(token))}, nil
 		}),
-		HTTPClient: &http.Client{Transport: transport}, RetryMaxAttempts: 1,
+		HTTPClient: wholebody.New(h.t), RetryMaxAttempts: 1,
 	})
 }
 

@@ -32,10 +32,10 @@ type representation struct {
 type role int
 
 const (
-	asItself   role = iota // to its own path
-	asFallback             // in place of a page that is not there
-	asNotFound             // with status 404
-	asOtherwise            // likewise, where other requests get a page in its place
+	asItself    role = iota // to its own path
+	asFallback              // in place of a page that is not there
+	asNotFound              // with status 404
+	asOtherwise             // likewise, where other requests get a page in its place
 )
 
 // isMissing reports whether the answer says that there is no file.

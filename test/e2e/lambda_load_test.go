@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,16 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"teal/internal/wholebody"
 )
 
 // lambda returns AWS's own client of the server's Lambda API.
 func (s *server) lambda() *lambda.Client {
 	s.t.Helper()
-	secret, transport := s.addr("admin.token"), &http.Transport{}
-	s.t.Cleanup(transport.CloseIdleConnections)
+	secret := s.addr("admin.token")
 	return lambda.New(lambda.Options{
 		Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr("admin.addr")), RetryMaxAttempts: 1,
-		HTTPClient: &http.Client{Transport: transport},
+		HTTPClient: wholebody.New(s.t),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "teal", SecretAccessKey: secret}, nil
 		}),

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
+
+	"teal/internal/wholebody"
 )
 
 // pythonZip writes a zip with a handler of one line and returns its path.
@@ -171,7 +173,7 @@ func TestAKilledServerLeavesNoFunctionPending(t *testing.T) {
 	s := startServer(t)
 	client := func() *lambda.Client {
 		return lambda.New(lambda.Options{
-			Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr("admin.addr")), RetryMaxAttempts: 1,
+			Region: "us-east-1", BaseEndpoint: aws.String("http://" + s.addr("admin.addr")), RetryMaxAttempts: 1, HTTPClient: wholebody.New(t),
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "teal", SecretAccessKey: s.addr("admin.token")}, nil
 			}),
