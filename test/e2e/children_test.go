@@ -97,7 +97,7 @@ routes:
   - {path: /odd, to: odd}
   - {path: /fn, to: fn}
 release:
-  watch: {confidence: 10m}
+  watch: {confidence: 10m, compare: none}
 `
 
 func newFamily(t testing.TB, mark string) app {

@@ -439,7 +439,8 @@ func gatedManifest(g gate) string {
 	return strings.Replace(manifestWith("0s"), "env: {", "env: {START_GATE: "+g.path+", ", 1)
 }
 
-// webManifest is an app with one service.
+// webManifest is an app with one service. It is not compared with the version before: where
+// everything else runs beside it, that one had more of the machine.
 const webManifest = `
 app: web
 services:
@@ -448,7 +449,7 @@ routes:
   - {path: /, to: web}
 release:
   drain: 20s
-  watch: {confidence: %s}
+  watch: {confidence: %s, compare: none}
 `
 
 func manifestWith(confidence string) string { return fmt.Sprintf(webManifest, confidence) }
