@@ -64,6 +64,7 @@ type report struct {
 	left      []Remark
 	changed   []Remark
 	variables map[string]Variable
+	reserved  map[string]string // what alone may have a name of a variable, by the name
 }
 
 func newReport(file string) *report {
@@ -114,6 +115,9 @@ func (r *report) variable(name, from string, at place) string {
 	name = variableName(name)
 	for {
 		known, taken := r.variables[name]
+		if owner, reserved := r.reserved[name]; reserved && owner != from {
+			known, taken = Variable{From: owner}, true
+		}
 		if !taken {
 			r.variables[name] = Variable{Name: name, Line: at.at.Line, From: from}
 			return name

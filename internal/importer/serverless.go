@@ -2,6 +2,7 @@ package importer
 
 import (
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,10 +18,24 @@ func Serverless(source Source) (Result, error) {
 	if root == nil {
 		return Result{}, r.sorted()
 	}
+	r.reserved = environmentOf(source.Data)
 	s := &serverless{source: source, root: root, template: newTemplate(r, &selfVariables{root})}
 	s.plan = &plan{app: source.App, from: filepath.Base(source.File) + " (Serverless Framework)"}
 	s.read()
 	return r.result(s.plan)
+}
+
+var environmentReference = regexp.MustCompile(`\$\{env:([A-Za-z_][A-Za-z0-9_]*)`)
+
+// environmentOf returns the variables of the environment that a serverless.yml refers to:
+// these have a name already, which no other reference may take before them.
+func environmentOf(data []byte) map[string]string {
+	names := map[string]string{}
+	for _, m := range environmentReference.FindAllSubmatch(data, -1) {
+		name := string(m[1])
+		names[variableName(name)] = "${env:" + name + "}"
+	}
+	return names
 }
 
 // serverless is a serverless.yml while it is being read.
