@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -83,25 +84,42 @@ func (s *Server) checkLogged(ctx context.Context, in *logsInput) error {
 	return err
 }
 
+// sendLogs sends lines until there are no more, ctx ends or the client is gone, and says
+// last why it ends early.
 func (s *Server) sendLogs(ctx context.Context, out *stream, query LogQuery) error {
 	if err := out.send(nil); err != nil {
 		return err
 	}
+	if err := s.sendLines(ctx, out, query); err != nil || !errors.Is(context.Cause(ctx), errTokenEnded) {
+		return err
+	}
+	return s.sendLogError(ctx, out, errTokenEnded)
+}
+
+// sendLogError sends why the log ends early.
+func (s *Server) sendLogError(ctx context.Context, out *stream, err error) error {
+	problem := s.fail(ctx, "read-logs", err)
+	data, err := json.Marshal(LogEntry{Error: &LogError{Code: problem.Code, Message: problem.Detail}})
+	if err != nil {
+		return fmt.Errorf("encode the end of a log: %w", err)
+	}
+	return out.send(append(data, '\n'))
+}
+
+func (s *Server) sendLines(ctx context.Context, out *stream, query LogQuery) error {
 	for line, err := range s.cfg.Logs.Read(ctx, query) {
 		if ctx.Err() != nil {
 			return nil
 		}
-		entry := LogEntry{LogLine: &line}
 		if err != nil {
-			problem := s.fail(ctx, "read-logs", err)
-			entry = LogEntry{Error: &LogError{Code: problem.Code, Message: problem.Detail}}
+			return s.sendLogError(ctx, out, err)
 		}
-		data, encodeErr := json.Marshal(entry)
-		if encodeErr != nil {
-			return fmt.Errorf("encode log line: %w", encodeErr)
+		data, err := json.Marshal(LogEntry{LogLine: &line})
+		if err != nil {
+			return fmt.Errorf("encode log line: %w", err)
 		}
-		if sendErr := out.send(append(data, '\n')); sendErr != nil || err != nil {
-			return sendErr
+		if err := out.send(append(data, '\n')); err != nil {
+			return err
 		}
 	}
 	return nil

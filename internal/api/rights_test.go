@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -282,5 +283,33 @@ func TestWrongTokensWait(t *testing.T) {
 	}
 	if a := c.call("GET", "/v1/apps", ""); a.status != 200 {
 		t.Errorf("the right one: %d %s", a.status, a.body)
+	}
+}
+
+// Who follows a log learns that the token has been revoked, not that the connection broke.
+//
+// Seen red with a stream that just ended.
+func TestALogSaysThatItsTokenHasEnded(t *testing.T) {
+	t.Parallel()
+	c, _, tokens := withTokens(t, apitest.New(), nil)
+	if a := c.call("POST", "/v1/apps/shop/versions", deployBody(t, spec("shop", "one"))); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	looks := made(t, tokens, teal.Token{Name: "looks", Role: teal.RoleViewer})
+	resp, err := c.client.Do(c.request("GET", "/v1/apps/shop/logs?follow=true", "", "Authorization", "Bearer "+looks))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if err := tokens.Revoke(t.Context(), "looks"); err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan string, 1)
+	go func() {
+		text, err := io.ReadAll(resp.Body)
+		seen <- fmt.Sprintf("%s%v", text, err)
+	}()
+	if text := await.Value(t, "the log ends when its token is revoked", seen); !strings.HasSuffix(text, `"the token has been revoked, or has expired, meanwhile; ask an admin for a new one"}}`+"\n<nil>") || !strings.Contains(text, `"unauthorized"`) {
+		t.Errorf("the log ends with %q", text)
 	}
 }

@@ -183,15 +183,19 @@ const tokenCheck = 2 * time.Second
 // the function when the stream ends.
 func (s *Server) streaming(ctx context.Context) (context.Context, context.CancelFunc) {
 	caller := access.CallerOf(ctx)
-	ctx, cancel := context.WithCancel(ctx)
-	unhook := context.AfterFunc(s.stopping, cancel)
+	ctx, cancel := context.WithCancelCause(ctx)
+	unhook := context.AfterFunc(s.stopping, func() { cancel(nil) })
 	if !caller.Shared {
 		go s.endWithToken(ctx, caller, cancel)
 	}
-	return ctx, func() { unhook(); cancel() }
+	return ctx, func() { unhook(); cancel(nil) }
 }
 
-func (s *Server) endWithToken(ctx context.Context, caller access.Caller, end func()) {
+// errTokenEnded is why the context of a stream has ended whose token proves nothing any
+// more.
+var errTokenEnded = teal.Errorf(teal.CodeUnauthorized, "the token has been revoked, or has expired, meanwhile; ask an admin for a new one")
+
+func (s *Server) endWithToken(ctx context.Context, caller access.Caller, end context.CancelCauseFunc) {
 	ticker := time.NewTicker(tokenCheck)
 	defer ticker.Stop()
 	for {
@@ -200,7 +204,7 @@ func (s *Server) endWithToken(ctx context.Context, caller access.Caller, end fun
 			return
 		case <-ticker.C:
 			if !s.cfg.Access.Holds(caller) {
-				end()
+				end(errTokenEnded)
 				return
 			}
 		}
