@@ -3,6 +3,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"strings"
 	"testing"
 
 	"teal/internal/store"
@@ -12,14 +13,16 @@ import (
 // writes it. Every server of these tests writes through it, so no kind of record can be
 // forgotten.
 //
-// Seen red with
-// Table.Create and Table.Update writing none.
+// Seen red with Table.Create and Table.Update writing none.
 type onlyNumbered struct {
 	store.KV
 	t *testing.T
 }
 
 func (kv onlyNumbered) check(key string, value []byte) {
+	if strings.HasPrefix(key, store.AsidePrefix) {
+		return // a copy of what cannot be understood
+	}
 	if !bytes.HasPrefix(value, []byte(`{"schema":`)) {
 		kv.t.Errorf("the record %s has no number of its schema: %.80s", key, value)
 	}
