@@ -59,6 +59,8 @@ var designed = rules{
 		// What nodes say of themselves: it knows no gateway and no environment.
 		"internal/cluster": {"internal/keylock", "internal/store"},
 		"internal/cron":    {},
+		// What a server keeps is made whole where it can be, and what cannot is reported.
+		"internal/datadir": {"internal/atomicfile", "internal/doctor", "internal/store/natskv"},
 		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},

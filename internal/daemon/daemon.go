@@ -19,6 +19,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/cluster"
 	"teal/internal/control"
+	"teal/internal/datadir"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/event"
@@ -99,7 +100,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 // running is everything that a daemon that runs is made of.
 type running struct {
 	daemon    *Daemon
-	data      *dataDir
+	data      *datadir.Dir
 	token     string
 	urlKey    string
 	tokens    *access.Tokens
@@ -143,13 +144,13 @@ type running struct {
 func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error) {
 	s := &running{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
-	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
+	if s.data, err = datadir.Open(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.Closer("data directory", s.data.Close)
-	s.token = s.data.secret(s.alerts, tokenFile)
-	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
-	s.data.mend(s.alerts)
+	s.token = s.data.Secret(s.alerts, datadir.AdminToken)
+	s.urlKey = s.data.Secret(s.alerts, datadir.URLKey)
+	s.data.Mend(s.alerts)
 	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
@@ -161,19 +162,19 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 		return nil, err
 	}
 	parts.Closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.Join(datadir.Bundles), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
-	s.data.report(s.alerts, bundleDir, err)
-	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
-		return nil, s.data.wayOut(err)
+	s.data.Report(s.alerts, datadir.Bundles, err)
+	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.Join(datadir.Store), Logger: d.cfg.Logger}); err != nil {
+		return nil, s.data.OpenError(err)
 	}
 	parts.Closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
-	s.data.report(s.alerts, logDir, err)
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.Join(datadir.Logs), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
+	s.data.Report(s.alerts, datadir.Logs, err)
 	parts.Closer("logs", s.logs.Close)
-	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
-	s.data.report(s.alerts, auditDir, err)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.Join(datadir.Audit), Failing: s.alerts.AuditFailing})
+	s.data.Report(s.alerts, datadir.Audit, err)
 	return s, s.assemble(ctx)
 }
 
@@ -181,7 +182,7 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 func (s *running) assemble(ctx context.Context) error {
 	cfg := s.daemon.cfg
 	var err error
-	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: instanceName(s.data.path)})
+	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: s.data.InstanceName()})
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
@@ -214,17 +215,17 @@ func (s *running) assemble(ctx context.Context) error {
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, MinInstances: minInstances.Of,
 		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
-		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
+		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.Join(datadir.Work), Logger: cfg.Logger, Alerts: s.alerts,
+		StateDir: s.data.Join(datadir.State), ReadOnly: []string{s.data.Join(datadir.Bundles)},
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
 		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
-		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
+		WorkDir: s.data.Join(datadir.Checks), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
+	s.recordings = recording.New(recording.Config{Dir: s.data.Join(datadir.Recordings), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
 		Orders: func() release.Orders { return s.index.FollowReleases() }, Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
@@ -232,7 +233,7 @@ func (s *running) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.Secret(s.alerts, datadir.AccessKey)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
 	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
 }
@@ -272,16 +273,16 @@ func (s *running) code() environment.Bundles {
 // more.
 func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.Join(datadir.Zips))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
 		Store: s.store, Index: s.index, Environments: s.manager, Unversioned: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
-		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.Join(datadir.Store), Logger: logger, Alerts: s.alerts,
 	})
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
+		StateDir: s.data.Join(datadir.State), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
@@ -354,12 +355,12 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	if secure := s.edge.secure; secure != nil {
 		s.daemon.httpsAddr = secure.Addr()
-		s.announce(parts, httpsAddressFile, secure.Addr())
+		s.announce(parts, datadir.HTTPSAddress, secure.Addr())
 	}
-	s.announce(parts, adminAddressFile, s.admin.Addr())
-	s.announce(parts, httpAddressFile, s.front.Addr())
+	s.announce(parts, datadir.AdminAddress, s.admin.Addr())
+	s.announce(parts, datadir.HTTPAddress, s.front.Addr())
 	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
-		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
+		"data", s.data.Path(), "memory_limit", s.processes.MemoryLimit())
 	return nil
 }
 
@@ -378,7 +379,7 @@ func (s *running) lead(ctx context.Context) error {
 // announce writes an address to a file for as long as the server runs. That it
 // cannot, on a full disk for one, is no reason not to serve.
 func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
-	path := s.data.join(file)
+	path := s.data.Join(file)
 	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
 		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
@@ -428,7 +429,3 @@ func (s *running) isReady() (bool, string) {
 
 // nodeName is that of a server which shares its store with no other one.
 const nodeName = "local"
-
-// instanceName tells this server's resources from those of another server on
-// the same machine.
-func instanceName(data string) string { return "teal-" + shortHash(data) }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/datadir"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
@@ -73,9 +74,9 @@ func TestTheEdgeOfAServer(t *testing.T) {
 			t.Errorf("%s: %s %d %s", url, response.Proto, response.StatusCode, body)
 		}
 	}
-	addr, err := os.ReadFile(filepath.Join(dir, "data", httpsAddressFile))
+	addr, err := os.ReadFile(filepath.Join(dir, "data", datadir.HTTPSAddress))
 	if err != nil || strings.TrimSpace(string(addr)) != d.HTTPSAddr().String() {
-		t.Errorf("%s has %q, %v", httpsAddressFile, addr, err)
+		t.Errorf("%s has %q, %v", datadir.HTTPSAddress, addr, err)
 	}
 	transport.CloseIdleConnections()
 	end()

@@ -1,4 +1,4 @@
-package daemon
+package datadir
 
 import (
 	"cmp"
@@ -17,24 +17,24 @@ import (
 	"teal/internal/store/natskv"
 )
 
-// mend makes the folders of the data directory what the server needs, except the
+// Mend makes the folders of the data directory what the server needs, except the
 // store's: one that is missing is made, one that its owner may not use is given
 // back to him, and what is in the way of one is set aside. What cannot be mended is
 // reported; whoever needs the folder fails when it does.
-func (d *dataDir) mend(alerts *doctor.Alerts) {
-	for _, name := range []string{bundleDir, logDir, zipDir, recordDir, auditDir, examDir, workDir, stateDir} {
-		d.report(alerts, name, doctor.MendFolder(alerts, d.join(name)))
+func (d *Dir) Mend(alerts *doctor.Alerts) {
+	for _, name := range []string{Bundles, Logs, Zips, Recordings, Audit, Checks, Work, State} {
+		d.Report(alerts, name, doctor.MendFolder(alerts, d.Join(name)))
 	}
 }
 
-// report tells people that something in the data directory is not as it should be.
-func (d *dataDir) report(alerts *doctor.Alerts, name string, err error) {
+// Report tells people that something in the data directory is not as it should be.
+func (d *Dir) Report(alerts *doctor.Alerts, name string, err error) {
 	if err == nil {
 		return
 	}
 	alerts.Report(teal.Alert{
-		Code: teal.AlertFileUnreadable, Subject: d.join(name),
-		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.join(name), errorText(err)),
+		Code: teal.AlertFileUnreadable, Subject: d.Join(name),
+		Message: fmt.Sprintf("%s cannot be used as it should be: %s. What needs it fails; everything else is served.", d.Join(name), errorText(err)),
 		Remedy:  "Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.",
 	})
 }
@@ -42,21 +42,21 @@ func (d *dataDir) report(alerts *doctor.Alerts, name string, err error) {
 // secretPattern is what a header can carry.
 var secretPattern = regexp.MustCompile(`^[!-~]+$`)
 
-// secret returns the secret in a file, such as the admin token, or a new one that
+// Secret returns the secret in a file, such as the admin token, or a new one that
 // it writes there for its owner alone. A file that holds no secret is set aside.
-func (d *dataDir) secret(alerts *doctor.Alerts, name string) string {
-	data, err := os.ReadFile(d.join(name))
+func (d *Dir) Secret(alerts *doctor.Alerts, name string) string {
+	data, err := os.ReadFile(d.Join(name))
 	secret := strings.TrimSpace(string(data))
 	if err == nil && secretPattern.MatchString(secret) {
 		return secret
 	}
 	if !errors.Is(err, fs.ErrNotExist) && (err != nil || secret != "") {
-		d.report(alerts, name, doctor.SetAside(alerts, d.join(name), "it holds no secret that can be read: "+cmp.Or(errorText(err), "it is damaged")+"; clients need the new one"))
+		d.Report(alerts, name, doctor.SetAside(alerts, d.Join(name), "it holds no secret that can be read: "+cmp.Or(errorText(err), "it is damaged")+"; clients need the new one"))
 	}
 	random := make([]byte, 32)
 	_, _ = rand.Read(random) // never fails, see crypto/rand
 	secret = base64.RawURLEncoding.EncodeToString(random)
-	d.report(alerts, name, atomicfile.Write(d.join(name), []byte(secret+"\n")))
+	d.Report(alerts, name, atomicfile.Write(d.Join(name), []byte(secret+"\n")))
 	return secret
 }
 
@@ -72,9 +72,9 @@ func errorText(err error) string {
 	return err.Error()
 }
 
-// wayOut says what to do about a store that cannot be opened.
-func (d *dataDir) wayOut(err error) error {
-	dir := d.join(storeDir)
+// OpenError says what to do about a store that cannot be opened.
+func (d *Dir) OpenError(err error) error {
+	dir := d.Join(Store)
 	what := fmt.Sprintf("The store in %s cannot be opened: %v. Give it and what is in it to the user that the server runs as, see that its disk can be written to, and start the server again.", dir, err)
 	switch {
 	case teal.IsCode(err, teal.CodeDataInUse):
