@@ -18,6 +18,7 @@ type serverFlags struct {
 	check                    bool
 	data, http, admin, level string
 	adminInsecure            bool
+	secretsKey               string
 	override, trusted        []string
 	maxBundle                string
 	edge                     edgeFlags
@@ -51,6 +52,7 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
 	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API; loopback only, since it is plain HTTP")
 	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "allow --admin on an address other than loopback: tokens and code cross the network unencrypted")
+	cmd.Flags().StringVar(&flags.secretsKey, "secrets-key-command", "", "shell `command` that prints the key of secrets, as age-keygen writes it (default: the key is in DATA/secrets.key)")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks of load balancers whose X-Forwarded headers are trusted")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
@@ -67,7 +69,7 @@ func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, e
 	if err := flags.aws.check(from); err != nil {
 		return ServeOptions{}, err
 	}
-	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, AdminAnyone: flags.adminInsecure}
+	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, AdminAnyone: flags.adminInsecure, SecretsKeyCommand: flags.secretsKey}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = dataDir(s.env.Getenv); err != nil {

@@ -27,7 +27,7 @@ var texts = map[string]func(*script){
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"token": textsOfToken, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"service": textsOfService, "completion": textsOfCompletion,
 }
 
@@ -1067,6 +1067,28 @@ func textsOfDoctor(s *script) {
 
 // secrets are what a golden file cannot hold, because every run has others.
 var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+
+func textsOfSecret(s *script) {
+	s.title("Help")
+	s.teal("secret", "--help")
+	s.teal("secret", "set", "--help")
+	s.title("What an app knows and nobody reads")
+	s.teal("secret", "list", "shop")
+	s.tealWith("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.tealWith("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.tealWith("another", "secret", "set", "shop", "database-url", "--revision", "1", "--json")
+	s.tealWith("x", "secret", "set", "shop", "api-key", "--revision", "0")
+	s.teal("secret", "list", "shop")
+	s.teal("secret", "list", "shop", "--json")
+	s.teal("secret", "rm", "shop", "api-key")
+	s.title("What cannot be")
+	s.tealWith("", "secret", "set", "shop", "api-key")
+	s.tealWith("value", "secret", "set", "shop", "api key")
+	s.tealWith("late", "secret", "set", "shop", "database-url", "--revision", "1")
+	s.teal("secret", "set", "shop", "api-key", "--file", "nowhere.pem")
+	s.teal("secret", "set", "shop", "api-key", "the-value")
+	s.teal("secret", "rm", "shop", "api-key")
+}
 
 func textsOfToken(s *script) {
 	s.title("Help")

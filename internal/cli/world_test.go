@@ -151,8 +151,17 @@ type script struct {
 
 func (s *script) teal(args ...string) {
 	s.t.Helper()
-	r := s.run(args...)
-	fmt.Fprintf(&s.text, "$ teal %s\n%s", s.stable(strings.Join(args, " ")), s.stable(r.out))
+	s.record("", s.run(args...), args)
+}
+
+// tealWith is teal with an input.
+func (s *script) tealWith(stdin string, args ...string) {
+	s.t.Helper()
+	s.record(fmt.Sprintf("printf %%s %q | ", stdin), s.runWith(s.t.Context(), stdin, args...), args)
+}
+
+func (s *script) record(input string, r result, args []string) {
+	fmt.Fprintf(&s.text, "$ %steal %s\n%s", input, s.stable(strings.Join(args, " ")), s.stable(r.out))
 	for line := range strings.Lines(s.stable(r.err)) {
 		fmt.Fprintf(&s.text, "! %s", line)
 	}

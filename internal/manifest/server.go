@@ -22,6 +22,7 @@ type serverFile struct {
 	Insecure  bool `yaml:"admin_insecure"`
 	Level     text `yaml:"log_level"`
 	MaxBundle text `yaml:"max_bundle"`
+	SecretKey text `yaml:"secrets_key_command"`
 
 	Override    []text `yaml:"override_from"`
 	Trusted     []text `yaml:"trusted_proxies"`
