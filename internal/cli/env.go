@@ -45,7 +45,9 @@ type ServeOptions struct {
 	Data         string // directory
 	HTTP         string // address of the gateway
 	Admin        string // address of the REST API
-	AdminAnyone  bool   // it may be one that other machines reach
+	AdminTLS     bool   // the REST API speaks TLS alone
+	AdminPlain   bool   // it speaks plain HTTP, whoever reaches it
+	AdminHost    string // a name for which it is to have a certificate from the authority, "" for none
 	OverrideFrom []netip.Prefix
 	TrustedProxy []netip.Prefix
 	MaxBundle    teal.Bytes // unpacked

@@ -15,6 +15,7 @@ import (
 	"teal"
 	"teal/internal/analysis"
 	"teal/internal/api"
+	"teal/internal/api/apitest"
 	"teal/internal/cli"
 )
 
@@ -28,7 +29,7 @@ var texts = map[string]func(*script){
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"token": textsOfToken, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
-	"service": textsOfService, "completion": textsOfCompletion,
+	"login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -1067,6 +1068,47 @@ func textsOfDoctor(s *script) {
 
 // secrets are what a golden file cannot hold, because every run has others.
 var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+
+// loggedIn makes the script's person one of another machine, and logs in to the server.
+func (s *script) loggedIn() {
+	s.t.Helper()
+	s.env = map[string]string{"HOME": s.t.TempDir(), "USER": "ann"}
+	s.say(apitest.Token+"\n", "login", "http://"+s.addr, "--name", "prod")
+}
+
+func textsOfLogin(s *script) {
+	s.title("Help")
+	s.teal("login", "--help")
+	s.title("A server that is reached over this machine's loopback")
+	s.loggedIn()
+	s.title("What cannot be")
+	s.say("wrong\n", "login", "http://"+s.addr)
+	s.say("", "login", "http://"+s.addr)
+	s.teal("login", "http://192.0.2.1:8081")
+	s.teal("login", "teal.example.com")
+	s.teal("login", "https://teal.example.com", "--fingerprint", "5f:0c")
+	s.teal("login", "https://teal.example.com", "--name", "local")
+}
+
+func textsOfContext(s *script) {
+	s.title("Help")
+	for _, below := range []string{"list", "use", "rm"} {
+		s.teal("context", below, "--help")
+	}
+	s.title("Another server")
+	s.loggedIn()
+	s.teal("context", "list")
+	s.teal("context", "list", "--json")
+	s.teal("context", "use", "local")
+	s.env["TEAL_ADDR"] = s.addr
+	s.teal("context", "use", "prod")
+	s.teal("context", "list")
+	s.teal("context", "rm", "prod")
+	s.title("What cannot be")
+	s.teal("context", "use", "stage")
+	s.teal("context", "rm", "stage")
+	s.teal("status", "--context", "stage")
+}
 
 func textsOfToken(s *script) {
 	s.title("Help")
