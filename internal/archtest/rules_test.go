@@ -93,11 +93,12 @@ var designed = rules{
 		"internal/store":     {},
 		"internal/tracing":   {"internal/gateway"},
 		// Its play-mate in tests has tokens in memory.
-		"internal/api":    {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
-		"internal/client": {"internal/api", "internal/pinned"},
+		"internal/api":      {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
+		"internal/client":   {"internal/api", "internal/pinned"},
+		"internal/describe": {"internal/api", "internal/freeze"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/atomicfile", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/pinned", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
+		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/atomicfile", "internal/client", "internal/describe", "internal/freeze", "internal/importer", "internal/manifest", "internal/pinned", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},
