@@ -36,6 +36,7 @@ const (
 	CodeInvalidWeights      Code = "invalid_weights"
 	CodeUnsupported         Code = "unsupported"
 	CodeUnauthorized        Code = "unauthorized"
+	CodeUntrustedServer     Code = "untrusted_server" // a client's alone: who answers has not proven who it is
 	CodeOverrideForbidden   Code = "override_forbidden"
 	CodeCallerForbidden     Code = "caller_forbidden"
 	CodeForbidden           Code = "forbidden"
@@ -86,6 +87,7 @@ var kinds = map[Code]Kind{
 	CodeInvalidWeights:      KindInvalid,
 	CodeUnsupported:         KindInvalid,
 	CodeUnauthorized:        KindUnauthorized,
+	CodeUntrustedServer:     KindUnauthorized,
 	CodeOverrideForbidden:   KindForbidden,
 	CodeCallerForbidden:     KindForbidden,
 	CodeForbidden:           KindForbidden,

@@ -60,7 +60,7 @@ var designed = rules{
 		"internal/cluster": {"internal/keylock", "internal/store"},
 		"internal/cron":    {},
 		// What a server keeps is made whole where it can be, and what cannot is reported.
-		"internal/datadir": {"internal/atomicfile", "internal/doctor", "internal/store/natskv"},
+		"internal/datadir": {"internal/atomicfile", "internal/doctor", "internal/pinned", "internal/store/natskv"},
 		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
@@ -81,6 +81,7 @@ var designed = rules{
 		"internal/wholebody": {},                                       // for tests: an HTTP client for AWS's SDK
 		"internal/nobody":    {},                                       // for tests: an address that refuses connections
 		"internal/notify":    {},
+		"internal/pinned":    {},
 		"internal/process":   {},
 		"internal/yamltree":  {},
 		"internal/release":   {"internal/freeze"},
@@ -94,11 +95,12 @@ var designed = rules{
 		"internal/store":   {},
 		"internal/tracing": {"internal/gateway"},
 		// Its play-mate in tests has tokens in memory.
-		"internal/api":    {"internal/access", "internal/cron", "internal/doctor", "internal/freeze", "internal/secret", "internal/store", "internal/store/memkv"},
-		"internal/client": {"internal/api"},
+		"internal/api":      {"internal/access", "internal/cron", "internal/doctor", "internal/freeze", "internal/secret", "internal/store", "internal/store/memkv"},
+		"internal/client":   {"internal/api", "internal/pinned"},
+		"internal/describe": {"internal/api", "internal/freeze"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
+		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/atomicfile", "internal/client", "internal/describe", "internal/freeze", "internal/importer", "internal/manifest", "internal/pinned", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},

@@ -19,6 +19,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/artifact"
 	"teal/internal/client"
+	"teal/internal/describe"
 	"teal/internal/manifest"
 )
 
@@ -229,7 +230,7 @@ func uploaded(n int64) string {
 	if n == 0 {
 		return "code unchanged, nothing uploaded"
 	}
-	return "uploaded " + size(n)
+	return "uploaded " + describe.Size(n)
 }
 
 // interruptedUpload explains an interruption before anything was asked for.
@@ -340,7 +341,7 @@ func (s *session) send(ctx context.Context, c *client.Client, tree *artifact.Tre
 	quiet := s.json // looked at now: the HTTP client may read on when Run reports
 	counter := &counter{Reader: read, report: func(n int64) {
 		if !quiet {
-			s.out.progress("uploading %s …", size(n))
+			s.out.progress("uploading %s …", describe.Size(n))
 		}
 	}}
 	err := c.PutBundle(ctx, tree.Digest, counter)

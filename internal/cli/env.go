@@ -42,10 +42,12 @@ type Env struct {
 
 // ServeOptions is what the server command was told.
 type ServeOptions struct {
-	Data        string // directory
-	HTTP        string // address of the gateway
-	Admin       string // address of the REST API
-	AdminAnyone bool   // it may be one that other machines reach
+	Data       string // directory
+	HTTP       string // address of the gateway
+	Admin      string // address of the REST API
+	AdminTLS   bool   // the REST API speaks TLS alone
+	AdminPlain bool   // it speaks plain HTTP, whoever reaches it
+	AdminHost  string // a name for which it is to have a certificate from the authority, "" for none
 	// SecretsKeyCommand prints the key of secrets; "": it is in the data directory.
 	SecretsKeyCommand string
 	OverrideFrom      []netip.Prefix

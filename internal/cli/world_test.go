@@ -151,17 +151,14 @@ type script struct {
 
 func (s *script) teal(args ...string) {
 	s.t.Helper()
-	s.record("", s.run(args...), args)
+	s.say("", args...)
 }
 
-// tealWith is teal with an input.
-func (s *script) tealWith(stdin string, args ...string) {
+// say is teal with something on the standard input.
+func (s *script) say(stdin string, args ...string) {
 	s.t.Helper()
-	s.record(fmt.Sprintf("printf %%s %q | ", stdin), s.runWith(s.t.Context(), stdin, args...), args)
-}
-
-func (s *script) record(input string, r result, args []string) {
-	fmt.Fprintf(&s.text, "$ %steal %s\n%s", input, s.stable(strings.Join(args, " ")), s.stable(r.out))
+	r := s.runWith(s.t.Context(), stdin, args...)
+	fmt.Fprintf(&s.text, "$ teal %s\n%s", s.stable(strings.Join(args, " ")), s.stable(r.out))
 	for line := range strings.Lines(s.stable(r.err)) {
 		fmt.Fprintf(&s.text, "! %s", line)
 	}

@@ -54,6 +54,13 @@ func (c *Client) Tokens(ctx context.Context) ([]api.TokenView, error) {
 	return out.Tokens, err
 }
 
+// WhoAmI returns what the client's token is.
+func (c *Client) WhoAmI(ctx context.Context) (api.WhoAmI, error) {
+	var out api.WhoAmI
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"whoami"}}, nil, &out)
+	return out, err
+}
+
 // CreateToken makes a token; nobody can read it again.
 func (c *Client) CreateToken(ctx context.Context, body api.TokenBody) (api.NewToken, error) {
 	var out api.NewToken

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/store"
 	"teal/internal/store/memkv"
 )

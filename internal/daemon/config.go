@@ -17,6 +17,11 @@ type Config struct {
 	Data  string // directory; created where needed, owned by one server at a time
 	HTTP  string // address of the gateway
 	Admin string // address of the REST API
+	// AdminTLS has the REST API served over TLS alone: with the server's own certificate,
+	// which clients know by its fingerprint, and to who asks for a name that the gateway
+	// has a certificate for, with that. AdminHost is such a name, "" for none.
+	AdminTLS  bool
+	AdminHost string
 	// Sockets take the place of addresses.
 	Sockets systemd.Sockets
 	// Override says who may choose a version with a request header; nil is

@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"teal"
@@ -30,6 +32,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
+	"teal/internal/pinned"
 	"teal/internal/process"
 	"teal/internal/recording"
 	"teal/internal/release"
@@ -110,6 +113,7 @@ type running struct {
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
+	identity  tls.Certificate // of the admin address; empty without TLS
 	db        *natskv.DB
 	bundles   *artifact.Store
 	logs      *logs.Store
@@ -162,6 +166,11 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 	}
 	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
+	}
+	if d.cfg.AdminTLS {
+		if s.identity, err = s.data.Certificate(s.alerts); err != nil {
+			return nil, fmt.Errorf("daemon: %w", err)
+		}
 	}
 	parts.Closer("admin port", func() error { return closeListener(s.admin) })
 	if s.bundles, err = artifact.Open(s.data.Join(datadir.Bundles), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
@@ -256,7 +265,13 @@ func (s *running) newSecrets(kv store.KV) (*secret.Secrets, error) {
 func (s *running) newCertificates(kv store.KV) *acme.Manager {
 	c := s.daemon.cfg.Edge.ACME
 	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
-	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
+	c.Hosts = func() []string {
+		hosts := s.gateway.Table().LiveHosts()
+		if host := s.daemon.cfg.AdminHost; host != "" && !slices.Contains(hosts, host) {
+			hosts = append(slices.Clip(hosts), host)
+		}
+		return hosts
+	}
 	return s.edge.newCertificates(c)
 }
 
@@ -370,12 +385,16 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	if secure := s.edge.secure; secure != nil {
 		s.daemon.httpsAddr = secure.Addr()
-		s.announce(parts, datadir.HTTPSAddress, secure.Addr())
+		s.announce(parts, datadir.HTTPSAddress, secure.Addr().String())
 	}
-	s.announce(parts, datadir.AdminAddress, s.admin.Addr())
-	s.announce(parts, datadir.HTTPAddress, s.front.Addr())
-	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
-		"data", s.data.Path(), "memory_limit", s.processes.MemoryLimit())
+	admin := s.adminAddress()
+	s.announce(parts, datadir.AdminAddress, admin)
+	s.announce(parts, datadir.HTTPAddress, s.front.Addr().String())
+	attributes := []any{"http", s.front.Addr().String(), "admin", admin, "data", s.data.Path(), "memory_limit", s.processes.MemoryLimit()}
+	if s.daemon.cfg.AdminTLS {
+		attributes = append(attributes, "admin_fingerprint", pinned.Of(s.identity.Certificate[0]))
+	}
+	logger.Info("serving", attributes...)
 	return nil
 }
 
@@ -393,11 +412,11 @@ func (s *running) lead(ctx context.Context) error {
 
 // announce writes an address to a file for as long as the server runs. That it
 // cannot, on a full disk for one, is no reason not to serve.
-func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
+func (s *running) announce(parts *roles.Stack, file, address string) {
 	path := s.data.Join(file)
-	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
+	err := atomicfile.Write(path, []byte(address+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(address+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -407,13 +426,28 @@ func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
 	parts.Closer(file, func() error { return os.Remove(path) })
 }
 
+// adminAddress is how the commands on this machine reach the admin API.
+func (s *running) adminAddress() string {
+	if !s.daemon.cfg.AdminTLS {
+		return s.admin.Addr().String()
+	}
+	return "https://" + s.admin.Addr().String()
+}
+
 func (s *running) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
-	}).Run(ctx, s.admin)
+	}).Run(ctx, s.adminListener())
+}
+
+func (s *running) adminListener() net.Listener {
+	if !s.daemon.cfg.AdminTLS {
+		return s.admin
+	}
+	return tls.NewListener(s.admin, pinned.ServerConfig(s.identity, s.acme.Named))
 }
 
 // lambdaAPI returns the part of the admin API that speaks to AWS's tools.

@@ -114,7 +114,7 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.wantFullDisk("1")
 	fill() // so that what a start makes free for other things is not enough
 	parts := roles.NewStack(slog.New(slog.DiscardHandler))
-	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr())
+	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr().String())
 	h.wantAddress("late.addr")
 	parts.Stop()
 	empty()

@@ -26,14 +26,14 @@ import (
 	"teal/internal/gateway/certificate"
 )
 
-// putCertificate writes a self-signed certificate for 127.0.0.1.
+// putCertificate writes a self-signed certificate for 127.0.0.1 and own.example.com.
 func putCertificate(t *testing.T, dir string) certificate.Pair {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"own.example.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)

@@ -17,23 +17,25 @@ import (
 
 // The files and folders of a data directory.
 const (
-	LockFile     = "lock"
-	AdminToken   = "admin.token"
-	URLKey       = "url.key"     // the secret of the key for function URLs
-	AccessKey    = "access.key"  // what the secrets of tokens' access keys are made from
-	SecretsKey   = "secrets.key" // what the secrets of apps are encrypted with
-	AdminAddress = "admin.addr"  // where the server listens, while it runs
-	HTTPAddress  = "http.addr"
-	HTTPSAddress = "https.addr"
-	Store        = "store"
-	Bundles      = "bundles"
-	Logs         = "logs"
-	Zips         = "zips" // as AWS's interface got them
-	Work         = "work"
-	Checks       = "checks"
-	Recordings   = "recordings"
-	Audit        = "audit"
-	State        = "state" // what components keep, one folder for each app
+	LockFile         = "lock"
+	AdminToken       = "admin.token"
+	URLKey           = "url.key"     // the secret of the key for function URLs
+	AccessKey        = "access.key"  // what the secrets of tokens' access keys are made from
+	SecretsKey       = "secrets.key" // what the secrets of apps are encrypted with
+	AdminCertificate = "admin.crt"   // that the admin API has of itself
+	AdminKey         = "admin.key"
+	AdminAddress     = "admin.addr" // where the server listens, while it runs
+	HTTPAddress      = "http.addr"
+	HTTPSAddress     = "https.addr"
+	Store            = "store"
+	Bundles          = "bundles"
+	Logs             = "logs"
+	Zips             = "zips" // as AWS's interface got them
+	Work             = "work"
+	Checks           = "checks"
+	Recordings       = "recordings"
+	Audit            = "audit"
+	State            = "state" // what components keep, one folder for each app
 )
 
 // Dir is a data directory that this process holds alone.
@@ -101,7 +103,7 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
+	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

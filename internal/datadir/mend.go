@@ -3,6 +3,7 @@ package datadir
 import (
 	"cmp"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"teal"
 	"teal/internal/atomicfile"
 	"teal/internal/doctor"
+	"teal/internal/pinned"
 	"teal/internal/store/natskv"
 )
 
@@ -58,6 +60,28 @@ func (d *Dir) Secret(alerts *doctor.Alerts, name string) string {
 	secret = base64.RawURLEncoding.EncodeToString(random)
 	d.Report(alerts, name, atomicfile.Write(d.Join(name), []byte(secret+"\n")))
 	return secret
+}
+
+// Certificate returns the certificate that the admin API shows who knows it by its
+// fingerprint, and makes it where there is none. A pair that cannot be used is set aside;
+// one that cannot be written is good until the server ends.
+func (d *Dir) Certificate(alerts *doctor.Alerts) (tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(d.Join(AdminCertificate), d.Join(AdminKey))
+	if err == nil {
+		return pair, nil
+	}
+	for _, name := range []string{AdminCertificate, AdminKey} {
+		if _, missing := os.Lstat(d.Join(name)); !errors.Is(missing, fs.ErrNotExist) {
+			d.Report(alerts, name, doctor.SetAside(alerts, d.Join(name), "it is of no use: "+errorText(err)+"; clients need the new fingerprint"))
+		}
+	}
+	certificate, key, err := pinned.Create()
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	d.Report(alerts, AdminKey, atomicfile.Write(d.Join(AdminKey), key))
+	d.Report(alerts, AdminCertificate, atomicfile.Write(d.Join(AdminCertificate), certificate))
+	return tls.X509KeyPair(certificate, key)
 }
 
 // errorText is an error inside a sentence.

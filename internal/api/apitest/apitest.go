@@ -131,6 +131,17 @@ func audit(tb testing.TB, t *Teal) *access.Audit {
 // and returns its address. Fields of cfg that are not set get a working value.
 func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ServeOn(tb, t, cfg, ln)
+	return ln.Addr().String()
+}
+
+// ServeOn is Serve on a listener, which it closes.
+func ServeOn(tb testing.TB, t *Teal, cfg api.Config, ln net.Listener) {
+	tb.Helper()
 	if cfg.Control == nil {
 		cfg.Control = t
 	}
@@ -149,10 +160,6 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	if cfg.Audit == nil {
 		cfg.Audit = audit(tb, t)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- api.New(cfg).Run(ctx, ln) }()
@@ -162,5 +169,4 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 			tb.Errorf("serve: %v", err)
 		}
 	})
-	return ln.Addr().String()
 }
