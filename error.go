@@ -46,6 +46,7 @@ const (
 	CodeUnknownRelease      Code = "unknown_release"
 	CodeUnknownComponent    Code = "unknown_component"
 	CodeUnknownBundle       Code = "unknown_bundle"
+	CodeUnknownSecret       Code = "unknown_secret"
 	CodeNoRoute             Code = "no_route"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
 	CodeVersionNotRunning   Code = "version_not_running"
@@ -59,6 +60,7 @@ const (
 	CodeRouteTaken          Code = "route_taken"
 	CodeTransition          Code = "transition_not_allowed"
 	CodeVersionInUse        Code = "version_in_use"
+	CodeSecretInUse         Code = "secret_in_use"
 	CodeReleaseFailed       Code = "release_failed"
 	CodeFrozen              Code = "frozen"
 	CodeTooLarge            Code = "too_large"
@@ -66,6 +68,7 @@ const (
 	CodeUnavailable         Code = "unavailable"
 	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
+	CodeSecretUnavailable   Code = "secret_unavailable"
 	CodeDiskFull            Code = "disk_full"
 	CodeTimeout             Code = "timeout"
 	CodeFunctionTimeout     Code = "function_timeout"
@@ -94,6 +97,7 @@ var kinds = map[Code]Kind{
 	CodeUnknownRelease:      KindNotFound,
 	CodeUnknownComponent:    KindNotFound,
 	CodeUnknownBundle:       KindNotFound,
+	CodeUnknownSecret:       KindNotFound,
 	CodeNoRoute:             KindNotFound,
 	CodeMethodNotAllowed:    KindInvalid,
 	CodeVersionNotRunning:   KindNotFound,
@@ -107,6 +111,7 @@ var kinds = map[Code]Kind{
 	CodeRouteTaken:          KindConflict,
 	CodeTransition:          KindConflict,
 	CodeVersionInUse:        KindConflict,
+	CodeSecretInUse:         KindConflict,
 	CodeReleaseFailed:       KindConflict,
 	CodeFrozen:              KindConflict,
 	CodeTooLarge:            KindTooLarge,
@@ -114,6 +119,7 @@ var kinds = map[Code]Kind{
 	CodeUnavailable:         KindUnavailable,
 	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,
+	CodeSecretUnavailable:   KindUnavailable,
 	CodeDiskFull:            KindUnavailable,
 	CodeTimeout:             KindTimeout,
 	CodeFunctionTimeout:     KindTimeout,

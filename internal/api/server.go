@@ -13,6 +13,7 @@ import (
 
 	"teal"
 	"teal/internal/access"
+	"teal/internal/secret"
 )
 
 // Config is what a Server needs. Control, Bundles, Logs and Access are required.
@@ -22,6 +23,8 @@ type Config struct {
 	Logs    Logs
 	// Access knows the tokens. Without it every request that needs one is refused.
 	Access *access.Tokens
+	// Secrets are those of apps; nil: there are none.
+	Secrets *secret.Secrets
 	// Audit is where orders are noted; nil: nowhere.
 	Audit *access.Audit
 	// Attempts slows down who tries tokens; nil: those that this server sees alone.
@@ -130,6 +133,7 @@ func (s *Server) registerAll() {
 	s.registerLogs()
 	s.registerAlerts()
 	s.registerTokens()
+	s.registerSecrets()
 	s.registerAudit()
 	s.registerOpen()
 	if s.cfg.Metrics != nil {

@@ -42,6 +42,7 @@ type deployFlags struct {
 	force     reasonFlag
 	unfreeze  reasonFlag
 	envFile   string
+	refresh   bool
 }
 
 func (s *session) deployCommand() *cobra.Command {
@@ -65,6 +66,7 @@ func (s *session) deployCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
+	cmd.Flags().BoolVar(&flags.refresh, "refresh-secrets", false, "make a new version with the newest values of the secrets, also when nothing else has changed")
 	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live, or when it is completed (monitored to the end)")
 	return cmd
 }
@@ -109,7 +111,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	}
 	d, sent, err := s.ship(ctx, c, bundles, api.DeployBody{
 		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by(),
-		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
+		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(), RefreshSecrets: flags.refresh,
 	})
 	if err != nil {
 		return err

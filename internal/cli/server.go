@@ -19,6 +19,7 @@ type serverFlags struct {
 	data, http, admin, level string
 	adminTLS, adminInsecure  bool
 	adminHost                string
+	secretsKey               string
 	override, trusted        []string
 	maxBundle                string
 	edge                     edgeFlags
@@ -54,6 +55,7 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.adminTLS, "admin-tls", false, "have the admin API speak TLS on a loopback address, too")
 	cmd.Flags().StringVar(&flags.adminHost, "admin-host", "", "name of the admin API, for which --tls auto gets a certificate; without one, clients know the server by its fingerprint")
 	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "have the admin API speak plain HTTP on an address that other machines reach: tokens and code cross the network unencrypted")
+	cmd.Flags().StringVar(&flags.secretsKey, "secrets-key-command", "", "shell `command` that prints the key of secrets, as age-keygen writes it (default: the key is in DATA/secrets.key)")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks of load balancers whose X-Forwarded headers are trusted")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
@@ -70,7 +72,7 @@ func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, e
 	if err := flags.aws.check(from); err != nil {
 		return ServeOptions{}, err
 	}
-	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check}
+	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, SecretsKeyCommand: flags.secretsKey}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = dataDir(s.env.Getenv); err != nil {

@@ -28,7 +28,7 @@ var texts = map[string]func(*script){
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"token": textsOfToken, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
 }
 
@@ -1108,6 +1108,28 @@ func textsOfContext(s *script) {
 	s.teal("context", "use", "stage")
 	s.teal("context", "rm", "stage")
 	s.teal("status", "--context", "stage")
+}
+
+func textsOfSecret(s *script) {
+	s.title("Help")
+	s.teal("secret", "--help")
+	s.teal("secret", "set", "--help")
+	s.title("What an app knows and nobody reads")
+	s.teal("secret", "list", "shop")
+	s.say("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.say("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.say("another", "secret", "set", "shop", "database-url", "--revision", "1", "--json")
+	s.say("x", "secret", "set", "shop", "api-key", "--revision", "0")
+	s.teal("secret", "list", "shop")
+	s.teal("secret", "list", "shop", "--json")
+	s.teal("secret", "rm", "shop", "api-key")
+	s.title("What cannot be")
+	s.say("", "secret", "set", "shop", "api-key")
+	s.say("value", "secret", "set", "shop", "api key")
+	s.say("late", "secret", "set", "shop", "database-url", "--revision", "1")
+	s.teal("secret", "set", "shop", "api-key", "--file", "nowhere.pem")
+	s.teal("secret", "set", "shop", "api-key", "the-value")
+	s.teal("secret", "rm", "shop", "api-key")
 }
 
 func textsOfToken(s *script) {

@@ -35,6 +35,9 @@ type Config struct {
 	Logger    *slog.Logger
 	LogLost   func() int64 // lines that Logger has dropped; nil: none
 	Edge      EdgeConfig
+	// SecretsKeyCommand prints the key that secrets are encrypted with; "": it is in the
+	// data directory.
+	SecretsKeyCommand string
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.

@@ -39,6 +39,7 @@ import (
 	"teal/internal/retention"
 	"teal/internal/roles"
 	"teal/internal/routing"
+	"teal/internal/secret"
 	"teal/internal/store"
 	"teal/internal/store/index"
 	"teal/internal/store/memkv"
@@ -108,6 +109,7 @@ type running struct {
 	urlKey    string
 	tokens    *access.Tokens
 	audit     *access.Audit
+	secrets   *secret.Secrets
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
@@ -211,6 +213,9 @@ func (s *running) assemble(ctx context.Context) error {
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.assembleRoutes(fleet, wakeups)
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
+	if s.secrets, err = s.newSecrets(kv); err != nil {
+		return err
+	}
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	roles := control.NewRoles(s.index, s.router)
@@ -223,14 +228,14 @@ func (s *running) assemble(ctx context.Context) error {
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, MinInstances: minInstances.Of,
-		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
+		Bundles: s.code(), Processes: s.processes, Siblings: s.web, Secrets: s.secrets,
 		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.Join(datadir.Work), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.Join(datadir.State), ReadOnly: []string{s.data.Join(datadir.Bundles)},
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
-		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
+		Start: s.processes.Start, Secrets: s.secrets, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
 		WorkDir: s.data.Join(datadir.Checks), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
@@ -244,7 +249,16 @@ func (s *running) assemble(ctx context.Context) error {
 	s.assembleControl(kv, minInstances, ended)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.Secret(s.alerts, datadir.AccessKey)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.secrets.Load(ctx), s.acme.Load(ctx))
+}
+
+// newSecrets returns the secrets of apps.
+func (s *running) newSecrets(kv store.KV) (*secret.Secrets, error) {
+	folders, err := secret.NewFolders(s.data.InstanceName(), s.data.Join(datadir.Work))
+	return secret.New(secret.Config{
+		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: s.data.Join(datadir.SecretsKey), Command: s.daemon.cfg.SecretsKeyCommand}),
+		Folders: folders, Users: secret.Recorded{Store: s.store, Drafts: s.lambdaRecords}, Alerts: s.alerts, Logger: s.daemon.cfg.Logger,
+	}), err
 }
 
 // newCertificates returns what has the certificates for the hosts of live routes.
@@ -296,20 +310,20 @@ func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Alerts: s.alerts, Logger: logger,
 		StateDir: s.data.Join(datadir.State), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
-		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter, Secrets: s.secrets,
 		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
 		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Logger: logger, Forgotten: s.lambda.VersionForgotten,
 	})
 }
 
@@ -346,6 +360,7 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("index", s.index.Run)
 	parts.Start("tokens", s.tokens.Run)
 	parts.Start("audit", s.audit.Run)
+	parts.Start("secrets", s.secrets.Run)
 	parts.Start("node", s.node.Run)
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
@@ -422,7 +437,7 @@ func (s *running) adminAddress() string {
 func (s *running) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 	}).Run(ctx, s.adminListener())

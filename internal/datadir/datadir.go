@@ -19,9 +19,10 @@ import (
 const (
 	LockFile         = "lock"
 	AdminToken       = "admin.token"
-	URLKey           = "url.key"    // the secret of the key for function URLs
-	AccessKey        = "access.key" // what the secrets of tokens' access keys are made from
-	AdminCertificate = "admin.crt"  // that the admin API has of itself
+	URLKey           = "url.key"     // the secret of the key for function URLs
+	AccessKey        = "access.key"  // what the secrets of tokens' access keys are made from
+	SecretsKey       = "secrets.key" // what the secrets of apps are encrypted with
+	AdminCertificate = "admin.crt"   // that the admin API has of itself
 	AdminKey         = "admin.key"
 	AdminAddress     = "admin.addr" // where the server listens, while it runs
 	HTTPAddress      = "http.addr"
@@ -102,7 +103,7 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", AdminToken, URLKey, AccessKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
+	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

@@ -24,6 +24,7 @@ type serverFile struct {
 	AdminHost text `yaml:"admin_host"`
 	Level     text `yaml:"log_level"`
 	MaxBundle text `yaml:"max_bundle"`
+	SecretKey text `yaml:"secrets_key_command"`
 
 	Override    []text `yaml:"override_from"`
 	Trusted     []text `yaml:"trusted_proxies"`

@@ -5,7 +5,9 @@ package apitest
 
 import (
 	"context"
+	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,9 @@ import (
 	"teal"
 	"teal/internal/access"
 	"teal/internal/api"
+	"teal/internal/doctor"
+	"teal/internal/secret"
+	"teal/internal/store"
 	"teal/internal/store/memkv"
 )
 
@@ -93,6 +98,20 @@ func Tokens(tb testing.TB, cfg access.Config) *access.Tokens {
 	return tokens
 }
 
+// Secrets returns secrets in memory, on the clock of t, that nothing refers to.
+func Secrets(tb testing.TB, t *Teal) *secret.Secrets {
+	tb.Helper()
+	kv := memkv.New()
+	made := secret.New(secret.Config{
+		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: filepath.Join(tb.TempDir(), "secrets.key")}), Folders: secret.FoldersIn(tb.TempDir()),
+		Users: secret.Recorded{Store: store.New(kv)}, Alerts: doctor.New(slog.New(slog.DiscardHandler), nil), Now: t.Now,
+	})
+	if err := made.Load(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	return made
+}
+
 // audit is an empty audit on the clock of t.
 func audit(tb testing.TB, t *Teal) *access.Audit {
 	tb.Helper()
@@ -134,6 +153,9 @@ func ServeOn(tb testing.TB, t *Teal, cfg api.Config, ln net.Listener) {
 	}
 	if cfg.Access == nil {
 		cfg.Access = Tokens(tb, access.Config{Now: t.Now})
+	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = Secrets(tb, t)
 	}
 	if cfg.Audit == nil {
 		cfg.Audit = audit(tb, t)
