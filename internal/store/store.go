@@ -66,9 +66,12 @@ var apps = schema[string, teal.App]{
 
 var versions = schema[VersionKey, teal.Version]{
 	kind:   KindVersion,
-	number: 2,
+	number: 3,
 	needs: func(v teal.Version) int {
-		if v.Spec.IsPlain() {
+		switch {
+		case len(v.Spec.Triggers) > 0:
+			return 3 // an earlier Teal would run it without them
+		case v.Spec.IsPlain():
 			return firstSchema
 		}
 		return 2 // an earlier Teal would lead and ask otherwise
