@@ -45,6 +45,7 @@ const (
 	CodeUnknownRelease      Code = "unknown_release"
 	CodeUnknownComponent    Code = "unknown_component"
 	CodeUnknownBundle       Code = "unknown_bundle"
+	CodeUnknownQueue        Code = "unknown_queue"
 	CodeNoRoute             Code = "no_route"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
 	CodeVersionNotRunning   Code = "version_not_running"
@@ -62,6 +63,7 @@ const (
 	CodeFrozen              Code = "frozen"
 	CodeTooLarge            Code = "too_large"
 	CodeThrottled           Code = "throttled"
+	CodeQueueFull           Code = "queue_full"
 	CodeUnavailable         Code = "unavailable"
 	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
@@ -92,6 +94,7 @@ var kinds = map[Code]Kind{
 	CodeUnknownRelease:      KindNotFound,
 	CodeUnknownComponent:    KindNotFound,
 	CodeUnknownBundle:       KindNotFound,
+	CodeUnknownQueue:        KindNotFound,
 	CodeNoRoute:             KindNotFound,
 	CodeMethodNotAllowed:    KindInvalid,
 	CodeVersionNotRunning:   KindNotFound,
@@ -109,6 +112,7 @@ var kinds = map[Code]Kind{
 	CodeFrozen:              KindConflict,
 	CodeTooLarge:            KindTooLarge,
 	CodeThrottled:           KindThrottled,
+	CodeQueueFull:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,
 	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,

@@ -74,6 +74,16 @@ var rights = map[string]right{
 	"delete-app": deploy,
 	"invoke":     call,
 
+	"list-queues":       look,
+	"get-queue":         look,
+	"list-dead-letters": look,
+	"redrive-queue":     operate,
+	"purge-queue":       operate,
+	"send-messages":     call,
+	"receive-messages":  call,
+	"finish-messages":   call,
+	"extend-messages":   call,
+
 	"set-record-aside": administer,
 	"list-tokens":      lookAtUsers,
 	"create-token":     administer,
@@ -147,7 +157,7 @@ func appOf(op huma.Operation, ctx huma.Context) string {
 
 // noteOf returns what the path says besides the app.
 func noteOf(op huma.Operation, ctx huma.Context) string {
-	for _, name := range []string{"alias", "key", "name"} {
+	for _, name := range []string{"alias", "key", "name", "queue"} {
 		if strings.Contains(op.Path, "{"+name+"}") {
 			return ctx.Param(name)
 		}

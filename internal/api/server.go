@@ -22,6 +22,8 @@ type Config struct {
 	Logs    Logs
 	// Access knows the tokens. Without it every request that needs one is refused.
 	Access *access.Tokens
+	// Queues are message queues; nil: there is no such interface.
+	Queues Queues
 	// Audit is where orders are noted; nil: nowhere.
 	Audit *access.Audit
 	// Attempts slows down who tries tokens; nil: those that this server sees alone.
@@ -131,6 +133,9 @@ func (s *Server) registerAll() {
 	s.registerAlerts()
 	s.registerTokens()
 	s.registerAudit()
+	if s.cfg.Queues != nil {
+		s.registerQueues()
+	}
 	s.registerOpen()
 	if s.cfg.Metrics != nil {
 		s.mux.Handle("GET /metrics", s.permitted(teal.RoleViewer, s.cfg.Metrics))

@@ -41,6 +41,7 @@ type Teal struct {
 	lines    []api.LogLine
 	more     chan struct{} // closed when a line is added
 	watchers map[*watcher]bool
+	queues   *Queues
 }
 
 type app struct {
@@ -64,6 +65,7 @@ func New() *Teal {
 		deleted:  map[string]bool{},
 		more:     make(chan struct{}),
 		watchers: map[*watcher]bool{},
+		queues:   newQueues(),
 	}
 }
 
@@ -123,6 +125,9 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	}
 	if cfg.Access == nil {
 		cfg.Access = Tokens(tb, access.Config{Now: t.Now})
+	}
+	if cfg.Queues == nil {
+		cfg.Queues = t.queues
 	}
 	if cfg.Audit == nil {
 		cfg.Audit = audit(tb, t)
