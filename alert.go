@@ -31,5 +31,6 @@ const (
 	AlertCertificate      AlertCode = "certificate"       // a host has no certificate, or it cannot be renewed
 	AlertAuditIncomplete  AlertCode = "audit_incomplete"  // orders are carried out that the audit does not have
 	AlertRouteWithheld    AlertCode = "route_withheld"    // two apps have one route; the younger one does without
+	AlertSecretUnreadable AlertCode = "secret_unreadable" // a secret, or the key of all, cannot be read
 	AlertPartUnavailable  AlertCode = "part_unavailable"  // a part of the server failed and is tried again
 )

@@ -65,19 +65,20 @@ type Component struct {
 
 // Function is code that Teal runs per invocation, as AWS Lambda does.
 type Function struct {
-	Runtime     string            `json:"runtime"`           // python3[.x], nodejs[NN.x], provided[.*]
-	Handler     string            `json:"handler,omitempty"` // module.function; not used by provided
-	Code        string            `json:"code"`              // digest of the bundle
-	Memory      Bytes             `json:"memory"`
-	Timeout     Duration          `json:"timeout"` // of one invocation
-	Init        Duration          `json:"init"`    // of one initialisation
-	Idle        Duration          `json:"idle"`    // how long an instance above Min is kept without work
-	Concurrency Concurrency       `json:"concurrency"`
-	Payload     string            `json:"payload"` // "2.0" or "1.0": the HTTP event format
-	Env         map[string]string `json:"env,omitempty"`
-	Masked      []string          `json:"masked,omitempty"` // names in Env whose values no output shows
-	Layers      []string          `json:"layers,omitempty"` // digests of bundles that are laid over each other beside the code
-	Async       *Async            `json:"async,omitempty"`  // nil: all defaults
+	Runtime     string               `json:"runtime"`           // python3[.x], nodejs[NN.x], provided[.*]
+	Handler     string               `json:"handler,omitempty"` // module.function; not used by provided
+	Code        string               `json:"code"`              // digest of the bundle
+	Memory      Bytes                `json:"memory"`
+	Timeout     Duration             `json:"timeout"` // of one invocation
+	Init        Duration             `json:"init"`    // of one initialisation
+	Idle        Duration             `json:"idle"`    // how long an instance above Min is kept without work
+	Concurrency Concurrency          `json:"concurrency"`
+	Payload     string               `json:"payload"` // "2.0" or "1.0": the HTTP event format
+	Env         map[string]string    `json:"env,omitempty"`
+	Masked      []string             `json:"masked,omitempty"`  // names in Env whose values no output shows
+	Secrets     map[string]SecretRef `json:"secrets,omitempty"` // further variables, whose values are secrets
+	Layers      []string             `json:"layers,omitempty"`  // digests of bundles that are laid over each other beside the code
+	Async       *Async               `json:"async,omitempty"`   // nil: all defaults
 	// Attached is what an interface beside Teal's own keeps with a version of a
 	// function: a JSON object whose form is that interface's, and which Teal carries
 	// and compares as a part of the content, but does not read. See awslambda.
@@ -93,16 +94,17 @@ type Concurrency struct {
 
 // Service is a long-running HTTP process that listens on $PORT.
 type Service struct {
-	Command   []string          `json:"command"`
-	Code      string            `json:"code"` // digest of the bundle; the working directory
-	Health    Health            `json:"health"`
-	Protocol  Protocol          `json:"protocol,omitempty"`
-	Instances int               `json:"instances"`
-	Memory    Bytes             `json:"memory,omitempty"`   // 0: not limited
-	Grace     Duration          `json:"grace"`              // between SIGTERM and SIGKILL
-	Writable  bool              `json:"writable,omitempty"` // every instance runs in a copy of the code of its own
-	Env       map[string]string `json:"env,omitempty"`
-	Masked    []string          `json:"masked,omitempty"` // names in Env whose values no output shows
+	Command   []string             `json:"command"`
+	Code      string               `json:"code"` // digest of the bundle; the working directory
+	Health    Health               `json:"health"`
+	Protocol  Protocol             `json:"protocol,omitempty"`
+	Instances int                  `json:"instances"`
+	Memory    Bytes                `json:"memory,omitempty"`   // 0: not limited
+	Grace     Duration             `json:"grace"`              // between SIGTERM and SIGKILL
+	Writable  bool                 `json:"writable,omitempty"` // every instance runs in a copy of the code of its own
+	Env       map[string]string    `json:"env,omitempty"`
+	Masked    []string             `json:"masked,omitempty"`  // names in Env whose values no output shows
+	Secrets   map[string]SecretRef `json:"secrets,omitempty"` // as in a Function
 }
 
 // Upstream is a set of HTTP addresses that somebody else runs.
@@ -343,6 +345,7 @@ func (c *checker) function(path []string, f *Function) {
 		c.addf(at("payload"), "%q is not an event format; use \"2.0\" or \"1.0\"", f.Payload)
 	}
 	c.env(at("env"), f.Env)
+	c.secrets(at("env"), f.Secrets, f.Env)
 	if len(f.Layers) > MaxLayers {
 		c.addf(at("layers"), "holds %d layers; at most %d are allowed", len(f.Layers), MaxLayers)
 	}
@@ -375,6 +378,7 @@ func (c *checker) service(path []string, s *Service) {
 		c.addf(at("grace"), "is %s; expected at most %s", s.Grace, MaxTimeout) // the server's own end waits for it
 	}
 	c.env(at("env"), s.Env)
+	c.secrets(at("env"), s.Secrets, s.Env)
 }
 
 func (c *checker) upstream(path []string, u *Upstream) {

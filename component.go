@@ -18,6 +18,10 @@ type componentKind struct {
 	// env returns the variables that the manifest gives its program, and which of them
 	// are masked; nil: it has none.
 	env func(Component) (env map[string]string, masked []string)
+	// secrets returns where the component refers to secrets, in what copy returned;
+	// nil: it cannot.
+	secrets func(*Component) *map[string]SecretRef
+	copy    func(Component) Component
 	// shown returns the component without masked values; nil: it has none.
 	shown func(Component) Component
 }
@@ -35,8 +39,10 @@ var componentKinds = []componentKind{
 			f.Code = digest
 			return Component{Function: &f}
 		},
-		layers: func(c Component) []string { return c.Function.Layers },
-		env:    func(c Component) (map[string]string, []string) { return c.Function.Env, c.Function.Masked },
+		layers:  func(c Component) []string { return c.Function.Layers },
+		env:     func(c Component) (map[string]string, []string) { return c.Function.Env, c.Function.Masked },
+		secrets: func(c *Component) *map[string]SecretRef { return &c.Function.Secrets },
+		copy:    func(c Component) Component { f := *c.Function; return Component{Function: &f} },
 		shown: func(c Component) Component {
 			f := *c.Function
 			f.Env = MaskEnv(f.Env, f.Masked)
@@ -54,7 +60,9 @@ var componentKinds = []componentKind{
 			s.Code = digest
 			return Component{Service: &s}
 		},
-		env: func(c Component) (map[string]string, []string) { return c.Service.Env, c.Service.Masked },
+		env:     func(c Component) (map[string]string, []string) { return c.Service.Env, c.Service.Masked },
+		secrets: func(c *Component) *map[string]SecretRef { return &c.Service.Secrets },
+		copy:    func(c Component) Component { s := *c.Service; return Component{Service: &s} },
 		shown: func(c Component) Component {
 			s := *c.Service
 			s.Env = MaskEnv(s.Env, s.Masked)

@@ -36,6 +36,7 @@ const (
 	CodeInvalidWeights      Code = "invalid_weights"
 	CodeUnsupported         Code = "unsupported"
 	CodeUnauthorized        Code = "unauthorized"
+	CodeUntrustedServer     Code = "untrusted_server" // a client's alone: who answers has not proven who it is
 	CodeOverrideForbidden   Code = "override_forbidden"
 	CodeCallerForbidden     Code = "caller_forbidden"
 	CodeForbidden           Code = "forbidden"
@@ -46,6 +47,7 @@ const (
 	CodeUnknownComponent    Code = "unknown_component"
 	CodeUnknownBundle       Code = "unknown_bundle"
 	CodeUnknownQueue        Code = "unknown_queue"
+	CodeUnknownSecret       Code = "unknown_secret"
 	CodeNoRoute             Code = "no_route"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
 	CodeVersionNotRunning   Code = "version_not_running"
@@ -59,6 +61,7 @@ const (
 	CodeRouteTaken          Code = "route_taken"
 	CodeTransition          Code = "transition_not_allowed"
 	CodeVersionInUse        Code = "version_in_use"
+	CodeSecretInUse         Code = "secret_in_use"
 	CodeReleaseFailed       Code = "release_failed"
 	CodeFrozen              Code = "frozen"
 	CodeTooLarge            Code = "too_large"
@@ -67,6 +70,7 @@ const (
 	CodeUnavailable         Code = "unavailable"
 	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
+	CodeSecretUnavailable   Code = "secret_unavailable"
 	CodeDiskFull            Code = "disk_full"
 	CodeTimeout             Code = "timeout"
 	CodeFunctionTimeout     Code = "function_timeout"
@@ -85,6 +89,7 @@ var kinds = map[Code]Kind{
 	CodeInvalidWeights:      KindInvalid,
 	CodeUnsupported:         KindInvalid,
 	CodeUnauthorized:        KindUnauthorized,
+	CodeUntrustedServer:     KindUnauthorized,
 	CodeOverrideForbidden:   KindForbidden,
 	CodeCallerForbidden:     KindForbidden,
 	CodeForbidden:           KindForbidden,
@@ -95,6 +100,7 @@ var kinds = map[Code]Kind{
 	CodeUnknownComponent:    KindNotFound,
 	CodeUnknownBundle:       KindNotFound,
 	CodeUnknownQueue:        KindNotFound,
+	CodeUnknownSecret:       KindNotFound,
 	CodeNoRoute:             KindNotFound,
 	CodeMethodNotAllowed:    KindInvalid,
 	CodeVersionNotRunning:   KindNotFound,
@@ -108,6 +114,7 @@ var kinds = map[Code]Kind{
 	CodeRouteTaken:          KindConflict,
 	CodeTransition:          KindConflict,
 	CodeVersionInUse:        KindConflict,
+	CodeSecretInUse:         KindConflict,
 	CodeReleaseFailed:       KindConflict,
 	CodeFrozen:              KindConflict,
 	CodeTooLarge:            KindTooLarge,
@@ -116,6 +123,7 @@ var kinds = map[Code]Kind{
 	CodeUnavailable:         KindUnavailable,
 	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,
+	CodeSecretUnavailable:   KindUnavailable,
 	CodeDiskFull:            KindUnavailable,
 	CodeTimeout:             KindTimeout,
 	CodeFunctionTimeout:     KindTimeout,

@@ -63,14 +63,15 @@ type Check struct {
 	Name string `json:"name"`
 	// To is the component that Request and Transaction ask; "" asks the app by
 	// its own routes.
-	To          string            `json:"to,omitempty"`
-	Request     *Request          `json:"request,omitempty"` // a smoke check: one request
-	Expect      Expect            `json:"expect,omitzero"`   // what its answer must be
-	Command     []string          `json:"command,omitempty"` // an integration check: a program that must end with 0
-	Code        string            `json:"code,omitempty"`    // digest of the bundle that the command runs in
-	Env         map[string]string `json:"env,omitempty"`
-	Masked      []string          `json:"masked,omitzero"`       // names in Env whose values no output shows; nil is all of them
-	Transaction []Exchange        `json:"transaction,omitempty"` // a synthetic transaction: a journey of requests
+	To          string               `json:"to,omitempty"`
+	Request     *Request             `json:"request,omitempty"` // a smoke check: one request
+	Expect      Expect               `json:"expect,omitzero"`   // what its answer must be
+	Command     []string             `json:"command,omitempty"` // an integration check: a program that must end with 0
+	Code        string               `json:"code,omitempty"`    // digest of the bundle that the command runs in
+	Env         map[string]string    `json:"env,omitempty"`
+	Masked      []string             `json:"masked,omitzero"`       // names in Env whose values no output shows; nil is all of them
+	Secrets     map[string]SecretRef `json:"secrets,omitempty"`     // as in a Function
+	Transaction []Exchange           `json:"transaction,omitempty"` // a synthetic transaction: a journey of requests
 
 	Timeout Duration `json:"timeout"`           // of one attempt
 	Retries int      `json:"retries,omitempty"` // further attempts after one that failed
@@ -127,15 +128,16 @@ var HookPoints = []HookPoint{BeforeInstall, AfterInstall, AfterAllowTestTraffic,
 // Exactly one of Command, URL and Function is set. It may run twice after a
 // crash of the server.
 type Hook struct {
-	Point    HookPoint         `json:"point"`
-	Name     string            `json:"name"`
-	Command  []string          `json:"command,omitempty"`
-	Code     string            `json:"code,omitempty"` // digest of the bundle that the command runs in
-	Env      map[string]string `json:"env,omitempty"`
-	Masked   []string          `json:"masked,omitzero"`    // as in a Check
-	URL      string            `json:"url,omitempty"`      // POSTed to; 202 means that the answer comes later
-	Function string            `json:"function,omitempty"` // a function of green
-	Timeout  Duration          `json:"timeout"`
+	Point    HookPoint            `json:"point"`
+	Name     string               `json:"name"`
+	Command  []string             `json:"command,omitempty"`
+	Code     string               `json:"code,omitempty"` // digest of the bundle that the command runs in
+	Env      map[string]string    `json:"env,omitempty"`
+	Masked   []string             `json:"masked,omitzero"`    // as in a Check
+	Secrets  map[string]SecretRef `json:"secrets,omitempty"`  // as in a Function
+	URL      string               `json:"url,omitempty"`      // POSTed to; 202 means that the answer comes later
+	Function string               `json:"function,omitempty"` // a function of green
+	Timeout  Duration             `json:"timeout"`
 }
 
 // Warm says how green is made warm before it is checked. Warm-ups never count as

@@ -272,8 +272,9 @@ func (c *policyChecker) check(at []string, k Check) {
 			c.addf(below(at, "to"), "is for requests and transactions; a command finds the app by TEAL_PREVIEW_URL")
 		}
 		c.program(at, k.Command, k.Code, k.Env)
+		c.secrets(below(at, "env"), k.Secrets, k.Env)
 	} else {
-		if k.Code != "" || len(k.Env) > 0 {
+		if k.Code != "" || len(k.Env)+len(k.Secrets) > 0 {
 			c.addf(at, "has code or env, which only a command has")
 		}
 		c.reachable(at, k.To)
@@ -452,13 +453,14 @@ func (c *policyChecker) hook(at []string, h Hook) {
 	switch {
 	case len(h.Command) > 0:
 		c.program(at, h.Command, h.Code, h.Env)
+		c.secrets(below(at, "env"), h.Secrets, h.Env)
 		return
 	case h.URL != "":
 		c.url(below(at, "url"), h.URL)
 	default:
 		c.hookFunction(below(at, "function"), h)
 	}
-	if h.Code != "" || len(h.Env) > 0 {
+	if h.Code != "" || len(h.Env)+len(h.Secrets) > 0 {
 		c.addf(at, "has code or env, which only a command has")
 	}
 }

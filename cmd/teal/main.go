@@ -64,8 +64,8 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	defer log.Flush(2 * time.Second)
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: o.LogLevel}))
 	server := daemon.New(daemon.Config{
-		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, Sockets: sockets, Version: o.Version,
-		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, Edge: edge,
+		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, AdminTLS: o.AdminTLS || reachable(sockets, o), AdminHost: o.AdminHost, Sockets: sockets, Version: o.Version,
+		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, SecretsKeyCommand: o.SecretsKeyCommand, Edge: edge,
 		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: events},
 		Guard:  []string{self, daemon.GuardArgument},
 		Logger: logger, LogLost: log.Lost,

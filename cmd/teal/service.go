@@ -36,12 +36,18 @@ func inherited(o cli.ServeOptions) (systemd.Sockets, error) {
 	if sockets[systemd.HTTPS] != nil && o.Edge.HTTPS == "" {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "systemd passes a socket for HTTPS, but HTTPS is not on; set --https (or https: in the file of --config) and a certificate, or disable that socket's unit")
 	}
-	if l := sockets[systemd.Admin]; l != nil && !o.AdminAnyone {
-		if tcp, ok := l.Addr().(*net.TCPAddr); !ok || !tcp.IP.IsLoopback() {
-			return nil, teal.Errorf(teal.CodeInvalidInput, "the socket for the admin API that systemd passes listens on %s, which other machines reach, and the admin API is plain HTTP; let its unit listen on 127.0.0.1, or pass --admin-insecure", l.Addr())
-		}
-	}
 	return sockets, nil
+}
+
+// reachable reports whether the socket for the admin API that a service manager has opened
+// is one that other machines reach, and nobody wants plain HTTP there.
+func reachable(sockets systemd.Sockets, o cli.ServeOptions) bool {
+	l := sockets[systemd.Admin]
+	if l == nil || o.AdminPlain {
+		return false
+	}
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	return !ok || !tcp.IP.IsLoopback()
 }
 
 // accompany tells the service manager, if there is one, how the server is, until the

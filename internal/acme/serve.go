@@ -76,13 +76,8 @@ func (m *Manager) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		}
 		return nil, fmt.Errorf("no authority is asked about %q", name)
 	}
-	if m.cfg.Own != nil {
-		if own := m.cfg.Own.Named(hello); own != nil {
-			return own, nil
-		}
-	}
-	if issued := (*m.certificates.Load())[name]; issued != nil {
-		return issued, nil
+	if named := m.Named(hello); named != nil {
+		return named, nil
 	}
 	if m.cfg.Own != nil {
 		if own := m.cfg.Own.Default(); own != nil {
@@ -90,6 +85,17 @@ func (m *Manager) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, err
 		}
 	}
 	return nil, fmt.Errorf("there is no certificate for %q", name)
+}
+
+// Named returns the certificate for the name that a client gives, nil for none: the
+// operator's own before the one that an authority has issued.
+func (m *Manager) Named(hello *tls.ClientHelloInfo) *tls.Certificate {
+	if m.cfg.Own != nil {
+		if own := m.cfg.Own.Named(hello); own != nil {
+			return own
+		}
+	}
+	return (*m.certificates.Load())[strings.ToLower(strings.TrimSuffix(hello.ServerName, "."))]
 }
 
 // solver makes answers to what an authority asks known, for as long as it asks.

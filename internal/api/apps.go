@@ -66,10 +66,11 @@ type VersionList struct {
 
 // DeployBody is the body of POST /v1/apps/{app}/versions.
 type DeployBody struct {
-	Spec    teal.Spec    `json:"spec" doc:"The whole content of the version. Its bundles must have been uploaded."`
-	Policy  *teal.Policy `json:"policy,omitempty" doc:"How to release; left out: the default policy."`
-	Release bool         `json:"release" doc:"false: record the version and release nothing"`
-	By      string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
+	Spec           teal.Spec    `json:"spec" doc:"The whole content of the version. Its bundles must have been uploaded."`
+	Policy         *teal.Policy `json:"policy,omitempty" doc:"How to release; left out: the default policy."`
+	Release        bool         `json:"release" doc:"false: record the version and release nothing"`
+	By             string       `json:"by,omitempty" maxLength:"200" doc:"Who asks, for the record, where the token is the server's own; any other token has a name"`
+	RefreshSecrets bool         `json:"refresh_secrets,omitempty" doc:"true: when the same content is there with older revisions of its secrets, make a new version with the newest"`
 	// A reason is what overrides: there is no override without one.
 	Force    *string `json:"force,omitempty" minLength:"1" maxLength:"1000" doc:"Why judges, checks and approvals shall not stop the release; left out: they shall"`
 	Unfreeze *string `json:"unfreeze,omitempty" minLength:"1" maxLength:"1000" doc:"Why freeze windows shall not stop the release; left out: they shall"`
@@ -151,7 +152,7 @@ func (s *Server) deploy(ctx context.Context, in *deployInput) (*body[DeployView]
 	}
 	deployed, err := s.cfg.Control.Deploy(ctx, Deploy{
 		Spec: in.Body.Spec, Policy: policy, Release: in.Body.Release, By: by(ctx, in.Body.By),
-		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze),
+		Force: said(in.Body.Force), Unfreeze: said(in.Body.Unfreeze), RefreshSecrets: in.Body.RefreshSecrets,
 	})
 	noteDeploy(ctx, in.Body, deployed)
 	return &body[DeployView]{viewDeployed(deployed)}, err

@@ -174,6 +174,9 @@ type Deploy struct {
 	// Unfreeze why freeze windows shall not. "" is: they shall.
 	Force    string
 	Unfreeze string
+	// RefreshSecrets has a version made that is bound to the newest revisions of its
+	// secrets, although there is one of the same content with older ones.
+	RefreshSecrets bool
 }
 
 // Deployed is what became of a Deploy.

@@ -31,6 +31,7 @@ var (
 	operate     = right{role: teal.RoleOperator, order: true}
 	deploy      = right{role: teal.RoleDeployer, order: true}
 	call        = right{role: teal.RoleDeployer} // that somebody calls a function is in its log
+	names       = right{role: teal.RoleDeployer} // which secrets there are
 	upload      = right{role: teal.RoleDeployer, shared: true}
 	administer  = right{role: teal.RoleAdmin, order: true}
 	lookAtUsers = right{role: teal.RoleAdmin}
@@ -83,6 +84,10 @@ var rights = map[string]right{
 	"receive-messages":  call,
 	"finish-messages":   call,
 	"extend-messages":   call,
+
+	"list-secrets":  names,
+	"set-secret":    deploy,
+	"remove-secret": deploy,
 
 	"set-record-aside": administer,
 	"list-tokens":      lookAtUsers,

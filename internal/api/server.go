@@ -13,6 +13,7 @@ import (
 
 	"teal"
 	"teal/internal/access"
+	"teal/internal/secret"
 )
 
 // Config is what a Server needs. Control, Bundles, Logs and Access are required.
@@ -24,6 +25,8 @@ type Config struct {
 	Access *access.Tokens
 	// Queues are message queues; nil: there is no such interface.
 	Queues Queues
+	// Secrets are those of apps; nil: there are none.
+	Secrets *secret.Secrets
 	// Audit is where orders are noted; nil: nowhere.
 	Audit *access.Audit
 	// Attempts slows down who tries tokens; nil: those that this server sees alone.
@@ -132,6 +135,7 @@ func (s *Server) registerAll() {
 	s.registerLogs()
 	s.registerAlerts()
 	s.registerTokens()
+	s.registerSecrets()
 	s.registerAudit()
 	if s.cfg.Queues != nil {
 		s.registerQueues()

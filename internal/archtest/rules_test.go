@@ -53,12 +53,14 @@ var designed = rules{
 		"internal/access":     {"internal/store"},
 		"internal/analysis":   {},
 		"internal/artifact":   {"internal/atomicfile", "internal/keylock", "internal/removal"},
-		"internal/check":      {"internal/process", "internal/removal"},
+		"internal/check":      {"internal/process", "internal/removal", "internal/secret"},
 		"internal/atomicfile": {},
 		"internal/await":      {}, // for tests: waits with a limit
 		// What nodes say of themselves: it knows no gateway and no environment.
 		"internal/cluster": {"internal/keylock", "internal/store"},
 		"internal/cron":    {},
+		// What a server keeps is made whole where it can be, and what cannot is reported.
+		"internal/datadir": {"internal/atomicfile", "internal/doctor", "internal/pinned", "internal/store/natskv"},
 		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
 		"internal/event":    {"internal/doctor", "internal/store"},
@@ -79,28 +81,32 @@ var designed = rules{
 		"internal/wholebody": {},                                       // for tests: an HTTP client for AWS's SDK
 		"internal/nobody":    {},                                       // for tests: an address that refuses connections
 		"internal/notify":    {},
+		"internal/pinned":    {},
 		"internal/process":   {},
 		"internal/yamltree":  {},
 		"internal/release":   {"internal/freeze"},
 		"internal/removal":   {},
 		"internal/roles":     {},
 		"internal/ports":     {},
-		"internal/service":   {"internal/ports", "internal/process", "internal/removal"},
-		"internal/static":    {"internal/gateway"}, // whom it answers
-		"internal/store":     {},
-		"internal/tracing":   {"internal/gateway"},
+		// Values leave it for whoever starts a program, and for nobody else.
+		"internal/secret":  {"internal/atomicfile", "internal/keylock", "internal/process", "internal/removal", "internal/store"},
+		"internal/service": {"internal/ports", "internal/process", "internal/removal"},
+		"internal/static":  {"internal/gateway"}, // whom it answers
+		"internal/store":   {},
+		"internal/tracing": {"internal/gateway"},
 		// Its play-mate in tests has tokens in memory.
-		"internal/api":    {"internal/access", "internal/cron", "internal/freeze", "internal/store/memkv"},
-		"internal/client": {"internal/api"},
+		"internal/api":      {"internal/access", "internal/cron", "internal/doctor", "internal/freeze", "internal/secret", "internal/store", "internal/store/memkv"},
+		"internal/client":   {"internal/api", "internal/pinned"},
+		"internal/describe": {"internal/api", "internal/freeze"},
 		// What the command line does, the REST API can do: it sees no engine. It
 		// reads recordings, for which nobody needs a server.
-		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/client", "internal/freeze", "internal/importer", "internal/manifest", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
+		"internal/cli":      {"internal/access", "internal/analysis", "internal/api", "internal/artifact", "internal/atomicfile", "internal/client", "internal/describe", "internal/freeze", "internal/importer", "internal/manifest", "internal/pinned", "internal/scaffold", "internal/systemd/unit", "internal/yamltree"},
 		"internal/scaffold": {"internal/manifest"},
 		// What it writes is read as a manifest before anybody gets it.
 		"internal/importer": {"internal/manifest", "internal/yamltree"},
 		"internal/systemd":  {"internal/atomicfile", "internal/process"}, // units are files; an installation runs useradd and systemctl
 		// Its folders are mended as the data directory's are.
-		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/service", "internal/static", "internal/store"},
+		"internal/environment": {"internal/doctor", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/process", "internal/release", "internal/removal", "internal/secret", "internal/service", "internal/static", "internal/store"},
 		// Aliases and what runs become the gateway's table; the engine's journal and
 		// router are made here.
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
@@ -139,6 +145,7 @@ var designed = rules{
 		},
 	},
 	vendors: map[string][]string{
+		"filippo.io/age":                 {"internal/secret"},
 		"github.com/nats-io/":            {"internal/store/natskv"},
 		"github.com/danielgtaylor/huma/": {"internal/api", "internal/manifest"},
 		"github.com/spf13/":              {"internal/cli", "packaging"}, // commands, and what is written about them

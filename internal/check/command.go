@@ -17,6 +17,7 @@ import (
 	"teal"
 	"teal/internal/process"
 	"teal/internal/removal"
+	"teal/internal/secret"
 )
 
 // killGrace is what a command that took too long gets to clear up, between
@@ -25,11 +26,13 @@ const killGrace = time.Second
 
 // command is a program of the user's, in a folder of its own.
 type command struct {
-	argv []string
-	code string // digest of the bundle whose copy it runs in; "" is an empty folder
-	env  map[string]string
-	hide redactor // of what it prints
-	of   string   // the environment that it may ask, see teal.EnvironmentName
+	argv    []string
+	code    string // digest of the bundle whose copy it runs in; "" is an empty folder
+	env     map[string]string
+	hide    redactor // of what it prints
+	app     string
+	secrets map[string]teal.SecretRef // further variables
+	of      string                    // the environment that it may ask, see teal.EnvironmentName
 }
 
 // commandResult is how a command ended.
@@ -51,6 +54,15 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	defer e.remove(home)
+	given, err := e.open(ctx, c)
+	if err != nil {
+		return commandResult{}, err
+	}
+	defer e.close(given)
+	maps.Copy(c.env, given.Env)
+	for _, value := range given.Values() {
+		c.hide = c.hide.value(value)
+	}
 	code := filepath.Join(home, "code")
 	if err := e.copyBundle(ctx, c.code, code); err != nil {
 		return commandResult{}, err
@@ -61,6 +73,27 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
 	return e.execute(ctx, spec, c.hide)
+}
+
+// open gives a command its secrets.
+func (e *Examiner) open(ctx context.Context, c command) (*secret.Given, error) {
+	if len(c.secrets) == 0 {
+		return &secret.Given{}, nil
+	}
+	if e.cfg.Secrets == nil {
+		return nil, errors.New("it refers to secrets, and this server keeps none")
+	}
+	given, err := e.cfg.Secrets.Open(ctx, c.app, c.secrets)
+	if err != nil {
+		return nil, errors.New(teal.MessageOf(err))
+	}
+	return given, nil
+}
+
+func (e *Examiner) close(given *secret.Given) {
+	if err := given.Close(); err != nil {
+		e.cfg.Logger.Warn("the files of secrets are left over", "error", err)
+	}
 }
 
 // remove deletes a command's folder. One that cannot be deleted is tried again when
@@ -167,10 +200,11 @@ func (s releaseTask) environment() string {
 
 // program is what a check or a hook says of its command.
 type program struct {
-	argv   []string
-	code   string
-	env    map[string]string
-	masked []string // names in env; nil is all of them
+	argv    []string
+	code    string
+	env     map[string]string
+	masked  []string // names in env; nil is all of them
+	secrets map[string]teal.SecretRef
 }
 
 // command returns a command about the release with what it is told: the variables of
@@ -186,12 +220,20 @@ func (s releaseTask) command(ctx context.Context, p program) (command, error) {
 		p.masked = slices.Collect(maps.Keys(p.env))
 	}
 	hide = hide.named(p.env).masked(p.env, p.masked)
+	secrets := spec.CommandSecrets(p.code)
+	for name := range p.env {
+		delete(secrets, name)
+	}
+	for name, ref := range p.secrets {
+		delete(env, name)
+		secrets[name] = ref
+	}
 	maps.Copy(env, p.env)
 	env["TEAL_APP"] = s.release.App
 	env["TEAL_VERSION"] = strconv.Itoa(s.release.To)
 	env["TEAL_LIVE_VERSION"] = strconv.Itoa(s.release.From)
 	env["TEAL_RELEASE"] = s.release.ID
-	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment()}, nil
+	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment(), app: s.release.App, secrets: secrets}, nil
 }
 
 // addresses adds the addresses at which the new version answers to a command's

@@ -14,6 +14,7 @@ import (
 
 	"teal"
 	"teal/internal/process"
+	"teal/internal/secret"
 )
 
 // Versions reaches the versions of apps.
@@ -36,6 +37,11 @@ type Traffic interface {
 	Latency95(app string, version int) (time.Duration, bool)
 }
 
+// Secrets give programs what their variables refer to.
+type Secrets interface {
+	Open(ctx context.Context, app string, refs map[string]teal.SecretRef) (*secret.Given, error)
+}
+
 // Config is what an Examiner needs to know.
 type Config struct {
 	Versions Versions
@@ -43,6 +49,8 @@ type Config struct {
 	Traffic Traffic
 	// Bundle returns the folder of a code bundle, which is only read.
 	Bundle func(ctx context.Context, digest string) (string, error)
+	// Secrets give commands what their variables refer to; nil: there are none.
+	Secrets Secrets
 	// Start starts a process, as process.Runner does.
 	Start func(process.Spec) (*process.Process, error)
 	// AnswerPath returns the path at the REST API below which, at its token, a

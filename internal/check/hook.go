@@ -60,7 +60,7 @@ func (s releaseTask) notice(h teal.Hook) notice {
 
 func (s releaseTask) commandHook(ctx context.Context, h teal.Hook) teal.Finding {
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(h.Command))
-	told, err := s.command(ctx, program{argv: h.Command, code: h.Code, env: h.Env, masked: h.Masked})
+	told, err := s.command(ctx, program{argv: h.Command, code: h.Code, env: h.Env, masked: h.Masked, secrets: h.Secrets})
 	if err == nil && h.Point != teal.BeforeInstall { // there, green is not to be had yet
 		err = s.addresses(ctx, told.env)
 	}

@@ -12,7 +12,7 @@ import (
 func (s releaseTask) integration(ctx context.Context, c teal.Check) teal.Finding {
 	name := "check " + c.Name
 	asked := fmt.Sprintf("the command %s ends with exit status 0", shownCommand(c.Command))
-	told, err := s.command(ctx, program{argv: c.Command, code: c.Code, env: c.Env, masked: c.Masked})
+	told, err := s.command(ctx, program{argv: c.Command, code: c.Code, env: c.Env, masked: c.Masked, secrets: c.Secrets})
 	if err == nil {
 		err = s.addresses(ctx, told.env)
 	}

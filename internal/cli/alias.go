@@ -8,6 +8,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 func (s *session) aliasCommand() *cobra.Command {
@@ -36,7 +37,7 @@ func (s *session) aliasList(ctx context.Context, app string) error {
 	}
 	s.show(api.AliasList{Aliases: aliases}, func() {
 		rows := [][]string{{"ALIAS", "POINTS TO", "REVISION", "SINCE", "BY"}}
-		for _, name := range aliasOrder(aliases) {
+		for _, name := range describe.AliasOrder(aliases) {
 			a := aliases[name]
 			rows = append(rows, []string{name, teal.FormatTargets(a.Versions), strconv.FormatUint(a.Revision, 10), s.timestamp(a.UpdatedAt), a.UpdatedBy})
 		}

@@ -13,6 +13,7 @@ import (
 
 	"teal"
 	"teal/internal/analysis"
+	"teal/internal/describe"
 	"teal/internal/manifest"
 )
 
@@ -157,7 +158,7 @@ func (s *session) verdictLines(looks []analysis.Look) {
 	for _, look := range looks {
 		if look.Verdict == teal.VerdictFail {
 			s.out.line("%s would have rolled back at %s, %s after the start: %s", s.out.paint(s.out.bad, "fail:"),
-				look.At.UTC().Format("2006-01-02 15:04:05"), durationText(look.At.Sub(first)), look.Reason)
+				look.At.UTC().Format("2006-01-02 15:04:05"), describe.Duration(look.At.Sub(first)), look.Reason)
 			s.evidence(look)
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 func (s *session) appCommand() *cobra.Command {
@@ -82,7 +83,7 @@ func (s *session) confirmDeletion(ctx context.Context, c *client.Client, app str
 	}
 	if !s.env.Asks || s.json {
 		return teal.Errorf(teal.CodeInvalidInput, "this would delete %s (live: %s, %s, %s); say --yes to delete it",
-			app, liveText(status), count(len(versions), "version"), count(len(liveRoutes(status, versions)), "route"))
+			app, describe.Live(status), describe.Count(len(versions), "version"), describe.Count(len(liveRoutes(status, versions)), "route"))
 	}
 	s.out.line("This deletes %s:", app)
 	s.out.table(deletionRows(status, versions))

@@ -96,9 +96,10 @@ func (s *session) root() *cobra.Command {
 			"Exit codes: 0 done, 1 the release failed or was rolled back, 2 usage or bad input,\n" +
 			"3 the server cannot be reached, 4 another release of the app is running,\n" +
 			"130 interrupted (the server continues).\n\n" +
-			"TEAL_ADDR, TEAL_TOKEN and TEAL_DATA say which server to talk to; on the server's own\n" +
-			"machine nothing needs to be set. That of the machine's service is for root and the\n" +
-			"user teal.",
+			"On the server's own machine nothing needs to be set; its service is for root and the user\n" +
+			"teal. For a server elsewhere: `teal login`, then --context or TEAL_CONTEXT where there are\n" +
+			"several; in scripts TEAL_ADDR and TEAL_TOKEN, with TEAL_FINGERPRINT for a server with a\n" +
+			"certificate of its own. TEAL_DATA names the data directory of a server on this machine.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -117,6 +118,7 @@ func (s *session) root() *cobra.Command {
 	// and make the program 5 MB larger.
 	root.Flags().Bool("version", false, "print Teal's version")
 	root.PersistentFlags().BoolVar(&s.json, "json", false, "write one JSON document")
+	root.PersistentFlags().StringVar(&s.context, "context", "", "`NAME` of the server to talk to (teal context list)")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef(cmd, "%s", err)
 	})
@@ -124,7 +126,8 @@ func (s *session) root() *cobra.Command {
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
 		s.abortCommand(), s.rollbackCommand(), s.freezeCommand(), s.unfreezeCommand(), s.stopCommand(), s.startCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.appCommand(), s.invokeCommand(), s.doctorCommand(),
-		s.tokenCommand(), s.auditCommand(), s.queueCommand(),
+		s.loginCommand(), s.contextCommand(), s.tokenCommand(), s.secretCommand(), s.auditCommand(),
+		s.queueCommand(),
 		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root

@@ -6,6 +6,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 // dedupe remembers what has been said, so that a record that is seen again says
@@ -29,16 +30,16 @@ func (p *progress) seeTasks() []string {
 	r := p.release
 	var lines []string
 	for _, t := range r.Tasks {
-		name := label(t.Key)
+		name := describe.Task(t.Key)
 		switch {
 		case t.Key.Kind == teal.TaskAsk:
 		case t.Ended():
 			p.said.once("begun "+t.Key.String(), "") // too late to say
-			text := fmt.Sprintf("%s %s", name, outcome(t))
+			text := fmt.Sprintf("%s %s", name, describe.Outcome(t))
 			if t.Verdict == teal.VerdictPass {
-				text += " in " + durationText(t.EndedAt.Sub(t.StartedAt))
+				text += " in " + describe.Duration(t.EndedAt.Sub(t.StartedAt))
 			} else if f := lastFinding(r, t); f != nil {
-				text += ": " + firstLine(f.Seen)
+				text += ": " + describe.FirstLine(f.Seen)
 			}
 			lines = append(lines, p.said.once("ended "+t.Key.String(), "%s", text)...)
 		case takesLong(r.Policy, t.Key):
@@ -78,7 +79,7 @@ func lastFinding(r api.ReleaseView, t api.TaskView) *teal.Finding {
 // seeStep tells what share the new version has, and what the release waits for there.
 func (p *progress) seeStep() []string {
 	r := p.release
-	if r.Phase != teal.PhaseShifting || atStep(r) == "" {
+	if r.Phase != teal.PhaseShifting || describe.AtStep(r) == "" {
 		return nil
 	}
 	step := r.Policy.Steps[r.Step-1]
@@ -94,7 +95,7 @@ func (p *progress) seeStep() []string {
 	if r.DoubtSince != nil {
 		lines = append(lines, p.said.once("doubt "+at, "%s", r.Reason)...)
 	}
-	if r.WaitsSince != nil && r.Commands.Pause == nil && awaitsApproval(r) {
+	if r.WaitsSince != nil && r.Commands.Pause == nil && describe.AwaitsApproval(r) {
 		lines = append(lines, p.said.once("approval "+at, "step %d is waiting for approval: `teal approve %s`", r.Step, r.App)...)
 	}
 	return lines
@@ -124,7 +125,7 @@ func (p *progress) seeFreeze() []string {
 		return nil
 	}
 	r.Frozen = p.frozen
-	if text := heldByFreeze(r, p.now(), p.clock); text != "" {
+	if text := describe.HeldByFreeze(r, p.now(), p.clock); text != "" {
 		p.said.once("frozen", "")
 		return p.said.once(text, "release %s is %s", r.ID, text)
 	}
@@ -146,9 +147,9 @@ func (p *progress) seeOrders() []string {
 		case teal.CommandRollback:
 		case teal.CommandPause:
 			p.said.once("paused", "")
-			lines = append(lines, p.said.once(key, "%s; continue with `teal resume %s`", orderText(o), r.App)...)
+			lines = append(lines, p.said.once(key, "%s; continue with `teal resume %s`", describe.Order(o), r.App)...)
 		default:
-			lines = append(lines, p.said.once(key, "%s", orderText(o))...)
+			lines = append(lines, p.said.once(key, "%s", describe.Order(o))...)
 		}
 	}
 	if p.said["paused"] && r.Commands.Pause == nil {

@@ -19,6 +19,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/artifact"
 	"teal/internal/client"
+	"teal/internal/describe"
 	"teal/internal/manifest"
 )
 
@@ -41,6 +42,7 @@ type deployFlags struct {
 	force     reasonFlag
 	unfreeze  reasonFlag
 	envFile   string
+	refresh   bool
 }
 
 func (s *session) deployCommand() *cobra.Command {
@@ -64,6 +66,7 @@ func (s *session) deployCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.noRelease, "no-release", false, "create and start the version without giving it traffic")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "size limit of a code bundle, unpacked; the server has its own")
 	cmd.Flags().StringVar(&flags.envFile, "env-file", "", envFileUsage)
+	cmd.Flags().BoolVar(&flags.refresh, "refresh-secrets", false, "make a new version with the newest values of the secrets, also when nothing else has changed")
 	cmd.Flags().StringVar(&flags.wait, "wait", string(waitLive), "return when the release is live, or when it is completed (monitored to the end)")
 	return cmd
 }
@@ -108,7 +111,7 @@ func (s *session) deploy(ctx context.Context, dir string, flags *deployFlags) er
 	}
 	d, sent, err := s.ship(ctx, c, bundles, api.DeployBody{
 		Spec: spec, Policy: &policy, Release: !flags.noRelease, By: s.by(),
-		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(),
+		Force: flags.force.reason(), Unfreeze: flags.unfreeze.reason(), RefreshSecrets: flags.refresh,
 	})
 	if err != nil {
 		return err
@@ -227,7 +230,7 @@ func uploaded(n int64) string {
 	if n == 0 {
 		return "code unchanged, nothing uploaded"
 	}
-	return "uploaded " + size(n)
+	return "uploaded " + describe.Size(n)
 }
 
 // interruptedUpload explains an interruption before anything was asked for.
@@ -338,7 +341,7 @@ func (s *session) send(ctx context.Context, c *client.Client, tree *artifact.Tre
 	quiet := s.json // looked at now: the HTTP client may read on when Run reports
 	counter := &counter{Reader: read, report: func(n int64) {
 		if !quiet {
-			s.out.progress("uploading %s …", size(n))
+			s.out.progress("uploading %s …", describe.Size(n))
 		}
 	}}
 	err := c.PutBundle(ctx, tree.Digest, counter)

@@ -42,17 +42,21 @@ type Env struct {
 
 // ServeOptions is what the server command was told.
 type ServeOptions struct {
-	Data         string // directory
-	HTTP         string // address of the gateway
-	Admin        string // address of the REST API
-	AdminAnyone  bool   // it may be one that other machines reach
-	OverrideFrom []netip.Prefix
-	TrustedProxy []netip.Prefix
-	MaxBundle    teal.Bytes // unpacked
-	LogLevel     slog.Level
-	Version      string
-	Edge         EdgeOptions
-	AWS          AWSOptions
+	Data       string // directory
+	HTTP       string // address of the gateway
+	Admin      string // address of the REST API
+	AdminTLS   bool   // the REST API speaks TLS alone
+	AdminPlain bool   // it speaks plain HTTP, whoever reaches it
+	AdminHost  string // a name for which it is to have a certificate from the authority, "" for none
+	// SecretsKeyCommand prints the key of secrets; "": it is in the data directory.
+	SecretsKeyCommand string
+	OverrideFrom      []netip.Prefix
+	TrustedProxy      []netip.Prefix
+	MaxBundle         teal.Bytes // unpacked
+	LogLevel          slog.Level
+	Version           string
+	Edge              EdgeOptions
+	AWS               AWSOptions
 	// CheckOnly asks only whether a server could be made of this: nothing is opened
 	// but the files of certificates, and nothing changed.
 	CheckOnly bool

@@ -3,10 +3,10 @@ package cli
 import (
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"teal"
+	"teal/internal/describe"
 )
 
 // maxOutputLines is how many lines of a program's output are shown; the last ones
@@ -24,15 +24,15 @@ func (s *session) evidenceLines(findings []teal.Finding) []string {
 	var lines []string
 	for _, f := range findings {
 		if f.Verdict == teal.VerdictPass || f.Verdict == teal.VerdictInconclusive && f.Output == "" {
-			lines = append(lines, fmt.Sprintf("%s  %s: %s%s", s.verdictWord(f.Verdict), findingName(f), firstLine(f.Seen), parenthesized(figures(f))))
+			lines = append(lines, fmt.Sprintf("%s  %s: %s%s", s.verdictWord(f.Verdict), describe.FindingName(f), describe.FirstLine(f.Seen), parenthesized(describe.Figures(f))))
 			continue
 		}
 		lines = append(lines,
-			s.verdictWord(f.Verdict)+"  "+findingName(f),
+			s.verdictWord(f.Verdict)+"  "+describe.FindingName(f),
 			"    asked  "+f.Asked,
 			"    seen   "+f.Seen,
 		)
-		if text := figures(f); text != "" {
+		if text := describe.Figures(f); text != "" {
 			lines = append(lines, "    "+text)
 		}
 		lines = append(lines, outputLines(f.Output)...)
@@ -54,53 +54,11 @@ func outputLines(output string) []string {
 	return lines
 }
 
-func findingName(f teal.Finding) string {
-	if f.Step == 0 {
-		return f.Name
-	}
-	return f.Name + ", step " + strconv.Itoa(f.Step)
-}
-
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-// figures writes the statistic and its threshold; "" for a question without. That
-// of the judge is evidence; a task's is what it measured.
-func figures(f teal.Finding) string {
-	if f.Statistic == nil || f.Threshold == nil {
-		return ""
-	}
-	if isTask(f) {
-		return "measured " + figure(*f.Statistic) + ", limit " + figure(*f.Threshold)
-	}
-	return "evidence " + rounded(*f.Statistic) + ", rolls back at " + rounded(*f.Threshold)
-}
-
-// isTask reports whether a finding is of a task or of a question to a judge
-// outside, not of Teal's own judge.
-func isTask(f teal.Finding) bool {
-	kind, _, _ := strings.Cut(f.Name, " ")
-	return slices.Contains([]string{"check", "hook", "warm", "query", "webhook"}, kind)
-}
-
 func parenthesized(text string) string {
 	if text == "" {
 		return ""
 	}
 	return " (" + text + ")"
-}
-
-// figure writes a statistic as short as people read it.
-func figure(f float64) string { return strconv.FormatFloat(f, 'g', 4, 64) }
-
-// rounded writes evidence: to tenths while it is small.
-func rounded(f float64) string {
-	if f < 10 {
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(f, 'f', 0, 64)
 }
 
 // verdictWord is a verdict, as wide as the longest and in its colour.

@@ -9,6 +9,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 	"teal/internal/freeze"
 )
 
@@ -26,7 +27,7 @@ func (s *session) startCommand() *cobra.Command {
 	return s.haltCommand(teal.OrderStart, "Run a stopped app again; returns when its live version is healthy",
 		"Starts the versions that the aliases of a stopped app point to, and returns when the live one is\n"+
 			"healthy. A version that no alias points to, such as a preview, is not started again.",
-		func(status api.Status) { s.out.line("%s: started; live is %s", status.App, liveText(status)) })
+		func(status api.Status) { s.out.line("%s: started; live is %s", status.App, describe.Live(status)) })
 }
 
 func (s *session) unfreezeCommand() *cobra.Command {
@@ -37,7 +38,7 @@ func (s *session) unfreezeCommand() *cobra.Command {
 			now := s.env.Now()
 			if status.Release != nil {
 				if holding, frozen := freeze.InForce(status.Release.Policy.Freeze, nil, now); frozen {
-					s.out.line("%s: no longer frozen by anybody, but still %s", status.App, frozenText(holding, s.clock))
+					s.out.line("%s: no longer frozen by anybody, but still %s", status.App, describe.Frozen(holding, s.clock))
 					return
 				}
 			}
@@ -112,7 +113,7 @@ func (s *session) tellFrozen(status api.Status) {
 
 // frozenByText says who has frozen an app, until when and why.
 func (s *session) frozenByText(order teal.AppOrder) string {
-	return frozenText(holdingOf(order), s.clock)
+	return describe.Frozen(holdingOf(order), s.clock)
 }
 
 func holdingOf(order teal.AppOrder) freeze.Holding {
@@ -123,25 +124,9 @@ func holdingOf(order teal.AppOrder) freeze.Holding {
 	return holding
 }
 
-// frozenText says that a freeze holds. One that somebody has ordered without an end
-// has none to be shown.
-func frozenText(h freeze.Holding, clock func(time.Time) string) string {
-	text := "frozen"
-	if h.By != "" {
-		text += " by " + h.By
-	}
-	switch {
-	case !h.Until.IsZero():
-		return text + " until " + clock(h.Until) + quoted(h.Reason)
-	case h.By == "":
-		return text + quoted(h.Reason) + ", with no end in sight"
-	}
-	return text + quoted(h.Reason)
-}
-
 // stoppedText says who has stopped an app, since when and why.
 func (s *session) stoppedText(order teal.AppOrder) string {
-	return "stopped by " + order.By + " at " + s.clock(order.At) + quoted(order.Why)
+	return "stopped by " + order.By + " at " + s.clock(order.At) + describe.Quoted(order.Why)
 }
 
 // appOrderText says what somebody asked of an app, as its history tells it.

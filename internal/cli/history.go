@@ -15,6 +15,7 @@ import (
 	"teal/internal/analysis"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 func (s *session) historyCommand() *cobra.Command {
@@ -190,7 +191,7 @@ func (s *session) historyRow(r api.ReleaseView) []string {
 		from = teal.VersionName(r.From)
 	}
 	if r.ShiftedAt != nil {
-		after = durationText(r.ShiftedAt.Sub(r.CreatedAt))
+		after = describe.Duration(r.ShiftedAt.Sub(r.CreatedAt))
 	}
-	return []string{r.ID, from, teal.VersionName(r.To), phaseWord(r), s.timestamp(r.CreatedAt), after, r.CreatedBy, reasonText(r)}
+	return []string{r.ID, from, teal.VersionName(r.To), describe.Phase(r), s.timestamp(r.CreatedAt), after, r.CreatedBy, describe.Reason(r)}
 }

@@ -12,6 +12,7 @@ import (
 
 	"teal"
 	"teal/internal/artifact"
+	"teal/internal/describe"
 	"teal/internal/importer"
 	"teal/internal/manifest"
 	"teal/internal/yamltree"
@@ -145,7 +146,7 @@ func (s *session) tell(out imported, file string, line func(format string, args 
 	for _, name := range out.Files {
 		line("wrote %s", name)
 	}
-	line("app %s with %s (%s) and %s", out.App, count(len(out.Functions), "function"), strings.Join(out.Functions, ", "), count(out.Routes, "route"))
+	line("app %s with %s (%s) and %s", out.App, describe.Count(len(out.Functions), "function"), strings.Join(out.Functions, ", "), describe.Count(out.Routes, "route"))
 	remarks := func(title string, list []importer.Remark) {
 		if len(list) > 0 {
 			line("%s", title)

@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 // A release that is on hold says so once, in the status for as long as it lasts,
@@ -19,16 +20,16 @@ func TestAReleaseOnHoldSaysSo(t *testing.T) {
 		ID: "shop-1", App: "shop", From: 1, To: 2, Phase: teal.PhaseShifting, Step: 1, StepAt: &noon, Reason: "on hold: why",
 		Policy: teal.Policy{Steps: []teal.Step{{Weight: teal.Percent(10), Hold: teal.Duration(time.Hour)}}},
 	}
-	if got := waitingText(api.ViewRelease(r), noon, clock); got != "holding until 13:00" { // a record of an older version
+	if got := describe.Waiting(api.ViewRelease(r), noon, clock); got != "holding until 13:00" { // a record of an older version
 		t.Errorf("%q", got)
 	}
 	r.Observe(teal.Duration(20*time.Minute), noon.Add(40*time.Minute)) // nobody looked for 20 minutes
-	if got := waitingText(api.ViewRelease(r), noon, clock); got != "holding until 13:20" {
+	if got := describe.Waiting(api.ViewRelease(r), noon, clock); got != "holding until 13:20" {
 		t.Errorf("%q", got)
 	}
 	r.BeginOutage(noon.Add(50 * time.Minute))
 	want := "on hold since 12:50: neither v1 nor v2 is healthy; continues when v2 is, rolls back when only v1 is"
-	if got := waitingText(api.ViewRelease(r), noon, clock); got != want {
+	if got := describe.Waiting(api.ViewRelease(r), noon, clock); got != want {
 		t.Errorf("%q", got)
 	}
 	p := progress{release: api.ViewRelease(r)}
@@ -56,7 +57,7 @@ func TestAFreezeWithoutAnEndShowsNone(t *testing.T) {
 		`frozen ("closed"), with no end in sight`: {Cron: "0 0 * * *", For: teal.Duration(48 * time.Hour), Reason: "closed"},
 	} {
 		r.Policy.Freeze = []teal.Freeze{freeze}
-		if got := waitingText(api.ViewRelease(r), noon, clock); got != want {
+		if got := describe.Waiting(api.ViewRelease(r), noon, clock); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

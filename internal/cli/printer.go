@@ -212,7 +212,7 @@ func (s *session) report(err error) {
 	if errors.Is(err, errReported) {
 		return
 	}
-	code, message := describe(err)
+	code, message := messageOf(err)
 	if s.json {
 		var c errorDocument
 		c.Error.Code, c.Error.Message = code, message
@@ -228,25 +228,12 @@ func (s *session) report(err error) {
 	_, _ = fmt.Fprintln(s.env.Stderr, "teal: "+escapeControls(message))
 }
 
-// describe returns what to tell about an error. A defect is told in full: this
+// messageOf returns what to tell about an error. A defect is told in full: this
 // is the user's own machine.
-func describe(err error) (teal.Code, string) {
+func messageOf(err error) (teal.Code, string) {
 	var own *teal.Error
 	if errors.As(err, &own) {
 		return own.Code, own.Message
 	}
 	return teal.CodeInternal, err.Error()
-}
-
-// size writes a number of bytes for people.
-func size(n int64) string {
-	switch {
-	case n >= 1e9:
-		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
-	case n >= 1e6:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-	case n >= 1e3:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%d B", n)
 }

@@ -8,6 +8,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 // progress turns the events of an app into what a person wants to know about
@@ -59,7 +60,7 @@ func (p *progress) seeEnvironment(env api.EnvironmentEvent) []string {
 	failed := env.State == teal.EnvironmentFailed || (env.State == teal.EnvironmentStarting && env.Output != "")
 	if failed && env.Reason != "" && env.Reason != p.lastTrouble {
 		p.lastTrouble = env.Reason
-		lines = append(lines, fmt.Sprintf("v%d: %s", env.Version, firstLine(env.Reason)))
+		lines = append(lines, fmt.Sprintf("v%d: %s", env.Version, describe.FirstLine(env.Reason)))
 	}
 	return lines
 }
@@ -116,11 +117,11 @@ func (p *progress) wentLive() []string {
 	r := p.release
 	line := fmt.Sprintf("%s: v%d is live", r.App, r.To)
 	if r.ShiftedAt != nil {
-		line += " after " + durationText(r.ShiftedAt.Sub(r.CreatedAt))
+		line += " after " + describe.Duration(r.ShiftedAt.Sub(r.CreatedAt))
 	}
 	switch {
 	case r.Phase == teal.PhaseWatching && r.WatchUntil != nil:
-		line += "; " + monitoringText(r, p.clock)
+		line += "; " + describe.Monitoring(r, p.clock)
 	case r.From != 0:
 		line += fmt.Sprintf("; v%d is retired", r.From)
 	}
@@ -132,7 +133,7 @@ func (p *progress) goingBack() []string {
 		return nil
 	}
 	p.toldRollback = true
-	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, reasonText(p.release))}
+	return []string{fmt.Sprintf("rolling back to v%d: %s", p.release.From, describe.Reason(p.release))}
 }
 
 // done reports whether there is nothing more to wait for.
@@ -174,7 +175,7 @@ func trafficAfterAbort(r api.ReleaseView) string {
 // reason returns the release's reason, with the new version's last output unless the
 // reason holds it already.
 func (p *progress) reason() string {
-	reason := reasonText(p.release)
+	reason := describe.Reason(p.release)
 	if _, more, found := strings.Cut(strings.TrimRight(p.release.Reason, "\n"), "\n"); found {
 		reason += "\n" + more
 	}
@@ -183,15 +184,4 @@ func (p *progress) reason() string {
 		return reason
 	}
 	return reason + "\n" + output
-}
-
-// durationText writes a duration as people say it.
-func durationText(d time.Duration) string {
-	switch {
-	case d < 100*time.Millisecond:
-		return fmt.Sprintf("%d ms", d.Milliseconds())
-	case d < time.Minute:
-		return fmt.Sprintf("%.1f s", d.Seconds())
-	}
-	return teal.Duration(d.Round(time.Second)).String()
 }

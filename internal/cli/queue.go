@@ -118,12 +118,12 @@ func (s *session) deadLetter(d api.DeadLetter) {
 	if d.Version != nil {
 		of = fmt.Sprintf(" of %s v%s", d.App, *d.Version)
 	}
-	s.out.line("%s  %s  failed %d times%s: %s", s.timestamp(d.DiedAt), d.ID, d.Failures, of, firstLine(d.Reason))
-	s.out.line("  %s", firstLine(d.Body))
+	s.out.line("%s  %s  failed %d times%s: %s", s.timestamp(d.DiedAt), d.ID, d.Failures, of, oneLine(d.Reason))
+	s.out.line("  %s", oneLine(d.Body))
 }
 
-// firstLine is the beginning of a text, on one line.
-func firstLine(text string) string {
+// oneLine is the beginning of a text, on one line.
+func oneLine(text string) string {
 	const most = 160
 	text = strings.Join(strings.Fields(text), " ")
 	if runes := []rune(text); len(runes) > most {

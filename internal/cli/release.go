@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 func (s *session) releaseCommand() *cobra.Command {
@@ -37,11 +38,11 @@ func (s *session) showRelease(ctx context.Context, id string) error {
 // understands it: what happened and why, then how, then the evidence, then what
 // to do.
 func (s *session) releaseLines(r api.ReleaseView) {
-	s.out.line("%s", s.out.paint(s.out.bold, headline(r)))
-	if text := rollbackText(r); text != "" {
+	s.out.line("%s", s.out.paint(s.out.bold, describe.Headline(r)))
+	if text := describe.Rollback(r); text != "" {
 		s.out.line("  %s", text)
 	}
-	if text := waitingText(r, s.env.Now(), s.clock); text != "" {
+	if text := describe.Waiting(r, s.env.Now(), s.clock); text != "" {
 		s.out.line("  %s", text)
 	}
 	moves := fmt.Sprintf("to new (v%d); first release", r.To)
@@ -49,12 +50,12 @@ func (s *session) releaseLines(r api.ReleaseView) {
 		moves = fmt.Sprintf("from current (v%d) to new (v%d)", r.From, r.To)
 	}
 	s.out.line("  moves     %s of %s %s", r.Alias, r.App, moves)
-	s.out.line("  strategy  %s", strategyText(r.Policy))
+	s.out.line("  strategy  %s", describe.Strategy(r.Policy))
 	s.out.line("  times     ready within %s, monitored for %s, drained within %s", r.Policy.ReadyWithin, r.Policy.Confidence, r.Policy.Drain)
 	s.out.line("  by        %s", r.CreatedBy)
 	s.out.line("timeline")
-	for _, m := range timeline(r) {
-		s.out.line("  %s  %s", s.timestamp(m.at), m.text)
+	for _, m := range describe.Timeline(r) {
+		s.out.line("  %s  %s", s.timestamp(m.At), m.Text)
 	}
 	if len(r.Evidence) > 0 {
 		s.out.line("evidence")
@@ -62,7 +63,7 @@ func (s *session) releaseLines(r api.ReleaseView) {
 			s.out.line("  %s", line)
 		}
 	}
-	if steps := nextSteps(r); len(steps) > 0 {
+	if steps := describe.NextSteps(r); len(steps) > 0 {
 		s.out.line("next")
 		for _, step := range steps {
 			s.out.line("  %s", step)

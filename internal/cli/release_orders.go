@@ -10,6 +10,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 func (s *session) promoteCommand() *cobra.Command {
@@ -95,7 +96,7 @@ func (s *session) rollback(ctx context.Context, app string, to int, why string) 
 			s.out.line("%s: release %s %s; %s", app, release.ID, afterAbort(release), whoHasTraffic(release))
 			return
 		}
-		s.out.line("%s: v%d has all traffic again, after %s", app, back, durationText(s.env.Now().Sub(start)))
+		s.out.line("%s: v%d has all traffic again, after %s", app, back, describe.Duration(s.env.Now().Sub(start)))
 	})
 	return nil
 }
@@ -193,7 +194,7 @@ func (s *session) orderCommand(kind teal.CommandKind, short string, give func(ct
 
 // afterOrder says how a release is after an order.
 func afterOrder(r api.ReleaseView, kind teal.CommandKind) string {
-	where := atStep(r)
+	where := describe.AtStep(r)
 	if where == "" {
 		where = string(r.Phase)
 	}

@@ -17,7 +17,9 @@ type serverFlags struct {
 	config                   string // file
 	check                    bool
 	data, http, admin, level string
-	adminInsecure            bool
+	adminTLS, adminInsecure  bool
+	adminHost                string
+	secretsKey               string
 	override, trusted        []string
 	maxBundle                string
 	edge                     edgeFlags
@@ -49,8 +51,11 @@ func (s *session) serverCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&flags.check, "check", false, "only check the flags, the file of --config and the certificates that they name")
 	cmd.Flags().StringVar(&flags.data, "data", "", "data directory (default TEAL_DATA, $XDG_DATA_HOME/teal or ~/.local/share/teal)")
 	cmd.Flags().StringVar(&flags.http, "http", ":8080", "address of the gateway")
-	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API; loopback only, since it is plain HTTP")
-	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "allow --admin on an address other than loopback: tokens and code cross the network unencrypted")
+	cmd.Flags().StringVar(&flags.admin, "admin", "127.0.0.1:8081", "address of the admin API; one that other machines reach has it speak TLS")
+	cmd.Flags().BoolVar(&flags.adminTLS, "admin-tls", false, "have the admin API speak TLS on a loopback address, too")
+	cmd.Flags().StringVar(&flags.adminHost, "admin-host", "", "name of the admin API, for which --tls auto gets a certificate; without one, clients know the server by its fingerprint")
+	cmd.Flags().BoolVar(&flags.adminInsecure, "admin-insecure", false, "have the admin API speak plain HTTP on an address that other machines reach: tokens and code cross the network unencrypted")
+	cmd.Flags().StringVar(&flags.secretsKey, "secrets-key-command", "", "shell `command` that prints the key of secrets, as age-keygen writes it (default: the key is in DATA/secrets.key)")
 	cmd.Flags().StringSliceVar(&flags.override, "override-from", []string{"127.0.0.0/8", "::1/128"}, "networks that may choose a version with the Teal-Version header")
 	cmd.Flags().StringSliceVar(&flags.trusted, "trusted-proxies", nil, "networks of load balancers whose X-Forwarded headers are trusted")
 	cmd.Flags().StringVar(&flags.maxBundle, "max-bundle", defaultMaxBundle, "largest code bundle that is accepted, unpacked")
@@ -67,7 +72,7 @@ func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, e
 	if err := flags.aws.check(from); err != nil {
 		return ServeOptions{}, err
 	}
-	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, AdminAnyone: flags.adminInsecure}
+	o := ServeOptions{AWS: flags.aws, Data: flags.data, HTTP: flags.http, Admin: flags.admin, Version: s.env.Version, CheckOnly: flags.check, SecretsKeyCommand: flags.secretsKey}
 	if o.Data == "" {
 		var err error
 		if o.Data, err = dataDir(s.env.Getenv); err != nil {
@@ -75,6 +80,9 @@ func (s *session) serveOptions(flags serverFlags, from origins) (ServeOptions, e
 		}
 	}
 	if err := checkAddresses(o, from); err != nil {
+		return o, err
+	}
+	if err := flags.secureAdmin(&o, from); err != nil {
 		return o, err
 	}
 	if err := o.LogLevel.UnmarshalText([]byte(flags.level)); err != nil || strings.ContainsAny(flags.level, "+-") {
@@ -100,8 +108,20 @@ func checkAddresses(o ServeOptions, from origins) error {
 			return from.wrong(flag, "%q is not an address; write HOST:PORT or :PORT", address)
 		}
 	}
-	if !o.AdminAnyone && !isLoopback(o.Admin) {
-		return from.wrong("admin", "%s is reachable from other machines, and the admin API is plain HTTP: anyone on the path can read the token and take over. Use 127.0.0.1 and connect through a tunnel (ssh -L 8081:127.0.0.1:8081 HOST) or a TLS proxy on this machine; in a private network, such as a container's own, pass --admin-insecure", o.Admin)
+	return nil
+}
+
+// secureAdmin sets how the admin API is spoken: over TLS wherever other machines reach it.
+func (f serverFlags) secureAdmin(o *ServeOptions, from origins) error {
+	o.AdminHost, o.AdminPlain = strings.ToLower(f.adminHost), f.adminInsecure
+	o.AdminTLS = f.adminTLS || f.adminHost != "" || (!f.adminInsecure && !isLoopback(o.Admin))
+	switch {
+	case f.adminInsecure && o.AdminTLS:
+		return from.wrong("admin-insecure", "it asks for plain HTTP, and --admin-tls or --admin-host for TLS; leave one out")
+	case f.adminHost != "" && !hostPattern.MatchString(o.AdminHost):
+		return from.wrong("admin-host", "%q is not a name; write one such as teal.example.com", f.adminHost)
+	case f.adminHost != "" && f.edge.tls == "":
+		return from.wrong("admin-host", "its certificate is from an authority; set --tls auto, too. Without one, clients know the server by its fingerprint")
 	}
 	return nil
 }
@@ -131,6 +151,7 @@ func isLoopback(address string) bool {
 var (
 	regionPattern  = regexp.MustCompile(`^[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d$`)
 	accountPattern = regexp.MustCompile(`^\d{12}$`)
+	hostPattern    = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]*[a-z0-9])$`)
 	domainPattern  = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$`)
 )
 

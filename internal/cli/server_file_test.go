@@ -90,19 +90,21 @@ func TestAnErrorNamesItsPlaceInTheFile(t *testing.T) {
 	w := newWorld(t)
 	file := filepath.Join(w.dir, "server.yaml")
 	for text, want := range map[string]string{
-		"http: nope":                        ":1:7: http: \"nope\" is not an address",
-		"\nadmin: 0.0.0.0:1":                ":2:8: admin: 0.0.0.0:1 is reachable",
-		"trusted_proxies: [1]":              ":1:1: trusted_proxies: \"1\" is not a network",
-		"https: \":1\"":                     ":1:8: https requires --tls-cert/--tls-key, --tls-dir or --tls auto",
-		"log_level: loud":                   ":1:12: log_level: \"loud\" is not a level",
-		"max_bundle: 5":                     ":1:13: max_bundle: ",
-		"access_log_sample: 2":              ":1:20: access_log_sample: \"2\" is not a share",
-		"aws_region: x":                     ":1:13: aws_region: \"x\" is not a region",
-		"tls: manual":                       ":1:6: tls: \"manual\" is not known",
-		"hsts: 1h":                          ":1:7: hsts: it is about HTTPS",
-		"acme_email: a@b.c":                 ":1:13: acme_email: it is about certificates",
-		"htp: x":                            ":1:1: htp: the key is not known; did you mean \"http\"?",
-		"certificates: [{cert: a, key: b}]": "--https requires ",
+		"http: nope": ":1:7: http: \"nope\" is not an address",
+		"\nadmin_tls: true\nadmin_insecure: true": ":3:17: admin_insecure: it asks for plain HTTP",
+		"admin_host: teal.example.com":            ":1:13: admin_host: its certificate is from an authority",
+		"admin_host: \"a b\"":                     ":1:13: admin_host: \"a b\" is not a name",
+		"trusted_proxies: [1]":                    ":1:1: trusted_proxies: \"1\" is not a network",
+		"https: \":1\"":                           ":1:8: https requires --tls-cert/--tls-key, --tls-dir or --tls auto",
+		"log_level: loud":                         ":1:12: log_level: \"loud\" is not a level",
+		"max_bundle: 5":                           ":1:13: max_bundle: ",
+		"access_log_sample: 2":                    ":1:20: access_log_sample: \"2\" is not a share",
+		"aws_region: x":                           ":1:13: aws_region: \"x\" is not a region",
+		"tls: manual":                             ":1:6: tls: \"manual\" is not known",
+		"hsts: 1h":                                ":1:7: hsts: it is about HTTPS",
+		"acme_email: a@b.c":                       ":1:13: acme_email: it is about certificates",
+		"htp: x":                                  ":1:1: htp: the key is not known; did you mean \"http\"?",
+		"certificates: [{cert: a, key: b}]":       "--https requires ",
 	} {
 		write(t, file, text+"\n")
 		if _, code, errs := w.serverWith("--config", file, "--check"); code != 2 || !strings.Contains(errs, want) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io/fs"
@@ -11,21 +12,26 @@ import (
 
 	"teal"
 	"teal/internal/client"
+	"teal/internal/pinned"
 )
 
 // The files with which a server tells the command line on its machine where it
 // is.
 const (
-	tokenFile   = "admin.token"
-	addressFile = "admin.addr"
+	tokenFile       = "admin.token"
+	addressFile     = "admin.addr"
+	certificateFile = "admin.crt"
 )
 
 // session is one run of the program.
 type session struct {
-	env    Env
-	json   bool
-	out    *printer
-	client *client.Client // nil until connect
+	env     Env
+	json    bool
+	context string // of --context, "" where it was not said
+	out     *printer
+	client  *client.Client // nil until connect
+	server  client.Config  // likewise empty
+	input   *bufio.Reader  // nil until readLine
 }
 
 func newSession(env Env) *session {
@@ -40,14 +46,14 @@ func (s *session) close() {
 	}
 }
 
-// connect returns a client of the server that the environment names.
+// connect returns a client of the server that somebody has chosen.
 func (s *session) connect(ctx context.Context) (*client.Client, error) {
-	address, err := s.address()
+	cfg, tokenErr, err := s.target()
 	if err != nil {
 		return nil, err
 	}
-	token, tokenErr := s.token()
-	s.client, err = client.New(client.Config{Address: address, Token: token})
+	s.server = cfg
+	s.client, err = client.New(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -63,27 +69,30 @@ func (s *session) connect(ctx context.Context) (*client.Client, error) {
 	return s.client, nil
 }
 
-// address returns TEAL_ADDR, else what the server on this machine wrote down,
-// else "".
-func (s *session) address() (string, error) {
-	if address := s.env.Getenv("TEAL_ADDR"); address != "" {
-		return address, nil
-	}
+// localAddress returns what the server on this machine wrote down, else "", and the
+// fingerprint of its certificate where it speaks TLS.
+func (s *session) localAddress() (string, *pinned.Fingerprint, error) {
 	data, err := s.serverData()
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	text, err := os.ReadFile(filepath.Join(data, addressFile))
 	if err != nil {
-		return "", nil //nolint:nilerr // the default address is tried; the token's error says more
+		return "", nil, nil //nolint:nilerr // the default address is tried; the token's error says more
 	}
-	return strings.TrimSpace(string(text)), nil
+	address := strings.TrimSpace(string(text))
+	if !strings.HasPrefix(address, "https://") {
+		return address, nil, nil
+	}
+	pin, err := pinned.OfFile(filepath.Join(data, certificateFile))
+	if err != nil {
+		return "", nil, teal.Errorf(teal.CodeUnauthorized, "the server's certificate cannot be read: %w; run as the user that runs the server, or log in with `teal login`", err)
+	}
+	return address, &pin, nil
 }
 
-func (s *session) token() (string, error) {
-	if token := s.env.Getenv("TEAL_TOKEN"); token != "" {
-		return strings.TrimSpace(token), nil
-	}
+// localToken returns the token that the server on this machine wrote down.
+func (s *session) localToken() (string, error) {
 	data, err := s.serverData()
 	if err != nil {
 		return "", err
@@ -94,7 +103,7 @@ func (s *session) token() (string, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return "", &teal.Error{Code: teal.CodeUnauthorized, Err: err, Message: "no token: " + file +
-			" does not exist; set TEAL_DATA to the server's data directory, or TEAL_TOKEN to its token"}
+			" does not exist; set TEAL_DATA to the server's data directory, or TEAL_TOKEN to its token; to a server on another machine log in with `teal login`"}
 	case err != nil:
 		return "", teal.Errorf(teal.CodeUnauthorized, "the token cannot be read: %w; run as the user that runs the server, or set TEAL_TOKEN", err)
 	case token == "" || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):

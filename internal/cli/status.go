@@ -12,6 +12,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 func (s *session) statusCommand() *cobra.Command {
@@ -74,31 +75,16 @@ func (s *session) statusOfAll(ctx context.Context) error {
 			return
 		}
 		rows := [][]string{{"APP", "LIVE", "REQ/S", "ERRORS", "P99", "RELEASE", "RUNNING"}}
-		for _, status := range problemsFirst(apps) {
-			traffic := trafficCells(status.Traffic)
+		for _, status := range describe.ProblemsFirst(apps) {
+			traffic := describe.Traffic(status.Traffic)
 			rows = append(rows, []string{
-				status.App, liveText(status), traffic[0], traffic[1], traffic[3], releaseWord(status.Release), environmentWords(status),
+				status.App, describe.Live(status), traffic[0], traffic[1], traffic[3], describe.Release(status.Release), environmentWords(status),
 			})
 		}
 		s.out.table(rows)
 		s.out.line("REQ/S, ERRORS and P99 are of the last minute")
 	})
 	return nil
-}
-
-func liveText(status api.Status) string {
-	live, ok := status.Aliases[teal.AliasLive]
-	if !ok {
-		return "none"
-	}
-	return teal.FormatTargets(live.Versions)
-}
-
-func releaseWord(r *api.ReleaseView) string {
-	if r == nil {
-		return "-"
-	}
-	return r.ID + " " + phaseWord(*r)
 }
 
 func environmentWords(status api.Status) string {
@@ -111,7 +97,7 @@ func environmentWords(status api.Status) string {
 		if env.Failing != "" {
 			state = "failing"
 		}
-		words = append(words, fmt.Sprintf("%s %s%s", teal.VersionName(env.Version), state, parenthesized(roleWord(env.Role))))
+		words = append(words, fmt.Sprintf("%s %s%s", teal.VersionName(env.Version), state, parenthesized(describe.Role(env.Role))))
 	}
 	if status.Frozen != nil {
 		words = append(words, "frozen by "+status.Frozen.By)
@@ -123,7 +109,7 @@ func environmentWords(status api.Status) string {
 func (s *session) statusText(status api.Status) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, s.out.paint(s.out.bold, status.App))
-	for _, name := range aliasOrder(status.Aliases) {
+	for _, name := range describe.AliasOrder(status.Aliases) {
 		fmt.Fprintf(&b, "  %-8s  %s\n", name, teal.FormatTargets(status.Aliases[name].Versions))
 	}
 	if _, ok := status.Aliases[teal.AliasLive]; !ok {
@@ -142,14 +128,6 @@ func (s *session) statusText(status api.Status) string {
 	b.WriteString(s.releaseText(status.Release))
 	b.WriteString(s.judgementText(status))
 	return escapeControls(b.String())
-}
-
-// aliasOrder puts Teal's own aliases first.
-func aliasOrder(aliases map[string]api.AliasView) []string {
-	names := slices.Sorted(maps.Keys(aliases))
-	rank := func(name string) int { return slices.Index([]string{teal.AliasPreview, teal.AliasLive}, name) }
-	slices.SortStableFunc(names, func(a, b string) int { return rank(b) - rank(a) })
-	return names
 }
 
 func (s *session) environmentText(env api.EnvironmentView) string {
@@ -184,18 +162,10 @@ func (s *session) stateText(env api.EnvironmentView) string {
 	return state
 }
 
-// roleWord says what a version is for the users. That a standby is one its state says.
-func roleWord(role teal.VersionRole) string {
-	if role == teal.VersionStandby {
-		return ""
-	}
-	return string(role)
-}
-
 // environmentLabels says what a version is for the users, and its slot.
 func environmentLabels(env api.EnvironmentView) []string {
 	var list []string
-	if word := roleWord(env.Role); word != "" {
+	if word := describe.Role(env.Role); word != "" {
 		list = append(list, word)
 	}
 	if env.Slot != "" {
@@ -209,21 +179,13 @@ func (s *session) releaseText(r *api.ReleaseView) string {
 		return fmt.Sprintf("  %-8s  none yet\n", "release")
 	}
 	_, rest, _ := strings.Cut(r.Reason, "\n")
-	text := fmt.Sprintf("  %-8s  %s (%s) %s: %s\n", "release", r.ID, moves(*r), r.Phase, reasonText(*r)) + indent(rest)
-	for _, line := range []string{atStep(*r), rollbackText(*r), waitingText(*r, s.env.Now(), s.clock)} {
-		if line != "" && !((r.Phase.Ended() || saysStep(*r)) && line == atStep(*r)) {
+	text := fmt.Sprintf("  %-8s  %s (%s) %s: %s\n", "release", r.ID, describe.Moves(*r), r.Phase, describe.Reason(*r)) + indent(rest)
+	for _, line := range []string{describe.AtStep(*r), describe.Rollback(*r), describe.Waiting(*r, s.env.Now(), s.clock)} {
+		if line != "" && !((r.Phase.Ended() || describe.SaysStep(*r)) && line == describe.AtStep(*r)) {
 			text += "            " + line + "\n"
 		}
 	}
 	return text
-}
-
-// moves says which versions a release moves traffic between: "v1 → v2".
-func moves(r api.ReleaseView) string {
-	if r.From == 0 {
-		return teal.VersionName(r.To)
-	}
-	return teal.VersionName(r.From) + " → " + teal.VersionName(r.To)
 }
 
 // judgementText says what the judge says now, and of a release that went back,
@@ -234,9 +196,9 @@ func (s *session) judgementText(status api.Status) string {
 	if j := status.Judgement; j != nil {
 		text = fmt.Sprintf("  %-8s  %s: %s\n", "judge", strings.TrimRight(s.verdictWord(j.Verdict), " "), j.Reason)
 		findings = j.Findings
-	} else if r := status.Release; r != nil && decidingFinding(*r) != nil {
+	} else if r := status.Release; r != nil && describe.Deciding(*r) != nil {
 		text = fmt.Sprintf("  %-8s  see `teal release show %s` for all of it\n", "evidence", r.ID)
-		findings = []teal.Finding{*decidingFinding(*r)}
+		findings = []teal.Finding{*describe.Deciding(*r)}
 	}
 	for _, line := range s.evidenceLines(findings) {
 		text += "            " + line + "\n"

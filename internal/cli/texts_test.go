@@ -15,6 +15,7 @@ import (
 	"teal"
 	"teal/internal/analysis"
 	"teal/internal/api"
+	"teal/internal/api/apitest"
 	"teal/internal/cli"
 )
 
@@ -27,8 +28,9 @@ var texts = map[string]func(*script){
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"token": textsOfToken, "queue": textsOfQueue, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
-	"service": textsOfService, "completion": textsOfCompletion,
+	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
+	"queue": textsOfQueue,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -1067,6 +1069,69 @@ func textsOfDoctor(s *script) {
 
 // secrets are what a golden file cannot hold, because every run has others.
 var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+
+// loggedIn makes the script's person one of another machine, and logs in to the server.
+func (s *script) loggedIn() {
+	s.t.Helper()
+	s.env = map[string]string{"HOME": s.t.TempDir(), "USER": "ann"}
+	s.say(apitest.Token+"\n", "login", "http://"+s.addr, "--name", "prod")
+}
+
+func textsOfLogin(s *script) {
+	s.title("Help")
+	s.teal("login", "--help")
+	s.title("A server that is reached over this machine's loopback")
+	s.loggedIn()
+	s.title("What cannot be")
+	s.say("wrong\n", "login", "http://"+s.addr)
+	s.say("", "login", "http://"+s.addr)
+	s.teal("login", "http://192.0.2.1:8081")
+	s.teal("login", "teal.example.com")
+	s.teal("login", "https://teal.example.com", "--fingerprint", "5f:0c")
+	s.teal("login", "https://teal.example.com", "--name", "local")
+}
+
+func textsOfContext(s *script) {
+	s.title("Help")
+	for _, below := range []string{"list", "use", "rm"} {
+		s.teal("context", below, "--help")
+	}
+	s.title("Another server")
+	s.loggedIn()
+	s.teal("context", "list")
+	s.teal("context", "list", "--json")
+	s.teal("context", "use", "local")
+	s.env["TEAL_ADDR"] = s.addr
+	s.teal("context", "use", "prod")
+	s.teal("context", "list")
+	s.teal("context", "rm", "prod")
+	s.title("What cannot be")
+	s.teal("context", "use", "stage")
+	s.teal("context", "rm", "stage")
+	s.teal("status", "--context", "stage")
+}
+
+func textsOfSecret(s *script) {
+	s.title("Help")
+	s.teal("secret", "--help")
+	s.teal("secret", "set", "--help")
+	s.title("What an app knows and nobody reads")
+	s.teal("secret", "list", "shop")
+	s.say("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.say("postgres://shop:canary@db/shop", "secret", "set", "shop", "database-url")
+	s.say("another", "secret", "set", "shop", "database-url", "--revision", "1", "--json")
+	s.say("x", "secret", "set", "shop", "api-key", "--revision", "0")
+	s.teal("secret", "list", "shop")
+	s.teal("secret", "list", "shop", "--json")
+	s.teal("secret", "rm", "shop", "api-key")
+	s.title("What cannot be")
+	s.say("", "secret", "set", "shop", "api-key")
+	s.say("value", "secret", "set", "shop", "api key")
+	s.say("late", "secret", "set", "shop", "database-url", "--revision", "1")
+	s.teal("secret", "set", "shop", "api-key", "--file", "nowhere.pem")
+	s.teal("secret", "set", "shop", "api-key", "the-value")
+	s.teal("secret", "rm", "shop", "api-key")
+}
 
 func textsOfToken(s *script) {
 	s.title("Help")

@@ -3,6 +3,9 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -75,6 +78,7 @@ func (s *session) tokenCreate(ctx context.Context, body api.TokenBody) error {
 	if err != nil {
 		return err
 	}
+	login := s.loginHint()
 	s.show(made, func() {
 		s.out.line("%s: %s%s, %s; this is shown once:", made.Name, made.Role, onlyFor(made.Apps), s.untilText(made.TokenView))
 		s.out.line("")
@@ -83,8 +87,29 @@ func (s *session) tokenCreate(ctx context.Context, body api.TokenBody) error {
 			s.out.line("  AWS_ACCESS_KEY_ID=%s", made.AccessKeyID)
 			s.out.line("  AWS_SECRET_ACCESS_KEY=%s", made.SecretAccessKey)
 		}
+		if login != "" {
+			s.out.line("")
+			s.out.line("With it, on another machine: %s", login)
+		}
 	})
 	return nil
+}
+
+// loginHint is how another machine gets to the server that this one talks to, "" where it
+// speaks no TLS.
+func (s *session) loginHint() string {
+	u, err := url.Parse(s.server.Address)
+	if err != nil || u.Scheme != "https" {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && (ip.IsUnspecified() || ip.IsLoopback()) {
+		u.Host = net.JoinHostPort("HOST", u.Port())
+	}
+	hint := "teal login " + u.String()
+	if pin := s.server.Fingerprint; pin != nil {
+		hint += " --fingerprint " + pin.String()
+	}
+	return hint
 }
 
 func onlyFor(apps []string) string {

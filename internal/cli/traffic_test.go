@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 // The list of apps begins with what needs somebody. Seen red with the order of names.
@@ -25,7 +26,7 @@ func TestProblemsFirst(t *testing.T) {
 		{App: "h"},
 	}
 	var got []string
-	for _, status := range problemsFirst(apps) {
+	for _, status := range describe.ProblemsFirst(apps) {
 		got = append(got, status.App)
 	}
 	if want := []string{"e", "d", "g", "c", "b", "a", "f", "h"}; !slices.Equal(got, want) {

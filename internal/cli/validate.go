@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"teal/internal/artifact"
+	"teal/internal/describe"
 	"teal/internal/manifest"
 )
 
@@ -54,17 +54,10 @@ func (s *session) validate(dir, envFile string) error {
 	}
 	s.show(out, func() {
 		s.out.line("%s is valid: app %s with %s and %s", manifest.FileName, spec.App,
-			count(len(out.Components), "component")+" ("+strings.Join(out.Components, ", ")+")", count(len(spec.Routes), "route"))
+			describe.Count(len(out.Components), "component")+" ("+strings.Join(out.Components, ", ")+")", describe.Count(len(spec.Routes), "route"))
 		if len(out.Missing) > 0 {
 			s.out.line("to deploy it, set %s, or name a file that has it with --env-file", strings.Join(out.Missing, ", "))
 		}
 	})
 	return nil
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }

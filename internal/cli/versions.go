@@ -10,6 +10,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/describe"
 )
 
 func (s *session) versionsCommand() *cobra.Command {
@@ -51,7 +52,7 @@ func (s *session) versions(ctx context.Context, app string) error {
 // aliasesOf returns the aliases that point to a version.
 func aliasesOf(status api.Status, version int) string {
 	var names []string
-	for _, name := range aliasOrder(status.Aliases) {
+	for _, name := range describe.AliasOrder(status.Aliases) {
 		for _, target := range status.Aliases[name].Versions {
 			if target.Version == teal.VersionRef(version) {
 				names = append(names, name)

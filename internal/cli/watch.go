@@ -12,6 +12,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/client"
+	"teal/internal/describe"
 )
 
 func (s *session) watchCommand() *cobra.Command {
@@ -132,7 +133,7 @@ func (s *session) eventLine(e client.Event, frozen *teal.AppOrder) (about, line 
 	if env, ok := e.Environment(); ok {
 		line = fmt.Sprintf("%s is %s", teal.VersionName(env.Version), env.State)
 		if env.Reason != "" {
-			line += ": " + firstLine(env.Reason)
+			line += ": " + describe.FirstLine(env.Reason)
 		}
 		return about, line, env.StateAt
 	}
@@ -140,16 +141,16 @@ func (s *session) eventLine(e client.Event, frozen *teal.AppOrder) (about, line 
 		return about, fmt.Sprintf("%s points to %s", alias.Name, teal.FormatTargets(alias.Versions)), alias.UpdatedAt
 	}
 	if r, ok := e.Release(); ok {
-		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, moves(r), phaseWord(r), reasonText(r))
+		line = fmt.Sprintf("release %s (%s) %s: %s", r.ID, describe.Moves(r), describe.Phase(r), describe.Reason(r))
 		r.Frozen = frozen
-		if text := waitingText(r, s.env.Now(), s.clock); text != "" {
+		if text := describe.Waiting(r, s.env.Now(), s.clock); text != "" {
 			line += "; " + text
 		}
 		return about, line, lastChange(r)
 	}
 	if app, ok := e.AppRecord(); ok && len(app.Orders) > 0 {
 		last := app.Orders[len(app.Orders)-1]
-		return about, s.appOrderText(last) + " by " + last.By + quoted(last.Why), last.At
+		return about, s.appOrderText(last) + " by " + last.By + describe.Quoted(last.Why), last.At
 	}
 	if e.Deleted && e.Kind == api.EventEnvironment {
 		version, _ := teal.ParseVersionRef(e.Name)
@@ -161,9 +162,9 @@ func (s *session) eventLine(e client.Event, frozen *teal.AppOrder) (about, line 
 // lastChange returns when a release last did something that a person sees.
 func lastChange(r api.ReleaseView) time.Time {
 	last := r.CreatedAt
-	for _, m := range timeline(r) {
-		if m.at.After(last) {
-			last = m.at
+	for _, m := range describe.Timeline(r) {
+		if m.At.After(last) {
+			last = m.At
 		}
 	}
 	for _, at := range []*time.Time{r.WaitsSince, r.DoubtSince, r.OutageSince} {

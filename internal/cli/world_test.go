@@ -151,7 +151,13 @@ type script struct {
 
 func (s *script) teal(args ...string) {
 	s.t.Helper()
-	r := s.run(args...)
+	s.say("", args...)
+}
+
+// say is teal with something on the standard input.
+func (s *script) say(stdin string, args ...string) {
+	s.t.Helper()
+	r := s.runWith(s.t.Context(), stdin, args...)
 	fmt.Fprintf(&s.text, "$ teal %s\n%s", s.stable(strings.Join(args, " ")), s.stable(r.out))
 	for line := range strings.Lines(s.stable(r.err)) {
 		fmt.Fprintf(&s.text, "! %s", line)

@@ -9,6 +9,7 @@ package client
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/pinned"
 )
 
 // ErrUnreachable is in the chain of every error that means that there was no
@@ -32,9 +34,12 @@ const DefaultAddress = "127.0.0.1:8081"
 
 // Config says which server to talk to.
 type Config struct {
-	Address    string       // HOST:PORT or a URL; "" is DefaultAddress
-	Token      string       // the bearer token
-	HTTPClient *http.Client // nil: one of its own
+	Address string // HOST:PORT or a URL; "" is DefaultAddress
+	Token   string // the bearer token
+	// Fingerprint is that of the only certificate that is accepted over https; nil:
+	// whatever the machine's authorities have signed is.
+	Fingerprint *pinned.Fingerprint
+	HTTPClient  *http.Client // nil: one of its own
 	// Patience is how long an event stream may be silent, heartbeats included,
 	// before the connection counts as broken; 0 is 45 s.
 	Patience time.Duration
@@ -61,6 +66,7 @@ func New(cfg Config) (*Client, error) {
 			Transport: &http.Transport{
 				Proxy:               http.ProxyFromEnvironment,
 				DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
+				TLSClientConfig:     tlsConfig(cfg.Fingerprint),
 				TLSHandshakeTimeout: 5 * time.Second,
 				IdleConnTimeout:     30 * time.Second,
 			},
@@ -72,6 +78,13 @@ func New(cfg Config) (*Client, error) {
 		c.patience = 3 * api.DefaultHeartbeat
 	}
 	return c, nil
+}
+
+func tlsConfig(pin *pinned.Fingerprint) *tls.Config {
+	if pin == nil {
+		return nil
+	}
+	return pinned.ClientConfig(*pin)
 }
 
 func baseURL(address string) (string, error) {
@@ -177,6 +190,9 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("client: %w", context.Cause(ctx))
 	}
+	if untrusted := c.untrusted(err); untrusted != nil {
+		return untrusted
+	}
 	cause := fmt.Errorf("%w: %w", ErrUnreachable, err)
 	var dial *net.OpError
 	if errors.As(err, &dial) && dial.Op == "dial" {
@@ -199,9 +215,12 @@ func (c *Client) badAnswer(ctx context.Context, err error) error {
 // problem returns the error that the response describes.
 func problem(resp *http.Response) error {
 	var p api.Problem
-	err := json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&p)
-	if err == nil && p.Code != "" {
+	answer, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20)) // what has come is looked at
+	if err := json.Unmarshal(answer, &p); err == nil && p.Code != "" {
 		return &teal.Error{Code: p.Code, Message: p.Detail}
+	}
+	if resp.StatusCode == http.StatusBadRequest && bytes.Contains(answer, []byte("HTTP request to an HTTPS server")) { // net/http's words
+		return teal.Errorf(teal.CodeBadAnswer, "what answers at %s speaks TLS; write https:// instead", resp.Request.URL.Host)
 	}
 	switch resp.StatusCode { // the answer to a HEAD has no body, and one too long is not looked at
 	case http.StatusRequestHeaderFieldsTooLarge, http.StatusRequestURITooLong:

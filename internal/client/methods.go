@@ -54,6 +54,13 @@ func (c *Client) Tokens(ctx context.Context) ([]api.TokenView, error) {
 	return out.Tokens, err
 }
 
+// WhoAmI returns what the client's token is.
+func (c *Client) WhoAmI(ctx context.Context) (api.WhoAmI, error) {
+	var out api.WhoAmI
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"whoami"}}, nil, &out)
+	return out, err
+}
+
 // CreateToken makes a token; nobody can read it again.
 func (c *Client) CreateToken(ctx context.Context, body api.TokenBody) (api.NewToken, error) {
 	var out api.NewToken
@@ -64,6 +71,33 @@ func (c *Client) CreateToken(ctx context.Context, body api.TokenBody) (api.NewTo
 // RevokeToken has a token prove nothing any more.
 func (c *Client) RevokeToken(ctx context.Context, name string) error {
 	return c.call(ctx, request{method: http.MethodDelete, path: []string{"tokens", name}}, nil, nil)
+}
+
+// Secrets returns the secrets of an app, by name; their values are nobody's to read.
+func (c *Client) Secrets(ctx context.Context, app string) ([]api.SecretView, error) {
+	return collect(ctx, c, []string{"apps", app, "secrets"}, func(l api.SecretList) ([]api.SecretView, string) { return l.Secrets, l.Next })
+}
+
+// SetSecret gives a secret of an app a value.
+func (c *Client) SetSecret(ctx context.Context, order api.SetSecret) (api.StoredSecret, error) {
+	query := url.Values{}
+	set(query, "by", order.By)
+	if order.Expect != nil {
+		query.Set("expect", strconv.Itoa(*order.Expect))
+	}
+	var out api.StoredSecret
+	err := c.call(ctx, request{
+		method: http.MethodPut, path: []string{"apps", order.App, "secrets", order.Name}, query: query,
+		body: bytes.NewReader(order.Value), size: int64(len(order.Value)), content: "application/octet-stream",
+	}, nil, &out)
+	return out, err
+}
+
+// RemoveSecret deletes a secret that nothing refers to.
+func (c *Client) RemoveSecret(ctx context.Context, app, name, by string) error {
+	query := url.Values{}
+	set(query, "by", by)
+	return c.call(ctx, request{method: http.MethodDelete, path: []string{"apps", app, "secrets", name}, query: query}, nil, nil)
 }
 
 // AuditQuery selects orders.

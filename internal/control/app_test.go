@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"teal"
+	"teal/internal/api"
 	"teal/internal/store"
 	"teal/internal/store/memkv"
 )
@@ -16,7 +17,7 @@ func TestADeletedAppTakesNoVersion(t *testing.T) {
 	if _, err := c.cfg.Store.Apps.Create(t.Context(), teal.App{Name: "hello", Deleting: true}); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := c.recordOnce(t.Context(), teal.Spec{App: "hello", Components: map[string]teal.Component{}}, 2); !teal.IsCode(err, teal.CodeUnknownApp) {
+	if _, _, err := c.recordOnce(t.Context(), api.Deploy{Spec: teal.Spec{App: "hello", Components: map[string]teal.Component{}}}, 2); !teal.IsCode(err, teal.CodeUnknownApp) {
 		t.Errorf("recorded: %v", err)
 	}
 	if list, err := c.cfg.Store.Versions.List(t.Context(), "hello"); err != nil || len(list) > 0 {

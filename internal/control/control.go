@@ -45,6 +45,7 @@ type Config struct {
 	Garbage      Garbage
 	Alerts       Alerts
 	Traffic      Traffic // nil: nothing is measured
+	Secrets      Secrets // nil: there are none
 	// Boundary, where set, is called between the steps of a stop and a start with a
 	// name for where it is: a test dies there.
 	Boundary func(name string)

@@ -18,11 +18,33 @@ func (c *Control) Deploy(ctx context.Context, d api.Deploy) (api.Deployed, error
 	if err := c.cfg.Writable(); err != nil {
 		return api.Deployed{}, err
 	}
-	version, created, err := c.accept(ctx, d)
+	if err := c.check(ctx, d); err != nil {
+		return api.Deployed{}, err
+	}
+	d, unbind, err := c.bind(ctx, d)
 	if err != nil {
 		return api.Deployed{}, err
 	}
-	out := api.Deployed{Version: version, Created: created, Warnings: c.cfg.Manager.Warnings(ctx, version.Spec)}
+	defer unbind() // what it is bound to is recorded then
+	version, created, err := c.Record(ctx, d)
+	if err != nil {
+		return api.Deployed{}, err
+	}
+	return c.begin(ctx, d, api.Deployed{Version: version, Created: created, Warnings: c.warnings(ctx, version, d.Spec)})
+}
+
+// warnings says what of a deploy is not as its spec says.
+func (c *Control) warnings(ctx context.Context, version teal.Version, spec teal.Spec) []string {
+	list := c.cfg.Manager.Warnings(ctx, version.Spec)
+	if older := olderSecrets(version, spec); older != "" {
+		list = append(list, older)
+	}
+	return list
+}
+
+// begin starts what a deploy asks for of the version that was recorded.
+func (c *Control) begin(ctx context.Context, d api.Deploy, out api.Deployed) (_ api.Deployed, err error) {
+	version := out.Version
 	switch {
 	case c.isLiveForGood(ctx, version):
 		out.Live = true
@@ -62,15 +84,12 @@ func (c *Control) isLiveForGood(ctx context.Context, v teal.Version) bool {
 	return err == nil && (moving == nil || moving.To == v.Number)
 }
 
-// accept checks a deploy and records its version. Its code is held.
-func (c *Control) accept(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
+// check refuses a deploy of what could not be released. Its code is held.
+func (c *Control) check(ctx context.Context, d api.Deploy) error {
 	if err := c.cfg.Deletions.Await(ctx, d.Spec.App); err != nil {
-		return version, false, err
+		return err
 	}
-	if err := c.checkDeploy(ctx, d); err != nil {
-		return version, false, err
-	}
-	return c.Record(ctx, d)
+	return c.checkDeploy(ctx, d)
 }
 
 // checkDeploy refuses what could not be released, before anything is recorded.
@@ -112,14 +131,14 @@ func (c *Control) checkIdle(ctx context.Context, app string) error {
 }
 
 // Record returns the version that has the spec's content: the one that is there,
-// or a new one.
+// or a new one. The revisions of secrets are content when they are to be refreshed.
 func (c *Control) Record(ctx context.Context, d api.Deploy) (version teal.Version, created bool, err error) {
 	app, err := c.CreateApp(ctx, d.Spec.App, d.Policy)
 	if err != nil {
 		return version, false, err
 	}
 	for {
-		version, created, err = c.recordOnce(ctx, d.Spec, app.Value.LastVersion)
+		version, created, err = c.recordOnce(ctx, d, app.Value.LastVersion)
 		if !errors.Is(err, store.ErrExists) {
 			return version, created, err
 		}
@@ -127,8 +146,31 @@ func (c *Control) Record(ctx context.Context, d api.Deploy) (version teal.Versio
 	}
 }
 
-func (c *Control) recordOnce(ctx context.Context, spec teal.Spec, number int) (version teal.Version, created bool, err error) {
-	digest := spec.Digest()
+// sameContent returns the version that has the content of a deploy. The newest, and what is
+// live, will do when older revisions of secrets are all that they have otherwise, unless
+// these are to be refreshed: who deploys once more what is there changes nothing.
+func (c *Control) sameContent(versions []teal.Version, d api.Deploy) (same teal.Version, found bool) {
+	digest := d.Spec.Digest()
+	for _, v := range versions {
+		if v.Digest == digest {
+			return v, true
+		}
+	}
+	if d.RefreshSecrets || len(d.Spec.SecretRefs()) == 0 {
+		return same, false
+	}
+	unbound := d.Spec.Unbound().Digest()
+	live := c.cfg.Router.Alias(d.Spec.App, teal.AliasLive).Value
+	for i, v := range versions {
+		if (i == len(versions)-1 || live.PointsTo(v.Number)) && v.Spec.Unbound().Digest() == unbound {
+			same, found = v, true
+		}
+	}
+	return same, found
+}
+
+func (c *Control) recordOnce(ctx context.Context, d api.Deploy, number int) (version teal.Version, created bool, err error) {
+	spec, digest := d.Spec, d.Spec.Digest()
 	list, unreadable, err := c.cfg.Store.Versions.Readable(ctx, spec.App)
 	if err != nil {
 		return version, false, err
@@ -137,10 +179,10 @@ func (c *Control) recordOnce(ctx context.Context, spec teal.Spec, number int) (v
 		number = max(number, v.Number) // which is taken, whatever it holds
 	}
 	for _, v := range list {
-		if v.Value.Digest == digest {
-			return v.Value, false, nil
-		}
 		number = max(number, v.Value.Number)
+	}
+	if same, found := c.sameContent(store.Values(list), d); found {
+		return same, false, nil
 	}
 	number++
 	record, err := c.cfg.Store.Versions.Create(ctx, teal.Version{

@@ -17,6 +17,11 @@ type Config struct {
 	Data  string // directory; created where needed, owned by one server at a time
 	HTTP  string // address of the gateway
 	Admin string // address of the REST API
+	// AdminTLS has the REST API served over TLS alone: with the server's own certificate,
+	// which clients know by its fingerprint, and to who asks for a name that the gateway
+	// has a certificate for, with that. AdminHost is such a name, "" for none.
+	AdminTLS  bool
+	AdminHost string
 	// Sockets take the place of addresses.
 	Sockets systemd.Sockets
 	// Override says who may choose a version with a request header; nil is
@@ -30,6 +35,9 @@ type Config struct {
 	Logger    *slog.Logger
 	LogLost   func() int64 // lines that Logger has dropped; nil: none
 	Edge      EdgeConfig
+	// SecretsKeyCommand prints the key that secrets are encrypted with; "": it is in the
+	// data directory.
+	SecretsKeyCommand string
 	// RecoveryPatience is how long the gateway's port stays closed for the
 	// environments that live needs, after a restart; clients wait in the
 	// kernel's queue meanwhile. 0 is the default of 10 s.

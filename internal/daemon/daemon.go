@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
 	"teal"
@@ -19,6 +21,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/cluster"
 	"teal/internal/control"
+	"teal/internal/datadir"
 	"teal/internal/doctor"
 	"teal/internal/environment"
 	"teal/internal/event"
@@ -29,12 +32,14 @@ import (
 	"teal/internal/logs"
 	"teal/internal/meter"
 	"teal/internal/notify"
+	"teal/internal/pinned"
 	"teal/internal/process"
 	"teal/internal/recording"
 	"teal/internal/release"
 	"teal/internal/retention"
 	"teal/internal/roles"
 	"teal/internal/routing"
+	"teal/internal/secret"
 	"teal/internal/store"
 	"teal/internal/store/index"
 	"teal/internal/store/memkv"
@@ -99,14 +104,16 @@ func (d *Daemon) Run(ctx context.Context) error {
 // running is everything that a daemon that runs is made of.
 type running struct {
 	daemon    *Daemon
-	data      *dataDir
+	data      *datadir.Dir
 	token     string
 	urlKey    string
 	tokens    *access.Tokens
 	audit     *access.Audit
+	secrets   *secret.Secrets
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
+	identity  tls.Certificate // of the admin address; empty without TLS
 	db        *natskv.DB
 	bundles   *artifact.Store
 	logs      *logs.Store
@@ -143,13 +150,13 @@ type running struct {
 func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error) {
 	s := &running{daemon: d, alerts: doctor.New(d.cfg.Logger, nil)}
 	var err error
-	if s.data, err = openData(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
+	if s.data, err = datadir.Open(ctx, d.cfg.Data, d.cfg.Logger); err != nil {
 		return nil, err
 	}
 	parts.Closer("data directory", s.data.Close)
-	s.token = s.data.secret(s.alerts, tokenFile)
-	s.urlKey = s.data.secret(s.alerts, urlKeyFile)
-	s.data.mend(s.alerts)
+	s.token = s.data.Secret(s.alerts, datadir.AdminToken)
+	s.urlKey = s.data.Secret(s.alerts, datadir.URLKey)
+	s.data.Mend(s.alerts)
 	if s.front, err = d.cfg.Sockets.Listen(systemd.HTTP, d.cfg.HTTP); err != nil {
 		return nil, err
 	}
@@ -160,20 +167,25 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 	if s.admin, err = d.cfg.Sockets.Listen(systemd.Admin, d.cfg.Admin); err != nil {
 		return nil, err
 	}
+	if d.cfg.AdminTLS {
+		if s.identity, err = s.data.Certificate(s.alerts); err != nil {
+			return nil, fmt.Errorf("daemon: %w", err)
+		}
+	}
 	parts.Closer("admin port", func() error { return closeListener(s.admin) })
-	if s.bundles, err = artifact.Open(s.data.join(bundleDir), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
+	if s.bundles, err = artifact.Open(s.data.Join(datadir.Bundles), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
-	s.data.report(s.alerts, bundleDir, err)
-	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.join(storeDir), Logger: d.cfg.Logger}); err != nil {
-		return nil, s.data.wayOut(err)
+	s.data.Report(s.alerts, datadir.Bundles, err)
+	if s.db, err = natskv.Open(ctx, natskv.Config{Dir: s.data.Join(datadir.Store), Logger: d.cfg.Logger}); err != nil {
+		return nil, s.data.OpenError(err)
 	}
 	parts.Closer("store", s.db.Close)
-	s.logs, err = logs.Open(logs.Config{Dir: s.data.join(logDir), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
-	s.data.report(s.alerts, logDir, err)
+	s.logs, err = logs.Open(logs.Config{Dir: s.data.Join(datadir.Logs), Logger: d.cfg.Logger, Failing: s.alerts.LogsFailing})
+	s.data.Report(s.alerts, datadir.Logs, err)
 	parts.Closer("logs", s.logs.Close)
-	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.join(auditDir), Failing: s.alerts.AuditFailing})
-	s.data.report(s.alerts, auditDir, err)
+	s.audit, err = access.OpenAudit(access.AuditConfig{Dir: s.data.Join(datadir.Audit), Failing: s.alerts.AuditFailing})
+	s.data.Report(s.alerts, datadir.Audit, err)
 	return s, s.assemble(ctx)
 }
 
@@ -181,7 +193,7 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 func (s *running) assemble(ctx context.Context) error {
 	cfg := s.daemon.cfg
 	var err error
-	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: instanceName(s.data.path)})
+	s.processes, err = process.New(process.Config{Logger: cfg.Logger, Guard: cfg.Guard, Name: s.data.InstanceName()})
 	if err != nil {
 		return fmt.Errorf("daemon: %w", err)
 	}
@@ -201,6 +213,9 @@ func (s *running) assemble(ctx context.Context) error {
 	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
 	s.assembleRoutes(fleet, wakeups)
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
+	if s.secrets, err = s.newSecrets(kv); err != nil {
+		return err
+	}
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	roles := control.NewRoles(s.index, s.router)
@@ -213,18 +228,18 @@ func (s *running) assemble(ctx context.Context) error {
 		Records: environment.NewStored(typed, s.lambdaRecords),
 		Region:  cfg.AWS.Region, Account: cfg.AWS.Account,
 		Admit: s.lambdaRecords.Admit, MinInstances: minInstances.Of,
-		Bundles: s.code(), Processes: s.processes, Siblings: s.web,
-		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.join(workDir), Logger: cfg.Logger, Alerts: s.alerts,
-		StateDir: s.data.join(stateDir), ReadOnly: []string{s.data.join(bundleDir)},
+		Bundles: s.code(), Processes: s.processes, Siblings: s.web, Secrets: s.secrets,
+		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.Join(datadir.Work), Logger: cfg.Logger, Alerts: s.alerts,
+		StateDir: s.data.Join(datadir.State), ReadOnly: []string{s.data.Join(datadir.Bundles)},
 		Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
-		Start: s.processes.Start, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
-		WorkDir: s.data.join(examDir), Logger: cfg.Logger,
+		Start: s.processes.Start, Secrets: s.secrets, AnswerPath: control.AnswerPath, Changed: wakeups.Wake,
+		WorkDir: s.data.Join(datadir.Checks), Logger: cfg.Logger,
 	})
 	s.notifier = notify.New(notify.Config{Logger: cfg.Logger})
-	s.recordings = recording.New(recording.Config{Dir: s.data.join(recordDir), Logger: cfg.Logger, Alerts: s.alerts})
+	s.recordings = recording.New(recording.Config{Dir: s.data.Join(datadir.Recordings), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
 		Orders: func() release.Orders { return s.index.FollowReleases() }, Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
@@ -232,16 +247,31 @@ func (s *running) assemble(ctx context.Context) error {
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.assembleControl(kv, minInstances, ended)
-	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.secret(s.alerts, accessKeyFile)})
+	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.Secret(s.alerts, datadir.AccessKey)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
-	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.acme.Load(ctx))
+	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.secrets.Load(ctx), s.acme.Load(ctx))
+}
+
+// newSecrets returns the secrets of apps.
+func (s *running) newSecrets(kv store.KV) (*secret.Secrets, error) {
+	folders, err := secret.NewFolders(s.data.InstanceName(), s.data.Join(datadir.Work))
+	return secret.New(secret.Config{
+		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: s.data.Join(datadir.SecretsKey), Command: s.daemon.cfg.SecretsKeyCommand}),
+		Folders: folders, Users: secret.Recorded{Store: s.store, Drafts: s.lambdaRecords}, Alerts: s.alerts, Logger: s.daemon.cfg.Logger,
+	}), err
 }
 
 // newCertificates returns what has the certificates for the hosts of live routes.
 func (s *running) newCertificates(kv store.KV) *acme.Manager {
 	c := s.daemon.cfg.Edge.ACME
 	c.KV, c.Alerts, c.Logger = kv, s.alerts, s.daemon.cfg.Logger
-	c.Hosts = func() []string { return s.gateway.Table().LiveHosts() }
+	c.Hosts = func() []string {
+		hosts := s.gateway.Table().LiveHosts()
+		if host := s.daemon.cfg.AdminHost; host != "" && !slices.Contains(hosts, host) {
+			hosts = append(slices.Clip(hosts), host)
+		}
+		return hosts
+	}
 	return s.edge.newCertificates(c)
 }
 
@@ -272,28 +302,28 @@ func (s *running) code() environment.Bundles {
 // more.
 func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
 	logger := s.daemon.cfg.Logger
-	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.join(zipDir))
+	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.Join(datadir.Zips))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
 		Store: s.store, Index: s.index, Environments: s.manager, Unversioned: s.lambdaRecords, Bundles: s.bundles, Zips: zips,
-		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.join(storeDir), Logger: logger, Alerts: s.alerts,
+		Reservations: reserved, Tombstones: tombstones, StoreDir: s.data.Join(datadir.Store), Logger: logger, Alerts: s.alerts,
 	})
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
 		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Alerts: s.alerts, Logger: logger,
-		StateDir: s.data.join(stateDir), Boundary: boundary(logger),
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Alerts: s.alerts, Logger: logger,
+		StateDir: s.data.Join(datadir.State), Boundary: boundary(logger),
 	})
 	activator := lambda.NewActivator(s.gateway, s.router, s.manager)
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
-		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter, Secrets: s.secrets,
 		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
 		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
-		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Logger: logger, Forgotten: s.lambda.VersionForgotten,
+		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Logger: logger, Forgotten: s.lambda.VersionForgotten,
 	})
 }
 
@@ -330,6 +360,7 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("index", s.index.Run)
 	parts.Start("tokens", s.tokens.Run)
 	parts.Start("audit", s.audit.Run)
+	parts.Start("secrets", s.secrets.Run)
 	parts.Start("node", s.node.Run)
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
@@ -354,12 +385,16 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	s.daemon.httpAddr, s.daemon.adminAddr = s.front.Addr(), s.admin.Addr()
 	if secure := s.edge.secure; secure != nil {
 		s.daemon.httpsAddr = secure.Addr()
-		s.announce(parts, httpsAddressFile, secure.Addr())
+		s.announce(parts, datadir.HTTPSAddress, secure.Addr().String())
 	}
-	s.announce(parts, adminAddressFile, s.admin.Addr())
-	s.announce(parts, httpAddressFile, s.front.Addr())
-	logger.Info("serving", "http", s.front.Addr().String(), "admin", s.admin.Addr().String(),
-		"data", s.data.path, "memory_limit", s.processes.MemoryLimit())
+	admin := s.adminAddress()
+	s.announce(parts, datadir.AdminAddress, admin)
+	s.announce(parts, datadir.HTTPAddress, s.front.Addr().String())
+	attributes := []any{"http", s.front.Addr().String(), "admin", admin, "data", s.data.Path(), "memory_limit", s.processes.MemoryLimit()}
+	if s.daemon.cfg.AdminTLS {
+		attributes = append(attributes, "admin_fingerprint", pinned.Of(s.identity.Certificate[0]))
+	}
+	logger.Info("serving", attributes...)
 	return nil
 }
 
@@ -377,11 +412,11 @@ func (s *running) lead(ctx context.Context) error {
 
 // announce writes an address to a file for as long as the server runs. That it
 // cannot, on a full disk for one, is no reason not to serve.
-func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
-	path := s.data.join(file)
-	err := atomicfile.Write(path, []byte(addr.String()+"\n"))
+func (s *running) announce(parts *roles.Stack, file, address string) {
+	path := s.data.Join(file)
+	err := atomicfile.Write(path, []byte(address+"\n"))
 	if errors.Is(err, syscall.ENOSPC) && s.db.MakeRoom() {
-		err = atomicfile.Write(path, []byte(addr.String()+"\n")) // whoever rolls back must find it
+		err = atomicfile.Write(path, []byte(address+"\n")) // whoever rolls back must find it
 	}
 	if err != nil {
 		_ = os.Remove(path) // what is there is the address of an earlier server
@@ -391,13 +426,28 @@ func (s *running) announce(parts *roles.Stack, file string, addr net.Addr) {
 	parts.Closer(file, func() error { return os.Remove(path) })
 }
 
+// adminAddress is how the commands on this machine reach the admin API.
+func (s *running) adminAddress() string {
+	if !s.daemon.cfg.AdminTLS {
+		return s.admin.Addr().String()
+	}
+	return "https://" + s.admin.Addr().String()
+}
+
 func (s *running) serveAdmin(ctx context.Context) error {
 	return api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets,
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
-	}).Run(ctx, s.admin)
+	}).Run(ctx, s.adminListener())
+}
+
+func (s *running) adminListener() net.Listener {
+	if !s.daemon.cfg.AdminTLS {
+		return s.admin
+	}
+	return tls.NewListener(s.admin, pinned.ServerConfig(s.identity, s.acme.Named))
 }
 
 // lambdaAPI returns the part of the admin API that speaks to AWS's tools.
@@ -428,7 +478,3 @@ func (s *running) isReady() (bool, string) {
 
 // nodeName is that of a server which shares its store with no other one.
 const nodeName = "local"
-
-// instanceName tells this server's resources from those of another server on
-// the same machine.
-func instanceName(data string) string { return "teal-" + shortHash(data) }

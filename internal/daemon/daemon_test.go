@@ -21,6 +21,7 @@ import (
 	"teal/internal/artifact"
 	"teal/internal/await"
 	"teal/internal/client"
+	"teal/internal/datadir"
 	"teal/internal/manifest"
 	"teal/internal/store"
 )
@@ -273,7 +274,7 @@ func TestStartRefusals(t *testing.T) {
 // Seen red when announce returned its error: Run ended.
 func TestAnAddressThatCannotBeWritten(t *testing.T) {
 	data := t.TempDir()
-	for _, file := range []string{adminAddressFile, httpAddressFile} {
+	for _, file := range []string{datadir.AdminAddress, datadir.HTTPAddress} {
 		if err := os.MkdirAll(filepath.Join(data, file, "in the way"), 0o700); err != nil {
 			t.Fatal(err)
 		}

@@ -26,6 +26,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/api/awslambda"
 	"teal/internal/await"
+	"teal/internal/datadir"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
 )
@@ -82,11 +83,11 @@ func fullData(t *testing.T, backend string) (data string, hosts map[string]strin
 	create(t, c, "old", python(t, "return 1"), nil)
 	must[*awssdk.DeleteFunctionOutput](t, "delete")(c.DeleteFunction(ctx, &awssdk.DeleteFunctionInput{FunctionName: aws.String("old")}))
 	h.awaitGone("old")
-	if err := os.MkdirAll(filepath.Join(data, recordDir), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(data, datadir.Recordings), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"watching-2", "shifting-2"} {
-		if err := os.WriteFile(filepath.Join(data, recordDir, name+".jsonl"), []byte("{}\n"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(data, datadir.Recordings, name+".jsonl"), []byte("{}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +119,7 @@ type damageCase struct {
 func recordCases(t *testing.T, data string) (cases []damageCase) {
 	t.Helper()
 	dir := copyOf(t, data)
-	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(dir, storeDir)})
+	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(dir, datadir.Store)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +170,7 @@ func hollow(t *testing.T, value []byte) []byte {
 
 // writeRecord changes a record in a closed store; nil deletes it.
 func writeRecord(dir string, e store.Entry, value []byte) error {
-	db, err := natskv.Open(context.Background(), natskv.Config{Dir: filepath.Join(dir, storeDir)})
+	db, err := natskv.Open(context.Background(), natskv.Config{Dir: filepath.Join(dir, datadir.Store)})
 	if err != nil {
 		return err
 	}
@@ -219,9 +220,9 @@ func fileCases(t *testing.T, data string) (cases []damageCase) {
 				return do(filepath.Join(dir, name))
 			}}
 			switch top := strings.Split(name, string(filepath.Separator))[0]; {
-			case top == storeDir || name == lockFile:
+			case top == datadir.Store || name == datadir.LockFile:
 				c.app = "*"
-			case top == bundleDir || top == zipDir:
+			case top == datadir.Bundles || top == datadir.Zips:
 				c.app = "code"
 			}
 			cases = append(cases, c)

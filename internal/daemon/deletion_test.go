@@ -15,6 +15,7 @@ import (
 
 	"teal"
 	"teal/internal/await"
+	"teal/internal/datadir"
 	"teal/internal/environment"
 	"teal/internal/store"
 )
@@ -59,14 +60,14 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	}
 	invoke(t, c, name, "", "{}")
 	h.deploy(examples+"hello-green", false, nil)
-	recording, old := filepath.Join(h.data, recordDir, "hello-1.jsonl.gz"), filepath.Join(h.data, recordDir, "hello-1.jsonl")
-	other := filepath.Join(h.data, recordDir, "hello-there-1.jsonl.gz")
+	recording, old := filepath.Join(h.data, datadir.Recordings, "hello-1.jsonl.gz"), filepath.Join(h.data, datadir.Recordings, "hello-1.jsonl")
+	other := filepath.Join(h.data, datadir.Recordings, "hello-there-1.jsonl.gz")
 	for _, path := range []string{recording, old, other} {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := os.Stat(filepath.Join(h.data, stateDir, name)); err != nil {
+	if _, err := os.Stat(filepath.Join(h.data, datadir.State, name)); err != nil {
 		t.Error("there is no folder for its state: ", err)
 	}
 	if len(h.metrics(`app="hello"`)) == 0 {
@@ -87,7 +88,7 @@ func TestNothingOfADeletedFunctionIsLeft(t *testing.T) {
 	if len(h.metrics(`app="hello"`)) > 0 {
 		t.Error("the deleted function is still in the metrics")
 	}
-	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, logDir, name): false, filepath.Join(h.data, stateDir, name): false} {
+	for path, want := range map[string]bool{recording: false, old: false, other: true, filepath.Join(h.data, datadir.Logs, name): false, filepath.Join(h.data, datadir.State, name): false} {
 		if _, err := os.Stat(path); (err == nil) != want {
 			t.Errorf("%s is there: %v", path, err == nil)
 		}

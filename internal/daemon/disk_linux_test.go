@@ -18,6 +18,7 @@ import (
 	"teal/internal/api/awslambda"
 	"teal/internal/artifact"
 	"teal/internal/await"
+	"teal/internal/datadir"
 	"teal/internal/recording"
 	"teal/internal/roles"
 )
@@ -101,8 +102,8 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.stop()
 	fill() // what the end has given free
 	h = startDaemon(t, data)
-	h.wantAddress(adminAddressFile)
-	h.wantAddress(httpAddressFile)
+	h.wantAddress(datadir.AdminAddress)
+	h.wantAddress(datadir.HTTPAddress)
 	await.True(h.t, "an alert", h.blocked)
 	h.awaitPhase("hello", teal.PhaseWatching)
 	h.wantFullDisk("2")
@@ -113,7 +114,7 @@ func TestFullDiskUnderEverything(t *testing.T) {
 	h.wantFullDisk("1")
 	fill() // so that what a start makes free for other things is not enough
 	parts := roles.NewStack(slog.New(slog.DiscardHandler))
-	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr())
+	h.daemon.running.announce(parts, "late.addr", h.daemon.AdminAddr().String())
 	h.wantAddress("late.addr")
 	parts.Stop()
 	empty()
@@ -181,7 +182,7 @@ func (h *harness) wantUploadRefused() {
 	if !teal.IsCode(err, teal.CodeDiskFull) || !strings.Contains(teal.MessageOf(err), "full") {
 		h.t.Errorf("upload: %v, want that the disk is full", err)
 	}
-	left, err := os.ReadDir(filepath.Join(h.data, bundleDir, "tmp"))
+	left, err := os.ReadDir(filepath.Join(h.data, datadir.Bundles, "tmp"))
 	if err != nil || len(left) != 0 {
 		h.t.Errorf("the upload has left %v, %v", left, err)
 	}

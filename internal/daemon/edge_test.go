@@ -20,19 +20,20 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/datadir"
 	"teal/internal/gateway"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 )
 
-// putCertificate writes a self-signed certificate for 127.0.0.1.
+// putCertificate writes a self-signed certificate for 127.0.0.1 and own.example.com.
 func putCertificate(t *testing.T, dir string) certificate.Pair {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), DNSNames: []string{"own.example.com"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
 		t.Fatal(err)
@@ -73,9 +74,9 @@ func TestTheEdgeOfAServer(t *testing.T) {
 			t.Errorf("%s: %s %d %s", url, response.Proto, response.StatusCode, body)
 		}
 	}
-	addr, err := os.ReadFile(filepath.Join(dir, "data", httpsAddressFile))
+	addr, err := os.ReadFile(filepath.Join(dir, "data", datadir.HTTPSAddress))
 	if err != nil || strings.TrimSpace(string(addr)) != d.HTTPSAddr().String() {
-		t.Errorf("%s has %q, %v", httpsAddressFile, addr, err)
+		t.Errorf("%s has %q, %v", datadir.HTTPSAddress, addr, err)
 	}
 	transport.CloseIdleConnections()
 	end()

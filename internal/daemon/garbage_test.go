@@ -18,12 +18,13 @@ import (
 	"teal"
 	"teal/internal/api/awslambda"
 	"teal/internal/await"
+	"teal/internal/datadir"
 )
 
 // onDisk returns how many bundles, stacks and zips there are.
 func (h *harness) onDisk() (n [3]int) {
 	h.t.Helper()
-	for i, pattern := range []string{filepath.Join(bundleDir, "sha256-*"), filepath.Join(bundleDir, "stack-*"), filepath.Join(zipDir, "*.zip")} {
+	for i, pattern := range []string{filepath.Join(datadir.Bundles, "sha256-*"), filepath.Join(datadir.Bundles, "stack-*"), filepath.Join(datadir.Zips, "*.zip")} {
 		found, err := filepath.Glob(filepath.Join(h.data, pattern))
 		if err != nil {
 			h.t.Fatal(err)
@@ -150,12 +151,12 @@ func TestOrphansGoAfterAStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	plant(filepath.Join(bundleDir, "sha256-"+zero+"1", "code"), old)
-	plant(filepath.Join(bundleDir, "sha256-"+zero+"1"), old)
-	plant(filepath.Join(bundleDir, "stack-"+zero+"2"), old)
-	plant(filepath.Join(zipDir, zero+"3.zip"), old) // an empty folder is removed like a file
-	plant(filepath.Join(bundleDir, "sha256-"+zero+"4"), time.Now())
-	found, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+	plant(filepath.Join(datadir.Bundles, "sha256-"+zero+"1", "code"), old)
+	plant(filepath.Join(datadir.Bundles, "sha256-"+zero+"1"), old)
+	plant(filepath.Join(datadir.Bundles, "stack-"+zero+"2"), old)
+	plant(filepath.Join(datadir.Zips, zero+"3.zip"), old) // an empty folder is removed like a file
+	plant(filepath.Join(datadir.Bundles, "sha256-"+zero+"4"), time.Now())
+	found, err := filepath.Glob(filepath.Join(h.data, datadir.Bundles, "sha256-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +184,7 @@ func TestAnEmptyStoreRemovesNoCode(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	create(t, h.awsClient(), "f", python(t, "return 1"), nil)
 	h.stop()
-	found, err := filepath.Glob(filepath.Join(h.data, bundleDir, "sha256-*"))
+	found, err := filepath.Glob(filepath.Join(h.data, datadir.Bundles, "sha256-*"))
 	if err != nil || len(found) != 1 {
 		t.Fatalf("bundles: %q, %v", found, err)
 	}
@@ -191,7 +192,7 @@ func TestAnEmptyStoreRemovesNoCode(t *testing.T) {
 	if err := os.Chtimes(found[0], old, old); err != nil {
 		t.Fatal(err)
 	}
-	kept, dir := filepath.Join(h.data, "store.kept"), filepath.Join(h.data, storeDir)
+	kept, dir := filepath.Join(h.data, "store.kept"), filepath.Join(h.data, datadir.Store)
 	if err := os.Rename(dir, kept); err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"teal"
 	"teal/internal/api"
 	"teal/internal/await"
+	"teal/internal/datadir"
 )
 
 // wantStopped checks that a path is answered by the stopped app that has it, and by
@@ -193,7 +194,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), H).serve
 func TestAnAppOfServicesIsDeleted(t *testing.T) {
 	t.Cleanup(http.DefaultClient.CloseIdleConnections)
 	h, ctx := startDaemon(t, t.TempDir()), t.Context()
-	kept := filepath.Join(h.data, stateDir, "shop")
+	kept := filepath.Join(h.data, datadir.State, "shop")
 	stored := func() bool {
 		_, err := os.Stat(filepath.Join(kept, "web", "orders.db"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -16,6 +16,7 @@ import (
 	awssdk "github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/lambda/types"
 
+	"teal/internal/datadir"
 	"teal/internal/store"
 )
 
@@ -291,7 +292,7 @@ func TestLambdaBadLayers(t *testing.T) {
 	publishLayer(t, c, "up", map[string]string{"up@": "in/../x"})
 	publishLayer(t, c, "in", map[string]string{"in@": "."})
 	bundles := func() int {
-		found, err := filepath.Glob(filepath.Join(h.data, bundleDir, "s*"))
+		found, err := filepath.Glob(filepath.Join(h.data, datadir.Bundles, "s*"))
 		if err != nil {
 			t.Fatal(err)
 		}

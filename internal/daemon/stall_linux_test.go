@@ -19,6 +19,7 @@ import (
 
 	"teal"
 	"teal/internal/await"
+	"teal/internal/datadir"
 	"teal/internal/logs"
 )
 
@@ -53,7 +54,7 @@ func TestAFunctionIsServedWhileTheDiskStalls(t *testing.T) {
 			break // so that nothing is on its way to the file
 		}
 	}
-	path := filepath.Join(h.data, logDir, "hello", "1", "00000001.jsonl")
+	path := filepath.Join(h.data, datadir.Logs, "hello", "1", "00000001.jsonl")
 	if err := os.Rename(path, path+".before"); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/await"
 	"teal/internal/client"
+	"teal/internal/datadir"
 	"teal/internal/process"
 	"teal/internal/store"
 	"teal/internal/store/natskv"
@@ -238,7 +239,7 @@ func TestADowngradeLeavesRecordsOfANewerTeal(t *testing.T) {
 }
 
 func leavesNewer(t *testing.T, data, key string) {
-	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, storeDir)})
+	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, datadir.Store)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +317,7 @@ func (h *harness) wantAnswerOf(host, path, want string) {
 // recordsOf returns every record of a data directory that no server uses.
 func recordsOf(t *testing.T, data string) map[string][]byte {
 	t.Helper()
-	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, storeDir)})
+	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, datadir.Store)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +371,7 @@ func unpackUsedData(t *testing.T) string {
 // had been accepted now: those of six hours ago are too old to be run.
 func acceptAgain(t *testing.T, data string) {
 	t.Helper()
-	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, storeDir)})
+	db, err := natskv.Open(t.Context(), natskv.Config{Dir: filepath.Join(data, datadir.Store)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -435,8 +436,8 @@ func startBinary(t *testing.T, binary, data string) *harness {
 		text := must[[]byte](t, file)(os.ReadFile(filepath.Join(data, file)))
 		return must[*net.TCPAddr](t, file)(net.ResolveTCPAddr("tcp", strings.TrimSpace(string(text))))
 	}
-	token := must[[]byte](t, "token")(os.ReadFile(filepath.Join(data, tokenFile)))
-	d := &Daemon{httpAddr: address(httpAddressFile), adminAddr: address(adminAddressFile)}
+	token := must[[]byte](t, "token")(os.ReadFile(filepath.Join(data, datadir.AdminToken)))
+	d := &Daemon{httpAddr: address(datadir.HTTPAddress), adminAddr: address(datadir.AdminAddress)}
 	c := must[*client.Client](t, "client")(client.New(client.Config{Address: d.adminAddr.String(), Token: strings.TrimSpace(string(token))}))
 	return &harness{Client: c, t: t, daemon: d, data: data, stop: func() {
 		c.Close()

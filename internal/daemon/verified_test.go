@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"teal"
+	"teal/internal/datadir"
 )
 
 // Where nothing can be made read-only, checks and hooks run no code that has been
@@ -43,7 +44,7 @@ release:
 	deploy := func() { h.deploy(app, true, func(p *teal.Policy) { p.Confidence = 0 }) }
 	deploy()
 	h.awaitPhase("checked", teal.PhaseCompleted)
-	found, err := filepath.Glob(filepath.Join(data, bundleDir, "*", "code", "check.sh"))
+	found, err := filepath.Glob(filepath.Join(data, datadir.Bundles, "*", "code", "check.sh"))
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}

@@ -107,8 +107,9 @@ type Config struct {
 	Logs      Logs
 	Usage     Usage
 	DataPlane DataPlane
-	Meters    Meters // nil: nothing is measured
-	WorkDir   string // private and writable; emptied at the start
+	Meters    Meters  // nil: nothing is measured
+	Secrets   Secrets // nil: there are none
+	WorkDir   string  // private and writable; emptied at the start
 	// StateDir has a folder for every component of every app, TEAL_STATE_DIR, which
 	// all its versions and instances share; "" is none. Nothing in it is removed here.
 	StateDir string

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -19,6 +20,7 @@ import (
 	"teal/internal/logs"
 	"teal/internal/release"
 	"teal/internal/removal"
+	"teal/internal/secret"
 )
 
 // running is one environment of this process: from the moment it is desired
@@ -36,6 +38,8 @@ type running struct {
 
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
+	// secrets are what its programs got of them; likewise.
+	secrets []*secret.Given
 
 	mu           sync.Mutex
 	handle       *gateway.Environment // nil until built
@@ -287,7 +291,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
 		b := blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)}
-		if err := r.addState(b); err != nil {
+		if err := errors.Join(r.addState(b), r.addSecrets(ctx, b)); err != nil {
 			return nil, nil, err
 		}
 		p, err := r.makePart(b)
@@ -361,6 +365,7 @@ func (r *running) makeWork() error {
 }
 
 func (r *running) removeWork() {
+	r.removeSecrets()
 	if r.work == "" {
 		return
 	}

@@ -29,6 +29,7 @@ func (p place) below(key string, at yamltree.Position) place {
 
 var (
 	textType     = reflect.TypeFor[text]()
+	variableType = reflect.TypeFor[variable]()
 	percentType  = reflect.TypeFor[percent]()
 	statusesType = reflect.TypeFor[statuses]()
 )
@@ -45,6 +46,8 @@ func (d *decoder) decode(n *yamltree.Node, v reflect.Value, at place) {
 	switch t := v.Type(); {
 	case t == textType:
 		d.text(n, v, at)
+	case t == variableType:
+		d.variable(n, v, at)
 	case t == percentType:
 		d.percent(n, v, at)
 	case t == statusesType && n.Scalar():
@@ -80,6 +83,8 @@ func wanted(t reflect.Type) string {
 	switch {
 	case t == textType:
 		return "text, a number, true or false"
+	case t == variableType:
+		return wanted(textType) + ", or {secret: NAME}"
 	case t == percentType:
 		return "a percentage such as 10 or 12.5"
 	case t == statusesType:
@@ -108,7 +113,7 @@ func wanted(t reflect.Type) string {
 }
 
 func emptyHint(t reflect.Type) string {
-	if t == textType {
+	if t == textType || t == variableType {
 		return `; write "" for the empty text`
 	}
 	return ""
@@ -132,6 +137,24 @@ func (d *decoder) text(n *yamltree.Node, v reflect.Value, at place) {
 		return
 	}
 	v.SetString(n.Text)
+}
+
+func (d *decoder) variable(n *yamltree.Node, v reflect.Value, at place) {
+	var read variable
+	switch {
+	case n.Kind == yamltree.Mapping:
+		read.secret = &secretRef{}
+		d.structure(n, reflect.ValueOf(read.secret).Elem(), at)
+		if as := read.secret.As; as != "" && as != "file" {
+			d.addf(n.At, append(slices.Clone(at.path), "as"), "is %q; write file for the path of a file with the value, or leave it out", as)
+		}
+	case n.Scalar():
+		read.text = text(n.Text)
+	default:
+		d.mismatch(n, v.Type(), at)
+		return
+	}
+	v.Set(reflect.ValueOf(read))
 }
 
 func (d *decoder) plain(n *yamltree.Node, v reflect.Value, at place) {

@@ -85,6 +85,7 @@ func (r *reading) checks(path []string, list []check, step int) []teal.Check {
 			Timeout: orStandard(c.Timeout, teal.DefaultCheckTimeout), Retries: c.Retries, Repeat: c.Repeat, Every: c.Every,
 		}
 		k.Env, k.Masked = r.programEnvironment(append(slices.Clone(at), "env"), c.Env)
+		k.Secrets = secretsOf(c.Env)
 		if c.Request != nil {
 			request := r.request(append(slices.Clone(at), "request"), *c.Request)
 			k.Request = &request
@@ -130,7 +131,7 @@ func (r *reading) hooks(all hooks) []teal.Hook {
 			name := cmp.Or(h.Name, "hook-"+strconv.Itoa(j+1))
 			env, masked := r.programEnvironment([]string{"release", "hooks", string(point), strconv.Itoa(j), "env"}, h.Env)
 			list = append(list, teal.Hook{
-				Point: point, Name: name, Command: texts(h.Command), Env: env, Masked: masked,
+				Point: point, Name: name, Command: texts(h.Command), Env: env, Masked: masked, Secrets: secretsOf(h.Env),
 				URL: h.URL, Function: h.Function, Timeout: orStandard(h.Timeout, teal.DefaultHookTimeout),
 			})
 			key := teal.TaskKey{Kind: teal.TaskHook, Name: string(point) + "/" + name}

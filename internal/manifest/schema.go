@@ -42,6 +42,8 @@ func schemaOf(t reflect.Type, defs map[string]any) map[string]any {
 			map[string]any{"type": "number", "minimum": 0, "maximum": 100},
 			map[string]any{"type": "string", "pattern": `^[0-9]+(\.[0-9]+)?%?$`},
 		}}
+	case t == variableType:
+		return map[string]any{"anyOf": []any{schemaOf(textType, defs), schemaOf(reflect.TypeFor[secretRef](), defs)}}
 	case t == statusesType:
 		one := schemaOf(textType, defs)
 		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}

@@ -20,8 +20,11 @@ type serverFile struct {
 	HTTPS     text `yaml:"https"`
 	Admin     text `yaml:"admin"`
 	Insecure  bool `yaml:"admin_insecure"`
+	AdminTLS  bool `yaml:"admin_tls"`
+	AdminHost text `yaml:"admin_host"`
 	Level     text `yaml:"log_level"`
 	MaxBundle text `yaml:"max_bundle"`
+	SecretKey text `yaml:"secrets_key_command"`
 
 	Override    []text `yaml:"override_from"`
 	Trusted     []text `yaml:"trusted_proxies"`

@@ -99,6 +99,7 @@ func (r *reading) functions(doc document) {
 		f := doc.Functions[name]
 		function := f.domain()
 		function.Env, function.Masked = r.componentEnvironment([]string{"functions", name}, f.Env, f.EnvFile)
+		function.Secrets = secretsOf(f.Env)
 		if len(f.Layers) > 0 {
 			function.Layers = make([]string, len(f.Layers)) // Resolve fills them in
 		}
@@ -157,6 +158,7 @@ func (r *reading) services(doc document) {
 		service := s.domain(r.protocol("services", name, s.Protocol))
 		service.Health = r.health([]string{"services", name, "health"}, s.Health)
 		service.Env, service.Masked = r.componentEnvironment([]string{"services", name}, s.Env, s.EnvFile)
+		service.Secrets = secretsOf(s.Env)
 		if r.component(teal.KindService, name, teal.Component{Service: service}) {
 			r.manifest.Code[name] = s.Code
 		}

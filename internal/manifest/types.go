@@ -26,19 +26,19 @@ type document struct {
 }
 
 type function struct {
-	Runtime     string          `yaml:"runtime" need:"yes" desc:"python3, nodejs or provided, or one of AWS's names such as python3.12, nodejs22.x, provided.al2023." pattern:"^(python3(\\.\\d+)?|nodejs(\\d+\\.x)?|provided(\\.[a-z0-9]+)?)$"`
-	Handler     string          `yaml:"handler" desc:"file.function, such as app.lambda_handler. Not used by provided, which runs the executable bootstrap."`
-	Code        string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file."`
-	Memory      teal.Bytes      `yaml:"memory" desc:"The memory of one instance, such as 128MiB."`
-	Timeout     teal.Duration   `yaml:"timeout" desc:"How long one invocation may take, such as 3s."`
-	Init        teal.Duration   `yaml:"init" desc:"How long an instance may take to start, such as 10s."`
-	Idle        teal.Duration   `yaml:"idle" desc:"How long an instance above concurrency.min is kept without work, such as 5m."`
-	Concurrency concurrency     `yaml:"concurrency" desc:"How many instances there are; each serves one invocation at a time."`
-	Payload     text            `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
-	Env         map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
-	EnvFile     string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
-	Layers      []string        `yaml:"layers" desc:"Folders or .zip files with what the code needs beside it, relative to this file. They are laid over each other, the last one on top, in the folder that stands for /opt: $LAMBDA_LAYERS."`
-	Async       *async          `yaml:"async" desc:"What becomes of asynchronous invocations."`
+	Runtime     string              `yaml:"runtime" need:"yes" desc:"python3, nodejs or provided, or one of AWS's names such as python3.12, nodejs22.x, provided.al2023." pattern:"^(python3(\\.\\d+)?|nodejs(\\d+\\.x)?|provided(\\.[a-z0-9]+)?)$"`
+	Handler     string              `yaml:"handler" desc:"file.function, such as app.lambda_handler. Not used by provided, which runs the executable bootstrap."`
+	Code        string              `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file."`
+	Memory      teal.Bytes          `yaml:"memory" desc:"The memory of one instance, such as 128MiB."`
+	Timeout     teal.Duration       `yaml:"timeout" desc:"How long one invocation may take, such as 3s."`
+	Init        teal.Duration       `yaml:"init" desc:"How long an instance may take to start, such as 10s."`
+	Idle        teal.Duration       `yaml:"idle" desc:"How long an instance above concurrency.min is kept without work, such as 5m."`
+	Concurrency concurrency         `yaml:"concurrency" desc:"How many instances there are; each serves one invocation at a time."`
+	Payload     text                `yaml:"payload" desc:"The format of the HTTP event." enum:"2.0,1.0"`
+	Env         map[string]variable `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys. {secret: NAME} is the value of a secret of the app, see teal secret."`
+	EnvFile     string              `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
+	Layers      []string            `yaml:"layers" desc:"Folders or .zip files with what the code needs beside it, relative to this file. They are laid over each other, the last one on top, in the folder that stands for /opt: $LAMBDA_LAYERS."`
+	Async       *async              `yaml:"async" desc:"What becomes of asynchronous invocations."`
 }
 
 type async struct {
@@ -66,16 +66,16 @@ func (c *concurrency) setDefaults() {
 }
 
 type service struct {
-	Command   []text          `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT, which may be written as an argument. A path with a slash is looked for in the code folder."`
-	Code      string          `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file. It is the working directory."`
-	Health    health          `yaml:"health" desc:"How to ask an instance whether it can take requests."`
-	Protocol  string          `yaml:"protocol" desc:"What it speaks: http1, or h2c, which is HTTP/2 without TLS and what gRPC needs." enum:"http1,h2c"`
-	Instances int             `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
-	Memory    teal.Bytes      `yaml:"memory" zero:"no limit" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
-	Grace     teal.Duration   `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
-	Writable  bool            `yaml:"writable" desc:"true gives every instance a copy of the code that it may write to, and that goes with it. Without it the code is read-only; $TMPDIR and $TEAL_STATE_DIR are there to be written to."`
-	Env       map[string]text `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys."`
-	EnvFile   string          `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
+	Command   []text              `yaml:"command" need:"yes" desc:"The program and its arguments. It must listen on $PORT, which may be written as an argument. A path with a slash is looked for in the code folder."`
+	Code      string              `yaml:"code" desc:"A folder or a .zip file with the code, relative to this file. It is the working directory."`
+	Health    health              `yaml:"health" desc:"How to ask an instance whether it can take requests."`
+	Protocol  string              `yaml:"protocol" desc:"What it speaks: http1, or h2c, which is HTTP/2 without TLS and what gRPC needs." enum:"http1,h2c"`
+	Instances int                 `yaml:"instances" desc:"How many processes run." min:"1" max:"100"`
+	Memory    teal.Bytes          `yaml:"memory" zero:"no limit" desc:"The memory of one instance, such as 512MiB. Left out: not limited."`
+	Grace     teal.Duration       `yaml:"grace" desc:"How long an instance may take to stop, such as 10s."`
+	Writable  bool                `yaml:"writable" desc:"true gives every instance a copy of the code that it may write to, and that goes with it. Without it the code is read-only; $TMPDIR and $TEAL_STATE_DIR are there to be written to."`
+	Env       map[string]variable `yaml:"env" desc:"Environment variables. Numbers, true and false are taken as they are written; ${NAME} is the variable of whoever deploys. {secret: NAME} is the value of a secret of the app, see teal secret."`
+	EnvFile   string              `yaml:"env_file" desc:"A file of NAME=value lines, relative to this file, that is read when the app is deployed. env goes before it."`
 }
 
 func (s *service) setDefaults() {
@@ -150,6 +150,17 @@ type statuses []text
 
 // text is a scalar whose source text is taken, whatever YAML makes of it.
 type text string
+
+// variable is the value of an environment variable: a scalar, or a secret.
+type variable struct {
+	text
+	secret *secretRef
+}
+
+type secretRef struct {
+	Secret string `yaml:"secret" need:"yes" desc:"The name of a secret of the app: teal secret set APP NAME." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
+	As     string `yaml:"as" desc:"file gives the variable the path of a file that holds the value. Left out: the value." enum:"file"`
+}
 
 // percent is a share written as 10, 12.5 or "1%".
 type percent teal.Weight

@@ -33,18 +33,18 @@ type step struct {
 }
 
 type check struct {
-	Name        string          `yaml:"name" need:"yes" desc:"The name of the check." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
-	To          string          `yaml:"to" desc:"The component that is asked. Left out: the app, by its routes."`
-	Request     *request        `yaml:"request" desc:"A smoke check: the request that is sent."`
-	Expect      expect          `yaml:"expect" desc:"What the answer to the request must be."`
-	Command     []text          `yaml:"command" desc:"An integration check: a program and its arguments; it must end with 0. TEAL_PREVIEW_URL says where the new version is."`
-	Code        string          `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
-	Env         map[string]text `yaml:"env" desc:"Environment variables of the command, beside those of the components; ${NAME} is the variable of whoever deploys."`
-	Transaction []exchange      `yaml:"transaction" desc:"A synthetic transaction: requests one after the other; cookies are kept."`
-	Timeout     *teal.Duration  `yaml:"timeout" desc:"How long one attempt may take; 10s, of a command 5m."`
-	Retries     int             `yaml:"retries" desc:"Further attempts after one that failed." min:"0" max:"100"`
-	Repeat      int             `yaml:"repeat" desc:"How often it must pass in a row." min:"0" max:"1000"`
-	Every       teal.Duration   `yaml:"every" zero:"once" desc:"Ask again this often while the new version is shifted and watched, such as 30s. Not for a command."`
+	Name        string              `yaml:"name" need:"yes" desc:"The name of the check." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
+	To          string              `yaml:"to" desc:"The component that is asked. Left out: the app, by its routes."`
+	Request     *request            `yaml:"request" desc:"A smoke check: the request that is sent."`
+	Expect      expect              `yaml:"expect" desc:"What the answer to the request must be."`
+	Command     []text              `yaml:"command" desc:"An integration check: a program and its arguments; it must end with 0. TEAL_PREVIEW_URL says where the new version is."`
+	Code        string              `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
+	Env         map[string]variable `yaml:"env" desc:"Environment variables of the command, beside those of the components; ${NAME} is the variable of whoever deploys. {secret: NAME} is the value of a secret of the app."`
+	Transaction []exchange          `yaml:"transaction" desc:"A synthetic transaction: requests one after the other; cookies are kept."`
+	Timeout     *teal.Duration      `yaml:"timeout" desc:"How long one attempt may take; 10s, of a command 5m."`
+	Retries     int                 `yaml:"retries" desc:"Further attempts after one that failed." min:"0" max:"100"`
+	Repeat      int                 `yaml:"repeat" desc:"How often it must pass in a row." min:"0" max:"1000"`
+	Every       teal.Duration       `yaml:"every" zero:"once" desc:"Ask again this often while the new version is shifted and watched, such as 30s. Not for a command."`
 }
 
 type request struct {
@@ -78,13 +78,13 @@ type hooks struct {
 }
 
 type hook struct {
-	Name     string          `yaml:"name" desc:"The name of the hook. Left out: hook-1, hook-2 and so on." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
-	Command  []text          `yaml:"command" desc:"A program and its arguments; it must end with 0."`
-	Code     string          `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
-	Env      map[string]text `yaml:"env" desc:"Environment variables of the command, beside those of the components; ${NAME} is the variable of whoever deploys."`
-	URL      string          `yaml:"url" desc:"An address that is POSTed to. A status of 202 says that the answer comes later."`
-	Function string          `yaml:"function" desc:"A function of the new version that is invoked."`
-	Timeout  *teal.Duration  `yaml:"timeout" desc:"How long it may take, a later answer included." std:"1h"`
+	Name     string              `yaml:"name" desc:"The name of the hook. Left out: hook-1, hook-2 and so on." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
+	Command  []text              `yaml:"command" desc:"A program and its arguments; it must end with 0."`
+	Code     string              `yaml:"code" desc:"A folder or a .zip file that the command runs in, relative to this file." std:"."`
+	Env      map[string]variable `yaml:"env" desc:"Environment variables of the command, beside those of the components; ${NAME} is the variable of whoever deploys. {secret: NAME} is the value of a secret of the app."`
+	URL      string              `yaml:"url" desc:"An address that is POSTed to. A status of 202 says that the answer comes later."`
+	Function string              `yaml:"function" desc:"A function of the new version that is invoked."`
+	Timeout  *teal.Duration      `yaml:"timeout" desc:"How long it may take, a later answer included." std:"1h"`
 }
 
 type warm struct {

@@ -74,13 +74,15 @@ func expand(text string, lookup func(name string) (string, bool)) expansion {
 
 // environment returns the variables that are written at a path, and the names of
 // those whose values come from whoever deploys.
-func (r *reading) environment(at []string, env map[string]text) (values map[string]string, given []string) {
-	if len(env) == 0 {
-		return nil, nil
-	}
-	values = make(map[string]string, len(env))
+func (r *reading) environment(at []string, env map[string]variable) (values map[string]string, given []string) {
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		values[name] = string(env[name])
+		if env[name].secret != nil {
+			continue
+		}
+		if values == nil {
+			values = make(map[string]string, len(env))
+		}
+		values[name] = string(env[name].text)
 		if r.vars == nil {
 			continue
 		}
@@ -102,9 +104,25 @@ func (r *reading) environment(at []string, env map[string]text) (values map[stri
 	return values, given
 }
 
+// secretsOf returns the variables that refer to secrets. The revisions are the server's to
+// say.
+func secretsOf(env map[string]variable) map[string]teal.SecretRef {
+	var refs map[string]teal.SecretRef
+	for name, v := range env {
+		if v.secret == nil {
+			continue
+		}
+		if refs == nil {
+			refs = map[string]teal.SecretRef{}
+		}
+		refs[name] = teal.SecretRef{Name: v.secret.Secret, File: v.secret.As == "file"}
+	}
+	return refs
+}
+
 // programEnvironment is environment of the command of a check or hook; the names are
 // not nil, which would stand for all of them, unless there are no variables.
-func (r *reading) programEnvironment(at []string, env map[string]text) (values map[string]string, given []string) {
+func (r *reading) programEnvironment(at []string, env map[string]variable) (values map[string]string, given []string) {
 	values, given = r.environment(at, env)
 	if len(values) > 0 && given == nil {
 		given = []string{}
@@ -114,7 +132,7 @@ func (r *reading) programEnvironment(at []string, env map[string]text) (values m
 
 // componentEnvironment is environment of a component, over what its env_file
 // holds.
-func (r *reading) componentEnvironment(component []string, env map[string]text, file string) (values map[string]string, given []string) {
+func (r *reading) componentEnvironment(component []string, env map[string]variable, file string) (values map[string]string, given []string) {
 	values, given = r.environment(append(slices.Clone(component), "env"), env)
 	if file == "" || r.vars == nil {
 		return values, given
@@ -129,7 +147,7 @@ func (r *reading) componentEnvironment(component []string, env map[string]text, 
 		return values, given
 	}
 	for name, value := range held {
-		if _, over := values[name]; over {
+		if _, over := env[name]; over {
 			continue
 		}
 		if values == nil {

@@ -45,6 +45,7 @@ type AppsConfig struct {
 	Logs         Logs
 	Meter        Meter
 	Recordings   Recordings
+	Secrets      Secrets // nil: there are none
 	Alerts       *doctor.Alerts
 	Logger       *slog.Logger
 	StateDir     string // has the folder that the components of an app keep their state in; "" is none
@@ -391,6 +392,11 @@ func (d *Apps) removeRecords(ctx context.Context, app string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if d.cfg.Secrets != nil {
+		if err := d.cfg.Secrets.Forget(ctx, app); err != nil {
+			return err
+		}
 	}
 	// Whoever has drained an environment deletes its record under the same lock.
 	err = d.cfg.Environments.WhileNothingStarts(app, func() error { return d.removeAll(ctx, "apps."+app+".environment.*") })

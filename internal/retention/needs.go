@@ -78,3 +78,11 @@ type Recordings interface {
 	// ForgetApp deletes what was kept of an app's releases up to a number.
 	ForgetApp(app string, lastRelease int) error
 }
+
+// Secrets are those of apps.
+type Secrets interface {
+	// Forget deletes all secrets of an app.
+	Forget(ctx context.Context, app string) error
+	// Sweep removes the revisions of an app's secrets that nothing is bound to.
+	Sweep(ctx context.Context, app string) error
+}

@@ -45,6 +45,7 @@ type VersionsConfig struct {
 	Logs         Logs
 	Meter        Meter
 	Recordings   Recordings
+	Secrets      Secrets // nil: there are none
 	Logger       *slog.Logger
 	// Forgotten is told which version was forgotten, so that what belongs to it can
 	// go.
@@ -61,13 +62,21 @@ func (r *Versions) Run(ctx context.Context) error {
 	for {
 		select {
 		case app := <-r.cfg.Ended.apps:
-			if err := r.prune(ctx, app); err != nil && ctx.Err() == nil {
+			if err := errors.Join(r.prune(ctx, app), r.sweep(ctx, app)); err != nil && ctx.Err() == nil {
 				r.cfg.Logger.Warn("old versions could not be forgotten; the next release will try again", "app", app, "error", err)
 			}
 		case <-ctx.Done():
 			return nil
 		}
 	}
+}
+
+// sweep removes the revisions of secrets that only forgotten versions were bound to.
+func (r *Versions) sweep(ctx context.Context, app string) error {
+	if r.cfg.Secrets == nil {
+		return nil
+	}
+	return r.cfg.Secrets.Sweep(ctx, app)
 }
 
 // prune forgets the versions of an app that are too many.

@@ -66,6 +66,7 @@ func everyTable(t *testing.T, kv store.KV) []tableCase {
 		caseOf(t, s.Environments, one.Environment(), teal.Environment{App: "shop", Version: 1}, func(e *teal.Environment) { e.Reason += "x" }),
 		caseOf(t, s.Releases, "shop-1", teal.Release{ID: "shop-1", App: "shop", Phase: teal.PhaseQueued}, func(r *teal.Release) { r.Reason += "x" }),
 		caseOf(t, s.Tokens, "ci", teal.Token{Name: "ci", Role: teal.RoleViewer}, func(v *teal.Token) { v.CreatedBy += "x" }),
+		caseOf(t, s.Secrets, store.SecretKey{App: "shop", Name: "db", Revision: 1}, teal.Secret{App: "shop", Name: "db", Revision: 1}, func(v *teal.Secret) { v.SetBy += "x" }),
 		caseOf(t, side, store.SideKey{App: "shop", Name: "n"}, note{"shop", "n", "text"}, func(n *note) { n.Text += "x" }),
 	}
 	tables := 0

@@ -19,6 +19,7 @@ const (
 	KindEnvironment Kind = "environment"
 	KindRelease     Kind = "release"
 	KindToken       Kind = "token"
+	KindSecret      Kind = "secret"
 )
 
 // Store is the typed view of a KV. It holds no state of its own: any number may
@@ -30,6 +31,7 @@ type Store struct {
 	Environments *Table[EnvironmentKey, teal.Environment]
 	Releases     *Table[string, teal.Release] // by ID: "hello-3"
 	Tokens       *Table[string, teal.Token]   // by name; they belong to no app
+	Secrets      *Table[SecretKey, teal.Secret]
 
 	kv KV
 }
@@ -43,14 +45,18 @@ func New(kv KV) *Store {
 		Environments: newTable(kv, environments),
 		Releases:     newTable(kv, releases),
 		Tokens:       newTable(kv, tokens),
+		Secrets:      newTable(kv, secrets),
 		kv:           kv,
 	}
 }
 
 var apps = schema[string, teal.App]{
 	kind:   KindApp,
-	number: 2,
+	number: 3,
 	needs: func(v teal.App) int {
+		if len(v.Policy.SecretRefs()) > 0 {
+			return 3 // an earlier Teal would run checks and hooks without their secrets
+		}
 		if v.Stopped == nil && v.Frozen == nil && !v.KeepState {
 			return firstSchema // what is left is history, which an earlier Teal may drop
 		}
@@ -66,8 +72,11 @@ var apps = schema[string, teal.App]{
 
 var versions = schema[VersionKey, teal.Version]{
 	kind:   KindVersion,
-	number: 2,
+	number: 3,
 	needs: func(v teal.Version) int {
+		if len(v.Spec.SecretRefs()) > 0 {
+			return 3 // an earlier Teal would start it without its secrets
+		}
 		if v.Spec.IsPlain() {
 			return firstSchema
 		}
@@ -111,7 +120,14 @@ var environments = schema[EnvironmentKey, teal.Environment]{
 }
 
 var releases = schema[string, teal.Release]{
-	kind: KindRelease,
+	kind:   KindRelease,
+	number: 2,
+	needs: func(v teal.Release) int {
+		if len(v.Policy.SecretRefs()) > 0 && !v.Phase.Ended() {
+			return 2 // an earlier Teal would run checks and hooks without their secrets
+		}
+		return firstSchema
+	},
 	key:  func(v teal.Release) string { return v.ID },
 	path: releasePath,
 	valid: func(v teal.Release) error {

@@ -5,7 +5,9 @@ package apitest
 
 import (
 	"context"
+	"log/slog"
 	"net"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -13,6 +15,9 @@ import (
 	"teal"
 	"teal/internal/access"
 	"teal/internal/api"
+	"teal/internal/doctor"
+	"teal/internal/secret"
+	"teal/internal/store"
 	"teal/internal/store/memkv"
 )
 
@@ -95,6 +100,20 @@ func Tokens(tb testing.TB, cfg access.Config) *access.Tokens {
 	return tokens
 }
 
+// Secrets returns secrets in memory, on the clock of t, that nothing refers to.
+func Secrets(tb testing.TB, t *Teal) *secret.Secrets {
+	tb.Helper()
+	kv := memkv.New()
+	made := secret.New(secret.Config{
+		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: filepath.Join(tb.TempDir(), "secrets.key")}), Folders: secret.FoldersIn(tb.TempDir()),
+		Users: secret.Recorded{Store: store.New(kv)}, Alerts: doctor.New(slog.New(slog.DiscardHandler), nil), Now: t.Now,
+	})
+	if err := made.Load(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+	return made
+}
+
 // audit is an empty audit on the clock of t.
 func audit(tb testing.TB, t *Teal) *access.Audit {
 	tb.Helper()
@@ -114,6 +133,17 @@ func audit(tb testing.TB, t *Teal) *access.Audit {
 // and returns its address. Fields of cfg that are not set get a working value.
 func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	tb.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ServeOn(tb, t, cfg, ln)
+	return ln.Addr().String()
+}
+
+// ServeOn is Serve on a listener, which it closes.
+func ServeOn(tb testing.TB, t *Teal, cfg api.Config, ln net.Listener) {
+	tb.Helper()
 	if cfg.Control == nil {
 		cfg.Control = t
 	}
@@ -129,12 +159,11 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 	if cfg.Queues == nil {
 		cfg.Queues = t.queues
 	}
+	if cfg.Secrets == nil {
+		cfg.Secrets = Secrets(tb, t)
+	}
 	if cfg.Audit == nil {
 		cfg.Audit = audit(tb, t)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -145,5 +174,4 @@ func Serve(tb testing.TB, t *Teal, cfg api.Config) string {
 			tb.Errorf("serve: %v", err)
 		}
 	})
-	return ln.Addr().String()
 }

@@ -1,4 +1,7 @@
-package daemon
+// Package datadir is the folder in which a server keeps everything: it is locked by one
+// server at a time, private to its owner, and made whole where it can be when a server
+// starts. What is damaged is set aside and reported, never deleted.
+package datadir
 
 import (
 	"context"
@@ -14,26 +17,29 @@ import (
 
 // The files and folders of a data directory.
 const (
-	lockFile         = "lock"
-	tokenFile        = "admin.token"
-	urlKeyFile       = "url.key"    // the secret of the key for function URLs
-	accessKeyFile    = "access.key" // what the secrets of tokens' access keys are made from
-	adminAddressFile = "admin.addr" // where the server listens, while it runs
-	httpAddressFile  = "http.addr"
-	httpsAddressFile = "https.addr"
-	storeDir         = "store"
-	bundleDir        = "bundles"
-	logDir           = "logs"
-	zipDir           = "zips" // as AWS's interface got them
-	workDir          = "work"
-	examDir          = "checks"
-	recordDir        = "recordings"
-	auditDir         = "audit"
-	stateDir         = "state" // what components keep, one folder for each app
+	LockFile         = "lock"
+	AdminToken       = "admin.token"
+	URLKey           = "url.key"     // the secret of the key for function URLs
+	AccessKey        = "access.key"  // what the secrets of tokens' access keys are made from
+	SecretsKey       = "secrets.key" // what the secrets of apps are encrypted with
+	AdminCertificate = "admin.crt"   // that the admin API has of itself
+	AdminKey         = "admin.key"
+	AdminAddress     = "admin.addr" // where the server listens, while it runs
+	HTTPAddress      = "http.addr"
+	HTTPSAddress     = "https.addr"
+	Store            = "store"
+	Bundles          = "bundles"
+	Logs             = "logs"
+	Zips             = "zips" // as AWS's interface got them
+	Work             = "work"
+	Checks           = "checks"
+	Recordings       = "recordings"
+	Audit            = "audit"
+	State            = "state" // what components keep, one folder for each app
 )
 
-// dataDir is a data directory that this process holds alone.
-type dataDir struct {
+// Dir is a data directory that this process holds alone.
+type Dir struct {
 	path string
 	lock *os.File
 }
@@ -42,13 +48,13 @@ type dataDir struct {
 // that was killed holds it until the kernel has taken down all of it.
 const lockPatience = 2 * time.Second
 
-// openData creates the directory where needed, takes it from everybody but its
+// Open creates the directory where needed, takes it from everybody but its
 // owner, and locks it. It returns teal.CodeDataInUse when another server goes on
 // holding it for lockPatience, or until ctx ends.
 //
 // The path is made absolute first: children get paths below it in their command
 // lines and variables, and run in a folder of their own.
-func openData(ctx context.Context, path string, logger *slog.Logger) (*dataDir, error) {
+func Open(ctx context.Context, path string, logger *slog.Logger) (*Dir, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the folder that this runs in is gone: %w; choose an absolute data directory with --data", err)
@@ -59,7 +65,7 @@ func openData(ctx context.Context, path string, logger *slog.Logger) (*dataDir, 
 	if err := keepPrivate(path, logger); err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be read: %w; choose another with --data", path, err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(path, LockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, teal.Errorf(teal.CodeInvalidInput, "the data directory %s cannot be written: %w; choose another with --data", path, err)
 	}
@@ -67,7 +73,7 @@ func openData(ctx context.Context, path string, logger *slog.Logger) (*dataDir, 
 		_ = lock.Close() // the lock is what matters
 		return nil, teal.Errorf(teal.CodeDataInUse, "the data directory %s is in use by another teal server; stop that one, or choose another directory with --data", path)
 	}
-	return &dataDir{path: path, lock: lock}, nil
+	return &Dir{path: path, lock: lock}, nil
 }
 
 // awaitLock takes the lock of a data directory, which may be another server's still.
@@ -97,14 +103,14 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", tokenFile, urlKeyFile, accessKeyFile, storeDir, bundleDir, logDir, zipDir, workDir, examDir, recordDir, auditDir, stateDir} {
+	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {
 		case err == nil:
 		case name == "":
 			return err
-		default: // missing, or for mend and secret, which can do without it
+		default: // missing, or for Mend and Secret, which can do without it
 			continue
 		}
 		const others = 0o077
@@ -121,10 +127,18 @@ func keepPrivate(path string, logger *slog.Logger) error {
 	return nil
 }
 
-func (d *dataDir) join(name string) string { return filepath.Join(d.path, name) }
+// Join returns the path of the file or folder of a name in it.
+func (d *Dir) Join(name string) string { return filepath.Join(d.path, name) }
 
 // Close gives the directory free.
-func (d *dataDir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error { return d.lock.Close() }
+
+// Path returns the absolute path.
+func (d *Dir) Path() string { return d.path }
+
+// InstanceName tells the resources of the server that has the directory from those of
+// another server on the same machine.
+func (d *Dir) InstanceName() string { return "teal-" + shortHash(d.path) }
 
 // shortHash returns a name for a path that may stand in other names.
 func shortHash(path string) string {
