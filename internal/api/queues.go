@@ -255,18 +255,18 @@ func (s *Server) registerQueueViews() {
 }
 
 func (s *Server) registerMessages() {
-	schemas := s.api.OpenAPI().Components.Schemas
+	sent := &huma.MediaType{}
 	register(s, huma.Operation{
 		OperationID: "send-messages", Method: http.MethodPost, Path: "/v1/queues/{queue}/messages", DefaultStatus: http.StatusAccepted,
 		Summary:      "Send a message, or several; they are on the disk when this answers",
 		Description:  "The queue is made by its first message. A queue that has as much as it may have answers 429 with the code queue_full and Retry-After.",
 		Tags:         []string{"queues"},
 		MaxBodyBytes: maxSend,
-		// Read by the handler: huma would decode it twice, and there may be many.
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			"application/json": {Schema: schemas.Schema(reflect.TypeFor[SendBody](), true, "SendBody")},
-		}},
+		// Read by the handler: huma would decode it twice, and there may be many. Without
+		// a schema huma leaves it alone, so the document gets it afterwards.
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/json": sent}},
 	}, s.sendMessages)
+	sent.Schema = s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[SendBody](), true, "SendBody")
 	register(s, huma.Operation{
 		OperationID: "receive-messages", Method: http.MethodPost, Path: "/v1/queues/{queue}/receive",
 		Summary: "Receive messages; say then with results what became of them, or they are given out again when their visibility is over", Tags: []string{"queues"},

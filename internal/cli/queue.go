@@ -114,11 +114,14 @@ func (s *session) queueShow(ctx context.Context, name string, most int) error {
 
 // deadLetter shows a dead letter in two lines.
 func (s *session) deadLetter(d api.DeadLetter) {
-	of := ""
-	if d.Version != nil {
-		of = fmt.Sprintf(" of %s v%s", d.App, *d.Version)
+	failures := ""
+	if d.Failures > 0 {
+		failures = fmt.Sprintf("  %d failures", d.Failures)
 	}
-	s.out.line("%s  %s  failed %d times%s: %s", s.timestamp(d.DiedAt), d.ID, d.Failures, of, oneLine(d.Reason))
+	if d.Failures > 0 && d.Version != nil {
+		failures += fmt.Sprintf(" on %s v%s", d.App, *d.Version)
+	}
+	s.out.line("%s  %s%s: %s", s.timestamp(d.DiedAt), d.ID, failures, oneLine(d.Reason))
 	s.out.line("  %s", oneLine(d.Body))
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"teal"
 	"teal/internal/api"
+	"teal/internal/meter"
 	"teal/internal/queue"
 )
 
@@ -140,4 +141,21 @@ func (q queues) Redrive(ctx context.Context, name string, ids []string) (int, er
 // Purge implements [api.QueueOperator].
 func (q queues) Purge(ctx context.Context, name string, dead bool) (int, error) {
 	return q.broker.Purge(ctx, name, dead)
+}
+
+// QueueGauges returns what metrics show of queues.
+func QueueGauges(broker *queue.Broker) func() []meter.Queue {
+	return func() (gauges []meter.Queue) {
+		for _, s := range broker.Loaded() {
+			gauges = append(gauges, meter.Queue{
+				Name: s.Name, Bytes: s.Bytes, Oldest: s.Oldest.Seconds(),
+				Waits: map[string]int{"waiting": s.Waiting, "delayed": s.Delayed, "in_flight": s.InFlight, "dead": s.Dead},
+				Totals: map[string]uint64{
+					"sent": s.Totals.Sent, "delivered": s.Totals.Delivered, "finished": s.Totals.Done, "failed": s.Totals.Failed,
+					"timed_out": s.Totals.TimedOut, "dead": s.Totals.Dead, "dropped": s.Totals.Dropped,
+				},
+			})
+		}
+		return gauges
+	}
 }

@@ -83,13 +83,18 @@ func (b *Broker) List(ctx context.Context) ([]Stats, error) {
 	if err := b.awaitLoaded(ctx); err != nil {
 		return nil, err
 	}
+	return b.Loaded(), nil
+}
+
+// Loaded is List of the queues that are known already; it does not block.
+func (b *Broker) Loaded() []Stats {
 	now := time.Now()
 	queues := b.all()
 	list := make([]Stats, len(queues))
 	for n, q := range queues {
 		list[n] = q.stats(now)
 	}
-	return list, nil
+	return list
 }
 
 // Show returns what is known of a queue.
