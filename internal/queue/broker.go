@@ -234,7 +234,7 @@ func (b *Broker) load(ctx context.Context) {
 // sweep does what nobody waits for.
 func (q *queue) sweep(ctx context.Context, now time.Time) {
 	for _, d := range q.listDoubts() {
-		_ = q.settleDoubt(ctx, d) //nolint:errcheck // it is tried again
+		_ = q.settleDoubt(ctx, d) // it is tried again
 	}
 	q.saveAgain(ctx)
 	q.expire(ctx, now)

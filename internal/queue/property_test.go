@@ -313,7 +313,7 @@ func (w *world) checkAllDone() {
 	time.Sleep(10 * time.Minute) // deduplication IDs go
 	for _, pattern := range []string{"queue.pack.*.*", "queue.claim.*.*"} {
 		if left, err := w.kv.List(w.t.Context(), pattern); err != nil || len(left) > 0 {
-			w.wrong = fmt.Errorf("records are left: %v %v", left, err)
+			w.wrong = fmt.Errorf("records are left: %v %w", left, err)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func (b *Broker) Receive(ctx context.Context, r Receive) ([]Delivery, error) {
 	for {
 		now := time.Now()
 		taken, spent, next, changed := q.take(now, r)
-		q.bury(ctx, spent)
+		_ = q.bury(ctx, spent) // what cannot be written now is later
 		if len(taken) > 0 {
 			return q.deliver(ctx, r, taken)
 		}
