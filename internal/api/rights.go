@@ -51,6 +51,8 @@ var rights = map[string]right{
 	"read-logs":          look,
 	"watch-events":       look,
 	"watch-all-events":   lookAround,
+	"list-schedules":     look,
+	"list-all-schedules": lookAround,
 	"list-alerts":        lookAround,
 	"read-audit":         lookAround,
 	"who-am-i":           lookAround,

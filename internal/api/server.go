@@ -120,6 +120,7 @@ func (s *Server) registerAll() {
 	s.registerApps()
 	s.registerVersions()
 	s.registerAliases()
+	s.registerSchedules()
 	s.registerReleases()
 	s.registerOrders()
 	s.registerOperator()
