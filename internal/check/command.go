@@ -32,6 +32,7 @@ type command struct {
 	hide    redactor // of what it prints
 	app     string
 	secrets map[string]teal.SecretRef // further variables
+	mask    *secret.Mask              // of what it prints, too
 	of      string                    // the environment that it may ask, see teal.EnvironmentName
 }
 
@@ -60,9 +61,6 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 	}
 	defer e.close(given)
 	maps.Copy(c.env, given.Env)
-	for _, value := range given.Values() {
-		c.hide = c.hide.value(value)
-	}
 	code := filepath.Join(home, "code")
 	if err := e.copyBundle(ctx, c.code, code); err != nil {
 		return commandResult{}, err
@@ -72,6 +70,9 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
+	if c.mask != nil {
+		spec.Mask = func() func([]byte, bool) []byte { return c.mask.Stream().Piece }
+	}
 	return e.execute(ctx, spec, c.hide)
 }
 
@@ -233,7 +234,7 @@ func (s releaseTask) command(ctx context.Context, p program) (command, error) {
 	env["TEAL_VERSION"] = strconv.Itoa(s.release.To)
 	env["TEAL_LIVE_VERSION"] = strconv.Itoa(s.release.From)
 	env["TEAL_RELEASE"] = s.release.ID
-	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment(), app: s.release.App, secrets: secrets}, nil
+	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment(), app: s.release.App, secrets: secrets, mask: s.mask()}, nil
 }
 
 // addresses adds the addresses at which the new version answers to a command's

@@ -131,11 +131,15 @@ func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, 
 			return View{}, false, teal.Errorf(teal.CodeConflict, "the secret %s of app %s has revision %d, not %d: somebody else has set it; look at `teal secret list %s` and set it again", order.Name, order.App, newest.revision, *order.Expect, order.App)
 		}
 		if newest.revision > 0 && s.holds(ctx, newest, order.Value) {
-			return viewOf(newest), false, nil
+			return s.view(ctx, newest), false, nil
 		}
 		made, err := s.write(ctx, order, newest.revision+1, key)
+		if err == nil {
+			s.tidy(ctx, made)
+			return s.view(ctx, made), true, nil
+		}
 		if !errors.Is(err, store.ErrExists) {
-			return viewOf(made), err == nil, err
+			return View{}, false, err
 		}
 		if err := s.mirror.Refresh(ctx); err != nil {
 			return View{}, false, err
@@ -226,6 +230,26 @@ func (s *Secrets) newestOf(app string) map[string]info {
 		}
 	})
 	return all
+}
+
+// tidy removes the revisions that a new one has made needless.
+func (s *Secrets) tidy(ctx context.Context, newest info) {
+	if newest.revision == 1 {
+		return
+	}
+	if err := s.Sweep(ctx, newest.app); err != nil {
+		s.cfg.Logger.Warn("older revisions of a secret could not be removed; the next release will try again", "app", newest.app, "secret", newest.name, "error", err)
+	}
+}
+
+// view returns a secret as people see it; what refers to it is left out where that is
+// not known.
+func (s *Secrets) view(ctx context.Context, i info) View {
+	view := viewOf(i)
+	if users, err := s.cfg.Users.Of(ctx, i.app); err == nil {
+		view.UsedBy = namesOf(users, i.name)
+	}
+	return view
 }
 
 func viewOf(i info) View {
