@@ -3,7 +3,6 @@ package teal
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -15,8 +14,9 @@ type Secret struct {
 	Revision int       `json:"revision"` // 1, 2, 3 …
 	SetAt    time.Time `json:"set_at"`
 	SetBy    string    `json:"set_by"`
-	Key      string    `json:"key"`    // the public half of the key that Sealed can be read with
-	Sealed   []byte    `json:"sealed"` // ciphertext, in the format of age
+	Key      string    `json:"key"`              // the public half of the key that Sealed can be read with
+	Binary   bool      `json:"binary,omitempty"` // it has a NUL byte, so no variable can hold it
+	Sealed   []byte    `json:"sealed"`           // ciphertext, in the format of age
 }
 
 // SecretRef is a secret that a variable of a program refers to.
@@ -74,8 +74,8 @@ func (c Component) withSecrets(refs map[string]SecretRef) Component {
 	return c
 }
 
-// SecretRefs returns all that the components refer to: each secret once for each of its
-// revisions, in no particular order. File is not told.
+// SecretRefs returns all that the components refer to, without repetition, in no
+// particular order.
 func (s Spec) SecretRefs() []SecretRef {
 	var list refList
 	for _, c := range s.Components {
@@ -103,7 +103,6 @@ type refList struct{ refs []SecretRef }
 
 func (l *refList) add(refs map[string]SecretRef) {
 	for _, ref := range refs {
-		ref.File = false
 		if !slices.Contains(l.refs, ref) {
 			l.refs = append(l.refs, ref)
 		}
@@ -201,10 +200,7 @@ func CheckSecretValue(value []byte) error {
 	return nil
 }
 
-// CheckVariableValue returns an error when a value cannot be that of a variable.
-func (r SecretRef) CheckVariableValue(variable, value string) error {
-	if !r.File && strings.ContainsRune(value, 0) {
-		return Errorf(CodeInvalidInput, "the secret %s contains a NUL byte, which no variable can hold; take it as a file: {%s: {secret: %s, as: file}}", r.Name, variable, r.Name)
-	}
-	return nil
+// ErrBinary says that a value cannot be that of a variable.
+func (r SecretRef) ErrBinary() error {
+	return Errorf(CodeInvalidInput, "the secret %s contains a NUL byte, which no variable can hold; take it as a file: {secret: %s, as: file}", r.Name, r.Name)
 }

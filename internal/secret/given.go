@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -40,8 +41,8 @@ func (s *Secrets) Open(ctx context.Context, app string, refs map[string]teal.Sec
 		if err != nil {
 			return nil, err
 		}
-		if err := ref.CheckVariableValue(variable, string(value)); err != nil {
-			return nil, err
+		if !ref.File && bytes.IndexByte(value, 0) >= 0 {
+			return nil, ref.ErrBinary()
 		}
 		if total += len(value); teal.Bytes(total) > teal.MaxBoundSecrets {
 			return nil, teal.Errorf(teal.CodeTooLarge, "the secrets of one program have more than %s together", teal.MaxBoundSecrets)

@@ -89,6 +89,9 @@ func encodings(value string) (forms []string) {
 		plainer := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(escaped)
 		digits := hex.EncodeToString([]byte(text))
 		forms = append(forms, escaped, plainer, asciiOnly(plainer), url.QueryEscape(text), url.PathEscape(text), digits, strings.ToUpper(digits))
+		for _, kept := range []string{"", "/", "!'()*", ";/?:@&=+$,#!'()*"} { // by Python's quote, with and without, and JavaScript's two
+			forms = append(forms, percentEncoded(text, kept))
+		}
 		for shift := range 3 {
 			forms = append(forms, inBase64(base64.RawStdEncoding, text, shift), inBase64(base64.RawURLEncoding, text, shift))
 		}
@@ -96,6 +99,21 @@ func encodings(value string) (forms []string) {
 	forms = slices.DeleteFunc(forms, func(form string) bool { return len(form) < minMasked || strings.Contains(form, "\n") || form == value })
 	slices.Sort(forms)
 	return slices.Compact(forms)
+}
+
+// percentEncoded writes all bytes but letters, digits, -._~ and those that are kept as
+// URLs have them.
+func percentEncoded(text, kept string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c >= '0' && c <= '9', c >= 'A' && c <= 'Z', c >= 'a' && c <= 'z', strings.IndexByte("-._~", c) >= 0, strings.IndexByte(kept, c) >= 0:
+			b.WriteByte(c)
+		default:
+			b.WriteString("%" + strings.ToUpper(hex.EncodeToString([]byte{c})))
+		}
+	}
+	return b.String()
 }
 
 // asciiOnly writes the characters beyond ASCII of a JSON text as Python and others do.

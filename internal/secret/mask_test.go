@@ -32,6 +32,7 @@ func TestMaskKnowsTheFormsOfAValue(t *testing.T) {
 		"JSON of Python":    {`{"v": "canary<\"k\u00e4se\">/+?=&%\\7f9a-swordfish"}`, `{"v": "***"}`},
 		"a query":           {"/?q=" + url.QueryEscape(canary) + "&x=1", "/?q=***&x=1"},
 		"a path":            {"/" + url.PathEscape(canary) + "/x", "/***/x"},
+		"Python's quote":    {"/canary%3C%22k%C3%A4se%22%3E/%2B%3F%3D%26%25%5C7f9a-swordfish", "/***"},
 		"hexadecimal":       {"<" + hex.EncodeToString([]byte(canary)) + ">", "<***>"},
 		"HEXADECIMAL":       {"<" + strings.ToUpper(hex.EncodeToString([]byte(canary))) + ">", "<***>"},
 		"a line of several": {"MIIEvQIBADANBgkq", "***"},

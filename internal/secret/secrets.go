@@ -66,6 +66,7 @@ type info struct {
 	at        time.Time
 	by        string
 	key       string
+	binary    bool
 }
 
 // MaxNames bounds how many secrets a server has.
@@ -81,7 +82,7 @@ func New(cfg Config) *Secrets {
 	s.mirror = store.NewMirror(cfg.KV, store.SecretPattern("*"), func(e store.Entry) (info, error) {
 		record, _ := decode.Decode(e) // one that cannot be understood has been reported
 		v := record.Value
-		return info{v.App, v.Name, v.Revision, v.SetAt, v.SetBy, v.Key}, nil
+		return info{v.App, v.Name, v.Revision, v.SetAt, v.SetBy, v.Key, v.Binary}, nil
 	})
 	s.table = store.New(s.mirror).Secrets
 	return s
@@ -178,7 +179,7 @@ func beingDeleted(app string) error {
 
 // write records a revision. Of an app that is being deleted none stays.
 func (s *Secrets) write(ctx context.Context, order Set, revision int, key key) (info, error) {
-	made := teal.Secret{App: order.App, Name: order.Name, Revision: revision, SetAt: s.cfg.Now().UTC(), SetBy: order.By}
+	made := teal.Secret{App: order.App, Name: order.Name, Revision: revision, SetAt: s.cfg.Now().UTC(), SetBy: order.By, Binary: bytes.IndexByte(order.Value, 0) >= 0}
 	made, err := seal(made, order.Value, key)
 	if err != nil {
 		return info{}, err
@@ -191,7 +192,7 @@ func (s *Secrets) write(ctx context.Context, order Set, revision int, key key) (
 		err := store.IgnoreMissing(s.table.Delete(ctx, store.SecretKey{App: made.App, Name: made.Name, Revision: revision}, record.Revision))
 		return info{}, errors.Join(beingDeleted(order.App), err)
 	}
-	return info{made.App, made.Name, made.Revision, made.SetAt, made.SetBy, made.Key}, nil
+	return info{made.App, made.Name, made.Revision, made.SetAt, made.SetBy, made.Key, made.Binary}, nil
 }
 
 // holds reports whether a revision is known to have a value.
@@ -346,10 +347,14 @@ func (s *Secrets) Bind(_ context.Context, app string, refs []teal.SecretRef) (re
 	release = s.changing.Lock(app)
 	newest, revisions, missing := s.newestOf(app), map[string]int{}, map[string]bool{}
 	for _, ref := range refs {
-		if i, known := newest[ref.Name]; known {
-			revisions[ref.Name] = i.revision
-		} else {
+		i, known := newest[ref.Name]
+		revisions[ref.Name] = i.revision
+		switch {
+		case !known:
 			missing[ref.Name] = true
+		case i.binary && !ref.File:
+			release()
+			return nil, nil, ref.ErrBinary()
 		}
 	}
 	if len(missing) > 0 {

@@ -361,6 +361,10 @@ func TestWhatIsBeingBoundStays(t *testing.T) {
 	if !teal.IsCode(err, teal.CodeUnknownSecret) || !strings.Contains(err.Error(), "no secret a, b,") {
 		t.Errorf("bound to what is not there: %v", err)
 	}
+	w.put("blob", "\x00")
+	if _, _, err := w.Bind(ctx, "shop", []teal.SecretRef{{Name: "blob"}}); !teal.IsCode(err, teal.CodeInvalidInput) || !strings.Contains(err.Error(), "as: file") {
+		t.Errorf("a NUL byte bound to a variable: %v", err)
+	}
 	if err := w.Remove(ctx, "shop", "a"); !teal.IsCode(err, teal.CodeUnknownSecret) { // the refused Bind holds nothing
 		t.Error(err)
 	}
