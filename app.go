@@ -146,6 +146,7 @@ type Spec struct {
 	App        string               `json:"app"`
 	Components map[string]Component `json:"components"`
 	Routes     []Route              `json:"routes"`
+	Triggers   []Trigger            `json:"triggers,omitempty"`
 }
 
 // Defaults of what a manifest may leave out.
@@ -254,6 +255,7 @@ func (s Spec) Check() []Problem {
 	c.variables(s.Components)
 	c.selfDestinations(s)
 	c.routes(s)
+	c.triggers(s)
 	return c.problems
 }
 

@@ -247,11 +247,7 @@ type Freeze struct {
 // Zone returns the time zone; "" is UTC. "Local" is refused, with
 // CodeInvalidInput: it would depend on the server.
 func (f Freeze) Zone() (*time.Location, error) {
-	zone, err := time.LoadLocation(f.TimeZone)
-	if err != nil || f.TimeZone == "Local" {
-		return nil, Errorf(CodeInvalidInput, "%q is not a time zone; write a name such as UTC, Europe/Berlin or America/New_York", f.TimeZone)
-	}
-	return zone, nil
+	return ParseZone(f.TimeZone)
 }
 
 // Notify is an address that is told when a release changes.

@@ -50,7 +50,8 @@ type CronCheck func(expression string) error
 
 // Check returns everything that is wrong with the policy for an app of that
 // spec, in a stable order, with paths in the manifest's terms; none means that
-// it can be followed.
+// it can be followed. It also looks at the cron expressions of the spec's schedules,
+// for which Spec.Check has nothing that reads them.
 func (p Policy) Check(spec Spec, cron CronCheck) []Problem {
 	c := &policyChecker{policy: p, spec: &spec, cron: cron, asked: map[string]string{}}
 	return c.all()
@@ -103,6 +104,9 @@ func (c *policyChecker) all() []Problem {
 	c.hooks(p.Hooks)
 	c.judging(p.Judge)
 	c.freezes(p.Freeze)
+	if c.spec != nil {
+		c.schedules(*c.spec)
+	}
 	c.count(c.at("notify"), "addresses", len(p.Notify), MaxNotify)
 	for i, n := range p.Notify {
 		c.url(c.at("notify", strconv.Itoa(i), "url"), n.URL)

@@ -241,14 +241,14 @@ func (d *drafts) newest(ctx context.Context, app teal.App) (*teal.Version, error
 	return &list[len(list)-1].Value, nil
 }
 
-// version returns the draft as a version that can run. It has no routes: an
-// unfinished thing answers only who asks for it by name.
+// version returns the draft as a version that can run. It has no routes and
+// no triggers: an unfinished thing answers only who asks for it by name.
 func (d *drafts) version(ctx context.Context, app string) (teal.Version, error) {
 	now, err := d.current(ctx, app)
 	if err != nil {
 		return teal.Version{}, err
 	}
 	spec := now.spec
-	spec.Routes = nil
+	spec.Routes, spec.Triggers = nil, nil
 	return teal.Version{App: app, Digest: spec.Digest(), Spec: spec, CreatedAt: now.at}, nil
 }

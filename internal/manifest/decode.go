@@ -32,6 +32,7 @@ var (
 	variableType = reflect.TypeFor[variable]()
 	percentType  = reflect.TypeFor[percent]()
 	statusesType = reflect.TypeFor[statuses]()
+	anythingType = reflect.TypeFor[anything]()
 )
 
 // decode reads n into v. On an error v keeps what it has, its default.
@@ -50,6 +51,8 @@ func (d *decoder) decode(n *yamltree.Node, v reflect.Value, at place) {
 		d.variable(n, v, at)
 	case t == percentType:
 		d.percent(n, v, at)
+	case t == anythingType:
+		v.SetBytes(jsonOf(n))
 	case t == statusesType && n.Scalar():
 		v.Set(reflect.ValueOf(statuses{text(n.Text)}))
 	case isText(t):
@@ -89,6 +92,8 @@ func wanted(t reflect.Type) string {
 		return "a percentage such as 10 or 12.5"
 	case t == statusesType:
 		return "a status such as 200 or 2xx, or a list of them"
+	case t == anythingType:
+		return "any value"
 	case t == reflect.TypeFor[teal.Duration]():
 		return "a duration such as 300ms, 30s or 5m"
 	case t == reflect.TypeFor[teal.Bytes]():

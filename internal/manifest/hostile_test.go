@@ -77,7 +77,7 @@ func places(n *yamltree.Node, path string, t reflect.Type, found map[string]refl
 // leavesOut lists keys for which an empty value and none are the same on purpose: there
 // is nothing then, either way.
 var leavesOut = []string{"env", "headers", "json", "capture", "body", "routes", "release", "steps", "checks", "hooks", "warm", "watch", "freeze", "notify", "queries", "webhooks",
-	"requests", "transaction", "functions", "services", "upstreams", "health", "concurrency", "error_rate", "latency", "expect", "command",
+	"requests", "transaction", "functions", "services", "upstreams", "triggers", "health", "concurrency", "error_rate", "latency", "expect", "command",
 	"BeforeInstall", "AfterInstall", "AfterAllowTestTraffic", "BeforeAllowTraffic", "AfterAllowTraffic"}
 
 // zeroIsDefault lists keys whose default is what 0 means, as their descriptions say.
@@ -89,7 +89,7 @@ var zeroIsDefault = []string{"hold", "retries", "repeat", "replay", "doubt_after
 func TestEveryKeyStandsHostileValues(t *testing.T) {
 	t.Parallel()
 	covered := map[string]bool{}
-	for _, file := range []string{"testdata/good/full.yaml", "testdata/good/release.yaml", "testdata/good/routes.yaml"} {
+	for _, file := range []string{"testdata/good/full.yaml", "testdata/good/release.yaml", "testdata/good/routes.yaml", "testdata/good/triggers.yaml"} {
 		root := yamltree.Read(read1(t, file), tree, func(yamltree.Position, []string, string) {})
 		found := map[string]reflect.StructField{}
 		places(root, "", reflect.TypeFor[document](), found, reflect.StructField{})
@@ -110,7 +110,7 @@ func TestEveryKeyStandsHostileValues(t *testing.T) {
 			})
 		}
 	}
-	for _, s := range []reflect.Type{reflect.TypeFor[document](), reflect.TypeFor[function](), reflect.TypeFor[service](), reflect.TypeFor[upstream](), reflect.TypeFor[health](), reflect.TypeFor[route](),
+	for _, s := range []reflect.Type{reflect.TypeFor[document](), reflect.TypeFor[function](), reflect.TypeFor[service](), reflect.TypeFor[upstream](), reflect.TypeFor[health](), reflect.TypeFor[route](), reflect.TypeFor[trigger](),
 		reflect.TypeFor[release](), reflect.TypeFor[step](), reflect.TypeFor[check](), reflect.TypeFor[request](), reflect.TypeFor[expect](), reflect.TypeFor[hook](), reflect.TypeFor[watch](), reflect.TypeFor[query]()} {
 		for _, key := range fieldsOf(s).keys {
 			if !covered[key] && key != "env_file" && key != "layers" && key != "async" && key != "static" { // those name files, which Parse does not look at

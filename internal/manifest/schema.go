@@ -44,6 +44,8 @@ func schemaOf(t reflect.Type, defs map[string]any) map[string]any {
 		}}
 	case t == variableType:
 		return map[string]any{"anyOf": []any{schemaOf(textType, defs), schemaOf(reflect.TypeFor[secretRef](), defs)}}
+	case t == anythingType:
+		return map[string]any{}
 	case t == statusesType:
 		one := schemaOf(textType, defs)
 		return map[string]any{"anyOf": []any{one, map[string]any{"type": "array", "items": one}}}

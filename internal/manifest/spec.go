@@ -44,6 +44,7 @@ func parse(file string, data []byte, vars *Variables) *reading {
 	for i, route := range doc.Routes {
 		r.manifest.Spec.Routes = append(r.manifest.Spec.Routes, r.route(i, route))
 	}
+	r.triggers(doc)
 	r.manifest.Policy = r.policy(doc.Release)
 	for _, names := range []*[]string{&r.manifest.Variables, &r.manifest.Missing} {
 		slices.Sort(*names)

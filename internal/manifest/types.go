@@ -1,6 +1,10 @@
 package manifest
 
-import "teal"
+import (
+	"encoding/json"
+
+	"teal"
+)
 
 // The types below are the manifest. The decoder and the JSON Schema are both
 // made from them and their tags:
@@ -22,6 +26,7 @@ type document struct {
 	Static    map[string]*static   `yaml:"static" desc:"Files that Teal itself answers with, such as a built front end, by name."`
 	Upstreams map[string]*upstream `yaml:"upstreams" desc:"HTTP addresses that somebody else runs, by name."`
 	Routes    []route              `yaml:"routes" desc:"Which requests lead to which component. The longest path prefix wins."`
+	Triggers  []trigger            `yaml:"triggers" desc:"What invokes components without a request of a client."`
 	Release   release              `yaml:"release" desc:"How to release the app."`
 }
 
@@ -147,6 +152,26 @@ type route struct {
 
 // statuses is a list of statuses, or one of them.
 type statuses []text
+
+// trigger has the keys of every kind of trigger; triggerSections says which belong to
+// which.
+type trigger struct {
+	Name string `yaml:"name" desc:"The name of the trigger, by which it is the same one in the next version. Left out: that of its component." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
+	To   string `yaml:"to" need:"yes" desc:"The component that does the work."`
+
+	Schedule string         `yaml:"schedule" need:"one" desc:"Fires by the clock: minute hour day month weekday, such as \"0 3 * * MON-FRI\"."`
+	TimeZone string         `yaml:"time_zone" desc:"Whose clock counts, such as Europe/Berlin." std:"UTC"`
+	Path     string         `yaml:"path" desc:"Where a service gets the POST." pattern:"^/"`
+	Command  []text         `yaml:"command" zero:"no command" desc:"A program and its arguments, which run in the code of the component and with its variables, in place of a POST or an invocation."`
+	Payload  anything       `yaml:"payload" desc:"What the function is invoked with, or the body of the POST: any value, which is handed over as JSON. A command finds it in TEAL_PAYLOAD."`
+	Overlap  string         `yaml:"overlap" desc:"What becomes of a firing while the one before has not ended: it is left out (skip), waits (queue), or runs beside it (allow)." enum:"skip,queue,allow" std:"skip"`
+	Missed   string         `yaml:"missed" desc:"What becomes of times that have passed while the server did not run: nothing (skip), or the latest is fired late (once)." enum:"skip,once" std:"skip"`
+	Timeout  *teal.Duration `yaml:"timeout" desc:"How long a POST or a command may take." std:"5m"`
+	Retries  int            `yaml:"retries" desc:"How often a POST or a command that failed is tried again." min:"0" max:"10"`
+}
+
+// anything is any value, as JSON.
+type anything json.RawMessage
 
 // text is a scalar whose source text is taken, whatever YAML makes of it.
 type text string

@@ -205,7 +205,7 @@ func TestSchemaOfASideTable(t *testing.T) {
 	}
 }
 
-// A version whose routes or checks an earlier Teal would read otherwise has a number that
+// A version whose routes, checks or triggers an earlier Teal would read otherwise has a number that
 // it does not read; every other one keeps the number that it does.
 //
 // Seen red with one number for all versions.
@@ -226,6 +226,7 @@ func TestAVersionHasTheNumberThatItNeeds(t *testing.T) {
 		"own host":  {teal.Spec{Components: up(teal.Upstream{Host: teal.HostUpstream})}, "2"},
 		"a status":  {teal.Spec{Components: up(teal.Upstream{Health: teal.Health{Expect: []string{"401"}}})}, "2"},
 		"a service": {teal.Spec{Components: map[string]teal.Component{"up": {Service: &teal.Service{Health: teal.Health{Host: "x"}}}}}, "2"},
+		"a trigger": {teal.Spec{Components: up(teal.Upstream{}), Triggers: []teal.Trigger{{Name: "a", To: "up"}}}, "3"},
 	} {
 		kv := memkv.New()
 		if _, err := store.New(kv).Versions.Create(t.Context(), teal.Version{App: "shop", Number: 1, Spec: tt.spec}); err != nil {

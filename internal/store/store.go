@@ -74,10 +74,10 @@ var versions = schema[VersionKey, teal.Version]{
 	kind:   KindVersion,
 	number: 3,
 	needs: func(v teal.Version) int {
-		if len(v.Spec.SecretRefs()) > 0 {
-			return 3 // an earlier Teal would start it without its secrets
-		}
-		if v.Spec.IsPlain() {
+		switch {
+		case len(v.Spec.SecretRefs()) > 0, len(v.Spec.Triggers) > 0:
+			return 3 // an earlier Teal would start it without its secrets, or its triggers
+		case v.Spec.IsPlain():
 			return firstSchema
 		}
 		return 2 // an earlier Teal would lead and ask otherwise
