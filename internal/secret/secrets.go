@@ -119,7 +119,7 @@ const maxTries = 100
 // bound to. The value that it has already makes none. CodeConflict says that it has not
 // the revision that was expected.
 func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, err error) {
-	if err := s.checkSet(ctx, order); err != nil {
+	if err := s.checkSet(order); err != nil {
 		return View{}, false, err
 	}
 	key, err := s.cfg.Keys.sealing(ctx, true)
@@ -149,18 +149,9 @@ func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, 
 	return View{}, false, teal.Errorf(teal.CodeConflict, "the secret %s of app %s is being set by many others at the same time; try again", order.Name, order.App)
 }
 
-func (s *Secrets) checkSet(ctx context.Context, order Set) error {
-	if err := teal.CheckName("app", order.App); err != nil {
-		return err
-	}
-	if err := teal.CheckName("secret", order.Name); err != nil {
-		return err
-	}
+func (s *Secrets) checkSet(order Set) error {
 	if err := teal.CheckSecretValue(order.Value); err != nil {
 		return err
-	}
-	if s.cfg.Users.Deleting(ctx, order.App) {
-		return beingDeleted(order.App)
 	}
 	all, ofApp := s.count(order.App)
 	switch known := s.newest(order.App, order.Name).revision > 0; {
@@ -188,7 +179,7 @@ func (s *Secrets) write(ctx context.Context, order Set, revision int, key key) (
 	if err != nil {
 		return info{}, err
 	}
-	if s.cfg.Users.Deleting(ctx, order.App) { // since it was looked at: the deletion may have seen no secret
+	if s.cfg.Users.Deleting(ctx, order.App) { // not asked before: the deletion may have begun since, and have seen no secret
 		err := store.IgnoreMissing(s.table.Delete(ctx, store.SecretKey{App: made.App, Name: made.Name, Revision: revision}, record.Revision))
 		return info{}, errors.Join(beingDeleted(order.App), err)
 	}

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -177,12 +178,18 @@ func TestRevisions(t *testing.T) {
 	if second := w.put("db", "another"); second.Revision != 2 || !slices.Equal(second.UsedBy, []string{"v1"}) {
 		t.Errorf("%+v", second)
 	}
+	w.users.set(secret.User{Name: "all", Refs: everyRevision("db", 20)})
+	for n := 3; n <= 10; n++ {
+		if next := w.put("db", []string{"another", canary}[n%2]); next.Revision != n { // as it was before is new as well
+			t.Errorf("%+v, want revision %d", next, n)
+		}
+	}
 	other := open(t, w, "")
 	if one, two := other.value("db", 1), other.value("db", 2); one != canary || two != "another" {
 		t.Errorf("read as %q and %q", one, two)
 	}
 	list, err := other.List(t.Context(), "shop")
-	if err != nil || len(list) != 1 || list[0].Name != "db" || list[0].Revision != 2 {
+	if err != nil || len(list) != 1 || list[0].Name != "db" || list[0].Revision != 10 {
 		t.Errorf("%+v, %v", list, err)
 	}
 	for _, key := range w.records() {
@@ -196,7 +203,8 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// What cannot be a secret is refused with what to do. Seen red without each of the looks.
+// What cannot be a secret is refused with what to do. Seen red without the looks at the
+// value, at Expect and at Deleting.
 func TestSetRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -226,7 +234,7 @@ func TestSetRefuses(t *testing.T) {
 	if _, _, err := w.Set(t.Context(), secret.Set{App: "shop", Name: "late", Value: []byte("v")}); !teal.IsCode(err, teal.CodeUnknownApp) {
 		t.Errorf("of an app that is being deleted: %v", err)
 	}
-	if keys := w.records(); len(keys) != 1 {
+	if keys := w.records(); len(keys) != 1 { // what was written of it is gone again
 		t.Errorf("%v", keys)
 	}
 	most := newWorld(t)
@@ -346,18 +354,22 @@ func TestWhatIsBeingBoundStays(t *testing.T) {
 	t.Parallel()
 	ctx, w := t.Context(), newWorld(t)
 	w.put("db", "one")
-	revisions, release, err := w.Bind(ctx, "shop", []teal.SecretRef{{Name: "db"}})
-	if err != nil || revisions["db"] != 1 {
-		t.Fatal(revisions, err)
+	for range 200 {
+		w.users.set()
+		revisions, release, err := w.Bind(ctx, "shop", []teal.SecretRef{{Name: "db"}})
+		if err != nil || revisions["db"] != 1 {
+			t.Fatal(revisions, err)
+		}
+		removed := make(chan error, 1)
+		go func() { removed <- w.Remove(ctx, "shop", "db") }()
+		runtime.Gosched()
+		w.users.set(secret.User{Name: "v1", Refs: everyRevision("db", 1)})
+		release()
+		if err := await.Value(t, "Remove to end", removed); !teal.IsCode(err, teal.CodeSecretInUse) {
+			t.Fatalf("removed: %v", err)
+		}
 	}
-	removed := make(chan error, 1)
-	go func() { removed <- w.Remove(ctx, "shop", "db") }()
-	w.users.set(secret.User{Name: "v1", Refs: everyRevision("db", 1)})
-	release()
-	if err := await.Value(t, "Remove to end", removed); !teal.IsCode(err, teal.CodeSecretInUse) {
-		t.Errorf("removed: %v", err)
-	}
-	_, _, err = w.Bind(ctx, "shop", []teal.SecretRef{{Name: "db"}, {Name: "b"}, {Name: "a"}, {Name: "a"}})
+	_, _, err := w.Bind(ctx, "shop", []teal.SecretRef{{Name: "db"}, {Name: "b"}, {Name: "a"}, {Name: "a"}})
 	if !teal.IsCode(err, teal.CodeUnknownSecret) || !strings.Contains(err.Error(), "no secret a, b,") {
 		t.Errorf("bound to what is not there: %v", err)
 	}
