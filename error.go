@@ -46,6 +46,7 @@ const (
 	CodeUnknownRelease      Code = "unknown_release"
 	CodeUnknownComponent    Code = "unknown_component"
 	CodeUnknownBundle       Code = "unknown_bundle"
+	CodeUnknownQueue        Code = "unknown_queue"
 	CodeUnknownSecret       Code = "unknown_secret"
 	CodeNoRoute             Code = "no_route"
 	CodeMethodNotAllowed    Code = "method_not_allowed"
@@ -65,6 +66,7 @@ const (
 	CodeFrozen              Code = "frozen"
 	CodeTooLarge            Code = "too_large"
 	CodeThrottled           Code = "throttled"
+	CodeQueueFull           Code = "queue_full"
 	CodeUnavailable         Code = "unavailable"
 	CodeAppStopped          Code = "app_stopped"
 	CodeNoHealthyInstance   Code = "no_healthy_instance"
@@ -97,6 +99,7 @@ var kinds = map[Code]Kind{
 	CodeUnknownRelease:      KindNotFound,
 	CodeUnknownComponent:    KindNotFound,
 	CodeUnknownBundle:       KindNotFound,
+	CodeUnknownQueue:        KindNotFound,
 	CodeUnknownSecret:       KindNotFound,
 	CodeNoRoute:             KindNotFound,
 	CodeMethodNotAllowed:    KindInvalid,
@@ -116,6 +119,7 @@ var kinds = map[Code]Kind{
 	CodeFrozen:              KindConflict,
 	CodeTooLarge:            KindTooLarge,
 	CodeThrottled:           KindThrottled,
+	CodeQueueFull:           KindThrottled,
 	CodeUnavailable:         KindUnavailable,
 	CodeAppStopped:          KindUnavailable,
 	CodeNoHealthyInstance:   KindUnavailable,

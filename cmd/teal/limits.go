@@ -8,25 +8,35 @@ import (
 	"teal/internal/cli"
 	"teal/internal/event"
 	"teal/internal/gateway"
+	"teal/internal/queue"
 )
+
+// limits is what the server was told about its limits.
+type limits struct {
+	gateway gateway.Limits
+	events  event.Limits
+	queues  queue.Limits
+}
 
 // parseLimits returns what the server was told about its limits; of two values for
 // one of them the later.
-func parseLimits(given []cli.Limit) (l gateway.Limits, events event.Limits, err error) {
+func parseLimits(given []cli.Limit) (l limits, err error) {
 	for _, limit := range given {
 		name, value := limit.Name, limit.Value
 		switch {
 		case slices.Contains(event.LimitNames(), name):
-			err = events.SetLimit(name, value)
+			err = l.events.SetLimit(name, value)
+		case slices.Contains(queue.LimitNames(), name):
+			err = l.queues.SetLimit(name, value)
 		case slices.Contains(gateway.LimitNames(), name):
-			err = l.SetLimit(name, value)
+			err = l.gateway.SetLimit(name, value)
 		default:
-			names := append(gateway.LimitNames(), event.LimitNames()...)
+			names := slices.Concat(gateway.LimitNames(), event.LimitNames(), queue.LimitNames())
 			err = teal.Errorf(teal.CodeInvalidInput, "there is no limit %q; there are %s", name, strings.Join(names, ", "))
 		}
 		if err != nil {
-			return l, events, teal.Errorf(teal.CodeInvalidInput, "%s: %w", limit.Where, err)
+			return l, teal.Errorf(teal.CodeInvalidInput, "%s: %w", limit.Where, err)
 		}
 	}
-	return l, events, nil
+	return l, nil
 }

@@ -18,7 +18,6 @@ import (
 
 	"teal/internal/cli"
 	"teal/internal/daemon"
-	"teal/internal/event"
 	"teal/internal/gateway/accesslog"
 	"teal/internal/gateway/certificate"
 	"teal/internal/logs"
@@ -58,7 +57,7 @@ func guard() int {
 }
 
 func serve(ctx context.Context, o cli.ServeOptions) error {
-	edge, events, err := edgeOf(o.Edge)
+	edge, bounds, err := edgeOf(o.Edge)
 	if err != nil || o.CheckOnly {
 		return errors.Join(err, checkCertificates(edge))
 	}
@@ -78,7 +77,8 @@ func serve(ctx context.Context, o cli.ServeOptions) error {
 	server := daemon.New(daemon.Config{
 		Data: o.Data, HTTP: o.HTTP, Admin: o.Admin, AdminTLS: o.AdminTLS || reachable(sockets, o), AdminHost: o.AdminHost, Sockets: sockets, Version: o.Version,
 		Override: within(o.OverrideFrom), Trusted: within(o.TrustedProxy), MaxBundle: o.MaxBundle, SecretsKeyCommand: o.SecretsKeyCommand, Edge: edge,
-		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: events},
+		AWS:    daemon.AWS{Region: o.AWS.Region, Account: o.AWS.Account, Buckets: o.AWS.Buckets, URLDomain: o.AWS.URLDomain, Events: bounds.events},
+		Queues: bounds.queues,
 		Guard:  []string{self, daemon.GuardArgument},
 		Logger: logger, LogLost: log.Lost,
 	})
@@ -93,18 +93,19 @@ func missing(lines int64) []byte {
 	return line.Bytes()
 }
 
-func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, event.Limits, error) {
+func edgeOf(o cli.EdgeOptions) (daemon.EdgeConfig, limits, error) {
 	c := daemon.EdgeConfig{HTTPS: o.HTTPS, Folders: o.Folders, AccessLog: o.AccessLog, Format: accesslog.Format(o.Format), Sample: o.Sample, Underscores: o.Underscores}
 	for _, pair := range o.Certificates {
 		c.Certificates = append(c.Certificates, certificate.Pair(pair))
 	}
-	var events event.Limits
+	var bounds limits
 	var err error
 	if c.ACME, err = authorityOf(o); err != nil {
-		return c, events, err
+		return c, bounds, err
 	}
-	c.Limits, events, err = parseLimits(o.Limits)
-	return c, events, err
+	bounds, err = parseLimits(o.Limits)
+	c.Limits = bounds.gateway
+	return c, bounds, err
 }
 
 // within returns whether an address is in one of the networks.

@@ -35,6 +35,14 @@ type Problem struct {
 // Error returns the sentence for people.
 func (p *Problem) Error() string { return p.Detail }
 
+// GetHeaders implements [huma.HeadersError].
+func (p *Problem) GetHeaders() http.Header {
+	if p.Code == teal.CodeQueueFull {
+		return http.Header{"Retry-After": {"1"}}
+	}
+	return nil
+}
+
 // GetStatus returns the HTTP status.
 func (p *Problem) GetStatus() int { return p.Status }
 

@@ -76,6 +76,16 @@ var rights = map[string]right{
 	"delete-app": deploy,
 	"invoke":     call,
 
+	"list-queues":       look,
+	"get-queue":         look,
+	"list-dead-letters": look,
+	"redrive-queue":     operate,
+	"purge-queue":       operate,
+	"send-messages":     call,
+	"receive-messages":  call,
+	"finish-messages":   call,
+	"extend-messages":   call,
+
 	"list-secrets":  names,
 	"set-secret":    deploy,
 	"remove-secret": deploy,
@@ -160,7 +170,7 @@ func appOf(op huma.Operation, ctx huma.Context) string {
 
 // noteOf returns what the path says besides the app.
 func noteOf(op huma.Operation, ctx huma.Context) string {
-	for _, name := range []string{"alias", "key", "name"} {
+	for _, name := range []string{"alias", "key", "name", "queue"} {
 		if strings.Contains(op.Path, "{"+name+"}") {
 			return ctx.Param(name)
 		}

@@ -69,10 +69,13 @@ func made(t *testing.T, tokens *access.Tokens, want teal.Token) string {
 // least is what each operation needs. It stands here a second time, in words that a
 // person can go through: a right that is given away by a slip must not pass.
 var least = map[teal.TokenRole]string{
-	teal.RoleViewer:   "list-apps get-status list-versions get-version list-aliases list-alias-changes list-releases get-release read-intervals read-logs watch-events watch-all-events list-alerts read-audit who-am-i create-console-code",
-	teal.RoleOperator: "pause resume approve abort rollback freeze-app unfreeze-app stop-app start-app",
-	teal.RoleDeployer: "has-bundle put-bundle deploy promote set-alias delete-app invoke list-secrets set-secret remove-secret",
-	teal.RoleAdmin:    "set-record-aside list-tokens create-token revoke-token",
+	teal.RoleViewer: "list-apps get-status list-versions get-version list-aliases list-alias-changes list-releases get-release read-intervals read-logs watch-events watch-all-events list-alerts read-audit who-am-i create-console-code " +
+		"list-queues get-queue list-dead-letters",
+	teal.RoleOperator: "pause resume approve abort rollback freeze-app unfreeze-app stop-app start-app " +
+		"redrive-queue purge-queue",
+	teal.RoleDeployer: "has-bundle put-bundle deploy promote set-alias delete-app invoke list-secrets set-secret remove-secret " +
+		"send-messages receive-messages finish-messages extend-messages",
+	teal.RoleAdmin: "set-record-aside list-tokens create-token revoke-token",
 }
 
 func needed(t *testing.T, id string) teal.TokenRole {
@@ -94,7 +97,7 @@ func TestRolesOfEveryOperation(t *testing.T) {
 	t.Parallel()
 	c, secrets, tokens := withTokens(t, apitest.New(), nil)
 	stranger := made(t, tokens, teal.Token{Name: "stranger", Role: teal.RoleDeployer, Apps: []string{"other"}})
-	fill := strings.NewReplacer("{app}", "shop", "{id}", "shop-1", "{alias}", "canary", "{version}", "1", "{digest}", "sha256:"+strings.Repeat("a", 64), "{key}", "apps.shop.app", "{name}", "nobody", "{token}", "x")
+	fill := strings.NewReplacer("{app}", "shop", "{id}", "shop-1", "{alias}", "canary", "{version}", "1", "{digest}", "sha256:"+strings.Repeat("a", 64), "{key}", "apps.shop.app", "{queue}", "orders", "{name}", "nobody", "{token}", "x")
 	for _, o := range operations(t, c) {
 		if o.own {
 			continue

@@ -23,6 +23,8 @@ type Config struct {
 	Logs    Logs
 	// Access knows the tokens. Without it every request that needs one is refused.
 	Access *access.Tokens
+	// Queues are message queues; nil: there is no such interface.
+	Queues Queues
 	// Secrets are those of apps; nil: there are none.
 	Secrets *secret.Secrets
 	// Audit is where orders are noted; nil: nowhere.
@@ -148,6 +150,9 @@ func (s *Server) registerAll() {
 	s.registerSecrets()
 	s.registerAudit()
 	s.registerConsole()
+	if s.cfg.Queues != nil {
+		s.registerQueues()
+	}
 	s.registerOpen()
 	if s.cfg.Metrics != nil {
 		s.mux.Handle("GET /metrics", s.permitted(teal.RoleViewer, s.cfg.Metrics))

@@ -57,13 +57,17 @@ var designed = rules{
 		"internal/atomicfile": {},
 		"internal/await":      {}, // for tests: waits with a limit
 		// What nodes say of themselves: it knows no gateway and no environment.
+		"internal/backoff": {},
 		"internal/cluster": {"internal/keylock", "internal/store"},
 		"internal/cron":    {},
 		// What a server keeps is made whole where it can be, and what cannot is reported.
 		"internal/datadir": {"internal/atomicfile", "internal/doctor", "internal/pinned", "internal/store/natskv"},
 		"internal/doctor":  {},
 		// The queue knows no function: what an event is about is its worker's.
-		"internal/event":    {"internal/doctor", "internal/store"},
+		"internal/event": {"internal/backoff", "internal/doctor", "internal/priority", "internal/store"},
+		// Nor does a queue know who works on its messages.
+		"internal/queue":    {"internal/backoff", "internal/doctor", "internal/priority", "internal/store"},
+		"internal/priority": {},
 		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1", "internal/removal"},
 		"internal/gateway":  {"internal/http1", "internal/http2"},
@@ -74,7 +78,7 @@ var designed = rules{
 		// Lambda's domain asks apps, aliases and environments of its own seams: it
 		// imports neither the engine nor what runs things. The API's shapes are what it
 		// answers, the gateway's claims what a call holds.
-		"internal/lambda":    {"internal/access", "internal/api", "internal/artifact", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
+		"internal/lambda":    {"internal/access", "internal/api", "internal/artifact", "internal/backoff", "internal/event", "internal/function", "internal/gateway", "internal/keylock", "internal/logs", "internal/store"},
 		"internal/logs":      {},
 		"internal/meter":     {"internal/gateway", "internal/release"}, // who is measured, and who asks
 		"internal/manifest":  {"internal/cron", "internal/yamltree"},   // what a freeze window must look like
@@ -114,7 +118,7 @@ var designed = rules{
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/meter", "internal/queue", "internal/release", "internal/routing", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},

@@ -30,6 +30,7 @@ var texts = map[string]func(*script){
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"console": textsOfConsole, "login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
+	"queue": textsOfQueue,
 }
 
 // Seen red with a sentence changed, and with a command of the program left out of
@@ -1321,4 +1322,26 @@ func textsOfCompletion(s *script) {
 	s.title("Help")
 	s.teal("completion", "--help")
 	s.teal("completion", "bash", "--help")
+}
+
+func textsOfQueue(s *script) {
+	s.title("Help")
+	s.teal("queue", "--help")
+	s.teal("queue", "redrive", "--help")
+	s.scene("No queue")
+	s.teal("queue", "list")
+	s.teal("queue", "show", "orders")
+	s.scene("A queue with a dead letter")
+	version := teal.VersionRef(7)
+	s.fake.SetQueue(api.QueueView{Name: "orders", Waiting: 120, Delayed: 2, InFlight: 10, Bytes: 3 * teal.MiB, Oldest: teal.Duration(92 * time.Second), SentRate: 10, DoneRate: 4.25},
+		api.DeadLetter{ID: "6f1c3c9e-8a53-4d0b-9a35-1f0a5a5d7e11", Body: "{\"order\": 4711}", DiedAt: s.fake.Now(), Reason: "KeyError: 'price'", Failures: 4, App: "shop", Version: &version},
+		api.DeadLetter{ID: "0a2d8f1b-51a4-4a7e-8a0e-6f3f3e0c9d20", Body: "<order/>", DiedAt: s.fake.Now(), Reason: "nobody has finished it within 4d"})
+	s.teal("queue", "list")
+	s.teal("queue", "show", "orders")
+	s.teal("queue", "redrive", "orders", "6f1c3c9e-8a53-4d0b-9a35-1f0a5a5d7e11")
+	s.teal("queue", "redrive", "orders")
+	s.teal("queue", "show", "orders")
+	s.teal("queue", "purge", "orders")
+	s.teal("queue", "purge", "orders", "--yes")
+	s.teal("queue", "purge", "orders", "--dead", "--yes")
 }

@@ -355,3 +355,64 @@ func set(query url.Values, key, value string) {
 		query.Set(key, value)
 	}
 }
+
+// Queues returns the queues of the server, by name.
+func (c *Client) Queues(ctx context.Context) ([]api.QueueView, error) {
+	var out api.QueueList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"queues"}}, nil, &out)
+	return out.Queues, err
+}
+
+// Queue returns one queue.
+func (c *Client) Queue(ctx context.Context, name string) (api.QueueView, error) {
+	var out api.QueueView
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"queues", name}}, nil, &out)
+	return out, err
+}
+
+// DeadLetters returns the newest dead letters of a queue.
+func (c *Client) DeadLetters(ctx context.Context, name string, most int) ([]api.DeadLetter, error) {
+	var out api.DeadLetterList
+	err := c.call(ctx, request{method: http.MethodGet, path: []string{"queues", name, "dead"}, query: url.Values{"limit": {strconv.Itoa(most)}}}, nil, &out)
+	return out.Dead, err
+}
+
+// SendMessages sends messages to a queue; all are on the disk when it returns.
+func (c *Client) SendMessages(ctx context.Context, name string, messages []api.MessageBody) ([]api.SentMessage, error) {
+	var out api.SentList
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "messages"}}, struct {
+		Messages []api.MessageBody `json:"messages"`
+	}{messages}, &out)
+	return out.Messages, err
+}
+
+// ReceiveMessages receives messages of a queue.
+func (c *Client) ReceiveMessages(ctx context.Context, name string, r api.ReceiveBody) ([]api.ReceivedMessage, error) {
+	var out api.ReceivedList
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "receive"}}, r, &out)
+	return out.Messages, err
+}
+
+// FinishMessages says what became of messages that were received.
+func (c *Client) FinishMessages(ctx context.Context, name string, results []api.MessageResult) error {
+	return c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "results"}}, api.FinishBody{Results: results}, nil)
+}
+
+// ExtendMessages has received messages stay their receiver's for longer.
+func (c *Client) ExtendMessages(ctx context.Context, name string, body api.ExtendBody) error {
+	return c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "extend"}}, body, nil)
+}
+
+// RedriveQueue puts dead letters back, those that are named, or all, and returns how many.
+func (c *Client) RedriveQueue(ctx context.Context, name string, ids []string) (int, error) {
+	var out api.MessageCount
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "redrive"}}, api.RedriveBody{Messages: ids}, &out)
+	return out.Messages, err
+}
+
+// PurgeQueue removes what waits in a queue, or its dead letters, and returns how many.
+func (c *Client) PurgeQueue(ctx context.Context, name string, dead bool) (int, error) {
+	var out api.MessageCount
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"queues", name, "purge"}}, api.PurgeBody{Dead: dead}, &out)
+	return out.Messages, err
+}

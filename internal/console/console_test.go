@@ -50,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := api.New(api.Config{Control: w.fake, Logs: w.fake, Bundles: apitest.NewBundles(), Access: w.tokens, Codes: w.codes, Audit: audit})
+	server := api.New(api.Config{Control: w.fake, Logs: w.fake, Bundles: apitest.NewBundles(), Access: w.tokens, Codes: w.codes, Audit: audit, Queues: w.fake.Messages()})
 	pages := console.New(console.Config{As: server.As, Access: w.tokens, Codes: w.codes, Every: 20 * time.Millisecond, Now: w.fake.Now})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 2)
@@ -674,5 +674,74 @@ func TestAReleaseAsOneFile(t *testing.T) {
 		if err := console.WriteRelease(&document, view, []byte(broken), w.now()); err != nil || !strings.Contains(document.String(), "Release shop-2") {
 			t.Errorf("%q: %v", broken, err)
 		}
+	}
+}
+
+// Each order that makes sense somewhere is offered there, says what it means, and is given.
+func TestEveryOrderIsGiven(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.shop()
+	b := w.browser()
+	b.signIn(apitest.Token)
+	give := func(name string, form url.Values) {
+		t.Helper()
+		if !strings.Contains(b.get("/apps/shop").body, "/console/apps/shop/order/"+name+`"`) {
+			t.Errorf("%s is not offered", name)
+		}
+		b.order("shop", name, form)
+		if a := b.get("/apps/shop"); !strings.Contains(a.body, ": done, and in the audit") {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	give("freeze", url.Values{"why": {"friday"}})
+	give("unfreeze", url.Values{})
+	give("stop", url.Values{"why": {"night"}})
+	give("start", url.Values{})
+	stepped := func(round string) {
+		t.Helper()
+		policy := teal.DefaultPolicy()
+		policy.Steps = []teal.Step{{Weight: teal.Percent(10), Approval: true}}
+		spec := teal.Spec{App: "shop", Components: map[string]teal.Component{"web": {Upstream: &teal.Upstream{URLs: []string{"http://127.0.0.1:1"}, Health: teal.Health{Path: "/" + round}}}}}
+		if _, err := w.fake.Deploy(t.Context(), api.Deploy{Spec: spec, Policy: policy, Release: true, By: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		w.fake.Provision("shop")
+		w.fake.Step("shop")
+		w.fake.Wait("shop")
+	}
+	stepped("two")
+	give("promote", url.Values{})
+	give("abort", url.Values{"why": {"no"}})
+	stepped("three")
+	give("approve", url.Values{"why": {"well"}})
+	give("pause", url.Values{})
+	give("resume", url.Values{})
+	give("rollback", url.Values{})
+}
+
+// Dead letters are looked at, and put back by who may.
+func TestQueuesInTheConsole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fake.SetQueue(api.QueueView{Name: "orders", Waiting: 3}, api.DeadLetter{ID: "m1", Body: "<b>4711</b>", Reason: "no <price>", Failures: 4, DiedAt: w.now()})
+	b, viewer := w.signedIn(teal.RoleOperator), w.signedIn(teal.RoleViewer)
+	if a := b.get("/queues"); !strings.Contains(a.body, "/console/queues/orders") {
+		t.Errorf("%s", a.body)
+	}
+	if a := b.get("/queues/orders"); !strings.Contains(a.body, "no &lt;price&gt;") || strings.Contains(a.body, "<b>4711") || !strings.Contains(a.body, "Redrive…") {
+		t.Errorf("%s", a.body)
+	}
+	if a := viewer.get("/queues/orders"); strings.Contains(a.body, "Redrive…") || viewer.get("/queues/orders/redrive").status != http.StatusForbidden {
+		t.Errorf("a viewer may redrive: %s", a.body)
+	}
+	confirm := b.get("/queues/orders/redrive")
+	csrf := csrfPattern.FindAllStringSubmatch(confirm.body, -1)
+	b.ask(http.MethodPost, "/queues/orders/redrive", url.Values{"csrf": {csrf[0][1]}})
+	if a := b.get("/queues/orders"); !strings.Contains(a.body, "1 dead letter put back: done") {
+		t.Errorf("%s", a.body)
+	}
+	if a := b.get("/queues/nope"); a.status != http.StatusNotFound {
+		t.Errorf("%d", a.status)
 	}
 }

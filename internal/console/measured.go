@@ -118,10 +118,24 @@ func drawSides(intervals []teal.Interval, r api.ReleaseView) (failed, latency te
 		}
 	}
 	names := [2]string{teal.VersionName(r.From) + " (current)", teal.VersionName(r.To) + " (new)"}
-	draw := func(title string, n int, unit func(float64) string) template.HTML {
-		return chart{Title: title, At: at, Unit: unit, Lines: []line{{names[0], "current", current[n]}, {names[1], "new", next[n]}}}.draw()
+	draw := func(title string, n int, unit func(float64) string, limit float64) template.HTML {
+		c := chart{Title: title, At: at, Unit: unit, Limit: limit, Lines: []line{{names[0], "current", current[n]}, {names[1], "new", next[n]}}}
+		if limit > 0 {
+			c.LimitName = "limit " + unit(limit)
+		}
+		return c.draw()
 	}
-	return draw("share of errors", 0, api.Percent), draw("99th percentile of latency", 1, describe.Milliseconds)
+	share, p99 := limitsOf(r.Policy)
+	return draw("share of errors", 0, api.Percent, share), draw("99th percentile of latency", 1, describe.Milliseconds, p99)
+}
+
+// limitsOf returns the limits of a policy that are in force besides the comparison, as a
+// share and in milliseconds; 0 for none.
+func limitsOf(p api.PolicyView) (share, p99 float64) {
+	if p.Judge.ErrorRate != nil {
+		share = float64(*p.Judge.ErrorRate) / float64(teal.All)
+	}
+	return share, p.Judge.Latency.P99.Std().Seconds() * 1e3
 }
 
 // figures are the share of errors and the latency; NaN where nothing was answered.

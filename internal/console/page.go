@@ -58,6 +58,7 @@ type frame struct {
 	Role      teal.TokenRole
 	Notice    notice
 	Live      string // where its changes come from, "" for a page without
+	Queues    bool   // they may be looked at
 	Order     bool   // rolling the app back is offered
 	Now       time.Time
 }
@@ -82,7 +83,7 @@ func (c *Console) page(make maker) http.HandlerFunc {
 func (c *Console) show(w http.ResponseWriter, r *http.Request, v *viewer, status int, p page) {
 	f := frame{
 		page: p, CSRF: v.session.csrf, Who: v.caller.Name, Role: v.caller.Role, Notice: v.session.told(),
-		Order: p.App != "" && v.may("rollback", p.App), Now: c.cfg.Now(),
+		Order: p.App != "" && v.may("rollback", p.App), Queues: v.may("list-queues", ""), Now: c.cfg.Now(),
 	}
 	if !p.Still {
 		f.Live = r.URL.RequestURI()

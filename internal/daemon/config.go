@@ -8,6 +8,7 @@ import (
 
 	"teal"
 	"teal/internal/lease"
+	"teal/internal/queue"
 	"teal/internal/store"
 	"teal/internal/systemd"
 )
@@ -43,6 +44,7 @@ type Config struct {
 	// kernel's queue meanwhile. 0 is the default of 10 s.
 	RecoveryPatience time.Duration
 	AWS              AWS
+	Queues           queue.Limits
 
 	// around, where set, is what the store is seen through. Tests have it stall.
 	around func(store.KV) store.KV

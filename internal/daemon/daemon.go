@@ -35,6 +35,7 @@ import (
 	"teal/internal/notify"
 	"teal/internal/pinned"
 	"teal/internal/process"
+	"teal/internal/queue"
 	"teal/internal/recording"
 	"teal/internal/release"
 	"teal/internal/retention"
@@ -128,6 +129,7 @@ type running struct {
 	node      *cluster.Node
 	routes    *routing.Gateway
 	events    *event.Queue
+	queues    *queue.Broker
 	journal   routing.Journal
 	router    *routing.Router
 	manager   *environment.Manager
@@ -219,10 +221,11 @@ func (s *running) assemble(ctx context.Context) error {
 	}
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
+	s.queues = queue.New(queue.Config{KV: kv, Limits: cfg.Queues, Logger: cfg.Logger, Alerts: s.alerts})
 	roles := control.NewRoles(s.index, s.router)
 	s.meter = meter.New(meter.Config{
 		Slot: fleet.Slot, Role: roles.Of, Running: fleet.All, Releases: roles.Releases,
-		Alerts: s.alerts.List, Lost: s.telemetry().lost, Disk: func() meter.Disk { return diskGauges(s.db.Health()) },
+		Alerts: s.alerts.List, Lost: s.telemetry().lost, Disk: func() meter.Disk { return diskGauges(s.db.Health()) }, Queues: control.QueueGauges(s.queues),
 	})
 	s.manager = environment.New(environment.Config{
 		Fleet:   fleet,
@@ -310,7 +313,7 @@ func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances
 	})
 	s.deletions = retention.NewApps(retention.AppsConfig{
 		KV: s.index.KV(), Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager,
-		Events: s.events, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
+		Events: retention.Waiting{s.events, s.queues}, Unversioned: s.lambdaRecords, Garbage: s.garbage, Tombstones: tombstones,
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Alerts: s.alerts, Logger: logger,
 		StateDir: s.data.Join(datadir.State), Boundary: boundary(logger),
 	})
@@ -323,7 +326,7 @@ func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances
 	})
 	s.assembleLambda(activator, minInstances, zips)
 	s.retention = retention.NewVersions(retention.VersionsConfig{
-		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: s.events,
+		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: retention.Waiting{s.events, s.queues},
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Logger: logger, Forgotten: s.lambda.VersionForgotten,
 	})
 }
@@ -363,6 +366,7 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("audit", s.audit.Run)
 	parts.Start("secrets", s.secrets.Run)
 	parts.Start("node", s.node.Run)
+	parts.Start("queues", s.queues.Run)
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
 	for _, ready := range []<-chan struct{}{s.routes.Ready(), s.manager.Recovered()} {
@@ -442,7 +446,7 @@ func (s *running) newAdmin() (*api.Server, *console.Console) {
 	attempts, codes := access.NewAttempts(nil), access.NewCodes(nil)
 	server := api.New(api.Config{
 		AWS:     s.lambdaAPI(),
-		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets,
+		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets, Queues: control.Queues(s.queues),
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
 		Attempts: attempts, Codes: codes,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/backoff"
 	"teal/internal/doctor"
 	"teal/internal/store"
 )
@@ -219,7 +220,7 @@ func (q *Queue) load(ctx context.Context) {
 				Remedy: "see what is wrong with the store; it is tried again by itself",
 			})
 		}
-		q.sleep(ctx, time.Now().Add(Backoff(failures)))
+		q.sleep(ctx, time.Now().Add(backoff.After(failures)))
 	}
 }
 
@@ -294,7 +295,7 @@ func (q *Queue) attempt(ctx context.Context, worker Worker, p pending) {
 // postpone has an event that could not be read looked at later.
 func (q *Queue) postpone(p pending, err error) {
 	p.failures++
-	wait := Backoff(p.failures)
+	wait := backoff.After(p.failures)
 	q.logger.Error("an event cannot be read; it is tried again", "app", p.key.App, "request", p.key.Name, "in", wait, "error", err)
 	p.due = time.Now().Add(wait)
 	q.mu.Lock()
@@ -331,8 +332,8 @@ func (q *Queue) recordOutcome(ctx context.Context, record store.Record[Event], n
 		if ctx.Err() != nil {
 			return done
 		}
-		q.logger.Error("what has become of an event cannot be written; it is tried again", "app", key.App, "request", key.Name, "in", Backoff(failures), "error", err)
-		wait := time.NewTimer(Backoff(failures))
+		q.logger.Error("what has become of an event cannot be written; it is tried again", "app", key.App, "request", key.Name, "in", backoff.After(failures), "error", err)
+		wait := time.NewTimer(backoff.After(failures))
 		select {
 		case <-ctx.Done():
 		case <-wait.C:

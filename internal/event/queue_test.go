@@ -78,15 +78,6 @@ func TestQueue(t *testing.T) {
 	})
 }
 
-func TestPauses(t *testing.T) {
-	t.Parallel()
-	for refusals, want := range map[int]time.Duration{1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 1000: 5 * time.Minute} {
-		if got := Backoff(refusals); got != want {
-			t.Errorf("after %d refusals: %v, want %v", refusals, got, want)
-		}
-	}
-}
-
 // An event that the store has and the queue has not, as after a write that came late,
 // is worked on when it is sent again; one that cannot be read takes no place. Seen
 // red with ErrExists answered by nothing else than nil: "worked on 0", "1 left".

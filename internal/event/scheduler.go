@@ -1,9 +1,9 @@
 package event
 
 import (
-	"container/heap"
 	"time"
 
+	"teal/internal/priority"
 	"teal/internal/store"
 )
 
@@ -23,14 +23,14 @@ type pending struct {
 // wait. It is not safe for concurrent use.
 type scheduler struct {
 	known     map[store.SideKey]bool // what waits
-	delayed   *priorityQueue[pending]
-	functions map[Function]*functionQueue    // those with events that are due, or running
-	runnable  *priorityQueue[*functionQueue] // those with a due event and capacity for it
+	delayed   *priority.Queue[pending]
+	functions map[Function]*functionQueue     // those with events that are due, or running
+	runnable  *priority.Queue[*functionQueue] // those with a due event and capacity for it
 }
 
 // functionQueue is the due events of one function, the oldest first.
 type functionQueue struct {
-	due      *priorityQueue[pending]
+	due      *priority.Queue[pending]
 	running  int  // events
 	runnable bool // in scheduler.runnable
 }
@@ -38,8 +38,8 @@ type functionQueue struct {
 func newScheduler() scheduler {
 	return scheduler{
 		known: map[store.SideKey]bool{}, functions: map[Function]*functionQueue{},
-		delayed:  &priorityQueue[pending]{less: func(a, b pending) bool { return a.due.Before(b.due) }},
-		runnable: &priorityQueue[*functionQueue]{less: func(a, b *functionQueue) bool { return a.due.items[0].since.Before(b.due.items[0].since) }},
+		delayed:  priority.New(func(a, b pending) bool { return a.due.Before(b.due) }),
+		runnable: priority.New(func(a, b *functionQueue) bool { return a.due.First().since.Before(b.due.First().since) }),
 	}
 }
 
@@ -47,21 +47,21 @@ func newScheduler() scheduler {
 func (s *scheduler) add(p pending) {
 	if !s.known[p.key] {
 		s.known[p.key] = true
-		heap.Push(s.delayed, p)
+		s.delayed.Push(p)
 	}
 }
 
 // next takes the oldest event that is due and whose function has capacity.
 func (s *scheduler) next(now time.Time) (p pending, ok bool) {
-	for s.delayed.Len() > 0 && !s.delayed.items[0].due.After(now) {
-		s.arrive(heap.Pop(s.delayed).(pending))
+	for s.delayed.Len() > 0 && !s.delayed.First().due.After(now) {
+		s.arrive(s.delayed.Pop())
 	}
 	if s.runnable.Len() == 0 {
 		return pending{}, false
 	}
-	q := heap.Pop(s.runnable).(*functionQueue)
+	q := s.runnable.Pop()
 	q.runnable = false
-	p = heap.Pop(q.due).(pending)
+	p = q.due.Pop()
 	delete(s.known, p.key)
 	q.running++
 	s.offer(q)
@@ -72,15 +72,15 @@ func (s *scheduler) next(now time.Time) (p pending, ok bool) {
 func (s *scheduler) arrive(p pending) {
 	q := s.functions[p.function]
 	if q == nil {
-		q = &functionQueue{due: &priorityQueue[pending]{less: func(a, b pending) bool { return a.since.Before(b.since) }}}
+		q = &functionQueue{due: priority.New(func(a, b pending) bool { return a.since.Before(b.since) })}
 		s.functions[p.function] = q
 	}
-	heap.Push(q.due, p)
+	q.due.Push(p)
 	switch {
 	case !q.runnable:
 		s.offer(q)
-	case q.due.items[0].key == p.key: // the queue has another head now, by which runnable is ordered
-		heap.Init(s.runnable)
+	case q.due.First().key == p.key: // the queue has another head now, by which runnable is ordered
+		s.runnable.Reorder()
 	}
 }
 
@@ -88,7 +88,7 @@ func (s *scheduler) arrive(p pending) {
 func (s *scheduler) offer(q *functionQueue) {
 	if q.due.Len() > 0 && q.running < atOncePerFunction {
 		q.runnable = true
-		heap.Push(s.runnable, q)
+		s.runnable.Push(q)
 	}
 }
 
@@ -106,30 +106,8 @@ func (s *scheduler) done(function Function) {
 
 // wakeAt returns when the next event is due, at the latest as given.
 func (s *scheduler) wakeAt(latest time.Time) time.Time {
-	if s.delayed.Len() > 0 && s.delayed.items[0].due.Before(latest) {
-		return s.delayed.items[0].due
+	if s.delayed.Len() > 0 && s.delayed.First().due.Before(latest) {
+		return s.delayed.First().due
 	}
 	return latest
-}
-
-// priorityQueue is a heap whose first item is the least.
-type priorityQueue[T any] struct {
-	items []T
-	less  func(a, b T) bool
-}
-
-func (p *priorityQueue[T]) Len() int           { return len(p.items) }
-func (p *priorityQueue[T]) Less(i, j int) bool { return p.less(p.items[i], p.items[j]) }
-func (p *priorityQueue[T]) Swap(i, j int)      { p.items[i], p.items[j] = p.items[j], p.items[i] }
-
-// Push implements [heap.Interface].
-func (p *priorityQueue[T]) Push(x any) { p.items = append(p.items, x.(T)) }
-
-// Pop implements [heap.Interface].
-func (p *priorityQueue[T]) Pop() any {
-	last := len(p.items) - 1
-	item := p.items[last]
-	var zero T
-	p.items[last], p.items = zero, p.items[:last]
-	return item
 }

@@ -14,6 +14,7 @@ import (
 
 	"teal"
 	"teal/internal/api/awslambda"
+	"teal/internal/backoff"
 	"teal/internal/event"
 )
 
@@ -81,7 +82,7 @@ func (w *worker) Work(ctx context.Context, e event.Event) (next event.Event, don
 	// There was no room, or something here failed: that is not the function's
 	// fault and does not count.
 	e.Refusals++
-	e.NotBefore = time.Now().Add(event.Backoff(e.Refusals))
+	e.NotBefore = time.Now().Add(backoff.After(e.Refusals))
 	return e, false
 }
 
@@ -216,7 +217,7 @@ func (w *worker) deliver(ctx context.Context, e event.Event) (next event.Event, 
 		return e, true
 	}
 	e.Refusals++
-	e.NotBefore = time.Now().Add(event.Backoff(e.Refusals))
+	e.NotBefore = time.Now().Add(backoff.After(e.Refusals))
 	return e, false
 }
 

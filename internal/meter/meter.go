@@ -32,6 +32,8 @@ type Config struct {
 	Lost func() map[string]int64
 	// Disk returns how the disk of the store is. Nil: it is not shown.
 	Disk func() Disk
+	// Queues returns what waits in queues. Nil: nothing is shown.
+	Queues func() []Queue
 }
 
 // Disk is how the disk is that records are kept on; sizes are in bytes.

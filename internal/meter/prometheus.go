@@ -60,7 +60,7 @@ var _ prometheus.Collector = (*Meter)(nil)
 
 // Describe implements [prometheus.Collector].
 func (m *Meter) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc, instancesDesc, restartsDesc, memoryDesc, cpuDesc, phaseDesc, waitingDesc} {
+	for _, d := range []*prometheus.Desc{requestsDesc, errorsDesc, durationDesc, inFlightDesc, alertsDesc, lostDesc, instancesDesc, restartsDesc, memoryDesc, cpuDesc, phaseDesc, waitingDesc, queueMessagesDesc, queueBytesDesc, queueOldestDesc, queueEventsDesc} {
 		to <- d
 	}
 	for _, d := range diskDescs {
@@ -73,6 +73,7 @@ func (m *Meter) Collect(to chan<- prometheus.Metric) {
 	m.collectAlerts(to)
 	m.collectLost(to)
 	m.collectDisk(to)
+	m.collectQueues(to)
 	m.collectRunning(to)
 	m.collectReleases(to)
 	for _, v := range m.list() {

@@ -40,6 +40,48 @@ type Events interface {
 	Forget(ctx context.Context, app string) error
 }
 
+// Waiting is several sorts of what waits for versions.
+type Waiting []Events
+
+var _ Events = Waiting{}
+
+// Needs implements [Events].
+func (w Waiting) Needs(app string) (numbers []int) {
+	for _, sort := range w {
+		numbers = append(numbers, sort.Needs(app)...)
+	}
+	return numbers
+}
+
+// Leave implements [Events].
+func (w Waiting) Leave(version store.VersionKey) (left func(), ok bool) {
+	var all []func()
+	left = func() {
+		for _, f := range all {
+			f()
+		}
+	}
+	for _, sort := range w {
+		one, ok := sort.Leave(version)
+		if !ok {
+			left()
+			return nil, false
+		}
+		all = append(all, one)
+	}
+	return left, true
+}
+
+// Forget implements [Events].
+func (w Waiting) Forget(ctx context.Context, app string) error {
+	for _, sort := range w {
+		if err := sort.Forget(ctx, app); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Unversioned is what names code besides the versions of apps: drafts and layers.
 type Unversioned interface {
 	DraftSpecs() []teal.Spec

@@ -7,7 +7,7 @@ import (
 )
 
 // pages are all that the console has of an app that is called web.
-var consolePages = []string{"/", "/apps/web", "/apps/web/logs", "/apps/web/history", "/apps/web/versions", "/audit", "/server", "/releases/web-2", "/apps/web/order/stop"}
+var consolePages = []string{"/", "/apps/web", "/apps/web/logs", "/apps/web/history", "/apps/web/versions", "/audit", "/queues", "/server", "/releases/web-2", "/apps/web/order/stop"}
 
 // A release is watched in a browser from its first step on: nobody reloads. It is paused
 // from there, resumed, and rolled back in two taps; a bad one is seen to go back by itself.

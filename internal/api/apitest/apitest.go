@@ -46,6 +46,7 @@ type Teal struct {
 	lines    []api.LogLine
 	more     chan struct{} // closed when a line is added
 	watchers map[*watcher]bool
+	queues   *Queues
 }
 
 type app struct {
@@ -69,6 +70,7 @@ func New() *Teal {
 		deleted:  map[string]bool{},
 		more:     make(chan struct{}),
 		watchers: map[*watcher]bool{},
+		queues:   newQueues(),
 	}
 }
 
@@ -153,6 +155,9 @@ func ServeOn(tb testing.TB, t *Teal, cfg api.Config, ln net.Listener) {
 	}
 	if cfg.Access == nil {
 		cfg.Access = Tokens(tb, access.Config{Now: t.Now})
+	}
+	if cfg.Queues == nil {
+		cfg.Queues = t.queues
 	}
 	if cfg.Secrets == nil {
 		cfg.Secrets = Secrets(tb, t)
