@@ -161,26 +161,24 @@ func (p Policy) WithRevisions(revisions map[string]int) Policy {
 
 // secrets looks at the variables that refer to secrets, beside those that have values.
 func (c *checker) secrets(path []string, refs map[string]SecretRef, env map[string]string) {
-	addf := func(format string, args ...any) { c.addf(path, format, args...) }
 	if len(refs) > MaxSecretRefs {
-		addf("refers to %d secrets; at most %d are allowed", len(refs), MaxSecretRefs)
+		c.addf(path, "refers to %d secrets; at most %d are allowed", len(refs), MaxSecretRefs)
 	}
 	for _, variable := range slices.Sorted(maps.Keys(refs)) {
+		at := append(slices.Clone(path), variable)
 		if !envPattern.MatchString(variable) {
-			addf("%q is not the name of an environment variable", variable)
+			c.addf(at, "%q is not the name of an environment variable", variable)
 		}
 		if ReservedEnv(variable) {
-			addf("%s is set by Teal and cannot be changed", variable)
+			c.addf(at, "%s is set by Teal and cannot be changed", variable)
 		}
 		if variable == "HOST" {
-			addf("HOST stands for its value in the arguments of commands, which everybody on the machine can see; give the secret another variable")
+			c.addf(at, "HOST stands for its value in the arguments of commands, which everybody on the machine can see; give the secret another variable")
 		}
 		if _, twice := env[variable]; twice {
-			addf("%s has a value and refers to a secret; write one of them", variable)
+			c.addf(at, "has a value and refers to a secret; write one of them")
 		}
-		if err := CheckName("secret", refs[variable].Name); err != nil {
-			addf("%s: %s", variable, err)
-		}
+		c.name("secret", refs[variable].Name, append(at, "secret")...)
 	}
 }
 

@@ -101,7 +101,7 @@ func TestVariablesOfSecretsAreChecked(t *testing.T) {
 		for _, p := range (teal.Spec{App: "shop", Components: map[string]teal.Component{"w": {Service: &s}}}).Check() {
 			found += p.String() + "\n"
 		}
-		if !strings.Contains(found, "services.w.env: ") || !strings.Contains(found, says) {
+		if !strings.Contains(found, "services.w.env."+variable) || !strings.Contains(found, says) {
 			t.Errorf("%s: %s", variable, found)
 		}
 	}

@@ -34,13 +34,16 @@ type releaseTask struct {
 }
 
 func (s releaseTask) newMask() *secret.Mask {
+	if s.examiner.cfg.Secrets == nil {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), maskPatience)
 	defer cancel()
 	refs := s.release.Policy.SecretRefs()
 	if spec, err := s.examiner.cfg.Versions.Spec(ctx, s.release.App, s.release.To); err == nil {
 		refs = append(refs, spec.SecretRefs()...)
 	}
-	if len(refs) == 0 || s.examiner.cfg.Secrets == nil {
+	if len(refs) == 0 {
 		return nil
 	}
 	return s.examiner.cfg.Secrets.Mask(ctx, s.release.App, refs)
