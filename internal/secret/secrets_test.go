@@ -588,40 +588,45 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Folders of an earlier server are removed, and what is somebody else's is left alone.
-// Seen red without removal.Tree in NewFolders, and without own.
+// Folders of a server that has ended are removed, those of one that runs, as in an upgrade,
+// and what is somebody else's are left alone. Seen red without removeLeft, without the
+// lock, and with a link followed.
 func TestFoldersOfAnEarlierServer(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "")
 	t.Setenv("RUNTIME_DIRECTORY", "")
-	name := fmt.Sprintf("teal-test-%d-%d", os.Getpid(), time.Now().UnixNano())
-	first, err := secret.NewFolders(name, t.TempDir())
-	if err != nil {
+	name, fallback := fmt.Sprintf("teal-test-%d-%d", os.Getpid(), time.Now().UnixNano()), t.TempDir()
+	server := func() (f secret.Folders, file string) {
+		t.Helper()
+		f, err := secret.NewFolders(name, fallback)
+		if err == nil {
+			file = filepath.Join(secret.Root(f), "file")
+			err = os.WriteFile(file, []byte("value"), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = f.Close() })
+		return f, file
+	}
+	there := func(file string) bool { _, err := os.Stat(file); return err == nil }
+	stranger := t.TempDir()
+	first, left := server()
+	secret.Die(first)
+	strange := filepath.Join(filepath.Dir(secret.Root(first)), name+"-secrets-strange")
+	if err := errors.Join(os.Symlink(stranger, strange), os.WriteFile(filepath.Join(stranger, "file"), nil, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	root := secret.Root(first)
-	if err := os.WriteFile(filepath.Join(root, "left"), []byte("over"), 0o600); err != nil {
-		t.Fatal(err)
+	t.Cleanup(func() { _ = os.Remove(strange) })
+	second, running := server()
+	third, newer := server()
+	if there(left) || !there(running) || !there(newer) || !there(filepath.Join(stranger, "file")) {
+		t.Errorf("of one that has ended: %t, of one that runs: %t, of a stranger: %t", there(left), there(running), there(filepath.Join(stranger, "file")))
 	}
-	second, err := secret.NewFolders(name, t.TempDir())
-	if err != nil {
-		t.Fatal(err)
+	if err := second.Close(); err != nil || there(running) || !there(newer) {
+		t.Errorf("closed: %v, %t, %t", err, there(running), there(newer))
 	}
-	if _, err := os.Stat(filepath.Join(secret.Root(second), "left")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("left over: %v", err)
-	}
-	if err := second.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if filepath.Dir(root) != "/dev/shm" {
-		t.Skipf("no folder in memory here: %s", root)
-	}
-	if err := os.Symlink(t.TempDir(), root); err != nil { // as a stranger might
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.Remove(root) })
-	fallback := t.TempDir()
-	if third, err := secret.NewFolders(name, fallback); err != nil || secret.Root(third) != filepath.Join(fallback, "secrets") {
-		t.Errorf("%v, %v", third, err)
+	if err := third.Close(); err != nil || there(newer) {
+		t.Errorf("closed: %v, %t", err, there(newer))
 	}
 }
 
