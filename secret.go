@@ -3,7 +3,6 @@ package teal
 import (
 	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -15,8 +14,9 @@ type Secret struct {
 	Revision int       `json:"revision"` // 1, 2, 3 …
 	SetAt    time.Time `json:"set_at"`
 	SetBy    string    `json:"set_by"`
-	Key      string    `json:"key"`    // the public half of the key that Sealed can be read with
-	Sealed   []byte    `json:"sealed"` // ciphertext, in the format of age
+	Key      string    `json:"key"`              // the public half of the key that Sealed can be read with
+	Binary   bool      `json:"binary,omitempty"` // it has a NUL byte, so no variable can hold it
+	Sealed   []byte    `json:"sealed"`           // ciphertext, in the format of age
 }
 
 // SecretRef is a secret that a variable of a program refers to.
@@ -74,8 +74,8 @@ func (c Component) withSecrets(refs map[string]SecretRef) Component {
 	return c
 }
 
-// SecretRefs returns all that the components refer to: each secret once for each of its
-// revisions, in no particular order. File is not told.
+// SecretRefs returns all that the components refer to, without repetition, in no
+// particular order.
 func (s Spec) SecretRefs() []SecretRef {
 	var list refList
 	for _, c := range s.Components {
@@ -103,7 +103,6 @@ type refList struct{ refs []SecretRef }
 
 func (l *refList) add(refs map[string]SecretRef) {
 	for _, ref := range refs {
-		ref.File = false
 		if !slices.Contains(l.refs, ref) {
 			l.refs = append(l.refs, ref)
 		}
@@ -162,26 +161,24 @@ func (p Policy) WithRevisions(revisions map[string]int) Policy {
 
 // secrets looks at the variables that refer to secrets, beside those that have values.
 func (c *checker) secrets(path []string, refs map[string]SecretRef, env map[string]string) {
-	addf := func(format string, args ...any) { c.addf(path, format, args...) }
 	if len(refs) > MaxSecretRefs {
-		addf("refers to %d secrets; at most %d are allowed", len(refs), MaxSecretRefs)
+		c.addf(path, "refers to %d secrets; at most %d are allowed", len(refs), MaxSecretRefs)
 	}
 	for _, variable := range slices.Sorted(maps.Keys(refs)) {
+		at := append(slices.Clone(path), variable)
 		if !envPattern.MatchString(variable) {
-			addf("%q is not the name of an environment variable", variable)
+			c.addf(at, "%q is not the name of an environment variable", variable)
 		}
 		if ReservedEnv(variable) {
-			addf("%s is set by Teal and cannot be changed", variable)
+			c.addf(at, "%s is set by Teal and cannot be changed", variable)
 		}
 		if variable == "HOST" {
-			addf("HOST stands for its value in the arguments of commands, which everybody on the machine can see; give the secret another variable")
+			c.addf(at, "HOST stands for its value in the arguments of commands, which everybody on the machine can see; give the secret another variable")
 		}
 		if _, twice := env[variable]; twice {
-			addf("%s has a value and refers to a secret; write one of them", variable)
+			c.addf(at, "has a value and refers to a secret; write one of them")
 		}
-		if err := CheckName("secret", refs[variable].Name); err != nil {
-			addf("%s: %s", variable, err)
-		}
+		c.name("secret", refs[variable].Name, append(at, "secret")...)
 	}
 }
 
@@ -201,10 +198,7 @@ func CheckSecretValue(value []byte) error {
 	return nil
 }
 
-// CheckVariableValue returns an error when a value cannot be that of a variable.
-func (r SecretRef) CheckVariableValue(variable, value string) error {
-	if !r.File && strings.ContainsRune(value, 0) {
-		return Errorf(CodeInvalidInput, "the secret %s contains a NUL byte, which no variable can hold; take it as a file: {%s: {secret: %s, as: file}}", r.Name, variable, r.Name)
-	}
-	return nil
+// ErrBinary says that a value cannot be that of a variable.
+func (r SecretRef) ErrBinary() error {
+	return Errorf(CodeInvalidInput, "the secret %s contains a NUL byte, which no variable can hold; take it as a file: {secret: %s, as: file}", r.Name, r.Name)
 }

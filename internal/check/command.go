@@ -61,7 +61,7 @@ type Ended struct {
 // started. An error says, for people, why it did not run.
 func (r Commands) Run(ctx context.Context, p Program) (Ended, error) {
 	hide := redactor(nil).named(p.Env).masked(p.Env, p.Masked)
-	end, err := r.run(ctx, command{argv: p.Argv, code: p.Code, env: p.Env, hide: hide, of: p.Of, app: p.App, secrets: p.Secrets, output: p.Output})
+	end, err := r.run(ctx, command{argv: p.Argv, code: p.Code, env: p.Env, hide: hide, of: p.Of, app: p.App, secrets: p.Secrets, mask: r.mask(ctx, p), output: p.Output})
 	switch {
 	case err != nil:
 		return Ended{}, err
@@ -71,6 +71,14 @@ func (r Commands) Run(ctx context.Context, p Program) (Ended, error) {
 		return Ended{Failure: end.exit.String(), Took: end.took}, nil
 	}
 	return Ended{Took: end.took}, nil
+}
+
+// mask returns what hides the values of a program's secrets; nil where it has none.
+func (r Commands) mask(ctx context.Context, p Program) *secret.Mask {
+	if len(p.Secrets) == 0 || r.Secrets == nil {
+		return nil
+	}
+	return r.Secrets.Mask(ctx, p.App, slices.Collect(maps.Values(p.Secrets)))
 }
 
 // Clear empties the working folder: what is in it belonged to a server that died. The
@@ -94,6 +102,7 @@ type command struct {
 	hide    redactor // of what it prints
 	app     string
 	secrets map[string]teal.SecretRef // further variables
+	mask    *secret.Mask              // of what it prints, too
 	of      string                    // the environment that it may ask, see teal.EnvironmentName
 	// output gets each line, with what is hidden hidden; nil is nobody.
 	output func(stream, line string)
@@ -124,9 +133,6 @@ func (r Commands) run(ctx context.Context, c command) (commandResult, error) {
 	}
 	defer r.close(given)
 	maps.Copy(c.env, given.Env)
-	for _, value := range given.Values() {
-		c.hide = c.hide.value(value)
-	}
 	code := filepath.Join(home, "code")
 	if err := r.copyBundle(ctx, c.code, code); err != nil {
 		return commandResult{}, err
@@ -136,6 +142,9 @@ func (r Commands) run(ctx context.Context, c command) (commandResult, error) {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
+	if c.mask != nil {
+		spec.Mask = func() func([]byte, bool) []byte { return c.mask.Stream().Piece }
+	}
 	return r.execute(ctx, spec, c)
 }
 
@@ -301,7 +310,7 @@ func (s releaseTask) command(ctx context.Context, p program) (command, error) {
 	env["TEAL_VERSION"] = strconv.Itoa(s.release.To)
 	env["TEAL_LIVE_VERSION"] = strconv.Itoa(s.release.From)
 	env["TEAL_RELEASE"] = s.release.ID
-	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment(), app: s.release.App, secrets: secrets}, nil
+	return command{argv: p.argv, code: p.code, env: env, hide: hide, of: s.environment(), app: s.release.App, secrets: secrets, mask: s.mask()}, nil
 }
 
 // addresses adds the addresses at which the new version answers to a command's

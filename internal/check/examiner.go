@@ -36,6 +36,8 @@ type Traffic interface {
 // Secrets give programs what their variables refer to.
 type Secrets interface {
 	Open(ctx context.Context, app string, refs map[string]teal.SecretRef) (*secret.Given, error)
+	// Mask returns what hides the values in evidence.
+	Mask(ctx context.Context, app string, refs []teal.SecretRef) *secret.Mask
 }
 
 // Config is what an Examiner needs to know.
@@ -157,6 +159,7 @@ func (e *Examiner) Begin(ctx context.Context, r teal.Release, key teal.TaskKey) 
 // plan finds out what a task is.
 func (e *Examiner) plan(r teal.Release, key teal.TaskKey) (*task, error) {
 	s := releaseTask{examiner: e, release: r, key: key}
+	s.mask = sync.OnceValue(s.newMask)
 	t := &task{app: r.App, ended: make(chan struct{}), outcome: Outcome{Begun: true}}
 	if key.Kind == teal.TaskHook {
 		s.token = rand.Text()

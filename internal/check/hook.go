@@ -85,7 +85,7 @@ func (s releaseTask) urlHook(ctx context.Context, h teal.Hook) teal.Finding {
 	case err != nil:
 		return s.hookFinding(h, asked, teal.VerdictFail, err.Error())
 	case r.status < 200 || r.status > 299:
-		return s.hookFinding(h, asked, teal.VerdictFail, fmt.Sprintf("status %d, %s", r.status, excerpt(string(r.body))))
+		return s.hookFinding(h, asked, teal.VerdictFail, fmt.Sprintf("status %d, %s", r.status, excerpt(s.hide(string(r.body)))))
 	case r.status == http.StatusAccepted:
 		return s.laterAnswer(ctx, h, asked)
 	}
@@ -186,6 +186,7 @@ func (s releaseTask) functionHook(ctx context.Context, h teal.Hook) teal.Finding
 		if err != nil {
 			return s.hookFinding(h, asked, teal.VerdictError, "the function cannot be invoked: "+teal.MessageOf(err))
 		}
+		result.Payload = []byte(s.hide(string(result.Payload)))
 		verdict, seen, again := hookResult(result)
 		if verdict != "" {
 			return s.hookFinding(h, asked, verdict, seen)

@@ -9,6 +9,7 @@ import (
 
 	"teal"
 	"teal/internal/process"
+	"teal/internal/secret"
 )
 
 // job is what a task does.
@@ -28,6 +29,35 @@ type releaseTask struct {
 	// token and answers are those of a hook.
 	token   string
 	answers *mailbox
+	// mask returns what hides the secrets of the version, and of all checks and hooks.
+	mask func() *secret.Mask
+}
+
+func (s releaseTask) newMask() *secret.Mask {
+	if s.examiner.cfg.Secrets == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maskPatience)
+	defer cancel()
+	refs := s.release.Policy.SecretRefs()
+	if spec, err := s.examiner.cfg.Versions.Spec(ctx, s.release.App, s.release.To); err == nil {
+		refs = append(refs, spec.SecretRefs()...)
+	}
+	if len(refs) == 0 {
+		return nil
+	}
+	return s.examiner.cfg.Secrets.Mask(ctx, s.release.App, refs)
+}
+
+// maskPatience bounds how long a task waits for what hides the secrets in its evidence.
+const maskPatience = time.Minute
+
+// hide returns a text without secrets.
+func (s releaseTask) hide(text string) string {
+	if s.mask == nil {
+		return text
+	}
+	return s.mask().String(text)
 }
 
 // job finds what the key names in the release's policy.
@@ -122,7 +152,7 @@ func orDefault(d, otherwise teal.Duration) time.Duration {
 // finding returns a finding of the subject with a verdict.
 func (s releaseTask) finding(name, asked string, verdict teal.Verdict, seen string) teal.Finding {
 	f := teal.Finding{
-		At: time.Now(), Name: name, Asked: clip(asked, maxAsked), Seen: clip(seen, maxSeen), Verdict: verdict,
+		At: time.Now(), Name: name, Asked: clip(s.hide(asked), maxAsked), Seen: clip(s.hide(seen), maxSeen), Verdict: verdict,
 	}
 	// A question that is asked again and again is older than the release's
 	// place; whoever keeps the finding knows it better.

@@ -59,9 +59,9 @@ func (v *visitor) exchange(ctx context.Context, r teal.Request, e teal.Expect, h
 	o := observation{reply: answer, verdict: teal.VerdictPass}
 	o.seen = fmt.Sprintf("status %d in %s", answer.status, rounded(answer.took))
 	if wrong := mismatches(e, answer); len(wrong) > 0 {
-		body := hide.text(string(answer.body))
+		body := hide.text(v.hide(string(answer.body)))
 		o.verdict = teal.VerdictFail
-		o.seen = fmt.Sprintf("%s (%s, %s)", hide.text(strings.Join(wrong, ", and ")), o.seen, excerpt(body))
+		o.seen = fmt.Sprintf("%s (%s, %s)", hide.text(v.hide(strings.Join(wrong, ", and "))), o.seen, excerpt(body))
 		o.output = clip(body, maxOutput)
 	}
 	return o

@@ -67,7 +67,7 @@ func (v *visitor) step(ctx context.Context, exchange teal.Exchange, captured val
 	for _, name := range slices.Sorted(maps.Keys(exchange.Capture)) {
 		value, verdict, err := capture(exchange.Capture[name], o.reply)
 		if err != nil {
-			body := hide.text(string(o.body))
+			body := hide.text(v.hide(string(o.body)))
 			return observation{
 				verdict: verdict, seen: fmt.Sprintf("%s could not be captured: %s (%s, %s)", name, err, o.seen, excerpt(body)),
 				output: clip(body, maxOutput),

@@ -47,6 +47,8 @@ type visitor struct {
 	host   string // of requests that name none; "" is the address's own
 	// cookies are kept from request to request where set.
 	cookies *cookiejar.Jar
+	// hide returns a text without the secrets of the version.
+	hide func(text string) string
 }
 
 // reply is what was answered.
@@ -70,7 +72,7 @@ func (s releaseTask) visit(ctx context.Context, component string) (v *visitor, e
 	if err != nil {
 		return nil, fmt.Errorf("v%d cannot be read: %s", s.release.To, teal.MessageOf(err))
 	}
-	return &visitor{client: newClient(nil), base: strings.TrimSuffix(base, "/"), host: firstHost(spec.Routes, component)}, nil
+	return &visitor{client: newClient(nil), base: strings.TrimSuffix(base, "/"), host: firstHost(spec.Routes, component), hide: s.hide}, nil
 }
 
 func (v *visitor) close() { v.client.CloseIdleConnections() }

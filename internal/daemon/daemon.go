@@ -263,7 +263,7 @@ func (s *running) assemble(ctx context.Context) error {
 
 // newSecrets returns the secrets of apps.
 func (s *running) newSecrets(kv store.KV) (*secret.Secrets, error) {
-	folders, err := secret.NewFolders(s.data.InstanceName(), s.data.Join(datadir.Work))
+	folders, err := secret.NewFolders(s.data.InstanceName(), s.data.Join(datadir.Secrets))
 	return secret.New(secret.Config{
 		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: s.data.Join(datadir.SecretsKey), Command: s.daemon.cfg.SecretsKeyCommand}),
 		Folders: folders, Users: secret.Recorded{Store: s.store, Drafts: s.lambdaRecords}, Alerts: s.alerts, Logger: s.daemon.cfg.Logger,

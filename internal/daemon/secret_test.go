@@ -4,12 +4,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"teal"
 	"teal/internal/api"
 	"teal/internal/await"
+	"teal/internal/datadir"
 )
 
 // files writes a folder of files, and returns it.
@@ -119,4 +121,59 @@ func TestSecretsGetToPrograms(t *testing.T) {
 	}
 	await.True(t, "the first version to have all traffic", func() bool { return h.live("shop") == 1 })
 	want("postgres://one", "key-1")
+}
+
+// A server without the key of its secrets starts what needs none, says what does not start
+// and why, and starts it when the key is back. An app's secrets go with it.
+//
+// Seen red without missingKeys (no alert), with a build that ends the server, and without
+// Forget (records were left).
+func TestAServerWithoutTheKeyOfSecrets(t *testing.T) {
+	t.Cleanup(http.DefaultClient.CloseIdleConnections)
+	h, ctx := startDaemon(t, t.TempDir()), t.Context()
+	for name, value := range map[string]string{"api-key": "key-1", "blob": "\x00\x01", "check-token": "check-1", "database-url": "postgres://one"} {
+		h.setSecret("shop", name, value)
+	}
+	h.deploy(h.secretive(), true, noStandby)
+	h.awaitPhase("shop", teal.PhaseCompleted)
+	h.deploy(h.app("plain", "/plain", "plain"), true, noStandby)
+	h.awaitPhase("plain", teal.PhaseCompleted)
+	h.stop()
+	key := filepath.Join(h.data, datadir.SecretsKey)
+	if err := os.Rename(key, key+".away"); err != nil {
+		t.Fatal(err)
+	}
+	h = startDaemon(t, h.data)
+	h.wantAnswer("plain", "/plain", "plain")
+	await.True(t, "the status and the doctor to say what is missing", func() bool {
+		status, err := h.Status(ctx, "shop")
+		if err != nil {
+			t.Fatal(err)
+		}
+		alerts, err := h.Alerts(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := slices.ContainsFunc(alerts, func(a teal.Alert) bool {
+			return a.Code == teal.AlertSecretUnreadable && strings.Contains(a.Message, "shop/api-key")
+		})
+		return told && slices.ContainsFunc(status.Environments, func(e api.EnvironmentView) bool {
+			return strings.Contains(e.Reason, "cannot be read: the key that it is encrypted with")
+		})
+	})
+	if err := os.Rename(key+".away", key); err != nil {
+		t.Fatal(err)
+	}
+	h.wantAnswer("shop", "/", "postgres://one")
+	await.True(t, "the alerts to end", func() bool {
+		alerts, err := h.Alerts(ctx)
+		return err == nil && !slices.ContainsFunc(alerts, func(a teal.Alert) bool { return a.Code == teal.AlertSecretUnreadable })
+	})
+	if _, err := h.DeleteApp(ctx, "shop", api.DeleteApp{By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	h.awaitGone("shop")
+	if list, err := h.kv().List(ctx, "secret.>"); err != nil || len(list) > 0 {
+		t.Errorf("%d records are left, %v", len(list), err)
+	}
 }

@@ -22,6 +22,7 @@ const (
 	URLKey           = "url.key"     // the secret of the key for function URLs
 	AccessKey        = "access.key"  // what the secrets of tokens' access keys are made from
 	SecretsKey       = "secrets.key" // what the secrets of apps are encrypted with
+	Secrets          = "secrets"     // the files of secrets, where the machine has no folder in memory
 	AdminCertificate = "admin.crt"   // that the admin API has of itself
 	AdminKey         = "admin.key"
 	AdminAddress     = "admin.addr" // where the server listens, while it runs
@@ -104,7 +105,7 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Jobs, Recordings, Audit, State} {
+	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, Secrets, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Jobs, Recordings, Audit, State} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

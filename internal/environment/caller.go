@@ -33,6 +33,7 @@ func admission(who process.Caller, preview bool) gateway.Admission {
 // startProcess starts a process of the environment.
 func (r *running) startProcess(spec process.Spec) (*process.Process, error) {
 	spec.ReadOnly = append(spec.ReadOnly, r.manager.cfg.ReadOnly...)
+	spec.Mask = r.secrets.masks()
 	spec.Owner = teal.EnvironmentName(r.version.App, r.ref)
 	return r.manager.cfg.Processes.Start(spec)
 }

@@ -46,7 +46,7 @@ func (r *running) makeFunction(b blueprint) (part, error) {
 		Dir: b.dir.code, Layers: b.dir.layers, WorkDir: filepath.Join(r.work, b.name), Env: b.env,
 		Region: r.manager.cfg.Region, Account: r.manager.cfg.Account,
 		Start: r.startProcess, Log: r.functionLog(b.name),
-		Logger: r.manager.cfg.Logger, OnChange: r.markDirty,
+		Logger: r.manager.cfg.Logger, OnChange: r.markDirty, Hide: r.secrets.hide(),
 	})
 	if err != nil {
 		return part{}, fmt.Errorf("function %s: %w", b.name, err)

@@ -2,7 +2,6 @@ package environment
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -18,7 +17,6 @@ import (
 	"teal/internal/logs"
 	"teal/internal/release"
 	"teal/internal/removal"
-	"teal/internal/secret"
 )
 
 // running is one environment of this process: from the moment it is desired
@@ -37,7 +35,7 @@ type running struct {
 	stop context.CancelFunc // ends the components; set before run starts
 	work string             // its own folder; removed when everything has ended. Only run touches it
 	// secrets are what its programs got of them; likewise.
-	secrets []*secret.Given
+	secrets secrets
 
 	mu           sync.Mutex
 	handle       *gateway.Environment // nil until built
@@ -276,6 +274,9 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	if err := r.makeWork(); err != nil {
 		return nil, nil, err
 	}
+	if r.secrets, err = r.openSecrets(ctx); err != nil {
+		return nil, nil, err
+	}
 	names := slices.Sorted(maps.Keys(spec.Components))
 	listeners, err = listen(append(names, previewName))
 	if err != nil {
@@ -289,9 +290,10 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 	components := make(map[string]*gateway.Component, len(spec.Components))
 	for _, name := range names {
 		b := blueprint{name: name, component: spec.Components[name], dir: dirs[name], env: r.environment(name, listeners)}
-		if err := errors.Join(r.addState(b), r.addSecrets(ctx, b)); err != nil {
+		if err := r.addState(b); err != nil {
 			return nil, nil, err
 		}
+		maps.Copy(b.env, r.secrets.env(name))
 		p, err := r.makePart(b)
 		if err != nil {
 			return nil, nil, err
@@ -300,6 +302,7 @@ func (r *running) build(ctx context.Context) (parts []part, listeners map[string
 		if meters := r.manager.cfg.Meters; meters != nil {
 			p.component.Meter = meters.Of(r.version.App, r.ref, name)
 		}
+		p.component.Hide = r.secrets.hide()
 		components[name] = p.component
 	}
 	handle := gateway.NewEnvironment(gateway.EnvironmentConfig{
@@ -363,7 +366,7 @@ func (r *running) makeWork() error {
 }
 
 func (r *running) removeWork() {
-	r.removeSecrets()
+	r.closeSecrets()
 	if r.work == "" {
 		return
 	}

@@ -190,7 +190,7 @@ func (i *instance) initialise() *failure {
 	case <-i.ending:
 		return nil
 	case posted := <-i.initFailed:
-		return initFailure(posted)
+		return i.pool.initFailure(posted)
 	case <-i.process.Done():
 		return i.endedInInit()
 	case <-timer.C:
@@ -210,7 +210,7 @@ func (i *instance) endedInInit() *failure {
 	i.awaitFinalOutput()
 	select {
 	case posted := <-i.initFailed:
-		return initFailure(posted)
+		return i.pool.initFailure(posted)
 	case <-i.ready:
 		return nil
 	default:

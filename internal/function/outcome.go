@@ -270,7 +270,15 @@ func (f *failure) outcome(id string) outcome {
 	}
 }
 
-// initFailure is what a runtime posted to init/error.
+// initFailure is what a runtime posted to init/error, which is told and logged until the
+// function works.
+func (p *Pool) initFailure(posted runtimeapi.InitFailure) *failure {
+	if hide := p.cfg.Hide; hide != nil {
+		posted.ErrorType, posted.Document = hide(posted.ErrorType), []byte(hide(string(posted.Document)))
+	}
+	return initFailure(posted)
+}
+
 func initFailure(posted runtimeapi.InitFailure) *failure {
 	var said struct {
 		Type    string `json:"errorType"`

@@ -60,6 +60,9 @@ type Config struct {
 	// discards the lines.
 	Log    func(instance, requestID, stream, text string)
 	Logger *slog.Logger // nil discards
+	// Hide returns a text of the function's without what nobody shall see; nil hides
+	// nothing. What the processes print is not its concern.
+	Hide func(text string) string
 
 	// QueueTimeout is how long an invocation waits when all instances are busy,
 	// 0 for a second; one that an instance is being started for waits for it.

@@ -155,8 +155,8 @@ func TestPythonLeavesTheCodeAlone(t *testing.T) {
 
 // Seen to fail with os.Environ as the beginning of the environment.
 func TestEnvironment(t *testing.T) {
-	t.Setenv("TEAL_TOKEN", "secret")
-	t.Setenv("SOME_SERVER_SETTING", "secret")
+	t.Setenv("TEAL_TOKEN", "the-server's-own")
+	t.Setenv("SOME_SERVER_SETTING", "the-server's-own")
 	r := start(t, python("app.env"), func(c *Config) {
 		c.Function.Env = map[string]string{"STAGE": "prod", "TZ": "Europe/Berlin", "TEAL_APP": "user's"}
 	})
@@ -172,7 +172,7 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 	for name, value := range got {
-		if strings.Contains(value, "secret") {
+		if strings.Contains(value, "the-server's-own") {
 			t.Errorf("the server's %s reached the function", name)
 		}
 	}

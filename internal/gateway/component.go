@@ -48,4 +48,19 @@ type Component struct {
 	Files     Files
 	HTTP2     bool  // what Endpoints hands out speaks HTTP/2: at once in cleartext, by ALPN over TLS
 	Meter     Meter // nil: what users do is not measured
+	// Hide returns a text of the component's without what nobody shall see; nil hides
+	// nothing.
+	Hide func(text string) string
+}
+
+// Shown returns what a function said when it failed, without what nobody shall see.
+func (c *Component) Shown(said *Failure) *Failure {
+	if said == nil || c.Hide == nil {
+		return said
+	}
+	shown := &Failure{Type: c.Hide(said.Type), Message: c.Hide(said.Message), Stack: make([]string, len(said.Stack))}
+	for i, frame := range said.Stack {
+		shown.Stack[i] = c.Hide(frame)
+	}
+	return shown
 }

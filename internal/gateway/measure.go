@@ -120,6 +120,7 @@ func (c Claim) Report(r Result) {
 	if r.Gone && r.Fault == FaultNone {
 		r.Status = 0
 	}
+	r.Failure = c.Component.Shown(r.Failure)
 	c.Component.Meter.Record(Sample{Result: r, Route: c.Route, Latency: r.Answered.Sub(c.since)})
 }
 

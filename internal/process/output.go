@@ -43,16 +43,25 @@ func (p *Process) openOutput(spec Spec) (files standardFiles, err error) {
 		files.out, files.err = files.null, files.null
 		return files, nil
 	}
-	if files.out, err = p.openStream("stdout", spec.Output); err != nil {
+	if files.out, err = p.openStream("stdout", spec); err != nil {
 		return files, err
 	}
-	files.err, err = p.openStream("stderr", spec.Output)
+	files.err, err = p.openStream("stderr", spec)
 	return files, err
+}
+
+// emitter returns what takes the lines of a stream, and the pieces of those that are cut.
+func (spec Spec) emitter(stream string) func(piece []byte, ended bool) {
+	if spec.Mask == nil {
+		return func(piece []byte, _ bool) { spec.Output(stream, piece) }
+	}
+	mask := spec.Mask()
+	return func(piece []byte, ended bool) { spec.Output(stream, mask(piece, ended)) }
 }
 
 // openStream returns the child's end of a new stream. That end stays blocking,
 // as programs expect of their standard streams; ours is for the poller.
-func (p *Process) openStream(stream string, emit func(string, []byte)) (*os.File, error) {
+func (p *Process) openStream(stream string, spec Spec) (*os.File, error) {
 	r, w, err := pipe()
 	if err != nil {
 		return nil, err
@@ -62,7 +71,7 @@ func (p *Process) openStream(stream string, emit func(string, []byte)) (*os.File
 	}
 	p.output = append(p.output, &outputReader{
 		pipe: os.NewFile(uintptr(r), stream), fd: r, ended: make(chan struct{}),
-		lines: lineSplitter{emit: func(line []byte) { emit(stream, line) }},
+		lines: lineSplitter{emit: spec.emitter(stream)},
 	})
 	return os.NewFile(uintptr(w), stream), nil
 }
@@ -229,7 +238,8 @@ func (p *Process) hasOutput() bool {
 
 // lineSplitter cuts a stream into lines of at most MaxLine bytes.
 type lineSplitter struct {
-	emit func(line []byte)
+	// emit takes a line; ended is false when its end has not come yet.
+	emit func(line []byte, ended bool)
 	buf  []byte
 	n    int // buf[:n] is a line without its end so far
 	// full is set after a piece of MaxLine bytes: a line end right after it
@@ -260,7 +270,7 @@ func (s *lineSplitter) take(n int) {
 		if i < 0 {
 			break
 		}
-		s.emit(s.buf[start : seen+i])
+		s.emit(s.buf[start:seen+i], true)
 		start = seen + i + 1
 	}
 	filled := end == len(s.buf)
@@ -280,7 +290,7 @@ func (s *lineSplitter) take(n int) {
 // flush emits an unfinished line.
 func (s *lineSplitter) flush() {
 	if s.n > 0 {
-		s.emit(s.buf[:s.n])
+		s.emit(s.buf[:s.n], false)
 		s.n = 0
 	}
 }

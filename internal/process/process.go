@@ -49,6 +49,10 @@ type Spec struct {
 	// stream at a time; it must not keep line, and while it runs the process
 	// waits as soon as its pipe is full. Nil discards the output.
 	Output func(stream string, line []byte)
+	// Mask, where set, is called once for each stream, and returns what hides parts of it
+	// before Output gets it: it is called with each line, or piece of one; ended is false
+	// when more of the line may come. What it returns is good until its next call.
+	Mask func() func(piece []byte, ended bool) []byte
 }
 
 // MaxLine is the length in bytes at which a line of output is cut.

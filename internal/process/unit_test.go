@@ -222,7 +222,7 @@ func TestLineSplitter(t *testing.T) {
 			want = append(want, string(line))
 		}
 		var got []string
-		s := lineSplitter{emit: func(line []byte) { got = append(got, string(line)) }}
+		s := lineSplitter{emit: func(line []byte, _ bool) { got = append(got, string(line)) }}
 		step := rapid.SampledFrom([]int{61, smallBuffer, smallBuffer + 1, MaxLine - 1, MaxLine, 1 << 20}).Draw(t, "step")
 		for r := (&stepReader{text, step}); ; {
 			if _, err := s.step(r.Read); err != nil {

@@ -3,7 +3,6 @@ package secret
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -12,42 +11,74 @@ import (
 
 // Folders are where programs find the files of their secrets: in memory where the
 // machine has a file system that is, and for this user alone.
-type Folders struct{ root string }
-
-// FoldersIn returns folders below one that is there and private.
-func FoldersIn(root string) Folders { return Folders{root} }
-
-// NewFolders returns the folders of the server that is called so on this machine, after
-// removing what an earlier one of that name has left. fallback is where they are where
-// nothing better is found; it must be private.
-func NewFolders(name, fallback string) (Folders, error) {
-	for _, dir := range inMemory() {
-		root := filepath.Join(dir, name+"-secrets")
-		if own(root) == nil && removal.Tree(root) == nil && os.Mkdir(root, 0o700) == nil {
-			return Folders{root}, nil
-		}
-	}
-	root := filepath.Join(fallback, "secrets")
-	if err := errors.Join(removal.Tree(root), os.MkdirAll(root, 0o700)); err != nil {
-		return Folders{}, fmt.Errorf("folder for secrets: %w", err)
-	}
-	return Folders{root}, nil
+type Folders struct {
+	root string
+	lock *os.File // held for as long as a process of the server needs them
 }
 
-// own returns an error when there is something at a path, where everybody may write,
-// that is not a folder which this user has made.
-func own(path string) error {
-	info, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// FoldersIn returns folders below one that is there and private.
+func FoldersIn(root string) Folders { return Folders{root: root} }
+
+// NewFolders returns the folders of the server that is called so on this machine, after
+// removing what earlier ones of that name have left that do not run any more. fallback is
+// where they are where nothing better is found; it must be private.
+func NewFolders(name, fallback string) (Folders, error) {
+	for _, dir := range inMemory() {
+		if f, err := foldersBelow(dir, name); err == nil {
+			return f, nil
+		}
 	}
+	err := os.MkdirAll(fallback, 0o700)
 	if err != nil {
-		return err
+		return Folders{}, fmt.Errorf("folder for secrets: %w", err)
 	}
-	if !info.IsDir() || info.Mode().Perm()&0o077 != 0 || !isMine(info) {
-		return fmt.Errorf("%s is somebody else's", path)
+	f, err := foldersBelow(fallback, name)
+	if err != nil {
+		return Folders{}, fmt.Errorf("folder for secrets: %w", err)
 	}
-	return nil
+	return f, nil
+}
+
+// foldersTries bounds how often a new folder is made that another server of the same name,
+// which starts at the same moment, has taken for a left one.
+const foldersTries = 3
+
+func foldersBelow(dir, name string) (Folders, error) {
+	prefix := filepath.Join(dir, name+"-secrets-")
+	old, err := filepath.Glob(prefix + "*")
+	if err != nil {
+		return Folders{}, err
+	}
+	for _, left := range old {
+		removeLeft(left)
+	}
+	for range foldersTries {
+		root, err := os.MkdirTemp(dir, filepath.Base(prefix))
+		if err != nil {
+			return Folders{}, err
+		}
+		lock, err := lockFolder(root)
+		if err == nil {
+			return Folders{root, lock}, nil
+		}
+	}
+	return Folders{}, errors.New("others remove it as soon as it is made")
+}
+
+// removeLeft removes the folders of a server that has ended. Where everybody may write,
+// something of that name may be somebody else's: that is left alone, as are those of a
+// server that runs.
+func removeLeft(root string) {
+	info, err := os.Lstat(root)
+	if err != nil || !info.IsDir() || !isMine(info) {
+		return
+	}
+	lock, err := lockFolder(root)
+	if err != nil {
+		return
+	}
+	_ = removal.Tree(root) // the next start tries again
+	_ = lock.Close()
 }
 
 // make writes files into a new folder.
@@ -65,4 +96,10 @@ func (f Folders) make(files map[string][]byte) (dir string, err error) {
 }
 
 // Close removes all folders.
-func (f Folders) Close() error { return removal.Tree(f.root) }
+func (f Folders) Close() error {
+	err := removal.Tree(f.root)
+	if f.lock != nil {
+		err = errors.Join(err, f.lock.Close())
+	}
+	return err
+}

@@ -1,10 +1,8 @@
 package secret
 
 import (
-	"io/fs"
 	"os"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,9 +14,4 @@ func inMemory() []string {
 		var stat unix.Statfs_t
 		return dir == "" || unix.Statfs(dir, &stat) != nil || stat.Type != unix.TMPFS_MAGIC && stat.Type != unix.RAMFS_MAGIC
 	})
-}
-
-func isMine(info fs.FileInfo) bool {
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
 }

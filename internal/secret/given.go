@@ -1,6 +1,7 @@
 package secret
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"maps"
@@ -40,8 +41,8 @@ func (s *Secrets) Open(ctx context.Context, app string, refs map[string]teal.Sec
 		if err != nil {
 			return nil, err
 		}
-		if err := ref.CheckVariableValue(variable, string(value)); err != nil {
-			return nil, err
+		if !ref.File && bytes.IndexByte(value, 0) >= 0 {
+			return nil, ref.ErrBinary()
 		}
 		if total += len(value); teal.Bytes(total) > teal.MaxBoundSecrets {
 			return nil, teal.Errorf(teal.CodeTooLarge, "the secrets of one program have more than %s together", teal.MaxBoundSecrets)
@@ -66,6 +67,18 @@ func (s *Secrets) Open(ctx context.Context, app string, refs map[string]teal.Sec
 
 // Values returns the values, which no output may show.
 func (g *Given) Values() []string { return g.values }
+
+// Mask returns what hides the values of secrets of an app; those that cannot be read are
+// nowhere to be hidden.
+func (s *Secrets) Mask(ctx context.Context, app string, refs []teal.SecretRef) *Mask {
+	var values []string
+	for _, ref := range refs {
+		if value, err := s.Value(ctx, app, ref); err == nil {
+			values = append(values, string(value))
+		}
+	}
+	return NewMask(values)
+}
 
 // Close removes the files.
 func (g *Given) Close() error {

@@ -66,6 +66,7 @@ type info struct {
 	at        time.Time
 	by        string
 	key       string
+	binary    bool
 }
 
 // MaxNames bounds how many secrets a server has.
@@ -81,7 +82,7 @@ func New(cfg Config) *Secrets {
 	s.mirror = store.NewMirror(cfg.KV, store.SecretPattern("*"), func(e store.Entry) (info, error) {
 		record, _ := decode.Decode(e) // one that cannot be understood has been reported
 		v := record.Value
-		return info{v.App, v.Name, v.Revision, v.SetAt, v.SetBy, v.Key}, nil
+		return info{v.App, v.Name, v.Revision, v.SetAt, v.SetBy, v.Key, v.Binary}, nil
 	})
 	s.table = store.New(s.mirror).Secrets
 	return s
@@ -118,7 +119,7 @@ const maxTries = 100
 // bound to. The value that it has already makes none. CodeConflict says that it has not
 // the revision that was expected.
 func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, err error) {
-	if err := s.checkSet(ctx, order); err != nil {
+	if err := s.checkSet(order); err != nil {
 		return View{}, false, err
 	}
 	key, err := s.cfg.Keys.sealing(ctx, true)
@@ -131,11 +132,15 @@ func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, 
 			return View{}, false, teal.Errorf(teal.CodeConflict, "the secret %s of app %s has revision %d, not %d: somebody else has set it; look at `teal secret list %s` and set it again", order.Name, order.App, newest.revision, *order.Expect, order.App)
 		}
 		if newest.revision > 0 && s.holds(ctx, newest, order.Value) {
-			return viewOf(newest), false, nil
+			return s.view(ctx, newest), false, nil
 		}
 		made, err := s.write(ctx, order, newest.revision+1, key)
+		if err == nil {
+			s.tidy(ctx, made)
+			return s.view(ctx, made), true, nil
+		}
 		if !errors.Is(err, store.ErrExists) {
-			return viewOf(made), err == nil, err
+			return View{}, false, err
 		}
 		if err := s.mirror.Refresh(ctx); err != nil {
 			return View{}, false, err
@@ -144,18 +149,9 @@ func (s *Secrets) Set(ctx context.Context, order Set) (view View, created bool, 
 	return View{}, false, teal.Errorf(teal.CodeConflict, "the secret %s of app %s is being set by many others at the same time; try again", order.Name, order.App)
 }
 
-func (s *Secrets) checkSet(ctx context.Context, order Set) error {
-	if err := teal.CheckName("app", order.App); err != nil {
-		return err
-	}
-	if err := teal.CheckName("secret", order.Name); err != nil {
-		return err
-	}
+func (s *Secrets) checkSet(order Set) error {
 	if err := teal.CheckSecretValue(order.Value); err != nil {
 		return err
-	}
-	if s.cfg.Users.Deleting(ctx, order.App) {
-		return beingDeleted(order.App)
 	}
 	all, ofApp := s.count(order.App)
 	switch known := s.newest(order.App, order.Name).revision > 0; {
@@ -174,7 +170,7 @@ func beingDeleted(app string) error {
 
 // write records a revision. Of an app that is being deleted none stays.
 func (s *Secrets) write(ctx context.Context, order Set, revision int, key key) (info, error) {
-	made := teal.Secret{App: order.App, Name: order.Name, Revision: revision, SetAt: s.cfg.Now().UTC(), SetBy: order.By}
+	made := teal.Secret{App: order.App, Name: order.Name, Revision: revision, SetAt: s.cfg.Now().UTC(), SetBy: order.By, Binary: bytes.IndexByte(order.Value, 0) >= 0}
 	made, err := seal(made, order.Value, key)
 	if err != nil {
 		return info{}, err
@@ -183,11 +179,11 @@ func (s *Secrets) write(ctx context.Context, order Set, revision int, key key) (
 	if err != nil {
 		return info{}, err
 	}
-	if s.cfg.Users.Deleting(ctx, order.App) { // since it was looked at: the deletion may have seen no secret
+	if s.cfg.Users.Deleting(ctx, order.App) { // not asked before: the deletion may have begun since, and have seen no secret
 		err := store.IgnoreMissing(s.table.Delete(ctx, store.SecretKey{App: made.App, Name: made.Name, Revision: revision}, record.Revision))
 		return info{}, errors.Join(beingDeleted(order.App), err)
 	}
-	return info{made.App, made.Name, made.Revision, made.SetAt, made.SetBy, made.Key}, nil
+	return info{made.App, made.Name, made.Revision, made.SetAt, made.SetBy, made.Key, made.Binary}, nil
 }
 
 // holds reports whether a revision is known to have a value.
@@ -226,6 +222,26 @@ func (s *Secrets) newestOf(app string) map[string]info {
 		}
 	})
 	return all
+}
+
+// tidy removes the revisions that a new one has made needless.
+func (s *Secrets) tidy(ctx context.Context, newest info) {
+	if newest.revision == 1 {
+		return
+	}
+	if err := s.Sweep(ctx, newest.app); err != nil {
+		s.cfg.Logger.Warn("older revisions of a secret could not be removed; the next release will try again", "app", newest.app, "secret", newest.name, "error", err)
+	}
+}
+
+// view returns a secret as people see it; what refers to it is left out where that is
+// not known.
+func (s *Secrets) view(ctx context.Context, i info) View {
+	view := viewOf(i)
+	if users, err := s.cfg.Users.Of(ctx, i.app); err == nil {
+		view.UsedBy = namesOf(users, i.name)
+	}
+	return view
 }
 
 func viewOf(i info) View {
@@ -322,10 +338,14 @@ func (s *Secrets) Bind(_ context.Context, app string, refs []teal.SecretRef) (re
 	release = s.changing.Lock(app)
 	newest, revisions, missing := s.newestOf(app), map[string]int{}, map[string]bool{}
 	for _, ref := range refs {
-		if i, known := newest[ref.Name]; known {
-			revisions[ref.Name] = i.revision
-		} else {
+		i, known := newest[ref.Name]
+		revisions[ref.Name] = i.revision
+		switch {
+		case !known:
 			missing[ref.Name] = true
+		case i.binary && !ref.File:
+			release()
+			return nil, nil, ref.ErrBinary()
 		}
 	}
 	if len(missing) > 0 {

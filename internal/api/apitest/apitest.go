@@ -108,7 +108,7 @@ func Secrets(tb testing.TB, t *Teal) *secret.Secrets {
 	kv := memkv.New()
 	made := secret.New(secret.Config{
 		KV: kv, Keys: secret.NewKeys(secret.KeysConfig{File: filepath.Join(tb.TempDir(), "secrets.key")}), Folders: secret.FoldersIn(tb.TempDir()),
-		Users: secret.Recorded{Store: store.New(kv)}, Alerts: doctor.New(slog.New(slog.DiscardHandler), nil), Now: t.Now,
+		Users: secret.Recorded{Store: store.New(kv)}, Alerts: doctor.New(slog.New(slog.DiscardHandler), nil), Logger: slog.New(slog.DiscardHandler), Now: t.Now,
 	})
 	if err := made.Load(context.Background()); err != nil {
 		tb.Fatal(err)

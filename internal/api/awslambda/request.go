@@ -221,6 +221,7 @@ func (c *configuration) apply(f teal.Function) teal.Function {
 	}
 	if c.Environment != nil {
 		f.Env, f.Masked = changedEnv(f, c.Environment.Variables)
+		f.Secrets = otherSecrets(f.Secrets, f.Env)
 		s.EmptyEnvironment = len(f.Env) == 0
 	}
 	if c.TracingConfig != nil {
@@ -252,6 +253,14 @@ func changedEnv(f teal.Function, sent map[string]string) (env map[string]string,
 		}
 	}
 	return env, masked
+}
+
+// otherSecrets returns the secrets whose variables have got no value. The others stay: AWS's
+// clients are not shown them, and so cannot leave them out on purpose.
+func otherSecrets(secrets map[string]teal.SecretRef, env map[string]string) map[string]teal.SecretRef {
+	secrets = maps.Clone(secrets)
+	maps.DeleteFunc(secrets, func(name string, _ teal.SecretRef) bool { _, has := env[name]; return has })
+	return secrets
 }
 
 func set(to, value *string) {

@@ -96,6 +96,7 @@ func functionFault(answer teal.Answer, err error) error {
 // functionFailed says that the handler failed. What it said, and its stack
 // trace, go to the log alone.
 func functionFailed(c gateway.Claim, said *gateway.Failure, requestID string) error {
+	said = c.Component.Shown(said)
 	cause := errors.New("no error document")
 	if said.Type != "" || said.Message != "" {
 		cause = fmt.Errorf("%s: %s", said.Type, said.Message)
