@@ -135,6 +135,13 @@ func (a *Activator) startForCall(ctx context.Context, app string, version teal.V
 	return a.environments.Started(ctx, app, version)
 }
 
+// Ensure starts a version that does not run, for a call of its own, and waits until it can
+// take one, or is known to fail: a minute at most. What runs for nothing else is stopped
+// when it has not been called for a while.
+func (a *Activator) Ensure(ctx context.Context, app string, version teal.VersionRef) error {
+	return a.startForCall(ctx, app, version)
+}
+
 // touch notes that an environment was of use just now.
 func (a *Activator) touch(app string, version teal.VersionRef) {
 	a.mu.Lock()

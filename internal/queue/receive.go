@@ -42,6 +42,7 @@ type Receive struct {
 // Delivery is a message that was given out.
 type Delivery struct {
 	Message
+	Sequence uint64 // grows from message to message of a queue
 	Receipt  string // proves this delivery, and no other one of the message
 	Failures int    // at the version, before
 }
@@ -120,7 +121,7 @@ func (q *queue) deliver(ctx context.Context, r Receive, taken []*item) ([]Delive
 			lost = append(lost, i)
 			continue
 		}
-		deliveries = append(deliveries, Delivery{p.Messages[i.index], i.receipt, i.failures})
+		deliveries = append(deliveries, Delivery{p.Messages[i.index], i.sequence(), i.receipt, i.failures})
 	}
 	q.counts.delivered(len(deliveries))
 	q.drop(lost)
