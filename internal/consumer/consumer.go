@@ -19,7 +19,6 @@ type Queues interface {
 	Ensure(ctx context.Context, name string) error
 	Receive(ctx context.Context, r queue.Receive) ([]queue.Delivery, error)
 	Finish(ctx context.Context, name string, results []queue.Result) error
-	Extend(ctx context.Context, name string, receipts []string, visibility time.Duration) error
 	// Bound returns the versions that messages belong to, by queue. It does no I/O.
 	Bound() map[string][]store.EnvironmentKey
 	// GiveBack takes the messages of a version away from it.

@@ -77,7 +77,7 @@ func (r *reader) receive(ctx context.Context) ([]queue.Delivery, error) {
 	}
 	want := queue.Receive{
 		Queue: t.Queue, Version: r.version, Most: t.Batch, Wait: queue.MaxWait,
-		Visibility: t.Visibility.Std(), Retries: t.Retries, Takes: r.takes,
+		Visibility: t.Visibility.Std(), Held: true, Retries: t.Retries, Takes: r.takes,
 	}
 	batch, err := r.consumer.cfg.Queues.Receive(ctx, want)
 	if err != nil || len(batch) == 0 || t.Window == 0 {
@@ -91,7 +91,6 @@ func (r *reader) receive(ctx context.Context) ([]queue.Delivery, error) {
 			break // those that are there are worked on
 		}
 		batch = append(batch, more...)
-		r.extend(ctx, batch)
 	}
 	return batch, nil
 }
@@ -107,30 +106,12 @@ func (r *reader) takes(point teal.Weight) bool {
 	return picked == r.version.Version || !r.consumer.mayRead(store.EnvironmentKey{App: r.version.App, Version: picked}, r.name())
 }
 
-// extend has messages stay this reader's.
-func (r *reader) extend(ctx context.Context, batch []queue.Delivery) {
-	receipts := make([]string, len(batch))
-	for i, d := range batch {
-		receipts[i] = d.Receipt
-	}
-	if err := r.consumer.cfg.Queues.Extend(ctx, r.name(), receipts, r.trigger.Queue.Visibility.Std()); err != nil && !teal.IsCode(err, teal.CodeConflict) {
-		r.log("messages that are being worked on cannot be kept from others", ctx, err)
-	}
-}
-
 // untriedPause is how long a message waits that nobody could be given.
 const untriedPause = time.Second
 
 // work has a batch worked on, and says what became of its messages. reading ends when
 // the reader has nothing to wait for any more.
 func (r *reader) work(ctx, reading context.Context, batch []queue.Delivery) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var extending sync.WaitGroup
-	defer extending.Wait()
-	done := make(chan struct{})
-	defer close(done)
-	extending.Go(func() { r.keep(ctx, done, batch) })
 	results := r.deliver(ctx, batch)
 	if ctx.Err() != nil {
 		return // the next server gives them out again
@@ -141,21 +122,5 @@ func (r *reader) work(ctx, reading context.Context, batch []queue.Delivery) {
 	}
 	if untried { // there is no room, or nothing runs: asking again at once would not help
 		pause(reading, untriedPause)
-	}
-}
-
-// keep has messages stay this reader's until done is closed.
-func (r *reader) keep(ctx context.Context, done <-chan struct{}, batch []queue.Delivery) {
-	tick := time.NewTicker(max(r.trigger.Queue.Visibility.Std()/3, time.Millisecond))
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.extend(ctx, batch)
-		}
 	}
 }

@@ -111,12 +111,14 @@ func newSchedule() schedule {
 
 // pointOf returns where a message stands among weights.
 func pointOf(groupName, id string) teal.Weight {
-	hash := fnv.New32a()
 	if groupName != "" {
 		id = groupName
 	}
+	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(id)) // never fails
-	return teal.Weight(hash.Sum32() % uint32(teal.All))
+	mixed := hash.Sum64()
+	mixed = (mixed ^ mixed>>33) * 0xff51afd7ed558ccd // names that are alike are not
+	return teal.Weight((mixed ^ mixed>>33) % uint64(teal.All))
 }
 
 func (s *schedule) groupOf(name string) *group {
@@ -232,6 +234,7 @@ type request struct {
 	most       int
 	bytes      int64 // of all; the first message is always taken
 	visibility time.Duration
+	held       bool
 	retries    int
 	takes      func(teal.Weight) bool // nil: all
 	receipt    func() string
@@ -319,7 +322,9 @@ func (t *taking) one(i *item) {
 	delete(t.receipts, i.receipt)
 	i.flight, i.receipt = f, t.receipt()
 	t.receipts[i.receipt] = i
-	t.expiring.Push(expiry{f.until, i, f})
+	if !t.held {
+		t.expiring.Push(expiry{f.until, i, f})
+	}
 	t.size += i.bytes
 	t.taken = append(t.taken, i)
 }
