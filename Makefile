@@ -4,7 +4,7 @@
 GOLANGCI_VERSION := v2.15.0
 LDFLAGS := -s -w
 
-.PHONY: build packages test-packages demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
+.PHONY: build pictures packages test-packages demo test test-long lint bench bench-judge bench-gateway conformance e2e fuzz clean
 
 build: ## bin/teal, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/teal ./cmd/teal
@@ -21,7 +21,7 @@ demo: build ## blue, green, 90/10, promote, roll back, in under a minute
 
 test: ## every test, with the race detector
 	@./scripts/need python3 node npm boto3 aws
-	@timeout 300 ./scripts/need gunicorn psycopg2 psql || echo "the tests that want them are skipped"
+	@timeout 300 ./scripts/need gunicorn psycopg2 psql chromium || echo "the tests that want them are skipped"
 	go test -race -count=1 -timeout 25m ./...
 
 test-long: ## every record and every file of a data directory damaged in every way; some 15 minutes
@@ -45,8 +45,12 @@ bin/prometheus: internal/check/testdata/prometheus/go.mod ## the server that the
 
 e2e: ## only the tests that drive the real binary
 	@./scripts/need python3 node npm boto3 aws
-	@timeout 300 ./scripts/need gunicorn psycopg2 psql || echo "the tests that want them are skipped"
+	@timeout 300 ./scripts/need gunicorn psycopg2 psql chromium || echo "the tests that want them are skipped"
 	go test -race -count=1 -timeout 20m -v ./test/e2e/...
+
+pictures: ## the console as docs/console.md and the README show it; wants Chromium
+	@./scripts/need chromium
+	TEAL_PICTURES=$(CURDIR)/docs/pictures go test -count=1 -run TestAReleaseInTheConsole ./test/e2e
 
 bench: build ## the numbers of docs/benchmarks.md
 	@./scripts/need python3 node

@@ -71,6 +71,22 @@ type LatencyCount struct {
 // hundreds of pairs, and is in the record of every release.
 type Latencies []LatencyCount
 
+// Quantile returns the least bound that at least a share q of all requests did not exceed;
+// 0 of none.
+func (l Latencies) Quantile(q float64) time.Duration {
+	total := int64(0)
+	for _, c := range l {
+		total += c.Count
+	}
+	below := int64(0)
+	for _, c := range l {
+		if below += c.Count; float64(below) >= q*float64(total) {
+			return c.UpTo
+		}
+	}
+	return 0
+}
+
 // MarshalJSON implements json.Marshaler.
 func (l Latencies) MarshalJSON() ([]byte, error) {
 	out := make([]byte, 0, 2+16*len(l))

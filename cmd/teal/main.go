@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -33,7 +34,18 @@ func main() {
 	defer stop()
 	// Only the first signal asks politely; the second one ends the program.
 	context.AfterFunc(ctx, stop)
-	os.Exit(cli.Run(ctx, os.Args[1:], cli.SystemEnv(serve)))
+	env := cli.SystemEnv(serve)
+	env.Open = openBrowser
+	os.Exit(cli.Run(ctx, os.Args[1:], env))
+}
+
+// openBrowser opens an address in the browser of whoever sits here.
+func openBrowser(address string) error {
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	}
+	return process.Command(context.Background(), opener, address).Start()
 }
 
 func guard() int {

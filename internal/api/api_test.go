@@ -337,7 +337,7 @@ func TestOpenAPI(t *testing.T) {
 		"GET /v1/audit", "GET /v1/events", "GET /v1/queues", "GET /v1/queues/{queue}", "GET /v1/queues/{queue}/dead", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "GET /v1/tokens", "GET /v1/whoami",
 		"HEAD /v1/bundles/{digest}", "POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/freeze", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
 		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/start", "POST /v1/apps/{app}/stop", "POST /v1/apps/{app}/unfreeze",
-		"POST /v1/apps/{app}/versions",
+		"POST /v1/apps/{app}/versions", "POST /v1/console-codes",
 		"POST /v1/queues/{queue}/extend", "POST /v1/queues/{queue}/messages", "POST /v1/queues/{queue}/purge", "POST /v1/queues/{queue}/receive", "POST /v1/queues/{queue}/redrive", "POST /v1/queues/{queue}/results",
 		"POST /v1/releases/{id}/hooks/{token}", "POST /v1/tokens",
 		"PUT /v1/apps/{app}/aliases/{alias}", "PUT /v1/apps/{app}/secrets/{name}", "PUT /v1/bundles/{digest}",

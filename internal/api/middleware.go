@@ -64,7 +64,7 @@ func (s *Server) recovered(cause any, w *recorder, r *http.Request) {
 // refuseForeign refuses requests that a browser makes for another site's page.
 func (s *Server) refuseForeign(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if foreign(r) {
+		if foreign(r) && !s.follows(r) {
 			s.refuse(w, newProblem(http.StatusForbidden, codeForeignOrigin, "requests from pages of another origin are refused"))
 			return
 		}
@@ -108,6 +108,9 @@ func (s *Server) authenticate(next http.Handler) http.Handler {
 		switch {
 		case s.cfg.AWS != nil && awslambda.Owns(r.URL.Path):
 			s.cfg.AWS.ServeHTTP(w, r)
+			return
+		case s.console != nil && ofConsole(r.URL.Path):
+			s.console.ServeHTTP(w, r)
 			return
 		case isOpen(r.URL.Path) || answersHook(r.URL.Path):
 			next.ServeHTTP(w, r)

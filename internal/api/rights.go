@@ -40,21 +40,22 @@ var (
 // rights says for every operation that needs a token what it asks of it. New panics
 // where one is missing.
 var rights = map[string]right{
-	"list-apps":          lookAround,
-	"get-status":         look,
-	"list-versions":      look,
-	"get-version":        look,
-	"list-aliases":       look,
-	"list-alias-changes": look,
-	"list-releases":      look,
-	"get-release":        look,
-	"read-intervals":     look,
-	"read-logs":          look,
-	"watch-events":       look,
-	"watch-all-events":   lookAround,
-	"list-alerts":        lookAround,
-	"read-audit":         lookAround,
-	"who-am-i":           lookAround,
+	"list-apps":           lookAround,
+	"get-status":          look,
+	"list-versions":       look,
+	"get-version":         look,
+	"list-aliases":        look,
+	"list-alias-changes":  look,
+	"list-releases":       look,
+	"get-release":         look,
+	"read-intervals":      look,
+	"read-logs":           look,
+	"watch-events":        look,
+	"watch-all-events":    lookAround,
+	"list-alerts":         lookAround,
+	"read-audit":          lookAround,
+	"who-am-i":            lookAround,
+	"create-console-code": lookAround,
 
 	"pause":    operate,
 	"resume":   operate,
@@ -93,6 +94,13 @@ var rights = map[string]right{
 	"list-tokens":      lookAtUsers,
 	"create-token":     administer,
 	"revoke-token":     administer,
+}
+
+// Permits reports whether a caller may do an operation of the API to an app, "" for none:
+// what it may not do need not be offered.
+func Permits(caller access.Caller, operation, app string) bool {
+	right, known := rights[operation]
+	return known && right.allows(caller, app) == nil
 }
 
 // guard returns what refuses an operation to who may not do it, before anything of

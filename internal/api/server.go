@@ -47,7 +47,9 @@ type Config struct {
 	MaxBundle teal.Bytes    // the largest zip that is accepted; 0 is DefaultMaxBundle
 	Heartbeat time.Duration // between comments on a silent event stream; 0 is DefaultHeartbeat
 	Version   string        // of Teal, shown in the OpenAPI document
-	Metrics   http.Handler  // answers GET /metrics, which wants the token too; nil: there are none
+	// Codes are those with which a browser gets into the console; nil: there are none.
+	Codes   *access.Codes
+	Metrics http.Handler // answers GET /metrics, which wants the token too; nil: there are none
 }
 
 // Defaults of a Config.
@@ -76,6 +78,7 @@ type Server struct {
 	api     huma.API
 	openAPI []byte
 	handler http.Handler
+	console http.Handler  // nil: none
 	stall   time.Duration // stallTimeout
 	rest    time.Duration // leftoverLimit
 	// stopping ends the streams, which would otherwise outlast any shutdown.
@@ -121,6 +124,15 @@ func New(cfg Config) *Server {
 	return s
 }
 
+// With returns a server that has a console at ConsolePath and below. It needs no token of
+// the API's, because it asks who is there itself, and asks the API As them.
+func (s *Server) With(console http.Handler) *Server {
+	with := *s
+	with.console = console
+	with.handler = with.chain(s.mux)
+	return &with
+}
+
 func (s *Server) registerAll() {
 	s.registerApps()
 	s.registerVersions()
@@ -137,6 +149,7 @@ func (s *Server) registerAll() {
 	s.registerTokens()
 	s.registerSecrets()
 	s.registerAudit()
+	s.registerConsole()
 	if s.cfg.Queues != nil {
 		s.registerQueues()
 	}

@@ -36,6 +36,8 @@ type Env struct {
 	// ServiceData is where a server that runs as this machine's service has its data;
 	// "" where there is no such place.
 	ServiceData string
+	// Open opens an address in a browser; nil: there is none.
+	Open func(address string) error
 	// Serve runs a server until ctx ends.
 	Serve func(ctx context.Context, o ServeOptions) error
 }

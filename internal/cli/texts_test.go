@@ -29,7 +29,7 @@ var texts = map[string]func(*script){
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
 	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
-	"login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
+	"console": textsOfConsole, "login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
 	"queue": textsOfQueue,
 }
 
@@ -1068,7 +1068,15 @@ func textsOfDoctor(s *script) {
 }
 
 // secrets are what a golden file cannot hold, because every run has others.
-var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": ")[A-Za-z0-9_-]{43}`)
+var secrets = regexp.MustCompile(`(teal_)[a-z0-9]{16}_[a-z0-9]{52}|(TEAL)[A-Z0-9]{16}|(SECRET_ACCESS_KEY=|secret_access_key": "|code=)[A-Za-z0-9_-]{32,43}`)
+
+func textsOfConsole(s *script) {
+	s.title("Help")
+	s.teal("console", "--help")
+	s.title("An address that is good for once")
+	s.teal("console")
+	s.teal("console", "--json")
+}
 
 // loggedIn makes the script's person one of another machine, and logs in to the server.
 func (s *script) loggedIn() {

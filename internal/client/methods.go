@@ -61,6 +61,13 @@ func (c *Client) WhoAmI(ctx context.Context) (api.WhoAmI, error) {
 	return out, err
 }
 
+// ConsoleCode returns an address that lets a browser into the console, once.
+func (c *Client) ConsoleCode(ctx context.Context) (api.ConsoleCode, error) {
+	var out api.ConsoleCode
+	err := c.call(ctx, request{method: http.MethodPost, path: []string{"console-codes"}}, nil, &out)
+	return out, err
+}
+
 // CreateToken makes a token; nobody can read it again.
 func (c *Client) CreateToken(ctx context.Context, body api.TokenBody) (api.NewToken, error) {
 	var out api.NewToken

@@ -21,6 +21,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/cluster"
 	"teal/internal/consumer"
+	"teal/internal/console"
 	"teal/internal/control"
 	"teal/internal/datadir"
 	"teal/internal/doctor"
@@ -398,6 +399,9 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("Lambda interface", s.lambda.Run)
 	parts.Start("triggers of queues", s.consumer.Run)
 	parts.Start("admin API", s.serveAdmin)
+	admin, pages := s.newAdmin()
+	parts.Start("admin API", func(ctx context.Context) error { return admin.Run(ctx, s.adminListener()) })
+	parts.Start("console", pages.Run)
 	s.manager.AwaitAll(ctx, s.daemon.cfg.RecoveryPatience, s.router.LiveTargets())
 	parts.Start("certificates", s.acme.Run)
 	parts.Start("gateway", func(ctx context.Context) error { return s.edge.serve(ctx, s.web, s.front, s.acme) })
@@ -407,10 +411,10 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 		s.daemon.httpsAddr = secure.Addr()
 		s.announce(parts, datadir.HTTPSAddress, secure.Addr().String())
 	}
-	admin := s.adminAddress()
-	s.announce(parts, datadir.AdminAddress, admin)
+	at := s.adminAddress()
+	s.announce(parts, datadir.AdminAddress, at)
 	s.announce(parts, datadir.HTTPAddress, s.front.Addr().String())
-	attributes := []any{"http", s.front.Addr().String(), "admin", admin, "data", s.data.Path(), "memory_limit", s.processes.MemoryLimit()}
+	attributes := []any{"http", s.front.Addr().String(), "admin", at, "data", s.data.Path(), "memory_limit", s.processes.MemoryLimit()}
 	if s.daemon.cfg.AdminTLS {
 		attributes = append(attributes, "admin_fingerprint", pinned.Of(s.identity.Certificate[0]))
 	}
@@ -454,13 +458,18 @@ func (s *running) adminAddress() string {
 	return "https://" + s.admin.Addr().String()
 }
 
-func (s *running) serveAdmin(ctx context.Context) error {
-	return api.New(api.Config{
+// newAdmin returns the REST API and, on top of it, the console.
+func (s *running) newAdmin() (*api.Server, *console.Console) {
+	attempts, codes := access.NewAttempts(nil), access.NewCodes(nil)
+	server := api.New(api.Config{
 		AWS:     s.lambdaAPI(),
 		Control: s.control, Bundles: s.bundles, Logs: control.Logs(s.logs), Access: s.tokens, Audit: s.audit, Secrets: s.secrets, Queues: control.Queues(s.queues),
 		MaxBundle: artifact.LimitsFor(s.daemon.cfg.MaxBundle).Packed, Logger: s.daemon.cfg.Logger, Ready: s.isReady, Version: s.daemon.cfg.Version,
 		Alerts: s.alerts.List, SetAside: s.control.SetAside, Metrics: s.meter.Handler(),
-	}).Run(ctx, s.adminListener())
+		Attempts: attempts, Codes: codes,
+	})
+	pages := console.New(console.Config{As: server.As, Access: s.tokens, Attempts: attempts, Codes: codes, Logger: s.daemon.cfg.Logger})
+	return server.With(pages), pages
 }
 
 func (s *running) adminListener() net.Listener {

@@ -34,13 +34,16 @@ func AliasOrder(aliases map[string]api.AliasView) []string {
 	return names
 }
 
+// Rank is how much an app needs somebody; the smallest the most.
+type Rank int
+
 // The ranks of apps in a list: those that need somebody come first.
 const (
-	rankFailing = iota // users get errors more often than not
-	rankBroken         // something does not run as it should
-	rankWaiting        // a release waits for somebody
-	rankErrors         // some requests fail
-	rankHealthy
+	RankFailing Rank = iota // users get errors more often than not
+	RankBroken              // something does not run as it should
+	RankWaiting             // a release waits for somebody
+	RankErrors              // some requests fail
+	RankHealthy
 )
 
 // noticeable is the share of errors from which on an app stands above those without
@@ -48,23 +51,23 @@ const (
 const noticeable = 0.01
 
 // RankOf says how much an app needs somebody.
-func RankOf(status api.Status) int {
-	worst := rankHealthy
+func RankOf(status api.Status) Rank {
+	worst := RankHealthy
 	for _, env := range status.Environments {
 		switch {
 		case env.Failing != "":
-			return rankFailing
+			return RankFailing
 		case env.State == api.StateDegraded || env.State == api.StateFailed:
-			worst = rankBroken
+			worst = RankBroken
 		}
 	}
 	r := status.Release
 	switch {
-	case worst == rankBroken:
+	case worst == RankBroken:
 	case r != nil && !r.Phase.Ended() && (r.Commands.Pause != nil || r.WaitsSince != nil || r.DoubtSince != nil || r.OutageSince != nil):
-		worst = rankWaiting
+		worst = RankWaiting
 	case status.Traffic != nil && status.Traffic.ErrorShare >= noticeable:
-		worst = rankErrors
+		worst = RankErrors
 	}
 	return worst
 }

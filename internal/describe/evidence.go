@@ -8,6 +8,7 @@ import (
 	"teal"
 )
 
+// FindingName names what was asked, with the step at which that was.
 func FindingName(f teal.Finding) string {
 	if f.Step == 0 {
 		return f.Name

@@ -29,6 +29,9 @@ func newQueues() *Queues {
 	return &Queues{views: map[string]api.QueueView{}, dead: map[string][]api.DeadLetter{}, sent: map[string][]api.MessageBody{}, flying: map[string]bool{}}
 }
 
+// Messages returns the queues.
+func (t *Teal) Messages() *Queues { return t.queues }
+
 // SetQueue has a queue be as a view says, with dead letters.
 func (t *Teal) SetQueue(view api.QueueView, dead ...api.DeadLetter) {
 	q := t.queues
