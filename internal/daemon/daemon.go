@@ -20,8 +20,8 @@ import (
 	"teal/internal/atomicfile"
 	"teal/internal/check"
 	"teal/internal/cluster"
-	"teal/internal/consumer"
 	"teal/internal/console"
+	"teal/internal/consumer"
 	"teal/internal/control"
 	"teal/internal/datadir"
 	"teal/internal/doctor"
@@ -398,7 +398,6 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
 	parts.Start("Lambda interface", s.lambda.Run)
 	parts.Start("triggers of queues", s.consumer.Run)
-	parts.Start("admin API", s.serveAdmin)
 	admin, pages := s.newAdmin()
 	parts.Start("admin API", func(ctx context.Context) error { return admin.Run(ctx, s.adminListener()) })
 	parts.Start("console", pages.Run)
