@@ -198,7 +198,7 @@ func failures(said []byte, batch []queue.Delivery) (map[string]bool, error) {
 		} `json:"batchItemFailures"`
 	}
 	if json.Unmarshal(said, &partial) != nil {
-		return nil, nil // no such answer: all are done
+		return nil, nil //nolint:nilerr // no such answer: all are done
 	}
 	known := map[string]bool{}
 	for _, d := range batch {

@@ -42,7 +42,7 @@ func (r *reader) run(ctx, working context.Context) {
 				failures = 0
 				continue
 			}
-			r.log("messages cannot be received; it is tried again", ctx, err)
+			r.log(ctx, "messages cannot be received; it is tried again", err)
 			pause(ctx, backoff.After(failures))
 			continue
 		}
@@ -54,7 +54,7 @@ func (r *reader) run(ctx, working context.Context) {
 	}
 }
 
-func (r *reader) log(what string, ctx context.Context, err error) {
+func (r *reader) log(ctx context.Context, what string, err error) {
 	if ctx.Err() == nil {
 		r.consumer.cfg.Logger.Warn(what, "queue", r.name(), "app", r.version.App, "version", r.version.Version, "error", err)
 	}
@@ -92,7 +92,7 @@ func (r *reader) receive(ctx context.Context) ([]queue.Delivery, error) {
 		}
 		batch = append(batch, more...)
 	}
-	return batch, nil
+	return batch, nil //nolint:nilerr // likewise
 }
 
 // takes says of messages that belong to no version whether this version takes them: it
@@ -118,7 +118,7 @@ func (r *reader) work(ctx, reading context.Context, batch []queue.Delivery) {
 	}
 	untried := slices.ContainsFunc(results, func(f queue.Result) bool { return f.Outcome == queue.Untried })
 	if err := r.consumer.cfg.Queues.Finish(ctx, r.name(), results); err != nil && !teal.IsCode(err, teal.CodeConflict) {
-		r.log("what became of messages cannot be written down; it is tried again", ctx, err)
+		r.log(ctx, "what became of messages cannot be written down; it is tried again", err)
 	}
 	if untried { // there is no room, or nothing runs: asking again at once would not help
 		pause(reading, untriedPause)
