@@ -11,6 +11,7 @@ import (
 	"teal"
 	"teal/internal/gateway"
 	"teal/internal/queue"
+	"teal/internal/store"
 )
 
 func batchOf(bodies ...string) (batch []queue.Delivery) {
@@ -51,12 +52,62 @@ func TestPartialAnswers(t *testing.T) {
 		for _, r := range test.a.results(batchOf("a", "b")) {
 			got += string("DFU"[r.Outcome])
 			seen := test.a.measured(r)
+			if own := r.Outcome == queue.Failed && test.name == "the second"; own && (seen.Fault != gateway.FaultFunction || seen.Failure == nil) {
+				t.Errorf("%s: a message that has failed by its own is measured as %+v", test.name, seen)
+			}
 			if failed := seen.Fault != gateway.FaultNone; failed != (r.Outcome == queue.Failed) {
 				t.Errorf("%s: %+v is measured as %+v", test.name, r, seen)
 			}
 		}
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+// aliases are live aliases by app.
+type aliases map[string][]teal.Target
+
+func (aliases) Apps() []teal.App { return nil }
+func (a aliases) Alias(key store.AliasKey) (store.Record[teal.Alias], bool) {
+	return store.Record[teal.Alias]{Value: teal.Alias{App: key.App, Name: key.Name, Targets: a[key.App]}}, true
+}
+
+// Each message that belongs to no version is taken by one of live's: the one that the
+// weights choose, or the other one where that does not read the queue. Seen red with
+// picked not compared, and with mayRead not asked.
+func TestTakes(t *testing.T) {
+	t.Parallel()
+	both := []teal.Target{{Version: 1, Weight: teal.Percent(80)}, {Version: 2, Weight: teal.Percent(20)}}
+	for _, test := range []struct {
+		name    string
+		targets []teal.Target
+		reads   [3]bool // of v1 to v3
+		want    [3]int  // of 100 points
+	}{
+		{"both", both, [3]bool{true, true, true}, [3]int{80, 20, 0}},
+		{"one", teal.Only(1), [3]bool{true, true, true}, [3]int{100, 0, 0}},
+		{"the new one does not read", both, [3]bool{true, false, true}, [3]int{100, 0, 0}},
+		{"only the new one reads", both, [3]bool{false, true, true}, [3]int{0, 100, 0}},
+		{"nothing is live", nil, [3]bool{true, true, true}, [3]int{}},
+	} {
+		c := New(Config{Apps: aliases{"shop": test.targets}})
+		known := reads{}
+		for n, does := range test.reads {
+			known[store.EnvironmentKey{App: "shop", Version: teal.VersionRef(n + 1)}] = map[string]bool{"orders": does}
+		}
+		c.known.Store(&known)
+		var got [3]int
+		for n, does := range test.reads {
+			r := &reader{consumer: c, version: store.EnvironmentKey{App: "shop", Version: teal.VersionRef(n + 1)}, trigger: teal.Trigger{Queue: &teal.QueueTrigger{Queue: "orders"}}}
+			for point := teal.Weight(0); does && point < teal.All; point += 100 {
+				if r.takes(point) {
+					got[n]++
+				}
+			}
+		}
+		if got != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got, test.want)
 		}
 	}
 }

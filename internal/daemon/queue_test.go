@@ -133,8 +133,8 @@ func TestTriggersOfQueues(t *testing.T) {
 // C19, with what a release does to messages: weights split them, the new version is
 // judged by them and goes back, and then the version before works on those that the new
 // one has failed at: none is lost, none is dead, and none is done twice. Seen red with
-// ClaimMessages counting nobody (the release goes on), with GiveBack not called (they are
-// dead), and with takes for everything (no message is left for v1 while it lasts).
+// ClaimMessages counting nobody (the release goes on), and with GiveBack not called (v2's
+// are never done).
 func TestARollbackGivesMessagesBack(t *testing.T) {
 	h := startDaemon(t, t.TempDir())
 	half := func(p *teal.Policy) {
