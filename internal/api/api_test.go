@@ -333,8 +333,8 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(operations)
 	want := []string{
 		"DELETE /v1/apps/{app}", "DELETE /v1/apps/{app}/secrets/{name}", "DELETE /v1/records/{key}", "DELETE /v1/tokens/{name}", "GET /v1/alerts", "GET /v1/apps", "GET /v1/apps/{app}",
-		"GET /v1/apps/{app}/alias-changes", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events", "GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/secrets", "GET /v1/apps/{app}/versions", "GET /v1/apps/{app}/versions/{version}",
-		"GET /v1/audit", "GET /v1/events", "GET /v1/queues", "GET /v1/queues/{queue}", "GET /v1/queues/{queue}/dead", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "GET /v1/tokens", "GET /v1/whoami",
+		"GET /v1/apps/{app}/alias-changes", "GET /v1/apps/{app}/aliases", "GET /v1/apps/{app}/events", "GET /v1/apps/{app}/logs", "GET /v1/apps/{app}/releases", "GET /v1/apps/{app}/schedules", "GET /v1/apps/{app}/secrets", "GET /v1/apps/{app}/versions", "GET /v1/apps/{app}/versions/{version}",
+		"GET /v1/audit", "GET /v1/events", "GET /v1/queues", "GET /v1/queues/{queue}", "GET /v1/queues/{queue}/dead", "GET /v1/releases/{id}", "GET /v1/releases/{id}/intervals", "GET /v1/schedules", "GET /v1/tokens", "GET /v1/whoami",
 		"HEAD /v1/bundles/{digest}", "POST /v1/apps/{app}/abort", "POST /v1/apps/{app}/approve", "POST /v1/apps/{app}/freeze", "POST /v1/apps/{app}/invoke", "POST /v1/apps/{app}/pause",
 		"POST /v1/apps/{app}/promote", "POST /v1/apps/{app}/resume", "POST /v1/apps/{app}/rollback", "POST /v1/apps/{app}/start", "POST /v1/apps/{app}/stop", "POST /v1/apps/{app}/unfreeze",
 		"POST /v1/apps/{app}/versions", "POST /v1/console-codes",

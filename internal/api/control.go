@@ -71,6 +71,9 @@ type Catalog interface {
 	// "errors": n, "latency_ms": [[upper bound, count], …]}. The caller must
 	// close it.
 	Intervals(ctx context.Context, id string) (io.ReadCloser, error)
+	// Schedules returns those of what is live of an app, of all apps for "", by app and
+	// name.
+	Schedules(ctx context.Context, app string) ([]ScheduleView, error)
 }
 
 // Aliaser writes aliases by hand.

@@ -56,6 +56,8 @@ var rights = map[string]right{
 	"read-audit":          lookAround,
 	"who-am-i":            lookAround,
 	"create-console-code": lookAround,
+	"list-schedules":      look,
+	"list-all-schedules":  lookAround,
 
 	"pause":    operate,
 	"resume":   operate,

@@ -69,7 +69,7 @@ func made(t *testing.T, tokens *access.Tokens, want teal.Token) string {
 // least is what each operation needs. It stands here a second time, in words that a
 // person can go through: a right that is given away by a slip must not pass.
 var least = map[teal.TokenRole]string{
-	teal.RoleViewer: "list-apps get-status list-versions get-version list-aliases list-alias-changes list-releases get-release read-intervals read-logs watch-events watch-all-events list-alerts read-audit who-am-i create-console-code " +
+	teal.RoleViewer: "list-apps get-status list-versions get-version list-aliases list-alias-changes list-releases get-release read-intervals read-logs watch-events watch-all-events list-alerts read-audit who-am-i create-console-code list-schedules list-all-schedules " +
 		"list-queues get-queue list-dead-letters",
 	teal.RoleOperator: "pause resume approve abort rollback freeze-app unfreeze-app stop-app start-app " +
 		"redrive-queue purge-queue",

@@ -137,6 +137,7 @@ func (s *Server) registerAll() {
 	s.registerApps()
 	s.registerVersions()
 	s.registerAliases()
+	s.registerSchedules()
 	s.registerReleases()
 	s.registerOrders()
 	s.registerOperator()

@@ -18,7 +18,7 @@ import (
 var shown = []reflect.Type{
 	reflect.TypeFor[teal.Target](), reflect.TypeFor[teal.Commands](), reflect.TypeFor[teal.Command](), reflect.TypeFor[teal.TaskKey](),
 	reflect.TypeFor[teal.Finding](), reflect.TypeFor[teal.Judgement](), reflect.TypeFor[teal.Measurement](), reflect.TypeFor[teal.Outage](),
-	reflect.TypeFor[teal.LatencyCount](), reflect.TypeFor[teal.RollbackTimes](), reflect.TypeFor[teal.PhaseEntry](), reflect.TypeFor[teal.Alert](), reflect.TypeFor[teal.AppOrder](), reflect.TypeFor[teal.AliasChange](),
+	reflect.TypeFor[teal.LatencyCount](), reflect.TypeFor[teal.RollbackTimes](), reflect.TypeFor[teal.PhaseEntry](), reflect.TypeFor[teal.Alert](), reflect.TypeFor[teal.AppOrder](), reflect.TypeFor[teal.AliasChange](), reflect.TypeFor[teal.Firing](),
 }
 
 // masking are the views below which everything may stand that they were made of:

@@ -121,7 +121,10 @@ var designed = rules{
 		"internal/routing": {"internal/environment", "internal/gateway", "internal/keylock", "internal/release", "internal/store"},
 		// It answers the REST API and tells the engine: it knows what both speak, and
 		// reaches what runs through the router and the manager.
-		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/meter", "internal/queue", "internal/release", "internal/routing", "internal/store"},
+		"internal/control": {"internal/api", "internal/check", "internal/cron", "internal/environment", "internal/gateway", "internal/keylock", "internal/logs", "internal/meter", "internal/queue", "internal/release", "internal/routing", "internal/store", "internal/trigger"},
+		// When it fires is its own; what is fired runs as hooks do, and as events of
+		// functions do.
+		"internal/trigger": {"internal/backoff", "internal/check", "internal/cron", "internal/event", "internal/gateway", "internal/logs", "internal/store"},
 		// What may go is what no record names and nothing runs on: it looks at all
 		// of them, and hands nothing back.
 		"internal/retention": {"internal/api/awslambda", "internal/artifact", "internal/doctor", "internal/environment", "internal/removal", "internal/routing", "internal/store"},

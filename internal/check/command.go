@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -24,6 +25,67 @@ import (
 // SIGTERM and SIGKILL.
 const killGrace = time.Second
 
+// Commands run programs of the user's, each in a copy of its code that goes with it.
+type Commands struct {
+	// Bundle returns the folder of a code bundle, which is only read.
+	Bundle func(ctx context.Context, digest string) (string, error)
+	// Start starts a process, as process.Runner does.
+	Start func(process.Spec) (*process.Process, error)
+	// Secrets give programs what their variables refer to; nil: there are none.
+	Secrets Secrets
+	// WorkDir is a folder of their own. Clear empties it.
+	WorkDir string
+	Logger  *slog.Logger
+}
+
+// Program is a program of the user's.
+type Program struct {
+	Argv   []string
+	Code   string            // digest of the bundle whose copy it runs in; "" is an empty folder
+	Env    map[string]string // beside PATH, LANG, TZ, HOME and TMPDIR
+	Masked []string          // names in Env whose values no output shows, whatever they sound like
+	App    string            // whose secrets these are
+	// Secrets are further variables.
+	Secrets map[string]teal.SecretRef
+	Of      string                    // the environment that it may ask, see teal.EnvironmentName
+	Output  func(stream, line string) // gets what it prints, without masked values; nil is nobody
+}
+
+// Ended is how a program ended.
+type Ended struct {
+	Failure string // what was wrong, for people; "" is exit status 0
+	Took    time.Duration
+}
+
+// Run runs a program until it ends or ctx does; then it is killed with all that it
+// started. An error says, for people, why it did not run.
+func (r Commands) Run(ctx context.Context, p Program) (Ended, error) {
+	hide := redactor(nil).named(p.Env).masked(p.Env, p.Masked)
+	end, err := r.run(ctx, command{argv: p.Argv, code: p.Code, env: p.Env, hide: hide, of: p.Of, app: p.App, secrets: p.Secrets, output: p.Output})
+	switch {
+	case err != nil:
+		return Ended{}, err
+	case end.late:
+		return Ended{Failure: fmt.Sprintf("it had not ended after %s; it and everything that it had started were killed", rounded(end.took)), Took: end.took}, nil
+	case end.exit.Code != 0 || end.exit.Signal != "":
+		return Ended{Failure: end.exit.String(), Took: end.took}, nil
+	}
+	return Ended{Took: end.took}, nil
+}
+
+// Clear empties the working folder: what is in it belonged to a server that died. The
+// folder is made by the first command, for which there may be no space now. Where it
+// cannot be read, commands say so when they are to be run.
+func (r Commands) Clear() {
+	entries, err := os.ReadDir(r.WorkDir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Logger.Error("commands cannot be run", "folder", r.WorkDir, "error", err)
+	}
+	for _, entry := range entries {
+		r.remove(filepath.Join(r.WorkDir, entry.Name()))
+	}
+}
+
 // command is a program of the user's, in a folder of its own.
 type command struct {
 	argv    []string
@@ -33,6 +95,8 @@ type command struct {
 	app     string
 	secrets map[string]teal.SecretRef // further variables
 	of      string                    // the environment that it may ask, see teal.EnvironmentName
+	// output gets each line, with what is hidden hidden; nil is nobody.
+	output func(stream, line string)
 }
 
 // commandResult is how a command ended.
@@ -45,26 +109,26 @@ type commandResult struct {
 
 // run runs a command until it ends or ctx does; then it is killed with all that
 // it started. An error says, for people, why it did not run.
-func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
-	if err := os.MkdirAll(e.cfg.WorkDir, 0o700); err != nil {
+func (r Commands) run(ctx context.Context, c command) (commandResult, error) {
+	if err := os.MkdirAll(r.WorkDir, 0o700); err != nil {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
-	home, err := os.MkdirTemp(e.cfg.WorkDir, "command-")
+	home, err := os.MkdirTemp(r.WorkDir, "command-")
 	if err != nil {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
-	defer e.remove(home)
-	given, err := e.open(ctx, c)
+	defer r.remove(home)
+	given, err := r.open(ctx, c)
 	if err != nil {
 		return commandResult{}, err
 	}
-	defer e.close(given)
+	defer r.close(given)
 	maps.Copy(c.env, given.Env)
 	for _, value := range given.Values() {
 		c.hide = c.hide.value(value)
 	}
 	code := filepath.Join(home, "code")
-	if err := e.copyBundle(ctx, c.code, code); err != nil {
+	if err := r.copyBundle(ctx, c.code, code); err != nil {
 		return commandResult{}, err
 	}
 	scratch := filepath.Join(home, "tmp")
@@ -72,47 +136,47 @@ func (e *Examiner) run(ctx context.Context, c command) (commandResult, error) {
 		return commandResult{}, fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	spec := process.Spec{Path: c.argv[0], Args: process.Expand(c.argv[1:], c.env), Dir: code, Env: environ(scratch, c.env), Owner: c.of}
-	return e.execute(ctx, spec, c.hide)
+	return r.execute(ctx, spec, c)
 }
 
 // open gives a command its secrets.
-func (e *Examiner) open(ctx context.Context, c command) (*secret.Given, error) {
+func (r Commands) open(ctx context.Context, c command) (*secret.Given, error) {
 	if len(c.secrets) == 0 {
 		return &secret.Given{}, nil
 	}
-	if e.cfg.Secrets == nil {
+	if r.Secrets == nil {
 		return nil, errors.New("it refers to secrets, and this server keeps none")
 	}
-	given, err := e.cfg.Secrets.Open(ctx, c.app, c.secrets)
+	given, err := r.Secrets.Open(ctx, c.app, c.secrets)
 	if err != nil {
 		return nil, errors.New(teal.MessageOf(err))
 	}
 	return given, nil
 }
 
-func (e *Examiner) close(given *secret.Given) {
+func (r Commands) close(given *secret.Given) {
 	if err := given.Close(); err != nil {
-		e.cfg.Logger.Warn("the files of secrets are left over", "error", err)
+		r.Logger.Warn("the files of secrets are left over", "error", err)
 	}
 }
 
 // remove deletes a command's folder. One that cannot be deleted is tried again when
 // the server starts.
-func (e *Examiner) remove(home string) {
+func (r Commands) remove(home string) {
 	if err := removal.Tree(home); err != nil {
-		e.cfg.Logger.Warn("a command's folder is left over", "folder", home, "error", err)
+		r.Logger.Warn("a command's folder is left over", "folder", home, "error", err)
 	}
 }
 
 // copyBundle makes a copy that the command may write to: the bundle is shared.
-func (e *Examiner) copyBundle(ctx context.Context, digest, to string) error {
+func (r Commands) copyBundle(ctx context.Context, digest, to string) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return fmt.Errorf("no folder could be made for it: %w", err)
 	}
 	if digest == "" {
 		return nil
 	}
-	from, err := e.cfg.Bundle(ctx, digest)
+	from, err := r.Bundle(ctx, digest)
 	if err != nil {
 		return fmt.Errorf("its code cannot be read: %s", teal.MessageOf(err))
 	}
@@ -139,16 +203,20 @@ func (p contextOpener) Open(name string) (fs.File, error) {
 	return p.ReadLinkFS.Open(name)
 }
 
-func (e *Examiner) execute(ctx context.Context, spec process.Spec, hide redactor) (commandResult, error) {
+func (r Commands) execute(ctx context.Context, spec process.Spec, c command) (commandResult, error) {
 	var mu sync.Mutex
 	var printed tail
-	spec.Output = func(_ string, text []byte) {
+	spec.Output = func(stream string, text []byte) {
+		line := c.hide.text(string(text))
+		if c.output != nil {
+			c.output(stream, line)
+		}
 		mu.Lock()
 		defer mu.Unlock()
-		printed.line(hide.text(string(text)))
+		printed.line(line)
 	}
 	began := time.Now()
-	proc, err := e.cfg.Start(spec)
+	proc, err := r.Start(spec)
 	if err != nil {
 		return commandResult{}, fmt.Errorf("it cannot be started: %s", teal.MessageOf(err))
 	}

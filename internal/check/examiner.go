@@ -4,11 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -77,7 +73,8 @@ type Outcome struct {
 
 // Examiner does the tasks of releases. It is safe for concurrent use.
 type Examiner struct {
-	cfg Config
+	cfg      Config
+	commands Commands
 
 	mu       sync.Mutex
 	running  context.Context // of Run; nil before it
@@ -102,13 +99,16 @@ func New(cfg Config) *Examiner {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Examiner{cfg: cfg, releases: map[string]map[teal.TaskKey]*task{}}
+	return &Examiner{
+		cfg: cfg, releases: map[string]map[teal.TaskKey]*task{},
+		commands: Commands{Bundle: cfg.Bundle, Start: cfg.Start, Secrets: cfg.Secrets, WorkDir: cfg.WorkDir, Logger: cfg.Logger},
+	}
 }
 
 // Run does the tasks that have been and will be begun, until ctx ends; then it
 // ends all of them, without an outcome, and returns. It may be called once.
 func (e *Examiner) Run(ctx context.Context) error {
-	e.clear()
+	e.commands.Clear()
 	e.mu.Lock()
 	e.running = ctx
 	for _, tasks := range e.releases {
@@ -123,19 +123,6 @@ func (e *Examiner) Run(ctx context.Context) error {
 	e.mu.Unlock()
 	e.work.Wait()
 	return nil
-}
-
-// clear empties the working folder: what is in it belonged to a server that died.
-// The folder is made by the first command, for which there may be no space now.
-// Where it cannot be read, commands say so when they are to be run.
-func (e *Examiner) clear() {
-	entries, err := os.ReadDir(e.cfg.WorkDir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		e.cfg.Logger.Error("checks and hooks that are commands cannot be run", "error", err)
-	}
-	for _, entry := range entries {
-		e.remove(filepath.Join(e.cfg.WorkDir, entry.Name()))
-	}
 }
 
 // Begin starts a task of the release, unless this process is at it or knows its

@@ -68,7 +68,7 @@ func (s releaseTask) commandHook(ctx context.Context, h teal.Hook) teal.Finding 
 		return s.hookFinding(h, asked, teal.VerdictError, err.Error())
 	}
 	told.env["TEAL_HOOK"] = string(h.Point)
-	end, err := s.examiner.run(ctx, told)
+	end, err := s.examiner.commands.run(ctx, told)
 	if err != nil {
 		return s.hookFinding(h, asked, teal.VerdictError, err.Error())
 	}

@@ -19,7 +19,7 @@ func (s releaseTask) integration(ctx context.Context, c teal.Check) teal.Finding
 	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}
-	end, err := s.examiner.run(ctx, told)
+	end, err := s.examiner.commands.run(ctx, told)
 	if err != nil {
 		return s.finding(name, asked, teal.VerdictError, err.Error())
 	}

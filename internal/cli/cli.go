@@ -126,7 +126,7 @@ func (s *session) root() *cobra.Command {
 		s.serverCommand(), s.deployCommand(), s.promoteCommand(), s.pauseCommand(), s.resumeCommand(), s.approveCommand(),
 		s.abortCommand(), s.rollbackCommand(), s.freezeCommand(), s.unfreezeCommand(), s.stopCommand(), s.startCommand(), s.statusCommand(), s.watchCommand(), s.historyCommand(), s.releaseCommand(), s.analyzeCommand(), s.versionsCommand(),
 		s.logsCommand(), s.aliasCommand(), s.appCommand(), s.invokeCommand(), s.doctorCommand(),
-		s.consoleCommand(), s.loginCommand(), s.contextCommand(), s.tokenCommand(), s.auditCommand(), s.secretCommand(), s.queueCommand(),
+		s.consoleCommand(), s.loginCommand(), s.contextCommand(), s.tokenCommand(), s.auditCommand(), s.secretCommand(), s.queueCommand(), s.scheduleCommand(),
 		s.validateCommand(), s.initCommand(), s.importCommand(), s.schemaCommand(), s.versionCommand(), s.serviceCommand(),
 	)
 	return root

@@ -28,7 +28,7 @@ var texts = map[string]func(*script){
 	"history": textsOfHistory, "release": textsOfRelease, "analyze": textsOfAnalyze, "versions": textsOfVersions, "logs": textsOfLogs,
 	"app": textsOfApp, "stop": textsOfStop, "start": textsOfStart, "freeze": textsOfFreeze, "unfreeze": textsOfUnfreeze,
 	"alias": textsOfAlias, "invoke": textsOfInvoke, "doctor": textsOfDoctor, "validate": textsOfValidate, "init": textsOfInit, "import": textsOfImport,
-	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
+	"token": textsOfToken, "secret": textsOfSecret, "audit": textsOfAudit, "schedule": textsOfSchedule, "schema": textsOfSchema, "version": textsOfVersion, "server": textsOfServer,
 	"console": textsOfConsole, "login": textsOfLogin, "context": textsOfContext, "service": textsOfService, "completion": textsOfCompletion,
 	"queue": textsOfQueue,
 }
@@ -1197,6 +1197,30 @@ func textsOfAudit(s *script) {
 	s.title("What cannot be")
 	s.teal("audit", "--since", "soon")
 	s.teal("audit", "--limit", "0")
+}
+
+func textsOfSchedule(s *script) {
+	s.title("Help")
+	s.teal("schedule", "--help")
+	s.teal("schedule", "list", "--help")
+	s.title("Schedules")
+	s.teal("schedule", "list")
+	s.quietly("deploy DIR")
+	at := time.Date(2026, 3, 28, 2, 30, 0, 0, time.UTC)
+	ended := at.Add(1200 * time.Millisecond)
+	nightly := api.NewScheduleView("hello", 1, teal.Trigger{Name: "nightly", To: "hello", Schedule: &teal.Schedule{Cron: "30 2 * * *", TimeZone: "UTC"}})
+	for day := range 5 {
+		nightly.Next = append(nightly.Next, at.AddDate(0, 0, day+1))
+	}
+	nightly.Firings = []teal.Firing{{ID: "1", At: at, State: teal.FiringFailed, Version: 1, FiredAt: at, Started: &at, EndedAt: &ended, Attempts: 3, Why: "the function failed: ValueError: no rows"}}
+	digest := api.NewScheduleView("hello", 1, teal.Trigger{Name: "digest", To: "hello", Schedule: &teal.Schedule{Cron: "*/5 * * * *", TimeZone: "UTC", Command: []string{"./digest", "all"}}})
+	digest.Paused = "the app is stopped"
+	digest.Firings = []teal.Firing{{ID: "2", At: at, State: teal.FiringMissed, FiredAt: at, EndedAt: &at, Missed: 2, Why: "nobody could fire at 2 times until then"}}
+	s.fake.SetSchedules(nightly, digest, api.NewScheduleView("hello", 1, teal.Trigger{Name: "web", To: "web", Schedule: &teal.Schedule{Cron: "0 0 1 1 *", TimeZone: "UTC", Path: "/jobs"}}))
+	s.teal("schedule", "list", "hello")
+	s.teal("schedule", "list", "--json")
+	s.title("What cannot be")
+	s.teal("schedule", "list", "nothing")
 }
 
 func textsOfValidate(s *script) {

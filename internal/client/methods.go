@@ -35,6 +35,15 @@ func (c *Client) Apps(ctx context.Context) ([]api.Status, error) {
 	return collect(ctx, c, []string{"apps"}, func(l api.AppList) ([]api.Status, string) { return l.Apps, l.Next })
 }
 
+// Schedules returns the schedules of what is live of an app, of all apps for "".
+func (c *Client) Schedules(ctx context.Context, app string) ([]api.ScheduleView, error) {
+	path := []string{"schedules"}
+	if app != "" {
+		path = []string{"apps", app, "schedules"}
+	}
+	return collect(ctx, c, path, func(l api.ScheduleList) ([]api.ScheduleView, string) { return l.Schedules, l.Next })
+}
+
 // Alerts returns what is wrong with the server, blocking ones first.
 func (c *Client) Alerts(ctx context.Context) ([]teal.Alert, error) {
 	var out api.AlertList

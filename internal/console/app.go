@@ -161,6 +161,7 @@ type questionView struct {
 	Mark  mark
 	Words string
 	Bar   template.HTML
+	Logs  string // where the lines of what it is about are; "" for nowhere
 }
 
 // taskView is a check or a hook.
@@ -186,12 +187,12 @@ func (v *viewer) evidenceOf(ctx context.Context, status api.Status) evidenceView
 	if status.Judgement != nil {
 		findings = status.Judgement.Findings
 	}
-	view.Questions = questionsOf(findings)
+	view.Questions = questionsOf(r, findings)
 	return view
 }
 
 // questionsOf are the findings of a judge, the worst first, and of one question the last.
-func questionsOf(findings []teal.Finding) []questionView {
+func questionsOf(r api.ReleaseView, findings []teal.Finding) []questionView {
 	var views []questionView
 	seen := map[string]bool{}
 	for _, want := range []teal.Verdict{teal.VerdictFail, teal.VerdictError, teal.VerdictInconclusive, teal.VerdictPass} {
@@ -201,7 +202,11 @@ func questionsOf(findings []teal.Finding) []questionView {
 				continue
 			}
 			seen[describe.FindingName(f)] = true
-			views = append(views, questionView{Finding: f, Mark: verdictMark(f.Verdict), Words: distance(f), Bar: distanceBar(f)})
+			view := questionView{Finding: f, Mark: verdictMark(f.Verdict), Words: distance(f), Bar: distanceBar(f)}
+			if strings.HasPrefix(f.Name, "new errors") || strings.HasPrefix(f.Name, "error") && f.Verdict != teal.VerdictPass {
+				view.Logs = path("apps", r.App, "logs") + fmt.Sprintf("?version=%d&level=error", r.To)
+			}
+			views = append(views, view)
 		}
 	}
 	return views

@@ -36,7 +36,7 @@ func (p *page) addRelease(release api.ReleaseView, view releaseView, charts draw
 	if err := p.add("release", "release", view); err != nil {
 		return err
 	}
-	evidence := evidenceView{From: release.From, To: release.To, Ended: release.Phase.Ended(), Tasks: tasksOf(release), Questions: questionsOf(release.Evidence), drawings: charts}
+	evidence := evidenceView{From: release.From, To: release.To, Ended: release.Phase.Ended(), Tasks: tasksOf(release), Questions: questionsOf(release, release.Evidence), drawings: charts}
 	if err := p.add("evidence", "evidence", evidence); err != nil {
 		return err
 	}

@@ -44,6 +44,7 @@ type Config struct {
 	Deletions    Deletions
 	Garbage      Garbage
 	Alerts       Alerts
+	Schedules    Schedules
 	Traffic      Traffic // nil: nothing is measured
 	Secrets      Secrets // nil: there are none
 	// Boundary, where set, is called between the steps of a stop and a start with a

@@ -332,3 +332,39 @@ func (c Schedule) earliestOf(date, t time.Time) (start time.Time, ok bool) {
 	}
 	return start, ok
 }
+
+// NextOnce is Next for what is to be done once a day at a time on the clock: where the
+// clock shows a time twice, the second one does not count. Only a schedule that comes in
+// every hour goes on through both, because it counts hours and not times of the day.
+func (c Schedule) NextOnce(t time.Time) time.Time {
+	for t = c.Next(t); !t.IsZero() && c.isRepeated(t); {
+		t = c.Next(t)
+	}
+	return t
+}
+
+// LatestOnce is Latest, as NextOnce is Next.
+func (c Schedule) LatestOnce(t, after time.Time) (start time.Time, ok bool) {
+	for start, ok = c.Latest(t, after); ok && c.isRepeated(start); {
+		start, ok = c.Latest(start.Add(-1), after)
+	}
+	return start, ok
+}
+
+// everyHour is what hours holds of a schedule that comes in every hour.
+const everyHour = 1<<24 - 1
+
+// isRepeated reports whether a start comes the second time that the clock shows it, to a
+// schedule that is for the first.
+func (c Schedule) isRepeated(start time.Time) bool {
+	if c.hours == everyHour {
+		return false
+	}
+	from, _ := start.ZoneBounds()
+	if from.IsZero() {
+		return false
+	}
+	_, now := start.Zone()
+	_, before := from.Add(-1).Zone()
+	return start.Sub(from) < time.Duration(before-now)*time.Second
+}

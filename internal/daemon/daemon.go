@@ -48,6 +48,7 @@ import (
 	"teal/internal/store/memkv"
 	"teal/internal/store/natskv"
 	"teal/internal/systemd"
+	"teal/internal/trigger"
 )
 
 // GuardArgument is the one argument with which the server's own program runs
@@ -145,6 +146,7 @@ type running struct {
 
 	acme       *acme.Manager
 	examiner   *check.Examiner
+	schedules  *trigger.Scheduler
 	notifier   *notify.Notifier
 	recordings *recording.Store
 	retention  *retention.Versions
@@ -259,6 +261,9 @@ func (s *running) assemble(ctx context.Context) error {
 		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
+	s.schedules = trigger.New(trigger.Config{
+		KV: kv, Apps: s.index, Aliases: s.router, Versions: control.NewVersions(typed, s.manager, s.gateway), Events: s.events, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
+	})
 	s.assembleControl(kv, minInstances, ended, releases)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.Secret(s.alerts, datadir.AccessKey)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
@@ -330,7 +335,7 @@ func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances
 	s.control = control.New(control.Config{
 		KV: s.index.KV(), Store: s.store, Known: s.index, Journal: s.journal, Router: s.router, Gateway: s.gateway, Manager: s.manager, Engine: s.engine,
 		Logger: logger, Writable: s.db.Writable, Bundles: s.bundles, Drafts: activator, Hooks: s.examiner, Recordings: s.recordings,
-		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter, Secrets: s.secrets,
+		Reservations: reserved, Numbers: tombstones, Deletions: s.deletions, Garbage: s.garbage, Alerts: s.alerts, Traffic: s.meter, Secrets: s.secrets, Schedules: s.schedules,
 		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
@@ -354,7 +359,10 @@ func (s *running) assembleLambda(activator *lambda.Activator, minInstances *lamb
 	})
 	s.web = s.web.With(front.Middleware{Handler: urls.Middleware, Owns: urls.Owns, Claim: urls.Claim})
 	s.lambda = lambda.New(lambda.Config{
-		Records: s.lambdaRecords, Index: s.index, Activator: activator, MinInstances: minInstances, Events: s.events,
+		Records: s.lambdaRecords, Index: s.index, Activator: activator, MinInstances: minInstances, Events: s.events, Around: trigger.WorkerConfig{
+			Scheduler: s.schedules, Starter: activator, Environments: s.manager, Lines: s.logs, Logger: cfg.Logger,
+			Commands: check.Commands{Bundle: s.code().Dir, Start: s.processes.Start, Secrets: s.secrets, WorkDir: s.data.Join(datadir.Jobs), Logger: cfg.Logger},
+		}.Around,
 		Store: s.store, Apps: s.journal, Orders: s.control, Deletions: s.deletions,
 		Aliases: s.router, Usage: s.router, Environments: s.manager, Instances: s.manager,
 		Bundles: s.bundles, Zips: zips, Code: s.garbage, Logs: s.logs,
@@ -426,6 +434,7 @@ func (s *running) lead(ctx context.Context) error {
 	return roles.Run(ctx, s.daemon.cfg.Logger,
 		roles.Role{Name: "switches", Run: s.router.Run},
 		roles.Role{Name: "checks", Run: s.examiner.Run},
+		roles.Role{Name: "schedules", Run: s.schedules.Run},
 		roles.Role{Name: "retention", Run: s.retention.Run},
 		roles.Role{Name: "removal of code", Run: s.garbage.Run},
 		roles.Role{Name: "deletions", Run: s.deletions.Run},

@@ -33,6 +33,7 @@ const (
 	Zips             = "zips" // as AWS's interface got them
 	Work             = "work"
 	Checks           = "checks"
+	Jobs             = "jobs" // commands that schedules run
 	Recordings       = "recordings"
 	Audit            = "audit"
 	State            = "state" // what components keep, one folder for each app
@@ -103,7 +104,7 @@ func awaitLock(ctx context.Context, lock *os.File, logger *slog.Logger) error {
 // directory, systemd for one, may have left it open. Where the directory is not
 // this user's to change, it says so.
 func keepPrivate(path string, logger *slog.Logger) error {
-	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Recordings, Audit, State} {
+	for _, name := range []string{"", AdminToken, URLKey, AccessKey, SecretsKey, AdminKey, AdminCertificate, Store, Bundles, Logs, Zips, Work, Checks, Jobs, Recordings, Audit, State} {
 		at := filepath.Join(path, name)
 		info, err := os.Stat(at)
 		switch {

@@ -24,7 +24,7 @@ import (
 // back to him, and what is in the way of one is set aside. What cannot be mended is
 // reported; whoever needs the folder fails when it does.
 func (d *Dir) Mend(alerts *doctor.Alerts) {
-	for _, name := range []string{Bundles, Logs, Zips, Recordings, Audit, Checks, Work, State} {
+	for _, name := range []string{Bundles, Logs, Zips, Recordings, Audit, Checks, Jobs, Work, State} {
 		d.Report(alerts, name, doctor.MendFolder(alerts, d.Join(name)))
 	}
 }

@@ -1,9 +1,13 @@
 package environment
 
 import (
+	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 
 	"teal"
+	"teal/internal/doctor"
 	"teal/internal/gateway"
 )
 
@@ -46,4 +50,23 @@ func urls(listeners map[string]net.Listener) map[string]string {
 		list[name] = "http://" + l.Addr().String()
 	}
 	return list
+}
+
+// StateDir makes the folder in which a component keeps what is to outlive its instances
+// and versions, and returns it; "" where the server has none. A file in the way keeps no
+// component from starting.
+func (m *Manager) StateDir(app, component string) (string, error) {
+	if m.cfg.StateDir == "" {
+		return "", nil
+	}
+	folder := filepath.Join(m.cfg.StateDir, app, component)
+	for _, path := range []string{filepath.Dir(folder), folder} {
+		if err := doctor.MendFolder(m.cfg.Alerts, path); err != nil {
+			return "", fmt.Errorf("folder for the state of %s: %w", component, err)
+		}
+	}
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return "", fmt.Errorf("folder for the state of %s: %w", component, err)
+	}
+	return folder, nil
 }

@@ -8,14 +8,12 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"teal"
-	"teal/internal/doctor"
 	"teal/internal/gateway"
 	"teal/internal/logs"
 	"teal/internal/release"
@@ -414,23 +412,16 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 }
 
 // addState makes the folder in which a component keeps what is to outlive its
-// instances and versions, and tells the component. A file in the way keeps no
-// component from starting.
+// instances and versions, and tells the component.
 func (r *running) addState(b blueprint) error {
-	if kind := b.component.Kind(); r.manager.cfg.StateDir == "" || kind == teal.KindUpstream || kind == teal.KindStatic {
+	if kind := b.component.Kind(); kind == teal.KindUpstream || kind == teal.KindStatic {
 		return nil
 	}
-	folder := filepath.Join(r.manager.cfg.StateDir, r.version.App, b.name)
-	for _, path := range []string{filepath.Dir(folder), folder} {
-		if err := doctor.MendFolder(r.manager.cfg.Alerts, path); err != nil {
-			return fmt.Errorf("folder for the state of %s: %w", b.name, err)
-		}
+	folder, err := r.manager.StateDir(r.version.App, b.name)
+	if folder != "" {
+		b.env["TEAL_STATE_DIR"] = folder
 	}
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("folder for the state of %s: %w", b.name, err)
-	}
-	b.env["TEAL_STATE_DIR"] = folder
-	return nil
+	return err
 }
 
 func (r *running) functionLog(name string) func(instance, requestID, stream, text string) {

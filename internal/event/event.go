@@ -23,6 +23,10 @@ type Event struct {
 	ClientContext string          `json:",omitempty"`
 	TraceID       string          `json:",omitempty"`
 
+	// Trigger is the name of the trigger whose firing the event is, and ID then the
+	// firing's; "" for an invocation that somebody has asked for.
+	Trigger string `json:",omitempty"`
+
 	AcceptedAt time.Time
 	Attempts   int       // how often the function has failed at it
 	Refusals   int       // how often it could not be run, or delivered, since
@@ -32,8 +36,25 @@ type Event struct {
 	// left to do.
 	Report      []byte `json:",omitempty"`
 	Destination string `json:",omitempty"`
+
+	// Outcome is what became of the event in the end, for whoever has called the worker:
+	// it is not kept. nil while that is not known.
+	Outcome *Outcome `json:"-"`
+}
+
+// Outcome says what became of an event in the end.
+type Outcome struct {
+	Failed bool
+	Why    string // of a failure, for people
 }
 
 func (e Event) key() store.SideKey { return store.SideKey{App: e.App, Name: e.ID} }
 
-func (e Event) function() Function { return Function{App: e.App, Component: e.Component} }
+// function says with which events this one shares a bound. Firings of a trigger are apart
+// from the invocations of its component, so that neither keeps the other waiting.
+func (e Event) function() Function {
+	if e.Trigger != "" {
+		return Function{App: e.App, Component: "trigger " + e.Trigger}
+	}
+	return Function{App: e.App, Component: e.Component}
+}

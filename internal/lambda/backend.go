@@ -18,6 +18,9 @@ type Config struct {
 	Activator    *Activator
 	MinInstances *MinInstances
 	Events       *event.Queue
+	// Around returns who works on events, given who works on those that functions are
+	// invoked with; nil is that one alone.
+	Around func(functions event.Worker) event.Worker
 
 	Store        *store.Store // of the apps' own records
 	Apps         Apps

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"teal"
+	"teal/internal/event"
 	"teal/internal/store"
 )
 
@@ -17,9 +18,15 @@ const (
 )
 
 // Run works on events, and stops what nobody has called for a while, until ctx ends.
+// Around, where it is set, works on them in place of the Backend, and asks it for what it
+// leaves to it.
 func (b *Backend) Run(ctx context.Context) error {
-	work := newWorker(b)
-	defer work.client.CloseIdleConnections()
+	functions := newWorker(b)
+	defer functions.client.CloseIdleConnections()
+	var work event.Worker = functions
+	if b.cfg.Around != nil {
+		work = b.cfg.Around(functions)
+	}
 	if err := b.ForgetGone(ctx); err != nil {
 		b.logger.Warn("what belongs to deleted versions and aliases could not be forgotten; the next start of the server will try again", "error", err)
 	}

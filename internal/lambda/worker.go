@@ -142,12 +142,38 @@ type outcome struct {
 	cause     error       // why the function could not be run; nil when it was
 }
 
+// told is the outcome for whoever has handed the event over.
+func (o outcome) told() *event.Outcome {
+	switch {
+	case o.condition == conditionSuccess:
+		return &event.Outcome{}
+	case o.condition == conditionAge:
+		return &event.Outcome{Failed: true, Why: "it was older than the function's async.max_age before it could be run"}
+	case o.cause != nil:
+		return &event.Outcome{Failed: true, Why: teal.MessageOf(o.cause)}
+	}
+	return &event.Outcome{Failed: true, Why: "the function failed: " + errorOf(o.answer.Payload)}
+}
+
+// errorOf returns the message of a function's error document.
+func errorOf(payload []byte) string {
+	var document struct {
+		Type    string `json:"errorType"`
+		Message string `json:"errorMessage"`
+	}
+	if err := json.Unmarshal(payload, &document); err != nil || document.Type+document.Message == "" {
+		return "it did not say why"
+	}
+	return strings.Trim(document.Type+": "+document.Message, ": ")
+}
+
 // end is what remains of an event that has been run, or never will be: nothing,
 // or a report to a destination.
 func (w *worker) end(e event.Event, destination string, o outcome) (event.Event, bool) {
 	if o.condition != conditionSuccess {
 		w.logger.Warn("an event has failed for good", "function", e.Name, "version", e.Version, "request", e.ID, "condition", o.condition, "attempts", e.Attempts, "destination", destination)
 	}
+	e.Outcome = o.told()
 	if destination == "" {
 		return e, true
 	}

@@ -383,7 +383,7 @@ func (d *Apps) removeRecords(ctx context.Context, app string) error {
 		return err
 	}
 	err := d.cfg.Unversioned.WhileUnchanged(app, func() error { // what was begun before the app was deleted is written then
-		for _, kind := range []string{"lambda.event." + app, "lambda.function." + app, "lambda.draft." + app, "apps." + app + ".release", "apps." + app + ".alias", "apps." + app + ".version"} {
+		for _, kind := range []string{"lambda.event." + app, "lambda.function." + app, "lambda.draft." + app, "trigger.schedule." + app, "apps." + app + ".release", "apps." + app + ".alias", "apps." + app + ".version"} {
 			if err := d.removeAll(ctx, kind+".*"); err != nil {
 				return err
 			}

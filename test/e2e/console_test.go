@@ -47,6 +47,8 @@ func TestAReleaseInTheConsole(t *testing.T) {
 	b.awaits("#evidence", "it has crossed the threshold")
 	b.open("/releases/web-3")
 	b.awaits("#evidence", "rolls back at")
+	evaluate[bool](b, `(document.getElementById("evidence").scrollIntoView(), true)`)
+	b.picture("evidence.png")
 	b.size(390, 844)
 	b.open("/apps/web")
 	b.awaits("#release", "was rolled back")

@@ -43,10 +43,12 @@ type Teal struct {
 	revision uint64
 	apps     map[string]*app
 	deleted  map[string]bool // apps
-	lines    []api.LogLine
-	more     chan struct{} // closed when a line is added
-	watchers map[*watcher]bool
-	queues   *Queues
+	// schedules are those of all apps.
+	schedules []api.ScheduleView
+	lines     []api.LogLine
+	more      chan struct{} // closed when a line is added
+	watchers  map[*watcher]bool
+	queues    *Queues
 }
 
 type app struct {

@@ -390,6 +390,30 @@ func (t *Teal) AliasChanges(_ context.Context, app string) ([]teal.AliasChange, 
 	return a.record.AliasChanges(slices.Collect(maps.Values(a.aliases)), func(name string) uint64 { return a.revisions[name] }, 100), nil
 }
 
+// SetSchedules says what Schedules returns, of all apps.
+func (t *Teal) SetSchedules(list ...api.ScheduleView) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.schedules = list
+}
+
+// Schedules implements api.Catalog.
+func (t *Teal) Schedules(_ context.Context, app string) ([]api.ScheduleView, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	list := []api.ScheduleView{}
+	for _, s := range t.schedules {
+		if app == "" || s.App == app {
+			list = append(list, s)
+		}
+	}
+	if app == "" {
+		return list, nil
+	}
+	_, err := t.find(app)
+	return list, err
+}
+
 // Status implements api.Catalog.
 func (t *Teal) Status(_ context.Context, name string) (api.Status, error) {
 	t.mu.Lock()
