@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -82,7 +81,7 @@ func (c *checker) schedule(at []string, s Schedule, to Component) {
 	case to.Function != nil:
 		c.scheduledFunction(at, s)
 	case to.Kind() == KindService:
-		c.scheduledPost(at, s)
+		c.post(below("path"), s.Path)
 	default:
 		c.addf(below("to"), "is of the kind %s, which a schedule cannot fire; name a function, a service, or give a command", to.Kind())
 	}
@@ -110,12 +109,6 @@ func (c *checker) scheduledFunction(at []string, s Schedule) {
 		if own.set {
 			c.addf(append(slices.Clone(at), own.key), "is for services and commands; %s", own.instead)
 		}
-	}
-}
-
-func (c *checker) scheduledPost(at []string, s Schedule) {
-	if !strings.HasPrefix(s.Path, "/") || strings.ContainsFunc(s.Path, notInPath) {
-		c.addf(append(slices.Clone(at), "path"), "is %s; a service gets a POST: write its path, such as /jobs/cleanup", strconv.Quote(s.Path))
 	}
 }
 

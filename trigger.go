@@ -13,9 +13,10 @@ import (
 type Trigger struct {
 	// Name is the trigger's own within the app: it is the same one in the next version
 	// when it has the same name, whatever else of it has changed.
-	Name     string    `json:"name"`
-	To       string    `json:"to"` // the component
-	Schedule *Schedule `json:"schedule,omitempty"`
+	Name     string        `json:"name"`
+	To       string        `json:"to"` // the component
+	Schedule *Schedule     `json:"schedule,omitempty"`
+	Queue    *QueueTrigger `json:"queue,omitempty"`
 }
 
 // TriggerKind says what makes a trigger fire.
@@ -24,6 +25,7 @@ type TriggerKind string
 // The kinds of trigger.
 const (
 	TriggerSchedule TriggerKind = "schedule" // a clock
+	TriggerQueue    TriggerKind = "queue"    // messages of a queue of the server's
 )
 
 // Limits on the triggers of a spec.
@@ -46,6 +48,11 @@ var triggerKinds = []triggerKind{
 		name:  TriggerSchedule,
 		is:    func(t Trigger) bool { return t.Schedule != nil },
 		check: func(c *checker, at []string, t Trigger, to Component) { c.schedule(at, *t.Schedule, to) },
+	},
+	{
+		name:  TriggerQueue,
+		is:    func(t Trigger) bool { return t.Queue != nil },
+		check: func(c *checker, at []string, t Trigger, to Component) { c.queue(at, *t.Queue, to) },
 	},
 }
 
@@ -98,6 +105,14 @@ func (c *checker) triggers(s Spec) {
 		}
 		first[t.Name] = i
 		c.trigger(at, t, s)
+	}
+	c.queueReaders(s)
+}
+
+// post looks at the path where a service gets a POST.
+func (c *checker) post(at []string, path string) {
+	if !strings.HasPrefix(path, "/") || strings.ContainsFunc(path, notInPath) {
+		c.addf(at, "is %s; a service gets a POST: write its path, such as /jobs/cleanup", strconv.Quote(path))
 	}
 }
 

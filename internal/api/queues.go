@@ -103,6 +103,11 @@ type ReceiveBody struct {
 	Wait       teal.Duration `json:"wait,omitempty" doc:"How long to wait for the first one, at most 20s"`
 	Visibility teal.Duration `json:"visibility,omitempty" doc:"How long the messages are this receiver's alone, at most 12h; left out: 30s"`
 	Retries    *int          `json:"retries,omitempty" minimum:"0" maximum:"100" doc:"Tries after the first one before a message is dead; left out: 3"`
+
+	// App and Version are those of an instance that asks: messages belong to the version
+	// then.
+	App     string          `json:"-"`
+	Version teal.VersionRef `json:"-"`
 }
 
 // ReceivedMessage is a message that was given out.
@@ -271,7 +276,9 @@ func (s *Server) registerMessages() {
 		OperationID: "receive-messages", Method: http.MethodPost, Path: "/v1/queues/{queue}/receive",
 		Summary: "Receive messages; say then with results what became of them, or they are given out again when their visibility is over", Tags: []string{"queues"},
 	}, func(ctx context.Context, in *inQueueOf[ReceiveBody]) (*body[ReceivedList], error) {
-		list, err := s.cfg.Queues.Receive(ctx, in.Queue, orZero(in.Body))
+		want, program := orZero(in.Body), programOf(ctx)
+		want.App, want.Version = program.App, program.Version
+		list, err := s.cfg.Queues.Receive(ctx, in.Queue, want)
 		return &body[ReceivedList]{ReceivedList{append([]ReceivedMessage{}, list...)}}, err
 	})
 	register(s, huma.Operation{

@@ -68,6 +68,9 @@ var designed = rules{
 		// Nor does a queue know who works on its messages.
 		"internal/queue":    {"internal/backoff", "internal/doctor", "internal/priority", "internal/store"},
 		"internal/priority": {},
+		// Who works on messages: what is live is asked for them through its seams. What is
+		// measured is what the gateway would have.
+		"internal/consumer": {"internal/backoff", "internal/gateway", "internal/queue", "internal/store"},
 		"internal/freeze":   {"internal/cron"},
 		"internal/function": {"internal/process", "internal/http1", "internal/removal"},
 		"internal/gateway":  {"internal/http1", "internal/http2"},

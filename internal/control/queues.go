@@ -9,6 +9,7 @@ import (
 	"teal/internal/api"
 	"teal/internal/meter"
 	"teal/internal/queue"
+	"teal/internal/store"
 )
 
 // Queues returns the queues as the API asks for them.
@@ -61,7 +62,7 @@ func (q queues) Send(ctx context.Context, name string, messages []api.MessageBod
 // Receive implements [api.QueueMessages].
 func (q queues) Receive(ctx context.Context, name string, r api.ReceiveBody) ([]api.ReceivedMessage, error) {
 	want := queue.Receive{
-		Queue: name, Most: max(1, r.Most), Wait: min(max(0, r.Wait.Std()), queue.MaxWait), Retries: queue.DefaultRetries,
+		Queue: name, Version: store.EnvironmentKey{App: r.App, Version: r.Version}, Most: max(1, r.Most), Wait: min(max(0, r.Wait.Std()), queue.MaxWait), Retries: queue.DefaultRetries,
 		Visibility: min(cmp.Or(r.Visibility.Std(), queue.DefaultVisibility), queue.MaxVisibility),
 	}
 	if r.Retries != nil {

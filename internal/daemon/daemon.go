@@ -21,6 +21,7 @@ import (
 	"teal/internal/check"
 	"teal/internal/cluster"
 	"teal/internal/console"
+	"teal/internal/consumer"
 	"teal/internal/control"
 	"teal/internal/datadir"
 	"teal/internal/doctor"
@@ -116,6 +117,7 @@ type running struct {
 	front     net.Listener
 	edge      edge
 	admin     net.Listener
+	loopback  net.Listener    // of the programs that the server runs
 	identity  tls.Certificate // of the admin address; empty without TLS
 	db        *natskv.DB
 	bundles   *artifact.Store
@@ -131,6 +133,8 @@ type running struct {
 	routes    *routing.Gateway
 	events    *event.Queue
 	queues    *queue.Broker
+	inside    *api.Inside
+	consumer  *consumer.Consumer
 	journal   routing.Journal
 	router    *routing.Router
 	manager   *environment.Manager
@@ -178,6 +182,10 @@ func (d *Daemon) open(ctx context.Context, parts *roles.Stack) (*running, error)
 		}
 	}
 	parts.Closer("admin port", func() error { return closeListener(s.admin) })
+	if s.loopback, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+		return nil, err
+	}
+	parts.Closer("port of programs", func() error { return closeListener(s.loopback) })
 	if s.bundles, err = artifact.Open(s.data.Join(datadir.Bundles), artifact.LimitsFor(d.cfg.MaxBundle)); s.bundles == nil {
 		return nil, err
 	}
@@ -215,7 +223,7 @@ func (s *running) assemble(ctx context.Context) error {
 			Certificates: s.acme, TransportSecurity: s.acme.TransportSecurity(),
 		},
 	}))
-	fleet, wakeups, ended := environment.NewFleet(), release.NewWakeups(), retention.NewEnded()
+	fleet, wakeups, ended, releases := environment.NewFleet(), release.NewWakeups(), retention.NewEnded(), consumer.NewReleases()
 	s.assembleRoutes(fleet, wakeups)
 	s.lambdaRecords = lambda.NewRecords(kv, typed, s.journal, s.daemon.cfg.AWS.Settle)
 	if s.secrets, err = s.newSecrets(kv); err != nil {
@@ -224,6 +232,7 @@ func (s *running) assemble(ctx context.Context) error {
 	minInstances := lambda.NewMinInstances(s.lambdaRecords, s.router)
 	s.events = event.New(event.Config{KV: kv, Limits: cfg.AWS.Events, Logger: cfg.Logger, Alerts: s.alerts})
 	s.queues = queue.New(queue.Config{KV: kv, Limits: cfg.Queues, Logger: cfg.Logger, Alerts: s.alerts})
+	s.inside = api.NewInside(api.InsideConfig{Queues: control.Queues(s.queues), Programs: access.NewPrograms(), Listener: s.loopback, Logger: cfg.Logger})
 	roles := control.NewRoles(s.index, s.router)
 	s.meter = meter.New(meter.Config{
 		Slot: fleet.Slot, Role: roles.Of, Running: fleet.All, Releases: roles.Releases,
@@ -237,7 +246,7 @@ func (s *running) assemble(ctx context.Context) error {
 		Bundles: s.code(), Processes: s.processes, Siblings: s.web, Secrets: s.secrets,
 		Logs: s.logs, Usage: s.router, DataPlane: s.routes, Meters: s.meter, WorkDir: s.data.Join(datadir.Work), Logger: cfg.Logger, Alerts: s.alerts,
 		StateDir: s.data.Join(datadir.State), ReadOnly: []string{s.data.Join(datadir.Bundles)},
-		Changed: wakeups.Wake,
+		Variables: s.inside.Variables, Changed: wakeups.Wake,
 	})
 	s.examiner = check.New(check.Config{
 		Versions: control.NewVersions(typed, s.manager, s.gateway), Traffic: s.meter, Bundle: s.code().Dir,
@@ -248,14 +257,14 @@ func (s *running) assemble(ctx context.Context) error {
 	s.recordings = recording.New(recording.Config{Dir: s.data.Join(datadir.Recordings), Logger: cfg.Logger, Alerts: s.alerts})
 	s.engine = release.New(release.Config{
 		Journal: s.journal, Runner: s.manager.ForReleases(), Router: s.router.ForReleases(), Meter: s.meter.ForReleases(), Examiner: control.Examiner(s.examiner),
-		Orders: func() release.Orders { return s.index.FollowReleases() }, Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released},
+		Orders: func() release.Orders { return s.index.FollowReleases() }, Wakeups: wakeups, NewJudge: release.Judges(analysis.BeginningOf, analysis.New), Changed: release.Listeners{s.notifier.Tell, ended.Released, releases.Changed},
 		Judging: s.recordings.Judging, Measured: s.recordings.Measured,
 		Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
 	s.schedules = trigger.New(trigger.Config{
 		KV: kv, Apps: s.index, Aliases: s.router, Versions: control.NewVersions(typed, s.manager, s.gateway), Events: s.events, Logger: cfg.Logger, Boundary: boundary(cfg.Logger),
 	})
-	s.assembleControl(kv, minInstances, ended)
+	s.assembleControl(kv, minInstances, ended, releases)
 	s.tokens = access.New(access.Config{KV: kv, Admin: s.token, KeySecret: s.data.Secret(s.alerts, datadir.AccessKey)})
 	// The node joins first: from then on switches wait for it, and what it reads is all.
 	return errors.Join(s.node.Join(ctx), s.index.Load(ctx), s.lambdaRecords.Load(ctx), s.tokens.Load(ctx), s.secrets.Load(ctx), s.acme.Load(ctx))
@@ -309,7 +318,7 @@ func (s *running) code() environment.Bundles {
 
 // assembleControl builds what takes orders, and what removes what is not needed any
 // more.
-func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended) {
+func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances, ended *retention.Ended, releases *consumer.Releases) {
 	logger := s.daemon.cfg.Logger
 	reserved, tombstones, zips := retention.NewReservations(), retention.NewTombstones(kv), artifact.ZipsIn(s.data.Join(datadir.Zips))
 	s.garbage = retention.NewGarbage(retention.GarbageConfig{
@@ -330,6 +339,11 @@ func (s *running) assembleControl(kv store.KV, minInstances *lambda.MinInstances
 		Boundary: boundary(logger),
 	})
 	s.assembleLambda(activator, minInstances, zips)
+	place := s.daemon.cfg.AWS.place()
+	s.consumer = consumer.New(consumer.Config{
+		Queues: s.queues, Apps: s.index, Versions: control.NewVersions(s.store, s.manager, s.gateway), Gateway: s.gateway, Starter: activator, Addresses: s.manager,
+		Releases: releases, QueueARN: place.QueueARN, Region: place.Region, Logger: logger,
+	})
 	s.retention = retention.NewVersions(retention.VersionsConfig{
 		Ended: ended, Store: s.store, Journal: s.journal, Aliases: s.router, Environments: s.manager, Events: retention.Waiting{s.events, s.queues},
 		Logs: s.logs, Meter: s.meter, Recordings: s.recordings, Secrets: s.secrets, Logger: logger, Forgotten: s.lambda.VersionForgotten,
@@ -375,6 +389,7 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("secrets", s.secrets.Run)
 	parts.Start("node", s.node.Run)
 	parts.Start("queues", s.queues.Run)
+	parts.Start("queues for programs", s.inside.Run)
 	parts.Start("routes", s.routes.Run)
 	parts.Start("environments", s.manager.Run)
 	for _, ready := range []<-chan struct{}{s.routes.Ready(), s.manager.Recovered()} {
@@ -390,6 +405,7 @@ func (s *running) start(ctx context.Context, parts *roles.Stack) error {
 	parts.Start("recordings", s.recordings.Run)
 	parts.Start("controller", func(ctx context.Context) error { return s.daemon.cfg.lease.Hold(ctx, s.lead) })
 	parts.Start("Lambda interface", s.lambda.Run)
+	parts.Start("triggers of queues", s.consumer.Run)
 	admin, pages := s.newAdmin()
 	parts.Start("admin API", func(ctx context.Context) error { return admin.Run(ctx, s.adminListener()) })
 	parts.Start("console", pages.Run)

@@ -107,7 +107,9 @@ type Config struct {
 	Logs      Logs
 	Usage     Usage
 	DataPlane DataPlane
-	Meters    Meters  // nil: nothing is measured
+	Meters    Meters // nil: nothing is measured
+	// Variables returns more variables for the components of a version; nil is none.
+	Variables func(app string, version teal.VersionRef) map[string]string
 	Secrets   Secrets // nil: there are none
 	WorkDir   string  // private and writable; emptied at the start
 	// StateDir has a folder for every component of every app, TEAL_STATE_DIR, which

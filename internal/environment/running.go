@@ -408,6 +408,9 @@ func (r *running) environment(name string, listeners map[string]net.Listener) ma
 		}
 		env[teal.AddressVariable(sibling)] = "http://" + l.Addr().String()
 	}
+	if more := r.manager.cfg.Variables; more != nil {
+		maps.Copy(env, more(r.version.App, r.ref))
+	}
 	return env
 }
 

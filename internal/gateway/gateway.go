@@ -145,6 +145,25 @@ func (g *Gateway) ClaimQualifier(app, qualifier, component string, point teal.We
 	})
 }
 
+// ClaimMessages claims a component of a version for messages of a queue that the weights
+// of live have given to the version: they count as users' requests, each once it is
+// reported. Errors are those of Claim, and teal.CodeUnknownApp and CodeUnknownComponent.
+func (g *Gateway) ClaimMessages(app string, version teal.VersionRef, component string) (Claim, error) {
+	return g.acquire(func(t *Table) (Claim, error) {
+		r, ok := t.apps.get(app)
+		if !ok {
+			return Claim{}, teal.Errorf(teal.CodeUnknownApp, "there is no app %q", app)
+		}
+		claim, err := r.choose(selector{version: version}, 0)
+		if err != nil {
+			return claim, err
+		}
+		claim.user, claim.Alias = true, teal.AliasLive
+		claim.Component, err = claim.Env.Component(component)
+		return claim, err
+	})
+}
+
 // acquire repeats look until the environment that it finds admits the request.
 func (g *Gateway) acquire(look func(*Table) (Claim, error)) (Claim, error) {
 	var claim Claim

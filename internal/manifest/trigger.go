@@ -26,6 +26,12 @@ var triggerSections = []triggerSection{
 		key: "schedule", keys: []string{"time_zone", "path", "command", "payload", "overlap", "missed", "timeout", "retries"},
 		read: (*reading).schedule,
 	},
+	{
+		key: "queue", keys: []string{"path", "batch", "window", "retries", "visibility", "concurrency"},
+		read: func(r *reading, at []string, t trigger) teal.Trigger {
+			return teal.Trigger{Queue: &teal.QueueTrigger{Queue: t.Queue, Consuming: r.consuming(at, t)}}
+		},
+	},
 }
 
 // sharedKeys are those that every kind of trigger has.
@@ -106,6 +112,33 @@ func (r *reading) schedule(at []string, t trigger) teal.Trigger {
 		}
 	}
 	return teal.Trigger{Schedule: s}
+}
+
+// consuming returns how messages are worked on, with what holds where nothing is said.
+func (r *reading) consuming(at []string, t trigger) teal.Consuming {
+	c := teal.Consuming{
+		Path: t.Path, Batch: teal.DefaultMessageBatch, Retries: t.Retries, Visibility: teal.DefaultVisibility, Concurrency: teal.DefaultConsumption,
+	}
+	if t.Batch != nil {
+		c.Batch = *t.Batch
+	}
+	if t.Concurrency != nil {
+		c.Concurrency = *t.Concurrency
+	}
+	if t.Window != nil {
+		c.Window = *t.Window
+		if c.Window == 0 {
+			r.at(append(slices.Clone(at), "window"), "is 0s; expected more, or leave the key out")
+		}
+	}
+	written := r.keysOf(at)
+	if !slices.Contains(written, "retries") {
+		c.Retries = teal.DefaultMessageRetries
+	}
+	if t.Visibility != nil {
+		c.Visibility = *t.Visibility
+	}
+	return c
 }
 
 // jsonOf returns a value as JSON. A number that JSON has no form for stays the text that

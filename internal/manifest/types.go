@@ -167,7 +167,13 @@ type trigger struct {
 	Overlap  string         `yaml:"overlap" desc:"What becomes of a firing while the one before has not ended: it is left out (skip), waits (queue), or runs beside it (allow)." enum:"skip,queue,allow" std:"skip"`
 	Missed   string         `yaml:"missed" desc:"What becomes of times that have passed while the server did not run: nothing (skip), or the latest is fired late (once)." enum:"skip,once" std:"skip"`
 	Timeout  *teal.Duration `yaml:"timeout" desc:"How long a POST or a command may take." std:"5m"`
-	Retries  int            `yaml:"retries" desc:"How often a POST or a command that failed is tried again." min:"0" max:"10"`
+	Retries  int            `yaml:"retries" desc:"How often a POST or a command that failed is tried again, at most 10 times; of a queue how often a message that failed is, before it is a dead letter: 3 times where nothing is said." min:"0" max:"100"`
+
+	Queue       string         `yaml:"queue" need:"one" desc:"Works on the messages of this queue of the server's; the first message makes it, or the trigger." pattern:"^[A-Za-z0-9_][A-Za-z0-9_-]*$"`
+	Batch       *int           `yaml:"batch" desc:"How many messages a function is invoked with, or a service gets in a POST, at most." min:"1" max:"1000" std:"10"`
+	Window      *teal.Duration `yaml:"window" desc:"How long to wait for so many messages, from the first one on. Left out: not at all."`
+	Visibility  *teal.Duration `yaml:"visibility" desc:"How long after it was given out a message that failed is tried again." std:"30s"`
+	Concurrency *int           `yaml:"concurrency" desc:"How many batches each version works on at a time." min:"1" max:"1000" std:"5"`
 }
 
 // anything is any value, as JSON.

@@ -56,7 +56,7 @@ func (q *queue) sort(results []Result, now time.Time) (f finished) {
 	defer q.mu.Unlock()
 	for _, r := range results {
 		i, ok := q.receipts[r.Receipt]
-		if !ok || i.done || i.flight == nil && r.Outcome != Done {
+		if !ok || i.done || i.dying || i.flight == nil && r.Outcome != Done {
 			f.stale = staleReceipt(r.Receipt)
 			continue
 		}
@@ -73,6 +73,7 @@ func (q *queue) sort(results []Result, now time.Time) (f finished) {
 			i.reason = r.Reason
 			q.counts.total.Failed++
 			if i.failures > i.flight.retries {
+				i.dying = true
 				f.dead = append(f.dead, i)
 				continue
 			}

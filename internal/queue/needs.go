@@ -28,9 +28,20 @@ func (q *queue) bound() map[store.EnvironmentKey]bool {
 	found := map[store.EnvironmentKey]bool{}
 	for _, c := range q.claims {
 		for _, i := range c.items {
-			if i.claim == c && !i.out() && !i.unbound && i.version != (store.EnvironmentKey{}) {
+			if i.claim == c && !i.out() && !i.dying && !i.unbound && i.version != (store.EnvironmentKey{}) {
 				found[i.version] = true
 			}
+		}
+	}
+	return found
+}
+
+// Bound returns the versions that messages belong to, by queue. It does no I/O.
+func (b *Broker) Bound() map[string][]store.EnvironmentKey {
+	found := map[string][]store.EnvironmentKey{}
+	for _, q := range b.all() {
+		for version := range q.bound() {
+			found[q.name] = append(found[q.name], version)
 		}
 	}
 	return found
@@ -94,7 +105,7 @@ func (q *queue) unbind(version store.EnvironmentKey) (items []*item) {
 	defer q.mu.Unlock()
 	for _, p := range q.packs {
 		for _, i := range p.items {
-			if i.version != version || i.out() {
+			if i.version != version || i.out() || i.dying {
 				continue
 			}
 			items = append(items, i)

@@ -31,8 +31,11 @@ type Receive struct {
 	Version store.EnvironmentKey
 	Most    int           // at least 1
 	Wait    time.Duration // for the first one; 0: not at all
-	// Visibility is how long they are this receiver's alone.
+	// Visibility is how long they are this receiver's alone. Held ones are his until he
+	// says what became of them, for a receiver that ends with the server: what he has
+	// failed at is given out again when Visibility is over.
 	Visibility time.Duration
+	Held       bool
 	Retries    int // tries after the first one, before a message is dead
 	// Takes says of messages that belong to no version which ones this one takes, by
 	// where they stand among an alias's weights; nil is all.
@@ -42,6 +45,7 @@ type Receive struct {
 // Delivery is a message that was given out.
 type Delivery struct {
 	Message
+	Sequence uint64 // grows from message to message of a queue
 	Receipt  string // proves this delivery, and no other one of the message
 	Failures int    // at the version, before
 }
@@ -85,7 +89,7 @@ func (q *queue) take(now time.Time, r Receive) (taken, spent []*item, next time.
 	defer q.mu.Unlock()
 	q.look(now)
 	taken, spent = q.schedule.take(now, request{
-		version: r.Version, most: r.Most, bytes: maxReceiveBytes, visibility: r.Visibility, retries: r.Retries, takes: r.Takes, receipt: newReceipt,
+		version: r.Version, most: r.Most, bytes: maxReceiveBytes, visibility: r.Visibility, held: r.Held, retries: r.Retries, takes: r.Takes, receipt: newReceipt,
 	})
 	return taken, spent, q.wakeAt(now.Add(MaxWait)), q.changed
 }
@@ -120,7 +124,7 @@ func (q *queue) deliver(ctx context.Context, r Receive, taken []*item) ([]Delive
 			lost = append(lost, i)
 			continue
 		}
-		deliveries = append(deliveries, Delivery{p.Messages[i.index], i.receipt, i.failures})
+		deliveries = append(deliveries, Delivery{p.Messages[i.index], i.sequence(), i.receipt, i.failures})
 	}
 	q.counts.delivered(len(deliveries))
 	q.drop(lost)

@@ -239,6 +239,7 @@ func (q *queue) gather() (group []*sending, record pack, id uint64) {
 		group, bytes = append(group, s), bytes+s.bytes
 		record.Messages = append(record.Messages, s.messages...)
 	}
+	q.lastID = max(q.lastID, id+uint64(len(record.Messages)))
 	return group, record, id
 }
 
@@ -273,7 +274,7 @@ func (q *queue) addPack(record pack, id, revision uint64) *packState {
 	}
 	p.live = len(p.items)
 	q.packs[id] = p
-	q.lastID = max(q.lastID, id)
+	q.lastID = max(q.lastID, id+uint64(len(record.Messages)))
 	return p
 }
 

@@ -33,8 +33,9 @@ type item struct {
 	returned bool
 	unbound  bool
 	// done: nothing is left to do about it, but for the writes that say so.
-	done bool
-	gone bool // it is in no list any more
+	done  bool
+	dying bool // it has no tries left, and is being made a dead letter
+	gone  bool // it is in no list any more
 }
 
 // flight is a message that somebody works on.
@@ -48,6 +49,9 @@ type flight struct {
 
 // out reports whether nobody is to get the message any more.
 func (i *item) out() bool { return i.gone || i.done }
+
+// sequence is the place of a message among those of its queue.
+func (i *item) sequence() uint64 { return i.pack.id + uint64(i.index) } //nolint:gosec // not negative
 
 func (i *item) before(other *item) bool {
 	if i.pack.id != other.pack.id {
@@ -107,12 +111,14 @@ func newSchedule() schedule {
 
 // pointOf returns where a message stands among weights.
 func pointOf(groupName, id string) teal.Weight {
-	hash := fnv.New32a()
 	if groupName != "" {
 		id = groupName
 	}
+	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(id)) // never fails
-	return teal.Weight(hash.Sum32() % uint32(teal.All))
+	mixed := hash.Sum64()
+	mixed = (mixed ^ mixed>>33) * 0xff51afd7ed558ccd // names that are alike are not
+	return teal.Weight((mixed ^ mixed>>33) % uint64(teal.All))
 }
 
 func (s *schedule) groupOf(name string) *group {
@@ -178,7 +184,7 @@ func (s *schedule) advance(now time.Time) (expired []*item) {
 	for s.expiring.Len() > 0 && !s.expiring.First().at.After(now) {
 		e := s.expiring.Pop()
 		switch i := e.item; {
-		case i.flight != e.flight || i.out():
+		case i.flight != e.flight || i.out() || i.dying:
 		case i.flight.until.After(now):
 			s.expiring.Push(expiry{i.flight.until, i, i.flight})
 		default:
@@ -228,6 +234,7 @@ type request struct {
 	most       int
 	bytes      int64 // of all; the first message is always taken
 	visibility time.Duration
+	held       bool
 	retries    int
 	takes      func(teal.Weight) bool // nil: all
 	receipt    func() string
@@ -307,7 +314,7 @@ func (t *taking) unit(i *item) {
 
 func (t *taking) one(i *item) {
 	if i.failures > t.retries {
-		i.flight = &flight{since: t.now} // nobody else has it while it is buried
+		i.flight, i.dying = &flight{since: t.now}, true // nobody else has it meanwhile
 		t.spent = append(t.spent, i)
 		return
 	}
@@ -315,7 +322,9 @@ func (t *taking) one(i *item) {
 	delete(t.receipts, i.receipt)
 	i.flight, i.receipt = f, t.receipt()
 	t.receipts[i.receipt] = i
-	t.expiring.Push(expiry{f.until, i, f})
+	if !t.held {
+		t.expiring.Push(expiry{f.until, i, f})
+	}
 	t.size += i.bytes
 	t.taken = append(t.taken, i)
 }

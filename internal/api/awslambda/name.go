@@ -157,6 +157,11 @@ func (p Place) arn(name, qualifier string) string {
 // FunctionARN returns the resource name of a function's version or alias.
 func (p Place) FunctionARN(name, qualifier string) string { return p.arn(name, qualifier) }
 
+// QueueARN returns the name of a queue in AWS's form.
+func (p Place) QueueARN(name string) string {
+	return "arn:aws:sqs:" + p.Region + ":" + p.Account + ":" + name
+}
+
 // Destination reads the resource name of a function that is to get events.
 func (p Place) Destination(text string) (name, qualifier string, err error) {
 	t, err := p.parseFunction(text)
