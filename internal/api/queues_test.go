@@ -9,8 +9,7 @@ import (
 	"teal/internal/api/apitest"
 )
 
-// What programs say to queues, and what they are told. Seen red with the list of
-// messages ignored (202), with GetHeaders taken out, and with maxSend at 64 KiB (413).
+// What programs say to queues, and what they are told.
 func TestQueueMessages(t *testing.T) {
 	t.Parallel()
 	fake := apitest.New()

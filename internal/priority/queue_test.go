@@ -9,7 +9,7 @@ import (
 	"teal/internal/priority"
 )
 
-// Seen red with Pop taking the last item.
+// The item with the least rank comes first, whatever is added and taken meanwhile.
 func TestTheLeastComesFirst(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -71,8 +71,7 @@ func workForever(dir, round string) error {
 }
 
 // What was accepted is there after kill -9, unless it was finished, and what was finished
-// is not; the messages of a group are in their order. Seen red with the messages in the
-// server's memory storage, and with settle not waiting for its writes.
+// is not; the messages of a group are in their order.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

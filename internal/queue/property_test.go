@@ -52,8 +52,8 @@ var steps = rapid.Custom(func(t *rapid.T) step {
 //
 // Seen red with: the claims not read by a new server ("v2 got … of v1"); settle without
 // the record of the claim ("was finished, and comes again"); offer without a look at
-// flying ("comes before"); enqueue without a look at by, and settleDoubt without its
-// fence ("two messages"); bury without writeDead ("is lost").
+// flying ("comes before"); enqueue without a look at by ("two messages").
+// What it does not catch is in TestOneMessageForADeduplicationID and TestDeadLetters.
 func TestQueuesKeepTheirPromises(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(rt *rapid.T) {
