@@ -3,6 +3,8 @@ package service
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -18,6 +20,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"teal/internal/await"
+	"teal/internal/datadir"
+	"teal/internal/pinned"
 )
 
 var binary string // the program as `make build` makes it
@@ -91,10 +95,14 @@ func (m *manager) open(name, address string) net.Addr {
 }
 
 // command is the service's, as systemd starts it: with the capability that lets it
-// listen on ports below 1024 as its only one, where this test may give it away.
+// listen on ports below 1024 as its only one, where this test may give it away. It is
+// killed after await.Patience: a server that starts where it should have refused fails a
+// test, and does not hold up the run.
 func (m *manager) command(args ...string) *exec.Cmd {
 	m.t.Helper()
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary, "server", "--data", filepath.Join(m.dir, "data")}, args...)...)
+	ctx, end := context.WithTimeout(context.Background(), await.Patience)
+	m.t.Cleanup(end)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", `LISTEN_PID=$$ exec "$0" "$@"`, binary, "server", "--data", filepath.Join(m.dir, "data")}, args...)...)
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"), "NOTIFY_SOCKET=" + m.notify.LocalAddr().String(), "WATCHDOG_USEC=2000000",
 		fmt.Sprint("LISTEN_FDS=", len(m.names)), "LISTEN_FDNAMES=" + strings.Join(m.names, ":"),
@@ -108,6 +116,7 @@ func (m *manager) command(args ...string) *exec.Cmd {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	}
 	cmd.Stdout, cmd.Stderr = &m.said, &m.said
+	cmd.WaitDelay = 10 * time.Second // a helper of a killed server may hold them for a moment
 	if os.Geteuid() == 0 {
 		const nobody = 65534
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, AmbientCaps: []uintptr{unix.CAP_NET_BIND_SERVICE}}
@@ -186,6 +195,53 @@ func (m *manager) checkCapabilities(pid int) {
 			m.t.Errorf("want %q in\n%s", want, status)
 		}
 	}
+}
+
+// A socket for the admin API that other machines reach is served over TLS alone, whatever
+// the address says that it takes the place of. Seen red with a server that takes the socket
+// for plain HTTP.
+func TestAnAdminSocketThatOthersReach(t *testing.T) {
+	t.Parallel()
+	m := newManager(t)
+	port := m.open("admin", "0.0.0.0:0").(*net.TCPAddr).Port
+	cmd := m.command("--http", "127.0.0.1:0", "--admin", "127.0.0.1:1")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	m.hears("READY=1")
+	pin, err := pinned.OfFile(filepath.Join(m.dir, "data", datadir.AdminCertificate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fmt.Sprintf("127.0.0.1:%d/healthz", port)
+	if status, err := get("https://"+address, pinned.ClientConfig(pin)); err != nil || status != http.StatusOK {
+		t.Errorf("over TLS: %d %v", status, err)
+	}
+	if status, err := get("http://"+address, nil); err == nil && status == http.StatusOK {
+		t.Errorf("over plain HTTP: %d", status)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, m.said.String())
+	}
+}
+
+// get returns the status that an address answers with.
+func get(address string, secure *tls.Config) (int, error) {
+	client := &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: secure, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       await.Patience,
+	}
+	response, err := client.Get(address)
+	if err != nil {
+		return 0, err
+	}
+	return response.StatusCode, response.Body.Close()
 }
 
 // A socket that nobody would serve keeps the server from starting.
