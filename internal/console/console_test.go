@@ -407,6 +407,43 @@ func TestOrdersOfTheConsole(t *testing.T) {
 	}
 }
 
+// Where no release runs, the confirmation says what the API will do: a release that was
+// aborted hides nothing, and traffic that was moved by hand goes where it does. Seen red
+// with the newest release as all that is looked at.
+func TestWhereARollbackLeads(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.shop()
+	b := w.browser()
+	b.signIn(apitest.Token)
+	says := func(want string) {
+		t.Helper()
+		if a := b.get("/apps/shop/order/rollback"); a.status != http.StatusOK || !strings.Contains(a.body, want) {
+			t.Errorf("want %q: %d %s", want, a.status, a.body)
+		}
+	}
+	says("not possible now: shop has no version before v1")
+	w.deploy("two")
+	w.fake.Provision("shop")
+	w.fake.GoLive("shop")
+	says("All traffic goes to v1 (at once")
+	w.fake.Complete("shop")
+	says("All traffic goes to v1 (v1 is started first")
+	w.deploy("three")
+	if _, err := w.fake.Abort(t.Context(), "shop", "ann", "no"); err != nil {
+		t.Fatal(err)
+	}
+	says("All traffic goes to v1 (")
+	if a := b.get("/"); !strings.Contains(a.body, `href="/console/apps/shop/order/rollback"`) {
+		t.Error("the overview does not offer it")
+	}
+	split := []teal.Target{{Version: 2, Weight: teal.Percent(90)}, {Version: 3, Weight: teal.Percent(10)}}
+	if _, err := w.fake.SetAlias(t.Context(), api.SetAlias{App: "shop", Alias: teal.AliasLive, Targets: split, By: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	says("All traffic goes to v2 (")
+}
+
 // hostile is what strangers write into names, log lines, reasons and errors.
 var hostile = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</pre></section><h1>x`, "{{.CSRF}}", "javascript:alert(1)",
@@ -531,6 +568,35 @@ func TestALogIsFollowed(t *testing.T) {
 		}
 		return event == "line" && strings.Contains(data, "KeyError: &lt;x&gt;")
 	})
+}
+
+// The lines about errors are found behind many that are not, and the last of them are shown.
+// Seen red with a filter over the last 500 lines.
+func TestLinesAboutErrorsAreFoundInABusyLog(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.shop()
+	b := w.browser()
+	b.signIn(apitest.Token)
+	var lines []api.LogLine
+	line := func(text string) {
+		lines = append(lines, api.LogLine{At: w.now(), App: "shop", Version: 1, Component: "web", Stream: "stdout", Text: text})
+	}
+	for i := range 1100 {
+		line(fmt.Sprintf("KeyError: number %d.", i))
+	}
+	for range 600 {
+		line("GET / 200")
+	}
+	w.fake.Log(lines...)
+	a := b.get("/apps/shop/logs?level=error")
+	shown := strings.Count(a.body, "KeyError")
+	if shown != 500 || !strings.Contains(a.body, "number 1099.") || strings.Contains(a.body, "number 599.") || strings.Contains(a.body, "GET / 200") {
+		t.Errorf("%d lines are shown", shown)
+	}
+	if a := b.get("/apps/shop/logs"); strings.Count(a.body, "GET / 200") != 500 {
+		t.Errorf("%d lines without the filter", strings.Count(a.body, "GET / 200"))
+	}
 }
 
 // Two hundred people look at one page, and one of them reads nothing: the others see what

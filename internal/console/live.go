@@ -131,13 +131,17 @@ func (w *watcher) tell() {
 	}
 }
 
-// take returns what is to be sent.
+// take returns what is to be sent: what is wrong, or else the sections, which wait as long as
+// something is wrong.
 func (w *watcher) take() (sections map[string]template.HTML, trouble string, alive bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	sections, trouble, alive = w.pending, w.trouble, w.alive
+	if w.trouble != "" {
+		return nil, w.trouble, false
+	}
+	sections, alive = w.pending, w.alive
 	w.pending, w.alive = map[string]template.HTML{}, false
-	return sections, trouble, alive
+	return sections, "", alive
 }
 
 // follow sends the sections of a page as they change, until the browser goes, the session

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"teal"
 	"teal/internal/await"
 )
 
@@ -35,4 +36,23 @@ func TestWhoIsSlowHoldsNobodyUp(t *testing.T) {
 		t.Errorf("the slow one gets %q", sections["n"])
 	}
 	l.leave("k", slow)
+}
+
+// What changed before the page could not be written is sent when it can be again, to who
+// had not taken it. Seen red with sections that are taken together with what is wrong.
+func TestTroubleKeepsWhatIsToBeSent(t *testing.T) {
+	t.Parallel()
+	w := &watcher{wake: make(chan struct{}, 1), pending: map[string]template.HTML{}}
+	s := &show{viewers: map[*watcher]bool{w: true}, last: map[string]template.HTML{}}
+	l := newLive(time.Hour)
+	changed := page{Sections: []section{{ID: "n", HTML: "new"}}}
+	l.publish(s, changed, nil)
+	l.publish(s, page{}, teal.Errorf(teal.CodeUnavailable, "not now"))
+	if sections, trouble, _ := w.take(); len(sections) != 0 || trouble == "" {
+		t.Errorf("%v %q", sections, trouble)
+	}
+	l.publish(s, changed, nil)
+	if sections, trouble, alive := w.take(); sections["n"] != "new" || trouble != "" || !alive {
+		t.Errorf("%v %q %v", sections, trouble, alive)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +16,12 @@ import (
 	"teal/internal/logs"
 )
 
-// logTail is how many lines a page of a log begins with.
-const logTail = 500
+// logTail is how many lines a page of a log begins with; where only those about errors are
+// asked for, they are looked for in the last logSearch.
+const (
+	logTail   = 500
+	logSearch = 200_000
+)
 
 // logsView is a log with what it is filtered by.
 type logsView struct {
@@ -36,6 +41,9 @@ type logLine struct {
 func logQuery(r *http.Request) (api.LogQuery, error) {
 	get := r.URL.Query().Get
 	q := api.LogQuery{App: r.PathValue("app"), Component: get("component"), Instance: get("instance"), RequestID: get("request"), Text: get("text"), Tail: logTail}
+	if get("level") == "error" {
+		q.Tail = logSearch
+	}
 	if text := strings.TrimPrefix(get("version"), "v"); text != "" {
 		number, err := strconv.Atoi(text)
 		if err != nil || number < 1 {
@@ -64,7 +72,11 @@ func logsPage(ctx context.Context, v *viewer, r *http.Request) (page, error) {
 		if shown, ok := showLine(line, view.Trouble); ok {
 			view.Lines = append(view.Lines, shown)
 		}
+		if len(view.Lines) >= 2*logTail {
+			view.Lines = slices.Delete(view.Lines, 0, len(view.Lines)-logTail)
+		}
 	}
+	view.Lines = view.Lines[max(0, len(view.Lines)-logTail):]
 	after := r.URL.Query()
 	after.Set("since", last.Add(1).Format(time.RFC3339Nano)) // the page has what was before
 	view.Follow = path("apps", p.App, "logs", "follow") + "?" + after.Encode()

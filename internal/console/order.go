@@ -25,7 +25,10 @@ type order struct {
 	Means func(api.Status) string `json:"-"`
 	Why   bool                    // it takes a reason
 	For   bool                    // it takes how long
-	give  func(ctx context.Context, c *client.Client, app string, with given) error
+	// Look stands in for When and Means where the status is not enough to tell; nil
+	// elsewhere. Its error says why the order is not possible.
+	Look func(ctx context.Context, c *client.Client, s api.Status) (means string, err error) `json:"-"`
+	give func(ctx context.Context, c *client.Client, app string, with given) error
 }
 
 // given is what a form says about an order.
@@ -38,8 +41,8 @@ type given struct {
 var orders = []order{
 	{
 		Name: "rollback", Label: "Roll back", Operation: "rollback", Danger: true, Why: true,
-		When:  func(s api.Status) bool { return goesBackTo(s) != 0 },
-		Means: meansRollback,
+		When: mayGoBack,
+		Look: meansRollback,
 		give: func(ctx context.Context, c *client.Client, app string, with given) error {
 			_, err := c.Rollback(ctx, app, api.RollbackBody{Why: with.why})
 			return err
@@ -152,19 +155,39 @@ func active(s api.Status) *api.ReleaseView {
 	return s.Release
 }
 
-// goesBackTo returns the version that a rollback leads to; 0 for none.
-func goesBackTo(s api.Status) int {
+// mayGoBack reports whether there may be a version to go back to. A release that was
+// aborted has moved nothing: only the history knows what was live before.
+func mayGoBack(s api.Status) bool {
 	r := s.Release
-	if r == nil || r.From == 0 || r.Phase == teal.PhaseAborted || r.Phase == teal.PhaseRolledBack || r.Phase == teal.PhaseRollingBack {
-		return 0
-	}
-	return r.From
+	return r != nil && r.From != 0 && r.Phase != teal.PhaseRolledBack && r.Phase != teal.PhaseRollingBack
 }
 
-func meansRollback(s api.Status) string {
-	to := goesBackTo(s)
-	if to == 0 {
-		return "There is no version to go back to."
+// goesBackTo returns the version that a rollback leads to, as the API decides it.
+func goesBackTo(ctx context.Context, c *client.Client, s api.Status) (int, error) {
+	if r := active(s); r != nil && r.From != 0 && r.Phase != teal.PhaseRollingBack {
+		return r.From, nil
+	} else if r != nil {
+		return 0, teal.Errorf(teal.CodeNothingToRollBackTo, "%s is at it, or has nothing to go back to", r.ID)
+	}
+	views, err := c.Releases(ctx, s.App)
+	if err != nil {
+		return 0, err
+	}
+	history := make([]teal.Release, 0, len(views))
+	for _, r := range views {
+		history = append(history, teal.Release{ID: r.ID, From: r.From, To: r.To, Phase: r.Phase, Back: r.Back})
+	}
+	target, done, err := teal.RollbackTarget(s.App, teal.Alias{Targets: s.Aliases[teal.AliasLive].Versions}, history, 0)
+	if err == nil && done != nil {
+		err = teal.Errorf(teal.CodeNothingToRollBackTo, "%s has gone back already, by %s", s.App, done.ID)
+	}
+	return target, err
+}
+
+func meansRollback(ctx context.Context, c *client.Client, s api.Status) (string, error) {
+	to, err := goesBackTo(ctx, c, s)
+	if err != nil {
+		return "", err
 	}
 	how := fmt.Sprintf("%s is started first, and gets the traffic when it is healthy", teal.VersionName(to))
 	for _, env := range s.Environments {
@@ -172,7 +195,7 @@ func meansRollback(s api.Status) string {
 			how = "at once: it is running"
 		}
 	}
-	return fmt.Sprintf("All traffic goes to %s (%s). Now live: %s%s.", teal.VersionName(to), how, describe.Live(s), usersText(s, ", %s"))
+	return fmt.Sprintf("All traffic goes to %s (%s). Now live: %s%s.", teal.VersionName(to), how, describe.Live(s), usersText(s, ", %s")), nil
 }
 
 func canPromote(s api.Status) bool {
@@ -228,17 +251,29 @@ func (c *Console) confirm(w http.ResponseWriter, r *http.Request, v *viewer) {
 		c.fail(w, r, v, err)
 		return
 	}
-	view := confirmView{App: app, CSRF: v.session.csrf, Order: o, Possible: o.When(status), Release: releaseOf(status)}
-	view.Means = "That is not possible now: " + o.Label + " makes no sense where " + app + " stands."
-	if view.Possible {
-		view.Means = o.Means(status)
-	}
+	view := confirmView{App: app, CSRF: v.session.csrf, Order: o, Release: releaseOf(status)}
+	view.Means, view.Possible = v.means(r.Context(), o, status)
 	p := page{Title: o.Label + " " + app, App: app, Still: true}
 	if err := p.add("confirm", "confirm", view); err != nil {
 		c.fail(w, r, v, err)
 		return
 	}
 	c.show(w, r, v, http.StatusOK, p)
+}
+
+// means says what an order would do, or why it is not possible.
+func (v *viewer) means(ctx context.Context, o order, s api.Status) (text string, possible bool) {
+	if o.Look != nil {
+		means, err := o.Look(ctx, v.api, s)
+		if err != nil {
+			return "That is not possible now: " + teal.MessageOf(err) + ".", false
+		}
+		return means, true
+	}
+	if !o.When(s) {
+		return "That is not possible now: " + o.Label + " makes no sense where " + s.App + " stands.", false
+	}
+	return o.Means(s), true
 }
 
 func (v *viewer) findOrder(ctx context.Context, app, name string) (order, api.Status, error) {

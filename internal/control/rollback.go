@@ -33,7 +33,7 @@ func (c *Control) Rollback(ctx context.Context, app string, to int, by, why stri
 		return teal.Release{}, err
 	}
 	live := c.cfg.Router.Alias(app, teal.AliasLive).Value
-	target, done, err := rollbackTarget(app, live, store.Values(history), to)
+	target, done, err := teal.RollbackTarget(app, live, store.Values(history), to)
 	if err != nil || done != nil {
 		return derefRelease(done), err
 	}
@@ -86,28 +86,4 @@ func (c *Control) awaitBack(ctx context.Context, id string) (teal.Release, error
 		return r, teal.Errorf(teal.CodeReleaseFailed, "the rollback to v%d failed and nothing has changed: %s", r.To, r.Reason)
 	}
 	return r, err
-}
-
-// rollbackTarget decides where a rollback leads when no release is running: to
-// the version asked for; out of a split to its primary version; else to the
-// version that was live before. A rollback that has happened already is done,
-// and is returned instead: two callers who ask for the same thing both get it.
-func rollbackTarget(app string, live teal.Alias, history []teal.Release, to int) (target int, done *teal.Release, err error) {
-	last := teal.LastMove(history)
-	primary, _ := live.Primary().Number()
-	switch {
-	case len(live.Targets) == 0:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has never been live", app)
-	case to != 0 && !live.IsOnly(to):
-		return to, nil, nil
-	case to == 0 && len(live.Targets) == 2:
-		return primary, nil, nil
-	case last == nil:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s v%d is live and no release has brought it there; name a version with --to", app, primary)
-	case to != 0, last.Phase == teal.PhaseRolledBack && live.IsOnly(last.From), last.Back && live.IsOnly(last.To):
-		return 0, last, nil
-	case !live.IsOnly(last.To) || last.From == 0:
-		return 0, nil, teal.Errorf(teal.CodeNothingToRollBackTo, "%s has no version before v%d; name one with --to", app, primary)
-	}
-	return last.From, nil, nil
 }

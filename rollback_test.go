@@ -1,4 +1,4 @@
-package control
+package teal_test
 
 import (
 	"testing"
@@ -37,16 +37,23 @@ func TestRollbackTarget(t *testing.T) {
 		{name: "live only by hand", live: only(1), history: nil, code: teal.CodeNothingToRollBackTo},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			target, done, err := rollbackTarget("shop", c.live, c.history, c.to)
+			target, done, err := teal.RollbackTarget("shop", c.live, c.history, c.to)
 			if teal.CodeOf(err) != c.code {
 				t.Fatalf("error %v, want code %q", err, c.code)
 			}
 			if target != c.want {
 				t.Errorf("target %d, want %d", target, c.want)
 			}
-			if got := derefRelease(done).ID; got != c.done {
+			if got := idOf(done); got != c.done {
 				t.Errorf("done %q, want %q", got, c.done)
 			}
 		})
 	}
+}
+
+func idOf(r *teal.Release) string {
+	if r == nil {
+		return ""
+	}
+	return r.ID
 }
